@@ -1,0 +1,158 @@
+"""The exact split of a pool of base units by integer weights.
+
+amount_i = floor(P x C_i / D) - floor(P x C_(i-1) / D), C the cumulative weights in a fixed order:
+it streams, sums exactly, and every amount is within one base unit of the exact share.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from worker.core.errors import KontribError, UsageError
+from worker.core.money import BaseUnits
+
+MULTIPLIER_SCALE = 10**6
+"""Staking multipliers are integers in millionths: 1.3 is 1,300,000."""
+
+
+class StakingBonus(enum.StrEnum):
+    """Where the tokens of a staking multiplier come from."""
+
+    WITHIN_POOL = "within_pool"
+    ON_TOP = "on_top"
+
+
+class AllocationDoesNotSum(KontribError):
+    """The split does not sum to what it must. A bug: nothing of it may be used."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(
+            f"The amounts sum to {actual} base units instead of {expected}. Nothing was written; "
+            "report this with the week's data."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How a week's pool is split."""
+
+    pool: BaseUnits
+    floor: BaseUnits
+    staking_bonus: StakingBonus
+
+    def __post_init__(self) -> None:
+        if self.pool < 0 or self.floor < 0:
+            raise UsageError("weekly_pool and min_tokens_per_user cannot be negative.")
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Amounts in the order of the weights that were given, and how the floor was applied."""
+
+    amounts: list[BaseUnits]
+    total: BaseUnits
+    lifted: int
+    floor_waived: bool
+
+
+def scaled_multiplier(multiplier: Decimal) -> int:
+    """A multiplier in millionths.
+
+    Raises:
+        UsageError: below 1, or finer than a millionth.
+    """
+    scaled = multiplier * MULTIPLIER_SCALE
+    if scaled != scaled.to_integral_value() or scaled < MULTIPLIER_SCALE:
+        raise UsageError(
+            f"A staking multiplier of {multiplier} is not usable: at least 1, at most 6 decimals."
+        )
+    return int(scaled)
+
+
+def allocate(points: Sequence[int], multipliers: Sequence[int], policy: Policy) -> Allocation:
+    """Split the pool among users in canonical order.
+
+    `points` are whole and positive, `multipliers` in millionths. Under WITHIN_POOL the shares
+    are points x multiplier and the amounts sum to the pool; under ON_TOP the pool is shared by
+    points, and each multiplier's bonus comes on top of it. Users whose share of the pool is
+    below the floor are lifted to it and the rest share what is left; if the pool cannot give
+    everyone the floor, it is waived.
+
+    Raises:
+        AllocationDoesNotSum: the result contradicts itself.
+    """
+    if not points:
+        return Allocation([], BaseUnits(0), 0, floor_waived=False)
+    within = policy.staking_bonus is StakingBonus.WITHIN_POOL
+    shares = [p * m for p, m in zip(points, multipliers, strict=True)] if within else points
+    waived = len(points) * policy.floor > policy.pool
+    lifting = _lift(shares, policy.pool, 0 if waived else policy.floor)
+    bonus: Sequence[int] = () if within else multipliers
+    amounts = list(_split(shares, bonus, policy.floor, lifting))
+    total = sum(amounts)
+    expected = policy.pool if within else _expected_on_top(shares, bonus, policy.floor, lifting)
+    if total != expected:
+        raise AllocationDoesNotSum(expected, total)
+    return Allocation(amounts, BaseUnits(total), lifting.count, floor_waived=waived)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lifting:
+    """Shares below `threshold` are lifted; the others split `pool` by `shares_total`."""
+
+    threshold: int
+    count: int
+    pool: int
+    shares_total: int
+
+
+def _lift(shares: Sequence[int], pool: int, floor: int) -> _Lifting:
+    """Find who is lifted to the floor.
+
+    Lifting one user lowers what a share is worth to the rest, so taking them one by one from
+    the smallest share reaches the same set as repeating over all until nothing changes.
+    """
+    total, count = sum(shares), 0
+    if floor == 0 or min(shares) * pool >= floor * total:
+        return _Lifting(0, 0, pool, total)
+    ordered = sorted(shares)
+    while count < len(ordered) and ordered[count] * pool < floor * total:
+        pool -= floor
+        total -= ordered[count]
+        count += 1
+    threshold = ordered[count] if count < len(ordered) else ordered[-1] + 1
+    return _Lifting(threshold, count, pool, total)
+
+
+def _split(
+    shares: Sequence[int], bonus: Sequence[int], floor: int, lifting: _Lifting
+) -> Iterator[BaseUnits]:
+    scale = MULTIPLIER_SCALE if bonus else 1
+    denominator = lifting.shares_total * scale
+    cumulative = given = 0
+    for i, share in enumerate(shares):
+        factor = bonus[i] if bonus else 1
+        if share < lifting.threshold:
+            yield BaseUnits(floor * factor // scale)
+            continue
+        cumulative += share * factor
+        reached = lifting.pool * cumulative // denominator
+        yield BaseUnits(reached - given)
+        given = reached
+
+
+def _expected_on_top(
+    points: Sequence[int], bonus: Sequence[int], floor: int, lifting: _Lifting
+) -> int:
+    """What the on-top policy distributes, computed in one go as a check of the stream."""
+    weighted = lifted = 0
+    for share, factor in zip(points, bonus, strict=True):
+        if share < lifting.threshold:
+            lifted += floor * factor // MULTIPLIER_SCALE
+        else:
+            weighted += share * factor
+    denominator = lifting.shares_total * MULTIPLIER_SCALE
+    return lifted + (lifting.pool * weighted // denominator if weighted else 0)

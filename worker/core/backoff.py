@@ -1,0 +1,28 @@
+"""How long to wait before the next try. Bounded, growing, and spread so that tries do not meet."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+ATTEMPTS_MAX = 12
+"""Then a visible stop: about two days of growing pauses."""
+_FIRST_SECONDS = 15
+_LONGEST_SECONDS = 6 * 3600
+
+
+def next_attempt_at(now: datetime, attempts: int, key: str, *, scale: float = 1.0) -> datetime:
+    """When to try again after `attempts` failed ones.
+
+    The jitter (up to half of the pause) comes from the key, so that it needs no randomness.
+    `scale` shrinks every pause, for tests against real processes.
+    """
+    pause = min(_FIRST_SECONDS * 2 ** min(attempts, 20), _LONGEST_SECONDS)
+    digest = hashlib.sha256(f"{key}/{attempts}".encode()).digest()
+    jitter = 1 + int.from_bytes(digest[:2]) / 2**17
+    return now + timedelta(seconds=pause * jitter * scale)
+
+
+def is_exhausted(attempts: int) -> bool:
+    """Whether it is time to stop visibly instead of trying again."""
+    return attempts >= ATTEMPTS_MAX

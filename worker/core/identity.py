@@ -1,0 +1,36 @@
+"""User ids in one canonical form, and the commitments that stand for them in public.
+
+The published plan names nobody: a user appears as SHA-256(salt || user id), with a salt of their
+own derived from the plan's salt, which in turn is derived from the receipt key's secret and the
+week. So the same data gives the same plan again, and each user can be given their own salt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+
+from worker.core.week import Week
+
+_HEX_ID = re.compile(r"[0-9a-fA-F]{24}")
+
+
+def canonical_user_id(user_id: str) -> str:
+    """24 lower-case hex characters for an ObjectId, else the string as it is."""
+    return user_id.lower() if _HEX_ID.fullmatch(user_id) else user_id
+
+
+def plan_salt(receipt_secret: bytes, week: Week) -> bytes:
+    """The salt of one week's plan: 32 bytes, secret, and the same every time."""
+    return hmac.digest(receipt_secret, f"kontrib/1/salt/{week.id}".encode(), "sha256")
+
+
+def user_salt(salt: bytes, user_id: str) -> bytes:
+    """One user's own salt in a plan: 32 bytes. May be given to that user as a proof."""
+    return hmac.digest(salt, user_id.encode(), "sha256")
+
+
+def user_commitment(salt: bytes, user_id: str) -> bytes:
+    """What stands for a user in a plan whose salt is `salt`: 32 bytes."""
+    return hashlib.sha256(user_salt(salt, user_id) + user_id.encode()).digest()

@@ -1,0 +1,104 @@
+"""States, and the only transitions there are between them.
+
+The four words of the owner's schema (pending, processing, completed, failed) are what readers
+see; `Stage` says how far a week has come.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import TypeVar
+
+from worker.core.errors import Refused
+
+
+class Stage(enum.StrEnum):
+    """How far a week has come. Each stage is reached once, in this order."""
+
+    DUE = "due"
+    PLANNED = "planned"
+    ANCHORED = "anchored"
+    PREPARED = "prepared"
+    COMPLETED = "completed"
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the plan can never change any more."""
+        return self in (Stage.ANCHORED, Stage.PREPARED, Stage.COMPLETED)
+
+    @property
+    def is_payable(self) -> bool:
+        return self is Stage.PREPARED or self is Stage.COMPLETED
+
+
+class Status(enum.StrEnum):
+    """The owner's words, for distributions and rewards alike."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class PayoutStatus(enum.StrEnum):
+    """How a payout stands. `PAID` and `VOID` are the chain's word and final."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    PAID = "paid"
+    VOID = "void"
+
+    @property
+    def is_resolved(self) -> bool:
+        return self in (PayoutStatus.PAID, PayoutStatus.VOID)
+
+
+class IllegalTransition(Refused):
+    """A state cannot follow another one."""
+
+    def __init__(self, subject: str, current: object, wanted: object) -> None:
+        super().__init__(
+            f"{subject} is {current} and cannot become {wanted}. Another worker or operator was "
+            "faster; look with `kontrib status`."
+        )
+
+
+STAGES: Mapping[Stage, frozenset[Stage]] = {
+    Stage.DUE: frozenset({Stage.PLANNED}),
+    # A plan that another operator anchored first is adopted: the stage stays, the plan changes.
+    Stage.PLANNED: frozenset({Stage.PLANNED, Stage.ANCHORED}),
+    Stage.ANCHORED: frozenset({Stage.PREPARED}),
+    Stage.PREPARED: frozenset({Stage.COMPLETED}),
+    # A held reward that became payable reopens the week's books, not its plan.
+    Stage.COMPLETED: frozenset({Stage.PREPARED}),
+}
+
+PAYOUTS: Mapping[PayoutStatus, frozenset[PayoutStatus]] = {
+    PayoutStatus.PENDING: frozenset(PayoutStatus),
+    PayoutStatus.PROCESSING: frozenset(PayoutStatus) - {PayoutStatus.PENDING},
+    PayoutStatus.PAID: frozenset({PayoutStatus.PAID}),
+    PayoutStatus.VOID: frozenset({PayoutStatus.VOID}),
+}
+
+State = TypeVar("State", Stage, PayoutStatus)
+
+
+def check_transition(
+    table: Mapping[State, frozenset[State]], subject: str, current: State, wanted: State
+) -> None:
+    """
+    Raises:
+        IllegalTransition: the table does not hold it; names both states.
+    """
+    if wanted not in table[current]:
+        raise IllegalTransition(subject, current.value, wanted.value)
+
+
+def status_of(stage: Stage, *, stopped: bool) -> Status:
+    """The owner's word for a distribution; `stopped` when retries ran out visibly."""
+    if stage is Stage.COMPLETED:
+        return Status.COMPLETED
+    if stopped:
+        return Status.FAILED
+    return Status.PENDING if stage in (Stage.DUE, Stage.PLANNED) else Status.PROCESSING

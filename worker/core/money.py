@@ -1,0 +1,78 @@
+"""KONTRIB in base units: integers of 10^-9 KONTRIB. No float ever touches money."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import NewType
+
+from worker.core.errors import UsageError
+
+BaseUnits = NewType("BaseUnits", int)
+"""An amount in 10^-9 KONTRIB."""
+
+Lamports = NewType("Lamports", int)
+"""An amount in 10^-9 SOL."""
+
+DECIMALS = 9
+ONE_TOKEN = BaseUnits(10**DECIMALS)
+LAMPORTS_PER_SOL = 10**9
+U64_MAX = 2**64 - 1
+INT64_MAX = 2**63 - 1
+
+
+class MalformedAmount(UsageError):
+    """The value is no exact, non-negative amount of tokens."""
+
+    def __init__(self, value: object, why: str) -> None:
+        self.value = value
+        super().__init__(
+            f"{value!r} is not an amount of KONTRIB ({why}). "
+            f"Write a non-negative number with at most {DECIMALS} decimals."
+        )
+
+
+def exact_decimal(value: object) -> Decimal:
+    """A number as the decimal that a person would read: 1.2 is 1.2, not 1.1999999999999999556.
+
+    Raises:
+        MalformedAmount: not a finite number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise MalformedAmount(value, "not a number")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise MalformedAmount(value, "not a number") from None
+    if not number.is_finite():
+        raise MalformedAmount(value, "not finite")
+    return number
+
+
+def base_units(tokens: object) -> BaseUnits:
+    """Tokens (int, float, str or Decimal) as base units, exactly.
+
+    Raises:
+        MalformedAmount: not a number, negative, finer than a base unit, or beyond 64 bits.
+    """
+    scaled = exact_decimal(tokens).scaleb(DECIMALS)
+    if scaled != scaled.to_integral_value():
+        raise MalformedAmount(tokens, f"finer than 10^-{DECIMALS}")
+    if not 0 <= scaled <= INT64_MAX:
+        raise MalformedAmount(tokens, "negative or too large")
+    return BaseUnits(int(scaled))
+
+
+def tokens_text(amount: int) -> str:
+    """Base units as a decimal of tokens with thousands separators: `10,000` or `222.5`."""
+    text = f"{Decimal(amount).scaleb(-DECIMALS):,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def sol_text(lamports: int) -> str:
+    """Lamports as a decimal of SOL: `0.89784`."""
+    return tokens_text(lamports)
+
+
+def tokens_float(amount: int) -> float:
+    """Base units as the owner's float field of tokens. For readers only, never read back."""
+    return float(Decimal(amount).scaleb(-DECIMALS))

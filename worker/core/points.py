@@ -1,0 +1,120 @@
+"""What a contribution is worth, and which contributions count.
+
+total_points = base_points x quality x reputation x demand, multipliers clamped to their ranges,
+decimal arithmetic, rounded half up: 100 x 2.5 x 1.2 x 1.8 = 540 (SCHEMA, contributions). The value
+is computed when a contribution is recorded; the stored value is what is paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+from worker.core.errors import UsageError
+from worker.core.money import exact_decimal
+
+
+class UnknownContributionType(UsageError):
+    """The type is none of the configured ones."""
+
+    def __init__(self, name: object, known: list[str]) -> None:
+        self.name = name
+        super().__init__(f"Unknown contribution type {name!r}. Use one of: {', '.join(known)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The allowed values of a multiplier, both ends included."""
+
+    lowest: Decimal
+    highest: Decimal
+    default: Decimal
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest <= self.default <= self.highest:
+            raise UsageError(
+                f"A multiplier's range needs 0 <= min <= default <= max, not "
+                f"{self.lowest} <= {self.default} <= {self.highest}. Correct system_config."
+            )
+
+    def clamp(self, value: Decimal | None) -> Decimal:
+        """The nearest allowed value; the default where there is none."""
+        if value is None:
+            return self.default
+        return max(self.lowest, min(self.highest, value))
+
+
+@dataclass(frozen=True, slots=True)
+class PointRules:
+    """Base points by contribution type, and the three multipliers' ranges."""
+
+    base_points: Mapping[str, int]
+    quality: Range
+    reputation: Range
+    demand: Range
+
+    def base(self, contribution_type: object) -> int:
+        """Base points of a type.
+
+        Raises:
+            UnknownContributionType: the type is none of the configured ones.
+        """
+        if not isinstance(contribution_type, str) or contribution_type not in self.base_points:
+            raise UnknownContributionType(contribution_type, sorted(self.base_points))
+        return self.base_points[contribution_type]
+
+    def highest_points(self, contribution_type: str) -> int:
+        """The most that one contribution of a type can be worth."""
+        product = self.quality.highest * self.reputation.highest * self.demand.highest
+        return _half_up(self.base(contribution_type) * product)
+
+
+def total_points(
+    rules: PointRules,
+    contribution_type: object,
+    *,
+    quality: object = None,
+    reputation: object = None,
+    demand: object = None,
+) -> int:
+    """Points of one contribution.
+
+    Raises:
+        UnknownContributionType: the type is none of the configured ones.
+        MalformedAmount: a multiplier is no finite number.
+    """
+    product = Decimal(rules.base(contribution_type))
+    pairs = ((rules.quality, quality), (rules.reputation, reputation), (rules.demand, demand))
+    for allowed, value in pairs:
+        product *= allowed.clamp(None if value is None else exact_decimal(value))
+    return _half_up(product)
+
+
+def defect(rules: PointRules, contribution: Mapping[str, object]) -> str | None:
+    """Why a recorded contribution cannot count, or None if it can.
+
+    `contribution` holds plain values: `user_id` as a string or None, `created_at_is_date` as a
+    bool, `type` and `total_points` as they are stored. Types are checked strictly, because a
+    database sums what it likes and says nothing about the rest.
+    """
+    points, kind = contribution.get("total_points"), contribution.get("type")
+    if not contribution.get("created_at_is_date"):
+        return "created_at is not a date"
+    if not contribution.get("user_id"):
+        return "no user"
+    if not isinstance(kind, str) or kind not in rules.base_points:
+        return "unknown type"
+    if isinstance(points, bool) or not isinstance(points, int | float):
+        return "points are not a number"
+    if isinstance(points, float) and not points.is_integer():  # nor are NaN and infinity
+        return "points are not a whole number"
+    if points < 0:
+        return "points are negative"
+    if points > rules.highest_points(kind):
+        return "points are beyond the highest possible"
+    return None
+
+
+def _half_up(value: Decimal) -> int:
+    return int(value.to_integral_value(ROUND_HALF_UP))

@@ -1,0 +1,83 @@
+"""Receipts: the chain's own idempotency keys.
+
+A receipt is the address CreateWithSeed(base, seed, System program), where base is the receipt
+key. A transaction that allocates it can execute once, ever: Allocate refuses an address that
+already holds data. Its data length says how it was resolved.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass
+
+from worker.core.week import Week
+
+
+class ReceiptState(enum.Enum):
+    """What the finalized account of a receipt says. `UNKNOWN` is never treated as `FREE`."""
+
+    FREE = "free"
+    PAID = "paid"
+    VOID = "void"
+    UNKNOWN = "unknown"
+
+
+class Resolution(enum.IntEnum):
+    """The data length that a transaction allocates. Never 0: that would not be exclusive."""
+
+    PAID = 1
+    VOID = 2
+
+
+def state_of(data_length: int | None) -> ReceiptState:
+    """Read a finalized account's data length; None where there is no account.
+
+    Lamports that a stranger sent make an account of length 0: still free.
+    """
+    if data_length in (None, 0):
+        return ReceiptState.FREE
+    if data_length == Resolution.PAID:
+        return ReceiptState.PAID
+    if data_length == Resolution.VOID:
+        return ReceiptState.VOID
+    return ReceiptState.UNKNOWN
+
+
+def receipt_seed(receipt_id: str) -> str:
+    """The seed of an id: 32 hex characters, as long as the System program allows."""
+    return hashlib.sha256(f"kontrib/1/{receipt_id}".encode()).hexdigest()[:32]
+
+
+GENESIS_ID = "genesis"
+
+
+def genesis_ids(cluster_genesis: str, mint: str, first_week: Week) -> tuple[str, str]:
+    """The two receipts without which nothing is planned."""
+    values = f"{cluster_genesis}/{mint}/{first_week.id}"
+    return GENESIS_ID, f"genesis/{hashlib.sha256(values.encode()).hexdigest()}"
+
+
+def anchor_ids(week: Week, root: bytes) -> tuple[str, str]:
+    """The two receipts of an anchor: one per week ever, and one for this very plan."""
+    return anchor_id(week), f"{week.id}/root/{root.hex()}"
+
+
+def anchor_id(week: Week) -> str:
+    return f"{week.id}/anchor"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BatchId:
+    """A batch of a week: `2024-12-09/00007`."""
+
+    week: Week
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.week.id}/{self.index:05}"
+
+
+def single_id(week: Week, commitment: bytes) -> str:
+    """The one id under which a reward can ever be paid alone."""
+    return f"{week.id}/u/{commitment.hex()}"

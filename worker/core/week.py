@@ -1,0 +1,92 @@
+"""Weeks run from Monday 00:00 UTC to the next Monday 00:00 UTC, the end excluded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from worker.core.errors import UsageError
+
+_ISO_WEEK = re.compile(r"(\d{4})-?W(\d{2})")
+_LENGTH = timedelta(days=7)
+
+
+class MalformedWeek(UsageError):
+    """The text is neither an ISO week nor the date of a Monday."""
+
+    def __init__(self, text: str, why: str) -> None:
+        self.text = text
+        super().__init__(
+            f"'{text}' is not a week ({why}). Write it as 2024-W50 or as its Monday, 2024-12-09."
+        )
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Week:
+    """One week, named by the date of its Monday."""
+
+    monday: date
+
+    def __post_init__(self) -> None:
+        if self.monday.weekday() != 0:
+            raise MalformedWeek(self.monday.isoformat(), f"{self.monday:%A} is no Monday")
+
+    @classmethod
+    def parse(cls, text: str) -> Week:
+        """Read `2024-W50` or `2024-12-09`.
+
+        Raises:
+            MalformedWeek: the text is neither, or the date is no Monday.
+        """
+        text = text.strip()
+        try:
+            if match := _ISO_WEEK.fullmatch(text):
+                return cls(date.fromisocalendar(int(match[1]), int(match[2]), 1))
+            monday = date.fromisoformat(text)
+        except ValueError as error:
+            raise MalformedWeek(text, str(error)) from None
+        return cls(monday)
+
+    @classmethod
+    def containing(cls, moment: datetime) -> Week:
+        """The week in which a timezone-aware moment falls."""
+        day = moment.astimezone(UTC).date()
+        return cls(day - timedelta(days=day.weekday()))
+
+    @property
+    def id(self) -> str:
+        """The Monday's date, as every id on chain carries it: `2024-12-09`."""
+        return self.monday.isoformat()
+
+    @property
+    def label(self) -> str:
+        """The ISO week, as people say it: `2024-W50`."""
+        year, number, _ = self.monday.isocalendar()
+        return f"{year}-W{number:02}"
+
+    @property
+    def start(self) -> datetime:
+        return datetime.combine(self.monday, time(), UTC)
+
+    @property
+    def end(self) -> datetime:
+        return self.start + _LENGTH
+
+    def next(self) -> Week:
+        return Week(self.monday + _LENGTH)
+
+    def previous(self) -> Week:
+        return Week(self.monday - _LENGTH)
+
+    def back(self, weeks: int) -> Week:
+        """The week that many weeks earlier."""
+        return Week(self.monday - weeks * _LENGTH)
+
+    def until(self, last: Week) -> list[Week]:
+        """Every week from this one to `last`, both included; empty if `last` is earlier."""
+        count = (last.monday - self.monday).days // 7 + 1
+        return [Week(self.monday + i * _LENGTH) for i in range(max(0, count))]
+
+    def __str__(self) -> str:
+        return self.label
