@@ -1,0 +1,1 @@
+"""Settings, the beat schedule and logging. Imports none of our other packages."""

@@ -79,6 +79,10 @@ class WikiStore(Protocol):
         """The users among these that exist, by canonical id."""
         ...
 
+    def user_ids(self) -> Iterator[str]:
+        """Every user of the wiki, by canonical id."""
+        ...
+
     def stakes_covering(self, week: Week, user_ids: Sequence[str]) -> list[Stake]:
         """Stakes of these users whose dates cover the whole week (start_date, end_date,
         unstaked_at), whatever their status says."""
@@ -190,6 +194,10 @@ class PayoutStore(Protocol):
 
     def payout(self, plan_id: str, payout_id: str) -> Payout | None: ...
 
+    def payouts_after(self, plan_id: str, after_id: str, limit: int) -> list[Payout]:
+        """Payouts of every kind in order of their ids, from the one after `after_id` on."""
+        ...
+
     def record_attempts(self, attempts: Sequence[tuple[Payout, Attempt]]) -> None:
         """Make signed attempts durable before they are sent, and their rewards `processing`."""
         ...
@@ -232,14 +240,20 @@ class PayoutStore(Protocol):
         """Keep an unpaid single from being sent; None releases it."""
         ...
 
-    def mark_accounts_made(self, user_ids: Sequence[str], plan_id: str) -> None:
-        """Record that we created these users' token accounts, once and for all."""
+    def mark_accounts_made(self, user_ids: Sequence[str], now: datetime) -> None:
+        """Record that token accounts of these users exist at our cost: never again."""
         ...
 
-    def rewards_needing_account(self, plan_id: str, limit: int) -> list[Reward]: ...
+    def rewards_needing_account(
+        self, plan_id: str, after_position: int, limit: int
+    ) -> list[Reward]:
+        """Rewards whose recipient had no token account at planning, by position."""
+        ...
 
-    def accounts_made(self, week: Week) -> int:
-        """How many token accounts were created for a week's plan so far."""
+    def count_needing_account(self, plan_id: str) -> int: ...
+
+    def accounts_made_since(self, moment: datetime) -> int:
+        """How many users' token accounts we created since then."""
         ...
 
     def progress(self, plan_id: str) -> Progress: ...
@@ -248,7 +262,9 @@ class PayoutStore(Protocol):
         """Base units and payouts that all anchored plans still owe, held rewards included."""
         ...
 
-    def payout_counts(self, plan_id: str) -> dict[PayoutStatus, int]: ...
+    def batch_counts(self, plan_id: str) -> dict[PayoutStatus, int]:
+        """How many batches (not singles, not the anchor) are in each state."""
+        ...
 
 
 class ControlStore(Protocol):

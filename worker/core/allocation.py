@@ -10,6 +10,7 @@ import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from worker.core.errors import KontribError, UsageError
 from worker.core.money import BaseUnits
@@ -64,12 +65,13 @@ def scaled_multiplier(multiplier: Decimal) -> int:
     Raises:
         UsageError: below 1, or finer than a millionth.
     """
-    scaled = multiplier * MULTIPLIER_SCALE
-    if scaled != scaled.to_integral_value() or scaled < MULTIPLIER_SCALE:
+    # A fraction, since decimal arithmetic would round beyond 28 digits.
+    scaled = Fraction(multiplier) * MULTIPLIER_SCALE if multiplier.is_finite() else Fraction(0)
+    if scaled.denominator != 1 or scaled < MULTIPLIER_SCALE:
         raise UsageError(
             f"A staking multiplier of {multiplier} is not usable: at least 1, at most 6 decimals."
         )
-    return int(scaled)
+    return scaled.numerator
 
 
 def allocate(points: Sequence[int], multipliers: Sequence[int], policy: Policy) -> Allocation:

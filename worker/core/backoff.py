@@ -9,6 +9,7 @@ ATTEMPTS_MAX = 12
 """Then a visible stop: about two days of growing pauses."""
 _FIRST_SECONDS = 15
 _LONGEST_SECONDS = 6 * 3600
+_LOOK_AGAIN_SECONDS = 120
 
 
 def next_attempt_at(now: datetime, attempts: int, key: str, *, scale: float = 1.0) -> datetime:
@@ -21,6 +22,12 @@ def next_attempt_at(now: datetime, attempts: int, key: str, *, scale: float = 1.
     digest = hashlib.sha256(f"{key}/{attempts}".encode()).digest()
     jitter = 1 + int.from_bytes(digest[:2]) / 2**17
     return now + timedelta(seconds=pause * jitter * scale)
+
+
+def next_look_at(now: datetime, key: str, *, scale: float = 1.0) -> datetime:
+    """When to look again for something outside to have happened: funds, an approval, a server."""
+    jitter = 1 + hashlib.sha256(f"{key}/{now.timestamp()}".encode()).digest()[0] / 512
+    return now + timedelta(seconds=_LOOK_AGAIN_SECONDS * jitter * scale)
 
 
 def is_exhausted(attempts: int) -> bool:

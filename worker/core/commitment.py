@@ -11,13 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.core.errors import Refused
+from worker.core.errors import Refused, UsageError
 from worker.core.merkle import RootBuilder, inclusion_path, merkle_root, root_from_path
 from worker.core.money import BaseUnits
 from worker.core.receipts import BatchId
 from worker.core.week import Week
 
 FORMAT_VERSION = "1"
+
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError)
+"""What reading somebody else's line can raise: wrong JSON, types, weeks, surrogates, depth."""
 
 
 class PlanDoesNotMatchRoot(Refused):
@@ -73,9 +76,10 @@ class Row:
                 amount=BaseUnits(int(row["amount"])),
                 batch=row["batch"],
             )
-        except (ValueError, KeyError, TypeError) as error:
+            canonical = parsed.canonical()
+        except _UNREADABLE as error:
             raise MalformedPlan(line, str(error)) from None
-        if parsed.canonical() != line:
+        if canonical != line:
             raise MalformedPlan(line, "not in canonical form")
         return parsed
 
@@ -149,9 +153,12 @@ class Header:
                 floor_waived=value["floor_waived"] == "true",
                 **{name: int(value[name]) for name in numbers},
             )
-        except (ValueError, KeyError, TypeError) as error:
+            if not (isinstance(parsed.mint, str) and isinstance(parsed.rules, dict)):
+                raise TypeError("mint or rules of a wrong type")
+            canonical = parsed.canonical()
+        except _UNREADABLE as error:
             raise MalformedPlan(line, str(error)) from None
-        if parsed.canonical() != line:
+        if canonical != line:
             raise MalformedPlan(line, "not in canonical form")
         return parsed
 

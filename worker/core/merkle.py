@@ -57,7 +57,9 @@ def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
-    """The root that a leaf and its path lead to, or None if the path's length is wrong."""
+    """The root that a leaf and its path lead to; None if the path is not one of such a tree."""
+    if not 0 <= index < size:
+        return None
     digest, last = leaf_hash(leaf), size - 1
     steps = list(path)
     while last > 0:

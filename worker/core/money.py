@@ -18,6 +18,8 @@ ONE_TOKEN = BaseUnits(10**DECIMALS)
 LAMPORTS_PER_SOL = 10**9
 U64_MAX = 2**64 - 1
 INT64_MAX = 2**63 - 1
+_FINEST = Decimal(1).scaleb(-DECIMALS)
+_LARGEST = Decimal(INT64_MAX).scaleb(-DECIMALS)
 
 
 class MalformedAmount(UsageError):
@@ -54,12 +56,15 @@ def base_units(tokens: object) -> BaseUnits:
     Raises:
         MalformedAmount: not a number, negative, finer than a base unit, or beyond 64 bits.
     """
-    scaled = exact_decimal(tokens).scaleb(DECIMALS)
-    if scaled != scaled.to_integral_value():
-        raise MalformedAmount(tokens, f"finer than 10^-{DECIMALS}")
-    if not 0 <= scaled <= INT64_MAX:
+    number = exact_decimal(tokens)
+    # The range first: within it nothing below has more digits than decimal's default context,
+    # which would round silently. Comparisons are exact whatever the context.
+    if not 0 <= number <= _LARGEST:
         raise MalformedAmount(tokens, "negative or too large")
-    return BaseUnits(int(scaled))
+    rounded = number.quantize(_FINEST)
+    if rounded != number:
+        raise MalformedAmount(tokens, f"finer than 10^-{DECIMALS}")
+    return BaseUnits(int(rounded.scaleb(DECIMALS)))
 
 
 def tokens_text(amount: int) -> str:

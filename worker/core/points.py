@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_UP, Context, Decimal
 
 from worker.core.errors import UsageError
 from worker.core.money import exact_decimal
+
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
+"""Products are exact in it: the default of 28 digits would round once before we do."""
 
 
 class UnknownContributionType(UsageError):
@@ -66,8 +69,10 @@ class PointRules:
 
     def highest_points(self, contribution_type: str) -> int:
         """The most that one contribution of a type can be worth."""
-        product = self.quality.highest * self.reputation.highest * self.demand.highest
-        return _half_up(self.base(contribution_type) * product)
+        product = Decimal(self.base(contribution_type))
+        for allowed in (self.quality, self.reputation, self.demand):
+            product = _EXACT.multiply(product, allowed.highest)
+        return _half_up(product)
 
 
 def total_points(
@@ -87,7 +92,8 @@ def total_points(
     product = Decimal(rules.base(contribution_type))
     pairs = ((rules.quality, quality), (rules.reputation, reputation), (rules.demand, demand))
     for allowed, value in pairs:
-        product *= allowed.clamp(None if value is None else exact_decimal(value))
+        factor = allowed.clamp(None if value is None else exact_decimal(value))
+        product = _EXACT.multiply(product, factor)
     return _half_up(product)
 
 

@@ -96,6 +96,10 @@ class BlockQueue:
         """Return every remembered block, oldest first."""
         return [*self._archived.values(), *self._blocks.values()]
 
+    def recent(self) -> Iterable[Block]:
+        """Return the newest few hundred blocks, oldest first."""
+        return self._recent
+
     def by_slot(self, slot: int) -> Block | None:
         """Return the block of a slot; None if it was skipped or is forgotten."""
         return self._blocks.get(slot) or self._archived.get(slot)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from solders.message import Message, MessageV0, MessageV1
 from solders.pubkey import Pubkey
 
+from worker.local.errors import LocalStackError
+
 MAX_LEGACY_BYTES = 1_232
 MAX_V1_BYTES = 4_096
 MAX_V1_SIGNATURES = 12
@@ -43,7 +45,7 @@ _BUILTINS = frozenset(
 AnyMessage = Message | MessageV0 | MessageV1
 
 
-class BudgetRefusedError(Exception):
+class BudgetRefusedError(LocalStackError):
     """The header asks for something no validator accepts; carries the transaction error."""
 
     def __init__(self, error: str) -> None:

@@ -26,8 +26,8 @@ class Landed:
     """One executed transaction; `error` is the JSON of its `TransactionError`, or None.
 
     `lamports` holds the balances before and after of every account (two arrays of u64, in the
-    order of `keys`), `tokens` the packed token balances, `outcome` the compressed result of the
-    virtual machine (logs, inner instructions, compute units, return data).
+    order of `addresses`), `tokens` the packed token balances, `outcome` the compressed result of
+    the virtual machine (logs, inner instructions, compute units, return data).
     """
 
     signature: Signature
@@ -57,12 +57,14 @@ class Landed:
         """The `TransactionError` as JSON-RPC shows it; None for a success."""
         return None if self.error is None else json.loads(self.error)
 
-    def keys(self) -> list[Pubkey]:
+    def addresses(self) -> list[Pubkey]:
         """Return every account in index order, those from lookup tables last."""
-        looked_up = [
-            Pubkey(self.lookups[start : start + 32]) for start in range(0, len(self.lookups), 32)
-        ]
-        return [*self.transaction.message.account_keys, *looked_up]
+        return [*self.transaction.message.account_keys, *self.looked_up()]
+
+    def looked_up(self) -> list[Pubkey]:
+        """Return the accounts that came from lookup tables, the writable ones first."""
+        starts = range(0, len(self.lookups), 32)
+        return [Pubkey(self.lookups[start : start + 32]) for start in starts]
 
     def balances(self) -> tuple[list[int], list[int]]:
         """Return the lamports of each account before and after."""
@@ -128,7 +130,7 @@ class History:
             self.transactions.pop()
             self.slots.discard(landed.slot)
             del self._by_signature[landed.signature]
-            for key in landed.keys():
+            for key in landed.addresses():
                 self._by_address[key].pop()
         return len(dropped)
 

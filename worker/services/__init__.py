@@ -1,0 +1,1 @@
+"""Use cases. They know the ports and the core, and no outside library."""

@@ -1,0 +1,186 @@
+"""What an operator configures: environment variables, or a `.env` file beside the process.
+
+Frozen once read. Secrets have no defaults, are held as `SecretStr`, and appear in no log, repr
+or error: a malformed value is reported by its variable's name and what it should look like.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+EXPECTED: Mapping[str, str] = {
+    "MONGO_URI": "mongodb://host:27017/?replicaSet=rs0 (or mongodb+srv://...)",
+    "MONGO_DATABASE": "the wiki's database name, such as kontrib",
+    "REDIS_URL": "redis://host:6379/0 (or rediss:// for TLS)",
+    "SOLANA_RPC_URL": "one or several http(s) URLs, separated by commas",
+    "TOKEN_MINT_ADDRESS": "the mint's address in base58, 32 to 44 characters",
+    "SOLANA_PRIVATE_KEY_FILE": "a path to a Solana CLI key file that only its owner can read",
+    "SOLANA_PRIVATE_KEY": "a 64-byte secret key in base58 or as a JSON array",
+    "RECEIPT_KEY_FILE": "a path to a Solana CLI key file; default: the payout key",
+    "FEE_PAYER_KEY_FILE": "a path to a Solana CLI key file; default: the payout key",
+    "SOURCE_TOKEN_ACCOUNT": "a token account's address in base58",
+    "PLAN_ARCHIVE_URL": "a folder or any fsspec URL, such as s3://bucket/plans",
+}
+
+
+class ConfigurationUnusable(Exception):
+    """Settings are missing or malformed. Holds one line for each, never a value."""
+
+    exit_code = 3
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        lines = "\n".join(f"  {problem}" for problem in problems)
+        super().__init__(
+            f"The configuration is not usable:\n{lines}\n"
+            "Set these in the environment or in .env; `kontrib local up` writes a working example."
+        )
+
+
+class Settings(BaseSettings):
+    """Everything configurable. Times are in seconds, amounts in the unit of the name."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+    )
+
+    mongo_uri: SecretStr
+    mongo_database: str = "kontrib"
+    redis_url: SecretStr
+    solana_rpc_url: Annotated[tuple[str, ...], NoDecode] = Field(repr=False)
+    token_mint_address: str
+    solana_private_key_file: Path | None = None
+    solana_private_key: SecretStr | None = None
+    receipt_key_file: Path | None = None
+    fee_payer_key_file: Path | None = None
+    source_token_account: str | None = None
+    plan_archive_url: str = "./plans"
+
+    plan_grace_seconds: int = Field(600, ge=0)
+    """After a week ends: contributions in flight may still be written."""
+    sweep_seconds: float = Field(300, gt=0)
+    rpc_timeout_seconds: float = Field(20, gt=0)
+    task_soft_limit_seconds: float = Field(900, gt=0)
+    task_hard_limit_seconds: float = Field(960, gt=0)
+    broker_visibility_timeout_seconds: int = Field(1200, gt=0)
+    lease_seconds: float = Field(120, gt=0)
+    backoff_scale: float = Field(1.0, gt=0)
+    """Shrinks the pauses between tries; below 1 only in tests."""
+    batches_per_task: int = Field(400, ge=1)
+    batches_in_flight: int = Field(64, ge=1)
+    priority_fee_lamports_max: int = Field(0, ge=0)
+    clock_offset_seconds: int = 0
+    """Shifts the clock, for running past weeks; refused on any but the local chain."""
+    log_format: str = Field("auto", pattern="^(auto|json|console)$")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @field_validator("solana_rpc_url", mode="before")
+    @classmethod
+    def _split_urls(cls, value: Any) -> Any:
+        return (
+            tuple(filter(None, map(str.strip, value.split(","))))
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("solana_rpc_url")
+    @classmethod
+    def _check_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        if not urls or any(urlsplit(u).scheme not in ("http", "https") for u in urls):
+            raise ValueError("not http(s)")
+        return urls
+
+    @field_validator("mongo_uri", "redis_url")
+    @classmethod
+    def _check_scheme(cls, value: SecretStr) -> SecretStr:
+        schemes = ("mongodb", "mongodb+srv", "redis", "rediss", "unix")
+        if urlsplit(value.get_secret_value()).scheme not in schemes:
+            raise ValueError("unknown scheme")
+        return value
+
+    @field_validator("token_mint_address", "source_token_account")
+    @classmethod
+    def _check_address(cls, value: str | None) -> str | None:
+        alphabet = set("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
+        if value is not None and not (32 <= len(value) <= 44 and set(value) <= alphabet):
+            raise ValueError("not base58")
+        return value
+
+    @field_validator("solana_private_key_file", "receipt_key_file", "fee_payer_key_file")
+    @classmethod
+    def _check_key_file(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            check_key_file(path)
+        return path
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Settings:
+        if (self.solana_private_key_file is None) == (self.solana_private_key is None):
+            raise ValueError("SOLANA_PRIVATE_KEY_FILE or SOLANA_PRIVATE_KEY: set exactly one")
+        limits = (
+            self.rpc_timeout_seconds,
+            self.task_soft_limit_seconds,
+            self.task_hard_limit_seconds,
+            self.broker_visibility_timeout_seconds,
+        )
+        if any(a >= b for a, b in itertools.pairwise(limits)):
+            raise ValueError(
+                "RPC_TIMEOUT_SECONDS < TASK_SOFT_LIMIT_SECONDS < TASK_HARD_LIMIT_SECONDS < "
+                "BROKER_VISIBILITY_TIMEOUT_SECONDS must hold"
+            )
+        return self
+
+
+def check_key_file(path: Path) -> None:
+    """Refuse a key that others could read.
+
+    Raises:
+        ValueError: missing, not a file, or readable by group or world.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path} is not a file")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ValueError(f"{path} can be read by others; run: chmod 600 {path}")
+
+
+def load_settings(env_file: Path | None = None) -> Settings:
+    """Read the settings; `KONTRIB_ENV_FILE` names another file than `.env`.
+
+    Raises:
+        ConfigurationUnusable: names every variable that is missing or malformed.
+    """
+    chosen = env_file or Path(os.environ.get("KONTRIB_ENV_FILE", ".env"))
+    try:
+        return Settings(_env_file=chosen)
+    except ValidationError as error:
+        raise ConfigurationUnusable([_describe(e) for e in error.errors()]) from None
+
+
+def _describe(error: Mapping[str, Any]) -> str:
+    """One problem as a line. Never `error['input']`: it may be the secret itself."""
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
+    name = str(error["loc"][0]).upper()
+    if error["type"] == "missing":
+        problem = "is missing"
+    elif name.endswith("_FILE") and error["type"] == "value_error":
+        problem = f"is not usable: {str(error['msg']).removeprefix('Value error, ')}"
+    else:
+        problem = "is malformed"
+    expected = EXPECTED.get(name)
+    if expected is None:
+        return f"{name} {problem}: {error['msg']}"
+    return f"{name} {problem}. Expected: {expected}"

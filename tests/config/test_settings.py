@@ -1,0 +1,117 @@
+"""Settings name what is wrong, and never show what is secret."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from config.settings import ConfigurationUnusable, Settings, load_settings
+
+SECRET = "5JqKCKXYrD8ZTbNMqUxvQRAyrZzDsGYdLVL9zYtAWWM"
+GOOD = {
+    "MONGO_URI": "mongodb://wiki:hunter2@db:27017",
+    "REDIS_URL": "redis://:hunter2@broker:6379/0",
+    "SOLANA_RPC_URL": "https://rpc.example/?api-key=hunter2, https://other.example",
+    "TOKEN_MINT_ADDRESS": "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA",
+    "SOLANA_PRIVATE_KEY": SECRET,
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("KONTRIB_ENV_FILE", str(tmp_path / "none"))
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_several_endpoints_are_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
+    assert load_settings().solana_rpc_url == (
+        "https://rpc.example/?api-key=hunter2",
+        "https://other.example",
+    )
+
+
+@pytest.mark.parametrize("name", ["MONGO_URI", "REDIS_URL", "SOLANA_RPC_URL", "TOKEN_MINT_ADDRESS"])
+def test_a_missing_variable_is_named_with_what_is_expected(
+    environment: pytest.MonkeyPatch, name: str
+) -> None:
+    environment.delenv(name)
+    with pytest.raises(ConfigurationUnusable, match=f"{name} is missing. Expected: "):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MONGO_URI", "postgres://hunter2@db"),
+        ("REDIS_URL", "hunter2"),
+        ("SOLANA_RPC_URL", "ftp://hunter2"),
+        ("TOKEN_MINT_ADDRESS", "hunter2-is-no-address"),
+        ("SOURCE_TOKEN_ACCOUNT", "hunter2-is-no-address"),
+    ],
+)
+def test_a_malformed_variable_is_named_and_its_value_is_not_shown(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(ConfigurationUnusable, match=f"{name} is malformed") as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_a_key_file_that_others_can_read_is_refused(
+    environment: pytest.MonkeyPatch, tmp_path: Path, mode: int
+) -> None:
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps([1] * 64))
+    key.chmod(mode)
+    environment.delenv("SOLANA_PRIVATE_KEY")
+    environment.setenv("SOLANA_PRIVATE_KEY_FILE", str(key))
+    with pytest.raises(ConfigurationUnusable, match="chmod 600"):
+        load_settings()
+
+
+def test_a_key_file_for_its_owner_alone_is_accepted(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = tmp_path / "key.json"
+    key.write_text(json.dumps([1] * 64))
+    key.chmod(0o600)
+    environment.delenv("SOLANA_PRIVATE_KEY")
+    environment.setenv("SOLANA_PRIVATE_KEY_FILE", str(key))
+    assert load_settings().solana_private_key_file == key
+
+
+def test_exactly_one_private_key_is_configured(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("SOLANA_PRIVATE_KEY")
+    with pytest.raises(ConfigurationUnusable, match="set exactly one"):
+        load_settings()
+
+
+def test_settings_show_no_secret_in_their_repr(environment: pytest.MonkeyPatch) -> None:
+    shown = repr(load_settings()) + str(load_settings())
+    assert "hunter2" not in shown
+    assert SECRET not in shown
+
+
+def test_settings_are_frozen(environment: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().mongo_database = "other"
+
+
+def test_limits_that_contradict_each_other_are_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("TASK_HARD_LIMIT_SECONDS", "10")
+    with pytest.raises(ConfigurationUnusable, match="must hold"):
+        load_settings()
+
+
+def test_a_dot_env_file_is_read(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_text("MONGO_DATABASE=wiki\n")
+    assert load_settings(file).mongo_database == "wiki"

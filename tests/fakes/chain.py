@@ -1,0 +1,363 @@
+"""`FakeChain`: the in-memory twin of `SolanaChain`, one client of a `FakeLedger`.
+
+Two operators are two of these on one ledger. Wallets are real addresses (any base58 public key
+on the curve; `wallet_named` makes them), every other address is a readable name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+
+from tests.fakes.ledger import STATUS_CACHE_SLOTS, FakeLedger
+from tests.fakes.transactions import (
+    FEE_PER_SIGNATURE,
+    SYSTEM,
+    TOKEN_ACCOUNT_RENT,
+    Landed,
+    Request,
+    TokenAccount,
+    receipt_address,
+    rent_minimum,
+    signature_of,
+    token_address,
+)
+from worker.adapters.solana.errors import AuthorityUnusable, IntentTooLarge, MintUnusable
+from worker.core.errors import Unreachable
+from worker.core.money import BaseUnits, Lamports
+from worker.core.receipts import ReceiptState, Resolution, receipt_seed, state_of
+from worker.core.records import (
+    AccountProblem,
+    Blockhash,
+    Costs,
+    Execution,
+    Height,
+    Intent,
+    Landing,
+    Recipient,
+    SendResult,
+    SignatureStatus,
+    Transfer,
+    Treasury,
+)
+from worker.ports import Signed
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class FakeEndpoint:
+    """One view of the ledger: it may lag behind, or not answer at all."""
+
+    lag_slots: int = 0
+    down: bool = False
+
+
+def _call(
+    method: Callable[Concatenate[FakeChain, P], R],
+) -> Callable[Concatenate[FakeChain, P], R]:
+    """Give a test the moments before and after each call, to fail or to do something else."""
+
+    @wraps(method)
+    def wrapped(self: FakeChain, *args: P.args, **kwargs: P.kwargs) -> R:
+        self.before(method.__name__)
+        result = method(self, *args, **kwargs)
+        self.after(method.__name__)
+        return result
+
+    return wrapped
+
+
+class FakeChain:
+    """One operator's keys on a shared ledger. Set `before` or `after` to inject faults."""
+
+    def __init__(
+        self,
+        ledger: FakeLedger,
+        *,
+        authority: str = "authority",
+        receipt_key: str | None = None,
+        fee_payer: str | None = None,
+        source: str | None = None,
+        endpoints: Sequence[FakeEndpoint] | None = None,
+        transfers_per_transaction: int | None = None,
+        accounts_per_transaction: int = 12,
+    ) -> None:
+        self.ledger = ledger
+        self.authority = authority
+        self.receipt_key = receipt_key or authority
+        self.fee_payer = fee_payer or authority
+        self.source = source or token_address(authority)
+        self.endpoints = list(endpoints) if endpoints else [FakeEndpoint()]
+        self.signatures = len({self.authority, self.receipt_key, self.fee_payer})
+        self.transfers_per_transaction = transfers_per_transaction or 58 - self.signatures
+        self.accounts_per_transaction = accounts_per_transaction
+        self.refuses_sends: str | None = None
+        self.has_history = True
+        self.before: Callable[[str], None] = lambda method: None
+        self.after: Callable[[str], None] = lambda method: None
+
+    # --- for tests -------------------------------------------------------------------------
+
+    def fund(self, *, tokens: int = 0, lamports: int = 0) -> None:
+        """Put tokens into the source account and lamports into the fee payer's."""
+        existing = self.ledger.token_account(self.source) or TokenAccount(self.authority)
+        self.ledger.put_token_account(self.source, existing)
+        self.ledger.change_token_account(self.source, amount=existing.amount + tokens)
+        self.ledger.give_lamports(self.fee_payer, lamports)
+
+    def receipt_address(self, receipt_id: str) -> str:
+        return receipt_address(self.receipt_key, receipt_seed(receipt_id))
+
+    # --- the port --------------------------------------------------------------------------
+
+    @property
+    def mint(self) -> str:
+        return self.ledger.mint
+
+    @property
+    def receipt_secret(self) -> bytes:
+        return hashlib.sha256(f"secret of {self.receipt_key}".encode()).digest()
+
+    @_call
+    def cluster_genesis(self) -> str:
+        self._any_endpoint()
+        return self.ledger.cluster_genesis
+
+    @_call
+    def check_mint(self) -> None:
+        self._any_endpoint()
+        if self.ledger.mint_problem is not None:
+            raise MintUnusable(self.mint, self.ledger.mint_problem)
+        account = self.ledger.token_account(self.source)
+        if account is None or self.authority not in (account.owner, account.delegate):
+            found = "no account" if account is None else f"owner {account.owner}"
+            raise AuthorityUnusable(self.authority, self.source, found)
+
+    @_call
+    def treasury(self) -> Treasury:
+        slot = self._confirmed_slot()
+        source = self.ledger.token_account(self.source, slot)
+        payer = self.ledger.account(self.fee_payer, slot)
+        owns = source is None or source.owner == self.authority
+        return Treasury(
+            tokens=BaseUnits(source.amount if source else 0),
+            allowance=None if owns or source is None else BaseUnits(source.allowance),
+            lamports=Lamports(payer.lamports if payer else 0),
+        )
+
+    @_call
+    def costs(self) -> Costs:
+        self._any_endpoint()
+        return Costs(
+            receipt_rent=Lamports(rent_minimum(Resolution.PAID)),
+            token_account_rent=Lamports(TOKEN_ACCOUNT_RENT),
+            fee_per_signature=Lamports(FEE_PER_SIGNATURE),
+            signatures=self.signatures,
+            transfers_per_transaction=self.transfers_per_transaction,
+            accounts_per_transaction=self.accounts_per_transaction,
+        )
+
+    @_call
+    def finalized_height(self) -> Height:
+        self._any_endpoint()
+        lags = [endpoint.lag_slots for endpoint in self.endpoints if not endpoint.down]
+        block = self.ledger.block(self.ledger.finalized_lag_slots + max(lags))
+        return Height(block.height, block.slot)
+
+    @_call
+    def latest_blockhash(self) -> Blockhash:
+        endpoint = self._any_endpoint()
+        block = self.ledger.block(self.ledger.confirmed_lag_slots + endpoint.lag_slots)
+        return Blockhash(block.blockhash, block.height + 150)
+
+    @_call
+    def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
+        return {
+            receipt_id: self._receipt(self.receipt_address(receipt_id), not_before_slot)
+            for receipt_id in ids
+        }
+
+    @_call
+    def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
+        self._any_endpoint()
+        found = (
+            (receipt_id, self.ledger.allocated_by.get(self.receipt_address(receipt_id)))
+            for receipt_id in ids
+        )
+        return self._executions({receipt_id: by for receipt_id, by in found if by})
+
+    @_call
+    def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
+        self._any_endpoint()
+        return self._executions(signatures)
+
+    @_call
+    def recipients(self, wallets: Sequence[str]) -> list[Recipient]:
+        slot = self._confirmed_slot()
+        return [self._recipient(wallet, slot) for wallet in wallets]
+
+    @_call
+    def sign(self, intents: Sequence[Intent], blockhash: Blockhash) -> list[Signed]:
+        return [_signed(self._request(intent, blockhash), blockhash) for intent in intents]
+
+    @_call
+    def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
+        size = self.accounts_per_transaction
+        groups = [wallets[start : start + size] for start in range(0, len(wallets), size)]
+        return [
+            _signed(
+                Request(
+                    blockhash=blockhash.value,
+                    fee_payer=self.fee_payer,
+                    signers=(self.fee_payer,),
+                    creations=tuple(group),
+                ),
+                blockhash,
+            )
+            for group in groups
+        ]
+
+    @_call
+    def send(self, wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
+        if self.refuses_sends is not None:
+            return [SendResult(signature, self.refuses_sends) for signature, _ in wires]
+        if not all(endpoint.down for endpoint in self.endpoints):
+            for signature, wire in wires:
+                self.ledger.submit(signature, wire)
+        return [SendResult(signature) for signature, _ in wires]
+
+    @_call
+    def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
+        self._any_endpoint()
+        return [self._status(signature) for signature in signatures]
+
+    # --- one thing at a time ---------------------------------------------------------------
+
+    def _any_endpoint(self) -> FakeEndpoint:
+        for endpoint in self.endpoints:
+            if not endpoint.down:
+                return endpoint
+        raise Unreachable("no endpoint answers")
+
+    def _confirmed_slot(self) -> int:
+        endpoint = self._any_endpoint()
+        return self.ledger.block(self.ledger.confirmed_lag_slots + endpoint.lag_slots).slot
+
+    def _receipt(self, address: str, not_before_slot: int) -> ReceiptState:
+        states = set()
+        for endpoint in self.endpoints:
+            slot = self.ledger.block(self.ledger.finalized_lag_slots + endpoint.lag_slots).slot
+            if endpoint.down or slot < not_before_slot:
+                return ReceiptState.UNKNOWN
+            account = self.ledger.account(address, slot)
+            foreign = account is not None and account.owner != SYSTEM
+            states.add(
+                ReceiptState.UNKNOWN if foreign else state_of(account.space if account else None)
+            )
+        return states.pop() if len(states) == 1 else ReceiptState.UNKNOWN
+
+    def _executions(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
+        finalized = self.ledger.block(self.ledger.finalized_lag_slots).slot
+        found = {}
+        for receipt_id, signature in signatures.items():
+            landed = self.ledger.landed.get(signature)
+            pair = (receipt_id, self.receipt_address(receipt_id))
+            if landed is None or landed.error is not None or landed.slot > finalized:
+                continue
+            if self.has_history and pair in landed.request.allocations:
+                found[receipt_id] = self._execution(receipt_id, landed)
+        return found
+
+    def _execution(self, receipt_id: str, landed: Landed) -> Execution:
+        request = landed.request
+        is_ours = request.source == self.source
+        return Execution(
+            receipt=receipt_id,
+            resolution=Resolution(request.space),
+            signature=landed.signature,
+            slot=landed.slot,
+            fee=Lamports(landed.fee),
+            memo=request.memo,
+            transfers=tuple(
+                Transfer(wallet, BaseUnits(amount))
+                for wallet, amount in (request.transfers if is_ours else ())
+            ),
+            source_decrease=BaseUnits(landed.source_decrease if is_ours else 0),
+        )
+
+    def _recipient(self, wallet: str, slot: int) -> Recipient:
+        ours = (self.authority, self.receipt_key, self.fee_payer, self.source, self.mint)
+        problem = AccountProblem.OURS if wallet in ours else _address_problem(wallet)
+        if problem is not None:
+            return Recipient(wallet, problem, account_exists=False)
+        account = self.ledger.account(wallet, slot)
+        token_account = self.ledger.token_account(token_address(wallet), slot)
+        if account is not None and account.owner != SYSTEM:
+            problem = AccountProblem.NOT_A_WALLET
+        elif token_account is not None:
+            problem = _token_account_problem(token_account, wallet)
+        return Recipient(wallet, problem, account_exists=token_account is not None)
+
+    def _request(self, intent: Intent, blockhash: Blockhash) -> Request:
+        if len(intent.transfers) > self.transfers_per_transaction:
+            raise IntentTooLarge(intent.receipts, len(intent.transfers))
+        signers = [self.fee_payer]
+        signers += [self.receipt_key] if intent.receipts else []
+        signers += [self.authority] if intent.transfers else []
+        return Request(
+            blockhash=blockhash.value,
+            fee_payer=self.fee_payer,
+            signers=tuple(sorted(set(signers))),
+            authority=self.authority,
+            source=self.source,
+            allocations=tuple((it, self.receipt_address(it)) for it in intent.receipts),
+            space=int(intent.resolution),
+            transfers=tuple((transfer.wallet, transfer.amount) for transfer in intent.transfers),
+            memo=intent.memo,
+        )
+
+    def _status(self, signature: str) -> SignatureStatus:
+        landed = self.ledger.landed.get(signature)
+        if landed is None or landed.slot < self.ledger.slot - STATUS_CACHE_SLOTS:
+            return SignatureStatus(Landing.UNSEEN)
+        if landed.slot > self.ledger.block(self.ledger.finalized_lag_slots).slot:
+            return SignatureStatus(Landing.PENDING)
+        if landed.error is not None:
+            return SignatureStatus(Landing.FAILED, landed.error)
+        return SignatureStatus(Landing.FINALIZED)
+
+
+@lru_cache(maxsize=100_000)
+def wallet_named(name: str) -> str:
+    """A valid wallet address, always the same for a name."""
+    return str(Keypair.from_seed(hashlib.sha256(name.encode()).digest()).pubkey())
+
+
+@lru_cache(maxsize=100_000)
+def _address_problem(wallet: str) -> AccountProblem | None:
+    try:
+        address = Pubkey.from_string(wallet)
+    except ValueError:
+        return AccountProblem.NOT_AN_ADDRESS
+    return None if address.is_on_curve() else AccountProblem.OFF_CURVE
+
+
+def _token_account_problem(account: TokenAccount, wallet: str) -> AccountProblem | None:
+    if account.owner != wallet:
+        return AccountProblem.FOREIGN_OWNER
+    if account.frozen:
+        return AccountProblem.FROZEN
+    return AccountProblem.MEMO_REQUIRED if account.memo_required else None
+
+
+def _signed(request: Request, blockhash: Blockhash) -> Signed:
+    wire = request.wire()
+    return Signed(signature_of(wire), wire, blockhash)

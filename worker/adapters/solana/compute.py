@@ -1,0 +1,127 @@
+"""Compute limits from simulation, and priority fees from what others paid lately.
+
+One simulation per shape of transaction and process: payments of one shape use almost the same
+number of units. Where a simulation fails, whatever the cause, the limit is the generous maximum:
+a refusal must be seen on chain, where it counts, and not be turned into another one by a limit.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from solders.pubkey import Pubkey
+
+from worker.adapters.solana.accounts import CONFIRMED
+from worker.adapters.solana.endpoint import Call
+from worker.adapters.solana.errors import RpcRefused
+from worker.adapters.solana.rpc import Rpc
+from worker.adapters.solana.transactions import (
+    COMPUTE_UNITS_MAX,
+    LOADED_BYTES_MAX,
+    MICRO_LAMPORTS,
+    Built,
+    Limits,
+    TransactionMaker,
+)
+from worker.core.errors import Unreachable
+from worker.core.records import Intent
+
+UNITS_MARGIN = 10_000
+LOADED_BYTES_MARGIN = 256 * 1024
+PRIORITY_CACHE_SECONDS = 10.0
+PRIORITY_PERCENTILE = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    size: tuple[int, int]
+    limits: Limits
+
+
+class ComputeLimits:
+    """Remembers what each shape of transaction needed."""
+
+    def __init__(self, rpc: Rpc, fee_lamports_max: int, writable: Sequence[Pubkey]) -> None:
+        """`writable` are the accounts that all our payments contend for."""
+        self._rpc = rpc
+        self._fee_lamports_max = fee_lamports_max
+        self._writable = [str(address) for address in writable]
+        self._measured: dict[Hashable, _Measured] = {}
+        self._price = (0.0, 0)
+
+    def of(
+        self, maker: TransactionMaker, shape: Hashable, size: tuple[int, int], built: Built
+    ) -> Limits:
+        """Limits for transactions of a shape, of which this is the largest at hand."""
+        known = self._measured.get((maker.v1, shape))
+        if known is None or known.size[0] < size[0] or known.size[1] < size[1]:
+            limits = self._simulated(maker, built)
+            if limits is None:
+                return self._with_fee(Limits())
+            known = _Measured(size, limits)
+            self._measured[maker.v1, shape] = known
+        return self._with_fee(known.limits)
+
+    def _simulated(self, maker: TransactionMaker, built: Built) -> Limits | None:
+        wire = base64.b64encode(bytes(maker.unsigned(built, Limits()))).decode()
+        options = {
+            "encoding": "base64",
+            "commitment": CONFIRMED,
+            "sigVerify": False,
+            "replaceRecentBlockhash": True,
+        }
+        try:
+            [reply] = self._rpc.any([Call("simulateTransaction", [wire, options])])
+        except (Unreachable, RpcRefused):
+            return None
+        return _limits_of(reply)
+
+    def _with_fee(self, limits: Limits) -> Limits:
+        if not self._fee_lamports_max:
+            return limits
+        fee = -(-self._recent_price() * limits.compute_units // MICRO_LAMPORTS)
+        return replace(limits, priority_fee_lamports=min(fee, self._fee_lamports_max))
+
+    def _recent_price(self) -> int:
+        """Micro-lamports per compute unit that others paid for our accounts in recent slots."""
+        read_at, price = self._price
+        now = time.monotonic()
+        if not read_at or now - read_at > PRIORITY_CACHE_SECONDS:
+            price = self._read_price()
+            self._price = (now, price)
+        return price
+
+    def _read_price(self) -> int:
+        try:
+            [reply] = self._rpc.any([Call("getRecentPrioritizationFees", [self._writable])])
+            prices = sorted(int(entry["prioritizationFee"]) for entry in reply)
+        except (Unreachable, RpcRefused, KeyError, TypeError, ValueError):
+            # A payment without a priority fee is slow at worst, and is signed anew when it expires.
+            return 0
+        return prices[int((len(prices) - 1) * PRIORITY_PERCENTILE)] if prices else 0
+
+
+def shape_of(intent: Intent) -> tuple[Hashable, tuple[int, int]]:
+    """A shape that similar intents share, and this one's size in it."""
+    size = (len(intent.transfers), len(intent.memo.encode()))
+    rounded = tuple(number.bit_length() for number in size)
+    return (len(intent.receipts), intent.resolution, rounded), size
+
+
+def _limits_of(reply: Any) -> Limits | None:
+    try:
+        value = reply["value"]
+        if value["err"] is not None:
+            return None
+        units = int(value["unitsConsumed"])
+        loaded = value.get("loadedAccountsDataSize")
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    loaded_bytes = LOADED_BYTES_MAX
+    if isinstance(loaded, int) and loaded > 0:
+        loaded_bytes = min(LOADED_BYTES_MAX, loaded * 2 + LOADED_BYTES_MARGIN)
+    return Limits(min(COMPUTE_UNITS_MAX, units * 13 // 10 + UNITS_MARGIN), loaded_bytes)

@@ -1,0 +1,87 @@
+"""Expected failures of the Solana adapter. None of their messages contains a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from worker.core.errors import NotReady, Refused, UsageError
+
+
+class EndpointsDisagree(NotReady):
+    """The configured endpoints belong to different clusters."""
+
+    def __init__(self, found: Mapping[str, str]) -> None:
+        self.found = dict(found)
+        listed = ", ".join(f"{host}: {value}" for host, value in found.items())
+        super().__init__(
+            f"The RPC endpoints do not belong to one cluster ({listed}). "
+            "Configure endpoints of the same cluster only."
+        )
+
+
+class MintUnusable(NotReady):
+    """The mint cannot be paid out: it is missing, of another kind, or carries an extension."""
+
+    def __init__(self, mint: str, found: str, expected: str = "a mint we can pay out") -> None:
+        self.mint = mint
+        self.found = found
+        super().__init__(f"The mint {mint} cannot be used: found {found}, expected {expected}.")
+
+
+class AuthorityUnusable(NotReady):
+    """The payout authority may not spend from the source account."""
+
+    def __init__(self, authority: str, source: str, found: str) -> None:
+        self.authority = authority
+        self.source = source
+        self.found = found
+        super().__init__(
+            f"The payout authority {authority} cannot pay from {source}: found {found}. "
+            "It must be the owner of that token account, or its delegate."
+        )
+
+
+class KeyUnusable(UsageError):
+    """A configured key cannot be read. The message names the variable, never its value."""
+
+    def __init__(self, variable: str, why: str) -> None:
+        self.variable = variable
+        super().__init__(
+            f"{variable} holds no usable key ({why}). Write the secret as the Solana command "
+            "line does, a JSON array of 64 numbers, or in base58."
+        )
+
+
+class AddressUnusable(UsageError):
+    """A configured address is not a public key."""
+
+    def __init__(self, name: str, value: str) -> None:
+        super().__init__(f"The {name} {value!r} is not a Solana address: 32 bytes in base58.")
+
+
+class EndpointUnusable(UsageError):
+    """A configured RPC endpoint is no URL. It may hold an API key, so it is not repeated."""
+
+    def __init__(self, position: int, why: str) -> None:
+        super().__init__(f"RPC endpoint number {position} is not usable: {why}.")
+
+
+class IntentTooLarge(Refused):
+    """More transfers, or a longer memo, than one transaction holds. Nothing was signed."""
+
+    def __init__(self, receipts: Sequence[str], transfers: int) -> None:
+        self.receipts = tuple(receipts)
+        self.transfers = transfers
+        super().__init__(
+            f"{', '.join(receipts)} does not fit into one transaction: {transfers} transfers are "
+            "more than every endpoint has proven to accept."
+        )
+
+
+class RpcRefused(NotReady):
+    """An endpoint answered a request with an error that asking again will not cure."""
+
+    def __init__(self, host: str, method: str, why: str) -> None:
+        self.host = host
+        self.method = method
+        super().__init__(f"{host} refused {method}: {why}")

@@ -1,0 +1,84 @@
+"""Reading signing keys, and keeping them from ever being printed."""
+
+from __future__ import annotations
+
+import json
+
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+
+from worker.adapters.solana.errors import AddressUnusable, KeyUnusable
+
+
+def read_keypair(variable: str, text: str) -> Keypair:
+    """A signing key from its text: a JSON array as the Solana command line writes, or base58.
+
+    Raises:
+        KeyUnusable: names the variable; neither it nor its causes contain the text.
+    """
+    text = text.strip()
+    if not text:
+        raise KeyUnusable(variable, "it is empty")
+    secret = _from_json(variable, text) if text.startswith("[") else _from_base58(variable, text)
+    try:
+        return Keypair.from_bytes(secret)
+    except ValueError:
+        raise KeyUnusable(variable, "its secret and public halves do not match") from None
+
+
+def read_address(name: str, text: str) -> Pubkey:
+    """
+    Raises:
+        AddressUnusable: not 32 bytes of base58.
+    """
+    try:
+        return Pubkey.from_string(text)
+    except ValueError:
+        raise AddressUnusable(name, text) from None
+
+
+class Keyring:
+    """The keys of one operator. Prints as public keys only.
+
+    `str()` of a solders Keypair is its secret, so no object of ours holds one in a field that
+    anything prints.
+    """
+
+    __slots__ = ("authority", "fee_payer", "receipt_key")
+
+    def __init__(self, authority: Keypair, receipt_key: Keypair, fee_payer: Keypair) -> None:
+        self.authority = authority
+        self.receipt_key = receipt_key
+        self.fee_payer = fee_payer
+
+    def __repr__(self) -> str:
+        return (
+            f"Keyring(authority={self.authority.pubkey()}, "
+            f"receipt_key={self.receipt_key.pubkey()}, fee_payer={self.fee_payer.pubkey()})"
+        )
+
+    def signers(self, *, moves_tokens: bool, makes_receipts: bool) -> list[Keypair]:
+        """Who signs such a transaction, fee payer first; one key in several roles signs once."""
+        keys = {self.fee_payer.pubkey(): self.fee_payer}
+        if makes_receipts:
+            keys.setdefault(self.receipt_key.pubkey(), self.receipt_key)
+        if moves_tokens:
+            keys.setdefault(self.authority.pubkey(), self.authority)
+        return list(keys.values())
+
+
+def _from_json(variable: str, text: str) -> bytes:
+    try:
+        # bytes() alone would turn a number into that many zeros, and so a typo into a key.
+        return bytes([int(number) for number in json.loads(text)])
+    except (ValueError, TypeError):
+        raise KeyUnusable(variable, "it is no JSON array of bytes") from None
+
+
+def _from_base58(variable: str, text: str) -> bytes:
+    try:
+        # A signature is 64 bytes as well; Keypair.from_base58_string panics on bad input.
+        return bytes(Signature.from_string(text))
+    except ValueError:
+        raise KeyUnusable(variable, "it is not 64 bytes of base58") from None

@@ -1,0 +1,100 @@
+"""The Celery application: `celery -A worker.app worker|beat|flower`.
+
+Messages are wake-ups, not records: MongoDB holds the truth, and the sweep finds what is due. So
+messages carry ids only, nothing is retried by Celery, and losing any one of them loses nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import Celery
+from celery.signals import beat_init, setup_logging, worker_process_init
+from kombu import Queue
+
+from config.logging import configure_logging
+from config.schedule import beat_schedule
+from config.settings import ConfigurationUnusable, Settings, load_settings
+from worker.bootstrap import build_context
+from worker.services.context import Context
+
+CONTROL, WEEK, PAYMENTS = "control", "week", "payments"
+SOCKET_TIMEOUT_SECONDS = 15
+
+
+def celery_configuration(settings: Settings) -> dict[str, Any]:
+    """Celery's settings; why each is so stands in docs/adr/0004-celery-as-wake-up.md."""
+    transport = {
+        "visibility_timeout": settings.broker_visibility_timeout_seconds,
+        "socket_timeout": SOCKET_TIMEOUT_SECONDS,
+        "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
+        "socket_keepalive": True,
+        "retry_on_timeout": True,
+        "health_check_interval": 30,
+    }
+    return {
+        "broker_url": settings.redis_url.get_secret_value(),
+        "broker_transport_options": transport,
+        "broker_connection_retry_on_startup": True,
+        # Also read by kombu's and the backend's own connections.
+        "visibility_timeout": settings.broker_visibility_timeout_seconds,
+        "result_backend_transport_options": transport,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": False,
+        "worker_prefetch_multiplier": 1,
+        "task_soft_time_limit": settings.task_soft_limit_seconds,
+        "task_time_limit": settings.task_hard_limit_seconds,
+        "worker_soft_shutdown_timeout": 60,
+        "worker_send_task_events": True,
+        "task_send_sent_event": True,
+        "task_track_started": True,
+        "task_default_queue": CONTROL,
+        "task_queues": [Queue(CONTROL), Queue(WEEK), Queue(PAYMENTS)],
+        "task_create_missing_queues": False,
+        "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.2},
+        "worker_hijack_root_logger": False,
+        "timezone": "UTC",
+        "enable_utc": True,
+        "beat_schedule": beat_schedule(settings.sweep_seconds),
+        "imports": ("tasks",),
+    }
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except ConfigurationUnusable as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(error.exit_code) from None
+
+
+settings = _settings()
+app = Celery("kontrib")
+app.conf.update(celery_configuration(settings))
+
+_context: Context | None = None
+
+
+def context() -> Context:
+    """This process's context; made on first use, so that nothing is shared across a fork."""
+    global _context  # one MongoClient and one RPC client per process
+    if _context is None:
+        _context = build_context(settings)
+    return _context
+
+
+@worker_process_init.connect(weak=False)
+def _forget_parent(**_: Any) -> None:
+    global _context
+    _context = None
+
+
+@beat_init.connect(weak=False)
+@setup_logging.connect(weak=False)
+def _logging(**_: Any) -> None:
+    configure_logging(settings.log_format, settings.log_level)

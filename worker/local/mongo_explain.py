@@ -1,0 +1,62 @@
+"""`explain` for find, aggregate, count and distinct, from PostgreSQL's own EXPLAIN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from worker.local.mongo_engine import Engine
+from worker.local.mongo_errors import Document, failure
+
+_FUNCTIONS = {
+    "find": "bson_aggregation_find",
+    "aggregate": "bson_aggregation_pipeline",
+    "count": "bson_aggregation_count",
+    "distinct": "bson_aggregation_distinct",
+}
+
+
+def explain_pipeline(
+    engine: Engine, verb: str, database: str, spec: bytes, *, runs: bool
+) -> Document:
+    """The winning plan, in MongoDB's words where they fit; `postgres` holds all of it.
+
+    With `runs` the query is really run, and `executionStats` says how many documents it gave.
+    """
+    function = _FUNCTIONS.get(verb)
+    if function is None:
+        return failure(115, "CommandNotSupported", f"explain of '{verb}' is not supported")
+    pipeline = f"documentdb_api_catalog.{function}(%s, %b::bytea::documentdb_core.bson)"
+    options = "format json, analyze true" if runs else "format json"
+    sql = " ".join((f"explain ({options})", "select document from", pipeline))
+    (explained,) = engine.row(sql, database, spec)
+    plan = explained[0]["Plan"]
+    reply: Document = {
+        "queryPlanner": {"winningPlan": _winning_plan(plan)},
+        "postgres": plan,
+        "ok": 1.0,
+    }
+    if runs:
+        reply["executionStats"] = {
+            "executionSuccess": True,
+            "nReturned": int(plan["Actual Rows"]),
+            "executionTimeMillis": int(explained[0]["Execution Time"]),
+        }
+    return reply
+
+
+def _winning_plan(plan: Document) -> Document:
+    """The scan at the bottom of the plan: by which index, or through the whole collection."""
+    index = _first(plan, "Index Name")
+    if index is None:
+        return {"stage": "COLLSCAN"}
+    details = [d for d in _first(plan, "IndexDetails") or [] if d["indexName"] == index]
+    bounds = details[0].get("indexBounds", []) if details else []
+    return {"stage": "IXSCAN", "indexName": index, "indexBounds": bounds}
+
+
+def _first(plan: Document, field: str) -> Any:
+    """The first value of a field in a plan or the plans below it."""
+    if plan.get(field):
+        return plan[field]
+    below = (_first(child, field) for child in plan.get("Plans", []))
+    return next((value for value in below if value), None)

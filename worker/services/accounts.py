@@ -1,0 +1,74 @@
+"""Create the token accounts that a plan's recipients lack, before anything is paid to them.
+
+At our cost once per user: one that its owner closed again is not recreated (rent is farmed that
+way). An account counts as made when the payment into it is final. Creations move no tokens and
+are idempotent, so they need no receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.core.lifecycle import Stage
+from worker.core.records import Distribution, Recipient
+from worker.core.week import Week
+from worker.services.context import Context, Deadline
+from worker.services.seal import anchored_seal
+
+CHUNK_REWARDS = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """How many accounts were created, and whether none is missing any more."""
+
+    week: Week
+    created: int
+    finished: bool
+
+
+def prepare_accounts(context: Context, distribution: Distribution, deadline: Deadline) -> Prepared:
+    """Create the missing accounts of an anchored plan, then move the week on to payments.
+
+    Raises:
+        Paused, NotAnchored: nothing may be signed.
+    """
+    week, plan_id = distribution.week, distribution.plan_id or ""
+    anchored_seal(context, distribution)
+    created, position = 0, -1
+    while rewards := context.store.rewards_needing_account(plan_id, position, CHUNK_REWARDS):
+        wallets = [reward.row.wallet for reward in rewards]
+        while missing := missing_wallets(context.chain.recipients(wallets)):
+            if deadline.passed:
+                return Prepared(week, created, finished=False)
+            create_token_accounts(context, sorted(missing), deadline)
+            created += len(missing)
+        position = rewards[-1].position
+    context.store.advance(week, plan_id, Stage.ANCHORED, Stage.PREPARED)
+    return Prepared(week, created, finished=True)
+
+
+def missing_wallets(recipients: Sequence[Recipient]) -> set[str]:
+    """Wallets without a token account that we could create one for."""
+    return {r.wallet for r in recipients if r.problem is None and not r.account_exists}
+
+
+def create_token_accounts(context: Context, wallets: Sequence[str], deadline: Deadline) -> None:
+    """Send creations until the accounts are there at confirmed, or the blockhash has expired.
+
+    Confirmed is enough: should a fork drop one, the payment finds the account missing.
+    """
+    context.refuse_if_paused()
+    blockhash = context.chain.latest_blockhash()
+    wires = [
+        (s.signature, s.wire) for s in context.chain.sign_account_creations(wallets, blockhash)
+    ]
+    missing = set(wallets)
+    while missing and not deadline.passed:
+        context.chain.send(wires)
+        context.clock.sleep(context.limits.poll_seconds)
+        missing = missing_wallets(context.chain.recipients(sorted(missing)))
+        height = context.chain.finalized_height().block_height
+        if height > blockhash.last_valid_block_height:
+            return

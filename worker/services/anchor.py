@@ -1,0 +1,164 @@
+"""Anchor a plan: make its root final on chain before the first token moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.core.commitment import Header, Seal
+from worker.core.decision import Step, next_step
+from worker.core.errors import NotReady, Refused
+from worker.core.lifecycle import Stage
+from worker.core.memo import AnchorMemo
+from worker.core.receipts import ReceiptState, Resolution, anchor_id, anchor_ids
+from worker.core.records import Distribution, Intent, Payout
+from worker.core.week import Week
+from worker.services.adopt import adopt_anchored_plan
+from worker.services.context import Context, Deadline
+from worker.services.funds import Need, check_funds, week_need
+from worker.services.genesis import first_week
+from worker.services.plan import previous_plan
+from worker.services.plan_writing import check_published
+from worker.services.seal import NotPlanned, stored_seal
+from worker.services.sending import TransactionRefused, sign_one
+
+
+class ApprovalMissing(NotReady):
+    """`require_approval` is on, and nobody approved the plan yet."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(
+            f"{week.label} is planned and waits for approval. Look at it with `kontrib status "
+            f"{week.label}`, then run `kontrib approve {week.label}`."
+        )
+
+
+class PlanIsStale(Refused):
+    """The plan does not follow the anchored week before it."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(
+            f"The plan of {week.label} does not follow the anchored root of {week.previous().label}"
+            ". It is discarded and made again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """`signature` is None where no endpoint returns the transaction."""
+
+    week: Week
+    root: bytes
+    signature: str | None
+    finalized: bool
+
+
+def anchor_week(context: Context, week: Week, deadline: Deadline) -> Anchored:
+    """Anchor the week's plan and wait until it is final, or adopt the one that is.
+
+    Raises:
+        Paused, ApprovalMissing, FundsShort, NoGenesis, ...: before anything is signed.
+        TransactionRefused: the chain executed the anchor and refused it.
+    """
+    while True:
+        distribution = _planned(context, week)
+        if distribution.root is None or distribution.stage.is_frozen:
+            return Anchored(week, distribution.root or b"", distribution.signature, finalized=True)
+        anchored = _step(context, distribution)
+        if anchored is not None:
+            return anchored
+        if deadline.passed:
+            return Anchored(week, distribution.root, None, finalized=False)
+        context.clock.sleep(context.limits.poll_seconds)
+
+
+def _planned(context: Context, week: Week) -> Distribution:
+    distribution = context.store.distribution(week)
+    if distribution is None or distribution.plan_id is None:
+        raise NotPlanned(week)
+    return distribution
+
+
+def _step(context: Context, distribution: Distribution) -> Anchored | None:
+    """One look at the chain, and whatever it asks for; None while it is not final."""
+    seal, week = stored_seal(context, distribution), distribution.week
+    height = context.chain.finalized_height()
+    ids = anchor_ids(week, seal.root)
+    states = context.chain.receipts(ids, not_before_slot=height.slot)
+    ours, any_plan = states[ids[1]], states[ids[0]]
+    if ours is ReceiptState.PAID and any_plan is ReceiptState.PAID:
+        return _record(context, distribution, seal)
+    if any_plan is ReceiptState.PAID and ours is ReceiptState.FREE:
+        adopt_anchored_plan(context, week, first_week(context))
+        return None
+    payout = context.store.payout(distribution.plan_id or "", anchor_id(week))
+    if payout is None:
+        raise NotPlanned(week)
+    _send(context, distribution, payout, seal, any_plan, height.block_height)
+    return None
+
+
+def _record(context: Context, distribution: Distribution, seal: Seal) -> Anchored:
+    week, plan_id = distribution.week, distribution.plan_id or ""
+    found = context.chain.executions([anchor_id(week)]).get(anchor_id(week))
+    signature = found.signature if found else None
+    context.store.advance(week, plan_id, Stage.PLANNED, Stage.ANCHORED, signature=signature)
+    return Anchored(week, seal.root, signature, finalized=True)
+
+
+def _send(
+    context: Context,
+    distribution: Distribution,
+    payout: Payout,
+    seal: Seal,
+    state: ReceiptState,
+    block_height: int,
+) -> None:
+    attempt = payout.attempt
+    status = context.chain.statuses([attempt.signature])[0] if attempt else None
+    step = next_step(state, attempt, status, block_height)
+    if step is Step.SIGN:
+        if status is not None and status.error:
+            raise TransactionRefused(f"the anchor of {distribution.week.label}", status.error)
+        check_before_anchor(context, distribution, seal)
+        attempt = sign_one(context, anchor_intent(seal))
+        context.store.record_attempts([(payout, attempt)])
+    if attempt is not None and step in (Step.SIGN, Step.RESEND):
+        context.chain.send([(attempt.signature, attempt.wire)])
+
+
+def anchor_intent(seal: Seal) -> Intent:
+    """The transaction that anchors a plan: two receipts and the memo."""
+    return Intent(
+        receipts=anchor_ids(seal.header.week, seal.root),
+        resolution=Resolution.PAID,
+        memo=AnchorMemo.of(seal.header, seal.root).text(),
+    )
+
+
+def check_before_anchor(context: Context, distribution: Distribution, seal: Seal) -> None:
+    """Everything that must hold before a plan becomes final.
+
+    Raises:
+        Paused, NoGenesis, MintUnusable, PreviousWeekOpen, PlanIsStale, PlanDoesNotMatchRoot,
+        ApprovalMissing, FundsShort.
+    """
+    context.refuse_if_paused()
+    context.chain.check_mint()
+    week, header = distribution.week, seal.header
+    previous = previous_plan(context, week, first_week(context))
+    if previous.root != header.previous_root or header.mint != context.chain.mint:
+        raise PlanIsStale(week)
+    check_published(context, seal)
+    if context.rules().require_approval and not distribution.approved:
+        raise ApprovalMissing(week)
+    check_funds(context, week, _need(context, distribution, header))
+
+
+def _need(context: Context, distribution: Distribution, header: Header) -> Need:
+    return week_need(
+        context.chain.costs(),
+        total=header.total_amount,
+        batches=header.batches,
+        held=header.held,
+        new_accounts=context.store.count_needing_account(distribution.plan_id or ""),
+    )

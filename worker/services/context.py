@@ -1,0 +1,62 @@
+"""What every service is given: the ports, and a few limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from worker.core.errors import NotReady
+from worker.core.rules import Rules, rules_from
+from worker.ports import Archive, Chain, Clock, Store
+
+
+class Paused(NotReady):
+    """An operator paused all signing."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Signing is paused ({reason}). Go on with `kontrib resume`.")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes and times that change how fast work is done, never what is paid."""
+
+    plan_grace: timedelta = timedelta(minutes=10)
+    lease: timedelta = timedelta(seconds=120)
+    batches_per_task: int = 400
+    batches_in_flight: int = 64
+    poll_seconds: float = 0.5
+    backoff_scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The outside, as the services see it."""
+
+    store: Store
+    chain: Chain
+    archive: Archive
+    clock: Clock
+    limits: Limits = field(default_factory=Limits)
+
+    def rules(self) -> Rules:
+        return rules_from(self.store.rules_document())
+
+    def refuse_if_paused(self) -> None:
+        """
+        Raises:
+            Paused: nothing may be signed now.
+        """
+        if (reason := self.store.paused()) is not None:
+            raise Paused(reason)
+
+
+class Deadline:
+    """How long a piece of work may go on before it hands over to the next one."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock, self._end = clock, clock.now() + timedelta(seconds=seconds)
+
+    @property
+    def passed(self) -> bool:
+        return self._clock.now() >= self._end

@@ -1,0 +1,287 @@
+"""Pay the payouts of an anchored plan: the loop around `core.decision.next_step`.
+
+Order of every attempt: check receipts, verify rows against the root, build and sign, write the
+attempt, send, send the same bytes again while they can land, and sign anew only after expiry by
+block height. Completed means finalized and read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from worker.core.backoff import is_exhausted, next_attempt_at
+from worker.core.commitment import Seal
+from worker.core.decision import Step, next_step
+from worker.core.errors import Refused
+from worker.core.lifecycle import PayoutStatus
+from worker.core.receipts import ReceiptState, Resolution
+from worker.core.records import (
+    Attempt,
+    Distribution,
+    Execution,
+    Intent,
+    Landing,
+    Payout,
+    Postponement,
+    Settlement,
+    SignatureStatus,
+    Transfer,
+)
+from worker.core.week import Week
+from worker.services.context import Context, Deadline
+from worker.services.paying import Payer, sums_by_wallet
+from worker.services.seal import anchored_seal
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When a payout is tried again whose tries ran out: not until an operator says `retry`."""
+
+
+class PaidOtherThanPlanned(Refused):
+    """A finalized payment moved something else than its anchored rows say."""
+
+    def __init__(self, payout: Payout, signature: str) -> None:
+        super().__init__(
+            f"{payout.id} was paid by {signature}, but not as planned. Pause with `kontrib pause` "
+            f"and compare with `kontrib reconcile {payout.week.label}`."
+        )
+
+
+@dataclass(slots=True)
+class PayReport:
+    """What one piece of work did, for people."""
+
+    week: Week
+    paid: int = 0
+    void: int = 0
+    later: int = 0
+    exhausted: int = 0
+    unresolved: int = 0
+    signed: int = 0
+    moved: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def resolved(self) -> int:
+        return self.paid + self.void
+
+
+def pay(
+    context: Context, distribution: Distribution, indexes: range, deadline: Deadline
+) -> PayReport:
+    """Resolve the due payouts whose index is in range, as far as the deadline allows.
+
+    Raises:
+        NotAnchored, PlanDoesNotMatchRoot, Paused, Unreachable: nothing further was signed.
+    """
+    context.chain.check_mint()
+    seal = anchored_seal(context, distribution)
+    work = _Work(context, distribution, seal, deadline)
+    try:
+        while not deadline.passed:
+            work.claim(indexes)
+            if not work.in_flight:
+                break
+            if not work.round():
+                context.clock.sleep(context.limits.poll_seconds)
+    finally:
+        context.store.release(work.in_flight)
+    work.report.unresolved = len(work.in_flight)
+    return work.report
+
+
+class _Work:
+    """The payouts in flight of one call of `pay`."""
+
+    def __init__(
+        self, context: Context, distribution: Distribution, seal: Seal, deadline: Deadline
+    ) -> None:
+        self._context, self._plan_id = context, distribution.plan_id or ""
+        self._payer = Payer(context, distribution, seal, deadline)
+        self._expected: dict[str, tuple[Transfer, ...]] = {}
+        self._statuses: dict[str, SignatureStatus] = {}
+        self.in_flight: list[Payout] = []
+        self.report = PayReport(distribution.week)
+
+    def claim(self, indexes: range) -> None:
+        """Take more work while there is room; a window keeps blockhashes fresh."""
+        room = self._context.limits.batches_in_flight - len(self.in_flight)
+        if room <= self._context.limits.batches_in_flight // 2:
+            return
+        now = self._context.clock.now()
+        until = now + self._context.limits.lease
+        claimed = self._context.store.claim(self._plan_id, indexes, room, now=now, until=until)
+        known = {payout.id for payout in self.in_flight}
+        self.in_flight += [payout for payout in claimed if payout.id not in known]
+
+    def round(self) -> bool:
+        """One look at the chain and what it asks for; whether anything was resolved."""
+        height = self._context.chain.finalized_height()
+        self._read_statuses()
+        due = [p for p in self.in_flight if self._may_be_decided(p, height.block_height)]
+        receipts = self._context.chain.receipts([p.id for p in due], not_before_slot=height.slot)
+        steps: dict[Step, list[Payout]] = {step: [] for step in Step}
+        for payout in self.in_flight:
+            # Not looked at: its attempt may still land, and sending it again is harmless.
+            state = receipts.get(payout.id, ReceiptState.FREE)
+            status = self._status(payout)
+            steps[next_step(state, payout.attempt, status, height.block_height)].append(payout)
+        self._send_again(steps[Step.RESEND])
+        self._sign(steps[Step.SIGN])
+        resolved = self._settle(steps[Step.SETTLE_PAID], PayoutStatus.PAID)
+        return resolved + self._settle(steps[Step.SETTLE_VOID], PayoutStatus.VOID) > 0
+
+    # --- looking ---
+
+    def _read_statuses(self) -> None:
+        signatures = [p.attempt.signature for p in self.in_flight if p.attempt]
+        found = self._context.chain.statuses(signatures)
+        self._statuses = dict(zip(signatures, found, strict=True))
+
+    def _status(self, payout: Payout) -> SignatureStatus | None:
+        return self._statuses.get(payout.attempt.signature) if payout.attempt else None
+
+    def _may_be_decided(self, payout: Payout, block_height: int) -> bool:
+        """Whether the receipt is worth reading: no attempt is still under way."""
+        if payout.attempt is None or block_height > payout.attempt.last_valid_block_height:
+            return True
+        status = self._status(payout)
+        return status is not None and status.landing in (Landing.FINALIZED, Landing.FAILED)
+
+    # --- sending ---
+
+    def _send_again(self, payouts: Sequence[Payout]) -> None:
+        wires = [(p.attempt.signature, p.attempt.wire) for p in payouts if p.attempt]
+        if wires:
+            self._context.chain.send(wires)
+
+    def _sign(self, payouts: Sequence[Payout]) -> None:
+        fresh = [p for p in payouts if not self._postponed_after_failure(p)]
+        if not fresh:
+            return
+        prepared = self._payer.prepare(fresh)
+        self._postpone(prepared.later)
+        if not prepared.intents:
+            return
+        signed = self._signed(prepared.intents)
+        self._context.store.record_attempts(signed)
+        results = self._context.chain.send([(a.signature, a.wire) for _, a in signed])
+        refusals = {r.signature: r.refused for r in results if r.refused}
+        updated = {p.id: replace(p, attempt=a, status=PayoutStatus.PROCESSING) for p, a in signed}
+        self.in_flight = [updated.get(p.id, p) for p in self.in_flight]
+        self.report.signed += len(signed)
+        for payout, attempt in signed:
+            if reason := refusals.get(attempt.signature):
+                self._postpone([self._backoff(updated[payout.id], reason)])
+
+    def _signed(self, intents: Sequence[tuple[Payout, Intent]]) -> list[tuple[Payout, Attempt]]:
+        blockhash = self._context.chain.latest_blockhash()
+        signed = self._context.chain.sign([intent for _, intent in intents], blockhash)
+        now = self._context.clock.now()
+        attempts = []
+        for (payout, intent), transaction in zip(intents, signed, strict=True):
+            self._expected[transaction.signature] = intent.transfers
+            attempt = Attempt(
+                signature=transaction.signature,
+                resolution=Resolution(intent.resolution),
+                blockhash=blockhash.value,
+                last_valid_block_height=blockhash.last_valid_block_height,
+                wire=transaction.wire,
+                created_at=now,
+            )
+            attempts.append((payout, attempt))
+        return attempts
+
+    # --- waiting ---
+
+    def _postponed_after_failure(self, payout: Payout) -> bool:
+        """An executed and refused attempt is tried again later, with a growing pause."""
+        status, attempt = self._status(payout), payout.attempt
+        if status is None or attempt is None or status.landing is not Landing.FAILED:
+            return False
+        if payout.next_attempt_at is not None and payout.next_attempt_at > attempt.created_at:
+            return False  # this is the later try
+        self._postpone([self._backoff(payout, status.error or "refused by the chain")])
+        return True
+
+    def _backoff(self, payout: Payout, reason: str) -> Postponement:
+        scale = self._context.limits.backoff_scale
+        attempts = payout.attempts + 1
+        if is_exhausted(attempts):
+            return Postponement(payout, NEVER, reason)
+        now = self._context.clock.now()
+        return Postponement(payout, next_attempt_at(now, attempts, payout.id, scale=scale), reason)
+
+    def _postpone(self, later: Sequence[Postponement]) -> None:
+        if not later:
+            return
+        self._context.store.postpone(later)
+        gone = {p.payout.id for p in later}
+        self.in_flight = [p for p in self.in_flight if p.id not in gone]
+        self.report.later += len(later)
+        self.report.exhausted += sum(p.next_attempt_at == NEVER for p in later)
+        self.report.reasons += [f"{p.payout.id}: {p.reason}" for p in later]
+
+    # --- settling ---
+
+    def _settle(self, payouts: Sequence[Payout], status: PayoutStatus) -> int:
+        if not payouts:
+            return 0
+        executions = read_back(self._context, payouts)
+        settlements = [self._settlement(p, status, executions.get(p.id)) for p in payouts]
+        self._context.store.settle(settlements, self._context.clock.now())
+        gone = {p.id for p in payouts}
+        self.in_flight = [p for p in self.in_flight if p.id not in gone]
+        self._count(settlements)
+        for settlement in settlements:
+            if settlement.signature is not None and not settlement.verified:
+                raise PaidOtherThanPlanned(settlement.payout, settlement.signature)
+        return len(payouts)
+
+    def _settlement(
+        self, payout: Payout, status: PayoutStatus, execution: Execution | None
+    ) -> Settlement:
+        if execution is None:
+            return Settlement(payout, status, None, None, None, verified=False)
+        expected: tuple[Transfer, ...] = ()
+        if status is PayoutStatus.PAID:
+            expected = self._expected_transfers(payout, execution.signature)
+        return Settlement(
+            payout=payout,
+            status=status,
+            signature=execution.signature,
+            slot=execution.slot,
+            fee=execution.fee,
+            verified=moved_as_planned(execution, expected),
+        )
+
+    def _expected_transfers(self, payout: Payout, signature: str) -> tuple[Transfer, ...]:
+        if signature not in self._expected:
+            self._expected[signature] = tuple(self._payer.transfers(payout))
+        return self._expected.pop(signature)
+
+    def _count(self, settlements: Sequence[Settlement]) -> None:
+        for settlement in settlements:
+            if settlement.status is PayoutStatus.PAID:
+                self.report.paid += 1
+                self.report.moved += settlement.payout.amount
+            else:
+                self.report.void += 1
+            if settlement.signature is None:
+                self.report.reasons.append(f"{settlement.payout.id}: resolved, not yet readable")
+
+
+def moved_as_planned(execution: Execution, expected: Sequence[Transfer]) -> bool:
+    """Whether a payment moved exactly what its rows say, and the source lost exactly that."""
+    total = sum(t.amount for t in expected)
+    same = sums_by_wallet(execution.transfers) == sums_by_wallet(expected)
+    return same and execution.source_decrease == total
+
+
+def read_back(context: Context, payouts: Sequence[Payout]) -> dict[str, Execution]:
+    """The transactions that resolved these payouts: by our own signature, else by search."""
+    ours = {p.id: p.attempt.signature for p in payouts if p.attempt}
+    found = context.chain.executions_of(ours)
+    rest = [p.id for p in payouts if p.id not in found]
+    return found | (context.chain.executions(rest) if rest else {})

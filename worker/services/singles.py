@@ -1,0 +1,175 @@
+"""Rewards that are paid alone: held ones once they can be paid, and those of void batches.
+
+Each has one id for ever, `<week>/u/<user commitment>`. Whether it may be used is decided by the
+anchored plan and the chain (services.paying), never by today's wallet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from worker.core.lifecycle import Status
+from worker.core.receipts import single_id
+from worker.core.records import (
+    Account,
+    Distribution,
+    Payout,
+    PayoutKind,
+    Recipient,
+    Reward,
+)
+from worker.core.rules import Rules
+from worker.core.week import Week
+from worker.services.accounts import create_token_accounts, missing_wallets
+from worker.services.context import Context, Deadline
+from worker.services.eligibility import CLOSED_ACCOUNT, NO_WALLET, OVER_ACCOUNT_CAP
+from worker.services.paying import problem_of
+
+CHUNK_REWARDS = 500
+LOOK_AGAIN = timedelta(hours=6)
+HOLD_EXPIRED = "held for longer than hold_weeks allows"
+
+
+@dataclass(slots=True)
+class Released:
+    """How many rewards can now be paid alone, and how many still cannot, by reason."""
+
+    week: Week
+    payable: int = 0
+    waiting: dict[str, int] = field(default_factory=dict)
+
+
+def release_singles(context: Context, distribution: Distribution, deadline: Deadline) -> Released:
+    """Make payouts for rewards that can be paid alone now; say of the others why not.
+
+    Raises:
+        Paused: nothing may be signed now.
+    """
+    context.refuse_if_paused()
+    released, plan_id = Released(distribution.week), distribution.plan_id or ""
+    rules = context.rules()
+    while not deadline.passed:
+        now = context.clock.now()
+        rewards = context.store.rewards_to_pay_alone(plan_id, now, CHUNK_REWARDS)
+        if not rewards:
+            break
+        _Release(context, distribution, rules, released, deadline).run(rewards)
+    return released
+
+
+class _Release:
+    """One chunk of rewards."""
+
+    def __init__(
+        self,
+        context: Context,
+        distribution: Distribution,
+        rules: Rules,
+        released: Released,
+        deadline: Deadline,
+    ) -> None:
+        self._context, self._distribution = context, distribution
+        self._rules, self._released, self._deadline = rules, released, deadline
+
+    def run(self, rewards: Sequence[Reward]) -> None:
+        store = self._context.store
+        accounts = store.accounts([reward.user_id for reward in rewards], [])
+        wallets = {r.user_id: wallet_of(r, accounts.get(r.user_id)) for r in rewards}
+        seen = self._look_at(wallets)
+        seen |= self._create(rewards, wallets, accounts, seen)
+        for reward in rewards:
+            wallet = wallets[reward.user_id]
+            recipient = seen.get(wallet)
+            reason = obstacle(recipient, accounts.get(reward.user_id))
+            if reason or recipient is None:
+                self._wait(reward, reason or NO_WALLET)
+            else:
+                store.write_payouts([self._single(reward, wallet)], [b""])
+                self._released.payable += 1
+
+    def _look_at(self, wallets: dict[str, str]) -> dict[str, Recipient]:
+        distinct = sorted({wallet for wallet in wallets.values() if wallet})
+        return {r.wallet: r for r in self._context.chain.recipients(distinct)}
+
+    def _create(
+        self,
+        rewards: Sequence[Reward],
+        wallets: dict[str, str],
+        accounts: dict[str, Account],
+        seen: dict[str, Recipient],
+    ) -> dict[str, Recipient]:
+        """Create accounts at our cost for those who never had one, within the week's limit."""
+        week_ago = self._context.clock.now() - timedelta(days=7)
+        limit = self._rules.max_new_accounts_per_week
+        room = limit - self._context.store.accounts_made_since(week_ago)
+        missing = missing_wallets(list(seen.values()))
+        chosen = [
+            reward.user_id
+            for reward in rewards
+            if wallets[reward.user_id] in missing and not _had_account(accounts.get(reward.user_id))
+        ][: max(0, room)]
+        if not chosen:
+            return {}
+        made = sorted({wallets[user_id] for user_id in chosen})
+        # Recorded first: an account that was made and forgotten could be farmed for its rent.
+        self._context.store.mark_accounts_made(chosen, self._context.clock.now())
+        create_token_accounts(self._context, made, self._deadline)
+        return {r.wallet: r for r in self._context.chain.recipients(made)}
+
+    def _wait(self, reward: Reward, reason: str) -> None:
+        """A reward of a void batch has failed visibly; a held one goes on being held."""
+        now = self._context.clock.now()
+        held = not reward.row.batch
+        weeks = self._rules.hold_weeks
+        if held and weeks is not None and now > reward_deadline(self._distribution.week, weeks):
+            reason, held = HOLD_EXPIRED, False
+        status = Status.PENDING if held else Status.FAILED
+        self._context.store.set_aside(reward, status, reason, now + LOOK_AGAIN)
+        waiting = self._released.waiting
+        waiting[reason] = waiting.get(reason, 0) + 1
+
+    def _single(self, reward: Reward, wallet: str) -> Payout:
+        week = self._distribution.week
+        return Payout(
+            id=single_id(week, reward.row.user),
+            plan_id=self._distribution.plan_id or "",
+            week=week,
+            kind=PayoutKind.SINGLE,
+            index=reward.position,
+            rewards=1,
+            amount=reward.row.amount,
+            wallet=wallet,
+        )
+
+
+def wallet_of(reward: Reward, account: Account | None) -> str:
+    """Where a single goes: an operator's redirect, else the plan's wallet, else (held rewards
+    have none in the plan) the user's wallet of today."""
+    if reward.redirected_to:
+        return reward.redirected_to
+    if reward.row.wallet:
+        return reward.row.wallet
+    wallet = account.wallet if account else None
+    return wallet if isinstance(wallet, str) else ""
+
+
+def obstacle(recipient: Recipient | None, account: Account | None) -> str | None:
+    """Why a reward cannot be paid alone now, or None."""
+    if recipient is None:
+        return NO_WALLET
+    if recipient.problem is not None:
+        return problem_of(recipient)
+    if recipient.account_exists:
+        return None
+    return CLOSED_ACCOUNT if _had_account(account) else OVER_ACCOUNT_CAP
+
+
+def reward_deadline(week: Week, hold_weeks: int) -> datetime:
+    """Until when a reward is held at most."""
+    return week.end + timedelta(weeks=hold_weeks)
+
+
+def _had_account(account: Account | None) -> bool:
+    return account is None or account.had_token_account
