@@ -53,6 +53,10 @@ class FakePayouts:
         starts = {s.payout.index // size * size for s in stored if s.is_due(now)}
         return [range(start, start + size) for start in sorted(starts)]
 
+    def payouts_after(self, plan_id: str, after_id: str, limit: int) -> list[Payout]:
+        stored = sorted(self.state.payouts_of(plan_id).items())
+        return [each.payout for id_, each in stored if id_ > after_id][:limit]
+
     # --- what happens to a payout ---------------------------------------------------------------
 
     def record_attempts(self, attempts: Sequence[tuple[Payout, Attempt]]) -> None:
@@ -135,7 +139,7 @@ class FakePayouts:
                 status: _tally([s for s in rewards if s.reward.status is status])
                 for status in Status
             },
-            payouts=self.payout_counts(plan_id),
+            payouts=self.batch_counts(plan_id),
             held=_tally(waiting),
             next_attempt_at=min(known_times) if known_times else None,
             fees=Lamports(sum(s.fee or 0 for s in payouts)),
@@ -153,10 +157,10 @@ class FakePayouts:
             amounts += [s.reward.row.amount for s in rewards if s.is_waiting]
         return BaseUnits(sum(amounts)), len(amounts)
 
-    def payout_counts(self, plan_id: str) -> dict[PayoutStatus, int]:
+    def batch_counts(self, plan_id: str) -> dict[PayoutStatus, int]:
         counts = dict.fromkeys(PayoutStatus, 0)
         for stored in self.state.payouts_of(plan_id).values():
-            if stored.payout.kind is not PayoutKind.ANCHOR:
+            if stored.payout.kind is PayoutKind.BATCH:
                 counts[stored.payout.status] += 1
         return counts
 

@@ -84,6 +84,9 @@ class Ledger:
         self.identity = Keypair.from_seed(hashlib.sha256(b"kontrib/local/node" + seed).digest())
         faucet_account = Account(FAUCET_LAMPORTS, b"", SYSTEM_PROGRAM)
         self.accounts.restore(self.faucet.pubkey(), faucet_account)
+        if blocks is None:
+            # The first block is settled from the start, so no transaction may go into it.
+            self.open_slot(unix_seconds)
         self._tell_time()
 
     def open_slot(self, unix_seconds: int) -> Block:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from worker.core.commitment import Header, Seal
 from worker.core.decision import Step, next_step
 from worker.core.errors import NotReady, Refused
-from worker.core.lifecycle import Stage
+from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.memo import AnchorMemo
 from worker.core.receipts import ReceiptState, Resolution, anchor_id, anchor_ids
-from worker.core.records import Distribution, Intent, Payout
+from worker.core.records import Distribution, Intent, Payout, Settlement
 from worker.core.week import Week
 from worker.services.adopt import adopt_anchored_plan
 from worker.services.context import Context, Deadline
@@ -101,6 +101,16 @@ def _record(context: Context, distribution: Distribution, seal: Seal) -> Anchore
     week, plan_id = distribution.week, distribution.plan_id or ""
     found = context.chain.executions([anchor_id(week)]).get(anchor_id(week))
     signature = found.signature if found else None
+    if (payout := context.store.payout(plan_id, anchor_id(week))) is not None:
+        settlement = Settlement(
+            payout=payout,
+            status=PayoutStatus.PAID,
+            signature=signature,
+            slot=found.slot if found else None,
+            fee=found.fee if found else None,
+            verified=found is not None,
+        )
+        context.store.settle([settlement], context.clock.now())
     context.store.advance(week, plan_id, Stage.PLANNED, Stage.ANCHORED, signature=signature)
     return Anchored(week, seal.root, signature, finalized=True)
 

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.adapters.solana.endpoint import Call, Reply
+from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.rpc import GET_MULTIPLE_ACCOUNTS_MAX
 
 CONFIRMED = "confirmed"
 FINALIZED = "finalized"
-
-
-class MalformedAnswer(Exception):
-    """An endpoint's answer is not what its method promises. Callers treat it as no answer."""
 
 
 @dataclass(frozen=True, slots=True)

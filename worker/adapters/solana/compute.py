@@ -11,13 +11,12 @@ import base64
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from solders.pubkey import Pubkey
 
 from worker.adapters.solana.accounts import CONFIRMED
-from worker.adapters.solana.endpoint import Call
-from worker.adapters.solana.errors import RpcRefused
+from worker.adapters.solana.endpoint import Call, Reply
+from worker.adapters.solana.errors import MalformedAnswer, RpcRefused
 from worker.adapters.solana.rpc import Rpc
 from worker.adapters.solana.transactions import (
     COMPUTE_UNITS_MAX,
@@ -75,10 +74,9 @@ class ComputeLimits:
             "replaceRecentBlockhash": True,
         }
         try:
-            [reply] = self._rpc.any([Call("simulateTransaction", [wire, options])])
+            return self._rpc.any([Call("simulateTransaction", [wire, options])], _limits_of)
         except (Unreachable, RpcRefused):
             return None
-        return _limits_of(reply)
 
     def _with_fee(self, limits: Limits) -> Limits:
         if not self._fee_lamports_max:
@@ -97,12 +95,11 @@ class ComputeLimits:
 
     def _read_price(self) -> int:
         try:
-            [reply] = self._rpc.any([Call("getRecentPrioritizationFees", [self._writable])])
-            prices = sorted(int(entry["prioritizationFee"]) for entry in reply)
-        except (Unreachable, RpcRefused, KeyError, TypeError, ValueError):
-            # A payment without a priority fee is slow at worst, and is signed anew when it expires.
+            call = Call("getRecentPrioritizationFees", [self._writable])
+            return self._rpc.any([call], _price_of)
+        except (Unreachable, RpcRefused):
+            # Without a priority fee a payment is slow at worst, and signed anew when it expires.
             return 0
-        return prices[int((len(prices) - 1) * PRIORITY_PERCENTILE)] if prices else 0
 
 
 def shape_of(intent: Intent) -> tuple[Hashable, tuple[int, int]]:
@@ -112,16 +109,25 @@ def shape_of(intent: Intent) -> tuple[Hashable, tuple[int, int]]:
     return (len(intent.receipts), intent.resolution, rounded), size
 
 
-def _limits_of(reply: Any) -> Limits | None:
+def _limits_of(replies: list[Reply]) -> Limits | None:
+    """Limits with a margin; None where the simulated transaction failed."""
     try:
-        value = reply["value"]
+        value = replies[0]["value"]
         if value["err"] is not None:
             return None
         units = int(value["unitsConsumed"])
         loaded = value.get("loadedAccountsDataSize")
     except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+        raise MalformedAnswer("no simulation") from None
     loaded_bytes = LOADED_BYTES_MAX
     if isinstance(loaded, int) and loaded > 0:
         loaded_bytes = min(LOADED_BYTES_MAX, loaded * 2 + LOADED_BYTES_MARGIN)
     return Limits(min(COMPUTE_UNITS_MAX, units * 13 // 10 + UNITS_MARGIN), loaded_bytes)
+
+
+def _price_of(replies: list[Reply]) -> int:
+    try:
+        prices = sorted(int(entry["prioritizationFee"]) for entry in replies[0])
+    except (KeyError, TypeError, ValueError):
+        raise MalformedAnswer("no prioritization fees") from None
+    return prices[int((len(prices) - 1) * PRIORITY_PERCENTILE)] if prices else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from worker.core.errors import NotReady, Refused, UsageError
+from worker.core.errors import NotReady, Refused, Unreachable, UsageError
 
 
 class EndpointsDisagree(NotReady):
@@ -85,3 +85,7 @@ class RpcRefused(NotReady):
         self.host = host
         self.method = method
         super().__init__(f"{host} refused {method}: {why}")
+
+
+class MalformedAnswer(Unreachable):
+    """An endpoint's answer is not what its method promises: as good as no answer."""

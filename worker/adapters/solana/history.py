@@ -10,7 +10,8 @@ from solders.pubkey import Pubkey
 
 from worker.adapters.solana.accounts import FINALIZED
 from worker.adapters.solana.addresses import receipt_address
-from worker.adapters.solana.endpoint import Call, Endpoint, RpcError
+from worker.adapters.solana.endpoint import Call, Endpoint, Reply, RpcError
+from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.readback import execution_of, transaction_call
 from worker.adapters.solana.rpc import Rpc
 from worker.core.errors import Unreachable
@@ -86,7 +87,7 @@ class History:
             replies = await endpoint.read(calls)
             before = {}
             for receipt_id, reply in zip(asked, replies, strict=True):
-                page = [] if isinstance(reply, RpcError) or reply is None else list(reply)
+                page = _page(reply)
                 entries[receipt_id] += _successes(page)
                 if len(page) >= PAGE_SIGNATURES:
                     before[receipt_id] = page[-1]["signature"]
@@ -112,7 +113,11 @@ class History:
                 execution = self._execution(receipt_id, signature, reply)
                 if execution is not None:
                     found[receipt_id] = execution
-            rest = {it: left for it, listed in rest.items() if it not in found and (left := listed[size:])}
+            rest = {
+                it: left
+                for it, listed in rest.items()
+                if it not in found and (left := listed[size:])
+            }
 
     def _execution(self, receipt_id: str, signature: str, reply: Any) -> Execution | None:
         if isinstance(reply, RpcError):
@@ -129,10 +134,26 @@ def _page_call(base: Pubkey, receipt_id: str, before: str | None) -> Call:
     return Call("getSignaturesForAddress", [str(receipt_address(base, receipt_id)), options])
 
 
-def _successes(page: Sequence[Any]) -> list[tuple[str, str]]:
+def _page(reply: Reply) -> list[dict[str, Any]]:
+    """
+    Raises:
+        MalformedAnswer: not a list of signatures.
+    """
+    if isinstance(reply, RpcError):
+        return []
+    try:
+        return [
+            {"err": it["err"], "memo": it.get("memo"), "signature": str(it["signature"])}
+            for it in reply
+        ]
+    except (KeyError, TypeError):
+        raise MalformedAnswer("no signatures of an address") from None
+
+
+def _successes(page: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     """Signature and memo of those that did not fail; ours, which allocated, cannot have."""
     return [
-        (entry["signature"], entry.get("memo") or "") for entry in page if entry.get("err") is None
+        (entry["signature"], str(entry.get("memo") or "")) for entry in page if entry["err"] is None
     ]
 
 

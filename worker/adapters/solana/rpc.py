@@ -60,16 +60,16 @@ class Rpc:
         """Run asynchronous work on the endpoints of this process, and wait for it."""
         return background.run(self._on_loop(work))
 
-    def any(self, calls: Sequence[Call]) -> list[Reply]:
-        """Replies from the first endpoint that answers, in the configured order.
+    def any(self, calls: Sequence[Call], read: Callable[[list[Reply]], T]) -> T:
+        """What `read` makes of the replies of the first endpoint that answers properly.
 
         Raises:
             Unreachable: none did.
             RpcRefused: one answered with an error that repeating will not cure.
         """
 
-        async def ask(endpoints: list[Endpoint]) -> list[Reply]:
-            return await from_any(endpoints, calls)
+        async def ask(endpoints: list[Endpoint]) -> T:
+            return await from_any(endpoints, calls, read)
 
         return self.run(ask)
 
@@ -99,20 +99,21 @@ class Rpc:
         return await work(self._endpoints)
 
 
-async def from_any(endpoints: Sequence[Endpoint], calls: Sequence[Call]) -> list[Reply]:
-    """Replies without any error among them, from the first endpoint that gives them."""
+async def from_any(
+    endpoints: Sequence[Endpoint], calls: Sequence[Call], read: Callable[[list[Reply]], T]
+) -> T:
+    """Ask one endpoint after the other, until one gives replies that are no errors and readable."""
     failures: list[Unreachable] = []
     refusal: RpcRefused | None = None
     for endpoint in endpoints:
         try:
             replies = await endpoint.read(calls)
+            refused = _first_refusal(endpoint.host, calls, replies)
+            if refused is None:
+                return read(replies)
+            refusal = refusal or refused
         except Unreachable as failure:
             failures.append(failure)
-            continue
-        refused = _first_refusal(endpoint.host, calls, replies)
-        if refused is None:
-            return replies
-        refusal = refusal or refused
     if refusal is not None:
         raise refusal
     raise Unreachable("; ".join(str(failure) for failure in failures))

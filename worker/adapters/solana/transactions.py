@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from solders.hash import Hash
 from solders.instruction import Instruction
@@ -75,9 +76,7 @@ class TransactionMaker:
         self._token_program = token_program
         self._base = keys.receipt_key.pubkey()
         self._payer = keys.fee_payer.pubkey()
-        self._transfers = make.TransferMaker(
-            token_program, mint, source, keys.authority.pubkey()
-        )
+        self._transfers = make.TransferMaker(token_program, mint, source, keys.authority.pubkey())
 
     def of_intent(self, intent: Intent, rents: Mapping[Resolution, int]) -> Built:
         """The instructions of an intent; `rents` are lamports for each resolution's space."""
@@ -128,6 +127,7 @@ class TransactionMaker:
         empty = [Signature.default()] * message.header.num_required_signatures
         return VersionedTransaction.populate(message, empty)
 
+    @cached_property
     def transfers_max(self) -> int:
         """How many transfers a payment with one receipt and a memo holds."""
 
@@ -138,6 +138,7 @@ class TransactionMaker:
 
         return self._largest(sample, INSTRUCTIONS_MAX)
 
+    @cached_property
     def creations_max(self) -> int:
         """How many account creations fit, whatever strangers did to the addresses before."""
         most = INSTRUCTIONS_MAX // INSTRUCTIONS_TRACED_PER_CREATION

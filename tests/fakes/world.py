@@ -1,0 +1,192 @@
+"""A whole small world in memory: a wiki, a cluster, one or several operators, and time.
+
+The services run in it unchanged. Sleeping advances the clock and the chain together.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
+
+from bson import ObjectId
+
+from tests.fakes.chain import FakeChain, wallet_named
+from tests.fakes.ledger import FakeLedger
+from tests.fakes.store import FakeStore
+from tests.fakes.transactions import TokenAccount, token_address
+from worker.core.money import ONE_TOKEN
+from worker.core.records import Distribution
+from worker.core.week import Week
+from worker.services.context import Context, Limits
+from worker.services.genesis import make_genesis
+from worker.services.run import Done, do_work
+from worker.services.work import Work, find_work
+
+SLOT_SECONDS = 0.4
+WEEK = Week.parse("2024-W50")
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps, together with the chain's slots."""
+
+    def __init__(self, now: datetime, ledger: FakeLedger) -> None:
+        self._now, self._ledger, self._slots = now, ledger, 0.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        self._slots += seconds / SLOT_SECONDS
+        if self._slots >= 1:
+            self._ledger.advance(int(self._slots))
+            self._slots %= 1
+
+
+class MemoryArchive:
+    """Published plans in a dictionary, shared by every operator who is given it."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def location(self, week: Week, root: bytes) -> str:
+        return f"memory://{week.id}/{root.hex()}.jsonl"
+
+    def publish(self, week: Week, root: bytes, lines: Iterable[bytes]) -> None:
+        self.files[self.location(week, root)] = b"".join(line + b"\n" for line in lines)
+
+    def fetch(self, week: Week, root: bytes) -> AbstractContextManager[Iterator[bytes]] | None:
+        content = self.files.get(self.location(week, root))
+        return None if content is None else self._open(content)
+
+    @contextmanager
+    def _open(self, content: bytes) -> Iterator[Iterator[bytes]]:
+        yield (line.rstrip(b"\n") for line in io.BytesIO(content))
+
+
+class World:
+    """One wiki week by default: 2024-W50, seen from shortly after its end."""
+
+    def __init__(self, *, batch_size: int = 3, now: datetime | None = None) -> None:
+        self.ledger = FakeLedger()
+        self.clock = FakeClock(now or WEEK.end + timedelta(hours=1), self.ledger)
+        self.archive = MemoryArchive()
+        self.batch_size = batch_size
+        self.operators: list[Context] = []
+        self.first = self.add_operator()
+        self.fund()
+
+    def add_operator(self, **chain: object) -> Context:
+        """Another operator with the same keys, a database of their own and the same archive."""
+        context = Context(
+            store=FakeStore(),
+            chain=FakeChain(
+                self.ledger,
+                transfers_per_transaction=self.batch_size,
+                **chain,  # type: ignore[arg-type]
+            ),
+            archive=self.archive,
+            clock=self.clock,
+            limits=Limits(batches_per_task=100, batches_in_flight=8),
+        )
+        self.operators.append(context)
+        return context
+
+    def fund(self, *, tokens: int = 1_000_000 * ONE_TOKEN, lamports: int = 10**12) -> None:
+        chain_of(self.first).fund(tokens=tokens, lamports=lamports)
+
+    # --- the wiki ------------------------------------------------------------------------------
+
+    def add_user(self, name: str, *, wallet: str | None = "own", account: bool = True) -> str:
+        """A user everywhere, and usually their token account; returns the canonical id."""
+        user_id = user_id_of(name)
+        document: dict[str, object] = {"_id": ObjectId(user_id)}
+        address = wallet_named(name) if wallet == "own" else wallet
+        if address is not None:
+            document["wallet_address"] = address
+        for context in self.operators:
+            store_of(context).add_user(document)
+        if account and wallet == "own":
+            self.open_account(name)
+        return user_id
+
+    def open_account(self, name: str) -> None:
+        wallet = wallet_named(name)
+        self.ledger.put_token_account(token_address(wallet), TokenAccount(wallet))
+
+    def contribute(self, name: str, points: int, *, week: Week = WEEK, day: int = 2) -> None:
+        """Points of one day, as contributions that no single limit forbids."""
+        moment = week.start + timedelta(
+            days=day, minutes=len(self._first_store().state.contributions)
+        )
+        self.record(name, points, created_at=moment, recorded_at=moment)
+
+    def record(
+        self, name: str, points: int, *, created_at: datetime, recorded_at: datetime
+    ) -> ObjectId:
+        serial = len(self._first_store().state.contributions)
+        object_id = ObjectId(int(recorded_at.timestamp()).to_bytes(4) + serial.to_bytes(8))
+        document = {
+            "_id": object_id,
+            "user_id": user_id_of(name),
+            "type": "creation",
+            "total_points": points,
+            "created_at": created_at,
+        }
+        for context in self.operators:
+            store_of(context).add_contribution(document)
+        return object_id
+
+    def populate(self, users: int, *, points: int = 100, week: Week = WEEK) -> list[str]:
+        names = [f"user {i}" for i in range(users)]
+        for i, name in enumerate(names):
+            self.add_user(name)
+            self.contribute(name, points + i, week=week)
+        return names
+
+    def _first_store(self) -> FakeStore:
+        return store_of(self.first)
+
+    # --- running -------------------------------------------------------------------------------
+
+    def genesis(self, week: Week = WEEK) -> None:
+        for context in self.operators:
+            make_genesis(context, week)
+
+    def run(self, context: Context | None = None, *, rounds: int = 200) -> list[Done]:
+        """Do whatever is due until nothing is, as a worker with a sweeper would."""
+        context, done = context or self.first, []
+        for _ in range(rounds):
+            work = find_work(context)
+            if not work:
+                return done
+            done += [self.do(context, item) for item in work]
+        raise AssertionError(f"still busy after {rounds} rounds: {done[-3:]}")
+
+    def do(self, context: Context, work: Work) -> Done:
+        return do_work(context, work, seconds=600)
+
+    def distribution(self, week: Week = WEEK, context: Context | None = None) -> Distribution:
+        found = (context or self.first).store.distribution(week)
+        assert found is not None
+        return found
+
+    def balances(self, names: Sequence[str]) -> dict[str, int]:
+        return {name: self.ledger.balance(wallet_named(name)) for name in names}
+
+
+def store_of(context: Context) -> FakeStore:
+    assert isinstance(context.store, FakeStore)
+    return context.store
+
+
+def chain_of(context: Context) -> FakeChain:
+    assert isinstance(context.chain, FakeChain)
+    return context.chain
+
+
+def user_id_of(name: str) -> str:
+    """A stable 24-character id for a name."""
+    return name.encode().ljust(12, b".")[:12].hex()
