@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.backoff import ATTEMPTS_MAX, is_exhausted, next_attempt_at
+from worker.core.backoff import ATTEMPTS_MAX, is_exhausted, next_attempt_at, next_look_at
 
 NOW = datetime(2024, 12, 16, tzinfo=UTC)
 SIX_HOURS = timedelta(hours=6)
@@ -60,3 +60,11 @@ def test_tests_can_shrink_every_pause(attempts: int, key: str) -> None:
 )
 def test_tries_end_visibly(attempts: int, stop: bool) -> None:
     assert is_exhausted(attempts) is stop
+
+
+@given(st.datetimes(timezones=st.just(UTC)), keys)
+def test_what_waits_for_something_outside_is_looked_at_within_three_minutes(now, key: str) -> None:
+    look = next_look_at(now, key) - now
+
+    assert timedelta(minutes=2) <= look < timedelta(minutes=3)
+    assert next_look_at(now, key) - now == look

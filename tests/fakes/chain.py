@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
@@ -72,7 +72,7 @@ def _call(
         self.after(method.__name__)
         return result
 
-    return wrapped
+    return cast(Callable[Concatenate[FakeChain, P], R], wrapped)
 
 
 class FakeChain:
@@ -88,7 +88,7 @@ class FakeChain:
         source: str | None = None,
         endpoints: Sequence[FakeEndpoint] | None = None,
         transfers_per_transaction: int | None = None,
-        accounts_per_transaction: int = 12,
+        accounts_per_transaction: int = 9,
     ) -> None:
         self.ledger = ledger
         self.authority = authority
@@ -278,7 +278,6 @@ class FakeChain:
 
     def _execution(self, receipt_id: str, landed: Landed) -> Execution:
         request = landed.request
-        is_ours = request.source == self.source
         return Execution(
             receipt=receipt_id,
             resolution=Resolution(request.space),
@@ -287,10 +286,9 @@ class FakeChain:
             fee=Lamports(landed.fee),
             memo=request.memo,
             transfers=tuple(
-                Transfer(wallet, BaseUnits(amount))
-                for wallet, amount in (request.transfers if is_ours else ())
+                Transfer(wallet, BaseUnits(amount)) for wallet, amount in request.transfers
             ),
-            source_decrease=BaseUnits(landed.source_decrease if is_ours else 0),
+            source_decrease=BaseUnits(landed.source_decrease),
         )
 
     def _recipient(self, wallet: str, slot: int) -> Recipient:

@@ -7,7 +7,7 @@ So a record keeps 21 bytes an account, and the owner, mint and program once for 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from solders.account import Account
@@ -23,6 +23,7 @@ STATE_OFFSET = 108
 FROZEN_STATE = 2
 
 _AMOUNT = struct.Struct("<Q")
+_KEY_AND_AMOUNT = struct.Struct("<64sQ")
 _ROW = struct.Struct("<BIQQ")
 _ABSENT = 0xFFFF_FFFF_FFFF_FFFF
 _TYPE_OFFSET = 165
@@ -99,25 +100,28 @@ class TokenBook:
 
     def add(self, holder: Holder) -> int:
         """Number a holder; the same one always has the same number."""
-        key = holder.mint + holder.owner + bytes(holder.program)
-        number = self._numbers.setdefault(key, len(self.holders))
+        # A mint belongs to one token program, so mint and owner are enough to tell holders apart.
+        number = self._numbers.setdefault(holder.mint + holder.owner, len(self.holders))
         if number == len(self.holders):
             self.holders.append(holder)
         return number
 
-    def pack(self, rows: Iterator[tuple[int, Account | None, Account | None]]) -> bytes:
+    def pack(self, rows: Iterable[tuple[int, Account | None, Account | None]]) -> bytes:
         """Pack (account index, account before, account after); skip what is no token account."""
         packed = []
         for index, before, after in rows:
-            data_after, data_before = token_account_data(after), token_account_data(before)
-            data = data_after or data_before
-            if data is None:
-                continue
-            owned_by = after if data_after else before
-            number = self._number_of(data, owned_by)
-            amount_before = _ABSENT if data_before is None else token_amount(data_before)
-            amount_after = _ABSENT if data_after is None else token_amount(data_after)
-            packed.append(_ROW.pack(index, number, amount_before, amount_after))
+            data_before = token_account_data(before)
+            data_after = data_before if after is before else token_account_data(after)
+            key, amount_before, amount_after = b"", _ABSENT, _ABSENT
+            if data_before is not None:
+                key, amount_before = _KEY_AND_AMOUNT.unpack_from(data_before)
+            if data_after is not None:
+                key, amount_after = _KEY_AND_AMOUNT.unpack_from(data_after)
+            if key:
+                number = self._numbers.get(key)
+                if number is None:
+                    number = self._add_new(key, after if data_after is not None else before)
+                packed.append(_ROW.pack(index, number, amount_before, amount_after))
         return b"".join(packed)
 
     def unpack(self, packed: bytes) -> Iterator[TokenBalance]:
@@ -130,12 +134,9 @@ class TokenBook:
                 after_base_units=None if after == _ABSENT else after,
             )
 
-    def _number_of(self, data: bytes, account: Account | None) -> int:
+    def _add_new(self, key: bytes, account: Account | None) -> int:
+        mint, owner = key[:32], key[32:]
+        if mint not in self._decimals:
+            self._decimals[mint] = self._decimals_of(Pubkey(mint))
         program = account.owner if account is not None else TOKEN_PROGRAM
-        number = self._numbers.get(data[:64] + bytes(program))
-        if number is None:
-            mint = data[:32]
-            if mint not in self._decimals:
-                self._decimals[mint] = self._decimals_of(Pubkey(mint))
-            number = self.add(Holder(mint, data[32:64], program, self._decimals[mint]))
-        return number
+        return self.add(Holder(mint, owner, program, self._decimals[mint]))

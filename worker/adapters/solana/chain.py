@@ -11,7 +11,7 @@ from worker.adapters.solana import landing
 from worker.adapters.solana.accounts import CONFIRMED, FINALIZED
 from worker.adapters.solana.addresses import receipt_address
 from worker.adapters.solana.compute import ComputeLimits, shape_of
-from worker.adapters.solana.endpoint import Call, Reply, RpcError
+from worker.adapters.solana.endpoint import Call, Reply
 from worker.adapters.solana.errors import EndpointsDisagree, IntentTooLarge, MalformedAnswer
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
 from worker.adapters.solana.history import History
@@ -152,11 +152,15 @@ class SolanaChain:
             signatures=len(self._keys.signers(moves_tokens=True, makes_receipts=True)),
             transfers_per_transaction=maker.transfers_max,
             accounts_per_transaction=maker.creations_max,
+            priority_fee_max=Lamports(self._priority_fee_lamports_max),
         )
 
     def finalized_height(self) -> Height:
         calls = [Call("getEpochInfo", [{"commitment": FINALIZED}])]
-        heights = [_height(answer[0]) for answer in answering(self._rpc.each(calls))]
+        answers = answering(self._rpc.each(calls))
+        heights = [height for answer in answers if (height := _height(answer[0])) is not None]
+        if not heights:
+            raise MalformedAnswer("no endpoint tells the epoch info")
         return min(heights, key=lambda height: height.block_height)
 
     def latest_blockhash(self) -> Blockhash:
@@ -253,13 +257,11 @@ class SolanaChain:
         return landing.statuses(self._rpc, signatures)
 
 
-def _height(reply: Reply) -> Height:
-    if isinstance(reply, RpcError):
-        raise MalformedAnswer(f"no epoch info: {reply.message}")
+def _height(reply: Reply) -> Height | None:
     try:
         return Height(int(reply["blockHeight"]), int(reply["absoluteSlot"]))
     except (KeyError, TypeError, ValueError):
-        raise MalformedAnswer("no epoch info") from None
+        return None
 
 
 def _blockhash(replies: list[Reply]) -> Blockhash:

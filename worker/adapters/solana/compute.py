@@ -30,6 +30,9 @@ from worker.core.errors import Unreachable
 from worker.core.records import Intent
 
 UNITS_MARGIN = 10_000
+UNITS_MARGIN_PER_TRANSFER = 1_000
+"""A Token-2022 account costs more the more extensions its owner gave it."""
+
 LOADED_BYTES_MARGIN = 256 * 1024
 PRIORITY_CACHE_SECONDS = 10.0
 PRIORITY_PERCENTILE = 0.75
@@ -61,7 +64,9 @@ class ComputeLimits:
             limits = self._simulated(maker, built)
             if limits is None:
                 return self._with_fee(Limits())
-            known = _Measured(size, limits)
+            extra = size[0] * UNITS_MARGIN_PER_TRANSFER
+            units = min(COMPUTE_UNITS_MAX, limits.compute_units + extra)
+            known = _Measured(size, replace(limits, compute_units=units))
             self._measured[maker.v1, shape] = known
         return self._with_fee(known.limits)
 

@@ -88,8 +88,10 @@ class TransactionMaker:
             listed.append(make.allocate_with_seed(address, self._base, seed, space))
         if intent.memo:
             listed.append(make.memo(intent.memo))
-        for transfer in intent.transfers:
-            listed.append(self._transfers.make(self._account(transfer.wallet), transfer.amount))
+        listed.extend(
+            self._transfers.make(self._account(transfer.wallet), transfer.amount)
+            for transfer in intent.transfers
+        )
         signers = self._keys.signers(
             moves_tokens=bool(intent.transfers), makes_receipts=bool(intent.receipts)
         )

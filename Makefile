@@ -1,0 +1,71 @@
+# The commands of this project. `make` alone prints them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+STATE ?= .kontrib
+CONTRIBUTIONS ?=
+WEEK ?=
+KEEP ?=
+TESTS ?= tests
+# One set for two cores; raise it on a larger machine.
+WORKERS ?= 2
+
+.PHONY: help
+help: ## Print the commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements-dev.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed, as $(PYTHON)."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is older than 3.11. Name another one: make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) 2>/dev/null \
+	  || { apt-get update -q && apt-get install -qy python3-venv && $(PYTHON) -m venv --clear $(VENV); }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: setup
+setup: $(READY) ## Make the virtual environment, from locked and hashed packages
+
+.PHONY: demo
+demo: $(READY) ## Pay a whole week on real parts: CONTRIBUTIONS=file.jsonl.gz WEEK=2022-W41 KEEP=1
+	@$(BIN)/kontrib demo --state $(STATE) \
+	  $(if $(CONTRIBUTIONS),--contributions $(CONTRIBUTIONS)) $(if $(WEEK),--week $(WEEK)) $(if $(KEEP),--keep)
+
+.PHONY: test
+test: $(READY) ## Run all tests, against the real engine, Redis and chain; TESTS=path for some
+	$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: check
+check: $(READY) ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: audit
+audit: $(READY) ## Look the locked packages up in the public advisory databases
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
+
+.PHONY: lock
+lock: ## Resolve the dependencies anew and write the lock files, with hashes
+	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements.lock
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --upgrade --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements-dev.lock
+	rm -rf $(VENV)-lock
+
+.PHONY: bench
+bench: $(READY) ## Measure planning, paying and memory on the local stack
+	$(BIN)/python -m bench
+
+.PHONY: clean
+clean: ## Stop the local stack and remove everything that make made
+	@test ! -x $(BIN)/kontrib || $(BIN)/kontrib local down --state $(STATE) || true
+	rm -rf $(VENV) $(STATE) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
