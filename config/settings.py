@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     priority_fee_lamports_max: int = Field(0, ge=0)
     clock_offset_seconds: int = 0
     """Shifts the clock, for running past weeks; refused on any but the local chain."""
+    local_cluster_genesis: str | None = None
+    """The genesis hash of the local chain, as `kontrib local up` writes it."""
     log_format: str = Field("auto", pattern="^(auto|json|console)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 

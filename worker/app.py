@@ -11,7 +11,6 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_process_init
-from kombu import Queue
 
 from config.logging import configure_logging
 from config.schedule import beat_schedule
@@ -54,7 +53,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "task_send_sent_event": True,
         "task_track_started": True,
         "task_default_queue": CONTROL,
-        "task_queues": [Queue(CONTROL), Queue(WEEK), Queue(PAYMENTS)],
+        "task_queues": {name: {} for name in (CONTROL, WEEK, PAYMENTS)},
         "task_create_missing_queues": False,
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.2},
         "worker_hijack_root_logger": False,

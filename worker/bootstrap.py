@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
+from solders.keypair import Keypair
 
-from config.settings import Settings
+from config.settings import ConfigurationUnusable, Settings
 from worker.adapters.archive import PlanArchive
 from worker.adapters.clock import SystemClock
 from worker.adapters.mongo.connection import connect
 from worker.adapters.mongo.store import MongoStore
 from worker.adapters.solana.chain import SolanaChain
-from worker.adapters.solana.keys import read_keys
+from worker.adapters.solana.keys import read_keypair
 from worker.core.errors import Refused
 from worker.services.context import Context, Limits
+
+PUBLIC_CLUSTERS = {
+    "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "mainnet-beta",
+    "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG": "devnet",
+    "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY": "testnet",
+}
 
 
 class ClockShiftRefused(Refused):
@@ -23,8 +31,8 @@ class ClockShiftRefused(Refused):
 
     def __init__(self, cluster: str) -> None:
         super().__init__(
-            f"CLOCK_OFFSET_SECONDS is set, and the cluster {cluster} is not the local chain. "
-            "Unset it: on a real cluster only the real time counts."
+            f"CLOCK_OFFSET_SECONDS is set, and the cluster {PUBLIC_CLUSTERS.get(cluster, cluster)} "
+            "is not the local chain. Unset it: on a real cluster only the real time counts."
         )
 
 
@@ -39,24 +47,39 @@ def open_chain(settings: Settings) -> SolanaChain:
     Raises:
         KeyUnusable: names the variable, never the key.
     """
-    keys = read_keys(
-        private_key_file=settings.solana_private_key_file,
-        private_key=(
-            settings.solana_private_key.get_secret_value() if settings.solana_private_key else None
-        ),
-        receipt_key_file=settings.receipt_key_file,
-        fee_payer_key_file=settings.fee_payer_key_file,
-    )
+    authority = _authority(settings)
     return SolanaChain(
         endpoints=settings.solana_rpc_url,
         mint=settings.token_mint_address,
-        authority=keys.authority,
-        receipt_key=keys.receipt_key,
-        fee_payer=keys.fee_payer,
+        authority=authority,
+        receipt_key=_key("RECEIPT_KEY_FILE", settings.receipt_key_file) or authority,
+        fee_payer=_key("FEE_PAYER_KEY_FILE", settings.fee_payer_key_file) or authority,
         source_token_account=settings.source_token_account,
         timeout_seconds=settings.rpc_timeout_seconds,
         priority_fee_lamports_max=settings.priority_fee_lamports_max,
     )
+
+
+def _authority(settings: Settings) -> Keypair:
+    if settings.solana_private_key is not None:
+        return read_keypair("SOLANA_PRIVATE_KEY", settings.solana_private_key.get_secret_value())
+    key = _key("SOLANA_PRIVATE_KEY_FILE", settings.solana_private_key_file)
+    if key is None:
+        raise ConfigurationUnusable(["SOLANA_PRIVATE_KEY_FILE is missing"])
+    return key
+
+
+def _key(variable: str, path: Path | None) -> Keypair | None:
+    return None if path is None else read_keypair(variable, path.read_text())
+
+
+def refuse_shift_on_real_cluster(cluster_genesis: str, local_genesis: str | None) -> None:
+    """
+    Raises:
+        ClockShiftRefused: the cluster is not the one that the local stack started.
+    """
+    if cluster_genesis != local_genesis or cluster_genesis in PUBLIC_CLUSTERS:
+        raise ClockShiftRefused(cluster_genesis)
 
 
 def build_context(settings: Settings) -> Context:
@@ -66,8 +89,8 @@ def build_context(settings: Settings) -> Context:
         ClockShiftRefused: the clock is shifted on a real cluster.
     """
     chain = open_chain(settings)
-    if settings.clock_offset_seconds and not chain.is_local():
-        raise ClockShiftRefused(chain.cluster_genesis())
+    if settings.clock_offset_seconds:
+        refuse_shift_on_real_cluster(chain.cluster_genesis(), settings.local_cluster_genesis)
     return Context(
         store=MongoStore(open_database(settings)),
         chain=chain,

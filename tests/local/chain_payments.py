@@ -19,8 +19,8 @@ from solders.transaction import VersionedTransaction
 from spl.token.constants import TOKEN_PROGRAM_ID
 from spl.token.instructions import get_associated_token_address
 
-from worker.local.chain_ledger import ChainRules, Dropped, Ledger, Lag
 from worker.local.chain_history import Landed
+from worker.local.chain_ledger import ChainRules, Dropped, Lag, Ledger
 
 SOL = 10**9
 TOKEN = 10**9
@@ -99,10 +99,13 @@ def receipt(base: Pubkey, name: str, space: int, rent_lamports: int) -> list[Ins
     address, seed = receipt_address(base, name), _seed(name).encode()
     allocate = struct.pack("<I32sQ", 9, bytes(base), len(seed)) + seed
     allocate += struct.pack("<Q32s", space, bytes(SYSTEM_PROGRAM))
+    accounts = [AccountMeta(address, False, True), AccountMeta(base, True, False)]
     return [
         transfer(TransferParams(from_pubkey=base, to_pubkey=address, lamports=rent_lamports)),
         Instruction(
-            SYSTEM_PROGRAM, allocate, [AccountMeta(address, False, True), AccountMeta(base, True, False)]
+            SYSTEM_PROGRAM,
+            allocate,
+            [AccountMeta(address, False, True), AccountMeta(base, True, False)],
         ),
     ]
 
@@ -133,7 +136,9 @@ class Treasury:
     mint: Pubkey
     source: Pubkey
 
-    def payment(self, recipients: Sequence[Pubkey], name: str, rent_lamports: int) -> list[Instruction]:
+    def payment(
+        self, recipients: Sequence[Pubkey], name: str, rent_lamports: int
+    ) -> list[Instruction]:
         """Return a batch: the receipt, one token each, and a memo."""
         owner = self.authority.pubkey()
         return [

@@ -121,12 +121,12 @@ def _lift(shares: Sequence[int], pool: int, floor: int) -> _Lifting:
     if floor == 0 or min(shares) * pool >= floor * total:
         return _Lifting(0, 0, pool, total)
     ordered = sorted(shares)
-    while count < len(ordered) and ordered[count] * pool < floor * total:
+    while ordered[count] * pool < floor * total:
         pool -= floor
         total -= ordered[count]
         count += 1
-    threshold = ordered[count] if count < len(ordered) else ordered[-1] + 1
-    return _Lifting(threshold, count, pool, total)
+    # The largest share is never lifted: the pool can give everyone the floor, or it is waived.
+    return _Lifting(ordered[count], count, pool, total)
 
 
 def _split(

@@ -6,7 +6,7 @@ import hashlib
 from datetime import datetime, timedelta
 
 ATTEMPTS_MAX = 12
-"""Then a visible stop: about two days of growing pauses."""
+"""Then a visible stop: between 15 and 31 hours of growing pauses."""
 _FIRST_SECONDS = 15
 _LONGEST_SECONDS = 6 * 3600
 _LOOK_AGAIN_SECONDS = 120

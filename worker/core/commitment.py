@@ -234,6 +234,13 @@ class SealBuilder:
         self._seen += 1
 
     def seal(self) -> Seal:
+        """
+        Raises:
+            MalformedPlan: there were not as many rows as the header says.
+        """
+        if self._seen != self._header.rewards:
+            why = f"{self._seen} rows instead of {self._header.rewards}"
+            raise MalformedPlan(self._header.canonical(), why)
         if self._in_part and not self._header.held:
             self._close_batch()
         return Seal(self._header, tuple(self._roots), self._builder.root())
@@ -255,17 +262,17 @@ class RowProof:
     part: int
     parts: int
     part_path: tuple[bytes, ...]
+    header_path: tuple[bytes, ...]
 
     def root(self) -> bytes | None:
-        """The plan root this proof leads to; None if it leads nowhere.
-
-        The header's own path is the caller's to check: it is leaf 0 of the same tree.
-        """
+        """The plan root that the row and the header both lead to; None if they do not."""
         path = list(self.row_path)
         part_root = root_from_path(self.row, self.index_in_part, self.part_size, path)
         if part_root is None:
             return None
-        return root_from_path(part_root, self.part, self.parts, list(self.part_path))
+        root = root_from_path(part_root, self.part, self.parts, self.part_path)
+        of_header = root_from_path(self.header, 0, self.parts, self.header_path)
+        return root if root == of_header else None
 
 
 def prove_row(seal: Seal, part: int, rows: Sequence[Row], index: int) -> RowProof:
@@ -281,4 +288,5 @@ def prove_row(seal: Seal, part: int, rows: Sequence[Row], index: int) -> RowProo
         part=part + 1,
         parts=len(leaves),
         part_path=tuple(inclusion_path(leaves, part + 1)),
+        header_path=tuple(inclusion_path(leaves, 0)),
     )

@@ -125,7 +125,7 @@ def contribution_from(
         MalformedRecord: with the reason.
     """
     kind, points, factors = _valued(values, rules)
-    content = {
+    content: dict[str, Any] = {
         "user_id": canonical_user_id(_identifier(values, "user_id")),
         "article_id": _identifier(values, "article_id", required=False),
         "type": kind,

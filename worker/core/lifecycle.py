@@ -14,7 +14,7 @@ from worker.core.errors import Refused
 
 
 class Stage(enum.StrEnum):
-    """How far a week has come. Each stage is reached once, in this order."""
+    """How far a week has come, in this order. Only a completed week can go back, by one."""
 
     DUE = "due"
     PLANNED = "planned"

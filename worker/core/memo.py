@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from worker.core.commitment import FORMAT_VERSION, Header, canonical_json
 from worker.core.errors import KontribError
-from worker.core.week import Week
+from worker.core.week import MalformedWeek, Week
 
 
 class MalformedMemo(KontribError):
@@ -28,8 +28,15 @@ class GenesisMemo:
 
     @classmethod
     def parse(cls, memo: str) -> GenesisMemo:
+        """
+        Raises:
+            MalformedMemo: not a genesis' memo, or of another version.
+        """
         value = _read(memo, ("first_week", "mint"))
-        return cls(Week.parse(value["first_week"]), value["mint"])
+        try:
+            return cls(Week.parse(value["first_week"]), value["mint"])
+        except MalformedWeek as error:
+            raise MalformedMemo(memo, str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +90,20 @@ class AnchorMemo:
         """
         names = ("batch_size", "batches", "cutoff", "mint", "previous_root", "rewards", "root")
         value = _read(memo, (*names, "total", "week"))
-        return cls(
-            week=Week.parse(value["week"]),
-            cutoff=int(value["cutoff"]),
-            root=bytes.fromhex(value["root"]),
-            previous_root=bytes.fromhex(value["previous_root"]),
-            rewards=int(value["rewards"]),
-            batches=int(value["batches"]),
-            batch_size=int(value["batch_size"]),
-            total_amount=int(value["total"]),
-            mint=value["mint"],
-        )
+        try:
+            return cls(
+                week=Week.parse(value["week"]),
+                cutoff=int(value["cutoff"]),
+                root=bytes.fromhex(value["root"]),
+                previous_root=bytes.fromhex(value["previous_root"]),
+                rewards=int(value["rewards"]),
+                batches=int(value["batches"]),
+                batch_size=int(value["batch_size"]),
+                total_amount=int(value["total"]),
+                mint=value["mint"],
+            )
+        except (ValueError, MalformedWeek) as error:
+            raise MalformedMemo(memo, str(error)) from None
 
 
 def _read(memo: str, names: tuple[str, ...]) -> dict[str, str]:

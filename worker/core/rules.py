@@ -115,7 +115,7 @@ def rules_from(document: Mapping[str, Any] | None) -> Rules:
         eligibility=read("eligibility", _conditions, []),
         hold_weeks=read("hold_weeks", lambda v: None if v is None else _at_least_one(v), None),
         max_new_accounts_per_week=read("max_new_accounts_per_week", _at_least_one, 1_000_000),
-        require_approval=read("require_approval", bool, False),
+        require_approval=read("require_approval", _flag, False),
         reputation_steps=read("reputation_steps", _steps, DEFAULT_REPUTATION_STEPS),
     )
 
@@ -173,6 +173,8 @@ def _conditions(entries: list[Mapping[str, Any]]) -> tuple[Condition, ...]:
     for entry in entries:
         negated = "not_in" in entry
         values = entry["not_in" if negated else "in"]
+        if not isinstance(values, list):
+            raise UsageError(f"{values!r} is not a list of values")
         conditions.append(Condition(str(entry["field"]), tuple(map(str, values)), negated))
     return tuple(conditions)
 
@@ -182,6 +184,12 @@ def _steps(entries: list[Mapping[str, Any]]) -> tuple[tuple[int, Decimal], ...]:
     if not steps or steps[0][0] != 0:
         raise UsageError("the first step must begin at 0 contributions")
     return tuple(steps)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{value!r} is neither true nor false")
+    return value
 
 
 def _whole(value: object) -> int:

@@ -30,6 +30,7 @@ DEFAULT_SLOT_MILLISECONDS = 400
 MAX_REQUEST_BYTES = 50 * 1024
 """What a real server accepts; a batch of ten payments fits, one of twelve does not."""
 
+MAX_CATCH_UP_SLOTS = 5
 SNAPSHOT_NAME = "chain.snapshot"
 _TOO_MANY = (
     b'{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests for a specific RPC call"}}'
@@ -86,14 +87,14 @@ class ChainServer:
             await self._http.close_all_connections()
 
     async def run_slots(self) -> None:
-        """Open a slot every interval; a stalled process goes on from now and does not catch up."""
+        """Open a slot every interval; small delays are caught up, a long sleep is not."""
         interval = self.slot_milliseconds / 1000
         due = time.monotonic() + interval
         while True:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             if not self.node.paused:
                 self.node.ledger.open_slot(self.node.unix_seconds())
-            due = max(due + interval, time.monotonic())
+            due = max(due + interval, time.monotonic() - MAX_CATCH_UP_SLOTS * interval)
 
     def _handle(self, request: HTTPServerRequest) -> None:
         if request.method == "GET" and request.path == "/health":

@@ -11,6 +11,7 @@ import base64
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ FORMAT = 1
 _COMPRESSION = 1
 
 Line = list[Any]
+
+_DAMAGE = (gzip.BadGzipFile, zlib.error, EOFError, StopIteration, ValueError, KeyError, TypeError)
 
 
 class SnapshotUnreadableError(LocalStackError):
@@ -62,7 +65,7 @@ def load(path: Path, rules: ChainRules, *, clock_offset_seconds: int | None = No
         with gzip.open(path, "rt", encoding="utf-8") as text:
             lines = (json.loads(line) for line in text)
             return _load(lines, rules, clock_offset_seconds)
-    except (ValueError, EOFError, KeyError, TypeError, StopIteration) as error:
+    except _DAMAGE as error:
         raise SnapshotUnreadableError(path, f"{type(error).__name__}: {error}") from error
 
 

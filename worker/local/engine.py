@@ -127,7 +127,8 @@ def _probe(context: ServiceContext) -> None:
     """A write that can be read back: a server that only says hello is not ready."""
     with _client(local_uri(context.port), timeout_ms=2_000) as client:
         client.admin.command("hello")
-        probes, probe = client["kontrib_local"]["probes"], {"_id": ObjectId()}
+        probes = client["kontrib_local"]["probes"]
+        probe: dict[str, object] = {"_id": ObjectId()}
         probes.insert_one(probe)
         if probes.find_one(probe) != probe:
             raise LocalStackError("a document that was written cannot be read back")

@@ -19,9 +19,10 @@ import psycopg
 from bson.errors import BSONError
 
 from worker.local.documentdb_sql import FORGET_OLD_ANSWERS
-from worker.local.mongo_commands import Gateway, Reply, parse_request, run_command
+from worker.local.mongo_commands import run_command
 from worker.local.mongo_engine import Engine, EngineUnreachable, OpenCursors
 from worker.local.mongo_errors import INTERNAL_ERROR, Document, failure
+from worker.local.mongo_request import Gateway, Reply, parse_request
 from worker.local.mongo_wire import (
     DOCUMENT_BYTES_MAX,
     MESSAGE_BYTES_MAX,

@@ -140,11 +140,10 @@ class LocalStack:
 
     def _recall(self) -> dict[str, Any]:
         """What earlier commands decided: the engine, and each service's port."""
-        nothing: dict[str, Any] = {"engine": None, "external_uri": None, "ports": {}}
-        try:
-            return nothing | json.loads((self.state / "stack.json").read_text())
-        except FileNotFoundError:
-            return nothing
+        memory: dict[str, Any] = {"engine": None, "external_uri": None, "ports": {}}
+        with contextlib.suppress(FileNotFoundError):
+            memory |= json.loads((self.state / "stack.json").read_text())
+        return memory
 
     def _remember(self, choice: engine.EngineChoice, ports: Mapping[str, int]) -> None:
         memory = {"engine": choice.kind, "external_uri": choice.external_uri, "ports": ports}

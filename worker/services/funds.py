@@ -64,7 +64,8 @@ class FundsShort(NotReady):
 
 def payout_cost(costs: Costs, payouts: int) -> int:
     """Lamports for that many receipted transactions: rent and fees."""
-    return payouts * (costs.receipt_rent + costs.fee_per_signature * costs.signatures)
+    fee = costs.fee_per_signature * costs.signatures + costs.priority_fee_max
+    return payouts * (costs.receipt_rent + fee)
 
 
 def week_need(
@@ -76,7 +77,7 @@ def week_need(
         payout_cost(costs, batches + held + 1)
         + costs.receipt_rent  # the anchor has two receipts
         + new_accounts * costs.token_account_rent
-        + creations * costs.fee_per_signature * costs.signatures
+        + creations * (costs.fee_per_signature * costs.signatures + costs.priority_fee_max)
     )
     return Need(total, Lamports(lamports))
 

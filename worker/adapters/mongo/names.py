@@ -1,0 +1,27 @@
+"""Names that more than one module needs: collections, and the ways a reward is paid."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+USERS = "users"
+ARTICLES = "articles"
+CONTRIBUTIONS = "contributions"
+TOKEN_REWARDS = "token_rewards"  # noqa: S105 - a collection's name, no secret
+WEEKLY_DISTRIBUTIONS = "weekly_distributions"
+STAKING_RECORDS = "staking_records"
+GOVERNANCE_PROPOSALS = "governance_proposals"
+SYSTEM_CONFIG = "system_config"
+PAYOUT_BATCHES = "payout_batches"
+WEEKLY_DISTRIBUTIONS_ARCHIVE = "weekly_distributions_archive"
+
+ACCOUNT_MADE_AT = "token_account_created_at"
+"""Field of `users`: when we created the user's token account, at our cost, once."""
+
+
+class Route(StrEnum):
+    """How a reward is paid. `WAITING`: alone, and it has no payout yet."""
+
+    BATCH = "batch"
+    WAITING = "waiting"
+    SINGLE = "single"
