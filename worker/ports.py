@@ -140,6 +140,14 @@ class PlanStore(Protocol):
         """Remove the rows and payouts of a draft that did not become the plan."""
         ...
 
+    def discard_other_plans(self, week: Week, plan_id: str) -> None:
+        """Remove what crashed or beaten planners left of a week under other plan ids."""
+        ...
+
+    def forget_week(self, week: Week) -> None:
+        """Remove a distribution and everything under any of its plan ids, to rebuild it."""
+        ...
+
     def advance(
         self, week: Week, plan_id: str, from_stage: Stage, to_stage: Stage, **facts: Any
     ) -> bool:

@@ -109,6 +109,26 @@ class FakePlans:
         self.state.rewards.pop(plan_id, None)
         self.state.payouts.pop(plan_id, None)
 
+    def discard_other_plans(self, week: Week, plan_id: str) -> None:
+        for other in self._plans_of(week) - {plan_id}:
+            self.discard_plan(other)
+
+    def forget_week(self, week: Week) -> None:
+        plans = self._plans_of(week)
+        self.state.weeks.pop(week, None)
+        self.state.archive.pop(week, None)
+        for plan_id in plans:
+            self.discard_plan(plan_id)
+
+    def _plans_of(self, week: Week) -> set[str]:
+        """Every plan id under which something of the week is stored."""
+        stored = [row for rows in self.state.rewards.values() for row in rows.values()]
+        ids = {row.reward.plan_id for row in stored if row.week == week}
+        for plan_id, payouts in self.state.payouts.items():
+            if any(each.payout.week == week for each in payouts.values()):
+                ids.add(plan_id)
+        return ids
+
     def advance(
         self, week: Week, plan_id: str, from_stage: Stage, to_stage: Stage, **facts: Any
     ) -> bool:

@@ -19,8 +19,9 @@ from solders.transaction import VersionedTransaction
 from spl.token.constants import TOKEN_PROGRAM_ID
 from spl.token.instructions import get_associated_token_address
 
+from worker.local.chain_blocks import Lag
 from worker.local.chain_history import Landed
-from worker.local.chain_ledger import ChainRules, Dropped, Lag, Ledger
+from worker.local.chain_ledger import ChainRules, Dropped, Ledger
 
 SOL = 10**9
 TOKEN = 10**9
@@ -102,11 +103,7 @@ def receipt(base: Pubkey, name: str, space: int, rent_lamports: int) -> list[Ins
     accounts = [AccountMeta(address, False, True), AccountMeta(base, True, False)]
     return [
         transfer(TransferParams(from_pubkey=base, to_pubkey=address, lamports=rent_lamports)),
-        Instruction(
-            SYSTEM_PROGRAM,
-            allocate,
-            [AccountMeta(address, False, True), AccountMeta(base, True, False)],
-        ),
+        Instruction(SYSTEM_PROGRAM, allocate, accounts),
     ]
 
 

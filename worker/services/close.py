@@ -47,6 +47,7 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
     record_reconciliation(context, result)
     if not result.is_exact:
         raise BooksDisagree(result)
+    context.store.discard_other_plans(week, plan_id)
     now = context.clock.now()
     context.store.advance(week, plan_id, Stage.PREPARED, Stage.COMPLETED, completed_at=now)
     return result

@@ -31,8 +31,9 @@ from worker.core.records import (
 )
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.paying import Payer, sums_by_wallet
+from worker.services.paying import Payer
 from worker.services.seal import anchored_seal
+from worker.services.settling import read_back, settlement_of
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """When a payout is tried again whose tries ran out: not until an operator says `retry`."""
@@ -229,7 +230,10 @@ class _Work:
         if not payouts:
             return 0
         executions = read_back(self._context, payouts)
-        settlements = [self._settlement(p, status, executions.get(p.id)) for p in payouts]
+        settlements = [
+            settlement_of(self._payer, p, status, found, self._signed_here(found))
+            for p, found in ((p, executions.get(p.id)) for p in payouts)
+        ]
         self._context.store.settle(settlements, self._context.clock.now())
         gone = {p.id for p in payouts}
         self.in_flight = [p for p in self.in_flight if p.id not in gone]
@@ -239,27 +243,9 @@ class _Work:
                 raise PaidOtherThanPlanned(settlement.payout, settlement.signature)
         return len(payouts)
 
-    def _settlement(
-        self, payout: Payout, status: PayoutStatus, execution: Execution | None
-    ) -> Settlement:
-        if execution is None:
-            return Settlement(payout, status, None, None, None, verified=False)
-        expected: tuple[Transfer, ...] = ()
-        if status is PayoutStatus.PAID:
-            expected = self._expected_transfers(payout, execution.signature)
-        return Settlement(
-            payout=payout,
-            status=status,
-            signature=execution.signature,
-            slot=execution.slot,
-            fee=execution.fee,
-            verified=moved_as_planned(execution, expected),
-        )
-
-    def _expected_transfers(self, payout: Payout, signature: str) -> tuple[Transfer, ...]:
-        if signature not in self._expected:
-            self._expected[signature] = tuple(self._payer.transfers(payout))
-        return self._expected.pop(signature)
+    def _signed_here(self, execution: Execution | None) -> tuple[Transfer, ...] | None:
+        """The transfers of a transaction that this very piece of work signed."""
+        return self._expected.pop(execution.signature, None) if execution else None
 
     def _count(self, settlements: Sequence[Settlement]) -> None:
         for settlement in settlements:
@@ -270,18 +256,3 @@ class _Work:
                 self.report.void += 1
             if settlement.signature is None:
                 self.report.reasons.append(f"{settlement.payout.id}: resolved, not yet readable")
-
-
-def moved_as_planned(execution: Execution, expected: Sequence[Transfer]) -> bool:
-    """Whether a payment moved exactly what its rows say, and the source lost exactly that."""
-    total = sum(t.amount for t in expected)
-    same = sums_by_wallet(execution.transfers) == sums_by_wallet(expected)
-    return same and execution.source_decrease == total
-
-
-def read_back(context: Context, payouts: Sequence[Payout]) -> dict[str, Execution]:
-    """The transactions that resolved these payouts: by our own signature, else by search."""
-    ours = {p.id: p.attempt.signature for p in payouts if p.attempt}
-    found = context.chain.executions_of(ours)
-    rest = [p.id for p in payouts if p.id not in found]
-    return found | (context.chain.executions(rest) if rest else {})

@@ -12,6 +12,7 @@ from worker.core.errors import Refused
 from worker.core.receipts import BatchId, ReceiptState, Resolution, single_id
 from worker.core.records import (
     Distribution,
+    Execution,
     Intent,
     Payout,
     PayoutKind,
@@ -72,17 +73,21 @@ class Payer:
         self._singles([p for p in payouts if p.kind is PayoutKind.SINGLE], prepared)
         return prepared
 
-    def transfers(self, payout: Payout) -> list[Transfer]:
-        """What a payout must have moved if it was paid, from its rows in the database.
+    def paid_as_planned(self, payout: Payout, execution: Execution) -> bool:
+        """Whether a payment moved exactly what its rows say, and the source lost exactly that.
+
+        A single is compared by its amount: its wallet is today's or an operator's, and an old
+        backup may not know which one it was.
 
         Raises:
             PlanDoesNotMatchRoot: a batch's rows are not the anchored ones.
         """
         if payout.kind is PayoutKind.BATCH:
             rows = self.verified_rows(payout.index)
-            return [Transfer(row.wallet, row.amount) for row in rows]
+            return moved(execution, [Transfer(row.wallet, row.amount) for row in rows])
         (row,) = self._context.store.rows(self._plan_id, _at(payout.index))
-        return [Transfer(payout.wallet or row.wallet, row.amount)]
+        wallets = {transfer.wallet for transfer in execution.transfers}
+        return len(wallets) == 1 and moved(execution, [Transfer(wallets.pop(), row.amount)])
 
     def verified_rows(self, index: int) -> list[Row]:
         """A batch's stored rows, proven to be the anchored ones."""
@@ -203,6 +208,12 @@ def single_intent(payout: Payout, reward: Reward) -> Intent:
         transfers=(Transfer(payout.wallet or "", reward.row.amount),),
         memo=payout.id,
     )
+
+
+def moved(execution: Execution, expected: Sequence[Transfer]) -> bool:
+    """Whether a transaction moved exactly these amounts, and the source lost just their sum."""
+    same = sums_by_wallet(execution.transfers) == sums_by_wallet(expected)
+    return same and execution.source_decrease == sum(t.amount for t in expected)
 
 
 def sums_by_wallet(transfers: Iterable[Transfer]) -> Counter[str]:

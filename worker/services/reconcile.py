@@ -11,9 +11,9 @@ from worker.core.receipts import ReceiptState
 from worker.core.records import Distribution, Execution, Payout, PayoutKind
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.pay import moved_as_planned
-from worker.services.paying import Payer
+from worker.services.paying import Payer, moved
 from worker.services.seal import anchored_seal, stored_rows
+from worker.services.settling import RESOLVED, read_back
 
 CHUNK_PAYOUTS = 500
 LISTED_MAX = 100
@@ -92,11 +92,8 @@ def _compare(
 ) -> None:
     payable = [p for p in payouts if p.kind is not PayoutKind.ANCHOR]
     states = context.chain.receipts([p.id for p in payable])
-    resolved = [p for p in payable if states[p.id] in (ReceiptState.PAID, ReceiptState.VOID)]
-    known = {p.id: p.signature for p in resolved if p.signature}
-    found = context.chain.executions_of(known)
-    missing = [p.id for p in resolved if p.id not in found]
-    found |= context.chain.executions(missing) if missing else {}
+    resolved = [p for p in payable if states[p.id] in RESOLVED]
+    found = read_back(context, resolved)
     for payout in payable:
         result.payouts += 1
         _compare_one(payer, payout, states[payout.id], found.get(payout.id), result)
@@ -113,7 +110,7 @@ def _compare_one(
     wanted = expected.get(payout.status, ReceiptState.FREE)
     if state is not wanted:
         _differ(result, f"{payout.id}: {payout.status} in the database, {state.value} on chain")
-    if state not in (ReceiptState.PAID, ReceiptState.VOID):
+    if state not in RESOLVED:
         return
     if execution is None:
         result.unreadable += 1
@@ -125,11 +122,12 @@ def _compare_one(
     if payout.signature not in (None, execution.signature):
         _differ(result, f"{payout.id}: recorded {payout.signature}, on chain {execution.signature}")
     try:
-        transfers = payer.transfers(payout) if state is ReceiptState.PAID else []
+        paid = state is ReceiptState.PAID
+        right = payer.paid_as_planned(payout, execution) if paid else moved(execution, [])
     except PlanDoesNotMatchRoot as error:
         _differ(result, str(error))
         return
-    if not moved_as_planned(execution, transfers):
+    if not right:
         _differ(result, f"{payout.id}: {execution.signature} moved other amounts than planned")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from worker.core.lifecycle import Status
-from worker.core.receipts import single_id
+from worker.core.receipts import ReceiptState, single_id
 from worker.core.records import (
     Account,
     Distribution,
@@ -29,6 +29,7 @@ from worker.services.paying import problem_of
 
 CHUNK_REWARDS = 500
 LOOK_AGAIN = timedelta(hours=6)
+UNREADABLE = "its receipt cannot be read from every endpoint"
 HOLD_EXPIRED = "held for longer than hold_weeks allows"
 
 
@@ -75,6 +76,7 @@ class _Release:
 
     def run(self, rewards: Sequence[Reward]) -> None:
         store = self._context.store
+        rewards = self._without_paid(rewards)
         accounts = store.accounts([reward.user_id for reward in rewards], [])
         wallets = {r.user_id: wallet_of(r, accounts.get(r.user_id)) for r in rewards}
         seen = self._look_at(wallets)
@@ -86,8 +88,26 @@ class _Release:
             if reason or recipient is None:
                 self._wait(reward, reason or NO_WALLET)
             else:
-                store.write_payouts([self._single(reward, wallet)], [b""])
+                store.write_payouts([single_payout(self._distribution, reward, wallet)], [b""])
                 self._released.payable += 1
+
+    def _without_paid(self, rewards: Sequence[Reward]) -> list[Reward]:
+        """Set apart what the chain has paid alone already and this database does not know:
+        another operator paid it, or a backup was put back."""
+        week = self._distribution.week
+        ids = {single_id(week, reward.row.user): reward for reward in rewards}
+        states = self._context.chain.receipts(list(ids))
+        open_ = [ids[i] for i, state in states.items() if state is ReceiptState.FREE]
+        for receipt, state in states.items():
+            if state is ReceiptState.PAID:
+                wallet = wallet_of(ids[receipt], None)
+                self._context.store.write_payouts(
+                    [single_payout(self._distribution, ids[receipt], wallet)], [b""]
+                )
+                self._released.payable += 1
+            elif state is not ReceiptState.FREE:
+                self._wait(ids[receipt], UNREADABLE)
+        return open_
 
     def _look_at(self, wallets: dict[str, str]) -> dict[str, Recipient]:
         distinct = sorted({wallet for wallet in wallets.values() if wallet})
@@ -130,18 +150,19 @@ class _Release:
         waiting = self._released.waiting
         waiting[reason] = waiting.get(reason, 0) + 1
 
-    def _single(self, reward: Reward, wallet: str) -> Payout:
-        week = self._distribution.week
-        return Payout(
-            id=single_id(week, reward.row.user),
-            plan_id=self._distribution.plan_id or "",
-            week=week,
-            kind=PayoutKind.SINGLE,
-            index=reward.position,
-            rewards=1,
-            amount=reward.row.amount,
-            wallet=wallet,
-        )
+
+def single_payout(distribution: Distribution, reward: Reward, wallet: str) -> Payout:
+    """The payout of one reward alone, under the one id that it can ever have."""
+    return Payout(
+        id=single_id(distribution.week, reward.row.user),
+        plan_id=distribution.plan_id or "",
+        week=distribution.week,
+        kind=PayoutKind.SINGLE,
+        index=reward.position,
+        rewards=1,
+        amount=reward.row.amount,
+        wallet=wallet,
+    )
 
 
 def wallet_of(reward: Reward, account: Account | None) -> str:

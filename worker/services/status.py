@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -86,8 +86,10 @@ def _board(
 ) -> Board:
     header = Header.parse(distribution.header) if distribution.header else None
     rewards = progress.rewards if progress else {}
-    held = progress.held if progress else NOTHING
-    waiting = [rewards.get(status, NOTHING) for status in (Status.PENDING, Status.PROCESSING)]
+    failed = rewards.get(Status.FAILED, NOTHING)
+    # A failed reward waits to be paid alone as well, so it is among the held ones, too.
+    held = _less(progress.held, failed) if progress else NOTHING
+    open_ones = _sum(rewards.get(s, NOTHING) for s in (Status.PENDING, Status.PROCESSING))
     return Board(
         week=distribution.week,
         stage=distribution.stage,
@@ -97,12 +99,9 @@ def _board(
         batches=header.batches if header else 0,
         planned=header.total_amount if header else 0,
         paid=rewards.get(Status.COMPLETED, NOTHING),
-        unpaid=Tally(
-            sum(tally.count for tally in waiting) - held.count,
-            BaseUnits(sum(tally.amount for tally in waiting) - held.amount),
-        ),
+        unpaid=_less(open_ones, held),
         held=held,
-        failed=rewards.get(Status.FAILED, NOTHING),
+        failed=failed,
         rewards=rewards,
         payouts=progress.payouts if progress else {},
         fees=progress.fees if progress else 0,
@@ -116,3 +115,12 @@ def _board(
         completed_at=distribution.completed_at,
         notes=notes,
     )
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    listed = list(tallies)
+    return Tally(sum(t.count for t in listed), BaseUnits(sum(t.amount for t in listed)))
+
+
+def _less(tally: Tally, other: Tally) -> Tally:
+    return Tally(max(0, tally.count - other.count), BaseUnits(max(0, tally.amount - other.amount)))

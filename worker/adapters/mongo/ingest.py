@@ -4,49 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.collection import Collection
-from pymongo.database import Database
 from pymongo.errors import BulkWriteError
 
-from worker.adapters.mongo.connection import reaching
+from worker.adapters.mongo import names
+from worker.adapters.mongo.connection import Document, Mongo, reaches_server
+from worker.adapters.mongo.schema import COLLECTIONS
 from worker.core.contribution_file import Contribution
 
-Document = dict[str, Any]
 DUPLICATE_KEY = 11000
+(USER_DEFAULTS,) = [spec.added_fields for spec in COLLECTIONS if spec.name == names.USERS]
 
 
+@reaches_server
 class MongoIngestStore:
     """Implements `worker.services.ingest.IngestStore`."""
 
-    def __init__(self, database: Database[Document]) -> None:
-        self._contributions = database["contributions"]
-        self._users = database["users"]
+    def __init__(self, database: Mongo) -> None:
+        self.database = database
+        self._contributions = database[names.CONTRIBUTIONS]
+        self._users = database[names.USERS]
 
-    @reaching
     def add_contributions(self, contributions: Sequence[Contribution]) -> set[str]:
         # Looking first is several times faster than upserts, and as safe: the ids are unique.
         documents = {stored_id(c.id): c for c in reversed(contributions)}
         for known in _existing(self._contributions, list(documents)):
             del documents[known]
-        refused = _insert_new(self._contributions, [contribution_document(c) for c in documents.values()])
+        new = [contribution_document(c) for c in documents.values()]
+        refused = _insert_new(self._contributions, new)
         return {c.id for key, c in documents.items() if key not in refused}
 
-    @reaching
     def add_users(self, user_ids: Sequence[str]) -> int:
         documents = [user_document(user_id, datetime.now(UTC)) for user_id in user_ids]
         return len(documents) - len(_insert_new(self._users, documents))
 
-    @reaching
     def give_wallets(self, wallets: Mapping[str, str]) -> int:
         if not wallets:
             return 0
+        missing = {"wallet_address": {"$in": [None, ""]}}
         updates = [
             UpdateOne(
-                {"_id": {"$in": [stored_id(user_id), user_id]}, "wallet_address": {"$in": [None, ""]}},
+                {"_id": {"$in": [stored_id(user_id), user_id]}} | missing,
                 {"$set": {"wallet_address": wallet}},
             )
             for user_id, wallet in wallets.items()
@@ -65,7 +66,7 @@ def contribution_document(contribution: Contribution) -> Document:
     return {
         "_id": stored_id(c.id),
         "user_id": c.user_id,
-        "article_id": c.article_id,
+        "article_id": c.article_id or None,
         "type": c.type,
         "base_points": c.base_points,
         **{f"{name}_multiplier": value for name, value in c.multipliers.items()},
@@ -79,7 +80,8 @@ def contribution_document(contribution: Contribution) -> Document:
 
 def user_document(user_id: str, now: datetime) -> Document:
     """A placeholder for a user of a trial, with this system's defaults."""
-    return {"_id": stored_id(user_id), "username": f"user-{user_id[:12]}", "created_at": now}
+    fields = {"_id": stored_id(user_id), "username": f"user-{user_id[:12]}", "created_at": now}
+    return fields | USER_DEFAULTS
 
 
 def _existing(collection: Collection[Document], ids: Sequence[object]) -> list[object]:

@@ -30,12 +30,10 @@ class IndexSpec:
     unique: bool = False
     sparse: bool = False
     partial: dict[str, Any] | None = None
-    label: str = ""
-    """Only where MongoDB's own name would be that of another index."""
 
     @property
     def name(self) -> str:
-        return self.label or "_".join(f"{field}_{direction}" for field, direction in self.keys)
+        return "_".join(f"{field}_{direction}" for field, direction in self.keys)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -148,12 +146,7 @@ _TOKEN_REWARDS = CollectionSpec(
         _index("plan_id", "user_id", unique=True),
         # Small ones, over the few rewards that somebody still has to look at.
         _index("plan_id", "next_attempt_at", partial={"route": names.Route.WAITING.value}),
-        _index(
-            "plan_id",
-            "position",
-            partial={"needs_account": True},
-            label="plan_id_1_position_1_needs_account",
-        ),
+        _index("plan_id", "needs_account", "position", partial={"needs_account": True}),
     ),
     validator=Validator(REWARD),
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.adapters.solana.endpoint import Call, Reply
+from worker.adapters.solana.calls import Call, Reply
 from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.rpc import GET_MULTIPLE_ACCOUNTS_MAX
 

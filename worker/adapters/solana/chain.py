@@ -10,8 +10,9 @@ from solders.keypair import Keypair
 from worker.adapters.solana import landing
 from worker.adapters.solana.accounts import CONFIRMED, FINALIZED
 from worker.adapters.solana.addresses import receipt_address
+from worker.adapters.solana.calls import Call, Reply
 from worker.adapters.solana.compute import ComputeLimits, shape_of
-from worker.adapters.solana.endpoint import Call, Reply
+from worker.adapters.solana.endpoint import DEFAULT_RETRIES, Retries
 from worker.adapters.solana.errors import EndpointsDisagree, IntentTooLarge, MalformedAnswer
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
 from worker.adapters.solana.history import History
@@ -62,6 +63,7 @@ class SolanaChain:
         *,
         timeout_seconds: float,
         priority_fee_lamports_max: int = 0,
+        retries: Retries = DEFAULT_RETRIES,
     ) -> None:
         """
         Raises:
@@ -71,7 +73,7 @@ class SolanaChain:
         self._mint = read_address("mint", mint)
         source = source_token_account
         configured = None if source is None else read_address("source token account", source)
-        self._rpc = Rpc(endpoints, timeout_seconds)
+        self._rpc = Rpc(endpoints, timeout_seconds, retries)
         self._keys = Keyring(authority, receipt_key, fee_payer)
         self._base = receipt_key.pubkey()
         self._payer = fee_payer.pubkey()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from solders.pubkey import Pubkey
 
 from worker.adapters.solana.accounts import CONFIRMED
-from worker.adapters.solana.endpoint import Call, Reply
+from worker.adapters.solana.calls import Call, Reply
 from worker.adapters.solana.errors import MalformedAnswer, RpcRefused
 from worker.adapters.solana.rpc import Rpc
 from worker.adapters.solana.transactions import (

@@ -14,7 +14,7 @@ from worker.adapters.solana.accounts import (
     read_accounts,
 )
 from worker.adapters.solana.addresses import V1_FEATURE_GATE, associated_account
-from worker.adapters.solana.endpoint import Reply
+from worker.adapters.solana.calls import Reply
 from worker.adapters.solana.keys import Keyring
 from worker.adapters.solana.mint import usable_mint
 from worker.adapters.solana.rpc import Rpc

@@ -10,7 +10,8 @@ from solders.pubkey import Pubkey
 
 from worker.adapters.solana.accounts import FINALIZED
 from worker.adapters.solana.addresses import receipt_address
-from worker.adapters.solana.endpoint import Call, Endpoint, Reply, RpcError
+from worker.adapters.solana.calls import Call, Reply, RpcError
+from worker.adapters.solana.endpoint import Endpoint
 from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.readback import execution_of, transaction_call
 from worker.adapters.solana.rpc import Rpc

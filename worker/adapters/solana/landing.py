@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from worker.adapters.solana.endpoint import Call, Reply, RpcError
+from worker.adapters.solana.calls import Call, Reply, RpcError
 from worker.adapters.solana.rpc import SIGNATURE_STATUSES_MAX, Rpc, answering
 from worker.core.records import Landing, SendResult, SignatureStatus
 

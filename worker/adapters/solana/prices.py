@@ -10,7 +10,7 @@ from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
 from worker.adapters.solana.accounts import CONFIRMED
-from worker.adapters.solana.endpoint import Call, Reply
+from worker.adapters.solana.calls import Call, Reply
 from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.instructions import transfer_lamports
 from worker.adapters.solana.rpc import Rpc

@@ -20,7 +20,7 @@ from solders.transaction import VersionedTransaction
 
 from worker.adapters.solana.accounts import FINALIZED
 from worker.adapters.solana.addresses import MEMO_PROGRAM, receipt_address
-from worker.adapters.solana.endpoint import Call
+from worker.adapters.solana.calls import Call
 from worker.adapters.solana.instructions import (
     TRANSFER_CHECKED_TAG,
     TRANSFER_TAG,

@@ -16,7 +16,8 @@ from worker.adapters.solana.accounts import (
     read_all_accounts,
 )
 from worker.adapters.solana.addresses import ASSOCIATED_CACHE_MAX, associated_account
-from worker.adapters.solana.endpoint import Endpoint, Reply
+from worker.adapters.solana.calls import Reply
+from worker.adapters.solana.endpoint import Endpoint
 from worker.adapters.solana.rpc import Rpc, from_any
 from worker.adapters.solana.token_accounts import token_account
 from worker.core.records import AccountProblem, Recipient

@@ -12,14 +12,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from worker.adapters.solana import background
-from worker.adapters.solana.endpoint import (
-    Call,
-    Endpoint,
-    Reply,
-    RpcError,
-    host_of,
-)
-from worker.adapters.solana.errors import RpcRefused
+from worker.adapters.solana.calls import Call, Reply, RpcError
+from worker.adapters.solana.endpoint import DEFAULT_RETRIES, Endpoint, Retries, host_of
+from worker.adapters.solana.errors import EndpointUnusable, RpcRefused
 from worker.core.errors import Unreachable
 
 T = TypeVar("T")
@@ -31,13 +26,18 @@ SIGNATURE_STATUSES_MAX = 256
 class Rpc:
     """Synchronous calls to several endpoints. Safe to make before a fork and use after it."""
 
-    def __init__(self, urls: Sequence[str], timeout_seconds: float) -> None:
+    def __init__(
+        self, urls: Sequence[str], timeout_seconds: float, retries: Retries = DEFAULT_RETRIES
+    ) -> None:
         """
         Raises:
-            EndpointUnusable: an endpoint is no URL.
+            EndpointUnusable: an endpoint is no URL, or there is none.
         """
+        if not urls:
+            raise EndpointUnusable(1, "there is none")
         self._urls = [(url, host_of(url, position)) for position, url in enumerate(urls, start=1)]
         self._timeout_seconds = timeout_seconds
+        self._retries = retries
         self._process_id = 0
         self._endpoints: list[Endpoint] = []
 
@@ -93,7 +93,8 @@ class Rpc:
         # Connections belong to a process and its loop; after a fork they are made anew.
         if self._process_id != os.getpid():
             self._endpoints = [
-                Endpoint(url, host, self._timeout_seconds) for url, host in self._urls
+                Endpoint(url, host, self._timeout_seconds, self._retries)
+                for url, host in self._urls
             ]
             self._process_id = os.getpid()
         return await work(self._endpoints)

@@ -1,0 +1,145 @@
+"""One client per process, and one error for a database that does not answer."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    ConnectionFailure,
+    ExecutionTimeout,
+    InvalidURI,
+    OperationFailure,
+    WaitQueueTimeoutError,
+    WriteConcernError,
+)
+
+from worker.core.errors import NotReady, Unreachable, UsageError
+
+Document = dict[str, Any]
+Mongo = Database[Document]
+
+SERVER_SELECTION_TIMEOUT_MS = 10_000
+CONNECT_TIMEOUT_MS = 5_000
+# Above the sum over a week of a million contributions, below a task's soft time limit.
+SOCKET_TIMEOUT_MS = 120_000
+
+_NO_ANSWER = (AutoReconnect, ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError)
+_DENIED_CODES = {13, 18}
+
+Class = TypeVar("Class", bound=type)
+
+
+class MongoUnreachable(Unreachable):
+    """The database did not answer. Whether it did what was asked is unknown."""
+
+    def __init__(self, hosts: str, why: str) -> None:
+        self.hosts = hosts
+        super().__init__(
+            f"MongoDB at {hosts} does not answer ({why}). Nothing is lost: what was asked is "
+            "tried again. Check that it runs and that MONGO_URI is right."
+        )
+
+
+class MongoDenied(NotReady):
+    """The database does not let us in, or not do this."""
+
+    def __init__(self, hosts: str) -> None:
+        super().__init__(
+            f"MongoDB at {hosts} refuses the user of MONGO_URI. It needs readWrite on the "
+            "database, and dbAdmin for `kontrib migrate`."
+        )
+
+
+class MalformedMongoUri(UsageError):
+    """MONGO_URI cannot be read. It is not repeated, since it may hold a password."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "MONGO_URI is not a connection string. Write it as "
+            "mongodb://user:password@host:27017/database."
+        )
+
+
+def connect(uri: str, database: str | None = None) -> Mongo:
+    """The wiki's database: `database`, else the one that the URI names.
+
+    Connects when it is first used, and must not be used in a child of the process that made it.
+
+    Raises:
+        MalformedMongoUri: it cannot be read, or names no database and none is given.
+    """
+    try:
+        client: MongoClient[Document] = MongoClient(
+            uri,
+            appname="kontrib",
+            tz_aware=True,
+            w="majority",
+            retryWrites=True,
+            retryReads=True,
+            serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
+            connectTimeoutMS=CONNECT_TIMEOUT_MS,
+            socketTimeoutMS=SOCKET_TIMEOUT_MS,
+            waitQueueTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
+        )
+        return client[database] if database else client.get_default_database()
+    except (InvalidURI, ConfigurationError, ValueError):
+        raise MalformedMongoUri from None
+
+
+def hosts_of(database: Mongo) -> str:
+    """Where the database is, for messages: never the credentials."""
+    servers = database.client.topology_description.server_descriptions()
+    return ", ".join(sorted(f"{host}:{port}" for host, port in servers)) or "an unknown host"
+
+
+@contextmanager
+def reaching(database: Mongo) -> Iterator[None]:
+    """Turn the driver's errors about the way to the server into ours.
+
+    Raises:
+        MongoUnreachable, MongoDenied: instead of the driver's; all others are bugs and pass.
+    """
+    try:
+        yield
+    except _NO_ANSWER as error:
+        raise MongoUnreachable(hosts_of(database), type(error).__name__) from None
+    except WriteConcernError as error:
+        raise MongoUnreachable(hosts_of(database), type(error).__name__) from None
+    except OperationFailure as error:
+        if error.code in _DENIED_CODES:
+            raise MongoDenied(hosts_of(database)) from None
+        raise
+
+
+def reaches_server(cls: Class) -> Class:
+    """Class decorator: every public method runs `reaching(self.database)`."""
+    for name, method in list(vars(cls).items()):
+        if inspect.isfunction(method) and not name.startswith("_"):
+            setattr(cls, name, _wrapped(method))
+    return cls
+
+
+def _wrapped(method: Callable[..., Any]) -> Callable[..., Any]:
+    if inspect.isgeneratorfunction(method):
+
+        @functools.wraps(method)
+        def generate(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+            with reaching(self.database):
+                yield from method(self, *args, **kwargs)
+
+        return generate
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with reaching(self.database):
+            return method(self, *args, **kwargs)
+
+    return call

@@ -1,0 +1,103 @@
+"""JSON-RPC calls as text, and answers as replies. No network here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+BATCH_CALLS_MAX = 20
+BATCH_BYTES_MAX = 40_000
+"""Agave refuses request bodies above 50 KiB."""
+
+RETRYABLE_CODES = frozenset({-32004, -32005, -32014, -32016, -32429, 429})
+"""JSON-RPC errors that pass: the node is behind, a block is not there yet, or too many requests."""
+
+TOO_MANY_CODES = frozenset({-32429, 429})
+_MESSAGE_LENGTH_MAX = 300
+
+
+class Call(NamedTuple):
+    method: str
+    params: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RpcError:
+    """What an endpoint answered instead of a result."""
+
+    code: int
+    message: str
+
+    @property
+    def passes(self) -> bool:
+        """Whether asking again later may help."""
+        return self.code in RETRYABLE_CODES
+
+
+Reply = Any
+"""The `result` of a call, or an `RpcError`."""
+
+
+class MalformedBody(Exception):
+    """A body that is no answer to what was asked."""
+
+
+class BatchRefused(Exception):
+    """One error for a whole batch: some providers do not take any."""
+
+    def __init__(self, error: RpcError) -> None:
+        self.error = error
+        super().__init__(error.message)
+
+
+def body_of(calls: Sequence[Call], *, as_batch: bool) -> str:
+    """The request body: a list of calls, or the only one by itself."""
+    numbered = [
+        {"jsonrpc": "2.0", "id": index, "method": call.method, "params": call.params}
+        for index, call in enumerate(calls)
+    ]
+    return json.dumps(numbered if as_batch else numbered[0], separators=(",", ":"))
+
+
+def replies_in(body: str, count: int, *, as_batch: bool) -> list[Reply]:
+    """Replies in the order of the calls, whatever order they came in.
+
+    Raises:
+        BatchRefused: one error answers the whole batch.
+        MalformedBody: anything else that does not answer each call.
+    """
+    try:
+        content = json.loads(body)
+        if as_batch and isinstance(content, dict):
+            refusal = _reply(content)
+            raise BatchRefused(refusal) if isinstance(refusal, RpcError) else MalformedBody
+        by_id = {item["id"]: item for item in (content if as_batch else [content])}
+        return [_reply(by_id[index]) for index in range(count)]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise MalformedBody from None
+
+
+def _reply(item: dict[str, Any]) -> Reply:
+    error = item.get("error")
+    if error is None:
+        return item["result"]
+    code = error.get("code")
+    message = str(error.get("message"))[:_MESSAGE_LENGTH_MAX]
+    return RpcError(code if isinstance(code, int) else 0, message)
+
+
+def groups_of(calls: Sequence[Call]) -> list[list[int]]:
+    """Indices of the calls that go into one request each."""
+    groups: list[list[int]] = []
+    size = 0
+    for index, call in enumerate(calls):
+        length = 100 + len(str(call.params))
+        full = not groups or len(groups[-1]) == BATCH_CALLS_MAX or size + length > BATCH_BYTES_MAX
+        if full:
+            groups.append([])
+            size = 0
+        groups[-1].append(index)
+        size += length
+    return groups

@@ -1,0 +1,93 @@
+"""Where output goes: data to stdout, notices and progress to stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from worker.core.week import Week
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+PIPED_WIDTH = 220
+"""Where nobody looks at a terminal, no line is cut and no signature is folded."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that follows NO_COLOR, and whose width is the terminal's if there is one."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPED_WIDTH
+    return Console(file=stream, width=width, highlight=False, emoji=False)
+
+
+def say(text: str) -> None:
+    """A notice for the person at the terminal."""
+    console(stderr=True).print(text, markup=False, soft_wrap=True)
+
+
+def emit(data: Any, *, as_json: bool, render: Callable[[Console], None]) -> None:
+    """Print data, for a machine or for a person."""
+    if as_json:
+        sys.stdout.write(json.dumps(data, default=plain, indent=2, ensure_ascii=False) + "\n")
+    else:
+        render(console())
+
+
+def plain(value: object) -> Any:
+    """What JSON does not know, as JSON has it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if isinstance(value, Week):
+            return value.label
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Fraction):
+        return float(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value)
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """A table; a column whose name begins with `>` holds numbers."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        number = name.startswith(">")
+        made.add_column(name.lstrip(">"), justify="right" if number else "left", no_wrap=number)
+    return made
+
+
+def facts(rows: Mapping[str, object]) -> Table:
+    """Names and values, one a line; what is None or empty is left out."""
+    from rich.table import Table
+
+    made = Table.grid(padding=(0, 2))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in rows.items():
+        if value not in (None, ""):
+            made.add_row(name, _escaped(str(value)))
+    return made
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
