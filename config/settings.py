@@ -75,8 +75,8 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(120, gt=0)
     backoff_scale: float = Field(1.0, gt=0)
     """Shrinks the pauses between tries; below 1 only in tests."""
-    batches_per_task: int = Field(400, ge=1)
-    batches_in_flight: int = Field(64, ge=1)
+    batches_per_task: int = Field(1024, ge=1)
+    batches_in_flight: int = Field(512, ge=1)
     priority_fee_lamports_max: int = Field(0, ge=0)
     clock_offset_seconds: int = 0
     """Shifts the clock, for running past weeks; refused on any but the local chain."""

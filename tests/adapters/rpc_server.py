@@ -120,7 +120,7 @@ def rpc_server() -> Iterator[RpcServer]:
             except OSError:
                 self.close_connection = True
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

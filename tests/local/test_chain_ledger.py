@@ -279,6 +279,26 @@ def test_a_priority_fee_beyond_the_balance_is_dropped_and_costs_nothing() -> Non
     assert lamports_at(ledger, payer.pubkey(), PROCESSED) == SOL
 
 
+def test_a_refused_transaction_gets_its_priority_fee_back() -> None:
+    ledger = new_ledger()
+    payer = funded(ledger, SOL)
+    almost_all = SOL - 5_000 - 777 - 1_000
+    config = TransactionConfig(
+        priority_fee=777, compute_unit_limit=9_000, loaded_accounts_data_size_limit=1_000_000
+    )
+    poor = funded(ledger, rent_of(ledger, 0) + 5_000)
+
+    refused = submit(ledger, sign([memo("x")], [poor], tip_hash(ledger), config=config))
+    rest = sign(
+        [pay_sol(payer, Pubkey.new_unique(), almost_all)], [payer], tip_hash(ledger), config=config
+    )
+
+    assert refused == Dropped('{"InsufficientFundsForRent":{"account_index":0}}')
+    assert lamports_at(ledger, poor.pubkey(), PROCESSED) == rent_of(ledger, 0) + 5_000
+    assert land(ledger, rest).error == '{"InsufficientFundsForRent":{"account_index":0}}'
+    assert lamports_at(ledger, payer.pubkey(), PROCESSED) == SOL - 5_777
+
+
 def test_a_chain_without_v1_has_no_feature_account_and_drops_v1_transactions() -> None:
     ledger = new_ledger(v1=False)
     payer = funded(ledger)
@@ -476,6 +496,17 @@ def test_an_account_at_a_commitment_is_the_state_replayed_up_to_that_slot(
     for name, *arguments in steps:
         getattr(replay, str(name))(*arguments)
         replay.check()
+
+
+def test_the_past_is_forgotten_once_it_is_finalized() -> None:
+    ledger = new_ledger()
+    payer = funded(ledger)
+    land(ledger, sign([memo("x")], [payer], tip_hash(ledger)))
+    assert list(ledger.accounts.history())
+
+    advance(ledger, 8)
+
+    assert list(ledger.accounts.history()) == []
 
 
 # --- forks -------------------------------------------------------------------------------------

@@ -325,6 +325,16 @@ def test_sending_again_is_already_processed_in_preflight_and_harmless_without(
     assert chain.value("getBalance", str(chain.payer.pubkey()), PROCESSED) == 100 * SOL - 5_000
 
 
+def test_sending_again_before_finalization_passes_a_finalized_preflight(chain: Caller) -> None:
+    finalized = chain.ledger.blocks.at(Commitment.FINALIZED).blockhash
+    transaction = sign([memo("x")], [chain.payer], finalized)
+
+    signatures = {chain.send(transaction, preflightCommitment="finalized") for _ in range(2)}
+
+    assert signatures == {str(transaction.signatures[0])}
+    assert chain.value("getBalance", str(chain.payer.pubkey()), PROCESSED) == 100 * SOL - 5_000
+
+
 def test_a_wrong_signature_fails_verification(chain: Caller) -> None:
     wrong = VersionedTransaction.populate(chain.memo().message, [Signature.new_unique()])
 

@@ -6,7 +6,8 @@ import dataclasses
 import enum
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -83,11 +84,38 @@ def facts(rows: Mapping[str, object]) -> Table:
     made.add_column(overflow="fold")
     for name, value in rows.items():
         if value not in (None, ""):
-            made.add_row(name, _escaped(str(value)))
+            made.add_row(name, escaped(str(value)))
     return made
 
 
-def _escaped(text: str) -> str:
+@contextmanager
+def progress_bar(
+    title: str, total: float | None, *, unit: str = ""
+) -> Iterator[Callable[[float, str], None]]:
+    """A bar on stderr, drawn only where somebody looks at it; call it with (done, text)."""
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    screen = console(stderr=True)
+    count = DownloadColumn() if unit == "bytes" else TextColumn("{task.completed:.0f}")
+    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), count]
+    with Progress(
+        *columns, TimeElapsedColumn(), console=screen, transient=True, disable=not screen.is_terminal
+    ) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done, text: progress.update(
+            task, completed=done, description=f"{title}: {escaped(text)}"
+        )
+
+
+def escaped(text: str) -> str:
+    """Text in which nothing is taken for a colour."""
     from rich.markup import escape
 
     return escape(text)

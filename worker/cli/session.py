@@ -161,6 +161,6 @@ class Session:
 
 
 def _local_stack_is_meant(environment: Mapping[str, str]) -> bool:
-    """Only where nothing else is configured: no variable, no `.env`, but a stack that was started."""
+    """Only where nothing else is configured: no variable, no `.env`, but a stack was started."""
     configured = {"KONTRIB_ENV_FILE", "MONGO_URI"} & set(environment)
     return not configured and not Path(".env").exists() and LOCAL_ENV_FILE.exists()

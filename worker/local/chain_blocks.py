@@ -65,10 +65,9 @@ class Lag:
 class BlockQueue:
     """The blocks of one chain, newest last, and the blockhashes that are still good."""
 
-    def __init__(self, *, seed: bytes, lag: Lag, blocks: Iterable[Block], fork: int = 0) -> None:
+    def __init__(self, *, seed: bytes, lag: Lag, blocks: Iterable[Block]) -> None:
         """Continue from `blocks` (oldest first, at least one)."""
         self.lag = lag
-        self.fork = fork
         self._seed = seed
         self._blocks: dict[int, Block] = {block.slot: block for block in blocks}
         self._archived: dict[int, Block] = {}
@@ -81,7 +80,7 @@ class BlockQueue:
     @staticmethod
     def first_block(*, seed: bytes, slot: int, height: int, unix_seconds: int) -> Block:
         """Return the block a new chain begins with."""
-        return Block(slot, height, slot - 1, block_hash(seed, 0, slot), unix_seconds)
+        return Block(slot, height, slot - 1, block_hash(seed, slot), unix_seconds)
 
     @property
     def tip(self) -> Block:
@@ -112,7 +111,7 @@ class BlockQueue:
         parent = self.tip
         if slot <= parent.slot:
             raise ValueError(f"slot {slot} is not after the open slot {parent.slot}")
-        hashed = block_hash(self._seed, self.fork, slot)
+        hashed = block_hash(self._seed, slot)
         block = Block(slot, parent.height + 1, parent.slot, hashed, unix_seconds)
         if len(self._recent) == self._recent.maxlen:
             del self._heights[self._recent[0].blockhash]
@@ -133,15 +132,14 @@ class BlockQueue:
     def drop_after(self, block: Block, *, unix_seconds: int) -> Block:
         """Abandon every block after `block` and open another fork on top of it.
 
-        The new block takes the next free slot, so slots never go back while the block height does,
-        and its blockhashes differ from those of the abandoned fork.
+        The new block takes the next free slot: slots never go back while the block height does,
+        and no blockhash of the abandoned fork comes again.
         """
         last_slot = self.tip.slot
         while self.tip.slot > block.slot:
             dropped = self._recent.pop()
             del self._blocks[dropped.slot]
             del self._heights[dropped.blockhash]
-        self.fork += 1
         return self.open(slot=last_slot + 1, unix_seconds=unix_seconds, in_use=())
 
     def _forget_empty(self, in_use: Container[int]) -> None:
@@ -166,15 +164,11 @@ class BlockQueue:
                     break
 
 
-def block_hash(seed: bytes, fork: int, slot: int) -> Hash:
-    """Derive a blockhash; the same seed gives the same chain of hashes again."""
-    return Hash.hash(b"kontrib/local/block" + seed + fork.to_bytes(8, "little") + _bytes8(slot))
+def block_hash(seed: bytes, slot: int) -> Hash:
+    """Derive a blockhash; the same seed gives the same hashes again, and no slot is used twice."""
+    return Hash.hash(b"kontrib/local/block" + seed + slot.to_bytes(8, "little"))
 
 
 def genesis_hash(seed: bytes) -> Hash:
     """Derive the genesis hash, which names the cluster."""
     return Hash(hashlib.sha256(b"kontrib/local/genesis" + seed).digest())
-
-
-def _bytes8(number: int) -> bytes:
-    return number.to_bytes(8, "little")

@@ -62,7 +62,6 @@ class Ledger:
         unix_seconds: int,
         clock_offset_seconds: int = 0,
         blocks: list[Block] | None = None,
-        fork: int = 0,
     ) -> None:
         """Begin a chain, or continue after `blocks`; accounts and history are then put back."""
         self.rules = rules
@@ -74,7 +73,7 @@ class Ledger:
             height=rules.first_height,
             unix_seconds=unix_seconds + clock_offset_seconds,
         )
-        self.blocks = BlockQueue(seed=seed, lag=rules.lag, blocks=blocks or [first], fork=fork)
+        self.blocks = BlockQueue(seed=seed, lag=rules.lag, blocks=blocks or [first])
         self.executor = Executor(v1_active_since_slot=rules.first_slot if rules.v1 else None)
         self.accounts = AccountStore(self.executor.svm)
         self.tokens = TokenBook(self._decimals_of)

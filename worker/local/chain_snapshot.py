@@ -75,7 +75,6 @@ def _lines(ledger: Ledger) -> Iterator[Line]:
         {
             "format": FORMAT,
             "seed": ledger.seed.hex(),
-            "fork": ledger.blocks.fork,
             "firstSlot": ledger.rules.first_slot,
             "firstHeight": ledger.rules.first_height,
             "clockOffsetSeconds": ledger.clock_offset_seconds,
@@ -113,7 +112,6 @@ def _load(
         unix_seconds=0,
         clock_offset_seconds=saved_offset if clock_offset_seconds is None else clock_offset_seconds,
         blocks=[_block(line) for line in header["blocks"]],
-        fork=header["fork"],
     )
     for line in lines:
         _restore(ledger, line)

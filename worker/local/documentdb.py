@@ -49,6 +49,7 @@ _SETTINGS = {
     "documentdb.defaultCursorExpiryTimeLimitSeconds": "600",
     # A deadlock then fails the whole command, which the gateway runs again.
     "documentdb.throwDeadlockOnCRUD": "on",
+    "deadlock_timeout": "50ms",
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "on",

@@ -57,27 +57,32 @@ class Engine:
         if self._connection is not None:
             self._connection.close()
 
-    def row(self, sql: str, *arguments: object) -> tuple[Any, ...]:
+    def row(
+        self, sql: str, *arguments: object, after_conflict: str | None = None
+    ) -> tuple[Any, ...]:
         """Run one statement that always has a row. See `row_or_none`."""
-        row = self.row_or_none(sql, *arguments)
+        row = self.row_or_none(sql, *arguments, after_conflict=after_conflict)
         if row is None:
             raise LookupError(f"no row from: {sql}")
         return row
 
-    def row_or_none(self, sql: str, *arguments: object) -> tuple[Any, ...] | None:
+    def row_or_none(
+        self, sql: str, *arguments: object, after_conflict: str | None = None
+    ) -> tuple[Any, ...] | None:
         """Run one statement, a transaction by itself, and return its first row.
 
-        Deadlocks and the like undo it as a whole, and it is run again: MongoDB does so too.
-        Raises EngineUnreachable, or psycopg.Error for what the engine refused.
+        Deadlocks and the like undo it as a whole, and it is run again, as MongoDB does, if wanted
+        with other SQL. Raises EngineUnreachable, or psycopg.Error for what the engine refused.
         """
-        for attempt in range(1, CONFLICT_ATTEMPTS_MAX + 1):
+        for attempt in range(1, CONFLICT_ATTEMPTS_MAX):
             try:
                 return self._run(sql, arguments)
             except psycopg.Error as error:
-                if attempt == CONFLICT_ATTEMPTS_MAX or not _is_conflict(error):
+                if not _is_conflict(error):
                     raise
+            sql = after_conflict or sql
             time.sleep(random.uniform(0.001, 0.005 * attempt))
-        raise AssertionError("the last attempt returns or raises")
+        return self._run(sql, arguments)
 
     def _run(self, sql: str, arguments: tuple[object, ...]) -> tuple[Any, ...] | None:
         connection = self._connected()

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 import psycopg
 from bson.errors import BSONError
 
-from worker.local.documentdb_sql import FORGET_OLD_ANSWERS
+from worker.local.documentdb_sql import GATEWAY_SQL
 from worker.local.mongo_commands import run_command
 from worker.local.mongo_engine import Engine, EngineUnreachable, OpenCursors
 from worker.local.mongo_errors import INTERNAL_ERROR, Document, failure
@@ -106,7 +106,8 @@ def main() -> None:
     parser.add_argument("--dsn", required=True, help="PostgreSQL with DocumentDB, as for psycopg")
     options = parser.parse_args()
     with psycopg.connect(options.dsn, autocommit=True) as connection:
-        connection.execute(FORGET_OLD_ANSWERS)
+        for statement in GATEWAY_SQL:
+            connection.execute(statement)
     with GatewayServer(options.port, options.dsn) as server:
         server.serve_forever()
 

@@ -6,8 +6,13 @@ whole, or not at all, and can be run again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import bson
 import psycopg
+from bson.raw_bson import RawBSONDocument
+from psycopg.errors import ExclusionViolation, UniqueViolation
 
 from worker.local.mongo_engine import Engine
 from worker.local.mongo_errors import (
@@ -24,31 +29,68 @@ from worker.local.mongo_wire import documents_in
 STATEMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 
 
+# An upsert may lose against another one of the same key, and then finds the document: the second
+# attempt is MongoDB's own behaviour, the others are for documents that are deleted in between.
+_UPSERT_RETRIES_MAX = 3
+
+
 def write(gateway: Gateway, request: Request) -> Reply:
     """Run an insert, update or delete command, with any number of statements in it."""
-    verb, engine = request.name, gateway.engine
-    arguments: tuple[object, ...]
-    documents = request.sequences.get(STATEMENTS[verb])
-    if request.retry_id is not None and _has_many_statements(request, documents):
-        sql = f"select kontrib_gateway.write_once(%s, %s, %s, {BSON}, {SEQUENCE})"
-        arguments = (request.retry_id, verb, request.database, request.spec, documents)
-    else:
-        sql = select("p_result", verb, "%s", BSON, SEQUENCE, "%s")
-        arguments = (request.database, request.spec, documents, request.retry_id)
-    reply = bson_of(engine.row(sql, *arguments))
-    return _with_mongo_errors(engine, request, reply) if b"writeErrors" in reply else reply
+    engine, statement = gateway.engine, _only_statement(request)
+    if statement is None or _touches_many(statement):
+        return _with_mongo_errors(engine, request, _write_many(engine, request))
+    reply = _with_mongo_errors(engine, request, _write_one(engine, request))
+    for _ in range(_UPSERT_RETRIES_MAX if statement.get("upsert") else 0):
+        if not _is_duplicate(reply):
+            break
+        reply = _with_mongo_errors(engine, request, _write_one(engine, request))
+    return reply
 
 
-def _has_many_statements(request: Request, documents: bytes | None) -> bool:
-    if documents is None:
-        statements: list[object] = request.fields[STATEMENTS[request.name]]
-        return len(statements) > 1
+def _only_statement(request: Request) -> Mapping[str, Any] | None:
+    """The statement of a command that has just one, and None if it has more."""
+    block = request.sequences.get(STATEMENTS[request.name])
+    if block is None:
+        statements: list[Mapping[str, Any]] = request.fields[STATEMENTS[request.name]]
+        return statements[0] if len(statements) == 1 else None
     # A document begins with its length: there is a second one if the block is longer.
-    return int.from_bytes(documents[:4], "little") < len(documents)
+    if int.from_bytes(block[:4], "little") < len(block):
+        return None
+    return RawBSONDocument(block)
+
+
+def _touches_many(statement: Mapping[str, Any]) -> bool:
+    """Whether an update or a delete is for all documents that match, not only for the first."""
+    return bool(statement.get("multi")) or statement.get("limit") == 0
+
+
+def _is_duplicate(reply: Reply) -> bool:
+    errors = () if isinstance(reply, bytes) else reply.get("writeErrors", ())
+    return any(error["code"] == DUPLICATE_KEY for error in errors)
+
+
+def _write_one(engine: Engine, request: Request) -> bytes:
+    sql = select("p_result", request.name, "%s", BSON, SEQUENCE, "%s")
+    block = request.sequences.get(STATEMENTS[request.name])
+    return bson_of(engine.row(sql, request.database, request.spec, block, request.retry_id))
+
+
+def _write_many(engine: Engine, request: Request) -> bytes:
+    arguments = f"%s, %s, %s, %s, {BSON}, {SEQUENCE}"
+    block = request.sequences.get(STATEMENTS[request.name])
+    row = engine.row(
+        f"select kontrib_gateway.write_many(false, {arguments})",
+        *(request.retry_id, request.name, request.database, request.collection),
+        *(request.spec, block),
+        after_conflict=f"select kontrib_gateway.write_many(true, {arguments})",
+    )
+    return bson_of(row)
 
 
 def _with_mongo_errors(engine: Engine, request: Request, reply: bytes) -> Reply:
-    """Translate the errors of a bulk write, and complete those about duplicate keys."""
+    """Translate the errors of a write, and complete those about duplicate keys."""
+    if b"writeErrors" not in reply:
+        return reply
     decoded: Document = bson.decode(reply)
     duplicates = translate_write_errors(decoded)
     keys: dict[str, Document] = {}
@@ -81,9 +123,15 @@ def _key_of_index(engine: Engine, request: Request, index: str) -> Document:
 
 
 def find_and_modify(gateway: Gateway, request: Request) -> Reply:
-    """Run one findAndModify, which the engine itself remembers by its retry id."""
+    """Run one findAndModify. Raises psycopg.Error for what the engine refuses."""
     sql = select("p_result", "find_and_modify", "%s", BSON, "%s")
-    return bson_of(gateway.engine.row(sql, request.database, request.spec, request.retry_id))
+    arguments = (request.database, request.spec, request.retry_id)
+    for _ in range(_UPSERT_RETRIES_MAX if request.fields.get("upsert") else 0):
+        try:
+            return bson_of(gateway.engine.row(sql, *arguments))
+        except (UniqueViolation, ExclusionViolation):
+            continue
+    return bson_of(gateway.engine.row(sql, *arguments))
 
 
 def refused(gateway: Gateway, request: Request, error: psycopg.Error) -> Document:

@@ -23,8 +23,8 @@ class Limits:
 
     plan_grace: timedelta = timedelta(minutes=10)
     lease: timedelta = timedelta(seconds=120)
-    batches_per_task: int = 400
-    batches_in_flight: int = 64
+    batches_per_task: int = 1024
+    batches_in_flight: int = 512
     poll_seconds: float = 0.5
     backoff_scale: float = 1.0
 

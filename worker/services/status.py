@@ -14,6 +14,7 @@ from worker.core.records import Distribution, Progress, Tally
 from worker.core.week import Week
 from worker.ports import Store
 
+CHUNK_PAYOUTS = 500
 NOTHING = Tally(0, BaseUnits(0))
 
 
@@ -54,6 +55,15 @@ class Board:
         return sum(self.payouts.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """A payout that is not resolved, and what keeps it."""
+
+    payout_id: str
+    reason: str
+    next_attempt_at: datetime | None
+
+
 def board(store: Store, week: Week) -> Board:
     """One week. A week that nobody touched yet is due."""
     distribution = store.distribution(week)
@@ -75,6 +85,25 @@ def overview(store: Store, now: datetime) -> list[Board]:
         else:
             boards.append(_board(distribution, _progress(store, distribution), {}))
     return boards
+
+
+def obstacles(store: Store, week: Week, limit: int) -> list[Obstacle]:
+    """The first payouts of an anchored plan that are tried again, and why."""
+    distribution = store.distribution(week)
+    if distribution is None or distribution.plan_id is None or not distribution.stage.is_payable:
+        return []
+    found: list[Obstacle] = []
+    after = ""
+    while len(found) < limit and (
+        chunk := store.payouts_after(distribution.plan_id, after, CHUNK_PAYOUTS)
+    ):
+        found += [
+            Obstacle(p.id, p.reason, p.next_attempt_at)
+            for p in chunk
+            if p.reason and not p.status.is_resolved
+        ]
+        after = chunk[-1].id
+    return found[:limit]
 
 
 def _progress(store: Store, distribution: Distribution) -> Progress | None:

@@ -6,18 +6,17 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
-    AutoReconnect,
     ConfigurationError,
     ConnectionFailure,
     ExecutionTimeout,
     InvalidURI,
     OperationFailure,
-    WaitQueueTimeoutError,
     WriteConcernError,
 )
 
@@ -31,10 +30,12 @@ CONNECT_TIMEOUT_MS = 5_000
 # Above the sum over a week of a million contributions, below a task's soft time limit.
 SOCKET_TIMEOUT_MS = 120_000
 
-_NO_ANSWER = (AutoReconnect, ConnectionFailure, ExecutionTimeout, WaitQueueTimeoutError)
+_NO_ANSWER = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
+"""Among the first are: no server in time, a broken connection, a pool with nothing free."""
 _DENIED_CODES = {13, 18}
 
-Class = TypeVar("Class", bound=type)
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 class MongoUnreachable(Unreachable):
@@ -100,46 +101,47 @@ def hosts_of(database: Mongo) -> str:
     return ", ".join(sorted(f"{host}:{port}" for host, port in servers)) or "an unknown host"
 
 
-@contextmanager
-def reaching(database: Mongo) -> Iterator[None]:
-    """Turn the driver's errors about the way to the server into ours.
+def reaching(method: Callable[Given, Result]) -> Callable[Given, Result]:
+    """Decorator of a store's methods: the driver's errors about the way to the server become ours.
+
+    The store keeps its database, or a collection of it, in an attribute.
 
     Raises:
         MongoUnreachable, MongoDenied: instead of the driver's; all others are bugs and pass.
     """
-    try:
-        yield
-    except _NO_ANSWER as error:
-        raise MongoUnreachable(hosts_of(database), type(error).__name__) from None
-    except WriteConcernError as error:
-        raise MongoUnreachable(hosts_of(database), type(error).__name__) from None
-    except OperationFailure as error:
-        if error.code in _DENIED_CODES:
-            raise MongoDenied(hosts_of(database)) from None
-        raise
-
-
-def reaches_server(cls: Class) -> Class:
-    """Class decorator: every public method runs `reaching(self.database)`."""
-    for name, method in list(vars(cls).items()):
-        if inspect.isfunction(method) and not name.startswith("_"):
-            setattr(cls, name, _wrapped(method))
-    return cls
-
-
-def _wrapped(method: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.isgeneratorfunction(method):
 
         @functools.wraps(method)
-        def generate(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
-            with reaching(self.database):
-                yield from method(self, *args, **kwargs)
+        def generate(*args: Given.args, **kwargs: Given.kwargs) -> Iterator[Any]:
+            with _translated_errors(args[0]):
+                yield from cast(Iterator[Any], method(*args, **kwargs))
 
-        return generate
+        return cast(Callable[Given, Result], generate)
 
     @functools.wraps(method)
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with reaching(self.database):
-            return method(self, *args, **kwargs)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Result:
+        with _translated_errors(args[0]):
+            return method(*args, **kwargs)
 
     return call
+
+
+@contextmanager
+def _translated_errors(store: object) -> Iterator[None]:
+    try:
+        yield
+    except _NO_ANSWER as error:
+        raise MongoUnreachable(_hosts_of_store(store), type(error).__name__) from None
+    except OperationFailure as error:
+        if error.code in _DENIED_CODES:
+            raise MongoDenied(_hosts_of_store(store)) from None
+        raise
+
+
+def _hosts_of_store(store: object) -> str:
+    for value in vars(store).values():
+        if isinstance(value, Database):
+            return hosts_of(value)
+        if isinstance(value, Collection):
+            return hosts_of(value.database)
+    return "an unknown host"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from bson import ObjectId
 from pymongo import UpdateOne
@@ -11,7 +12,7 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.connection import Document, Mongo, reaches_server
+from worker.adapters.mongo.connection import Document, Mongo, reaching
 from worker.adapters.mongo.schema import COLLECTIONS
 from worker.core.contribution_file import Contribution
 
@@ -19,15 +20,14 @@ DUPLICATE_KEY = 11000
 (USER_DEFAULTS,) = [spec.added_fields for spec in COLLECTIONS if spec.name == names.USERS]
 
 
-@reaches_server
 class MongoIngestStore:
     """Implements `worker.services.ingest.IngestStore`."""
 
     def __init__(self, database: Mongo) -> None:
-        self.database = database
         self._contributions = database[names.CONTRIBUTIONS]
         self._users = database[names.USERS]
 
+    @reaching
     def add_contributions(self, contributions: Sequence[Contribution]) -> set[str]:
         # Looking first is several times faster than upserts, and as safe: the ids are unique.
         documents = {stored_id(c.id): c for c in reversed(contributions)}
@@ -37,10 +37,12 @@ class MongoIngestStore:
         refused = _insert_new(self._contributions, new)
         return {c.id for key, c in documents.items() if key not in refused}
 
+    @reaching
     def add_users(self, user_ids: Sequence[str]) -> int:
         documents = [user_document(user_id, datetime.now(UTC)) for user_id in user_ids]
         return len(documents) - len(_insert_new(self._users, documents))
 
+    @reaching
     def give_wallets(self, wallets: Mapping[str, str]) -> int:
         if not wallets:
             return 0
@@ -84,7 +86,7 @@ def user_document(user_id: str, now: datetime) -> Document:
     return fields | USER_DEFAULTS
 
 
-def _existing(collection: Collection[Document], ids: Sequence[object]) -> list[object]:
+def _existing(collection: Collection[Document], ids: Sequence[ObjectId | str]) -> list[Any]:
     return [d["_id"] for d in collection.find({"_id": {"$in": list(ids)}}, {"_id": 1})]
 
 

@@ -10,6 +10,8 @@ from solders.signature import Signature
 
 from worker.adapters.solana.errors import AddressUnusable, KeyUnusable
 
+SECRET_BYTES = 64
+
 
 def read_keypair(variable: str, text: str) -> Keypair:
     """A signing key from its text: a JSON array as the Solana command line writes, or base58.
@@ -20,11 +22,14 @@ def read_keypair(variable: str, text: str) -> Keypair:
     text = text.strip()
     if not text:
         raise KeyUnusable(variable, "it is empty")
-    secret = _from_json(variable, text) if text.startswith("[") else _from_base58(variable, text)
-    try:
-        return Keypair.from_bytes(secret)
-    except ValueError:
-        raise KeyUnusable(variable, "its secret and public halves do not match") from None
+    secret = _bytes_in_json(text) if text.startswith("[") else _bytes_in_base58(text)
+    # Raised outside of any handler: a JSON error, say, keeps the text that it could not read.
+    if secret is None:
+        raise KeyUnusable(variable, "it is not 64 bytes, as a JSON array or in base58")
+    keypair = _keypair(secret)
+    if keypair is None:
+        raise KeyUnusable(variable, "its secret and public halves do not match")
+    return keypair
 
 
 def read_address(name: str, text: str) -> Pubkey:
@@ -68,17 +73,25 @@ class Keyring:
         return list(keys.values())
 
 
-def _from_json(variable: str, text: str) -> bytes:
+def _bytes_in_json(text: str) -> bytes | None:
     try:
         # bytes() alone would turn a number into that many zeros, and so a typo into a key.
-        return bytes([int(number) for number in json.loads(text)])
+        secret = bytes([int(number) for number in json.loads(text)])
     except (ValueError, TypeError):
-        raise KeyUnusable(variable, "it is no JSON array of bytes") from None
+        return None
+    return secret if len(secret) == SECRET_BYTES else None
 
 
-def _from_base58(variable: str, text: str) -> bytes:
+def _bytes_in_base58(text: str) -> bytes | None:
     try:
         # A signature is 64 bytes as well; Keypair.from_base58_string panics on bad input.
         return bytes(Signature.from_string(text))
     except ValueError:
-        raise KeyUnusable(variable, "it is not 64 bytes of base58") from None
+        return None
+
+
+def _keypair(secret: bytes) -> Keypair | None:
+    try:
+        return Keypair.from_bytes(secret)
+    except ValueError:
+        return None

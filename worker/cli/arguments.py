@@ -1,0 +1,45 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from worker.cli.session import Session
+from worker.core.week import MalformedWeek, Week
+
+
+def session_of(context: typer.Context) -> Session:
+    """What this run of the command works on."""
+    return cast(Session, context.obj)
+
+
+def read_week(text: str) -> Week:
+    """
+    Raises:
+        typer.BadParameter: it is no week; says how to write one.
+    """
+    try:
+        return Week.parse(text)
+    except MalformedWeek as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+_WEEK_HELP = "2024-W50, or its Monday: 2024-12-09."
+WeekArgument = Annotated[
+    Week, typer.Argument(parser=read_week, metavar="WEEK", help=_WEEK_HELP, show_default=False)
+]
+OptionalWeek = Annotated[
+    Week | None,
+    typer.Argument(parser=read_week, metavar="[WEEK]", help=_WEEK_HELP, show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
+Inline = Annotated[
+    bool, typer.Option("--inline", help="Do the work in this process, without a broker.")
+]
+StateFolder = Annotated[
+    Path, typer.Option("--state", metavar="DIR", help="Where the local stack keeps its files.")
+]
+DEFAULT_STATE = Path(".kontrib")

@@ -1,0 +1,103 @@
+"""The command as a whole: its parts, its options, and what becomes of an error."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.cli import control_commands, data_commands, demo_commands, local_commands, week_commands
+from worker.cli.session import Session
+from worker.core.errors import KontribError
+
+DONE, FAILED, WRONG_USAGE, NOT_READY, INTERRUPTED = 0, 1, 2, 3, 130
+
+app = typer.Typer(
+    name="kontrib",
+    help="Pays a wiki's contributors in KONTRIB on Solana, every week, exactly once.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not ready. "
+    "Weeks are written as 2024-W50 or as their Monday, 2024-12-09.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for part in (data_commands, week_commands, control_commands, local_commands, demo_commands):
+    part.register(app)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    env: Annotated[
+        Path | None,
+        typer.Option(
+            "--env",
+            metavar="FILE",
+            help="Settings file. Default: $KONTRIB_ENV_FILE, .env, or a local stack's.",
+        ),
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+    session: Session = context.obj
+    session.env_file = env or session.env_file
+    session.debug = session.debug or debug
+
+
+def run(arguments: Sequence[str], session: Session | None = None) -> int:
+    """Run one command and return its exit code. Only bugs show a traceback, and only on demand."""
+    session = session or Session()
+    try:
+        typer.main.get_command(app).main(args=list(arguments), prog_name="kontrib", obj=session)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else DONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last place that can tell what happened
+        return _report(error, session)
+    return DONE
+
+
+def _report(error: Exception, session: Session) -> int:
+    """An expected failure is one clean block on stderr."""
+    if _is_expected(error):
+        _print_block(str(error))
+        return int(getattr(error, "exit_code", FAILED))
+    name = type(error).__name__
+    if session.debug:
+        traceback.print_exception(error)
+    _print_block(
+        f"This is a bug in kontrib ({name}: {error}). "
+        + ("" if session.debug else "Run it again with --debug to see where. ")
+        + "Nothing that was sent is lost: every command can be run again."
+    )
+    return FAILED
+
+
+def _is_expected(error: Exception) -> bool:
+    if isinstance(error, KontribError):
+        return True
+    # Looked up, not imported: what is not loaded cannot have raised anything.
+    for module, name in (
+        ("config.settings", "ConfigurationUnusable"),
+        ("worker.local.errors", "LocalStackError"),
+    ):
+        expected = getattr(sys.modules.get(module), name, None)
+        if expected is not None and isinstance(error, expected):
+            return True
+    return False
+
+
+def _print_block(text: str) -> None:
+    use_colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    prefix = "\x1b[31merror:\x1b[0m" if use_colour else "error:"
+    sys.stderr.write(f"{prefix} {text}\n")
