@@ -37,7 +37,7 @@ PAYMENT = Intent((ID,), Resolution.PAID, tuple(Transfer(it, BaseUnits(500)) for 
 
 
 def signed(intent: Intent = PAYMENT) -> VersionedTransaction:
-    built = MAKER.of_intent(intent, {it: 1 for it in Resolution})
+    built = MAKER.of_intent(intent, dict.fromkeys(Resolution, 1))
     return MAKER.signed(built, Hash.default(), Limits())
 
 

@@ -63,8 +63,9 @@ class FakeWiki:
         found = []
         for document in self.state.stakes.values():
             user_id = _user(document)
-            stake = stake_covering(week, document, user_id) if user_id in wanted else None
-            if stake is not None:
+            if user_id not in wanted or document["user_id"] not in stored_forms(user_id):
+                continue
+            if (stake := stake_covering(week, document, user_id)) is not None:
                 found.append(stake)
         return found
 

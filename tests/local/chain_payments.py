@@ -19,9 +19,10 @@ from solders.transaction import VersionedTransaction
 from spl.token.constants import TOKEN_PROGRAM_ID
 from spl.token.instructions import get_associated_token_address
 
-from worker.local.chain_blocks import Lag
+from worker.local.chain_blocks import Commitment, Lag
 from worker.local.chain_history import Landed
 from worker.local.chain_ledger import ChainRules, Dropped, Ledger
+from worker.local.chain_tokens import token_account_data, token_amount
 
 SOL = 10**9
 TOKEN = 10**9
@@ -70,6 +71,29 @@ def sign(
     else:
         message = MessageV1.try_compile(payer, instructions, blockhash, config)
     return VersionedTransaction(message, signers)
+
+
+def lamports_at(ledger: Ledger, address: Pubkey, commitment: Commitment) -> int:
+    """Read a balance as a client would."""
+    account = ledger.accounts.at(address, ledger.blocks.at(commitment).slot)
+    return 0 if account is None else account.lamports
+
+
+def tokens_now(ledger: Ledger, address: Pubkey) -> int:
+    """Read the base units of a token account in the open slot."""
+    data = token_account_data(ledger.accounts.now(address))
+    assert data is not None
+    return token_amount(data)
+
+
+def rent_of(ledger: Ledger, space: int) -> int:
+    """Ask the chain for the rent minimum."""
+    return ledger.executor.svm.minimum_balance_for_rent_exemption(space)
+
+
+def tip_hash(ledger: Ledger) -> Hash:
+    """Return the newest blockhash."""
+    return ledger.blocks.tip.blockhash
 
 
 def pay_sol(payer: Keypair, to: Pubkey, lamports: int) -> Instruction:

@@ -21,9 +21,10 @@ from worker.core.lifecycle import Stage, Status
 from worker.core.week import Week
 from worker.services.context import Context, Deadline, Limits
 from worker.services.genesis import make_genesis
+from worker.services.operate import hold_reward, redirect_reward, release_reward, retry_week
 from worker.services.rebuild import rebuild_week
 from worker.services.run import do_work
-from worker.services.work import find_work
+from worker.services.work import Job, Work, find_work
 
 FINALITY_SLOTS = 4
 """Of the small cluster: fewer looks while waiting, so fewer calls that are all alike."""
@@ -52,8 +53,11 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
+    """Faults are tried in `acts`; what leads up to them goes well."""
+
     name: str
     acts: tuple[Act, ...]
+    before: tuple[Act, ...] = ()
 
 
 class Player:
@@ -62,13 +66,20 @@ class Player:
     def __init__(self, world: World, first: Callable[[Context], Process]) -> None:
         self._world = world
         self._outside = replace(world.first, limits=LIMITS)
-        self.process = first(self._outside)
+        self._first = first
+        self.process = Process(self._outside)
 
     def play(self, scenario: Scenario) -> None:
+        for act in scenario.before:
+            self._perform(act)
+        self.process = self._first(self._outside)
         for act in scenario.acts:
-            act.prepare(self._world)
-            self._drive(act)
+            self._perform(act)
         self._world.ledger.expire()
+
+    def _perform(self, act: Act) -> None:
+        act.prepare(self._world)
+        self._drive(act)
 
     def _drive(self, act: Act) -> None:
         trouble: list[str] = []
@@ -127,15 +138,33 @@ def _make_everyone_payable(world: World) -> None:
 
 
 def _lose_database(world: World) -> None:
-    state = store_of(world.first).state
+    _lose_database_of(world.first)
+
+
+def _lose_database_of(context: Context) -> None:
+    state = store_of(context).state
     for table in (state.weeks, state.rewards, state.payouts, state.first_week):
         table.clear()
 
 
 def _lose_database_and_file(world: World) -> None:
     _lose_database(world)
-    world.lost_files = dict(world.archive.files)
     world.archive.files.clear()
+
+
+def _another_operator_anchors_first(world: World) -> None:
+    """Their wiki knows of one contribution more, so their plan is another one."""
+    rival = world.add_operator()
+    store_of(rival).restore(store_of(world.first).snapshot())
+    _lose_database_of(rival)
+    world.contribute("bob", 50)
+    for week_job in (Job.PLAN, Job.ANCHOR):
+        do_work(rival, Work(week_job, WEEK), seconds=600)
+
+
+def _close_the_new_account(world: World) -> None:
+    """A fork drops the creation of a token account after it was seen."""
+    world.ledger.put_token_account(token_address(wallet_named("new")), None)
 
 
 # --- goals -----------------------------------------------------------------------------------
@@ -181,24 +210,51 @@ def _rebuild(context: Context) -> None:
     rebuild_week(context, WEEK, Deadline(context.clock, 120))
 
 
+def _hold_and_release(context: Context) -> None:
+    """An operator keeps the ghost's reward back, redirects it, and lets it go again."""
+    ghost = user_id_of("ghost")
+    hold_reward(context, WEEK, ghost, "asked by mail")
+    redirect_reward(context, WEEK, ghost, wallet_named("ada"))
+    release_reward(context, WEEK, ghost)
+    retry_week(context, WEEK)
+
+
 # --- the scenarios ---------------------------------------------------------------------------
 
-BEGIN = (
-    Act("genesis", _has_genesis, task=_make_genesis),
-    Act("plan", _reached(Stage.PLANNED)),
-)
-END = Act("pay everyone", _everybody_paid, prepare=_make_everyone_payable)
+GENESIS = Act("genesis", _has_genesis, task=_make_genesis)
+PLAN = Act("plan", _reached(Stage.PLANNED))
+CLOSE = Act("close", _reached(Stage.COMPLETED), prepare=_freeze)
+PAY_EVERYONE = Act("pay everyone", _everybody_paid, prepare=_make_everyone_payable)
+PAY_A_FIRST_ONE = Act("pay a first one", _one_payment, prepare=_freeze)
 
-WHOLE_WEEK = Scenario(
-    "a whole week",
-    (*BEGIN, Act("close", _reached(Stage.COMPLETED), prepare=_freeze), END),
-)
-LOST_DATABASE = Scenario(
-    "the database is lost in the middle",
-    (
-        *BEGIN,
-        Act("pay a first one", _one_payment, prepare=_freeze),
-        Act("close", _reached(Stage.COMPLETED), prepare=_lose_database),
-        END,
+SCENARIOS = (
+    Scenario("a whole week", (GENESIS, PLAN, CLOSE, PAY_EVERYONE)),
+    Scenario(
+        "the database is lost in the middle",
+        (replace(CLOSE, prepare=_lose_database), PAY_EVERYONE),
+        before=(GENESIS, PLAN, PAY_A_FIRST_ONE),
+    ),
+    Scenario(
+        "the database and the published plan are lost in the middle",
+        (replace(CLOSE, prepare=_lose_database_and_file),),
+        before=(GENESIS, PLAN, Act("pay a first one", _one_payment)),
+    ),
+    Scenario(
+        "another operator anchors another plan first",
+        (replace(CLOSE, prepare=_another_operator_anchors_first),),
+        before=(GENESIS, PLAN),
+    ),
+    Scenario(
+        "a created token account is gone again before the payment",
+        (replace(CLOSE, prepare=_close_the_new_account),),
+        before=(GENESIS, PLAN, Act("accounts", _reached(Stage.PREPARED))),
+    ),
+    Scenario(
+        "an operator rebuilds a week of which single rewards were paid",
+        (
+            Act("rebuild", _reached(Stage.ANCHORED), prepare=_lose_database, task=_rebuild),
+            Act("close again", _reached(Stage.COMPLETED)),
+        ),
+        before=(GENESIS, PLAN, CLOSE, PAY_EVERYONE),
     ),
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from worker.core.week import Week
 
@@ -88,11 +88,15 @@ def facts(rows: Mapping[str, object]) -> Table:
     return made
 
 
+class Advance(Protocol):
+    """Moves a bar: how much is done, a text beside it, and how much there is in all."""
+
+    def __call__(self, done: float, text: str, *, total: float | None = None) -> None: ...
+
+
 @contextmanager
-def progress_bar(
-    title: str, total: float | None, *, unit: str = ""
-) -> Iterator[Callable[[float, str], None]]:
-    """A bar on stderr, drawn only where somebody looks at it; call it with (done, text)."""
+def progress_bar(title: str, total: float | None, *, unit: str = "") -> Iterator[Advance]:
+    """A bar on stderr, drawn only where somebody looks at it."""
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -103,15 +107,30 @@ def progress_bar(
     )
 
     screen = console(stderr=True)
-    count = DownloadColumn() if unit == "bytes" else TextColumn("{task.completed:.0f}")
-    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), count]
-    with Progress(
-        *columns, TimeElapsedColumn(), console=screen, transient=True, disable=not screen.is_terminal
-    ) as progress:
+    columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn()]
+    if unit == "bytes":
+        columns.append(DownloadColumn())
+    hidden = not screen.is_terminal
+    columns.append(TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True, disable=hidden) as progress:
         task = progress.add_task(title, total=total)
-        yield lambda done, text: progress.update(
-            task, completed=done, description=f"{title}: {escaped(text)}"
-        )
+
+        def advance(done: float, text: str, *, total: float | None = total) -> None:
+            description = f"{title}: {escaped(text)}"
+            progress.update(task, completed=done, total=total, description=description)
+
+        yield advance
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """A spinner on stderr for what takes longer than a moment."""
+    screen = console(stderr=True)
+    if not screen.is_terminal:
+        yield
+        return
+    with screen.status(text):
+        yield
 
 
 def escaped(text: str) -> str:

@@ -98,6 +98,16 @@ class Session:
 
         return SystemClock(timedelta(seconds=self.settings.clock_offset_seconds))
 
+    def schema_state(self) -> str:
+        """That the database has the schema.
+
+        Raises:
+            NotReady: it does not; says what is missing.
+        """
+        from worker.cli.migration import require_schema
+
+        return require_schema(self.database)
+
     @property
     def is_local(self) -> bool:
         """Whether every endpoint of the chain is on this machine."""

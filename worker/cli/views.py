@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worker.cli.output import escaped, facts, table
 from worker.core.allocation import MULTIPLIER_SCALE
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import sol_text, tokens_text
-from worker.core.records import PlanNotes, Tally
+from worker.core.records import MalformedContribution, PlanNotes, Tally
 from worker.services.doctor import Check
 from worker.services.ingest import IngestReport
 from worker.services.preview import Preview
@@ -143,6 +143,21 @@ def show_notes(console: Console, notes: PlanNotes) -> None:
     )
     for malformed in notes.malformed[:LISTED_MAX]:
         console.print(f"  {malformed.id}: {malformed.reason}", markup=False)
+
+
+def notes_of(document: Mapping[str, Any]) -> PlanNotes:
+    """The notes that planning wrote onto a distribution."""
+    malformed = document.get("malformed") or []
+    return PlanNotes(
+        excluded=document.get("excluded") or {},
+        excluded_points=document.get("excluded_points") or 0,
+        held=document.get("held") or {},
+        malformed_count=document.get("malformed_count") or 0,
+        malformed=tuple(MalformedContribution(m["_id"], m["reason"]) for m in malformed),
+        late_points=document.get("late_points") or 0,
+        floor_waived=bool(document.get("floor_waived")),
+        lifted=document.get("lifted") or 0,
+    )
 
 
 def _counted(reasons: dict[str, int]) -> str:

@@ -122,11 +122,11 @@ class Executor:
             return refused("MaxLoadedAccountsDataSizeExceeded", budget.fee_lamports, loaded_bytes)
         payer = loaded.addresses[0]
         extra_lamports = _fee_unknown_to_the_machine(loaded)
-        if not self._take(payer, extra_lamports):
+        if not self._take(payer, extra_lamports, of_fee_lamports=budget.fee_lamports):
             return refused("InsufficientFundsForFee", budget.fee_lamports)
         self._limit(budget)
         result = self.svm.simulate_transaction(loaded.transaction)
-        self._give_back(payer, extra_lamports)
+        self._give_back(loaded, extra_lamports)
         error = error_json(result) if isinstance(result, FailedTransactionMetadata) else None
         after = result.post_accounts() if isinstance(result, SimulatedTransactionInfo) else ()
         fee = budget.fee_lamports
@@ -141,7 +141,7 @@ class Executor:
             landed = self._charge_only(payer, fee)
             return refused("MaxLoadedAccountsDataSizeExceeded", fee, landed=landed)
         extra_lamports = _fee_unknown_to_the_machine(loaded)
-        if not self._take(payer, extra_lamports):
+        if not self._take(payer, extra_lamports, of_fee_lamports=budget.fee_lamports):
             return refused("InsufficientFundsForFee", fee)
         before = self.svm.get_balance(payer)
         self._limit(budget)
@@ -151,7 +151,7 @@ class Executor:
         error = error_json(result)
         landed = self.svm.get_balance(payer) != before
         if not landed:
-            self._give_back(payer, extra_lamports)
+            self._give_back(loaded, extra_lamports)
             landed = error in _FEES_ONLY and self._charge_only(payer, fee)
         return Execution(error, result.meta(), landed, fee)
 
@@ -184,20 +184,21 @@ class Executor:
             self._program_bytes[address] = known
         return known
 
-    def _take(self, payer: Pubkey, lamports: int) -> bool:
-        """Take lamports from an account; False, and nothing taken, if it holds too few."""
+    def _take(self, payer: Pubkey, lamports: int, *, of_fee_lamports: int) -> bool:
+        """Take a part of the fee; False, and nothing taken, if the payer cannot pay all of it."""
         if lamports == 0:
             return True
         account = self.svm.get_account(payer)
-        if account is None or account.lamports < lamports:
+        if account is None or account.lamports < of_fee_lamports:
             return False
         self.svm.set_account(payer, _with_lamports(account, account.lamports - lamports))
         return True
 
-    def _give_back(self, payer: Pubkey, lamports: int) -> None:
-        account = self.svm.get_account(payer)
+    def _give_back(self, loaded: Loaded, lamports: int) -> None:
+        """Put the payer back as it was read: what was taken may have been all it had."""
+        account = loaded.accounts[0]
         if lamports and account is not None:
-            self.svm.set_account(payer, _with_lamports(account, account.lamports + lamports))
+            self.svm.set_account(loaded.addresses[0], account)
 
     def _charge_only(self, payer: Pubkey, fee_lamports: int) -> bool:
         """Charge for a transaction that could not be loaded; False if the payer cannot pay."""
@@ -205,7 +206,7 @@ class Executor:
         kept = self.svm.minimum_balance_for_rent_exemption(0)
         if account is None or account.data or account.lamports - fee_lamports < kept:
             return False
-        return self._take(payer, fee_lamports)
+        return self._take(payer, fee_lamports, of_fee_lamports=fee_lamports)
 
 
 def writable_indexes(message: AnyMessage, static: int, looked_up: int) -> list[int]:

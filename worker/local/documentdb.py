@@ -53,8 +53,6 @@ _SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "on",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
     "max_wal_size": "2GB",
     "max_connections": "200",
     "max_worker_processes": "16",

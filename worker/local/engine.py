@@ -49,8 +49,8 @@ def choose_engine(
         check_external(external_uri)
         return EngineChoice("external", (), external_uri)
     kinds: dict[str, Callable[[], str | None]] = {
-        "mongod": _without_mongod,
-        "docker": _without_docker,
+        "mongod": lambda: _without_mongod(environment),
+        "docker": lambda: _without_docker(environment),
         "documentdb": lambda: why_not_possible(environment),
     }
     if kind_before in kinds:
@@ -83,24 +83,27 @@ def engine_services(kind: str, environment: Mapping[str, str]) -> tuple[ServiceS
     return ()
 
 
-def _without_mongod() -> str | None:
-    return None if shutil.which("mongod") else "install MongoDB, so that `mongod` is on the PATH"
+def _program(name: str, environment: Mapping[str, str]) -> str | None:
+    return shutil.which(name, path=environment.get("PATH", ""))
 
 
-def _without_docker() -> str | None:
+def _without_mongod(environment: Mapping[str, str]) -> str | None:
+    if _program("mongod", environment):
+        return None
+    return "install MongoDB, so that `mongod` is on the PATH"
+
+
+def _without_docker(environment: Mapping[str, str]) -> str | None:
     """A client without a daemon is as good as no Docker."""
-    if shutil.which("docker") is None:
+    docker = _program("docker", environment)
+    if docker is None:
         return "install Docker"
     try:
-        _docker("info", timeout_s=DOCKER_PROBE_TIMEOUT_S)
+        subprocess.run([docker, "info"], check=True, capture_output=True,
+                       timeout=DOCKER_PROBE_TIMEOUT_S)  # fmt: skip
     except (subprocess.SubprocessError, OSError):
         return "start the Docker daemon (`docker info` fails)"
     return None
-
-
-def _docker(*arguments: str, timeout_s: float) -> None:
-    command = ["docker", *arguments]
-    subprocess.run(command, check=True, capture_output=True, timeout=timeout_s)
 
 
 def check_external(uri: str) -> None:
@@ -207,7 +210,8 @@ def _prepare_docker(context: ServiceContext) -> None:
         images = ["docker", "image", "inspect", DOCKER_IMAGE]
         if subprocess.run(images, check=False, capture_output=True, timeout=60).returncode != 0:
             context.notify(f"Fetching {DOCKER_IMAGE} with Docker.")
-            _docker("pull", DOCKER_IMAGE, timeout_s=DOCKER_PULL_TIMEOUT_S)
+            subprocess.run(["docker", "pull", DOCKER_IMAGE], check=True, capture_output=True,
+                           timeout=DOCKER_PULL_TIMEOUT_S)  # fmt: skip
     except (subprocess.SubprocessError, OSError) as error:
         raise LocalStackError(
             f"Docker could not fetch {DOCKER_IMAGE}: {error}. Check the network, then try again."

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.core.lifecycle import Stage
-from worker.core.records import Distribution, Recipient
+from worker.core.records import Distribution, Landing, Recipient
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.seal import anchored_seal
@@ -39,11 +39,13 @@ def prepare_accounts(context: Context, distribution: Distribution, deadline: Dea
     created, position = 0, -1
     while rewards := context.store.rewards_needing_account(plan_id, position, CHUNK_REWARDS):
         wallets = [reward.row.wallet for reward in rewards]
-        while missing := missing_wallets(context.chain.recipients(wallets)):
+        missing = missing_wallets(context.chain.recipients(wallets))
+        while missing:
             if deadline.passed:
                 return Prepared(week, created, finished=False)
-            create_token_accounts(context, sorted(missing), deadline)
-            created += len(missing)
+            made = create_token_accounts(context, sorted(missing), deadline)
+            created += len(made)
+            missing -= made
         position = rewards[-1].position
     context.store.advance(week, plan_id, Stage.ANCHORED, Stage.PREPARED)
     return Prepared(week, created, finished=True)
@@ -54,10 +56,14 @@ def missing_wallets(recipients: Sequence[Recipient]) -> set[str]:
     return {r.wallet for r in recipients if r.problem is None and not r.account_exists}
 
 
-def create_token_accounts(context: Context, wallets: Sequence[str], deadline: Deadline) -> None:
-    """Send creations until the accounts are there at confirmed, or the blockhash has expired.
+def create_token_accounts(
+    context: Context, wallets: Sequence[str], deadline: Deadline
+) -> set[str]:
+    """Send creations until they are done or the blockhash has expired; the wallets that had one.
 
-    Confirmed is enough: should a fork drop one, the payment finds the account missing.
+    Seen at confirmed is enough: should a fork drop one, the payment finds the account missing.
+    An account whose creation is final and that is missing counts as made: its owner closed it,
+    and whoever would create it again for them pays them the rent.
     """
     context.refuse_if_paused()
     blockhash = context.chain.latest_blockhash()
@@ -65,10 +71,18 @@ def create_token_accounts(context: Context, wallets: Sequence[str], deadline: De
         (s.signature, s.wire) for s in context.chain.sign_account_creations(wallets, blockhash)
     ]
     missing = set(wallets)
-    while missing and not deadline.passed:
+    while not deadline.passed:
         context.chain.send(wires)
         context.clock.sleep(context.limits.poll_seconds)
         missing = missing_wallets(context.chain.recipients(sorted(missing)))
+        if not missing or _all_final(context, [signature for signature, _ in wires]):
+            return set(wallets)
         height = context.chain.finalized_height().block_height
         if height > blockhash.last_valid_block_height:
-            return
+            break
+    return set(wallets) - missing
+
+
+def _all_final(context: Context, signatures: Sequence[str]) -> bool:
+    statuses = context.chain.statuses(signatures)
+    return all(s.landing is Landing.FINALIZED and s.error is None for s in statuses)

@@ -15,6 +15,7 @@ from worker.services.context import Context
 from worker.services.funds import FundsReport, funds_report, week_need
 from worker.services.genesis import first_week
 
+DATABASE, CLUSTER, MINT = "MongoDB", "cluster", "mint and authority"
 BEATS_MISSED_MAX = 2
 _PROBE_WEEK, _PROBE_ROOT = Week(date(1970, 1, 5)), bytes(32)
 
@@ -36,6 +37,8 @@ class Question:
     name: str
     probe: Callable[[], str]
     advice: str
+    needs: tuple[str, ...] = ()
+    """Names of questions without whose answers this one cannot be asked."""
 
 
 class Unwell(NotReady):
@@ -43,38 +46,51 @@ class Unwell(NotReady):
 
 
 def examine(questions: Iterable[Question]) -> Iterator[Check]:
-    """Ask every question; one failure never hides the others."""
+    """Ask every question; one failure hides only what cannot be told without it."""
+    failed: set[str] = set()
     for question in questions:
-        try:
-            yield Check(question.name, ok=True, detail=question.probe())
-        except KontribError as error:
-            yield Check(question.name, ok=False, detail=str(error), advice=question.advice)
+        check = _ask(question, [name for name in question.needs if name in failed])
+        if not check.ok:
+            failed.add(check.name)
+        yield check
+
+
+def _ask(question: Question, lacking: list[str]) -> Check:
+    if lacking:
+        return Check(question.name, ok=False, detail=f"cannot be told without: {lacking[0]}")
+    try:
+        return Check(question.name, ok=True, detail=question.probe())
+    except KontribError as error:
+        return Check(question.name, ok=False, detail=str(error), advice=question.advice)
 
 
 def payout_questions(context: Callable[[], Context]) -> list[Question]:
     """What the ports can tell. `context` may fail itself: then each question says so."""
     return [
         Question(
-            "cluster",
+            "rules",
+            lambda: _rules(context()),
+            "Correct the document `token_system` in system_config, or run `kontrib migrate`.",
+            needs=(DATABASE,),
+        ),
+        Question(
+            CLUSTER,
             lambda: f"genesis hash {context().chain.cluster_genesis()}",
             "Check SOLANA_RPC_URL: every endpoint must answer and belong to one cluster.",
         ),
         Question(
-            "mint and authority",
+            MINT,
             lambda: _mint(context()),
             "Correct TOKEN_MINT_ADDRESS, SOLANA_PRIVATE_KEY_FILE or SOURCE_TOKEN_ACCOUNT.",
+            needs=(CLUSTER,),
         ),
         Question(
             "genesis",
             lambda: f"first week {first_week(context()).label}",
             "Run `kontrib genesis --first-week WEEK` once, or correct the key, mint or cluster.",
+            needs=(DATABASE, CLUSTER),
         ),
-        Question(
-            "treasury",
-            lambda: _treasury(context()),
-            "Send KONTRIB to the source account, or raise the delegate's allowance.",
-        ),
-        Question("SOL", lambda: _lamports(context()), "Send SOL to the fee payer."),
+        *_money_questions(context),
         Question(
             "plan archive",
             lambda: archive_answers(context().archive),
@@ -84,7 +100,21 @@ def payout_questions(context: Callable[[], Context]) -> list[Question]:
             "signing",
             lambda: _not_paused(context()),
             "Run `kontrib resume` when the reason is gone.",
+            needs=(DATABASE,),
         ),
+    ]
+
+
+def _money_questions(context: Callable[[], Context]) -> list[Question]:
+    needs = (DATABASE, "rules", CLUSTER, MINT)
+    return [
+        Question(
+            "treasury",
+            lambda: _treasury(context()),
+            "Send KONTRIB to the source account, or raise the delegate's allowance.",
+            needs,
+        ),
+        Question("SOL", lambda: _lamports(context()), "Send SOL to the fee payer.", needs),
     ]
 
 
@@ -97,15 +127,17 @@ def beat_question(
         "Celery beat",
         lambda: _beat(store().last_beat("beat"), clock().now(), silent_max),
         "Start `celery -A worker.app beat`, and a worker that takes the queue `control`.",
+        needs=(DATABASE,),
     )
 
 
-def weeks_question(context: Callable[[], Context]) -> Question:
+def weeks_question(store: Callable[[], Store]) -> Question:
     """Whether a week waits for a person."""
     return Question(
         "weeks",
-        lambda: _weeks(context()),
+        lambda: _weeks(store()),
         "Look with `kontrib status WEEK`, mend the reason, then `kontrib retry WEEK`.",
+        needs=(DATABASE,),
     )
 
 
@@ -141,6 +173,11 @@ def coming_need(context: Context) -> FundsReport:
     return funds_report(
         context, week_need(costs, total=pool, batches=batches, held=0, new_accounts=users // 10)
     )
+
+
+def _rules(context: Context) -> str:
+    rules = context.rules()
+    return f"{tokens_text(rules.pool)} KONTRIB a week, from {rules.min_points} points on"
 
 
 def _mint(context: Context) -> str:
@@ -187,11 +224,12 @@ def _beat(last: datetime | None, now: datetime, silent_max: timedelta) -> str:
     return text
 
 
-def _weeks(context: Context) -> str:
-    """Stopped weeks wait for a person; so does a week that should be anchored long since."""
-    stopped = [d for d in context.store.distributions() if d.stopped]
+def _weeks(store: Store) -> str:
+    """Stopped weeks wait for a person."""
+    known = store.distributions()
+    stopped = [d for d in known if d.stopped]
     if stopped:
         listed = "; ".join(f"{d.week.label}: {d.reason}" for d in stopped[:3])
         raise Unwell(f"{len(stopped)} stopped: {listed}")
-    opened = [d for d in context.store.distributions() if d.stage is not Stage.COMPLETED]
+    opened = [d for d in known if d.stage is not Stage.COMPLETED]
     return f"{len(opened)} open, none stopped"

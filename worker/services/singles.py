@@ -29,6 +29,8 @@ from worker.services.paying import problem_of
 
 CHUNK_REWARDS = 500
 LOOK_AGAIN = timedelta(hours=6)
+LOOK_SOON = timedelta(minutes=5)
+NOT_MADE_YET = "its token account could not be created yet"
 UNREADABLE = "its receipt cannot be read from every endpoint"
 HOLD_EXPIRED = "held for longer than hold_weeks allows"
 
@@ -73,6 +75,7 @@ class _Release:
     ) -> None:
         self._context, self._distribution = context, distribution
         self._rules, self._released, self._deadline = rules, released, deadline
+        self._tried: set[str] = set()
 
     def run(self, rewards: Sequence[Reward]) -> None:
         store = self._context.store
@@ -85,7 +88,9 @@ class _Release:
             wallet = wallets[reward.user_id]
             recipient = seen.get(wallet)
             reason = obstacle(recipient, accounts.get(reward.user_id))
-            if reason or recipient is None:
+            if reason == OVER_ACCOUNT_CAP and wallet in self._tried:
+                self._wait(reward, NOT_MADE_YET, LOOK_SOON)
+            elif reason or recipient is None:
                 self._wait(reward, reason or NO_WALLET)
             else:
                 store.write_payouts([single_payout(self._distribution, reward, wallet)], [b""])
@@ -132,13 +137,15 @@ class _Release:
         ][: max(0, room)]
         if not chosen:
             return {}
-        made = sorted({wallets[user_id] for user_id in chosen})
-        # Recorded first: an account that was made and forgotten could be farmed for its rent.
-        self._context.store.mark_accounts_made(chosen, self._context.clock.now())
-        create_token_accounts(self._context, made, self._deadline)
-        return {r.wallet: r for r in self._context.chain.recipients(made)}
+        wanted = sorted({wallets[user_id] for user_id in chosen})
+        self._tried |= set(wanted)
+        made = create_token_accounts(self._context, wanted, self._deadline)
+        # Only what was made: a creation that came to nothing would hold its reward for ever.
+        had = [user_id for user_id in chosen if wallets[user_id] in made]
+        self._context.store.mark_accounts_made(had, self._context.clock.now())
+        return {r.wallet: r for r in self._context.chain.recipients(wanted)}
 
-    def _wait(self, reward: Reward, reason: str) -> None:
+    def _wait(self, reward: Reward, reason: str, pause: timedelta = LOOK_AGAIN) -> None:
         """A reward of a void batch has failed visibly; a held one goes on being held."""
         now = self._context.clock.now()
         held = not reward.row.batch
@@ -146,7 +153,7 @@ class _Release:
         if held and weeks is not None and now > reward_deadline(self._distribution.week, weeks):
             reason, held = HOLD_EXPIRED, False
         status = Status.PENDING if held else Status.FAILED
-        self._context.store.set_aside(reward, status, reason, now + LOOK_AGAIN)
+        self._context.store.set_aside(reward, status, reason, now + pause)
         waiting = self._released.waiting
         waiting[reason] = waiting.get(reason, 0) + 1
 

@@ -12,8 +12,10 @@ from pymongo.errors import BulkWriteError
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.core.errors import KontribError
+from worker.core.lifecycle import PayoutStatus
 
 DUPLICATE_KEY = 11000
+UNRESOLVED = [status.value for status in PayoutStatus if not status.is_resolved]
 STREAM_BATCH = 10_000
 """Documents per round trip when a whole plan or wiki is read."""
 
@@ -79,7 +81,7 @@ def raise_unless_duplicates(error: BulkWriteError) -> None:
     Raises:
         BulkWriteError: anything else went wrong, too.
     """
-    details: dict[str, Any] = error.details or {}
+    details: Any = error.details or {}
     failed = details.get("writeErrors", [])
     if details.get("writeConcernErrors") or any(e["code"] != DUPLICATE_KEY for e in failed):
         raise error

@@ -57,7 +57,7 @@ def first_id_of(second: datetime) -> ObjectId:
 
 
 def counts(rules: Rules) -> Document:
-    """Whether a contribution counts, except for its user (see `user_points_stages`).
+    """Whether a contribution counts, except for its user (see `HAS_USER`).
 
     Comparisons in a query look at numbers only, but into arrays as well: hence `$exists`.
     """
@@ -89,7 +89,15 @@ _IS_WHOLE = {
         },
     ]
 }
-HAS_USER = {"user_id": {"$type": ["string", "objectId"], "$nin": ["", []]}}
+HAS_USER = {
+    "$expr": {
+        "$and": [
+            {"$in": [{"$type": "$user_id"}, ["string", "objectId"]]},
+            {"$ne": ["$user_id", ""]},
+        ]
+    }
+}
+"""Of one contribution. A sum asks this of each user instead, who are far fewer."""
 
 
 def user_points_stages(contributions: Document, rules: Rules) -> list[Document]:

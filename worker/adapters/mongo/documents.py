@@ -35,6 +35,12 @@ def _stored(value: Any) -> Any:
     return value.value if isinstance(value, Stage) else value
 
 
+def with_longs(totals: Document) -> Document:
+    """Totals that are money or points as BSON longs."""
+    names = ("total_points", "total_amount_base_units")
+    return totals | {name: Int64(totals[name]) for name in names}
+
+
 def with_hex_roots(document: Document) -> Document:
     """Roots in hex, so that a person can compare them; the header stays bytes."""
     roots = {
@@ -131,13 +137,8 @@ def reward_document(
     }
 
 
-ROW_FIELDS = {
-    name: 1
-    for name in (
-        *("user_commitment", "wallet_address", "total_points", "weight"),
-        *("amount_base_units", "batch", "week_start"),
-    )
-}
+_ROW = "user_commitment wallet_address total_points weight amount_base_units batch week_start"
+ROW_FIELDS = dict.fromkeys(_ROW.split(), 1)
 """What `row_of` needs."""
 
 

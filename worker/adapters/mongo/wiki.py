@@ -69,7 +69,7 @@ class MongoWiki(MongoPart):
         for selected, hint in self._malformed_selections(window, rules):
             count += self.contributions.count_documents(selected, hint=hint)
             documents = self.contributions.find(selected, _READ).hint(hint)
-            found += [_malformed(document, rules) for document in documents.limit(limit)]
+            found += [_malformed(each, rules) for each in documents.sort("_id", 1).limit(limit)]
         return count, sorted(found, key=lambda each: each.id)[:limit]
 
     def _malformed_selections(
@@ -108,25 +108,26 @@ class MongoWiki(MongoPart):
     def stakes_covering(self, week: Week, user_ids: Sequence[str]) -> list[Stake]:
         found = []
         for chunk in chunks(user_ids, CHUNK_IDS):
-            forms = [form for user_id in chunk for form in stored_forms(user_id)]
+            forms = {form: user_id for user_id in chunk for form in stored_forms(user_id)}
             selected = {
-                "user_id": {"$in": forms},
+                "user_id": {"$in": list(forms)},
                 "start_date": {"$lte": week.start},
                 "end_date": {"$gte": week.end},
             }
             for document in self.stakes.find(selected):
-                found.append(stake_covering(week, document, query.canonical_user(document)))
-        return [stake for stake in found if stake is not None]
+                stake = stake_covering(week, document, query.canonical_user(document))
+                if stake is not None and stake.user_id:
+                    found.append(stake)
+        return found
 
 
 def _whole(user_id: str, points: object) -> int:
     """Points as an integer. A database adds whole doubles up exactly below 2^53."""
-    is_exact = isinstance(points, int) or (
-        isinstance(points, float) and points.is_integer() and points < _EXACT_IN_A_DOUBLE
-    )
-    if not is_exact:
-        raise PointsNotExact(user_id, points)
-    return int(points)  # type: ignore[call-overload, no-any-return]
+    if isinstance(points, int):
+        return int(points)
+    if isinstance(points, float) and points.is_integer() and points < _EXACT_IN_A_DOUBLE:
+        return int(points)
+    raise PointsNotExact(user_id, points)
 
 
 def _malformed(document: Document, rules: Rules) -> MalformedContribution:

@@ -6,11 +6,8 @@ import json
 
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
-from solders.signature import Signature
 
 from worker.adapters.solana.errors import AddressUnusable, KeyUnusable
-
-SECRET_BYTES = 64
 
 
 def read_keypair(variable: str, text: str) -> Keypair:
@@ -22,13 +19,10 @@ def read_keypair(variable: str, text: str) -> Keypair:
     text = text.strip()
     if not text:
         raise KeyUnusable(variable, "it is empty")
-    secret = _bytes_in_json(text) if text.startswith("[") else _bytes_in_base58(text)
-    # Raised outside of any handler: a JSON error, say, keeps the text that it could not read.
-    if secret is None:
-        raise KeyUnusable(variable, "it is not 64 bytes, as a JSON array or in base58")
-    keypair = _keypair(secret)
+    keypair = _from_json(text) if text.startswith("[") else _from_base58(text)
     if keypair is None:
-        raise KeyUnusable(variable, "its secret and public halves do not match")
+        # Raised outside of any handler: a JSON error, say, keeps the text that it could not read.
+        raise KeyUnusable(variable, "not 64 bytes whose halves, secret and public, match")
     return keypair
 
 
@@ -73,25 +67,16 @@ class Keyring:
         return list(keys.values())
 
 
-def _bytes_in_json(text: str) -> bytes | None:
+def _from_json(text: str) -> Keypair | None:
     try:
         # bytes() alone would turn a number into that many zeros, and so a typo into a key.
-        secret = bytes([int(number) for number in json.loads(text)])
+        return Keypair.from_bytes(bytes([int(number) for number in json.loads(text)]))
     except (ValueError, TypeError):
         return None
-    return secret if len(secret) == SECRET_BYTES else None
 
 
-def _bytes_in_base58(text: str) -> bytes | None:
+def _from_base58(text: str) -> Keypair | None:
     try:
-        # A signature is 64 bytes as well; Keypair.from_base58_string panics on bad input.
-        return bytes(Signature.from_string(text))
-    except ValueError:
-        return None
-
-
-def _keypair(secret: bytes) -> Keypair | None:
-    try:
-        return Keypair.from_bytes(secret)
+        return Keypair.from_base58_string(text)
     except ValueError:
         return None

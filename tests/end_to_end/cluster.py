@@ -1,0 +1,113 @@
+"""Real Celery processes on the real stack: started, watched and ended by a test."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from config.settings import Settings, load_settings
+from worker.bootstrap import build_context, open_database
+from worker.core.lifecycle import Stage
+from worker.core.week import Week
+from worker.services.context import Context
+
+# Everything that waits, scaled down so that a test takes seconds.
+FAST = {
+    "PLAN_GRACE_SECONDS": "0",
+    "SWEEP_SECONDS": "2",
+    "LEASE_SECONDS": "4",
+    "BACKOFF_SCALE": "0.02",
+    "RPC_TIMEOUT_SECONDS": "3",
+    "LOG_FORMAT": "json",
+}
+
+
+class Cluster:
+    """Settings of one database on the stack, and the processes that work on it."""
+
+    def __init__(
+        self, folder: Path, stack: Mapping[str, str], week: Week, **overrides: str
+    ) -> None:
+        now = week.end + timedelta(minutes=30)
+        self.week = week
+        self.folder = folder
+        self.variables = {
+            **stack,
+            **FAST,
+            "MONGO_DATABASE": f"test_{os.getpid()}_{time.monotonic_ns()}",
+            "PLAN_ARCHIVE_URL": str(folder / "plans"),
+            "CLOCK_OFFSET_SECONDS": str(int((now - datetime.now(UTC)).total_seconds())),
+            **overrides,
+        }
+        env_file = folder / "env"
+        env_file.write_text("".join(f"{k}={v}\n" for k, v in self.variables.items()))
+        env_file.chmod(0o600)
+        self.settings: Settings = load_settings(env_file)
+        self.context: Context = build_context(self.settings)
+        self.database: Any = open_database(self.settings)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start `celery -A worker.app ...` in a process group of its own."""
+        log = (self.folder / f"{name}.log").open("ab")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "worker.app", *arguments],
+            env={**os.environ, "KONTRIB_ENV_FILE": str(self.folder / "env")},
+            cwd=Path(__file__).resolve().parents[2],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        self.processes[name] = process
+        return process
+
+    def start_worker(self, name: str = "worker", concurrency: int = 2) -> subprocess.Popen[bytes]:
+        return self.start(
+            name, "worker", f"--concurrency={concurrency}", "-n", f"{name}@%h", "--loglevel=INFO"
+        )
+
+    def start_beat(self) -> subprocess.Popen[bytes]:
+        return self.start("beat", "beat", "-s", str(self.folder / "beat-schedule"))
+
+    def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """End a process and its children."""
+        process = self.processes.pop(name)
+        if process.poll() is None:
+            os.killpg(process.pid, how)
+        process.wait(60)
+
+    def stop(self) -> None:
+        for name in list(self.processes):
+            self.kill(name)
+        self.database.client.drop_database(self.database.name)
+
+    def log(self, name: str = "worker") -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def wait(self, what: Callable[[], bool], seconds: float, message: str) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if what():
+                return
+            time.sleep(0.2)
+        raise AssertionError(f"{message} within {seconds} s\n{self.describe()}")
+
+    def wait_until_closed(self, week: Week | None = None, seconds: float = 90) -> None:
+        wanted = week or self.week
+        self.wait(lambda: self.is_closed(wanted), seconds, f"{wanted} was not closed")
+
+    def is_closed(self, week: Week) -> bool:
+        distribution = self.context.store.distribution(week)
+        return distribution is not None and distribution.stage is Stage.COMPLETED
+
+    def describe(self) -> str:
+        weeks = "\n".join(map(str, self.context.store.distributions()))
+        tails = "\n".join(f"--- {n}\n{self.log(n)[-3000:]}" for n in self.processes)
+        return f"{weeks}\n{tails}"

@@ -1,0 +1,15 @@
+"""Keys of a test's own, so that each has a genesis of its own on the session's chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worker.local.chain_setup import prepare
+
+
+@pytest.fixture
+def own_keys(tmp_path: Path, stack_settings: dict[str, str]) -> dict[str, str]:
+    """A payout authority with a mint and a treasury of this test's own."""
+    return dict(prepare(tmp_path / "chain", stack_settings["SOLANA_RPC_URL"]))

@@ -1,0 +1,81 @@
+"""A real week, end to end: Celery, Redis, the MongoDB engine and the SVM."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from worker.adapters.mongo.migrations import migrate
+
+from tests.end_to_end import wiki
+from tests.end_to_end.cluster import Cluster
+from worker.core.lifecycle import Stage
+from worker.core.money import ONE_TOKEN
+from worker.core.week import Week
+from worker.services.genesis import make_genesis
+from worker.services.reconcile import reconcile
+
+pytestmark = pytest.mark.real
+
+WEEK = Week.parse("2024-W50")
+POOL = 10_000 * ONE_TOKEN
+
+
+@pytest.fixture
+def cluster(
+    tmp_path: Path, stack_settings: dict[str, str], own_keys: dict[str, str]
+) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path, {**stack_settings, **own_keys}, WEEK)
+    migrate(cluster.database, lambda line: None)
+    yield cluster
+    cluster.stop()
+
+
+def paid_by_wallet(cluster: Cluster, users: int) -> dict[str, int]:
+    """What each wallet holds on chain, read by a client that knows nothing of our code."""
+    from tests.end_to_end.balances import token_balances
+
+    wallets = [wiki.wallet(i) for i in range(users)]
+    return token_balances(cluster.variables, wallets)
+
+
+def test_beat_and_worker_pay_a_week_without_being_asked(cluster: Cluster) -> None:
+    wiki.add_users(cluster.database, 120)
+    wiki.add_contributions(cluster.database, 300, WEEK, users=120)
+    make_genesis(cluster.context, WEEK)
+    cluster.start_worker()
+    cluster.start_beat()
+    cluster.wait_until_closed()
+    result = reconcile(cluster.context, cluster.context.store.distribution(WEEK))
+    assert result.is_exact
+    assert sum(paid_by_wallet(cluster, 120).values()) == POOL
+    rewards = list(cluster.database.token_rewards.find({"week_start": WEEK.start}))
+    assert {r["status"] for r in rewards} == {"completed"}
+    assert all(r["transaction_signature"] for r in rewards)
+    assert sum(r["amount_base_units"] for r in rewards) == POOL
+
+
+def test_retry_is_called_by_hand_as_celery_documents_it(cluster: Cluster) -> None:
+    wiki.add_users(cluster.database, 5)
+    wiki.add_contributions(cluster.database, 5, WEEK, users=5)
+    make_genesis(cluster.context, WEEK)
+    cluster.start_worker(concurrency=1)
+    call = [sys.executable, "-m", "celery", "-A", "worker.app", "call", "tasks.retry"]
+    environment = {"KONTRIB_ENV_FILE": str(cluster.folder / "env"), "PATH": "/usr/bin:/bin"}
+    answer = subprocess.run(
+        [*call, "--args", f'["{WEEK.label}"]'],
+        env=environment,
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert len(answer.stdout.strip()) == 36  # the task's id
+    cluster.wait_until_closed()
+    distribution = cluster.context.store.distribution(WEEK)
+    assert distribution is not None
+    assert distribution.stage is Stage.COMPLETED

@@ -1,0 +1,179 @@
+"""Plans: written as drafts under random ids, and made *the* plan by one update.
+
+There are no transactions. A draft is read by nobody but its writer, and its rows are ignored until
+the distribution names it; a crash leaves rows that `discard_other_plans` removes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from pymongo import ReturnDocument
+from pymongo.errors import BulkWriteError
+
+from worker.adapters.mongo.base import STREAM_BATCH, chunks, raise_unless_duplicates
+from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.documents import (
+    ROW_FIELDS,
+    UNTRIED,
+    distribution_fields,
+    notes_document,
+    payout_document,
+    reward_document,
+    row_of,
+    with_hex_roots,
+    with_longs,
+)
+from worker.adapters.mongo.names import Route
+from worker.adapters.mongo.totals import plan_totals
+from worker.adapters.mongo.weeks import MongoWeeks
+from worker.core.commitment import Header, Row
+from worker.core.lifecycle import Stage, status_of
+from worker.core.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.week import Week
+
+INSERT_BATCH = 5000
+_CHANGEABLE = [Stage.DUE.value, Stage.PLANNED.value]
+
+
+class MongoPlans(MongoWeeks):
+    """Implements `worker.ports.PlanStore`."""
+
+    @reaching
+    def write_rewards(self, rewards: Sequence[Reward], week: Week, now: datetime) -> None:
+        """Rows that are there already are left as they are: writing again is harmless, and what
+        is stored is read back and hashed before it is used."""
+        distribution_id = self._distribution_id(week, now)
+        for chunk in chunks(rewards, INSERT_BATCH):
+            documents = [reward_document(each, week, distribution_id, now) for each in chunk]
+            try:
+                self.token_rewards.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                raise_unless_duplicates(error)
+
+    def _distribution_id(self, week: Week, now: datetime) -> str:
+        self._ensure_distribution(week, now)
+        document = self.weeks.find_one({"week_start": week.start}, {"_id": 1})
+        return str(document["_id"]) if document else ""
+
+    @reaching
+    def write_payouts(self, payouts: Sequence[Payout], roots: Sequence[bytes]) -> None:
+        pairs = list(zip(payouts, roots, strict=True))
+        for chunk in chunks(pairs, INSERT_BATCH):
+            documents = [payout_document(payout, root) for payout, root in chunk]
+            try:
+                self.payout_batches.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                raise_unless_duplicates(error)
+        for payout in payouts:
+            if payout.kind is PayoutKind.SINGLE:
+                self._route_single(payout)
+
+    def _route_single(self, payout: Payout) -> None:
+        """The payout is there; now its reward waits for nothing else.
+
+        An operator's hold may arrive at any moment. It is written to the reward first and to its
+        payout second, and read here in the same order, so that none falls between the two.
+        """
+        reward = self.token_rewards.find_one_and_update(
+            {"plan_id": payout.plan_id, "position": payout.index},
+            {"$set": {"route": Route.SINGLE.value}},
+            projection={"operator_hold": 1},
+            return_document=ReturnDocument.AFTER,
+        )
+        if reward is not None and reward["operator_hold"] is not None:
+            self.payout_batches.update_one(
+                {"plan_id": payout.plan_id, "id": payout.id},
+                {"$set": {"operator_hold": reward["operator_hold"]}},
+            )
+
+    @reaching
+    def rows(self, plan_id: str, positions: range) -> Iterator[Row]:
+        selected = {
+            "plan_id": plan_id,
+            "position": {"$gte": positions.start, "$lt": positions.stop},
+        }
+        found = self.token_rewards.find(selected, ROW_FIELDS, batch_size=STREAM_BATCH)
+        for document in found.sort("position", 1):
+            yield row_of(document)
+
+    @reaching
+    def batch_roots(self, plan_id: str) -> list[bytes]:
+        selected = {"plan_id": plan_id, "kind": PayoutKind.BATCH.value}
+        found = self.payout_batches.find(selected, {"rows_root": 1}, batch_size=STREAM_BATCH)
+        return [bytes(document["rows_root"]) for document in found.sort("index", 1)]
+
+    @reaching
+    def install_plan(
+        self, plan: Distribution, notes: PlanNotes, *, replacing: str | None, now: datetime
+    ) -> bool:
+        known = self._ensure_distribution(plan.week, now)
+        if known.plan_id == plan.plan_id:
+            return True
+        facts = _installed_fields(plan) | {"notes": notes_document(notes)}
+        selected = {
+            "week_start": plan.week.start,
+            "plan_id": replacing,
+            "stage": {"$in": _CHANGEABLE},
+        }
+        stage = {
+            # Literals, because a reason or a field's name may begin with a dollar sign.
+            **{name: {"$literal": value} for name, value in facts.items()},
+            "started_at": {"$ifNull": ["$started_at", now]},
+        }
+        return self.weeks.update_one(selected, [{"$set": stage}]).matched_count == 1
+
+    @reaching
+    def discard_plan(self, plan_id: str) -> None:
+        """Does nothing to a plan that a distribution has, whatever the caller thinks."""
+        if not self._is_installed(plan_id):
+            self.token_rewards.delete_many({"plan_id": plan_id})
+            self.payout_batches.delete_many({"plan_id": plan_id})
+
+    def _is_installed(self, plan_id: str) -> bool:
+        wanted = {"plan_id": plan_id}
+        return any(c.find_one(wanted, {"_id": 1}) for c in (self.weeks, self.archive))
+
+    @reaching
+    def discard_other_plans(self, week: Week, plan_id: str) -> None:
+        document = self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1})
+        if document is None:
+            return
+        others = {"$ne": plan_id}
+        distribution_id = str(document["_id"])
+        self.token_rewards.delete_many(
+            {"weekly_distribution_id": distribution_id, "plan_id": others}
+        )
+        self.payout_batches.delete_many({"week": week.id, "plan_id": others})
+
+    @reaching
+    def forget_week(self, week: Week) -> None:
+        """The distribution last: whatever was left by a crash is found and removed by the next."""
+        for collection in (self.weeks, self.archive):
+            document = collection.find_one({"week_start": week.start}, {"_id": 1})
+            if document is not None:
+                selected = {"weekly_distribution_id": str(document["_id"])}
+                self.token_rewards.delete_many(selected)
+                self.payout_batches.delete_many({"week": week.id})
+                collection.delete_one({"_id": document["_id"]})
+
+
+def _installed_fields(plan: Distribution) -> Document:
+    if plan.header is None:
+        raise ValueError("A plan without a header cannot be installed.")
+    facts = distribution_fields(
+        {
+            "plan_id": plan.plan_id,
+            "stage": plan.stage,
+            "header": plan.header,
+            "root": plan.root,
+            "held_root": plan.held_root,
+            "signature": plan.signature,
+            "approved": plan.approved,
+            "completed_at": plan.completed_at,
+        }
+    )
+    status = {"status": status_of(plan.stage, stopped=False).value}
+    totals = with_longs(plan_totals(Header.parse(plan.header)))
+    return {**with_hex_roots(facts), **UNTRIED, **status, **totals}
