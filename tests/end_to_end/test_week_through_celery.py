@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from worker.adapters.mongo.migrations import migrate
 
 from tests.end_to_end import wiki
+from tests.end_to_end.balances import token_balances
 from tests.end_to_end.cluster import Cluster
+from worker.adapters.mongo.migrations import migrate
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
@@ -29,21 +30,19 @@ def cluster(
     tmp_path: Path, stack_settings: dict[str, str], own_keys: dict[str, str]
 ) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path, {**stack_settings, **own_keys}, WEEK)
-    migrate(cluster.database, lambda line: None)
+    migrate(cluster.database, lambda line: None, cluster.context.clock.now())
     yield cluster
     cluster.stop()
 
 
 def paid_by_wallet(cluster: Cluster, users: int) -> dict[str, int]:
     """What each wallet holds on chain, read by a client that knows nothing of our code."""
-    from tests.end_to_end.balances import token_balances
-
     wallets = [wiki.wallet(i) for i in range(users)]
     return token_balances(cluster.variables, wallets)
 
 
 def test_beat_and_worker_pay_a_week_without_being_asked(cluster: Cluster) -> None:
-    wiki.add_users(cluster.database, 120)
+    wiki.add_users(cluster.database, range(120))
     wiki.add_contributions(cluster.database, 300, WEEK, users=120)
     make_genesis(cluster.context, WEEK)
     cluster.start_worker()
@@ -59,7 +58,7 @@ def test_beat_and_worker_pay_a_week_without_being_asked(cluster: Cluster) -> Non
 
 
 def test_retry_is_called_by_hand_as_celery_documents_it(cluster: Cluster) -> None:
-    wiki.add_users(cluster.database, 5)
+    wiki.add_users(cluster.database, range(5))
     wiki.add_contributions(cluster.database, 5, WEEK, users=5)
     make_genesis(cluster.context, WEEK)
     cluster.start_worker(concurrency=1)

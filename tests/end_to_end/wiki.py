@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,10 +22,9 @@ def wallet(number: int) -> str:
     return str(Keypair.from_seed(hashlib.sha256(f"wallet {number}".encode()).digest()).pubkey())
 
 
-def add_users(database: Any, count: int) -> None:
+def add_users(database: Any, numbers: Iterable[int]) -> None:
     documents = [
-        {"_id": user_id(i), "username": f"user {i}", "wallet_address": wallet(i)}
-        for i in range(count)
+        {"_id": user_id(i), "username": f"user {i}", "wallet_address": wallet(i)} for i in numbers
     ]
     database.users.insert_many(documents, ordered=False)
 

@@ -19,6 +19,7 @@ NOT_ON_THE_MONEY_PATH = {
     "ingest.py": "records contributions; every contribution counts once by its id",
     "preview.py": "only reads: what a plan would cost",
     "status.py": "only reads, from the database alone",
+    "verdict.py": "only reads: what a person is told",
 }
 """Modules without call sites to cover, each with the reason."""
 

@@ -1,113 +1,31 @@
-"""Small weeks for the exhaustive test: every path of the money path is in one of them.
-
-An act changes the world, and then sweeps go on until its goal is reached. A process that was
-killed is replaced by a new one on the same database, chain and archive.
-"""
+"""Small weeks for the exhaustive test: every call of the money path is in one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from bson import ObjectId
 
 from tests.fakes.chain import wallet_named
 from tests.fakes.transactions import token_address
-from tests.fakes.world import WEEK, World, store_of, user_id_of
-from tests.simulation.faults import Crashed, Process
-from worker.core.errors import KontribError
-from worker.core.lifecycle import Stage, Status
-from worker.core.week import Week
-from worker.services.context import Context, Deadline, Limits
+from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
+from tests.simulation import goals
+from tests.simulation.player import Act, Scenario
+from worker.core.lifecycle import Stage
+from worker.services.context import Context, Deadline
 from worker.services.genesis import make_genesis
 from worker.services.operate import hold_reward, redirect_reward, release_reward, retry_week
-from worker.services.rebuild import rebuild_week
+from worker.services.plan import dry_run, plan_week
+from worker.services.rebuild import rebuild_week, recover_by_wallet
 from worker.services.run import do_work
-from worker.services.work import Job, Work, find_work
+from worker.services.work import Job, Work
 
 FINALITY_SLOTS = 4
-"""Of the small cluster: fewer looks while waiting, so fewer calls that are all alike."""
-SWEEP_SECONDS = 300
-SWEEPS_MAX = 8
-ROUNDS_MAX = 30
-LIMITS = Limits(batches_per_task=100, batches_in_flight=8, poll_seconds=2.0)
-
-Task = Callable[[Context], None]
-Goal = Callable[[Context], bool]
-
-
-class Stuck(AssertionError):
-    """A goal was not reached in a bounded number of sweeps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """`prepare` is what happens in the world; `task` is done until `goal` holds."""
-
-    name: str
-    goal: Goal
-    prepare: Callable[[World], None] = lambda world: None
-    task: Task | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Faults are tried in `acts`; what leads up to them goes well."""
-
-    name: str
-    acts: tuple[Act, ...]
-    before: tuple[Act, ...] = ()
-
-
-class Player:
-    """Plays a scenario with a first process that may fail, and healthy ones after it."""
-
-    def __init__(self, world: World, first: Callable[[Context], Process]) -> None:
-        self._world = world
-        self._outside = replace(world.first, limits=LIMITS)
-        self._first = first
-        self.process = Process(self._outside)
-
-    def play(self, scenario: Scenario) -> None:
-        for act in scenario.before:
-            self._perform(act)
-        self.process = self._first(self._outside)
-        for act in scenario.acts:
-            self._perform(act)
-        self._world.ledger.expire()
-
-    def _perform(self, act: Act) -> None:
-        act.prepare(self._world)
-        self._drive(act)
-
-    def _drive(self, act: Act) -> None:
-        trouble: list[str] = []
-        for _ in range(SWEEPS_MAX):
-            try:
-                if self._sweep(act):
-                    return
-            except Crashed:
-                self.process = Process(self._outside)
-            except KontribError as error:
-                trouble.append(f"{type(error).__name__}: {error}")
-            self._world.clock.sleep(SWEEP_SECONDS)
-        raise Stuck(f"'{act.name}' is not done after {SWEEPS_MAX} sweeps: {trouble}")
-
-    def _sweep(self, act: Act) -> bool:
-        context = self.process.context
-        if act.task is not None and not act.goal(self._outside):
-            act.task(context)
-        for _ in range(ROUNDS_MAX):
-            if act.goal(self._outside):
-                return True
-            if act.task is not None or not (work := find_work(context)):
-                return False
-            do_work(context, work[0], seconds=120)
-        raise Stuck(f"'{act.name}' is still busy after {ROUNDS_MAX} pieces of work")
-
-
-# --- the world of all scenarios --------------------------------------------------------------
+SETTLE_SECONDS = 10.0
+"""Until a change on chain is seen by every endpoint."""
+NEXT_WEEK = WEEK.next()
 
 
 def small_world() -> World:
@@ -123,138 +41,244 @@ def small_world() -> World:
     return world
 
 
-def _freeze(world: World, *, frozen: bool = True) -> None:
+# --- what happens in the world ---------------------------------------------------------------
+
+
+def freeze(world: World, *, frozen: bool = True) -> None:
     account = token_address(wallet_named("ada"))
     world.ledger.change_token_account(account, frozen=frozen)
 
 
-def _make_everyone_payable(world: World) -> None:
+def make_everyone_payable(world: World) -> None:
     """The frozen account is thawed, and the ghost names a wallet without a token account."""
-    _freeze(world, frozen=False)
+    freeze(world, frozen=False)
     ghost = ObjectId(user_id_of("ghost"))
     store_of(world.first).set_user_fields(ghost, wallet_address=wallet_named("ghost"))
     world.clock.sleep(timedelta(days=2).total_seconds())
     world.first.store.requeue(WEEK, world.clock.now())
 
 
-def _lose_database(world: World) -> None:
-    _lose_database_of(world.first)
+def lose_database(world: World) -> None:
+    empty_database(world.first)
 
 
-def _lose_database_of(context: Context) -> None:
+def empty_database(context: Context) -> None:
+    """Everything that is ours is gone; what is the wiki's is still there."""
     state = store_of(context).state
     for table in (state.weeks, state.rewards, state.payouts, state.first_week):
         table.clear()
 
 
-def _lose_database_and_file(world: World) -> None:
-    _lose_database(world)
+def lose_database_and_file(world: World) -> None:
+    lose_database(world)
     world.archive.files.clear()
 
 
-def _another_operator_anchors_first(world: World) -> None:
+def misplace_file(world: World) -> None:
+    """Database and file are gone, and the wiki's data is not what it was."""
+    lose_database(world)
+    for name in list(world.archive.files):
+        world.archive.files[f"{name}.misplaced"] = world.archive.files.pop(name)
+    world.contribute("bob", 50)
+
+
+def find_file_again(world: World) -> None:
+    for name in list(world.archive.files):
+        world.archive.files[name.removesuffix(".misplaced")] = world.archive.files[name]
+
+
+def another_operator_anchors_first(world: World) -> None:
     """Their wiki knows of one contribution more, so their plan is another one."""
     rival = world.add_operator()
     store_of(rival).restore(store_of(world.first).snapshot())
-    _lose_database_of(rival)
+    empty_database(rival)
     world.contribute("bob", 50)
-    for week_job in (Job.PLAN, Job.ANCHOR):
-        do_work(rival, Work(week_job, WEEK), seconds=600)
+    for job in (Job.PLAN, Job.ANCHOR):
+        do_work(rival, Work(job, WEEK), seconds=600)
 
 
-def _close_the_new_account(world: World) -> None:
+def another_worker_plans_meanwhile(world: World) -> None:
+    """A second worker of the same database is faster, from its first look to its last."""
+    chain, raced = chain_of(world.first), []
+
+    def race(method: str) -> None:
+        if method == "costs" and not raced:
+            raced.append(method)
+            plan_week(world.first, WEEK)
+
+    chain.before = race
+
+
+def drop_the_new_account(world: World) -> None:
     """A fork drops the creation of a token account after it was seen."""
     world.ledger.put_token_account(token_address(wallet_named("new")), None)
+    world.clock.sleep(SETTLE_SECONDS)
 
 
-# --- goals -----------------------------------------------------------------------------------
+def land_slowly(world: World) -> None:
+    """A week later, on a cluster that takes its time with every transaction."""
+    for name in ("ada", "bob", "late"):
+        if name == "late":
+            world.add_user(name, account=False)
+        world.contribute(name, 100, week=NEXT_WEEK)
+    world.clock.sleep(timedelta(days=7).total_seconds())
+    world.ledger.holds_sends, looks = True, []
+
+    def deliver_late(method: str) -> None:
+        if method in ("finalized_height", "recipients"):
+            looks.append(method)
+            if len(looks) % 3 == 0:
+                world.ledger.deliver()
+
+    chain_of(world.first).before = deliver_late
 
 
-def _has_genesis(context: Context) -> bool:
-    return context.store.first_week() is not None
+def lose_database_a_week_later(world: World) -> None:
+    world.contribute("ada", 100, week=NEXT_WEEK)
+    world.clock.sleep(timedelta(days=7).total_seconds())
+    lose_database(world)
 
 
-def _reached(stage: Stage, week: Week = WEEK) -> Goal:
-    order = list(Stage)
-
-    def goal(context: Context) -> bool:
-        distribution = context.store.distribution(week)
-        return distribution is not None and order.index(distribution.stage) >= order.index(stage)
-
-    return goal
+def pause(world: World) -> None:
+    world.first.store.pause("the auditor calls")
 
 
-def _one_payment(context: Context) -> bool:
-    distribution = context.store.distribution(WEEK)
-    if distribution is None or distribution.plan_id is None:
-        return False
-    return any(
-        reward.status is Status.COMPLETED
-        for reward in context.store.rewards(distribution.plan_id, range(9))
-    )
+def resume(world: World) -> None:
+    world.first.store.pause(None)
 
 
-def _everybody_paid(context: Context) -> bool:
-    distribution = context.store.distribution(WEEK)
-    if distribution is None or distribution.stage is not Stage.COMPLETED:
-        return False
-    rewards = context.store.rewards(distribution.plan_id or "", range(9))
-    return all(reward.status is Status.COMPLETED for reward in rewards)
+def refuse_sends(world: World) -> None:
+    chain_of(world.first).refuses_sends = "node is behind"
 
 
-def _make_genesis(context: Context) -> None:
+def accept_sends(world: World) -> None:
+    chain_of(world.first).refuses_sends = None
+    retry_week(world.first, WEEK)
+
+
+# --- what operators do -----------------------------------------------------------------------
+
+
+def genesis(context: Context) -> None:
     make_genesis(context, WEEK)
 
 
-def _rebuild(context: Context) -> None:
+def rebuild(context: Context) -> None:
     rebuild_week(context, WEEK, Deadline(context.clock, 120))
 
 
-def _hold_and_release(context: Context) -> None:
-    """An operator keeps the ghost's reward back, redirects it, and lets it go again."""
-    ghost = user_id_of("ghost")
-    hold_reward(context, WEEK, ghost, "asked by mail")
-    redirect_reward(context, WEEK, ghost, wallet_named("ada"))
-    release_reward(context, WEEK, ghost)
+def look_what_was_paid(context: Context) -> None:
+    recover_by_wallet(context, WEEK)
+    rebuild(context)
+
+
+def plan_the_next_week(context: Context) -> None:
+    dry_run(context, NEXT_WEEK)
+    plan_week(context, NEXT_WEEK)
+
+
+def redirect_and_hold(context: Context) -> None:
+    redirect_reward(context, WEEK, user_id_of("ghost"), wallet_named("ghost"))
+    hold_reward(context, WEEK, user_id_of("ghost"), "asked by mail")
+
+
+def release(context: Context) -> None:
+    release_reward(context, WEEK, user_id_of("ghost"))
     retry_week(context, WEEK)
 
 
 # --- the scenarios ---------------------------------------------------------------------------
 
-GENESIS = Act("genesis", _has_genesis, task=_make_genesis)
-PLAN = Act("plan", _reached(Stage.PLANNED))
-CLOSE = Act("close", _reached(Stage.COMPLETED), prepare=_freeze)
-PAY_EVERYONE = Act("pay everyone", _everybody_paid, prepare=_make_everyone_payable)
-PAY_A_FIRST_ONE = Act("pay a first one", _one_payment, prepare=_freeze)
+GENESIS = Act("genesis", goals.has_genesis, task=genesis)
+PLAN = Act("plan", goals.reached(Stage.PLANNED))
+ACCOUNTS = Act("accounts", goals.reached(Stage.PREPARED))
+CLOSE = Act("close", goals.reached(Stage.COMPLETED), prepare=freeze)
+PAY_EVERYONE = Act("pay everyone", goals.everybody_paid, prepare=make_everyone_payable)
+PAY_A_FIRST_ONE = Act("pay a first one", goals.somebody_paid)
+A_WEEK_LATER = Act("a week later", lambda _: True, prepare=lose_database_a_week_later)
+HOLD = Act("redirect and hold", goals.on_hold, task=redirect_and_hold)
+
+
+def closing(prepare: Callable[[World], None]) -> Act:
+    return replace(CLOSE, prepare=prepare)
+
 
 SCENARIOS = (
     Scenario("a whole week", (GENESIS, PLAN, CLOSE, PAY_EVERYONE)),
     Scenario(
         "the database is lost in the middle",
-        (replace(CLOSE, prepare=_lose_database), PAY_EVERYONE),
-        before=(GENESIS, PLAN, PAY_A_FIRST_ONE),
+        (closing(lose_database), PAY_EVERYONE),
+        before=(GENESIS, PLAN, replace(PAY_A_FIRST_ONE, prepare=freeze)),
     ),
     Scenario(
         "the database and the published plan are lost in the middle",
-        (replace(CLOSE, prepare=_lose_database_and_file),),
-        before=(GENESIS, PLAN, Act("pay a first one", _one_payment)),
+        (closing(lose_database_and_file),),
+        before=(GENESIS, PLAN, PAY_A_FIRST_ONE),
+    ),
+    Scenario(
+        "the published plan is missing and comes back",
+        (
+            Act("look", goals.plan_is_missing, prepare=misplace_file),
+            Act("rebuild", goals.plan_is_missing, task=look_what_was_paid),
+            closing(find_file_again),
+        ),
+        before=(GENESIS, PLAN, PAY_A_FIRST_ONE),
+    ),
+    Scenario(
+        "the database is lost after the end",
+        (Act("pay everyone", goals.everybody_paid, prepare=lose_database),),
+        before=(GENESIS, PLAN, CLOSE, PAY_EVERYONE),
     ),
     Scenario(
         "another operator anchors another plan first",
-        (replace(CLOSE, prepare=_another_operator_anchors_first),),
+        (closing(another_operator_anchors_first),),
         before=(GENESIS, PLAN),
     ),
     Scenario(
-        "a created token account is gone again before the payment",
-        (replace(CLOSE, prepare=_close_the_new_account),),
-        before=(GENESIS, PLAN, Act("accounts", _reached(Stage.PREPARED))),
+        "another worker plans the week at the same time",
+        (replace(PLAN, prepare=another_worker_plans_meanwhile),),
+        before=(GENESIS,),
     ),
     Scenario(
-        "an operator rebuilds a week of which single rewards were paid",
+        "a created token account is gone again before the payment",
+        (closing(drop_the_new_account),),
+        before=(GENESIS, PLAN, ACCOUNTS),
+    ),
+    Scenario(
+        "a second week lands slowly",
+        (Act("close", goals.reached(Stage.COMPLETED, NEXT_WEEK), prepare=land_slowly),),
+        before=(GENESIS, PLAN, CLOSE),
+    ),
+    Scenario(
+        "the second week is planned with an empty database",
         (
-            Act("rebuild", _reached(Stage.ANCHORED), prepare=_lose_database, task=_rebuild),
-            Act("close again", _reached(Stage.COMPLETED)),
+            Act("plan", goals.reached(Stage.PLANNED, NEXT_WEEK), task=plan_the_next_week),
+            Act("close", goals.reached(Stage.COMPLETED, NEXT_WEEK)),
         ),
-        before=(GENESIS, PLAN, CLOSE, PAY_EVERYONE),
+        before=(GENESIS, PLAN, CLOSE, A_WEEK_LATER),
+    ),
+    Scenario(
+        "signing is paused and resumed, and nodes refuse for a while",
+        (
+            Act("paused", goals.has_a_reason, prepare=pause),
+            Act("refused for the last time", goals.is_stopped, prepare=resume),
+            closing(accept_sends),
+        ),
+        before=(
+            GENESIS,
+            PLAN,
+            ACCOUNTS,
+            Act("refused", goals.almost_out_of_tries, prepare=refuse_sends),
+        ),
+    ),
+    Scenario(
+        "an operator redirects, holds and rebuilds",
+        (
+            HOLD,
+            Act("rebuild", goals.reached(Stage.ANCHORED), task=rebuild),
+            Act("release", goals.released, task=release),
+            PAY_EVERYONE,
+        ),
+        before=(GENESIS, PLAN, CLOSE),
     ),
 )

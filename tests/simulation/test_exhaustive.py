@@ -15,7 +15,8 @@ import pytest
 from tests.simulation.call_sites import NOT_ON_THE_MONEY_PATH, SERVICES, call_sites
 from tests.simulation.facts import audit_world
 from tests.simulation.faults import Call, Fault, Process, process_with_fault
-from tests.simulation.scenarios import SCENARIOS, Player, Scenario, small_world
+from tests.simulation.player import Player, Scenario
+from tests.simulation.scenarios import SCENARIOS, small_world
 from worker.services.context import Context
 
 

@@ -35,9 +35,7 @@ def examine_everything(session: Session, *, as_json: bool) -> bool:
 
 def _questions(session: Session) -> list[Question]:
     return [
-        Question(
-            DATABASE, lambda: _database(session), "Start MongoDB, or correct MONGO_URI."
-        ),
+        Question(DATABASE, lambda: _database(session), "Start MongoDB, or correct MONGO_URI."),
         Question(
             "schema",
             lambda: session.schema_state(),
@@ -55,9 +53,7 @@ def _questions(session: Session) -> list[Question]:
             "Start `celery -A worker.app worker`.",
             needs=("Redis",),
         ),
-        beat_question(
-            lambda: session.store, lambda: session.clock, session.settings.sweep_seconds
-        ),
+        beat_question(lambda: session.store, lambda: session.clock, session.settings.sweep_seconds),
         *payout_questions(lambda: session.context),
         weeks_question(lambda: session.store),
     ]

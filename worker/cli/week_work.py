@@ -146,9 +146,7 @@ def wake_or_say(session: Session, task: str, week: Week | None = None) -> None:
         say(f"Note: {error}")
 
 
-def _finish(
-    session: Session, week: Week, as_json: bool, act: Callable[[], Verdict]
-) -> int:
+def _finish(session: Session, week: Week, as_json: bool, act: Callable[[], Verdict]) -> int:
     """Do it, say how it ended, and what to do after Ctrl-C."""
     try:
         found = act()

@@ -5,6 +5,7 @@ Whatever it is, the service that clients talk to is called `mongo`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -75,9 +76,9 @@ _TITLES = {"mongod": "mongod", "docker": "Docker", "documentdb": "DocumentDB fro
 def engine_services(kind: str, environment: Mapping[str, str]) -> tuple[ServiceSpec, ...]:
     """What has to run for an engine of this kind."""
     if kind == "mongod":
-        return (_mongod_service(),)
+        return (_mongod_service(environment),)
     if kind == "docker":
-        return (_docker_service(),)
+        return (_docker_service(environment),)
     if kind == "documentdb":
         return (documentdb.documentdb_service(environment), _gateway_service())
     return ()
@@ -99,11 +100,11 @@ def _without_docker(environment: Mapping[str, str]) -> str | None:
     if docker is None:
         return "install Docker"
     try:
-        subprocess.run([docker, "info"], check=True, capture_output=True,
-                       timeout=DOCKER_PROBE_TIMEOUT_S)  # fmt: skip
-    except (subprocess.SubprocessError, OSError):
-        return "start the Docker daemon (`docker info` fails)"
-    return None
+        if _run(docker, "info", timeout_s=DOCKER_PROBE_TIMEOUT_S) == 0:
+            return None
+    except subprocess.TimeoutExpired:
+        return "start the Docker daemon (`docker info` does not answer)"
+    return "start the Docker daemon (`docker info` fails)"
 
 
 def check_external(uri: str) -> None:
@@ -164,11 +165,11 @@ def _gateway_service() -> ServiceSpec:
     )
 
 
-def _mongod_service() -> ServiceSpec:
+def _mongod_service(environment: Mapping[str, str]) -> ServiceSpec:
     return ServiceSpec(
         name=NAME,
         command=lambda context: [
-            "mongod",
+            _program("mongod", environment) or "mongod",
             *("--dbpath", str(context.directory)),
             *("--bind_ip", LOOPBACK),
             *("--port", str(context.port)),
@@ -179,18 +180,19 @@ def _mongod_service() -> ServiceSpec:
     )
 
 
-def _docker_service() -> ServiceSpec:
+def _docker_service(environment: Mapping[str, str]) -> ServiceSpec:
+    docker = _program("docker", environment) or "docker"
     return ServiceSpec(
         name=NAME,
         # In the foreground: the client passes the stop signal on, and its log is the server's.
         command=lambda context: [
-            *("docker", "run", "--rm", "--name", _container(context.state)),
+            *(docker, "run", "--rm", "--name", _container(context.state)),
             *("--publish", f"{LOOPBACK}:{context.port}:27017"),
             *("--volume", f"{_container(context.state)}:/data/db"),
             DOCKER_IMAGE,
         ],
-        prepare=_prepare_docker,
-        purge=_purge_docker,
+        prepare=lambda context: _prepare_docker(docker, context),
+        purge=lambda context: _purge_docker(docker, context),
         probe=_probe,
         settings=_settings,
         detail=_detail,
@@ -202,22 +204,25 @@ def _container(state: Path) -> str:
     return f"kontrib-{hashlib.sha256(os.fsencode(state.absolute())).hexdigest()[:12]}"
 
 
-def _prepare_docker(context: ServiceContext) -> None:
+def _prepare_docker(docker: str, context: ServiceContext) -> None:
     """Fetch the image, and remove the container of a client that was killed."""
     try:
-        subprocess.run(["docker", "rm", "--force", _container(context.state)], check=False,
-                       capture_output=True, timeout=60)  # fmt: skip
-        images = ["docker", "image", "inspect", DOCKER_IMAGE]
-        if subprocess.run(images, check=False, capture_output=True, timeout=60).returncode != 0:
+        _run(docker, "rm", "--force", _container(context.state))
+        if _run(docker, "image", "inspect", DOCKER_IMAGE) != 0:
             context.notify(f"Fetching {DOCKER_IMAGE} with Docker.")
-            subprocess.run(["docker", "pull", DOCKER_IMAGE], check=True, capture_output=True,
-                           timeout=DOCKER_PULL_TIMEOUT_S)  # fmt: skip
+            if _run(docker, "pull", DOCKER_IMAGE) != 0:
+                raise LocalStackError(
+                    f"Docker could not fetch {DOCKER_IMAGE}. Check the network, then try again."
+                )
     except (subprocess.SubprocessError, OSError) as error:
-        raise LocalStackError(
-            f"Docker could not fetch {DOCKER_IMAGE}: {error}. Check the network, then try again."
-        ) from error
+        raise LocalStackError(f"Docker does not work: {error}. Start its daemon.") from error
 
 
-def _purge_docker(context: ServiceContext) -> None:
-    subprocess.run(["docker", "volume", "rm", "--force", _container(context.state)], check=False,
-                   capture_output=True, timeout=60)  # fmt: skip
+def _purge_docker(docker: str, context: ServiceContext) -> None:
+    with contextlib.suppress(subprocess.SubprocessError, OSError):
+        _run(docker, "volume", "rm", "--force", _container(context.state))
+
+
+def _run(*command: str, timeout_s: float = DOCKER_PULL_TIMEOUT_S) -> int:
+    finished = subprocess.run(command, check=False, capture_output=True, timeout=timeout_s)
+    return finished.returncode

@@ -66,7 +66,7 @@ class LocalStack:
             )
             specs = [*choice.services, redis_service(), *self._extra_services]
             ports = self._ports_for(specs, memory["ports"])
-            self._remember(choice, ports)
+            self._remember(choice, memory["engine"], ports)
             self._start_all(specs, ports)
             self._update_env(self.settings())
         return self.status()
@@ -111,7 +111,7 @@ class LocalStack:
     def settings(self) -> dict[str, str]:
         """What the `env` file holds for this stack. Empty before the first `up`."""
         memory = self._recall()
-        if memory["engine"] is None:
+        if not memory["ports"]:
             return {}
         database = self._environment.get("MONGO_DATABASE", DEFAULT_DATABASE)
         settings = {"MONGO_DATABASE": database}
@@ -145,14 +145,22 @@ class LocalStack:
             memory |= json.loads((self.state / "stack.json").read_text())
         return memory
 
-    def _remember(self, choice: engine.EngineChoice, ports: Mapping[str, int]) -> None:
-        memory = {"engine": choice.kind, "external_uri": choice.external_uri, "ports": ports}
+    def _remember(
+        self, choice: engine.EngineChoice, kind_before: str | None, ports: Mapping[str, int]
+    ) -> None:
+        # The engine of an earlier time still holds data here while the user's own is in use.
+        kind = choice.kind if choice.services else kind_before
+        memory = {"engine": kind, "external_uri": choice.external_uri, "ports": ports}
         write_atomically(self.state / "stack.json", json.dumps(memory, indent=1))
 
     def _known_specs(self) -> list[ServiceSpec]:
-        kind = self._recall()["engine"]
-        services = engine.engine_services(kind, self._environment) if kind else ()
+        memory = self._recall()
+        services = () if memory["external_uri"] else self._engine_services(memory)
         return [*services, redis_service(), *self._extra_services]
+
+    def _engine_services(self, memory: Mapping[str, Any]) -> Sequence[ServiceSpec]:
+        kind = memory["engine"]
+        return engine.engine_services(kind, self._environment) if kind else ()
 
     def _context(self, spec: ServiceSpec, ports: Mapping[str, int]) -> ServiceContext:
         return ServiceContext(self.state, spec.name, ports.get(spec.name, 0), self._notify)
@@ -227,9 +235,9 @@ class LocalStack:
 
     def _purge(self) -> None:
         """Delete what the stack made, and only that: the folder may hold other things too."""
-        settings, ports = self.settings(), self._recall()["ports"]
-        for spec in self._known_specs():
-            context = self._context(spec, ports)
+        settings, memory = self.settings(), self._recall()
+        for spec in (*self._engine_services(memory), *self._known_specs()):
+            context = self._context(spec, memory["ports"])
             spec.purge(context)
             shutil.rmtree(context.directory, ignore_errors=True)
         shutil.rmtree(self.state / "logs", ignore_errors=True)

@@ -56,9 +56,7 @@ def missing_wallets(recipients: Sequence[Recipient]) -> set[str]:
     return {r.wallet for r in recipients if r.problem is None and not r.account_exists}
 
 
-def create_token_accounts(
-    context: Context, wallets: Sequence[str], deadline: Deadline
-) -> set[str]:
+def create_token_accounts(context: Context, wallets: Sequence[str], deadline: Deadline) -> set[str]:
     """Send creations until they are done or the blockhash has expired; the wallets that had one.
 
     Seen at confirmed is enough: should a fork drop one, the payment finds the account missing.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from worker.core.commitment import Header, Seal
 from worker.core.decision import Step, next_step
-from worker.core.errors import NotReady, Refused
+from worker.core.errors import NotReady
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.memo import AnchorMemo
 from worker.core.receipts import ReceiptState, Resolution, anchor_id, anchor_ids
@@ -32,14 +32,11 @@ class ApprovalMissing(NotReady):
         )
 
 
-class PlanIsStale(Refused):
-    """The plan does not follow the anchored week before it."""
+class PlanIsStale(NotReady):
+    """A plan that is not anchored yet no longer fits the chain or the week before it."""
 
-    def __init__(self, week: Week) -> None:
-        super().__init__(
-            f"The plan of {week.label} does not follow the anchored root of {week.previous().label}"
-            ". It is discarded and made again."
-        )
+    def __init__(self, week: Week, why: str) -> None:
+        super().__init__(f"The plan of {week.label} no longer fits: {why}. It is made again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +154,20 @@ def check_before_anchor(context: Context, distribution: Distribution, seal: Seal
     week, header = distribution.week, seal.header
     previous = previous_plan(context, week, first_week(context))
     if previous.root != header.previous_root or header.mint != context.chain.mint:
-        raise PlanIsStale(week)
+        raise _stale(context, week, "it does not follow the anchored week before it")
+    if header.batch_size > context.chain.costs().transfers_per_transaction:
+        raise _stale(context, week, "its batches are larger than every endpoint accepts")
     check_published(context, seal)
     if context.rules().require_approval and not distribution.approved:
         raise ApprovalMissing(week)
     check_funds(context, week, _need(context, distribution, header))
+
+
+def _stale(context: Context, week: Week, why: str) -> PlanIsStale:
+    """Forget a plan, so that the week is planned anew. Should its anchor land all the same, the
+    published file is adopted."""
+    context.store.forget_week(week)
+    return PlanIsStale(week, why)
 
 
 def _need(context: Context, distribution: Distribution, header: Header) -> Need:

@@ -128,10 +128,12 @@ class _Work:
             state = receipts.get(payout.id, ReceiptState.FREE)
             status = self._status(payout)
             steps[next_step(state, payout.attempt, status, height.block_height)].append(payout)
+        # Settled first: signing may be paused or refused, and what the chain did stands anyway.
+        resolved = self._settle(steps[Step.SETTLE_PAID], PayoutStatus.PAID)
+        resolved += self._settle(steps[Step.SETTLE_VOID], PayoutStatus.VOID)
         self._send_again(steps[Step.RESEND])
         self._sign(steps[Step.SIGN])
-        resolved = self._settle(steps[Step.SETTLE_PAID], PayoutStatus.PAID)
-        return resolved + self._settle(steps[Step.SETTLE_VOID], PayoutStatus.VOID) > 0
+        return resolved > 0
 
     # --- looking ---
 

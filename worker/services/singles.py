@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from worker.core.lifecycle import Status
 from worker.core.receipts import ReceiptState, single_id
@@ -87,7 +87,7 @@ class _Release:
         for reward in rewards:
             wallet = wallets[reward.user_id]
             recipient = seen.get(wallet)
-            reason = obstacle(recipient, accounts.get(reward.user_id))
+            reason = self._expired(reward) or obstacle(recipient, accounts.get(reward.user_id))
             if reason == OVER_ACCOUNT_CAP and wallet in self._tried:
                 self._wait(reward, NOT_MADE_YET, LOOK_SOON)
             elif reason or recipient is None:
@@ -145,15 +145,20 @@ class _Release:
         self._context.store.mark_accounts_made(had, self._context.clock.now())
         return {r.wallet: r for r in self._context.chain.recipients(wanted)}
 
+    def _expired(self, reward: Reward) -> str | None:
+        """A held reward whose deadline, if the rules set one, has passed."""
+        weeks = self._rules.hold_weeks
+        if reward.row.batch or weeks is None:
+            return None
+        deadline = self._distribution.week.end + timedelta(weeks=weeks)
+        return HOLD_EXPIRED if self._context.clock.now() > deadline else None
+
     def _wait(self, reward: Reward, reason: str, pause: timedelta = LOOK_AGAIN) -> None:
         """A reward of a void batch has failed visibly; a held one goes on being held."""
-        now = self._context.clock.now()
-        held = not reward.row.batch
-        weeks = self._rules.hold_weeks
-        if held and weeks is not None and now > reward_deadline(self._distribution.week, weeks):
-            reason, held = HOLD_EXPIRED, False
+        held = not reward.row.batch and reason != HOLD_EXPIRED
         status = Status.PENDING if held else Status.FAILED
-        self._context.store.set_aside(reward, status, reason, now + pause)
+        again = self._context.clock.now() + pause
+        self._context.store.set_aside(reward, status, reason, again)
         waiting = self._released.waiting
         waiting[reason] = waiting.get(reason, 0) + 1
 
@@ -192,11 +197,6 @@ def obstacle(recipient: Recipient | None, account: Account | None) -> str | None
     if recipient.account_exists:
         return None
     return CLOSED_ACCOUNT if _had_account(account) else OVER_ACCOUNT_CAP
-
-
-def reward_deadline(week: Week, hold_weeks: int) -> datetime:
-    """Until when a reward is held at most."""
-    return week.end + timedelta(weeks=hold_weeks)
 
 
 def _had_account(account: Account | None) -> bool:

@@ -14,6 +14,12 @@ GOVERNANCE_PROPOSALS = "governance_proposals"
 SYSTEM_CONFIG = "system_config"
 PAYOUT_BATCHES = "payout_batches"
 WEEKLY_DISTRIBUTIONS_ARCHIVE = "weekly_distributions_archive"
+WEEKLY_DISTRIBUTIONS_CONFLICTS = "weekly_distributions_conflicts"
+"""Second distributions of a week, which migration took out of the way."""
+
+WALLET = "wallet_address"
+WALLET_CONFLICT = "wallet_address_conflict"
+"""Field of `users`: a wallet that an older account has too, moved here by migration."""
 
 ACCOUNT_MADE_AT = "token_account_created_at"
 """Field of `users`: when we created the user's token account, at our cost, once."""

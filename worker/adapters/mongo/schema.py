@@ -135,6 +135,9 @@ _CONTRIBUTIONS = CollectionSpec(
     validator=Validator(CONTRIBUTION, blocks=False),
 )
 
+_PLANNED = {"plan_id": {"$exists": True}}
+"""Rewards that were there before this system have no plan, and must not collide for that."""
+
 _TOKEN_REWARDS = CollectionSpec(
     names.TOKEN_REWARDS,
     indexes=(
@@ -142,8 +145,8 @@ _TOKEN_REWARDS = CollectionSpec(
         _index("weekly_distribution_id"),
         _index("status"),
         CREATED_AT,
-        _index("plan_id", "position", unique=True),
-        _index("plan_id", "user_id", unique=True),
+        _index("plan_id", "position", unique=True, partial=_PLANNED),
+        _index("plan_id", "user_id", unique=True, partial=_PLANNED),
         # Small ones, over the few rewards that somebody still has to look at.
         _index("plan_id", "next_attempt_at", partial={"route": names.Route.WAITING.value}),
         _index("plan_id", "needs_account", "position", partial={"needs_account": True}),
@@ -157,6 +160,7 @@ _PAYOUT_BATCHES = CollectionSpec(
         _index("plan_id", "id", unique=True),
         _index("plan_id", "status", "index"),
         _index("plan_id", "kind", "index", unique=True),
+        _index("week"),
     ),
     validator=Validator(PAYOUT),
 )

@@ -1,0 +1,76 @@
+"""What an act of a scenario wants to have reached, read from the database."""
+
+from __future__ import annotations
+
+from tests.fakes.world import WEEK, user_id_of
+from tests.simulation.player import Goal
+from worker.core.backoff import ATTEMPTS_MAX
+from worker.core.lifecycle import Stage, Status
+from worker.core.records import Distribution, Reward
+from worker.core.week import Week
+from worker.services.context import Context
+
+_ORDER = list(Stage)
+
+
+def has_genesis(context: Context) -> bool:
+    return context.store.first_week() is not None
+
+
+def reached(stage: Stage, week: Week = WEEK) -> Goal:
+    """The week has come this far, or farther."""
+
+    def goal(context: Context) -> bool:
+        distribution = context.store.distribution(week)
+        return distribution is not None and (
+            _ORDER.index(distribution.stage) >= _ORDER.index(stage)
+        )
+
+    return goal
+
+
+def somebody_paid(context: Context) -> bool:
+    return any(reward.status is Status.COMPLETED for reward in _rewards(context))
+
+
+def everybody_paid(context: Context) -> bool:
+    """And the books are closed."""
+    rewards = _rewards(context)
+    paid = [reward.status is Status.COMPLETED for reward in rewards]
+    return reached(Stage.COMPLETED)(context) and bool(paid) and all(paid)
+
+
+def has_a_reason(context: Context) -> bool:
+    return _week(context).reason is not None
+
+
+def is_stopped(context: Context) -> bool:
+    return _week(context).stopped
+
+
+def almost_out_of_tries(context: Context) -> bool:
+    payouts = context.store.payouts_after(_week(context).plan_id or "", "", 20)
+    return any(payout.attempts >= ATTEMPTS_MAX - 1 for payout in payouts)
+
+
+def plan_is_missing(context: Context) -> bool:
+    return "AnchoredPlanMissing" in (_week(context).reason or "")
+
+
+def on_hold(context: Context) -> bool:
+    ghost = context.store.reward(WEEK, user_id_of("ghost"))
+    return ghost is not None and ghost.operator_hold is not None
+
+
+def released(context: Context) -> bool:
+    ghost = context.store.reward(WEEK, user_id_of("ghost"))
+    return ghost is not None and ghost.operator_hold is None
+
+
+def _week(context: Context) -> Distribution:
+    return context.store.distribution(WEEK) or Distribution(WEEK, Stage.DUE)
+
+
+def _rewards(context: Context) -> list[Reward]:
+    plan_id = _week(context).plan_id
+    return context.store.rewards(plan_id, range(20)) if plan_id else []

@@ -1,0 +1,98 @@
+"""The work of `kontrib migrate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from worker.cli.output import emit, say, waiting
+from worker.cli.session import Session
+from worker.core.errors import NotReady
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from worker.adapters.mongo.migrations import MigrationReport
+    from worker.adapters.mongo.verification import Difference
+
+LISTED_MAX = 20
+
+
+class SchemaDiffers(NotReady):
+    """The database is not as `kontrib migrate` leaves it."""
+
+    def __init__(self, differences: list[Difference]) -> None:
+        listed = "; ".join(str(d) for d in differences[:3])
+        super().__init__(f"{len(differences)} differences from the schema: {listed}.")
+
+
+def run_migration(session: Session, *, dry_run: bool, as_json: bool) -> None:
+    """Migrate, or say what migration would do."""
+    from worker.adapters.mongo.migrations import migrate, plan_migration
+
+    if dry_run:
+        with waiting("Looking"):
+            steps = plan_migration(session.database)
+        texts = [step.description for step in steps]
+        emit({"steps": texts}, as_json=as_json, render=lambda c: _show_steps(c, texts))
+        return
+    notify = (lambda line: None) if as_json else say
+    with waiting("Migrating"):
+        report = migrate(session.database, notify, session.clock.now())
+    emit(_document(report), as_json=as_json, render=lambda c: _show_report(c, report))
+
+
+def verify_schema(session: Session, *, as_json: bool) -> bool:
+    """Print every difference from the schema; whether there is none."""
+    from worker.adapters.mongo.migrations import verify
+
+    with waiting("Comparing the database with the schema"):
+        differences = verify(session.database)
+    texts = [str(d) for d in differences]
+    emit({"differences": texts}, as_json=as_json, render=lambda c: _show_differences(c, texts))
+    return not differences
+
+
+def require_schema(database: Any) -> str:
+    """That there is no difference, as a sentence.
+
+    Raises:
+        SchemaDiffers: there is one.
+    """
+    from worker.adapters.mongo.migrations import verify
+    from worker.adapters.mongo.schema import SCHEMA_VERSION
+
+    if differences := verify(database):
+        raise SchemaDiffers(differences)
+    return f"version {SCHEMA_VERSION}"
+
+
+def _document(report: MigrationReport) -> dict[str, Any]:
+    return {
+        "version_before": report.version_before,
+        "version": report.version,
+        "steps": [step.description for step in report.steps],
+        "conflicts": report.conflicts,
+        "documents_updated": report.documents_updated,
+        "remaining": [str(d) for d in report.remaining],
+    }
+
+
+def _show_steps(console: Console, texts: list[str]) -> None:
+    console.print("\n".join(texts) or "Nothing to do: the database has the schema.", markup=False)
+
+
+def _show_report(console: Console, report: MigrationReport) -> None:
+    if not report.steps:
+        console.print(f"Nothing to do: the database has schema version {report.version}.")
+        return
+    console.print(
+        f"Schema version {report.version}: {len(report.steps)} steps done, "
+        f"{report.documents_updated:,} documents completed, "
+        f"{len(report.conflicts)} conflicts resolved."
+    )
+    for difference in report.remaining[:LISTED_MAX]:
+        console.print(f"  still: {difference}", markup=False, soft_wrap=True)
+
+
+def _show_differences(console: Console, texts: list[str]) -> None:
+    console.print("\n".join(texts) or "The database has the schema.", markup=False, soft_wrap=True)
