@@ -7,12 +7,6 @@ from __future__ import annotations
 
 import base64
 import itertools
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -83,6 +77,10 @@ class ChainWorld(Protocol):
 
     def give_lamports(self, address: str, lamports: int) -> None: ...
 
+    def send_ahead(self, wallet: str, lamports: int) -> None:
+        """Let a stranger send lamports to where a wallet's token account will be."""
+        ...
+
     def mention(self, receipt_id: str) -> None:
         """Let a stranger land a transaction that names a receipt."""
         ...
@@ -149,6 +147,9 @@ class FakeWorld:
     def give_lamports(self, address: str, lamports: int) -> None:
         self.ledger.give_lamports(address, lamports)
         self.ledger.finalize()
+
+    def send_ahead(self, wallet: str, lamports: int) -> None:
+        self.ledger.give_lamports(token_address(wallet), lamports)
 
     def mention(self, receipt_id: str) -> None:
         self.ledger.stranger_mentions(self.chain.receipt_address(receipt_id))
@@ -249,6 +250,9 @@ class LocalWorld:
         self.client.call("requestAirdrop", address, lamports)
         self.finalize()
 
+    def send_ahead(self, wallet: str, lamports: int) -> None:
+        self.client.call("requestAirdrop", str(self._token_account(wallet)), lamports)
+
     def mention(self, receipt_id: str) -> None:
         address = Pubkey.from_string(self.chain.receipt_address(receipt_id))
         payer = self._stranger.pubkey()
@@ -273,35 +277,3 @@ class LocalWorld:
         }
         self.client.call("local_setAccount", str(self._token_account(wallet)), fields)
         self.finalize()
-
-
-@contextmanager
-def local_chain(log: Path, *arguments: str) -> Iterator[str]:
-    """A local chain of one's own for as long as the block runs; yields its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    command = [sys.executable, "-m", "worker.local.chain_server", "--admin", "--port", port]
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [*command, "--slot-milliseconds", "50", *arguments], stdout=output, stderr=output
-        )
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait_until_healthy(url, server, log)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
-
-
-def _wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with ChainClient(url) as client:
-                client.call("getHealth")
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError(f"the local chain did not start:\n{log.read_text()}")

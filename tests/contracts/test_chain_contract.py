@@ -14,8 +14,8 @@ from tests.contracts.chain_worlds import (
     ChainWorld,
     FakeWorld,
     LocalWorld,
-    local_chain,
 )
+from tests.contracts.local_chain import local_chain
 from worker.adapters.solana.addresses import TOKEN_2022_PROGRAM
 from worker.adapters.solana.errors import AuthorityUnusable, IntentTooLarge
 from worker.core.money import BaseUnits
@@ -468,6 +468,21 @@ def test_creating_accounts_again_is_harmless(world: ChainWorld) -> None:
         assert {it.landing for it in statuses} == {Landing.FINALIZED}
 
     assert all(it.account_exists for it in world.chain.recipients(wallets))
+
+
+def test_lamports_sent_ahead_do_not_stop_the_creation_of_accounts(world: ChainWorld) -> None:
+    count = world.chain.costs().accounts_per_transaction
+    wallets = [world.new_wallet(account=False) for _ in range(count)]
+    for wallet in wallets:
+        world.send_ahead(wallet, 890_880)
+    world.finalize()
+    assert not any(it.problem or it.account_exists for it in world.chain.recipients(wallets))
+
+    [item] = world.chain.sign_account_creations(wallets, world.chain.latest_blockhash())
+    send(world.chain, item)
+    world.finalize()
+
+    assert landing(world.chain, item) is Landing.FINALIZED
 
 
 def test_a_payment_to_a_wallet_without_an_account_moves_nothing(world: ChainWorld) -> None:

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, wraps
-from typing import Concatenate, ParamSpec, TypeVar
 
-from solders.keypair import Keypair
-from solders.pubkey import Pubkey
-
+from tests.fakes.chain_faults import FakeEndpoint as FakeEndpoint
+from tests.fakes.chain_faults import observed
 from tests.fakes.ledger import STATUS_CACHE_SLOTS, FakeLedger
 from tests.fakes.transactions import (
     FEE_PER_SIGNATURE,
@@ -28,6 +24,8 @@ from tests.fakes.transactions import (
     signature_of,
     token_address,
 )
+from tests.fakes.wallets import recipient_of
+from tests.fakes.wallets import wallet_named as wallet_named
 from worker.adapters.solana.errors import AuthorityUnusable, IntentTooLarge, MintUnusable
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
@@ -47,32 +45,6 @@ from worker.core.records import (
     Treasury,
 )
 from worker.ports import Signed
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-@dataclass(slots=True)
-class FakeEndpoint:
-    """One view of the ledger: it may lag behind, or not answer at all."""
-
-    lag_slots: int = 0
-    down: bool = False
-
-
-def _call(
-    method: Callable[Concatenate[FakeChain, P], R],
-) -> Callable[Concatenate[FakeChain, P], R]:
-    """Give a test the moments before and after each call, to fail or to do something else."""
-
-    @wraps(method)
-    def wrapped(self: FakeChain, *args: P.args, **kwargs: P.kwargs) -> R:
-        self.before(method.__name__)
-        result = method(self, *args, **kwargs)
-        self.after(method.__name__)
-        return result
-
-    return wrapped  # type: ignore[return-value] # a wrapper, with the same signature
 
 
 class FakeChain:
@@ -126,12 +98,12 @@ class FakeChain:
     def receipt_secret(self) -> bytes:
         return hashlib.sha256(f"secret of {self.receipt_key}".encode()).digest()
 
-    @_call
+    @observed
     def cluster_genesis(self) -> str:
         self._any_endpoint()
         return self.ledger.cluster_genesis
 
-    @_call
+    @observed
     def check_mint(self) -> None:
         self._any_endpoint()
         if self.ledger.mint_problem is not None:
@@ -141,7 +113,7 @@ class FakeChain:
             found = "no account" if account is None else f"owner {account.owner}"
             raise AuthorityUnusable(self.authority, self.source, found)
 
-    @_call
+    @observed
     def treasury(self) -> Treasury:
         slot = self._confirmed_slot()
         source = self.ledger.token_account(self.source, slot)
@@ -153,7 +125,7 @@ class FakeChain:
             lamports=Lamports(payer.lamports if payer else 0),
         )
 
-    @_call
+    @observed
     def costs(self) -> Costs:
         self._any_endpoint()
         return Costs(
@@ -165,27 +137,27 @@ class FakeChain:
             accounts_per_transaction=self.accounts_per_transaction,
         )
 
-    @_call
+    @observed
     def finalized_height(self) -> Height:
         self._any_endpoint()
         lags = [endpoint.lag_slots for endpoint in self.endpoints if not endpoint.down]
         block = self.ledger.block(self.ledger.finalized_lag_slots + max(lags))
         return Height(block.height, block.slot)
 
-    @_call
+    @observed
     def latest_blockhash(self) -> Blockhash:
         endpoint = self._any_endpoint()
         block = self.ledger.block(self.ledger.confirmed_lag_slots + endpoint.lag_slots)
         return Blockhash(block.blockhash, block.height + 150)
 
-    @_call
+    @observed
     def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
         return {
             receipt_id: self._receipt(self.receipt_address(receipt_id), not_before_slot)
             for receipt_id in ids
         }
 
-    @_call
+    @observed
     def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
         self._any_endpoint()
         found = (
@@ -194,21 +166,21 @@ class FakeChain:
         )
         return self._executions({receipt_id: by for receipt_id, by in found if by})
 
-    @_call
+    @observed
     def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
         self._any_endpoint()
         return self._executions(signatures)
 
-    @_call
+    @observed
     def recipients(self, wallets: Sequence[str]) -> list[Recipient]:
         slot = self._confirmed_slot()
         return [self._recipient(wallet, slot) for wallet in wallets]
 
-    @_call
+    @observed
     def sign(self, intents: Sequence[Intent], blockhash: Blockhash) -> list[Signed]:
         return [_signed(self._request(intent, blockhash), blockhash) for intent in intents]
 
-    @_call
+    @observed
     def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
         size = self.accounts_per_transaction
         groups = [wallets[start : start + size] for start in range(0, len(wallets), size)]
@@ -225,7 +197,7 @@ class FakeChain:
             for group in groups
         ]
 
-    @_call
+    @observed
     def send(self, wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
         if self.refuses_sends is not None:
             return [SendResult(signature, self.refuses_sends) for signature, _ in wires]
@@ -234,7 +206,7 @@ class FakeChain:
                 self.ledger.submit(signature, wire)
         return [SendResult(signature) for signature, _ in wires]
 
-    @_call
+    @observed
     def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
         self._any_endpoint()
         return [self._status(signature) for signature in signatures]
@@ -293,16 +265,10 @@ class FakeChain:
 
     def _recipient(self, wallet: str, slot: int) -> Recipient:
         ours = (self.authority, self.receipt_key, self.fee_payer, self.source, self.mint)
-        problem = AccountProblem.OURS if wallet in ours else _address_problem(wallet)
-        if problem is not None:
-            return Recipient(wallet, problem, account_exists=False)
+        if wallet in ours:
+            return Recipient(wallet, AccountProblem.OURS, account_exists=False)
         account = self.ledger.account(wallet, slot)
-        token_account = self.ledger.token_account(token_address(wallet), slot)
-        if account is not None and account.owner != SYSTEM:
-            problem = AccountProblem.NOT_A_WALLET
-        elif token_account is not None:
-            problem = _token_account_problem(token_account, wallet)
-        return Recipient(wallet, problem, account_exists=token_account is not None)
+        return recipient_of(wallet, account, self.ledger.token_account(token_address(wallet), slot))
 
     def _request(self, intent: Intent, blockhash: Blockhash) -> Request:
         if len(intent.transfers) > self.transfers_per_transaction:
@@ -331,29 +297,6 @@ class FakeChain:
         if landed.error is not None:
             return SignatureStatus(Landing.FAILED, landed.error)
         return SignatureStatus(Landing.FINALIZED)
-
-
-@lru_cache(maxsize=100_000)
-def wallet_named(name: str) -> str:
-    """A valid wallet address, always the same for a name."""
-    return str(Keypair.from_seed(hashlib.sha256(name.encode()).digest()).pubkey())
-
-
-@lru_cache(maxsize=100_000)
-def _address_problem(wallet: str) -> AccountProblem | None:
-    try:
-        address = Pubkey.from_string(wallet)
-    except ValueError:
-        return AccountProblem.NOT_AN_ADDRESS
-    return None if address.is_on_curve() else AccountProblem.OFF_CURVE
-
-
-def _token_account_problem(account: TokenAccount, wallet: str) -> AccountProblem | None:
-    if account.owner != wallet:
-        return AccountProblem.FOREIGN_OWNER
-    if account.frozen:
-        return AccountProblem.FROZEN
-    return AccountProblem.MEMO_REQUIRED if account.memo_required else None
 
 
 def _signed(request: Request, blockhash: Blockhash) -> Signed:

@@ -51,7 +51,7 @@ def client(stack: LocalStack) -> Iterator[pymongo.MongoClient[dict[str, Any]]]:
         yield client
 
 
-@pytest.fixture()
+@pytest.fixture
 def database(
     client: pymongo.MongoClient[dict[str, Any]], request: pytest.FixtureRequest
 ) -> Iterator[Documents]:
@@ -62,6 +62,6 @@ def database(
     client.drop_database(name)
 
 
-@pytest.fixture()
+@pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"

@@ -42,7 +42,7 @@ def by_name(statuses: list[ServiceStatus]) -> dict[str, ServiceStatus]:
     return {status.name: status for status in statuses}
 
 
-@pytest.fixture()
+@pytest.fixture
 def fresh(stack: LocalStack, state: Path, environment: dict[str, str]) -> Iterator[LocalStack]:
     """A second stack beside the session's, not started yet."""
     fresh = LocalStack(state, silent, environment=environment)
@@ -274,7 +274,7 @@ class TestTheChoiceOfAnEngine:
 
 
 class TestProcesses:
-    @pytest.fixture()
+    @pytest.fixture
     def table(self, state: Path) -> Iterator[ProcessTable]:
         state.mkdir()
         table = ProcessTable(state)

@@ -52,6 +52,26 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@migrate_app.command(epilog="Example: kontrib migrate rollback --dry-run")
+def rollback(
+    context: typer.Context,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even while rewards of an anchored week are owed.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the added fields and drop the new collections. Deletes financial records."""
+    from worker.cli.migration import run_rollback
+
+    if not dry_run and not yes:
+        typer.confirm("This deletes contributions and financial records. Go on?", abort=True)
+    run_rollback(session_of(context), dry_run=dry_run, force=force, as_json=as_json)
+
+
 def import_file(
     context: typer.Context,
     file: FileArgument,

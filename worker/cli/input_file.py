@@ -7,7 +7,7 @@ import io
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -78,9 +78,10 @@ def open_input(name: str) -> Iterator[Input]:
     if name == "-":
         yield Input(name, cast(BinaryIO, sys.stdin.buffer))
         return
-    try:
-        raw = open(name, "rb", buffering=0)
-    except OSError as error:
-        raise FileUnusable(name, error.strerror or str(error)) from None
-    with raw:
-        yield Input(name, cast(BinaryIO, raw))
+    with ExitStack() as opened:
+        try:
+            raw = opened.enter_context(Path(name).open("rb", buffering=0))
+            source = Input(name, cast(BinaryIO, raw))
+        except OSError as error:
+            raise FileUnusable(name, error.strerror or str(error)) from None
+        yield source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from worker.cli.output import say
@@ -20,9 +20,9 @@ FLOWER_USER = "kontrib"
 PROBE_SECONDS = 2.0
 
 
-def open_stack(state: Path) -> LocalStack:
+def open_stack(state: Path, environment: Mapping[str, str] | None = None) -> LocalStack:
     """The stack of a state folder: MongoDB engine, Redis and chain."""
-    return LocalStack(state, say, services=[chain_service()])
+    return LocalStack(state, say, services=[chain_service()], environment=environment)
 
 
 def open_whole_stack(state: Path) -> LocalStack:
@@ -60,16 +60,14 @@ def _celery(stack: LocalStack, *arguments: str) -> list[str]:
 
 
 def _worker(stack: LocalStack) -> ServiceSpec:
-    def command(context: ServiceContext) -> Sequence[str]:
-        arguments = ["worker", "--concurrency", str(WORKER_PROCESSES), "--loglevel", "INFO"]
-        return _celery(stack, *arguments, "--hostname", WORKER_NAME, "--without-mingle")
-
-    def probe(context: ServiceContext) -> None:
-        del context
-        _ping_worker(stack.settings()["REDIS_URL"])
-
+    arguments = ["--concurrency", str(WORKER_PROCESSES), "--loglevel", "INFO"]
+    arguments += ["--hostname", WORKER_NAME, "--without-mingle"]
     return ServiceSpec(
-        name=WORKER, command=command, probe=probe, requires=("redis",), has_port=False
+        name=WORKER,
+        command=lambda _: _celery(stack, "worker", *arguments),
+        probe=lambda _: _ping_worker(stack.settings()["REDIS_URL"]),
+        requires=("redis",),
+        has_port=False,
     )
 
 

@@ -35,9 +35,8 @@ def run_migration(session: Session, *, dry_run: bool, as_json: bool) -> None:
         texts = [step.description for step in steps]
         emit({"steps": texts}, as_json=as_json, render=lambda c: _show_steps(c, texts))
         return
-    notify = (lambda line: None) if as_json else say
     with waiting("Migrating"):
-        report = migrate(session.database, notify, session.clock.now())
+        report = migrate(session.database, say, session.clock.now())
     emit(_document(report), as_json=as_json, render=lambda c: _show_report(c, report))
 
 
@@ -50,6 +49,18 @@ def verify_schema(session: Session, *, as_json: bool) -> bool:
     texts = [str(d) for d in differences]
     emit({"differences": texts}, as_json=as_json, render=lambda c: _show_differences(c, texts))
     return not differences
+
+
+def run_rollback(session: Session, *, dry_run: bool, force: bool, as_json: bool) -> None:
+    """Take away what migration added, or say what that would be."""
+    from worker.adapters.mongo.rollback import plan_rollback, rollback
+
+    if dry_run:
+        steps = plan_rollback(session.database)
+    else:
+        with waiting("Rolling back"):
+            steps = list(rollback(session.database, say, force=force).steps)
+    emit({"steps": steps}, as_json=as_json, render=lambda c: _show_steps(c, steps))
 
 
 def require_schema(database: Any) -> str:
@@ -78,7 +89,7 @@ def _document(report: MigrationReport) -> dict[str, Any]:
 
 
 def _show_steps(console: Console, texts: list[str]) -> None:
-    console.print("\n".join(texts) or "Nothing to do: the database has the schema.", markup=False)
+    console.print("\n".join(texts) or "Nothing to do.", markup=False)
 
 
 def _show_report(console: Console, report: MigrationReport) -> None:

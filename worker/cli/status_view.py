@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from typing import TYPE_CHECKING
 
 from worker.cli.documents import board_document
 from worker.cli.output import console, emit
@@ -11,6 +12,9 @@ from worker.cli.session import Session
 from worker.cli.views import show_board, show_boards
 from worker.core.week import Week
 from worker.services.status import Board, board, obstacles, overview
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WATCH_SECONDS = 2.0
 OBSTACLES_SHOWN = 5
@@ -54,17 +58,17 @@ def watch_status(session: Session, week: Week | None, *, as_json: bool) -> None:
 def _rendered(session: Session, week: Week | None, width: int) -> str:
     from rich.console import Console
 
-    drawn = Console(file=io.StringIO(), width=width, force_terminal=True, highlight=False)
+    page = io.StringIO()
+    drawn = Console(file=page, width=width, force_terminal=True, highlight=False)
     if week is None:
         _show_all(drawn, overview(session.store, session.clock.now()), session.store.paused())
     else:
         listed = obstacles(session.store, week, OBSTACLES_SHOWN)
         show_board(drawn, board(session.store, week), listed)
-    assert isinstance(drawn.file, io.StringIO)
-    return drawn.file.getvalue()
+    return page.getvalue()
 
 
-def _show_all(screen: "Console", boards: list[Board], paused: str | None) -> None:
+def _show_all(screen: Console, boards: list[Board], paused: str | None) -> None:
     if paused:
         screen.print(f"Signing is paused: {paused}. Go on with `kontrib resume`.", markup=False)
     if boards:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -26,7 +27,7 @@ FirstWeek = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add these commands."""
-    examples = {
+    examples: dict[Callable[..., None], str] = {
         genesis: "kontrib genesis --first-week 2024-W50",
         plan: "kontrib plan 2024-W50 --dry-run",
         approve: "kontrib approve 2024-W50",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from worker.local.mongo_engine import Engine
 from worker.local.mongo_errors import Document, failure
 
@@ -46,17 +44,25 @@ def explain_pipeline(
 
 def _winning_plan(plan: Document) -> Document:
     """The scan at the bottom of the plan: by which index, or through the whole collection."""
-    index = _first(plan, "Index Name")
-    if index is None:
+    scan = _first_with(plan, "Index Name")
+    # The index of `_id` also leads to all documents of a collection: without a condition on
+    # `_id` (PostgreSQL's column object_id) that is a scan of the collection.
+    if scan is None or (scan["Index Name"] == "_id_" and "object_id" not in scan.get("Index Cond", "")):
         return {"stage": "COLLSCAN"}
-    details = [d for d in _first(plan, "IndexDetails") or [] if d["indexName"] == index]
-    bounds = details[0].get("indexBounds", []) if details else []
+    index = scan["Index Name"]
+    wrapper = _first_with(plan, "IndexDetails") or {"IndexDetails": []}
+    bounds = [
+        bound
+        for details in wrapper["IndexDetails"]
+        if details["indexName"] == index
+        for bound in details.get("indexBounds", ())
+    ]
     return {"stage": "IXSCAN", "indexName": index, "indexBounds": bounds}
 
 
-def _first(plan: Document, field: str) -> Any:
-    """The first value of a field in a plan or the plans below it."""
+def _first_with(plan: Document, field: str) -> Document | None:
+    """The first plan, from the top, that has something in this field."""
     if plan.get(field):
-        return plan[field]
-    below = (_first(child, field) for child in plan.get("Plans", []))
-    return next((value for value in below if value), None)
+        return plan
+    below = (_first_with(child, field) for child in plan.get("Plans", []))
+    return next((found for found in below if found), None)

@@ -1,0 +1,43 @@
+"""Where tests put faults into a fake chain: its endpoints, and the moments around each call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+
+class Observed(Protocol):
+    """Set these to fail, to crash or to do something else before or after a call."""
+
+    before: Callable[[str], None]
+    after: Callable[[str], None]
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound=Observed)
+
+
+@dataclass(slots=True)
+class FakeEndpoint:
+    """One view of the ledger: it may lag behind, or not answer at all."""
+
+    lag_slots: int = 0
+    down: bool = False
+
+
+def observed(
+    method: Callable[Concatenate[S, P], R],
+) -> Callable[Concatenate[S, P], R]:
+    """Call `before` and `after` around a method, with its name."""
+
+    @wraps(method)
+    def wrapped(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        self.before(method.__name__)
+        result = method(self, *args, **kwargs)
+        self.after(method.__name__)
+        return result
+
+    return wrapped

@@ -1,0 +1,111 @@
+"""The MongoDB engine is stopped or killed in the middle of work, and nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pymongo
+import pytest
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from worker.local.stack import LocalStack
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def own_stack(stack: LocalStack, state: Any, environment: dict[str, str]) -> Iterator[LocalStack]:
+    """A stack for this test alone, because others would not like to be disturbed."""
+    own = LocalStack(state, lambda message: None, environment=environment)
+    own.up()
+    yield own
+    own.down(purge=True)
+
+
+class Writers:
+    """Threads that write without pause, and know what was acknowledged to them."""
+
+    def __init__(self, database: Database[dict[str, Any]], threads: int = 4) -> None:
+        self.database = database
+        self.inserted: list[str] = []
+        self.added = 0
+        self.errors: list[PyMongoError] = []
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._write, args=(n,)) for n in range(threads)]
+
+    def __enter__(self) -> Writers:
+        self.database.totals.insert_many([{"_id": name, "n": 0} for name in ("one", "bulk")])
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for_more(self) -> None:
+        """Return when each kind of write was acknowledged some more times."""
+        goal = len(self.inserted) + 100
+        while len(self.inserted) < goal and any(t.is_alive() for t in self._threads):
+            self._stop.wait(0.01)
+
+    def _write(self, number: int) -> None:
+        counter = 0
+        while not self._stop.is_set():
+            counter += 1
+            name = f"{number}/{counter}"
+            try:
+                self.database.inserts.insert_one({"_id": name})
+                self.database.totals.update_one({"_id": "one"}, {"$inc": {"n": 1}})
+                self.database.totals.bulk_write(
+                    [pymongo.UpdateOne({"_id": "bulk"}, {"$inc": {"n": 1}})] * 3
+                )
+            except PyMongoError as error:
+                self.errors.append(error)
+                continue
+            with self._lock:
+                self.inserted.append(name)
+                self.added += 1
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        pytest.param(lambda stack: stack.restart("documentdb"), id="engine stopped"),
+        pytest.param(lambda stack: stack.restart("documentdb", kill=True), id="engine killed"),
+        pytest.param(lambda stack: stack.restart("mongo", kill=True), id="engine and gateway killed"),
+    ],
+)
+def test_no_acknowledged_write_is_lost_or_done_twice(
+    own_stack: LocalStack, disturb: Callable[[LocalStack], None]
+) -> None:
+    uri = own_stack.settings()["MONGO_URI"]
+    with pymongo.MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=20_000) as client:
+        database = client.kontrib
+        with Writers(database) as writers:
+            writers.wait_for_more()
+            for _ in range(2):
+                disturb(own_stack)
+                writers.wait_for_more()
+
+        stored = {d["_id"] for d in database.inserts.find()}
+        totals = {d["_id"]: d["n"] for d in database.totals.find()}
+    assert set(writers.inserted) <= stored
+    assert writers.errors == []
+    assert totals == {"one": writers.added, "bulk": 3 * writers.added}
+
+
+def test_a_client_that_was_idle_during_a_restart_sees_no_error(own_stack: LocalStack) -> None:
+    uri = own_stack.settings()["MONGO_URI"]
+    with pymongo.MongoClient[dict[str, Any]](uri, retryReads=False, retryWrites=False) as client:
+        client.kontrib.things.insert_one({"_id": 1})
+
+        own_stack.restart("documentdb", kill=True)
+
+        assert client.kontrib.things.find_one() == {"_id": 1}
+        client.kontrib.things.insert_one({"_id": 2})

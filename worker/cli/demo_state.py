@@ -1,0 +1,69 @@
+"""The folder of a demo: begun afresh each time, and never mixed up with anything else."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from worker.cli.local_stack import open_stack, open_whole_stack, read_env, register_celery
+from worker.core.errors import Refused
+from worker.local.stack import LocalStack
+from worker.local.state_files import write_atomically
+
+MARKER = "demo"
+FOREIGN = (
+    *("SOLANA_PRIVATE_KEY", "RECEIPT_KEY_FILE", "FEE_PAYER_KEY_FILE", "SOURCE_TOKEN_ACCOUNT"),
+    *("KONTRIB_ENV_FILE", "CLOCK_OFFSET_SECONDS", "PLAN_GRACE_SECONDS"),
+)
+"""Settings of another system, which must not reach a demo's processes."""
+
+
+class StateTaken(Refused):
+    """The folder holds a stack that is not a demo's."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(
+            f"{state} holds a local stack of your own, and a demo begins afresh. Give another "
+            f"folder with --state, or delete that one: kontrib local down --purge --state {state}"
+        )
+
+
+def begin_afresh(state: Path) -> None:
+    """Remove what an earlier demo left in the folder, running or killed.
+
+    Raises:
+        StateTaken: the folder holds something else.
+    """
+    if (state / MARKER).exists():
+        open_whole_stack(state).down(purge=True)
+        (state / "env").unlink(missing_ok=True)
+    elif (state / "stack.json").exists():
+        raise StateTaken(state)
+    state.mkdir(parents=True, exist_ok=True)
+    (state / MARKER).touch()
+
+
+def start_stack(state: Path, own_settings: Mapping[str, str]) -> LocalStack:
+    """Start engine, Redis and chain; their settings then are this process's environment.
+
+    Celery's processes are registered: the next `up` starts them, with the same settings.
+    """
+    stack = open_stack(state, _environment())
+    stack.up()
+    settings = read_env(stack.env_file) | own_settings
+    write_atomically(stack.env_file, "".join(f"{k}={v}\n" for k, v in settings.items()))
+    for name in FOREIGN:
+        os.environ.pop(name, None)
+    os.environ.update(settings)
+    register_celery(stack)
+    return stack
+
+
+def _environment() -> dict[str, str]:
+    """On somebody's own server, a database of this run's own: never the wiki's."""
+    environment = dict(os.environ)
+    if "MONGO_URI" in environment:
+        environment["MONGO_DATABASE"] = f"kontrib_demo_{secrets.token_hex(4)}"
+    return environment
