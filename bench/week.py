@@ -158,11 +158,8 @@ def _new_accounts(users: int) -> int:
 
 def _follow(cluster: Cluster) -> dict[str, float]:
     """Wake the week through Celery, and note when each stage is reached."""
-    from worker.app import app
-
-    app.conf.broker_url = cluster.settings.redis_url.get_secret_value()
     began = last = time.monotonic()
-    app.send_task("tasks.distribute", kwargs={"week": WEEK.id}, queue="control")
+    cluster.send("tasks.distribute", week=WEEK.id)
     seconds: dict[str, float] = {}
     while len(seconds) < len(STAGES):
         distribution = cluster.context.store.distribution(WEEK)

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from celery import Celery
+
 from config.settings import Settings, load_settings
 from worker.bootstrap import build_context, open_database
 from worker.core.lifecycle import Stage
@@ -75,6 +77,12 @@ class Cluster:
 
     def start_beat(self) -> subprocess.Popen[bytes]:
         return self.start("beat", "beat", "-s", str(self.folder / "beat-schedule"))
+
+    def send(self, task: str, **arguments: Any) -> None:
+        """Send a task as any client of the broker can."""
+        with Celery(broker=self.settings.redis_url.get_secret_value()) as client:
+            client.conf.task_create_missing_queues = True
+            client.send_task(task, kwargs=arguments, queue="control")
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """End a process and its children."""

@@ -183,17 +183,10 @@ class FakeChain:
     @observed
     def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
         size = self.accounts_per_transaction
-        groups = [wallets[start : start + size] for start in range(0, len(wallets), size)]
+        groups = (tuple(wallets[start : start + size]) for start in range(0, len(wallets), size))
+        payer = self.fee_payer
         return [
-            _signed(
-                Request(
-                    blockhash=blockhash.value,
-                    fee_payer=self.fee_payer,
-                    signers=(self.fee_payer,),
-                    creations=tuple(group),
-                ),
-                blockhash,
-            )
+            _signed(Request(blockhash.value, payer, (payer,), creations=group), blockhash)
             for group in groups
         ]
 

@@ -5,10 +5,10 @@ Deterministic: no clock, no randomness, integer slots.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from tests.fakes.transactions import (
     FEE_PER_SIGNATURE,
@@ -28,8 +28,7 @@ STATUS_CACHE_SLOTS = 150
 KEPT_BLOCKS = 600
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     slot: int
     height: int
     blockhash: str
@@ -120,8 +119,7 @@ class FakeLedger:
         return next(old_enough, self._blocks[0])
 
     def _open(self, slot: int, height: int) -> None:
-        text = f"{self.cluster_genesis}/{self._forks}/{slot}"
-        self._blocks.append(Block(slot, height, hashlib.sha256(text.encode()).hexdigest()))
+        self._blocks.append(Block(slot, height, f"block/{self._forks}/{slot}"))
 
     # --- reading ---------------------------------------------------------------------------
 

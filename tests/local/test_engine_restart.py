@@ -78,7 +78,9 @@ class Writers:
     [
         pytest.param(lambda stack: stack.restart("documentdb"), id="engine stopped"),
         pytest.param(lambda stack: stack.restart("documentdb", kill=True), id="engine killed"),
-        pytest.param(lambda stack: stack.restart("mongo", kill=True), id="engine and gateway killed"),
+        pytest.param(
+            lambda stack: stack.restart("mongo", kill=True), id="engine and gateway killed"
+        ),
     ],
 )
 def test_no_acknowledged_write_is_lost_or_done_twice(

@@ -147,9 +147,7 @@ class TestDocuments:
 
 
 class TestBulkWrites:
-    def test_unordered_writes_go_on_after_errors_and_report_each(
-        self, database: Documents
-    ) -> None:
+    def test_unordered_writes_go_on_after_errors_and_report_each(self, database: Documents) -> None:
         rewards = database.rewards
         rewards.create_index([("user_id", 1), ("week", -1)], unique=True, name="once")
         rewards.insert_one({"_id": 1, "user_id": "a", "week": 1})
@@ -247,9 +245,9 @@ class TestIndexes:
         )
         database.stakes.insert_many([{"user_id": 1, "status": s} for s in ("active", "done")])
 
-        assert code_of(
-            lambda: database.stakes.insert_one({"user_id": 1, "status": "active"})
-        ) == 11000
+        assert (
+            code_of(lambda: database.stakes.insert_one({"user_id": 1, "status": "active"})) == 11000
+        )
 
     def test_the_same_index_twice_is_no_error_and_another_of_that_name_is(
         self, database: Documents

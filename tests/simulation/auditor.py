@@ -210,7 +210,8 @@ class _Chain:
         self, week: str, plan: PublishedPlan, payout: str, transaction: Any
     ) -> list[PlanRow]:
         rows = plan.by_batch.get(payout, [])
-        if sorted((row.wallet, row.amount) for row in rows) != sorted(transaction.request.transfers):
+        owed = sorted((row.wallet, row.amount) for row in rows)
+        if owed != sorted(transaction.request.transfers):
             self._find(f"{week}: {payout} moved other amounts than its rows say")
         return rows
 

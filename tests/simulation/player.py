@@ -16,12 +16,10 @@ from worker.services.context import Context, Limits
 from worker.services.run import do_work
 from worker.services.work import find_work
 
-SWEEP_SECONDS = 300
-SWEEPS_MAX = 20
+SWEEP_SECONDS = 150
+SWEEPS_MAX = 30
 ROUNDS_MAX = 30
-LIMITS = Limits(
-    batches_per_task=100, batches_in_flight=8, poll_seconds=2.0, backoff_scale=0.01
-)
+LIMITS = Limits(batches_per_task=100, batches_in_flight=8, poll_seconds=2.0, backoff_scale=0.01)
 """Few looks while waiting, so few calls that are all alike; pauses shorter than a sweep."""
 
 Task = Callable[[Context], None]

@@ -68,6 +68,4 @@ def tree_root(leaves: Sequence[bytes]) -> bytes:
     split = 1
     while split * 2 < len(leaves):
         split *= 2
-    return hashlib.sha256(
-        b"\x01" + tree_root(leaves[:split]) + tree_root(leaves[split:])
-    ).digest()
+    return hashlib.sha256(b"\x01" + tree_root(leaves[:split]) + tree_root(leaves[split:])).digest()

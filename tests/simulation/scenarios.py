@@ -139,6 +139,11 @@ def lose_database_a_week_later(world: World) -> None:
     lose_database(world)
 
 
+def shrink_transactions(world: World) -> None:
+    """The endpoints take smaller transactions than when the plan was made."""
+    chain_of(world.first).transfers_per_transaction = 1
+
+
 def pause(world: World) -> None:
     world.first.store.pause("the auditor calls")
 
@@ -238,6 +243,11 @@ SCENARIOS = (
         "another worker plans the week at the same time",
         (replace(PLAN, prepare=another_worker_plans_meanwhile),),
         before=(GENESIS,),
+    ),
+    Scenario(
+        "the plan's batches have become too large, and it is made again",
+        (closing(shrink_transactions),),
+        before=(GENESIS, PLAN),
     ),
     Scenario(
         "a created token account is gone again before the payment",

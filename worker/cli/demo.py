@@ -50,7 +50,7 @@ class NothingToPay(UsageError):
     def __init__(self, week: Week, report: IngestReport) -> None:
         super().__init__(
             f"The file holds no contribution of {week.label} that counts "
-            f"({report.lines:,} lines, {report.malformed_count:,} malformed). Choose another --week."
+            f"({report.lines:,} lines, {report.malformed_count:,} malformed). Give another --week."
         )
 
 
@@ -121,10 +121,12 @@ class _Demo:
 
     def _start(self) -> LocalStack:
         begin_afresh(self._state)
-        settings = {"SWEEP_SECONDS": str(SWEEP_SECONDS)}
-        over = self._week.end + AFTER_THE_WEEK
-        if (ahead := over - datetime.now(UTC)) > timedelta():
-            settings["CLOCK_OFFSET_SECONDS"] = str(int(ahead.total_seconds()))
+        # It is the Monday after that week: the weeks since then are not over, and not paid.
+        shift = self._week.end + AFTER_THE_WEEK - datetime.now(UTC)
+        settings = {
+            "SWEEP_SECONDS": str(SWEEP_SECONDS),
+            "CLOCK_OFFSET_SECONDS": str(int(shift.total_seconds())),
+        }
         with _step("MongoDB engine, Redis and Solana chain"):
             return start_stack(self._state, settings)
 

@@ -52,7 +52,7 @@ def start_stack(state: Path, own_settings: Mapping[str, str]) -> LocalStack:
     """
     stack = open_stack(state, _environment())
     stack.up()
-    settings = read_env(stack.env_file) | own_settings
+    settings = {**read_env(stack.env_file), **own_settings}
     write_atomically(stack.env_file, "".join(f"{k}={v}\n" for k, v in settings.items()))
     for name in FOREIGN:
         os.environ.pop(name, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ COLOURS = {
     Status.FAILED: "red",
 }
 LISTED_MAX = 10
+UNTOUCHED_LISTED_MAX = 3
 
 
 def status_text(status: Status) -> str:
@@ -42,21 +44,35 @@ def show_boards(console: Console, boards: Sequence[Board]) -> None:
         *("week", "stage", "status", ">contributors", ">points", ">planned", ">paid"),
         *(">held", ">failed", "next try", "reason"),
     )
-    for board in boards:
-        made.add_row(
-            board.week.label,
-            board.stage.value,
-            status_text(board.status),
-            f"{board.contributors:,}",
-            f"{board.points:,}",
-            tokens_text(board.planned),
-            tokens_text(board.paid.amount),
-            tokens_text(board.held.amount),
-            tokens_text(board.failed.amount),
-            moment_text(board.next_attempt_at) if board.stage is not Stage.COMPLETED else "",
-            escaped(board.reason or ""),
-        )
+    for untouched, run in itertools.groupby(boards, key=_is_untouched):
+        listed = list(run)
+        if untouched and len(listed) > UNTOUCHED_LISTED_MAX:
+            first, last = listed[0].week.label, listed[-1].week.label
+            made.add_row(f"{first} to {last}", "due", f"{len(listed)} weeks")
+            continue
+        for board in listed:
+            made.add_row(*_board_row(board))
     console.print(made)
+
+
+def _is_untouched(board: Board) -> bool:
+    return board.stage is Stage.DUE and board.reason is None
+
+
+def _board_row(board: Board) -> list[str]:
+    return [
+        board.week.label,
+        board.stage.value,
+        status_text(board.status),
+        f"{board.contributors:,}",
+        f"{board.points:,}",
+        tokens_text(board.planned),
+        tokens_text(board.paid.amount),
+        tokens_text(board.held.amount),
+        tokens_text(board.failed.amount),
+        moment_text(board.next_attempt_at) if board.stage is not Stage.COMPLETED else "",
+        escaped(board.reason or ""),
+    ]
 
 
 def show_board(console: Console, board: Board, obstacles: Sequence[Obstacle] = ()) -> None:

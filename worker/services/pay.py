@@ -57,7 +57,6 @@ class PayReport:
     paid: int = 0
     void: int = 0
     later: int = 0
-    exhausted: int = 0
     unresolved: int = 0
     signed: int = 0
     moved: int = 0
@@ -219,12 +218,27 @@ class _Work:
     def _postpone(self, later: Sequence[Postponement]) -> None:
         if not later:
             return
+        spent = [p for p in later if p.next_attempt_at == NEVER]
+        if spent:
+            self._stop(spent)
         self._context.store.postpone(later)
         gone = {p.payout.id for p in later}
         self.in_flight = [p for p in self.in_flight if p.id not in gone]
         self.report.later += len(later)
-        self.report.exhausted += sum(p.next_attempt_at == NEVER for p in later)
         self.report.reasons += [f"{p.payout.id}: {p.reason}" for p in later]
+
+    def _stop(self, spent: Sequence[Postponement]) -> None:
+        """The week stays visibly open until an operator looks. Recorded before the payouts are:
+        a crash in between must not leave a week that waits for nothing, in silence."""
+        label, reasons = self.report.week.label, [f"{p.payout.id}: {p.reason}" for p in spent[:3]]
+        self._context.store.stumble(
+            self.report.week,
+            reason=f"{len(spent)} payouts ran out of tries: {'; '.join(reasons)}. "
+            f"Mend the cause, then run `kontrib retry {label}`.",
+            next_attempt_at=self._context.clock.now(),
+            attempts=0,
+            stopped=True,
+        )
 
     # --- settling ---
 

@@ -14,7 +14,7 @@ from worker.services.accounts import prepare_accounts
 from worker.services.anchor import anchor_week
 from worker.services.close import close_week
 from worker.services.context import Context, Deadline
-from worker.services.pay import PayReport, pay
+from worker.services.pay import pay
 from worker.services.plan import plan_week
 from worker.services.seal import NotPlanned
 from worker.services.singles import release_singles
@@ -48,7 +48,7 @@ def _stumble(context: Context, week: Week, error: KontribError) -> None:
     """Write the reason onto the week, and when it is tried again.
 
     What must happen outside is looked for again and again; what a safeguard refuses is tried
-    with growing pauses, and then stops visibly.
+    with growing pauses, and then stops visibly. Only an operator's retry ends a stop.
     """
     known = context.store.distribution(week)
     now, scale = context.clock.now(), context.limits.backoff_scale
@@ -58,12 +58,14 @@ def _stumble(context: Context, week: Week, error: KontribError) -> None:
     else:
         attempts += 1
         again = next_attempt_at(now, attempts, week.id, scale=scale)
+    reason = f"{type(error).__name__}: {error}"
+    stopped_by = known.reason if known and known.stopped else None
     context.store.stumble(
         week,
-        reason=f"{type(error).__name__}: {error}",
+        reason=stopped_by or reason,
         next_attempt_at=again,
         attempts=attempts,
-        stopped=is_exhausted(attempts),
+        stopped=stopped_by is not None or is_exhausted(attempts),
     )
 
 
@@ -110,23 +112,9 @@ def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
     parts = {"void": report.void, "unknown": report.unresolved, "to be retried": report.later}
     text += "".join(f", {count} {name}" for name, count in parts.items() if count)
     text += f", {tokens_text(report.moved)} KONTRIB moved"
-    if report.exhausted:
-        _stop(context, work.week, report)
     if report.reasons:
         text += f" ({'; '.join(report.reasons[:3])})"
     return Done(text, again=report.resolved > 0 or report.unresolved > 0)
-
-
-def _stop(context: Context, week: Week, report: PayReport) -> None:
-    """Payouts ran out of tries: the week stays visibly open until an operator looks."""
-    context.store.stumble(
-        week,
-        reason=f"{report.exhausted} payouts ran out of tries: {'; '.join(report.reasons[:3])}. "
-        f"Mend the cause, then run `kontrib retry {week.label}`.",
-        next_attempt_at=context.clock.now(),
-        attempts=0,
-        stopped=True,
-    )
 
 
 def _singles(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:

@@ -57,7 +57,7 @@ def first_id_of(second: datetime) -> ObjectId:
 
 
 def counts(rules: Rules) -> Document:
-    """Whether a contribution counts, except for its user (see `HAS_USER`).
+    """Whether a contribution counts, except for its user (see `is_user`).
 
     Comparisons in a query look at numbers only, but into arrays as well: hence `$exists`.
     """
@@ -89,15 +89,15 @@ _IS_WHOLE = {
         },
     ]
 }
-HAS_USER = {
-    "$expr": {
-        "$and": [
-            {"$in": [{"$type": "$user_id"}, ["string", "objectId"]]},
-            {"$ne": ["$user_id", ""]},
-        ]
+
+
+def is_user(value: str) -> Document:
+    """Whether an expression is a user's id. In an expression, an array is no text that it holds."""
+    return {
+        "$expr": {
+            "$and": [{"$in": [{"$type": value}, ["string", "objectId"]]}, {"$ne": [value, ""]}]
+        }
     }
-}
-"""Of one contribution. A sum asks this of each user instead, who are far fewer."""
 
 
 def user_points_stages(contributions: Document, rules: Rules) -> list[Document]:
@@ -116,7 +116,7 @@ def user_points_stages(contributions: Document, rules: Rules) -> list[Document]:
     return [
         {"$match": {"$and": [contributions, counts(rules)]}},
         {"$group": {"_id": "$user_id", "points": {"$sum": _POINTS}}},
-        {"$match": {"_id": {"$type": ["string", "objectId"], "$ne": ""}}},
+        {"$match": is_user("$_id")},
         {"$project": {"text": {"$toString": "$_id"}, "points": 1}},
         {"$group": {"_id": canonical, "points": {"$sum": "$points"}}},
     ]

@@ -7,13 +7,12 @@ are missing, and where two values collide, none is lost (see `duplicates`).
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure
+from pymongo.errors import CollectionInvalid, OperationFailure
 
 from worker.adapters.mongo import duplicates, names
 from worker.adapters.mongo.base import DUPLICATE_KEY, STREAM_BATCH
@@ -211,14 +210,15 @@ class _Migration:
             updated += changed.modified_count
         return updated
 
-    def _add_config(self, key: str, now: datetime) -> None:
-        # The key may be there by now, set by another migration: the insert then collides.
-        with contextlib.suppress(DuplicateKeyError):
-            self.database[names.SYSTEM_CONFIG].update_one(
-                {"_id": CONFIG_ID, key: {"$exists": False}},
-                {"$set": {key: CONFIG[key]}, "$setOnInsert": {"updated_at": now}},
-                upsert=True,
-            )
+    def _add_config(self, subject: str, now: datetime) -> None:
+        """The whole document, or one key of it. What is there stays."""
+        config = self.database[names.SYSTEM_CONFIG]
+        if subject == CONFIG_ID:
+            whole = {"$setOnInsert": {**CONFIG, "updated_at": now}}
+            config.update_one({"_id": CONFIG_ID}, whole, upsert=True)
+        else:
+            absent = {"_id": CONFIG_ID, subject: {"$exists": False}}
+            config.update_one(absent, {"$set": {subject: CONFIG[subject]}})
 
 
 def _if_missing(name: str, value: object) -> Document:

@@ -85,9 +85,9 @@ def _of_index(
     same_keys = [each for each in indexes if _keys(each) == index.keys]
     if any(serves(each, index) for each in same_keys):
         return
-    if index.unique and indexes:
-        for what in duplicates.describe(database, spec.name):
-            yield Difference(Kind.DUPLICATES, spec.name, index.name, what, "unique")
+    what = duplicates.describe(database, spec.name) if index.unique and indexes else []
+    if what:
+        yield Difference(Kind.DUPLICATES, spec.name, index.name, "; ".join(what), "unique")
     found = ", ".join(_options_text(each) for each in same_keys) or "missing"
     expected = _options_text(index.options)
     yield Difference(Kind.INDEX, spec.name, index.name, found, expected)
@@ -141,7 +141,10 @@ def _missing_fields(database: Mongo, spec: CollectionSpec) -> dict[str, int]:
 
 
 def _of_config(database: Mongo) -> Iterator[Difference]:
-    document = database[names.SYSTEM_CONFIG].find_one({"_id": CONFIG_ID}) or {}
+    document = database[names.SYSTEM_CONFIG].find_one({"_id": CONFIG_ID})
+    if document is None:
+        yield Difference(Kind.CONFIG, names.SYSTEM_CONFIG, CONFIG_ID, "missing", "there")
+        return
     for key in CONFIG:
         if key not in document:
             yield Difference(Kind.CONFIG, names.SYSTEM_CONFIG, key, "missing", "set")

@@ -76,7 +76,7 @@ class MongoWiki(MongoPart):
         self, window: PointsWindow, rules: Rules
     ) -> Iterator[tuple[Document, Document]]:
         """Disjoint selections of what cannot count, each with the index that finds it."""
-        bad = {"$nor": [{"$and": [query.counts(rules), query.HAS_USER]}]}
+        bad = {"$nor": [{"$and": [query.counts(rules), query.is_user("$user_id")]}]}
         dated = {"$expr": {"$eq": [{"$type": "$created_at"}, "date"]}}
         yield {"$and": [query.own(window), dated, bad]}, _BY_DATE
         if (late := query.late(window)) is not None:
