@@ -309,7 +309,7 @@ def with_ids(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.real
 @settings(
-    max_examples=3000,
+    max_examples=150,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
