@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
 
+HIDDEN = "(hidden)"
 
-def configure_logging(log_format: str = "auto", level: str = "INFO") -> None:
+
+def configure_logging(
+    log_format: str = "auto", level: str = "INFO", secrets: Iterable[str] = ()
+) -> None:
     """Send structlog and the standard library's records to stderr in one format.
 
-    `log_format` is `json`, `console`, or `auto`: console on a terminal, else JSON.
+    `log_format` is `json`, `console`, or `auto`: console on a terminal, else JSON. What is in
+    `secrets` is hidden wherever it appears, a library's traceback included.
     """
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     shared: list[Any] = [
@@ -21,18 +27,35 @@ def configure_logging(log_format: str = "auto", level: str = "INFO") -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    )
-    errors = [structlog.processors.format_exc_info] if as_json else []
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+    handler.setFormatter(_HidingFormatter(secrets, as_json=as_json, shared=shared))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # These log every request, with URLs that may carry an API key.
+    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "urllib3"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
+    """Writes a record as one line, and hides secrets in the line as it will be seen.
+
+    Our own code logs none; this is for what a library puts into an error.
+    """
+
+    def __init__(self, secrets: Iterable[str], *, as_json: bool, shared: list[Any]) -> None:
+        # The longest first: a URL before the password inside it.
+        self._secrets = sorted({s for text in secrets for s in _forms(text)}, key=len, reverse=True)
+        renderer: Any = (
+            structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        )
+        errors = [structlog.processors.format_exc_info] if as_json else []
+        super().__init__(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -40,10 +63,14 @@ def configure_logging(log_format: str = "auto", level: str = "INFO") -> None:
                 renderer,
             ],
         )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    # These log every request, with URLs that may carry an API key.
-    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "urllib3"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, HIDDEN)
+        return line
+
+
+def _forms(text: str) -> set[str]:
+    """A text as it is, and as it stands inside a JSON string."""
+    return {text, text.replace("\\", "\\\\").replace('"', '\\"')}

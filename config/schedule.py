@@ -11,19 +11,30 @@ from typing import Any
 from celery.schedules import crontab
 
 HOUR_SECONDS = 3600
+CANARY_SECONDS = 60
+SWEEPS_PER_LOOK_AT_FUNDS = 3
 
 
 def beat_schedule(sweep_seconds: float) -> dict[str, dict[str, Any]]:
     """The beat entries; `sweep_seconds` is 300 in production."""
+    canary_seconds = min(CANARY_SECONDS, sweep_seconds)
+    funds_seconds = sweep_seconds * SWEEPS_PER_LOOK_AT_FUNDS
+    weekly = crontab(minute="0", hour="0", day_of_week="mon")
+    daily = crontab(minute="30", hour="3")
     return {
-        "close the week that ended": {
-            "task": "tasks.distribute",
-            "schedule": crontab(minute="0", hour="0", day_of_week="mon"),
-            "options": {"expires": HOUR_SECONDS, "queue": "control"},
-        },
-        "sweep what is due": {
-            "task": "tasks.sweep",
-            "schedule": sweep_seconds,
-            "options": {"expires": sweep_seconds, "queue": "control"},
-        },
+        "close the week that ended": _entry("tasks.distribute", weekly, HOUR_SECONDS),
+        "sweep what is due": _entry("tasks.sweep", sweep_seconds, sweep_seconds),
+        "prove that tasks run, and tell people": _entry(
+            "tasks.canary", canary_seconds, canary_seconds
+        ),
+        "look at the funds": _entry("tasks.funds", funds_seconds, funds_seconds),
+        "compare closed weeks with the chain": _entry("tasks.reconcile", daily, HOUR_SECONDS),
+    }
+
+
+def _entry(task: str, schedule: Any, expires: float) -> dict[str, Any]:
+    return {
+        "task": task,
+        "schedule": schedule,
+        "options": {"expires": expires, "queue": "control"},
     }

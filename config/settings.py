@@ -12,7 +12,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -29,7 +29,12 @@ EXPECTED: Mapping[str, str] = {
     "FEE_PAYER_KEY_FILE": "a path to a Solana CLI key file; default: the payout key",
     "SOURCE_TOKEN_ACCOUNT": "a token account's address in base58",
     "PLAN_ARCHIVE_URL": "a folder or any fsspec URL, such as s3://bucket/plans",
+    "WEBHOOK_URL": "an http(s) URL that takes Slack's JSON",
 }
+
+
+SECRET_CHARACTERS_MIN = 4
+"""What is shorter is no secret, and hiding it would make every other text unreadable."""
 
 
 class ConfigurationUnusable(Exception):
@@ -64,6 +69,10 @@ class Settings(BaseSettings):
     fee_payer_key_file: Path | None = None
     source_token_account: str | None = None
     plan_archive_url: str = "./plans"
+    webhook_url: SecretStr | None = None
+    """Where people are told of closed and stuck weeks and of short funds."""
+    watch_only: bool = False
+    """For beat, Flower and the exporter, which sign nothing: refuses to be given any key."""
 
     plan_grace_seconds: int = Field(600, ge=0)
     """After a week ends: contributions in flight may still be written."""
@@ -72,9 +81,13 @@ class Settings(BaseSettings):
     task_soft_limit_seconds: float = Field(900, gt=0)
     task_hard_limit_seconds: float = Field(960, gt=0)
     broker_visibility_timeout_seconds: int = Field(1200, gt=0)
+    broker_timeout_seconds: float = Field(15, gt=0)
+    """How long Redis may take to answer before a connection is given up and made anew."""
     lease_seconds: float = Field(120, gt=0)
     backoff_scale: float = Field(1.0, gt=0)
     """Shrinks the pauses between tries; below 1 only in tests."""
+    stuck_after_seconds: float = Field(6 * 3600, gt=0)
+    """A week that is over and still open after that long is told to people as stuck."""
     batches_per_task: int = Field(1024, ge=1)
     batches_in_flight: int = Field(512, ge=1)
     priority_fee_lamports_max: int = Field(0, ge=0)
@@ -101,6 +114,14 @@ class Settings(BaseSettings):
             raise ValueError("not http(s)")
         return urls
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _check_webhook(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts is not None and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError("not http(s)")
+        return value
+
     @field_validator("mongo_uri", "redis_url")
     @classmethod
     def _check_scheme(cls, value: SecretStr) -> SecretStr:
@@ -124,9 +145,24 @@ class Settings(BaseSettings):
             check_key_file(path)
         return path
 
+    def secrets(self) -> list[str]:
+        """Every text that must never be shown: passwords, keys, URLs that may carry an API key."""
+        texts = [self.solana_private_key, self.webhook_url]
+        secrets = [text.get_secret_value() for text in texts if text is not None]
+        for uri in (self.mongo_uri, self.redis_url):
+            password = urlsplit(uri.get_secret_value()).password or ""
+            secrets += [password, unquote(password)]
+        for url in self.solana_rpc_url:
+            parts = urlsplit(url)
+            secrets += [parts.password or "", parts.path.strip("/"), parts.query]
+        return [secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN]
+
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
-        if (self.solana_private_key_file is None) == (self.solana_private_key is None):
+        if self.watch_only:
+            if any((self.solana_private_key_file, self.solana_private_key, self.receipt_key_file)):
+                raise ValueError("WATCH_ONLY is set: a process that signs nothing gets no key")
+        elif (self.solana_private_key_file is None) == (self.solana_private_key is None):
             raise ValueError("SOLANA_PRIVATE_KEY_FILE or SOLANA_PRIVATE_KEY: set exactly one")
         limits = (
             self.rpc_timeout_seconds,

@@ -1,5 +1,5 @@
 """Celery tasks: ids in, one service call, a sentence for Flower out."""
 
-from tasks import operate, stages
+from tasks import operate, stages, watch
 
-__all__ = ["operate", "stages"]
+__all__ = ["operate", "stages", "watch"]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.performing import WeekRefused, perform, wake
+from tasks.performing import WeekRefused, perform, wake, week_of
 from worker.app import app, context
 from worker.core.errors import KontribError, NotReady
 from worker.core.week import Week
+from worker.services.metrics import BEAT
 from worker.services.work import Job, Work, find_work
 
 
 @app.task(name="tasks.sweep", throws=(WeekRefused,))
 def sweep(**_: Any) -> str:
     """Find whatever is due, whatever message was lost. Beat sends it, so it is beat's pulse."""
-    context().store.beat("beat", context().clock.now())
+    context().store.beat(BEAT, context().clock.now())
     return _wake_due(None)
 
 
@@ -23,7 +24,7 @@ def distribute(*, week: str | None = None, at_once: bool = False, **_: Any) -> s
     """Close the week that ended; with `week`, up to that week, with `at_once` without grace."""
     if week is None:
         return _wake_due(None)
-    wanted = Week.parse(week)
+    wanted = week_of(week)
     known = context().store.distribution(wanted)
     if at_once and (known is None or known.plan_id is None):
         return perform(Work(Job.PLAN, wanted), at_once=True)
@@ -33,7 +34,7 @@ def distribute(*, week: str | None = None, at_once: bool = False, **_: Any) -> s
 @app.task(name="tasks.retry", throws=(WeekRefused,))
 def retry(week: str, **_: Any) -> str:
     """Make everything unresolved of a week due now. Safe at any state, any number of times."""
-    wanted = Week.parse(week)
+    wanted = week_of(week)
     count = context().store.requeue(wanted, context().clock.now())
     return f"{wanted.label}: {count} made due now; {_wake_due(wanted)}"
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 import structlog
 
-from worker.app import PAYMENTS, WEEK, app, context, settings
+from worker.app import PAYMENTS, WEEK, app, context, counts, settings
 from worker.core.errors import KontribError, NotReady
-from worker.services.run import do_work
+from worker.core.week import MalformedWeek, Week
+from worker.services.run import Done, do_work
+from worker.services.watch import note_stage
 from worker.services.work import Job, Work, follow_up
 
 log = structlog.get_logger("kontrib.tasks")
@@ -18,16 +20,32 @@ class WeekRefused(Exception):
     """A safeguard refused to go on. The reason is on the distribution, too."""
 
 
+def week_of(text: object) -> Week:
+    """The week that a message names. Messages may come from anybody who reaches the broker.
+
+    Raises:
+        WeekRefused: it is none.
+    """
+    if not isinstance(text, str):
+        raise WeekRefused(f"A message names {type(text).__name__} as its week, not a text.")
+    try:
+        return Week.parse(text)
+    except MalformedWeek as error:
+        raise WeekRefused(str(error)) from None
+
+
 def perform(work: Work, *, at_once: bool = False) -> str:
     """Do one piece of work within the soft limit.
 
     Raises:
         WeekRefused: an expected failure that waiting alone will not mend.
     """
-    seconds = settings.task_soft_limit_seconds * 0.8
-    with structlog.contextvars.bound_contextvars(week=work.week.id, job=work.job.value):
+    bound = {"week": work.week.id, "job": work.job.value}
+    if work.job is Job.PAY:
+        bound["batches"] = f"{work.first}..{work.last}"
+    with structlog.contextvars.bound_contextvars(**bound):
         try:
-            done = do_work(context(), work, seconds=seconds, at_once=at_once)
+            done = _do(work, at_once=at_once)
         except NotReady as error:
             log.warning("waits", reason=str(error))
             return f"{work.week.label} waits: {error}"
@@ -38,6 +56,26 @@ def perform(work: Work, *, at_once: bool = False) -> str:
         if done.again:
             wake(follow_up(context(), work))
     return done.sentence
+
+
+def _do(work: Work, *, at_once: bool) -> Done:
+    try:
+        done = do_work(
+            context(), work, seconds=settings.task_soft_limit_seconds * 0.8, at_once=at_once
+        )
+    finally:
+        counts().flush(context().store)
+    if work.job is not Job.PAY:
+        _note_stage(work.week)
+    return done
+
+
+def _note_stage(week: Week) -> None:
+    """For people; the work itself is done, whatever becomes of the note."""
+    try:
+        note_stage(context().store, week, context().clock.now())
+    except KontribError as error:
+        log.warning("stage not noted", reason=str(error))
 
 
 def wake(work: Iterable[Work]) -> int:

@@ -7,33 +7,49 @@ messages carry ids only, nothing is retried by Celery, and losing any one of the
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Any
 
+import structlog
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_process_init
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+)
 
 from config.logging import configure_logging
 from config.schedule import beat_schedule
 from config.settings import ConfigurationUnusable, Settings, load_settings
-from worker.bootstrap import build_context
+from worker import flower as _flower  # noqa: F401 - refuses an open Flower
+from worker.bootstrap import build_context, build_notifier, count_keeper
+from worker.broker import broker_tls, without_tls_options
+from worker.ports import Notifier
 from worker.services.context import Context
+from worker.services.counting import CountKeeper
 
 CONTROL, WEEK, PAYMENTS = "control", "week", "payments"
-SOCKET_TIMEOUT_SECONDS = 15
 
 
 def celery_configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings; why each is so stands in docs/adr/0004-celery-as-wake-up.md."""
     transport = {
         "visibility_timeout": settings.broker_visibility_timeout_seconds,
-        "socket_timeout": SOCKET_TIMEOUT_SECONDS,
-        "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
+        # A publish to a Redis that was black-holed, not refused, would wait for ever.
+        "socket_timeout": settings.broker_timeout_seconds,
+        "socket_connect_timeout": settings.broker_timeout_seconds,
         "socket_keepalive": True,
         "retry_on_timeout": True,
-        "health_check_interval": 30,
+        # Nor would a worker notice that the connection it waits on for messages is dead: an
+        # overdue answer shows it, within three times this.
+        "health_check_interval": max(1, round(settings.broker_timeout_seconds)),
     }
     return {
-        "broker_url": settings.redis_url.get_secret_value(),
+        "broker_url": without_tls_options(settings.redis_url.get_secret_value()),
+        "broker_use_ssl": broker_tls(settings.redis_url.get_secret_value()),
         "broker_transport_options": transport,
         "broker_connection_retry_on_startup": True,
         # Also read by kombu's and the backend's own connections.
@@ -87,13 +103,45 @@ def context() -> Context:
     return _context
 
 
+@cache
+def counts() -> CountKeeper:
+    """What this process counts, on its way into the store."""
+    return count_keeper(context())
+
+
+@cache
+def notifier() -> Notifier:
+    """Where people are told."""
+    return build_notifier(settings)
+
+
 @worker_process_init.connect(weak=False)
 def _forget_parent(**_: Any) -> None:
     global _context
     _context = None
+    counts.cache_clear()
+
+
+@worker_init.connect(weak=False)
+def _refuse_without_keys(**_: Any) -> None:
+    """A worker pays. One that never could would take the messages from those that can."""
+    if settings.watch_only:
+        sys.stderr.write("error: WATCH_ONLY is set. A worker needs the keys: unset it.\n")
+        raise SystemExit(ConfigurationUnusable.exit_code)
+
+
+@task_prerun.connect(weak=False)
+def _bind_task(task_id: str, task: Any, **_: Any) -> None:
+    """Every line of a task carries its id, whoever writes it."""
+    structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
+
+
+@task_postrun.connect(weak=False)
+def _unbind_task(**_: Any) -> None:
+    structlog.contextvars.clear_contextvars()
 
 
 @beat_init.connect(weak=False)
 @setup_logging.connect(weak=False)
 def _logging(**_: Any) -> None:
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, settings.secrets())

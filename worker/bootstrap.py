@@ -15,9 +15,14 @@ from worker.adapters.clock import SystemClock
 from worker.adapters.mongo.connection import connect
 from worker.adapters.mongo.store import MongoStore
 from worker.adapters.solana.chain import SolanaChain
+from worker.adapters.solana.endpoint import rpc_errors
 from worker.adapters.solana.keys import read_keypair
+from worker.adapters.webhook import NobodyToTell, Webhook
 from worker.core.errors import Refused
+from worker.core.figures import RPC_ERRORS
+from worker.ports import Notifier
 from worker.services.context import Context, Limits
+from worker.services.counting import CountKeeper
 
 PUBLIC_CLUSTERS = {
     "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "mainnet-beta",
@@ -104,3 +109,15 @@ def build_context(settings: Settings) -> Context:
             backoff_scale=settings.backoff_scale,
         ),
     )
+
+
+def build_notifier(settings: Settings) -> Notifier:
+    """Where people are told, if anywhere."""
+    if settings.webhook_url is None:
+        return NobodyToTell()
+    return Webhook(settings.webhook_url.get_secret_value())
+
+
+def count_keeper(context: Context) -> CountKeeper:
+    """What a process counts for metrics."""
+    return CountKeeper({RPC_ERRORS: rpc_errors, "": context.counted})

@@ -276,7 +276,7 @@ class PayoutStore(Protocol):
 
 
 class ControlStore(Protocol):
-    """Switches and heartbeats."""
+    """Switches, heartbeats, and what watchers need to know."""
 
     def paused(self) -> str | None:
         """Why signing is paused, or None."""
@@ -289,6 +289,26 @@ class ControlStore(Protocol):
         ...
 
     def last_beat(self, name: str) -> datetime | None: ...
+
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        """Add to running counts, which outlive every process that counts."""
+        ...
+
+    def counts(self) -> dict[str, int]: ...
+
+    def mark(self, name: str, now: datetime) -> bool:
+        """Remember that something was done; False if it is remembered already."""
+        ...
+
+    def unmark(self, name: str) -> None: ...
+
+    def record_figures(self, name: str, figures: Mapping[str, Any]) -> None:
+        """Replace a named set of figures that watchers read instead of asking the chain."""
+        ...
+
+    def figures(self, name: str) -> Mapping[str, Any]:
+        """Those figures; empty before the first time."""
+        ...
 
 
 class Store(WikiStore, PlanStore, PayoutStore, ControlStore, Protocol):
@@ -315,6 +335,11 @@ class Chain(Protocol):
     @property
     def receipt_secret(self) -> bytes:
         """What plan salts are derived from. Never leaves the process."""
+        ...
+
+    @property
+    def public_addresses(self) -> PublicAddresses:
+        """Where receipts and payments come from: for whoever checks us."""
         ...
 
     def cluster_genesis(self) -> str:
@@ -379,6 +404,17 @@ class Chain(Protocol):
     def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]: ...
 
 
+class Notifier(Protocol):
+    """Tells people, somewhere they look at."""
+
+    def notify(self, text: str) -> None:
+        """
+        Raises:
+            Unreachable: it may not have arrived.
+        """
+        ...
+
+
 class Archive(Protocol):
     """Where plans are published, outside the database."""
 
@@ -392,4 +428,55 @@ class Archive(Protocol):
 
     def location(self, week: Week, root: bytes) -> str:
         """Where a plan is, for people."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAddresses:
+    """What a stranger needs to find our receipts and payments, in base58. No secret."""
+
+    receipt_key: str
+    source_account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outflow:
+    """What a transaction took out of the source account; zero or less where it put some in."""
+
+    signature: str
+    slot: int
+    memo: str
+    amount: int
+    """In base units."""
+
+
+class PublicChain(Protocol):
+    """One Solana cluster as a stranger sees it, who has addresses and no key."""
+
+    def cluster_genesis(self) -> str:
+        """The cluster's genesis hash."""
+        ...
+
+    def receipts(self, ids: Sequence[str]) -> dict[str, ReceiptState]:
+        """Finalized states; UNKNOWN where endpoints disagree or do not answer."""
+        ...
+
+    def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
+        """As `Chain.executions`."""
+        ...
+
+    def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
+        """As `Chain.executions_of`."""
+        ...
+
+    def source_history(self, first_slot: int, last_slot: int) -> list[str]:
+        """Signatures of the successful, finalized transactions that mention the source account
+        within these slots, both included, newest first."""
+        ...
+
+    def outflows(self, signatures: Sequence[str]) -> dict[str, Outflow]:
+        """What these transactions took out of the source account, by signature.
+
+        One that cannot be read is absent; that never means that it moved nothing.
+        """
         ...

@@ -464,3 +464,30 @@ def test_heartbeats_are_kept_by_name(store: Store) -> None:
     store.beat("beat", LATER)
     store.beat("sweep", LATER)
     assert store.last_beat("sweep") == LATER
+
+
+# --- what watchers need ------------------------------------------------------------------------
+
+
+def test_counts_add_up_whoever_counts(store: Store) -> None:
+    assert store.counts() == {}
+    store.add_counts({"re_signs": 2, "rpc_errors/rpc -32005": 1, "rpc_errors/http 4.9": 0})
+    store.add_counts({"re_signs": 2**40})
+    store.add_counts({})
+    assert store.counts() == {"re_signs": 2**40 + 2, "rpc_errors/rpc -32005": 1}
+
+
+def test_a_mark_is_made_once_until_it_is_taken_away(store: Store) -> None:
+    assert store.mark("closed/2024-12-09", NOW)
+    assert not store.mark("closed/2024-12-09", LATER)
+    assert store.mark("closed/2024-12-16", NOW)
+    store.unmark("closed/2024-12-09")
+    store.unmark("never made")
+    assert store.mark("closed/2024-12-09", LATER)
+
+
+def test_figures_are_replaced_as_a_whole(store: Store) -> None:
+    assert store.figures("funds") == {}
+    store.record_figures("funds", {"at": NOW, "tokens": 2**62, "allowance": None})
+    store.record_figures("funds", {"at": LATER, "tokens": 1})
+    assert store.figures("funds") == {"at": LATER, "tokens": 1}

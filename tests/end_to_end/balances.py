@@ -7,6 +7,11 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from solders.pubkey import Pubkey
+from spl.token.instructions import get_associated_token_address
+
+ACCOUNTS_MAX = 100
+
 
 def call(url: str, method: str, *parameters: Any) -> Any:
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters})
@@ -15,6 +20,24 @@ def call(url: str, method: str, *parameters: Any) -> Any:
     )
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
         return json.load(answer)["result"]
+
+
+def associated_balances(settings: Mapping[str, str], wallets: Sequence[str]) -> dict[str, int]:
+    """Base units in the associated account of each wallet, at finalized; 0 where there is none."""
+    url, mint = settings["SOLANA_RPC_URL"], Pubkey.from_string(settings["TOKEN_MINT_ADDRESS"])
+    options = {"encoding": "jsonParsed", "commitment": "finalized"}
+    balances = {}
+    for start in range(0, len(wallets), ACCOUNTS_MAX):
+        chunk = wallets[start : start + ACCOUNTS_MAX]
+        addresses = [
+            str(get_associated_token_address(Pubkey.from_string(wallet), mint)) for wallet in chunk
+        ]
+        found = call(url, "getMultipleAccounts", addresses, options)["value"]
+        for wallet, account in zip(chunk, found, strict=True):
+            parsed = account["data"]["parsed"]["info"] if account else {"owner": wallet}
+            assert parsed["owner"] == wallet
+            balances[wallet] = int(parsed["tokenAmount"]["amount"]) if account else 0
+    return balances
 
 
 def token_balances(settings: Mapping[str, str], wallets: Sequence[str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -35,8 +36,15 @@ class Cluster:
     """Settings of one database on the stack, and the processes that work on it."""
 
     def __init__(
-        self, folder: Path, stack: Mapping[str, str], week: Week, **overrides: str
+        self,
+        folder: Path,
+        stack: Mapping[str, str],
+        week: Week,
+        *,
+        through: Mapping[str, str] | None = None,
+        **overrides: str,
     ) -> None:
+        """`through` holds settings that only the processes have, such as a proxy's address."""
         now = week.end + timedelta(minutes=30)
         self.week = week
         self.folder = folder
@@ -48,13 +56,13 @@ class Cluster:
             "CLOCK_OFFSET_SECONDS": str(int((now - datetime.now(UTC)).total_seconds())),
             **overrides,
         }
-        env_file = folder / "env"
-        env_file.write_text("".join(f"{k}={v}\n" for k, v in self.variables.items()))
-        env_file.chmod(0o600)
-        self.settings: Settings = load_settings(env_file)
+        write_env(folder / "env", {**self.variables, **(through or {})})
+        write_env(folder / "env.direct", self.variables)
+        self.settings: Settings = load_settings(folder / "env.direct")
         self.context: Context = build_context(self.settings)
         self.database: Any = open_database(self.settings)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start `celery -A worker.app ...` in a process group of its own."""
@@ -68,6 +76,7 @@ class Cluster:
             start_new_session=True,
         )
         self.processes[name] = process
+        self._started.append(process)
         return process
 
     def start_worker(self, name: str = "worker", concurrency: int = 2) -> subprocess.Popen[bytes]:
@@ -92,8 +101,12 @@ class Cluster:
         process.wait(60)
 
     def stop(self) -> None:
-        for name in list(self.processes):
-            self.kill(name)
+        for process in self._started:
+            # The children of a parent that was killed alone are in its group still.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(60)
+        self.processes.clear()
         self.database.client.drop_database(self.database.name)
 
     def log(self, name: str = "worker") -> str:
@@ -119,3 +132,8 @@ class Cluster:
         weeks = "\n".join(map(str, self.context.store.distributions()))
         tails = "\n".join(f"--- {n}\n{self.log(n)[-3000:]}" for n in self.processes)
         return f"{weeks}\n{tails}"
+
+
+def write_env(path: Path, variables: Mapping[str, str]) -> None:
+    path.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    path.chmod(0o600)

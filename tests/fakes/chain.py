@@ -44,7 +44,7 @@ from worker.core.records import (
     Transfer,
     Treasury,
 )
-from worker.ports import Signed
+from worker.ports import PublicAddresses, Signed
 
 
 class FakeChain:
@@ -97,6 +97,10 @@ class FakeChain:
     @property
     def receipt_secret(self) -> bytes:
         return hashlib.sha256(f"secret of {self.receipt_key}".encode()).digest()
+
+    @property
+    def public_addresses(self) -> PublicAddresses:
+        return PublicAddresses(self.receipt_key, self.source)
 
     @observed
     def cluster_genesis(self) -> str:

@@ -94,7 +94,7 @@ class FakeLedger:
         Slots never go back, block heights do. A dropped transaction may land again, as long as
         its blockhash is from a block that remains.
         """
-        if not 0 < depth <= self.finalized_lag_slots:
+        if not 0 < depth <= self.blocks_not_final:
             raise ValueError(f"depth {depth} would undo finalized blocks")
         last_slot = self.slot
         for _ in range(depth):
@@ -111,6 +111,12 @@ class FakeLedger:
         self._forks += 1
         self._open(last_slot + 1, base.height + 1)
         return [self._wires[it.signature] for it in dropped if it.signature in self._wires]
+
+    @property
+    def blocks_not_final(self) -> int:
+        """How many blocks a fork can abandon: after one, fewer than before."""
+        final = self.block(self.finalized_lag_slots).slot
+        return sum(block.slot > final for block in self._blocks)
 
     def block(self, lag_slots: int) -> Block:
         """The newest block that is at least so many slots behind the open one."""

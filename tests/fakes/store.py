@@ -13,7 +13,7 @@ from typing import Any
 from tests.fakes.store_payouts import FakePayouts
 from tests.fakes.store_plans import FakePlans
 from tests.fakes.store_rewards import FakeRewards
-from tests.fakes.store_state import State, StoredWeek, to_milliseconds
+from tests.fakes.store_state import State, StoredWeek, as_stored, to_milliseconds
 from tests.fakes.store_wiki import FakeWiki
 from worker.core.week import Week
 
@@ -79,3 +79,28 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards):
 
     def last_beat(self, name: str) -> datetime | None:
         return self.state.beats.get(name)
+
+    # --- what watchers need ---------------------------------------------------------------------
+
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        for name, count in counts.items():
+            if count:
+                self.state.counts[name] = self.state.counts.get(name, 0) + count
+
+    def counts(self) -> dict[str, int]:
+        return dict(self.state.counts)
+
+    def mark(self, name: str, now: datetime) -> bool:
+        if name in self.state.marks:
+            return False
+        self.state.marks[name] = to_milliseconds(now)
+        return True
+
+    def unmark(self, name: str) -> None:
+        self.state.marks.pop(name, None)
+
+    def record_figures(self, name: str, figures: Mapping[str, Any]) -> None:
+        self.state.figures[name] = as_stored(dict(figures))
+
+    def figures(self, name: str) -> Mapping[str, Any]:
+        return self.state.figures.get(name, {})

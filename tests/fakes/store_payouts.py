@@ -74,7 +74,7 @@ class FakePayouts:
             if (stored := self.state.payouts_of(payout.plan_id).get(payout.id)) is None:
                 continue
             if stored.payout.status.is_resolved and stored.payout.status is not settlement.status:
-                contradicted = settlement
+                contradicted = contradicted or settlement
                 continue
             self._settle_rewards(stored.payout, settlement, now)
             self._settle_payout(stored, settlement)

@@ -53,6 +53,7 @@ class FakePlans:
         return created
 
     def write_rewards(self, rewards: Sequence[Reward], week: Week, now: datetime) -> None:
+        self.ensure_distribution(week, now)
         for reward in rewards:
             route = Route.BATCH if reward.row.batch else Route.WAITING
             stored = StoredReward(reward, week, route, to_milliseconds(now))

@@ -98,6 +98,9 @@ class State:
     first_week: dict[str, Week] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    marks: dict[str, datetime] = field(default_factory=dict)
+    figures: dict[str, Document] = field(default_factory=dict)
 
     def copy(self) -> State:
         tables = {f.name: dict(getattr(self, f.name)) for f in fields(self)}

@@ -11,6 +11,7 @@ import pymongo
 import pytest
 from pymongo.database import Database
 
+from tests.local.stack_helpers import silent
 from worker.local.errors import NoMongoEngine
 from worker.local.stack import LocalStack
 
@@ -65,3 +66,11 @@ def database(
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
+
+
+@pytest.fixture
+def fresh(stack: LocalStack, state: Path, environment: dict[str, str]) -> Iterator[LocalStack]:
+    """A second stack beside the session's, not started yet."""
+    fresh = LocalStack(state, silent, environment=environment)
+    yield fresh
+    fresh.down(purge=True)

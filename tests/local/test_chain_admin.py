@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 from solders.pubkey import Pubkey
@@ -92,3 +93,34 @@ def test_a_fork_drops_what_is_newer_than_a_commitment(
     assert [status is not None for status in statuses] == [bool(left), False]
     assert chain.ledger.blocks.at(Commitment.PROCESSED) == chain.ledger.blocks.tip
     assert chain.error("local_dropUnfinalized", "processed")["code"] == -32602
+
+
+def test_a_node_that_is_behind_shows_the_chain_as_it_was(chain: Caller) -> None:
+    chain.call("local_rememberSlots", 40)
+    address = str(chain.payer.pubkey())
+    before = chain.value("getBalance", address)
+    signature = chain.send(chain.memo("paid since"))
+    advance(chain.ledger, 20)
+    height = chain.call("getBlockHeight", PROCESSED)
+    up_to_date = chain.node
+
+    chain.node = replace(up_to_date, behind_blocks=21)
+
+    assert chain.call("getBlockHeight", PROCESSED) == height - 21
+    assert chain.value("getLatestBlockhash", PROCESSED)["lastValidBlockHeight"] == height + 129
+    assert chain.value("getSignatureStatuses", [signature]) == [None]
+    assert chain.call("getTransaction", signature, {"encoding": "base64"}) is None
+    assert chain.value("getBalance", address) == before
+    chain.node = up_to_date
+    assert chain.value("getBalance", address) < before
+    assert chain.error("local_rememberSlots", 1_000)["code"] == -32602
+
+
+def test_what_is_sent_to_a_node_that_is_behind_lands(chain: Caller) -> None:
+    up_to_date, sent = chain.node, chain.memo("sent to a node that is behind")
+    chain.node = replace(up_to_date, behind_blocks=5)
+
+    signature = chain.send(sent, skipPreflight=True)
+
+    chain.node = up_to_date
+    assert chain.value("getSignatureStatuses", [signature]) != [None]

@@ -1,9 +1,9 @@
-"""The MongoDB engine is stopped or killed in the middle of work, and nothing acknowledged is lost."""
+"""The MongoDB engine is killed in the middle of work, and nothing acknowledged is lost."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pymongo
@@ -17,12 +17,10 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def own_stack(stack: LocalStack, state: Any, environment: dict[str, str]) -> Iterator[LocalStack]:
+def own_stack(fresh: LocalStack) -> LocalStack:
     """A stack for this test alone, because others would not like to be disturbed."""
-    own = LocalStack(state, lambda message: None, environment=environment)
-    own.up()
-    yield own
-    own.down(purge=True)
+    fresh.up()
+    return fresh
 
 
 class Writers:

@@ -42,11 +42,12 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Faults are tried in `acts`; what leads up to them goes well."""
+    """Faults are tried in `acts`; what leads up to them, and what follows, goes well."""
 
     name: str
     acts: tuple[Act, ...]
     before: tuple[Act, ...] = ()
+    after: tuple[Act, ...] = ()
 
 
 class Player:
@@ -63,6 +64,9 @@ class Player:
             self._perform(act)
         self._process = self._first(self._outside)
         for act in scenario.acts:
+            self._perform(act)
+        self._process = Process(self._outside)
+        for act in scenario.after:
             self._perform(act)
         self._world.ledger.expire()
 

@@ -39,7 +39,8 @@ from worker.services.verdict import DONE
 
 PATIENCE = timedelta(seconds=90)
 """How long a week may wait, on one machine that starts everything at once."""
-SWEEP_SECONDS = 5
+SWEEP_SECONDS = 30
+"""Long enough that no sweep repeats, for fees, what a task is at already."""
 AFTER_THE_WEEK = timedelta(hours=1)
 INTERRUPTED = 130
 

@@ -46,9 +46,10 @@ def follow(session: Session, week: Week, *, patience: timedelta = timedelta()) -
             if current != last:
                 moved_at, last = now, current
             found = verdict(store, week, now)
-            if found is None or found.exit_code != WAITS:
+            is_waiting = found is not None and found.exit_code == WAITS
+            if not is_waiting:
                 waits_since = now
-            if found is not None and now - waits_since >= patience:
+            if found is not None and (not is_waiting or now - waits_since >= patience):
                 return found
             if now - moved_at > SILENCE and not session.workers():
                 raise NoWorker

@@ -22,7 +22,13 @@ PROBE_SECONDS = 2.0
 
 def open_stack(state: Path, environment: Mapping[str, str] | None = None) -> LocalStack:
     """The stack of a state folder: MongoDB engine, Redis and chain."""
-    return LocalStack(state, say, services=[chain_service()], environment=environment)
+    return LocalStack(state, _notify, services=[chain_service()], environment=environment)
+
+
+def _notify(line: str) -> None:
+    """What happens, and not what was so already."""
+    if not line.endswith(": already running"):
+        say(f"    {line}")
 
 
 def open_whole_stack(state: Path) -> LocalStack:

@@ -11,7 +11,15 @@ from typing import Annotated
 
 import typer
 
-from worker.cli import control_commands, data_commands, demo_commands, local_commands, week_commands
+from worker.cli import (
+    control_commands,
+    data_commands,
+    demo_commands,
+    local_commands,
+    metrics_command,
+    reward_commands,
+    week_commands,
+)
 from worker.cli.session import Session
 from worker.core.errors import KontribError
 
@@ -23,12 +31,20 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not ready. "
     "Weeks are written as 2024-W50 or as their Monday, 2024-12-09.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (data_commands, week_commands, control_commands, local_commands, demo_commands):
+for part in (
+    data_commands,
+    week_commands,
+    control_commands,
+    local_commands,
+    demo_commands,
+    metrics_command,
+    reward_commands,
+):
     part.register(app)
 
 

@@ -86,11 +86,24 @@ def run(
 
 
 def retry(
-    context: typer.Context, week: WeekArgument, inline: Inline = False, as_json: AsJson = False
+    context: typer.Context,
+    week: WeekArgument,
+    rewallet: Annotated[
+        str | None,
+        typer.Option("--rewallet", metavar="USER", help="Redirect a held or voided reward."),
+    ] = None,
+    wallet: Annotated[
+        str | None,
+        typer.Option("--wallet", help="Where to. Default: the user's wallet of today."),
+    ] = None,
+    inline: Inline = False,
+    as_json: AsJson = False,
 ) -> None:
     """Try everything of a week that waits or stopped again, now. Pays nobody twice."""
-    from worker.cli.week_work import retry_the_week
+    from worker.cli.week_work import redirect_the_reward, retry_the_week
 
+    if rewallet is not None:
+        redirect_the_reward(session_of(context), week, rewallet, wallet)
     raise typer.Exit(retry_the_week(session_of(context), week, inline=inline, as_json=as_json))
 
 

@@ -159,3 +159,12 @@ def _finish(session: Session, week: Week, as_json: bool, act: Callable[[], Verdi
     emit(data, as_json=as_json, render=lambda c: show_board(c, current, listed))
     say(found.sentence)
     return found.exit_code
+
+
+def redirect_the_reward(session: Session, week: Week, user: str, wallet: str | None) -> None:
+    """Send a held or voided reward to another wallet, by default to the user's of today."""
+    from worker.services.operate import redirect_reward, wallet_of_today
+
+    target = wallet or wallet_of_today(session.context, user)
+    reward = redirect_reward(session.context, week, user, target)
+    say(f"{reward.user_id}'s reward of {week.label} goes to {target}.")

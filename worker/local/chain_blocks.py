@@ -91,6 +91,13 @@ class BlockQueue:
         """Return the newest block that has reached `commitment`."""
         return self._levels[commitment]
 
+    def before(self, block: Block, count: int) -> Block:
+        """Return the block `count` blocks before a recent one, or the oldest recent one."""
+        if not count:
+            return block
+        height = max(block.height - count, self._recent[0].height)
+        return self._recent[height - self._recent[0].height]
+
     def all(self) -> Iterable[Block]:
         """Return every remembered block, oldest first."""
         return [*self._archived.values(), *self._blocks.values()]

@@ -67,6 +67,7 @@ class Ledger:
         self.rules = rules
         self.seed = seed
         self.clock_offset_seconds = clock_offset_seconds
+        self.remembered_slots = 0
         first = BlockQueue.first_block(
             seed=seed,
             slot=rules.first_slot,
@@ -98,7 +99,7 @@ class Ledger:
             unix_seconds=unix_seconds + self.clock_offset_seconds,
             in_use=self.history.slots,
         )
-        self.accounts.settle(self.blocks.at(Commitment.FINALIZED).slot)
+        self.accounts.settle(self.blocks.at(Commitment.FINALIZED).slot - self.remembered_slots)
         self._tell_time()
         return block
 

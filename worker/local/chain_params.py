@@ -59,20 +59,30 @@ def invalid_params(message: str) -> RpcError:
 
 @dataclass(slots=True)
 class Node:
-    """The server's side of a call: the ledger, and what an operator may switch."""
+    """The server's side of a call: the ledger, and what an operator may switch.
+
+    A node that is `behind_blocks` shows the chain as it was so many blocks ago. What is sent to
+    it reaches the leader all the same.
+    """
 
     ledger: Ledger
     unix_seconds: Callable[[], int]
     admin: bool = False
     paused: bool = False
     airdrops: int = field(default=0)
+    behind_blocks: int = 0
+
+    def block(self, commitment: Commitment) -> Block:
+        """Return the newest block that has reached `commitment`, as far as this node knows."""
+        blocks = self.ledger.blocks
+        return blocks.before(blocks.at(commitment), self.behind_blocks)
 
     def bank(self, config: Config, *, at_least: Commitment = Commitment.PROCESSED) -> Block:
         """Return the block that answers for the commitment asked for (finalized by default)."""
         commitment = commitment_of(config.get("commitment"))
         if commitment < at_least:
             raise invalid_params(f"Method does not support commitment below `{at_least.label}`")
-        block = self.ledger.blocks.at(commitment)
+        block = self.block(commitment)
         wanted_slot = config.get("minContextSlot")
         if wanted_slot is not None and wanted_slot > block.slot:
             raise RpcError(

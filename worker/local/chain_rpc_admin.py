@@ -35,6 +35,7 @@ from worker.local.chain_params import (
 from worker.local.chain_tokens import FROZEN_STATE, STATE_OFFSET, token_account_data
 
 MAX_ADVANCE_SLOTS = 100_000
+MAX_REMEMBERED_SLOTS = 300
 
 
 def request_airdrop(node: Node, params: Params) -> Json:
@@ -126,6 +127,18 @@ def advance_slots(node: Node, params: Params) -> Json:
     return node.ledger.blocks.tip.slot
 
 
+def remember_slots(node: Node, params: Params) -> Json:
+    """`local_rememberSlots(count)`: keep accounts as they were so many slots before `finalized`.
+
+    From so many slots later on, a node that is that far behind can be shown.
+    """
+    count = params.number(0)
+    if count > MAX_REMEMBERED_SLOTS:
+        raise invalid_params(f"Too many slots; max {MAX_REMEMBERED_SLOTS}")
+    node.ledger.remembered_slots = count
+    return node.ledger.blocks.tip.slot
+
+
 METHODS: dict[str, Callable[[Node, Params], Json]] = {"requestAirdrop": request_airdrop}
 
 ADMIN_METHODS: dict[str, Callable[[Node, Params], Json]] = {
@@ -133,6 +146,7 @@ ADMIN_METHODS: dict[str, Callable[[Node, Params], Json]] = {
     "local_dropUnfinalized": drop_unfinalized,
     "local_freezeTokenAccount": freeze_token_account,
     "local_pauseSlots": pause_slots,
+    "local_rememberSlots": remember_slots,
     "local_resumeSlots": resume_slots,
     "local_setAccount": set_account,
     "local_setClockOffset": set_clock_offset,

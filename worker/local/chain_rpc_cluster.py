@@ -220,7 +220,7 @@ def _block_contents(node: Node, slot: int, config: Config) -> dict[str, Json]:
 
 def _finished_block(node: Node, slot: int, commitment: Commitment) -> Block:
     blocks = node.ledger.blocks
-    if slot > blocks.at(commitment).slot:
+    if slot > node.block(commitment).slot:
         raise RpcError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")
     first = node.ledger.rules.first_slot
     if slot < first:

@@ -137,22 +137,22 @@ def get_signature_statuses(node: Node, params: Params) -> Json:
     if len(texts) > MAX_SIGNATURE_STATUSES:
         raise invalid_params(f"Too many inputs provided; max {MAX_SIGNATURE_STATUSES}")
     signatures = [signature(text) for text in texts]
-    blocks, history = node.ledger.blocks, node.ledger.history
-    oldest = blocks.at(Commitment.FINALIZED).slot - STATUS_CACHE_SLOTS
+    tip, history = node.block(Commitment.PROCESSED), node.ledger.history
+    oldest = node.block(Commitment.FINALIZED).slot - STATUS_CACHE_SLOTS
     if params.config(1).get("searchTransactionHistory"):
         oldest = 0
     found = [history.find(one) for one in signatures]
     shown = [
-        None if landed is None or landed.slot < oldest else _status(node, landed)
+        None if landed is None or not oldest <= landed.slot <= tip.slot else _status(node, landed)
         for landed in found
     ]
-    return with_context(blocks.tip, shown)
+    return with_context(tip, shown)
 
 
 def _status(node: Node, landed: Landed) -> Json:
     level = _level(node, landed)
     error = landed.error_json
-    confirmations = node.ledger.blocks.tip.slot - landed.slot
+    confirmations = node.block(Commitment.PROCESSED).slot - landed.slot
     return {
         "confirmationStatus": level.label,
         "confirmations": None if level is Commitment.FINALIZED else confirmations,
@@ -163,8 +163,7 @@ def _status(node: Node, landed: Landed) -> Json:
 
 
 def _level(node: Node, landed: Landed) -> Commitment:
-    blocks = node.ledger.blocks
-    return max(level for level in Commitment if landed.slot <= blocks.at(level).slot)
+    return max(level for level in Commitment if landed.slot <= node.block(level).slot)
 
 
 def get_transaction(node: Node, params: Params) -> Json:

@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tornado.httpserver import HTTPServer
@@ -29,6 +29,10 @@ DEFAULT_PORT = 8_899
 DEFAULT_SLOT_MILLISECONDS = 400
 MAX_REQUEST_BYTES = 50 * 1024
 """What a real server accepts; a batch of ten payments fits, one of twelve does not."""
+
+BEHIND_HEADER = "X-Blocks-Behind"
+"""A request with it is answered as by a node that is so many blocks behind; see
+`local_rememberSlots`. With `--admin` only."""
 
 MAX_CATCH_UP_SLOTS = 5
 SNAPSHOT_NAME = "chain.snapshot"
@@ -108,7 +112,13 @@ class ChainServer:
             return _reply(request, 413, "Payload Too Large", b"", "text/plain")
         if not self._may_answer(request):
             return _reply(request, 429, "Too Many Requests", _TOO_MANY, retry_after_seconds=1)
-        return _reply(request, 200, "OK", answer(self.node, request.body))
+        return _reply(request, 200, "OK", answer(self._node_for(request), request.body))
+
+    def _node_for(self, request: HTTPServerRequest) -> Node:
+        behind = request.headers.get(BEHIND_HEADER, "")
+        if not (behind.isdecimal() and self.node.admin):
+            return self.node
+        return replace(self.node, behind_blocks=int(behind))
 
     def _may_answer(self, request: HTTPServerRequest) -> bool:
         if not self.calls_per_second:

@@ -40,6 +40,8 @@ _SOCKET_PATH_BYTES_MAX = 107
 _SETTINGS = {
     "listen_addresses": "",
     "shared_preload_libraries": "pg_cron, pg_documentdb_core, pg_documentdb",
+    # The gateway builds indexes itself, at once; the queue for builds would look every 2 seconds.
+    "documentdb.enableBackgroundWorkerJobs": "off",
     "cron.database_name": "postgres",
     "cron.use_background_workers": "on",
     "cron.log_run": "off",

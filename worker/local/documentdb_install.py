@@ -25,8 +25,13 @@ PACKAGE = "postgresql-18-documentdb"
 ROOT_NAME = "documentdb-sid-1"
 MARKER = "kontrib-engine.json"
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
+# Keys that sign Debian's archive: without them debootstrap would install unchecked packages.
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 STEP_TIMEOUT_S = 1800
 
+# Without the right to mount, debootstrap and the package scripts do without /proc, as they must in
+# most containers anyway, and one that is killed leaves no mount behind inside the folder.
+_WITHOUT_MOUNTS = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
 _CHROOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What a minimal root needs before PostgreSQL's packages configure themselves in it.
 _ROOT_FILES = {
@@ -69,11 +74,13 @@ def why_not_possible(environment: Mapping[str, str]) -> str | None:
         return "needs Linux"
     if os.geteuid() != 0:
         return "run this command as root (it needs chroot)"
-    if installed_root(cache_folder(environment)) or shutil.which("debootstrap"):
+    if installed_root(cache_folder(environment)) or _has_debootstrap() or shutil.which("apt-get"):
         return None
-    if shutil.which("apt-get"):
-        return None
-    return "install `debootstrap` and the Debian archive keyring"
+    return f"install `debootstrap`, and Debian's archive keyring as {KEYRING}"
+
+
+def _has_debootstrap() -> bool:
+    return shutil.which("debootstrap") is not None and KEYRING.exists()
 
 
 def installed_root(cache: Path) -> EngineRoot | None:
@@ -126,13 +133,14 @@ def installation_lock(cache: Path, notify: Notify) -> AbstractContextManager[Non
 def _build(root: Path, environment: Mapping[str, str], notify: Notify) -> str:
     """Fill `root` with a Debian that has DocumentDB, and return its version."""
     run = _StepRunner(root.parent / "documentdb-install.log", environment, notify)
-    if shutil.which("debootstrap") is None:
+    if not _has_debootstrap():
         run("installing debootstrap with apt-get, 1 of 4", _apt_get("update"))
         packages = ("--no-install-recommends", "debootstrap", "debian-archive-keyring")
         run("installing debootstrap with apt-get, 1 of 4", _apt_get("install", *packages))
     mirror = environment.get("KONTRIB_DEBIAN_MIRROR", DEFAULT_MIRROR)
-    debootstrap = ["debootstrap", "--variant=minbase", "sid", str(root), mirror]
-    run("Debian base system, 2 of 4", debootstrap)
+    checked = ["--force-check-gpg", f"--keyring={KEYRING}"]
+    base = ["debootstrap", "--variant=minbase", *checked, "sid", str(root), mirror]
+    run("Debian base system, 2 of 4", base)
     for name, text in _ROOT_FILES.items():
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +193,8 @@ class _StepRunner:
         with self._log.open("a") as log:
             try:
                 finished = subprocess.run(
-                    command, env={**self._environment, "PATH": path}, stdin=subprocess.DEVNULL,
+                    [*_WITHOUT_MOUNTS, *command],
+                    env={**self._environment, "PATH": path}, stdin=subprocess.DEVNULL,
                     stdout=log, stderr=log, timeout=STEP_TIMEOUT_S, check=False,
                 )  # fmt: skip
             except (OSError, subprocess.TimeoutExpired) as error:

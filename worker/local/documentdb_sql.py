@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TEMPLATE_SQL = (
     "create extension documentdb cascade",
-    # The gateway builds indexes itself, at once: these two jobs would wake up every two seconds.
+    # The same queue of index builds once more, as jobs of pg_cron.
     """select cron.unschedule(jobid) from cron.job
        where jobname like 'documentdb_index_build_task%'""",
     "checkpoint",

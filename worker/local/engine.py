@@ -26,6 +26,7 @@ from worker.local.service import LOOPBACK, ServiceContext, ServiceSpec, python_m
 NAME = "mongo"
 DOCKER_IMAGE = "mongo:8"
 DOCKER_PROBE_TIMEOUT_S = 5
+EXTERNAL_TIMEOUT_MS = 3_000
 # Downloading the image belongs to the preparation, not to the time in which it must answer.
 DOCKER_PULL_TIMEOUT_S = 900
 
@@ -110,7 +111,7 @@ def _without_docker(environment: Mapping[str, str]) -> str | None:
 def check_external(uri: str) -> None:
     """Return if the user's MongoDB answers; nothing is written there."""
     try:
-        with _client(uri, timeout_ms=5_000) as client:
+        with _client(uri, timeout_ms=EXTERNAL_TIMEOUT_MS) as client:
             client.admin.command("ping")
     except PyMongoError as error:
         raise MongoUriUnreachable(str(error)) from error

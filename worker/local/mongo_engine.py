@@ -133,6 +133,4 @@ def _is_stale(connection: psycopg.Connection[Any]) -> bool:
 def _is_conflict(error: psycopg.Error) -> bool:
     if isinstance(error, psycopg.errors.UniqueViolation):
         return error.diag.constraint_name == _ANSWERS_KEY
-    return isinstance(
-        error, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected
-    )
+    return isinstance(error, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected)

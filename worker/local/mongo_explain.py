@@ -44,12 +44,12 @@ def explain_pipeline(
 
 def _winning_plan(plan: Document) -> Document:
     """The scan at the bottom of the plan: by which index, or through the whole collection."""
-    scan = _first_with(plan, "Index Name")
+    scan = _first_with(plan, "Index Name") or {}
+    index, condition = scan.get("Index Name"), str(scan.get("Index Cond"))
     # The index of `_id` also leads to all documents of a collection: without a condition on
     # `_id` (PostgreSQL's column object_id) that is a scan of the collection.
-    if scan is None or (scan["Index Name"] == "_id_" and "object_id" not in scan.get("Index Cond", "")):
+    if index is None or (index == "_id_" and "object_id" not in condition):
         return {"stage": "COLLSCAN"}
-    index = scan["Index Name"]
     wrapper = _first_with(plan, "IndexDetails") or {"IndexDetails": []}
     bounds = [
         bound

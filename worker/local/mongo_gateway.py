@@ -92,7 +92,7 @@ def _answer(gateway: Gateway, message: Message) -> Reply:
         return run_command(gateway, parse_request(message))
     except EngineUnreachable:
         raise
-    except (BSONError, KeyError, TypeError, ValueError, StopIteration) as error:
+    except (BSONError, AttributeError, LookupError, TypeError, ValueError, StopIteration) as error:
         return failure(9, "FailedToParse", f"the command is malformed: {error!r}")
     except Exception as error:  # noqa: BLE001 - a bug here must not end the client's connection
         traceback.print_exc()

@@ -144,9 +144,7 @@ def refused(gateway: Gateway, request: Request, error: psycopg.Error) -> Documen
     return reply
 
 
-def _index_of_constraint(
-    engine: Engine, request: Request, constraint: str
-) -> tuple[str, Document]:
+def _index_of_constraint(engine: Engine, request: Request, constraint: str) -> tuple[str, Document]:
     """Name and key of the index behind a PostgreSQL constraint."""
     if constraint.startswith("collection_pk_"):
         return "_id_", {"_id": 1}

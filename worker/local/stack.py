@@ -16,17 +16,18 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from worker.local import engine
-from worker.local.errors import LocalStackError, ServiceNotKnown
+from worker.local.errors import LocalServiceFailed, LocalStackError, ServiceNotKnown
 from worker.local.processes import ProcessTable
 from worker.local.redis_server import redis_service
 from worker.local.service import LOOPBACK, Notify, ServiceContext, ServiceSpec, ServiceStatus
-from worker.local.state_files import locked, write_atomically
+from worker.local.state_files import locked, tail, write_atomically
 
 DEFAULT_DATABASE = "kontrib"
 # Below the range from which systems take ports for outgoing connections, so that a port stays free
@@ -199,9 +200,15 @@ class LocalStack:
     def _start(self, spec: ServiceSpec, context: ServiceContext) -> None:
         running = self._processes.find_alive(spec.name)
         if running is None:
-            context.directory.mkdir(parents=True, exist_ok=True)
-            spec.prepare(context)
-            self._processes.start(spec.name, spec.command(context), spec.stop_signal)
+            try:
+                context.directory.mkdir(parents=True, exist_ok=True)
+                spec.prepare(context)
+                self._processes.start(spec.name, spec.command(context), spec.stop_signal)
+            except (OSError, subprocess.SubprocessError) as error:
+                log = self._processes.log_file(spec.name)
+                raise LocalServiceFailed(
+                    spec.name, f"could not be started ({error})", log, tail(log)
+                ) from error
         self._processes.wait_until_ready(
             spec.name, lambda: spec.probe(context), spec.ready_timeout_s
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -38,6 +39,8 @@ class Context:
     archive: Archive
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    counted: Counter[str] = field(default_factory=Counter)
+    """What this process counted, for metrics."""
 
     def rules(self) -> Rules:
         return rules_from(self.store.rules_document())

@@ -38,6 +38,16 @@ class GenesisExists(Refused):
         )
 
 
+class WeekAnchoredBefore(Refused):
+    """A new receipt key would be allowed to pay a week that another one has anchored already."""
+
+    def __init__(self, first_week: Week, anchored: Week) -> None:
+        super().__init__(
+            f"{anchored.label} is anchored with another receipt key, so a genesis that begins with "
+            f"{first_week.label} could pay it again. Begin with {anchored.next().label} or later."
+        )
+
+
 class BeforeFirstWeek(UsageError):
     """The week lies before the first one that this receipt key may pay."""
 
@@ -70,6 +80,7 @@ def make_genesis(context: Context, week: Week) -> tuple[str | None, bool]:
 
     Raises:
         GenesisExists: the receipt key has one with other values.
+        WeekAnchoredBefore: the database knows of a week, from this one on, that is anchored.
         MintUnusable, AuthorityUnusable: see `Chain.check_mint`.
     """
     context.refuse_if_paused()
@@ -81,6 +92,9 @@ def make_genesis(context: Context, week: Week) -> tuple[str | None, bool]:
     if before[ids[0]] is ReceiptState.PAID and before[ids[1]] is ReceiptState.FREE:
         raise GenesisExists(_first_week_on_chain(context))
     made = before[ids[0]] is ReceiptState.FREE
+    anchored = [d.week for d in context.store.distributions() if d.stage.is_frozen]
+    if made and anchored and week <= max(anchored):
+        raise WeekAnchoredBefore(week, max(anchored))
     intent = Intent(receipts=ids, resolution=Resolution.PAID, memo=memo)
     signature = send_until_resolved(context, intent)
     if context.chain.receipts(ids)[ids[1]] is not ReceiptState.PAID:

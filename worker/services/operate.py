@@ -77,12 +77,14 @@ def hold_reward(context: Context, week: Week, user: str, reason: str) -> Reward:
 
 
 def release_reward(context: Context, week: Week, user: str) -> Reward:
-    """Let a held reward go again.
+    """Let a held reward go again. If another operator paid it meanwhile, the sweeper finds out.
 
     Raises:
         NoSuchReward, AlreadyPaid, PaidWithItsBatch.
     """
-    reward = reward_to_change(context, week, user)
+    reward = known_reward(context, week, user)
+    if reward.operator_hold is None or reward.status is Status.COMPLETED:
+        reward = reward_to_change(context, week, user)
     context.store.hold(reward, None)
     return reward
 
@@ -104,16 +106,38 @@ def redirect_reward(context: Context, week: Week, user: str, wallet: str) -> Rew
     return reward
 
 
+def wallet_of_today(context: Context, user: str) -> str:
+    """The wallet that the wiki knows of a user now.
+
+    Raises:
+        WalletNotUsable: there is none.
+    """
+    user_id = canonical_user_id(user)
+    account = context.store.accounts([user_id], []).get(user_id)
+    if account is None or not isinstance(account.wallet, str):
+        raise WalletNotUsable(f"The wallet of {user}", "the wiki knows none")
+    return account.wallet
+
+
+def known_reward(context: Context, week: Week, user: str) -> Reward:
+    """
+    Raises:
+        NotPlanned, NoSuchReward.
+    """
+    planned_week(context, week)
+    reward = context.store.reward(week, canonical_user_id(user))
+    if reward is None:
+        raise NoSuchReward(week, user)
+    return reward
+
+
 def reward_to_change(context: Context, week: Week, user: str) -> Reward:
     """A reward that is not paid and is to be paid alone, as the chain confirms.
 
     Raises:
         NoSuchReward, AlreadyPaid, PaidWithItsBatch.
     """
-    planned_week(context, week)
-    reward = context.store.reward(week, canonical_user_id(user))
-    if reward is None:
-        raise NoSuchReward(week, user)
+    reward = known_reward(context, week, user)
     alone = single_id(week, reward.row.user)
     batch = reward.row.batch
     states = context.chain.receipts([alone, *([batch] if batch else [])])

@@ -15,6 +15,7 @@ from worker.core.backoff import is_exhausted, next_attempt_at
 from worker.core.commitment import Seal
 from worker.core.decision import Step, next_step
 from worker.core.errors import Refused
+from worker.core.figures import RE_SIGNS
 from worker.core.lifecycle import PayoutStatus
 from worker.core.receipts import ReceiptState, Resolution
 from worker.core.records import (
@@ -173,6 +174,8 @@ class _Work:
         updated = {p.id: replace(p, attempt=a, status=PayoutStatus.PROCESSING) for p, a in signed}
         self.in_flight = [updated.get(p.id, p) for p in self.in_flight]
         self.report.signed += len(signed)
+        again = sum(payout.attempt is not None for payout, _ in signed)
+        self._context.counted[RE_SIGNS] += again
         for payout, attempt in signed:
             if reason := refusals.get(attempt.signature):
                 self._postpone([self._backoff(updated[payout.id], reason)])

@@ -80,14 +80,16 @@ class Payer:
         backup may not know which one it was.
 
         Raises:
-            PlanDoesNotMatchRoot: a batch's rows are not the anchored ones.
+            PlanDoesNotMatchRoot: a batch's rows are not the anchored ones, or a single's is gone.
         """
         if payout.kind is PayoutKind.BATCH:
             rows = self.verified_rows(payout.index)
             return moved(execution, [Transfer(row.wallet, row.amount) for row in rows])
-        (row,) = self._context.store.rows(self._plan_id, _at(payout.index))
+        found = list(self._context.store.rows(self._plan_id, _at(payout.index)))
+        if not found:
+            raise PlanDoesNotMatchRoot(f"The row of {payout.id}", self._seal.root, b"")
         wallets = {transfer.wallet for transfer in execution.transfers}
-        return len(wallets) == 1 and moved(execution, [Transfer(wallets.pop(), row.amount)])
+        return len(wallets) == 1 and moved(execution, [Transfer(wallets.pop(), found[0].amount)])
 
     def verified_rows(self, index: int) -> list[Row]:
         """A batch's stored rows, proven to be the anchored ones."""
@@ -142,9 +144,7 @@ class Payer:
         self._check_singles_allowed(payouts)
         seen = self._look_at(p.wallet for p in payouts if p.wallet)
         for payout in payouts:
-            (reward,) = self._context.store.rewards(self._plan_id, _at(payout.index))
-            if payout.id != single_id(payout.week, reward.row.user):
-                raise PlanDoesNotMatchRoot(payout.id, reward.row.user, b"")
+            reward = self._reward_of(payout)
             recipient = seen.get(payout.wallet or "")
             if reward.operator_hold is not None:
                 prepared.postpone(self._context, payout, reward.operator_hold, timedelta(days=1))
@@ -153,6 +153,13 @@ class Payer:
                 prepared.postpone(self._context, payout, reason, timedelta(days=1))
             else:
                 prepared.intents.append((payout, single_intent(payout, reward)))
+
+    def _reward_of(self, payout: Payout) -> Reward:
+        rewards = self._context.store.rewards(self._plan_id, _at(payout.index))
+        if [payout.id] != [single_id(payout.week, reward.row.user) for reward in rewards]:
+            found = rewards[0].row.user if rewards else b""
+            raise PlanDoesNotMatchRoot(f"The row of {payout.id}", self._seal.root, found)
+        return rewards[0]
 
     def _check_singles_allowed(self, payouts: Sequence[Payout]) -> None:
         """A single is usable only if the anchored plan puts the reward in no batch, or that

@@ -27,6 +27,8 @@ class Reconciliation:
     planned: int
     database_paid: int = 0
     database_unpaid: int = 0
+    on_its_way: int = 0
+    """What of it an unresolved payout, or a single that is still to be made, will pay."""
     chain_paid: int = 0
     payouts: int = 0
     unreadable: int = 0
@@ -71,12 +73,16 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
     result.database_unpaid = sum(
         tally.amount for status, tally in progress.rewards.items() if status is not Status.COMPLETED
     )
+    result.on_its_way = progress.held.amount
     payer = Payer(context, distribution, seal, Deadline(context.clock, 0))
     after = ""
     while chunk := context.store.payouts_after(plan_id, after, CHUNK_PAYOUTS):
         _compare(context, payer, chunk, result)
         after = chunk[-1].id
     _check_held(context, seal, plan_id, result)
+    if result.on_its_way != result.database_unpaid:
+        forgotten = result.database_unpaid - result.on_its_way
+        _differ(result, f"{forgotten} base units of unpaid rewards are in no payout")
     return result
 
 
@@ -96,6 +102,7 @@ def _compare(
     found = read_back(context, resolved)
     for payout in payable:
         result.payouts += 1
+        result.on_its_way += 0 if payout.status.is_resolved else payout.amount
         _compare_one(payer, payout, states[payout.id], found.get(payout.id), result)
 
 

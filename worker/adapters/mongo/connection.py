@@ -12,6 +12,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
+    BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
     ExecutionTimeout,
@@ -33,6 +34,8 @@ SOCKET_TIMEOUT_MS = 120_000
 _NO_ANSWER = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
 """Among the first are: no server in time, a broken connection, a pool with nothing free."""
 _DENIED_CODES = {13, 18}
+_INTERRUPTED_CODES = {6, 7, 43, 89, 112, 262}
+"""Host unreachable or not found, cursor lost, network timeout, write conflict, out of time."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -69,13 +72,19 @@ class MalformedMongoUri(UsageError):
         )
 
 
-def connect(uri: str, database: str | None = None) -> Mongo:
+def connect(
+    uri: str,
+    database: str | None = None,
+    *,
+    server_selection_timeout_ms: int = SERVER_SELECTION_TIMEOUT_MS,
+) -> Mongo:
     """The wiki's database: `database`, else the one that the URI names.
 
     Connects when it is first used, and must not be used in a child of the process that made it.
 
     Raises:
         MalformedMongoUri: it cannot be read, or names no database and none is given.
+        MongoUnreachable: a mongodb+srv name cannot be looked up.
     """
     try:
         client: MongoClient[Document] = MongoClient(
@@ -85,13 +94,16 @@ def connect(uri: str, database: str | None = None) -> Mongo:
             w="majority",
             retryWrites=True,
             retryReads=True,
-            serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
+            serverSelectionTimeoutMS=server_selection_timeout_ms,
             connectTimeoutMS=CONNECT_TIMEOUT_MS,
             socketTimeoutMS=SOCKET_TIMEOUT_MS,
-            waitQueueTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
+            waitQueueTimeoutMS=server_selection_timeout_ms,
         )
         return client[database] if database else client.get_default_database()
-    except (InvalidURI, ConfigurationError, ValueError):
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        if type(error.__cause__).__module__.startswith("dns."):
+            host = uri.rpartition("@")[2].removeprefix("mongodb+srv://").split("/")[0]
+            raise MongoUnreachable(host, "its name cannot be looked up") from None
         raise MalformedMongoUri from None
 
 
@@ -132,7 +144,13 @@ def _translated_errors(store: object) -> Iterator[None]:
         yield
     except _NO_ANSWER as error:
         raise MongoUnreachable(_hosts_of_store(store), type(error).__name__) from None
+    except BulkWriteError as error:
+        if (error.details or {}).get("writeConcernErrors"):
+            raise MongoUnreachable(_hosts_of_store(store), "WriteConcernError") from None
+        raise
     except OperationFailure as error:
+        if error.code in _INTERRUPTED_CODES:
+            raise MongoUnreachable(_hosts_of_store(store), f"error {error.code}") from None
         if error.code in _DENIED_CODES:
             raise MongoDenied(_hosts_of_store(store)) from None
         raise

@@ -26,6 +26,8 @@ SIGNATURES_KEPT = 20
 VOID_REASON = "batch void: paid alone"
 VOID_SINGLE_REASON = "its receipt is void: it can never be paid"
 
+# A batch that is signed again finds its rewards processing already, and rewrites none of them.
+_NOT_YET = [Status.PENDING.value, Status.FAILED.value]
 _UNPAID = {"$ne": Status.COMPLETED.value}
 _PAYING = {"$in": [PayoutKind.BATCH.value, PayoutKind.SINGLE.value]}
 _ORDER = [("kind", 1), ("index", 1)]
@@ -94,7 +96,7 @@ class MongoPayouts(MongoPart):
         processing = {"$set": {"status": Status.PROCESSING.value}}
         sizes = self._batch_sizes(payout for payout, _ in attempts)
         rewards: list[Update] = [
-            UpdateMany({**_rewards_of(payout, sizes), "status": {"$in": _TRYABLE}}, processing)
+            UpdateMany({**_rewards_of(payout, sizes), "status": {"$in": _NOT_YET}}, processing)
             for payout, _ in attempts
             if payout.kind is not PayoutKind.ANCHOR
         ]
@@ -165,9 +167,6 @@ class MongoPayouts(MongoPart):
         }
         found = self.payout_batches.find(selected, {"plan_id": 1, "rewards": 1}) if plans else ()
         return {document["plan_id"]: document["rewards"] for document in found}
-
-
-_TRYABLE = [Status.PENDING.value, Status.PROCESSING.value, Status.FAILED.value]
 
 
 def _claimable(plan_id: str, now: datetime) -> Document:

@@ -9,14 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from bson import Int64
+
 from worker.adapters.mongo import names
 from worker.adapters.mongo.validators import (
+    ARTICLE_REWARD,
     CONTRIBUTION,
     DISTRIBUTION,
     PAYOUT,
     PROPOSAL,
     REWARD,
+    SNAPSHOT,
     STAKE,
+    VOTE,
 )
 
 SCHEMA_VERSION = 1
@@ -102,8 +107,11 @@ _USERS = CollectionSpec(
         "total_contributions": 0,
         "total_points": 0,
         "total_tokens_earned": 0.0,
+        "total_tokens_earned_base_units": Int64(0),
         "staked_tokens": 0.0,
+        "staked_tokens_base_units": Int64(0),
         "governance_power": 0.0,
+        "governance_power_base_units": Int64(0),
         "last_reward_claim": None,
         "token_updated_at": None,
     },
@@ -116,6 +124,7 @@ _ARTICLES = CollectionSpec(
         "demand_score": 1.0,
         "quality_score": 1.0,
         "total_tokens_earned": 0.0,
+        "total_tokens_earned_base_units": Int64(0),
         "contribution_count": 0,
         "last_contribution_date": None,
         "token_metadata": {"featured": False, "high_demand": False, "expert_reviewed": False},
@@ -131,6 +140,7 @@ _CONTRIBUTIONS = CollectionSpec(
         _index("type"),
         _index("-total_points"),
         CREATED_AT,
+        _index("idempotency_key", unique=True, sparse=True),
     ),
     validator=Validator(CONTRIBUTION, blocks=False),
 )
@@ -165,6 +175,38 @@ _PAYOUT_BATCHES = CollectionSpec(
     validator=Validator(PAYOUT),
 )
 
+_STAKING_RECORDS = CollectionSpec(
+    names.STAKING_RECORDS,
+    indexes=(
+        _index("user_id", "status"),
+        _index("end_date"),
+        CREATED_AT,
+        # Two stakes at the same time must not both use the same tokens.
+        _index("user_id", "number", unique=True, partial={"number": {"$exists": True}}),
+        _index("stake_tx_hash"),
+        _index("transfer_key", unique=True, sparse=True),
+    ),
+    validator=Validator(STAKE),
+)
+
+_GOVERNANCE_VOTES = CollectionSpec(
+    names.GOVERNANCE_VOTES,
+    indexes=(_index("proposal_id", "user_id", unique=True), _index("user_id")),
+    validator=Validator(VOTE),
+)
+
+_GOVERNANCE_SNAPSHOTS = CollectionSpec(
+    names.GOVERNANCE_SNAPSHOTS,
+    indexes=(_index("proposal_id", "user_id", unique=True),),
+    validator=Validator(SNAPSHOT),
+)
+
+_ARTICLE_REWARDS = CollectionSpec(
+    names.ARTICLE_REWARDS,
+    indexes=(_index("week_start", "article_id", unique=True), _index("article_id")),
+    validator=Validator(ARTICLE_REWARD),
+)
+
 COLLECTIONS: tuple[CollectionSpec, ...] = (
     _USERS,
     _ARTICLES,
@@ -175,11 +217,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
         indexes=(*_DISTRIBUTION_INDEXES, _index("plan_id")),
         validator=Validator(DISTRIBUTION),
     ),
-    CollectionSpec(
-        names.STAKING_RECORDS,
-        indexes=(_index("user_id", "status"), _index("end_date"), CREATED_AT),
-        validator=Validator(STAKE),
-    ),
+    _STAKING_RECORDS,
     CollectionSpec(
         names.GOVERNANCE_PROPOSALS,
         indexes=(_index("proposer_id"), _index("status"), _index("voting_end"), CREATED_AT),
@@ -187,6 +225,9 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
     ),
     CollectionSpec(names.SYSTEM_CONFIG),
     _PAYOUT_BATCHES,
+    _ARTICLE_REWARDS,
+    _GOVERNANCE_VOTES,
+    _GOVERNANCE_SNAPSHOTS,
     CollectionSpec(
         names.WEEKLY_DISTRIBUTIONS_ARCHIVE,
         indexes=_DISTRIBUTION_INDEXES,

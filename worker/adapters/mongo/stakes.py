@@ -30,7 +30,7 @@ def stake_covering(week: Week, document: Mapping[str, Any], user_id: str) -> Sta
     if start > week.start or until < week.end:
         return None
     try:
-        amount = _rounded_down(document.get("amount"))
+        amount = rounded_down(document.get("amount"))
         multiplier = exact_decimal(document.get("multiplier"))
         if multiplier > MULTIPLIER_MAX:
             raise KontribError(f"a multiplier of {multiplier} is above {MULTIPLIER_MAX}")
@@ -41,7 +41,7 @@ def stake_covering(week: Week, document: Mapping[str, Any], user_id: str) -> Sta
     return Stake(user_id, amount, multiplier, start, end)
 
 
-def _rounded_down(tokens: object) -> BaseUnits:
+def rounded_down(tokens: object) -> BaseUnits:
     """The owner's float of tokens in base units. Sums of floats are finer than a base unit."""
     number = exact_decimal(tokens)
     if not 0 <= number <= 10**DECIMALS:

@@ -6,8 +6,10 @@ from enum import Enum
 from typing import Any
 
 from worker.adapters.mongo.names import Route
+from worker.core.governance import Choice, ProposalStatus, ProposalType
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.records import PayoutKind
+from worker.core.staking import StakeStatus
 
 Schema = dict[str, Any]
 
@@ -41,6 +43,7 @@ CONTRIBUTION: Schema = _object(
     type=_TEXT,
     total_points=_NUMBER,
     created_at=_DATE,
+    idempotency_key=_TEXT,
 )
 
 REWARD: Schema = _object(
@@ -166,19 +169,55 @@ STAKE: Schema = _object(
     start_date=_DATE,
     end_date=_DATE,
     unstaked_at=_or_null(_DATE),
-    status={"enum": ["active", "completed", "unstaked_early"]},
+    status=_one_of(StakeStatus),
     rewards_earned=_NUMBER,
+    rewards_earned_base_units=AMOUNT,
+    accrued_through=_or_null(_DATE),
+    number=_COUNT,
+    transfer_key=_TEXT,
 )
 
 PROPOSAL: Schema = _object(
     ["title", "proposer_id", "proposal_type", "status", "created_at"],
     title=_TEXT,
-    proposal_type={"enum": ["parameter_change", "feature_request", "treasury_allocation"]},
+    proposal_type=_one_of(ProposalType),
     votes_for=_NUMBER,
     votes_against=_NUMBER,
     votes_abstain=_NUMBER,
     total_voting_power=_NUMBER,
+    votes_for_base_units=AMOUNT,
+    votes_against_base_units=AMOUNT,
+    votes_abstain_base_units=AMOUNT,
+    total_voting_power_base_units=AMOUNT,
     quorum_required=_NUMBER,
-    status={"enum": ["draft", "active", "passed", "rejected", "executed", "cancelled"]},
+    quorum_required_base_units=AMOUNT,
+    status=_one_of(ProposalStatus),
     created_at=_DATE,
+)
+
+VOTE: Schema = _object(
+    ["proposal_id", "user_id", "choice", "weight_base_units", "cast_at"],
+    proposal_id=_TEXT,
+    user_id=_TEXT,
+    choice=_one_of(Choice),
+    weight={"bsonType": "double"},
+    weight_base_units=AMOUNT,
+    cast_at=_DATE,
+    created_at=_DATE,
+)
+
+SNAPSHOT: Schema = _object(
+    ["proposal_id", "user_id", "power_base_units"],
+    proposal_id=_TEXT,
+    user_id=_TEXT,
+    power={"bsonType": "double"},
+    power_base_units=AMOUNT,
+)
+
+ARTICLE_REWARD: Schema = _object(
+    ["week_start", "article_id", "amount_base_units"],
+    week_start=_DATE,
+    article_id=_TEXT,
+    token_amount={"bsonType": "double"},
+    amount_base_units=AMOUNT,
 )

@@ -21,9 +21,10 @@ class Kind(StrEnum):
 
     COLLECTION = "collection missing"
     VALIDATOR = "validator differs"
+    # Before the indexes: filling a field in is twice as fast without one.
+    FIELD = "field missing"
     DUPLICATES = "values that must be unique are not"
     INDEX = "index differs"
-    FIELD = "field missing"
     CONFIG = "configuration missing"
     VERSION = "schema version differs"
 

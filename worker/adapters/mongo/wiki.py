@@ -67,9 +67,14 @@ class MongoWiki(MongoPart):
     ) -> tuple[int, list[MalformedContribution]]:
         count, found = 0, []
         for selected, hint in self._malformed_selections(window, rules):
-            count += self.contributions.count_documents(selected, hint=hint)
             documents = self.contributions.find(selected, _READ).hint(hint)
-            found += [_malformed(each, rules) for each in documents.sort("_id", 1).limit(limit)]
+            listed = list(documents.sort("_id", 1).limit(limit + 1))
+            # Each look is at every contribution of the week: usually one is enough.
+            is_all = len(listed) <= limit
+            count += (
+                len(listed) if is_all else self.contributions.count_documents(selected, hint=hint)
+            )
+            found += [_malformed(document, rules) for document in listed]
         return count, sorted(found, key=lambda each: each.id)[:limit]
 
     def _malformed_selections(
@@ -77,7 +82,7 @@ class MongoWiki(MongoPart):
     ) -> Iterator[tuple[Document, Document]]:
         """Disjoint selections of what cannot count, each with the index that finds it."""
         bad = {"$nor": [{"$and": [query.counts(rules), query.is_user("$user_id")]}]}
-        dated = {"$expr": {"$eq": [{"$type": "$created_at"}, "date"]}}
+        dated = {"created_at.0": {"$exists": False}}
         yield {"$and": [query.own(window), dated, bad]}, _BY_DATE
         if (late := query.late(window)) is not None:
             yield {"$and": [late, dated, bad]}, _BY_ID

@@ -11,9 +11,10 @@ from worker.adapters.solana import landing
 from worker.adapters.solana.accounts import CONFIRMED, FINALIZED
 from worker.adapters.solana.addresses import receipt_address
 from worker.adapters.solana.calls import Call, Reply
+from worker.adapters.solana.cluster import read_cluster_genesis
 from worker.adapters.solana.compute import ComputeLimits, shape_of
 from worker.adapters.solana.endpoint import DEFAULT_RETRIES, Retries
-from worker.adapters.solana.errors import EndpointsDisagree, IntentTooLarge, MalformedAnswer
+from worker.adapters.solana.errors import IntentTooLarge, MalformedAnswer
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
 from worker.adapters.solana.history import History
 from worker.adapters.solana.keys import Keyring, read_address
@@ -30,7 +31,6 @@ from worker.adapters.solana.transactions import (
     TransactionMaker,
     sample_wallets,
 )
-from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
 from worker.core.receipts import ReceiptState, Resolution
 from worker.core.records import (
@@ -44,7 +44,7 @@ from worker.core.records import (
     SignatureStatus,
     Treasury,
 )
-from worker.ports import Signed
+from worker.ports import PublicAddresses, Signed
 
 RESOLUTION_SPACES = tuple(int(resolution) for resolution in Resolution)
 
@@ -105,24 +105,17 @@ class SolanaChain:
     def receipt_secret(self) -> bytes:
         return bytes(self._keys.receipt_key.secret())
 
+    @property
+    def public_addresses(self) -> PublicAddresses:
+        return PublicAddresses(str(self._base), str(self._facts.source))
+
     def cluster_genesis(self) -> str:
         """
         Raises:
             EndpointsDisagree: endpoints belong to different clusters.
             Unreachable: one of them does not answer, so it cannot be told.
         """
-        found: dict[str, str] = {}
-        for position, (host, answer) in enumerate(
-            zip(self._rpc.hosts, self._rpc.each([Call("getGenesisHash", [])]), strict=True), 1
-        ):
-            if isinstance(answer, Unreachable):
-                raise answer
-            if not isinstance(answer[0], str):
-                raise MalformedAnswer(f"{host} tells no genesis hash")
-            found[f"{position}. {host}"] = answer[0]
-        if len(set(found.values())) != 1:
-            raise EndpointsDisagree(found)
-        return next(iter(found.values()))
+        return read_cluster_genesis(self._rpc)
 
     def check_mint(self) -> None:
         # Read anew each time: both may have changed since this process began.

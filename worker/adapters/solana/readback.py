@@ -30,6 +30,7 @@ from worker.adapters.solana.token_accounts import TOKEN_PROGRAMS
 from worker.core.money import BaseUnits, Lamports
 from worker.core.receipts import Resolution, receipt_seed
 from worker.core.records import Execution, Transfer
+from worker.ports import Outflow
 
 _AMOUNT = struct.Struct("<BQ")
 _ODD = (
@@ -56,6 +57,22 @@ def execution_of(
         if transaction is None or transaction.signature != signature:
             return None
         return _execution(transaction, receipt_id, base, mint)
+    except _ODD:
+        return None
+
+
+def outflow_of(reply: Any, *, signature: str, account: str) -> Outflow | None:
+    """What a getTransaction reply took out of a token account, by whatever instruction.
+
+    None where it cannot be read; that never means that nothing was taken.
+    """
+    try:
+        transaction = _Landed.read(reply)
+        if transaction is None or transaction.signature != signature:
+            return None
+        before, after = (it.get(account) for it in (transaction.before, transaction.after))
+        taken = (before.amount if before else 0) - (after.amount if after else 0)
+        return Outflow(signature, transaction.slot, _memo(transaction), taken)
     except _ODD:
         return None
 

@@ -1,0 +1,1 @@
+"""Faults on real processes: workers killed, servers and the ways to them broken, nothing lost."""

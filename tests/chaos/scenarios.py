@@ -1,0 +1,143 @@
+"""The faults, each as what it does to a world for some seconds while a week is being paid."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis
+from pymongo.errors import PyMongoError
+
+from tests.chaos import rpc_proxy
+from tests.chaos.fault_proxy import Fault
+from tests.chaos.rpc_proxy import RpcFault
+from tests.chaos.world import BLOCKS_BEHIND, World
+from worker.local import engine
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`run` breaks something for so many seconds and mends it again.
+
+    `from_the_start` breaks it before the week goes out, the others when payments are under way.
+    """
+
+    name: str
+    run: Callable[[World, float], None]
+    from_the_start: bool = False
+
+    def play(self, world: World, seconds: float) -> None:
+        """Let the next week out, break something on its way, and wait until it is closed."""
+        week = world.approve_next()
+        if not self.from_the_start:
+            world.wait_until_in_the_middle(week)
+        self.run(world, seconds)
+        world.wait_until_closed(week, seconds=120 + 2 * seconds)
+
+
+def flush_redis(world: World, seconds: float) -> None:
+    """Everything that Redis holds is lost, again and again."""
+    client = redis.Redis.from_url(world.cluster.variables["REDIS_URL"])
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        client.flushall()
+        time.sleep(0.5)
+    client.close()
+
+
+def lose_redis(fault: Fault) -> Callable[[World, float], None]:
+    def run(world: World, seconds: float) -> None:
+        with world.redis.fault(fault):
+            time.sleep(seconds)
+
+    return run
+
+
+def lose_mongo(fault: Fault) -> Callable[[World, float], None]:
+    def run(world: World, seconds: float) -> None:
+        with world.mongo.fault(fault):
+            time.sleep(seconds)
+
+    return run
+
+
+def kill_engine(world: World, seconds: float) -> None:
+    """The database engine dies and comes back, and no write that it acknowledged is lost."""
+    with Writer(world) as writer:
+        end = time.monotonic() + seconds
+        while True:
+            world.stack.restart(engine.NAME, kill=True)
+            writer.wait_for_more()
+            if time.monotonic() > end:
+                break
+    writer.check()
+
+
+def break_rpc(fault: RpcFault) -> Callable[[World, float], None]:
+    def run(world: World, seconds: float) -> None:
+        with world.rpc.fault(fault):
+            time.sleep(seconds)
+            assert world.rpc.requests_hit, "no request met the fault"
+
+    return run
+
+
+class Writer:
+    """Another client of the database that writes without pause, as the wiki does."""
+
+    def __init__(self, world: World) -> None:
+        self._collection = world.cluster.database.articles
+        self._acknowledged: list[int] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write)
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def wait_for_more(self) -> None:
+        goal = len(self._acknowledged) + 20
+        while len(self._acknowledged) < goal:
+            time.sleep(0.05)
+
+    def check(self) -> None:
+        stored = {document["_id"] for document in self._collection.find({}, {"_id": 1})}
+        assert set(self._acknowledged) <= stored
+
+    def _write(self) -> None:
+        number = 0
+        while not self._stop.is_set():
+            number += 1
+            with contextlib.suppress(PyMongoError):  # not acknowledged: it may be there or not
+                self._collection.insert_one({"_id": number})
+                self._acknowledged.append(number)
+
+
+IN_CI = [
+    Scenario("Redis forgets everything", flush_redis),
+    Scenario("Redis is black-holed", lose_redis(Fault.BLACK_HOLE)),
+    Scenario("the engine is killed", kill_engine),
+    Scenario("the RPC answers 429", break_rpc(rpc_proxy.too_many_requests(None))),
+    Scenario("the RPC takes and never answers", break_rpc(rpc_proxy.silent_after_accepting)),
+    Scenario("the RPC loses one transaction in three", break_rpc(rpc_proxy.losing_transactions(3)), from_the_start=True),
+    Scenario("a node behind the RPC lags 200 blocks", break_rpc(rpc_proxy.often_behind(BLOCKS_BEHIND))),
+]
+"""In every run of the tests, for some seconds each."""
+
+MORE = [
+    Scenario("the RPC answers 429 with Retry-After", break_rpc(rpc_proxy.too_many_requests(2))),
+    Scenario("the only node lags 200 blocks", break_rpc(rpc_proxy.always_behind(BLOCKS_BEHIND))),
+    Scenario("Redis refuses", lose_redis(Fault.REFUSED)),
+    Scenario("connections to Redis are reset", lose_redis(Fault.RESET)),
+    Scenario("MongoDB is black-holed", lose_mongo(Fault.BLACK_HOLE)),
+    Scenario("MongoDB refuses", lose_mongo(Fault.REFUSED)),
+    Scenario("connections to MongoDB are reset", lose_mongo(Fault.RESET)),
+]
+"""In the long form too."""

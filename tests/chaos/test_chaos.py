@@ -1,0 +1,102 @@
+"""Real workers, Redis, database and chain, each killed or cut off in the middle of a week."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.killing import Killer
+from tests.chaos.scenarios import IN_CI, Scenario
+from tests.chaos.world import World, world
+from worker.core.lifecycle import PayoutStatus, Stage
+from worker.local.stack import LocalStack
+
+pytestmark = pytest.mark.real
+
+FAULT_SECONDS = 5
+SEED = int(os.environ.get("SEED", "20241209"))
+
+
+@pytest.fixture(scope="module")
+def faulty(
+    local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """Weeks that go out one by one, each for another fault."""
+    folder = tmp_path_factory.mktemp("faulty")
+    with world(local_stack, folder, weeks=len(IN_CI), users=300, by_approval=True) as made:
+        made.cluster.start_worker(concurrency=2)
+        made.cluster.start_beat()
+        yield made
+
+
+@pytest.mark.parametrize("scenario", IN_CI, ids=[s.name for s in IN_CI])
+def test_a_week_is_paid_exactly_although(faulty: World, scenario: Scenario) -> None:
+    scenario.play(faulty, FAULT_SECONDS)
+
+    faulty.check(faulty.played)
+
+
+def test_a_week_of_2000_is_paid_exactly_although_a_worker_process_is_killed_every_second(
+    local_stack: LocalStack, tmp_path: Path
+) -> None:
+    with world(local_stack, tmp_path, weeks=1, users=2_000, BATCHES_IN_FLIGHT="4") as killed:
+        (week,) = killed.weeks
+        killed.cluster.start_beat()
+        killer = Killer(killed.cluster, SEED)
+        kills_while_paying = 0
+        while kills_while_paying < 10:
+            time.sleep(1)
+            killer.kill_one()
+            known = killed.distribution(week)
+            kills_while_paying += known is not None and known.stage is Stage.PREPARED
+
+        killed.wait_until_closed(week)
+
+        killed.check([week])
+        assert killer.children > 0
+        assert killer.parents > 0
+
+
+def test_a_worker_that_is_asked_to_end_hands_its_payments_over(
+    local_stack: LocalStack, tmp_path: Path
+) -> None:
+    limits = {"BATCHES_IN_FLIGHT": "1", "BATCHES_PER_TASK": "1024"}
+    with world(local_stack, tmp_path, weeks=1, users=300, **limits) as ending:
+        (week,) = ending.weeks
+        first = ending.cluster.start_worker("first", concurrency=1)
+        ending.cluster.send("tasks.distribute")
+        ending.wait_for_stage(week, Stage.PREPARED)
+        ending.wait_until_in_the_middle(week)
+
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(30) == 0
+        plan_id = ending.distribution(week).plan_id
+        assert ending.cluster.context.store.batch_counts(plan_id).get(PayoutStatus.PENDING)
+        # No beat runs: only the message that was handed over can make the second one go on.
+        ending.cluster.start_worker("second", concurrency=1)
+        ending.wait_until_closed(week)
+
+        ending.check([week])
+
+
+def test_three_weeks_without_beat_are_paid_oldest_first_each_once(
+    local_stack: LocalStack, tmp_path: Path
+) -> None:
+    with world(local_stack, tmp_path, weeks=3, users=60) as late:
+        late.cluster.start_worker()
+        late.wait(lambda: " ready" in late.cluster.log(), "the worker did not start")
+        assert late.cluster.context.store.distributions() == []
+
+        late.cluster.start_beat()
+        late.wait_until_closed(late.weeks[-1])
+        for week in late.weeks:
+            late.wait_until_closed(week)
+
+        late.check(late.weeks)
+        closed = [late.distribution(week).completed_at for week in late.weeks]
+        assert closed == sorted(closed)

@@ -1,0 +1,188 @@
+"""A wiki, its cluster of Celery processes behind proxies, and what must be true at the end."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.chaos.fault_proxy import TcpProxy
+from tests.chaos.rpc_proxy import RpcProxy
+from tests.end_to_end import wiki
+from tests.end_to_end.balances import associated_balances, call
+from tests.end_to_end.cluster import Cluster
+from worker.adapters.mongo.migrations import migrate
+from worker.core.lifecycle import Stage
+from worker.core.money import ONE_TOKEN
+from worker.core.records import Distribution
+from worker.core.week import Week
+from worker.local.chain_setup import prepare
+from worker.local.stack import LocalStack
+from worker.services.genesis import make_genesis
+from worker.services.reconcile import reconcile
+
+FIRST_WEEK = Week.parse("2024-W40")
+POOL = 10_000 * ONE_TOKEN
+BLOCKS_BEHIND = 200
+
+# A few batches at a time, so that a fault finds most of a week still to be paid.
+SLOWLY = {
+    "BATCHES_IN_FLIGHT": "2",
+    "BATCHES_PER_TASK": "4",
+    "SWEEP_SECONDS": "1",
+    "BROKER_TIMEOUT_SECONDS": "2",
+    "RPC_TIMEOUT_SECONDS": "2",
+}
+
+
+class World:
+    """`weeks` weeks with the same contributors; `approve_next` lets the next one go out."""
+
+    def __init__(
+        self,
+        stack: LocalStack,
+        folder: Path,
+        *,
+        weeks: int,
+        users: int,
+        by_approval: bool = False,
+        **overrides: str,
+    ) -> None:
+        self.stack = stack
+        self.weeks = _weeks(weeks)
+        self.played: list[Week] = []
+        self.wallets = [wiki.wallet(number) for number in range(users)]
+        direct = stack.settings()
+        own_keys = prepare(folder / "chain", direct["SOLANA_RPC_URL"])
+        self.redis = TcpProxy(_host_and_port(direct["REDIS_URL"]))
+        self.mongo = TcpProxy(_host_and_port(direct["MONGO_URI"]))
+        self.rpc = RpcProxy(direct["SOLANA_RPC_URL"])
+        through = {
+            "REDIS_URL": f"redis://{self.redis.address}/0",
+            "MONGO_URI": f"mongodb://{self.mongo.address}/",
+            "SOLANA_RPC_URL": self.rpc.url,
+        }
+        self.cluster = Cluster(
+            folder, {**direct, **own_keys}, self.weeks[-1], through=through, **SLOWLY | overrides
+        )
+        self._fill(users, by_approval)
+
+    def _fill(self, users: int, by_approval: bool) -> None:
+        database, context = self.cluster.database, self.cluster.context
+        migrate(database, lambda line: None, context.clock.now())
+        database.system_config.update_one(
+            {"weekly_pool": {"$exists": True}}, {"$set": {"require_approval": by_approval}}
+        )
+        wiki.add_users(database, range(users))
+        for week in self.weeks:
+            wiki.add_contributions(database, users, week, users=users)
+        call(self.cluster.variables["SOLANA_RPC_URL"], "local_rememberSlots", BLOCKS_BEHIND + 50)
+        make_genesis(context, self.weeks[0])
+
+    def close(self) -> None:
+        self.cluster.stop()
+        self.redis.close()
+        self.mongo.close()
+        self.rpc.__exit__()
+
+    # --- going on --------------------------------------------------------------------------
+
+    def distribution(self, week: Week) -> Distribution | None:
+        return self.cluster.context.store.distribution(week)
+
+    def wait(self, what: Callable[[], bool], message: str, seconds: float = 90) -> None:
+        self.cluster.wait(what, seconds, message)
+
+    def wait_for_stage(self, week: Week, stage: Stage) -> None:
+        def reached() -> bool:
+            known = self.distribution(week)
+            return known is not None and known.stage is stage
+
+        self.wait(reached, f"{week} did not become {stage}")
+
+    def approve_next(self) -> Week:
+        """Let the next week out, which waits planned for a person."""
+        week = self.weeks[len(self.played)]
+        self.wait_for_stage(week, Stage.PLANNED)
+        self.cluster.context.store.approve(week)
+        self.played.append(week)
+        return week
+
+    def wait_until_in_the_middle(self, week: Week) -> None:
+        """Return when payments of the week are under way, and most of it is still to be paid."""
+        batches = self.cluster.database.payout_batches
+
+        def signed() -> bool:
+            plan_id = self._known(week).plan_id
+            of_week = {"plan_id": plan_id, "kind": "batch", "attempt": {"$ne": None}}
+            return bool(batches.count_documents(of_week))
+
+        self.wait(signed, f"no payment of {week} was signed")
+
+    def wait_until_closed(self, week: Week, seconds: float = 120) -> None:
+        self.cluster.wait_until_closed(week, seconds)
+
+    # --- what must be true -----------------------------------------------------------------
+
+    def check(self, weeks: Sequence[Week]) -> None:
+        """Each wallet holds on chain what the published plans say, not a unit more or less; plan,
+        database and chain agree; and no error escaped as a traceback."""
+        planned: Counter[str] = Counter()
+        for week in weeks:
+            rows = list(self._published_rows(week))
+            assert sum(int(row["amount"]) for row in rows) == POOL
+            planned.update({row["wallet"]: int(row["amount"]) for row in rows})
+            result = reconcile(self.cluster.context, self._known(week))
+            assert result.is_exact, result.differences
+        held = associated_balances(self.cluster.variables, self.wallets)
+        assert held == {wallet: planned[wallet] for wallet in self.wallets}
+        assert set(planned) <= set(self.wallets)
+        self.check_logs()
+
+    def check_logs(self) -> None:
+        """What Celery logs of an exception that is no expected failure of ours."""
+        for log in self.cluster.folder.glob("*.log"):
+            text = log.read_text(errors="replace")
+            at = text.find("raised unexpected")
+            assert at < 0, f"{log.name}: {text[max(0, at - 500) : at + 3000]}"
+
+    def _published_rows(self, week: Week) -> Iterator[dict[str, str]]:
+        """The rows of the plan whose root is anchored, from the published file."""
+        root = self._known(week).root
+        assert root is not None
+        path = Path(self.cluster.variables["PLAN_ARCHIVE_URL"]) / week.id / f"{root.hex()}.jsonl"
+        _, *rows = path.read_text().splitlines()
+        yield from map(json.loads, rows)
+
+    def _known(self, week: Week) -> Distribution:
+        distribution = self.distribution(week)
+        assert distribution is not None
+        return distribution
+
+
+@contextmanager
+def world(stack: LocalStack, folder: Path, **options: Any) -> Iterator[World]:
+    """A world in a folder of its own, ended with all its processes."""
+    made = World(stack, folder, **options)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _weeks(count: int) -> list[Week]:
+    weeks = [FIRST_WEEK]
+    while len(weeks) < count:
+        weeks.append(weeks[-1].next())
+    return weeks
+
+
+def _host_and_port(uri: str) -> tuple[str, int]:
+    parts = urlsplit(uri)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port

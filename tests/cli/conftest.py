@@ -1,0 +1,97 @@
+"""The command in a world in memory: nothing outside of this process."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from config.settings import Settings
+from tests.fakes.ingest import FakeIngestStore
+from tests.fakes.world import World, store_of
+from worker.cli.main import run
+from worker.cli.session import Session
+from worker.ports import Clock, Store
+from worker.services.context import Context
+from worker.services.ingest import IngestStore
+
+
+class MemorySession(Session):
+    """A session on in-memory twins. Workers do what they are woken for, if there are any."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+        self.has_workers = True
+        self.woken: list[tuple[str, dict[str, Any]]] = []
+        self.rpc_urls = ("http://127.0.0.1:8899",)
+
+    @property
+    def settings(self) -> Settings:  # type: ignore[override]
+        return Settings.model_construct(
+            mongo_database="wiki",
+            redis_url=SecretStr("redis://:secret@127.0.0.1:6379/0"),
+            solana_rpc_url=self.rpc_urls,
+        )
+
+    @property
+    def context(self) -> Context:  # type: ignore[override]
+        return self._world.first
+
+    @property
+    def store(self) -> Store:  # type: ignore[override]
+        return self._world.first.store
+
+    @property
+    def ingest_store(self) -> IngestStore:  # type: ignore[override]
+        return FakeIngestStore(store_of(self._world.first))
+
+    @property
+    def clock(self) -> Clock:  # type: ignore[override]
+        return self._world.clock
+
+    def schema_state(self) -> str:
+        return "version 1"
+
+    def ping_redis(self) -> str:
+        return "7.0.0"
+
+    def workers(self) -> list[str]:
+        return ["worker@memory"] if self.has_workers else []
+
+    def wake(self, task: str, **arguments: Any) -> None:
+        self.woken.append((task, arguments))
+        if self.has_workers:
+            self._world.run()
+
+
+class Command:
+    """`kontrib`, as somebody at a terminal sees it."""
+
+    def __init__(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+        self.session, self._capsys = MemorySession(world), capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: str) -> int:
+        """Run it; its output is then in `out` and `err`."""
+        code = run(arguments, self.session)
+        captured = self._capsys.readouterr()
+        self.out, self.err = captured.out, captured.err
+        return code
+
+    def json(self, *arguments: str) -> Any:
+        """Run it with --json, and read what it printed."""
+        self.code = self(*arguments, "--json")
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def kontrib(world: World, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(world, capsys)

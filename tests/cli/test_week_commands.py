@@ -1,0 +1,233 @@
+"""From genesis to a reconciled week, as an operator does it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.fakes.world import WEEK, World, chain_of, store_of
+from worker.core.lifecycle import Stage
+from worker.core.money import ONE_TOKEN, BaseUnits
+
+POOL = 10_000 * ONE_TOKEN
+
+
+@pytest.fixture
+def week(world: World, kontrib: Command) -> list[str]:
+    """A week of seven contributors that may be paid."""
+    names = world.populate(7)
+    assert kontrib("genesis", "--first-week", "2024-W50") == 0
+    return names
+
+
+def test_genesis_is_made_once_and_found_again(kontrib: Command) -> None:
+    first = kontrib.json("genesis", "--first-week", "2024-W50")
+    again = kontrib.json("genesis", "--first-week", "2024-12-09")
+    assert (first["made_now"], again["made_now"]) == (True, False)
+    assert first["first_week"] == again["first_week"] == "2024-W50"
+
+
+def test_another_first_week_is_refused(kontrib: Command) -> None:
+    kontrib("genesis", "--first-week", "2024-W50")
+    assert kontrib("genesis", "--first-week", "2024-W49") == 1
+    assert "first week 2024-W50" in kontrib.err
+
+
+def test_a_dry_run_shows_everything_and_writes_nothing(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    world.add_user("held", wallet=None)
+    world.contribute("held", 50)
+    world.contribute("stranger", 50)
+    shown = kontrib.json("plan", "2024-W50", "--dry-run")
+    assert shown["contributors"] == 8
+    assert shown["total_base_units"] == POOL
+    assert shown["held"] == {"no wallet address": 1}
+    assert shown["excluded"] == {"unknown user": 1}
+    assert shown["estimate"]["transactions"] == 1 + 3 + 1
+    assert shown["funds"]["enough"] is True
+    assert world.first.store.distribution(WEEK) is None
+    assert kontrib("plan", "2024-W50", "--dry-run") == 0
+    assert "8 contributors" in kontrib.out
+    assert "1 no wallet address" in kontrib.out
+
+
+def test_a_plan_is_written_published_and_not_paid(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    assert kontrib("plan", "2024-W50") == 0
+    assert world.distribution().stage is Stage.PLANNED
+    assert "published at memory://" in kontrib.err
+    assert "Nothing is paid yet" in kontrib.err
+    assert sum(world.balances(week).values()) == 0
+
+
+def test_a_week_that_is_not_over_is_refused_by_name(kontrib: Command, week: list[str]) -> None:
+    assert kontrib("plan", "2024-W51", "--dry-run") == 2
+    assert "2024-W51 is not over" in kontrib.err
+    assert kontrib("run", "2024-W49", "--inline") == 2
+    assert "2024-W49 lies before the first week" in kontrib.err
+
+
+def test_a_week_is_paid_in_this_process(kontrib: Command, world: World, week: list[str]) -> None:
+    shown = kontrib.json("run", "2024-W50", "--inline")
+    assert kontrib.code == 0
+    assert shown["paid"] == {"rewards": 7, "base_units": POOL}
+    assert sum(world.balances(week).values()) == POOL
+    assert kontrib.session.woken == []
+
+
+def test_a_week_is_paid_by_workers(kontrib: Command, world: World, week: list[str]) -> None:
+    assert kontrib("run", "2024-W50") == 0
+    assert kontrib.session.woken == [("tasks.distribute", {"week": "2024-12-09", "at_once": False})]
+    assert "2024-W50 is completed: 7 of 7 rewards paid, 10,000 KONTRIB." in kontrib.err
+    assert sum(world.balances(week).values()) == POOL
+
+
+def test_the_week_that_ended_last_is_the_default(kontrib: Command, week: list[str]) -> None:
+    assert kontrib("run", "--inline") == 0
+    assert "2024-W50" in kontrib.out
+
+
+def test_without_workers_a_run_says_so(kontrib: Command, week: list[str]) -> None:
+    kontrib.session.has_workers = False
+    assert kontrib("run", "2024-W50") == 3
+    assert "No Celery worker answers" in kontrib.err
+
+
+def test_the_grace_is_kept_unless_now_is_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World(now=WEEK.end)
+    kontrib = Command(world, capsys)
+    world.populate(3)
+    kontrib("genesis", "--first-week", "2024-W50")
+    assert kontrib("run", "2024-W50", "--inline") == 2
+    assert kontrib("run", "2024-W50", "--inline", "--now") == 0
+    assert world.distribution().stage is Stage.COMPLETED
+
+
+def test_a_run_again_pays_nobody_twice(kontrib: Command, world: World, week: list[str]) -> None:
+    for _ in range(3):
+        assert kontrib("run", "2024-W50", "--inline") == 0
+        assert kontrib("retry", "2024-W50", "--inline") == 0
+    assert sum(world.balances(week).values()) == POOL
+
+
+def test_too_few_funds_stop_a_run_with_the_shortfall(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    world.fund(tokens=-(1_000_000 - 9_990) * ONE_TOKEN)
+    world.clock.sleep(30)
+    assert kontrib("run", "2024-W50", "--inline") == 3
+    assert "short of 10 KONTRIB" in kontrib.err
+    assert "short of 10 KONTRIB" in kontrib.json("status", "2024-W50")["reason"]
+    world.fund(tokens=10 * ONE_TOKEN)
+    world.clock.sleep(30)
+    assert kontrib("retry", "2024-W50", "--inline") == 0
+    assert sum(world.balances(week).values()) == POOL
+
+
+def test_an_approval_lets_a_plan_be_anchored(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    store_of(world.first).set_rules(require_approval=True)
+    kontrib.session.has_workers = False
+    assert kontrib("approve", "2024-W50") == 3
+    kontrib("plan", "2024-W50")
+    assert "kontrib approve 2024-W50" in kontrib.err
+    assert kontrib("run", "2024-W50", "--inline") == 3
+    assert "waits for approval" in kontrib.err
+    assert kontrib("approve", "2024-W50") == 0
+    assert kontrib("run", "2024-W50", "--inline") == 0
+    assert kontrib("approve", "2024-W50") == 0
+    assert "nothing to approve" in kontrib.err
+
+
+def test_all_weeks_are_shown_in_one_table(kontrib: Command, world: World, week: list[str]) -> None:
+    kontrib("run", "--inline")
+    world.clock.sleep(8 * 7 * 24 * 3600)
+    assert kontrib("status") == 0
+    assert "2024-W50" in kontrib.out
+    assert "2024-W51 to 2025-W06" in kontrib.out
+    assert len(kontrib.json("status")["weeks"]) == 9
+
+
+def test_status_before_anything_says_how_to_begin(kontrib: Command) -> None:
+    assert kontrib("status") == 0
+    assert "kontrib genesis" in kontrib.out
+    assert kontrib("status", "2024-W50") == 0
+    assert "stage due" in kontrib.out
+
+
+def test_plan_database_and_chain_are_compared(kontrib: Command, week: list[str]) -> None:
+    assert kontrib("reconcile", "2024-W50") == 3
+    kontrib("run", "--inline")
+    shown = kontrib.json("reconcile", "2024-W50")
+    assert kontrib.code == 0
+    assert (shown["exact"], shown["mismatch_base_units"]) == (True, 0)
+    assert shown["chain_paid_base_units"] == POOL
+
+
+def test_a_difference_makes_a_reconciliation_fail(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    kontrib("run", "--inline")
+    state = store_of(world.first).state
+    stored = next(iter(state.rewards_of(world.distribution().plan_id or "").values()))
+    amount = BaseUnits(stored.reward.row.amount + 1)
+    state.put_reward(stored, row=replace(stored.reward.row, amount=amount))
+    assert kontrib("reconcile", "2024-W50") == 1
+    assert "MISMATCH" in kontrib.out
+
+
+def test_a_pause_stops_all_signing_until_it_is_lifted(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    assert kontrib("pause", "--reason", "the treasury moves") == 0
+    assert kontrib("run", "2024-W50", "--inline") == 3
+    assert "the treasury moves" in kontrib.err
+    assert sum(world.balances(week).values()) == 0
+    assert kontrib("resume") == 0
+    assert ("tasks.sweep", {}) in kontrib.session.woken
+    assert kontrib("run", "2024-W50", "--inline") == 0
+    assert sum(world.balances(week).values()) == POOL
+
+
+def test_a_doctor_lists_what_is_missing(kontrib: Command, world: World) -> None:
+    world.clock.sleep(30)
+    kontrib.session.has_workers = False
+    shown = kontrib.json("doctor")
+    assert kontrib.code == 3
+    failed = {check["name"] for check in shown["checks"] if not check["ok"]}
+    assert failed == {"Celery workers", "Celery beat", "genesis"}
+    assert all(check["advice"] for check in shown["checks"] if not check["ok"])
+    assert kontrib("doctor") == 3
+    assert "FAIL" in kontrib.out
+
+
+def test_a_doctor_is_content_with_a_system_that_is_ready(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    world.first.store.beat("beat", world.clock.now())
+    assert kontrib("doctor") == 0
+    assert "FAIL" not in kontrib.out
+    assert "secret" not in kontrib.out
+
+
+def test_a_run_that_is_interrupted_says_how_to_go_on(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    def interrupt(method: str) -> None:
+        if method == "send":
+            raise KeyboardInterrupt
+
+    chain_of(world.first).before = interrupt
+    assert kontrib("run", "2024-W50", "--inline") == 130
+    assert "Interrupted. 2024-W50: anchoring." in kontrib.err
+    assert "`kontrib run 2024-W50` goes on" in kontrib.err
+    chain_of(world.first).before = lambda method: None
+    assert kontrib("run", "2024-W50", "--inline") == 0
+    assert sum(world.balances(week).values()) == POOL

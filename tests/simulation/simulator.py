@@ -1,0 +1,213 @@
+"""Runs the services in the town, disturbed at any external call, and holds them to their word.
+
+Interleaving is by external call: in the middle of one worker's work, another one works.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.fakes.world import store_of
+from tests.simulation.auditor import audit
+from tests.simulation.facts import books_of
+from tests.simulation.faults import LATE_SECONDS, Call, Crashed, Process
+from tests.simulation.sweeping import is_closed, sweep
+from tests.simulation.town import EVENTS, Town
+from worker.core.errors import KontribError, Unreachable
+from worker.core.lifecycle import Status
+from worker.services.context import Context
+from worker.services.run import do_work
+from worker.services.work import Work, find_work
+
+CRASH_BEFORE, CRASH_AFTER = "crash before", "crash after"
+ERROR_BEFORE, ERROR_AFTER = "error before", "error after"
+LATE, ANOTHER_WORKER = "late", "another worker"
+FAULTS = (CRASH_BEFORE, CRASH_AFTER, ERROR_BEFORE, ERROR_AFTER, LATE, ANOTHER_WORKER)
+WORKERS = (0, 0, 1)
+"""Which operator each worker belongs to: two share a database."""
+OLD_MESSAGES_MAX = 20
+SWEEPS_MAX = 40
+STEP_SECONDS = 120
+
+
+class WeekNeverCloses(AssertionError):
+    """The faults have stopped, and a week is still open after a bounded number of sweeps."""
+
+
+class AuditFailed(AssertionError):
+    """The auditor found something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """At the `at`-th external call of a step, something happens."""
+
+    at: int
+    name: str
+    number: int
+
+
+class Simulation:
+    """One history. Deterministic: the same calls give the same history again."""
+
+    def __init__(self) -> None:
+        self.town = Town()
+        self.counts: Counter[str] = Counter()
+        self._messages: list[tuple[int, Work]] = []
+        self._busy: set[int] = set()
+
+    def happen(self, name: str, number: int) -> None:
+        self.counts[name] += 1
+        self.town.happen(name, number)
+
+    # --- workers ---------------------------------------------------------------------------
+
+    def step(self, worker: int, choice: int, disturbances: Sequence[Disturbance] = ()) -> None:
+        """A worker takes one message and does its work, disturbed now and then.
+
+        One in four is a message that came before: they are delivered twice and out of order.
+        """
+        if worker in self._busy:
+            return
+        process = self._process(worker, {d.at: d for d in disturbances})
+        self._busy.add(worker)
+        self.counts["step"] += 1
+        try:
+            work = self._message(WORKERS[worker], choice, process.context)
+            if work is not None:
+                do_work(process.context, work, seconds=STEP_SECONDS)
+        except Crashed:
+            self.counts["crashed"] += 1
+        except KontribError as error:
+            self.counts[type(error).__name__] += 1
+        finally:
+            self._busy.discard(worker)
+
+    def _message(self, operator: int, choice: int, context: Context) -> Work | None:
+        old = [work for owner, work in self._messages if owner == operator]
+        if old and choice % 4 == 3:
+            return old[choice // 4 % len(old)]
+        if not (found := find_work(context)):
+            return None
+        work = found[choice % len(found)]
+        self._messages = [*self._messages[-OLD_MESSAGES_MAX:], (operator, work)]
+        return work
+
+    def _process(self, worker: int, plan: dict[int, Disturbance]) -> Process:
+        def before(call: Call) -> None:
+            if (found := plan.get(call.number)) is None:
+                return
+            if found.name == CRASH_BEFORE:
+                raise Crashed
+            if found.name == ERROR_BEFORE:
+                raise Unreachable("no answer")
+            if found.name == LATE:
+                self.town.world.clock.sleep(LATE_SECONDS)
+            elif found.name == ANOTHER_WORKER:
+                self.step(found.number % len(WORKERS), found.number // len(WORKERS))
+            elif found.name in EVENTS:
+                self.happen(found.name, found.number)
+
+        def after(call: Call) -> None:
+            found = plan.get(call.number)
+            if found is not None and found.name == CRASH_AFTER:
+                raise Crashed
+            if found is not None and found.name == ERROR_AFTER:
+                raise Unreachable("no answer")
+
+        return Process(self.town.operators[WORKERS[worker]], before, after)
+
+    # --- promises --------------------------------------------------------------------------
+
+    def check_chain(self) -> None:
+        """What must hold at every moment: the chain alone."""
+        self._audit([])
+
+    def settle(self) -> None:
+        """The faults stop. Every week that has begun closes, and the books agree."""
+        self.town.calm_down()
+        self.happen("retry", 0)
+        self.happen("retry", 1)
+        failures: list[str] = []
+        for _ in range(SWEEPS_MAX):
+            for operator in self.town.operators:
+                failures += sweep(operator)
+            if self._all_closed():
+                break
+            self.town.world.clock.sleep(300)
+        else:
+            raise WeekNeverCloses(f"{self._open_weeks()}: {failures[-8:]}")
+        self._look_again()
+        self.town.world.ledger.expire()
+        self._audit(self.town.operators)
+
+    def _look_again(self) -> None:
+        """Held rewards are looked at every few hours."""
+        for _ in range(3):
+            self.town.world.clock.sleep(24 * 3600 + 60)
+            for operator in self.town.operators:
+                sweep(operator)
+            self.town.world.ledger.expire()
+
+    def _all_closed(self) -> bool:
+        weeks, operators = self.town.weeks, self.town.operators
+        return all(is_closed(operator, week) for operator in operators for week in weeks)
+
+    def _open_weeks(self) -> list[str]:
+        return [
+            f"{week}: {distribution.stage} {distribution.reason}"
+            for operator in self.town.operators
+            for week in self.town.weeks
+            if (distribution := operator.store.distribution(week)) is not None
+            and not is_closed(operator, week)
+        ]
+
+    def _audit(self, operators: Sequence[Context]) -> None:
+        world = self.town.world
+        books = [books_of(store_of(operator)) for operator in operators]
+        report = audit(world.ledger, world.archive.files, self.town.inputs, books)
+        if report.findings:
+            raise AuditFailed("\n".join(report.findings))
+
+    def paid(self) -> int:
+        """How many rewards are paid, in the first operator's books."""
+        state = store_of(self.town.operators[0]).state
+        rewards = [stored.reward for rows in state.rewards.values() for stored in rows.values()]
+        return sum(reward.status is Status.COMPLETED for reward in rewards)
+
+
+# --- the seeded long run -------------------------------------------------------------------------
+
+STEPS_PER_WEEK = 60
+EVENT_NAMES = tuple(EVENTS)
+
+
+def run(seed: int, weeks: int) -> Counter[str]:
+    """Live through some weeks with a seed, audited all along; what happened, by name."""
+    chance, simulation = random.Random(seed), Simulation()
+    for number in range(weeks):
+        if number:
+            simulation.town.add_week()
+        for _ in range(STEPS_PER_WEEK):
+            _one_thing(simulation, chance)
+            simulation.check_chain()
+        if chance.random() < 0.7 or number == weeks - 1:
+            simulation.settle()
+    simulation.counts["paid"] = simulation.paid()
+    return simulation.counts
+
+
+def _one_thing(simulation: Simulation, chance: random.Random) -> None:
+    if chance.random() < 0.35:
+        simulation.happen(chance.choice(EVENT_NAMES), chance.randrange(100))
+        return
+    disturbances = [
+        Disturbance(
+            chance.randrange(60), chance.choice(FAULTS + EVENT_NAMES), chance.randrange(100)
+        )
+        for _ in range(chance.randrange(4))
+    ]
+    simulation.step(chance.randrange(len(WORKERS)), chance.randrange(100), disturbances)

@@ -1,0 +1,112 @@
+"""A bundle as a folder of three files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
+from worker.core.errors import UsageError
+from worker.core.week import Week
+
+
+class BundleUnusable(UsageError):
+    """The folder cannot be read or written."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} cannot be used as a bundle ({why}). A bundle is a folder with "
+            f"{PLAN_FILE}, {PAYOUTS_FILE} and {MANIFEST_FILE}."
+        )
+
+
+class BundleFolder:
+    """Reads a bundle. Implements `worker.services.verify.BundleFiles`."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            BundleUnusable: one of the files is missing.
+        """
+        self._path = path
+        for name in (MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE):
+            if not (path / name).is_file():
+                raise BundleUnusable(path, f"{name} is missing")
+
+    def manifest(self) -> bytes:
+        """
+        Raises:
+            BundleUnusable: it cannot be read.
+        """
+        return b"".join(self.lines(MANIFEST_FILE))
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """A file's lines with their line ends, from its beginning each time.
+
+        Raises:
+            BundleUnusable: it cannot be read.
+        """
+        try:
+            with (self._path / name).open("rb") as file:
+                yield from file
+        except OSError as error:
+            raise BundleUnusable(self._path, error.strerror or str(error)) from None
+
+
+class BundleFolderWriter:
+    """Writes a bundle to `<folder>/<week>`. Implements `worker.services.publish.BundleWriter`.
+
+    In a folder beside it first, so that a bundle is never there in part.
+    """
+
+    def __init__(self, folder: Path, week: Week) -> None:
+        """
+        Raises:
+            BundleUnusable: nothing can be written there.
+        """
+        self._target = folder / week.id
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._draft = Path(tempfile.mkdtemp(prefix=f".{week.id}.", dir=folder))
+        except OSError as error:
+            raise BundleUnusable(self._target, error.strerror or str(error)) from None
+
+    def write(self, name: str, lines: Iterable[bytes]) -> bytes:
+        """
+        Raises:
+            BundleUnusable: it cannot be written.
+        """
+        digest = hashlib.sha256()
+        try:
+            with (self._draft / name).open("wb") as file:
+                for line in lines:
+                    digest.update(line + b"\n")
+                    file.write(line + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise BundleUnusable(self._target, error.strerror or str(error)) from None
+        return digest.digest()
+
+    def finish(self) -> str:
+        """
+        Raises:
+            BundleUnusable: the files cannot be put in place.
+        """
+        try:
+            self._target.mkdir(exist_ok=True)
+            # The manifest last: what it ties together is there by then.
+            for name in (PLAN_FILE, PAYOUTS_FILE, MANIFEST_FILE):
+                (self._draft / name).replace(self._target / name)
+        except OSError as error:
+            raise BundleUnusable(self._target, error.strerror or str(error)) from None
+        self.discard()
+        return str(self._target)
+
+    def discard(self) -> None:
+        """Remove what was written and not finished."""
+        shutil.rmtree(self._draft, ignore_errors=True)

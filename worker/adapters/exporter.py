@@ -1,0 +1,153 @@
+"""The figures as Prometheus reads them.
+
+Moments are told as timestamps, since only the reader knows how long ago they are. What never
+happened is 0. Amounts are base units and lamports: exact up to 2^53, nine million KONTRIB.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from worker.core.errors import KontribError
+from worker.core.figures import RE_SIGNS, RPC_ERRORS, Figures, FundsFigures, WeekFigures
+
+KEPT_SECONDS = 10.0
+"""Figures are collected anew after that long, however many ask."""
+
+Collect = Callable[[], Figures]
+
+
+class FiguresCollector(Collector):
+    """Collects when Prometheus asks. A database that does not answer is a figure, too."""
+
+    def __init__(self, collect: Collect, kept_seconds: float = KEPT_SECONDS) -> None:
+        self._collect, self._kept_seconds = collect, kept_seconds
+        self._lock = threading.Lock()
+        self._kept: tuple[float, Figures | None] | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        figures = self._figures()
+        yield _gauge("database_up", "Whether the database answers.", int(figures is not None))
+        if figures is not None:
+            yield from _whole(figures)
+            yield from _counts(figures.counts)
+            yield from _funds(figures.funds)
+            yield from _weeks(figures.weeks)
+
+    def _figures(self) -> Figures | None:
+        with self._lock:
+            now = time.monotonic()
+            if self._kept is None or now - self._kept[0] >= self._kept_seconds:
+                self._kept = (now, self._collected())
+            return self._kept[1]
+
+    def _collected(self) -> Figures | None:
+        try:
+            return self._collect()
+        except KontribError:
+            return None
+
+
+def serve(collect: Collect, address: str, port: int) -> Any:
+    """Serve `/metrics` in the background; returns the server and its thread.
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(FiguresCollector(collect))
+    return start_http_server(port, address, registry)
+
+
+def _whole(figures: Figures) -> Iterator[Metric]:
+    last = "The last time a week was completed."
+    yield _gauge("last_success_timestamp_seconds", last, _seconds(figures.last_success))
+    yield _gauge("weeks_open", "Weeks that are over and not completed.", figures.weeks_open)
+    yield _gauge("weeks_stopped", "Weeks that wait for a person.", figures.weeks_stopped)
+    yield _gauge("paused", "Whether signing is paused.", int(figures.is_paused))
+    beat = "The last sweep that beat sent and a worker ran."
+    yield _gauge("beat_timestamp_seconds", beat, _seconds(figures.beat_at))
+    canary = "The last task of every minute."
+    yield _gauge("canary_timestamp_seconds", canary, _seconds(figures.canary_at))
+
+
+def _counts(counts: Mapping[str, int]) -> Iterator[Metric]:
+    again = CounterMetricFamily("kontrib_re_signs", "Payments signed anew.")
+    again.add_metric([], counts.get(RE_SIGNS, 0))
+    yield again
+    errors = CounterMetricFamily("kontrib_rpc_errors", "Failed RPC requests.", labels=["kind"])
+    for name, count in sorted(counts.items()):
+        if name.startswith(RPC_ERRORS):
+            errors.add_metric([name.removeprefix(RPC_ERRORS)], count)
+    yield errors
+
+
+def _funds(funds: FundsFigures | None) -> Iterator[Metric]:
+    seen = "The last time a worker looked at the treasury."
+    yield _gauge("funds_timestamp_seconds", seen, _seconds(funds.at if funds else None))
+    if funds is None:
+        return
+    yield _gauge("treasury_base_units", "Tokens in the source account.", funds.base_units)
+    needed = "Tokens that the coming week and all open ones need."
+    yield _gauge("treasury_needed_base_units", needed, funds.base_units_needed)
+    if funds.allowance_base_units is not None:
+        allowance = "Tokens that the delegate may still move."
+        yield _gauge("allowance_base_units", allowance, funds.allowance_base_units)
+    yield _gauge("fee_payer_lamports", "Lamports of the fee payer.", funds.lamports)
+    needed = "Lamports that the coming week and all open ones need, about."
+    yield _gauge("fee_payer_needed_lamports", needed, funds.lamports_needed)
+
+
+def _weeks(weeks: Iterable[WeekFigures]) -> Iterator[Metric]:
+    families = {
+        "rewards": _family("rewards", "Rewards of a week.", "status"),
+        "payouts": _family("batches", "Batches of a week.", "status"),
+        "amounts": _family("amount_base_units", "Base units of a week.", "state"),
+        "stages": _family("stage_duration_seconds", "How long a stage took.", "stage"),
+        "at": _family("reconciliation_timestamp_seconds", "When the books were compared."),
+        "mismatch": _family(
+            "reconciliation_mismatch_base_units", "Plan, database and chain disagree by this."
+        ),
+        "differences": _family("reconciliation_differences", "Payouts that differ."),
+    }
+    for week in weeks:
+        _add_week(families, week)
+    yield from families.values()
+
+
+def _add_week(families: Mapping[str, GaugeMetricFamily], week: WeekFigures) -> None:
+    label = week.week.label
+    split: Mapping[str, Mapping[Any, float]] = {
+        "rewards": week.rewards,
+        "payouts": week.payouts,
+        "amounts": week.amounts,
+        "stages": week.stage_seconds,
+    }
+    for name, values in split.items():
+        for key, value in values.items():
+            families[name].add_metric([label, str(key)], value)
+    if (found := week.reconciliation) is not None:
+        families["at"].add_metric([label], _seconds(found.at))
+        families["mismatch"].add_metric([label], found.mismatch)
+        families["differences"].add_metric([label], found.differences)
+
+
+def _family(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"kontrib_{name}", text, labels=["week", *labels])
+
+
+def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"kontrib_{name}", text, value=value)
+
+
+def _seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0

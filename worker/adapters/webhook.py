@@ -1,0 +1,62 @@
+"""Tell people through a webhook that takes Slack's JSON: Slack, Mattermost, Discord's /slack."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from typing import Any
+
+from worker.core.errors import Unreachable
+
+TIMEOUT_SECONDS = 5.0
+TEXT_CHARACTERS_MAX = 3000
+
+
+class WebhookFailed(Unreachable):
+    """The message may not have arrived. The URL is a secret, and is not repeated."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The webhook (WEBHOOK_URL) did not take a message: {why}.")
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry what we tell to somewhere that nobody configured."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+class Webhook:
+    """Implements `worker.ports.Notifier`."""
+
+    def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._url, self._timeout_seconds = url, timeout_seconds
+        self._opener = urllib.request.build_opener(_NoRedirects)
+
+    def __repr__(self) -> str:
+        return "Webhook()"
+
+    def notify(self, text: str) -> None:
+        """
+        Raises:
+            WebhookFailed: no answer in time, or another one than success.
+        """
+        body = json.dumps({"text": text[:TEXT_CHARACTERS_MAX]}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self._url, body, headers)  # noqa: S310 - settings check it
+        try:
+            self._opener.open(request, timeout=self._timeout_seconds).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise WebhookFailed(f"it answered {error.code}") from None
+        except (OSError, HTTPException) as error:
+            raise WebhookFailed(type(error).__name__) from None
+
+
+class NobodyToTell:
+    """Implements `worker.ports.Notifier` where no webhook is configured."""
+
+    def notify(self, text: str) -> None:
+        del text

@@ -1,0 +1,101 @@
+"""Counters of users and articles: always computed from what they count, never incremented.
+
+So every one of them can be computed again at any time, after any crash, with the same result.
+Amounts are base units; the owner's float fields are derived from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.core.errors import KontribError
+from worker.core.money import BaseUnits
+
+NO_TOKENS = BaseUnits(0)
+
+
+class SharesDoNotSum(KontribError):
+    """The shares of a reward do not sum to it. A bug: nothing of it may be used."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(
+            f"The articles' shares sum to {actual} base units instead of {expected}. Nothing was "
+            "written; report this with the week's data."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UserActivity:
+    """What a user has contributed in all."""
+
+    contributions: int = 0
+    points: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleActivity:
+    """What an article has received in all."""
+
+    contributions: int = 0
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserTokens:
+    """What a user has earned and staked, as the rewards and stakes say."""
+
+    earned: BaseUnits = NO_TOKENS
+    """Sum of the completed rewards of weeks' plans."""
+    staked: BaseUnits = NO_TOKENS
+    last_claim_at: datetime | None = None
+    last_stake_at: datetime | None = None
+    """When a stake last began or ended."""
+
+    @property
+    def power(self) -> BaseUnits:
+        return governance_power(self.earned, self.staked)
+
+    @property
+    def last_activity_at(self) -> datetime | None:
+        moments = [m for m in (self.last_claim_at, self.last_stake_at) if m is not None]
+        return max(moments, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class PaidReward:
+    """A completed reward of a plan."""
+
+    position: int
+    user_id: str
+    amount: BaseUnits
+
+
+def governance_power(earned: BaseUnits, staked: BaseUnits) -> BaseUnits:
+    """Voting power: what is earned and not staked counts once, what is staked twice."""
+    return BaseUnits((earned - staked) + 2 * staked)
+
+
+def article_shares(amount: BaseUnits, points: Mapping[str, int]) -> dict[str, BaseUnits]:
+    """Split one user's reward among the articles that the user's points came from.
+
+    Cumulative floors in the order of the ids: the shares sum exactly to the reward, and each is
+    within one base unit of its exact part. Points without an article stand under the empty id
+    and keep their share, so that no other article gets it. No points give no shares.
+
+    Raises:
+        SharesDoNotSum: never, unless this is wrong.
+    """
+    total, so_far, given = sum(points.values()), 0, 0
+    shares: dict[str, BaseUnits] = {}
+    if total == 0:
+        return shares
+    for article_id in sorted(points):
+        so_far += points[article_id]
+        share = amount * so_far // total - given
+        shares[article_id] = BaseUnits(share)
+        given += share
+    if given != amount:
+        raise SharesDoNotSum(amount, given)
+    return shares

@@ -1,0 +1,45 @@
+"""Flower is never open: started without a way to log in, it is refused.
+
+Whoever reaches an open Flower can read every task and, unless it is read-only, start and end
+them. The check looks at the options as Flower will use them, wherever they came from: arguments,
+environment, or a configuration file (`deploy/flower/flowerconfig.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+from celery.signals import import_modules
+
+EXIT_NOT_READY = 3
+MESSAGE = (
+    "error: Flower is not started, since anybody could use it: there is no password.\n"
+    "Set FLOWER_PASSWORD_FILE or FLOWER_PASSWORD and start it as\n"
+    "  celery -A worker.app flower --conf=deploy/flower/flowerconfig.py\n"
+    "or give it --basic_auth=user:password, or --auth with OAuth.\n"
+)
+
+
+def is_open(options: Any) -> bool:
+    """Whether Flower would let anybody in: no login, or one with an empty password."""
+    if options.auth:
+        return False
+    logins = options.basic_auth or []
+    return not logins or any(not login.partition(":")[2] for login in logins)
+
+
+def refuse_open_flower(**_: Any) -> None:
+    """Flower loads the tasks after it read its options, and before it opens its port."""
+    command = click.get_current_context(silent=True)
+    if command is None or command.info_name != "flower":
+        return
+    from tornado.options import options
+
+    if is_open(options):
+        sys.stderr.write(MESSAGE)
+        raise SystemExit(EXIT_NOT_READY)
+
+
+import_modules.connect(refuse_open_flower, weak=False)
