@@ -28,6 +28,7 @@ EXPECTED: Mapping[str, str] = {
     "RECEIPT_KEY_FILE": "a path to a Solana CLI key file; default: the payout key",
     "FEE_PAYER_KEY_FILE": "a path to a Solana CLI key file; default: the payout key",
     "SOURCE_TOKEN_ACCOUNT": "a token account's address in base58",
+    "STAKING_VAULT": "the vault's wallet, or its token account, in base58",
     "PLAN_ARCHIVE_URL": "a folder or any fsspec URL, such as s3://bucket/plans",
     "WEBHOOK_URL": "an http(s) URL that takes Slack's JSON",
 }
@@ -68,6 +69,8 @@ class Settings(BaseSettings):
     receipt_key_file: Path | None = None
     fee_payer_key_file: Path | None = None
     source_token_account: str | None = None
+    staking_vault: str | None = None
+    """Where staked tokens must have gone. Without it, stakes are recorded on trust."""
     plan_archive_url: str = "./plans"
     webhook_url: SecretStr | None = None
     """Where people are told of closed and stuck weeks and of short funds."""
@@ -130,7 +133,7 @@ class Settings(BaseSettings):
             raise ValueError("unknown scheme")
         return value
 
-    @field_validator("token_mint_address", "source_token_account")
+    @field_validator("token_mint_address", "source_token_account", "staking_vault")
     @classmethod
     def _check_address(cls, value: str | None) -> str | None:
         alphabet = set("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")

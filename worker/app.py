@@ -25,11 +25,12 @@ from config.logging import configure_logging
 from config.schedule import beat_schedule
 from config.settings import ConfigurationUnusable, Settings, load_settings
 from worker import flower as _flower  # noqa: F401 - refuses an open Flower
-from worker.bootstrap import build_context, build_notifier, count_keeper
+from worker.bootstrap import build_context, build_notifier, count_keeper, wiki_context_beside
 from worker.broker import broker_tls, without_tls_options
 from worker.ports import Notifier
 from worker.services.context import Context
 from worker.services.counting import CountKeeper
+from worker.services.wiki_context import WikiContext
 
 CONTROL, WEEK, PAYMENTS = "control", "week", "payments"
 
@@ -104,6 +105,12 @@ def context() -> Context:
 
 
 @cache
+def wiki() -> WikiContext:
+    """What points, counters, staking and governance work on, over the same connection."""
+    return wiki_context_beside(context(), settings)
+
+
+@cache
 def counts() -> CountKeeper:
     """What this process counts, on its way into the store."""
     return count_keeper(context())
@@ -119,6 +126,7 @@ def notifier() -> Notifier:
 def _forget_parent(**_: Any) -> None:
     global _context
     _context = None
+    wiki.cache_clear()
     counts.cache_clear()
 
 

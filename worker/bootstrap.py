@@ -13,16 +13,22 @@ from config.settings import ConfigurationUnusable, Settings
 from worker.adapters.archive import PlanArchive
 from worker.adapters.clock import SystemClock
 from worker.adapters.mongo.connection import connect
+from worker.adapters.mongo.contribute import MongoContributions
+from worker.adapters.mongo.counters import MongoCounters
+from worker.adapters.mongo.governance import MongoGovernance
+from worker.adapters.mongo.staking_records import MongoStaking
 from worker.adapters.mongo.store import MongoStore
 from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.endpoint import rpc_errors
 from worker.adapters.solana.keys import read_keypair
+from worker.adapters.solana.transfers import TransferHistory
 from worker.adapters.webhook import NobodyToTell, Webhook
 from worker.core.errors import Refused
 from worker.core.figures import RPC_ERRORS
 from worker.ports import Notifier
 from worker.services.context import Context, Limits
 from worker.services.counting import CountKeeper
+from worker.services.wiki_context import WikiContext
 
 PUBLIC_CLUSTERS = {
     "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "mainnet-beta",
@@ -109,6 +115,37 @@ def build_context(settings: Settings) -> Context:
             backoff_scale=settings.backoff_scale,
         ),
     )
+
+
+def build_wiki_context(settings: Settings, database: Database[dict[str, Any]]) -> WikiContext:
+    """What points, counters, staking and governance need: no keys, and the chain only to look
+    at transfers into the vault.
+
+    Raises:
+        ClockShiftRefused: the clock is shifted on a real cluster.
+    """
+    if settings.clock_offset_seconds:
+        genesis = open_chain(settings).cluster_genesis()
+        refuse_shift_on_real_cluster(genesis, settings.local_cluster_genesis)
+    return WikiContext(
+        store=MongoStore(database),
+        contributions=MongoContributions(database),
+        counters=MongoCounters(database),
+        staking=MongoStaking(database),
+        governance=MongoGovernance(database),
+        clock=SystemClock(timedelta(seconds=settings.clock_offset_seconds)),
+        vault=settings.staking_vault,
+        transfers=TransferHistory(
+            settings.solana_rpc_url, settings.token_mint_address, settings.rpc_timeout_seconds
+        ),
+    )
+
+
+def wiki_context_beside(context: Context, settings: Settings) -> WikiContext:
+    """The same on the database connection that a process has already."""
+    if not isinstance(context.store, MongoStore):
+        raise TypeError("the context was not made by build_context")
+    return build_wiki_context(settings, context.store.database)
 
 
 def build_notifier(settings: Settings) -> Notifier:

@@ -13,7 +13,7 @@ from tests.cli.conftest import Command
 from tests.fakes.ingest import json_lines, record
 from tests.fakes.world import WEEK, World, store_of
 from worker.cli.importing import trial_wallet
-from worker.core.contribution_file import LINE_BYTES_MAX
+from worker.core.contribution_lines import LINE_BYTES_MAX
 from worker.services.plan import plan_week
 
 THREE = json_lines([record(), record(), record(description="another")])

@@ -74,6 +74,15 @@ def test_a_demo_marks_its_folder(tmp_path: Path) -> None:
     assert (tmp_path / "new" / MARKER).exists()
 
 
+def test_a_purge_leaves_nothing_of_a_demo(kontrib: Command, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    begin_afresh(state)
+    (state / "env").write_text("CLOCK_OFFSET_SECONDS=-1\n")
+    (state / "flower").mkdir()
+    assert kontrib("local", "down", "--purge", "--state", str(state)) == 0
+    assert {path.name for path in state.iterdir()} <= {"lock"}
+
+
 @pytest.mark.real
 def test_a_stack_goes_up_answers_and_goes_down(local_stack: LocalStack, state: Path) -> None:
     del local_stack  # there is an engine on this machine

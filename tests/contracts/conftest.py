@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.contracts.store_worlds import FakeStoreWorld, MongoStoreWorld, StoreWorld
+from tests.contracts.wiki_worlds import FakeWikiWorld, MongoWikiWorld, WikiWorld, populate
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.migrations import migrate
 
@@ -30,3 +31,17 @@ def store_world(request: pytest.FixtureRequest) -> StoreWorld:
     if request.param == "fake":
         return FakeStoreWorld()
     return MongoStoreWorld(request.getfixturevalue("contract_database"))
+
+
+@pytest.fixture(params=["fake", pytest.param("mongo", marks=pytest.mark.real)])
+def wiki_world(request: pytest.FixtureRequest) -> Iterator[WikiWorld]:
+    """Points, counters, staking and governance, with two users and two articles."""
+    if request.param == "fake":
+        world: WikiWorld = FakeWikiWorld()
+        populate(world)
+        yield world
+        return
+    real = MongoWikiWorld(request.getfixturevalue("contract_database"))
+    populate(real)
+    yield real
+    real.restore_rules()

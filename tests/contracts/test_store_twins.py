@@ -226,7 +226,7 @@ def test_the_twins_cannot_be_told_apart(contract_database: Mongo) -> None:
     run_state_machine_as_test(
         lambda: StoreTwins(contract_database),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=400,
+            max_examples=25,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

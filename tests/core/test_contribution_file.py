@@ -11,12 +11,14 @@ import pytest
 from tests.fakes.ingest import json_lines, record
 from worker.adapters.mongo.seeds import CONFIG
 from worker.core.contribution_file import (
-    LINE_BYTES_MAX,
     Contribution,
     MalformedRecord,
-    NotAContributionFile,
     Occurrences,
     contribution_from,
+)
+from worker.core.contribution_lines import (
+    LINE_BYTES_MAX,
+    NotAContributionFile,
     read_records,
 )
 from worker.core.rules import rules_from

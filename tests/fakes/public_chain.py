@@ -19,6 +19,7 @@ class FakePublicChain:
         self._reader = FakeChain(
             ledger, receipt_key=addresses.receipt_key, source=addresses.source_account
         )
+        self.endpoints = self._reader.endpoints
         self.has_history = True
 
     def cluster_genesis(self) -> str:

@@ -88,6 +88,13 @@ class State:
     users: dict[object, Document] = field(default_factory=dict)
     contributions: dict[object, Document] = field(default_factory=dict)
     stakes: dict[int, Document] = field(default_factory=dict)
+    articles: dict[object, Document] = field(default_factory=dict)
+    article_rewards: dict[tuple[Week, str], int] = field(default_factory=dict)
+    proposals: dict[str, Document] = field(default_factory=dict)
+    votes: dict[tuple[str, str], Document] = field(default_factory=dict)
+    """By proposal and user."""
+    snapshots: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Voting power by proposal and user."""
     config: dict[str, Document] = field(default_factory=lambda: {"token_system": CONFIG})
     weeks: dict[Week, StoredWeek] = field(default_factory=dict)
     archive: dict[Week, StoredWeek] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.ingest import FakeIngestStore, Killed, json_lines, record
 from tests.fakes.store import FakeStore
-from worker.core.contribution_file import read_records
+from worker.core.contribution_lines import read_records
 from worker.core.rules import MalformedRules
 from worker.core.week import Week
 from worker.services.ingest import MALFORMED_LISTED_MAX, IngestOptions, IngestReport, ingest

@@ -18,7 +18,8 @@ from tests.simulation.sweeping import is_closed, sweep
 from tests.simulation.town import EVENTS, Town
 from worker.core.errors import KontribError, Unreachable
 from worker.core.lifecycle import Status
-from worker.services.context import Context
+from worker.services.context import Context, Deadline
+from worker.services.rebuild import rebuild_week
 from worker.services.run import do_work
 from worker.services.work import Work, find_work
 
@@ -98,27 +99,29 @@ class Simulation:
 
     def _process(self, worker: int, plan: dict[int, Disturbance]) -> Process:
         def before(call: Call) -> None:
-            if (found := plan.get(call.number)) is None:
-                return
-            if found.name == CRASH_BEFORE:
-                raise Crashed
-            if found.name == ERROR_BEFORE:
-                raise Unreachable("no answer")
-            if found.name == LATE:
-                self.town.world.clock.sleep(LATE_SECONDS)
-            elif found.name == ANOTHER_WORKER:
-                self.step(found.number % len(WORKERS), found.number // len(WORKERS))
-            elif found.name in EVENTS:
-                self.happen(found.name, found.number)
+            if call.number in plan:
+                self._disturb(plan[call.number])
 
         def after(call: Call) -> None:
-            found = plan.get(call.number)
-            if found is not None and found.name == CRASH_AFTER:
+            name = plan[call.number].name if call.number in plan else ""
+            if name == CRASH_AFTER:
                 raise Crashed
-            if found is not None and found.name == ERROR_AFTER:
+            if name == ERROR_AFTER:
                 raise Unreachable("no answer")
 
         return Process(self.town.operators[WORKERS[worker]], before, after)
+
+    def _disturb(self, found: Disturbance) -> None:
+        if found.name == CRASH_BEFORE:
+            raise Crashed
+        if found.name == ERROR_BEFORE:
+            raise Unreachable("no answer")
+        if found.name == LATE:
+            self.town.world.clock.sleep(LATE_SECONDS)
+        elif found.name == ANOTHER_WORKER:
+            self.step(found.number % len(WORKERS), found.number // len(WORKERS))
+        elif found.name in EVENTS:
+            self.happen(found.name, found.number)
 
     # --- promises --------------------------------------------------------------------------
 
@@ -132,17 +135,32 @@ class Simulation:
         self.happen("retry", 0)
         self.happen("retry", 1)
         failures: list[str] = []
-        for _ in range(SWEEPS_MAX):
+        for number in range(SWEEPS_MAX):
             for operator in self.town.operators:
                 failures += sweep(operator)
             if self._all_closed():
                 break
             self.town.world.clock.sleep(300)
+            if number % 8 == 7:
+                self._do_as_told()
         else:
             raise WeekNeverCloses(f"{self._open_weeks()}: {failures[-8:]}")
         self._look_again()
         self.town.world.ledger.expire()
         self._audit(self.town.operators)
+
+    def _do_as_told(self) -> None:
+        """An operator reads the reasons, and rebuilds where one says so."""
+        for operator in self.town.operators:
+            for week in self.town.weeks:
+                distribution = operator.store.distribution(week)
+                if distribution is None or "kontrib rebuild" not in (distribution.reason or ""):
+                    continue
+                try:
+                    rebuild_week(operator, week, Deadline(operator.clock, STEP_SECONDS))
+                    self.counts["rebuilt"] += 1
+                except KontribError as error:
+                    self.counts[type(error).__name__] += 1
 
     def _look_again(self) -> None:
         """Held rewards are looked at every few hours."""
@@ -187,7 +205,15 @@ EVENT_NAMES = tuple(EVENTS)
 
 def run(seed: int, weeks: int) -> Counter[str]:
     """Live through some weeks with a seed, audited all along; what happened, by name."""
-    chance, simulation = random.Random(seed), Simulation()
+    try:
+        return _live(random.Random(seed), weeks)
+    except BaseException as error:
+        error.add_note(f"Again: python -m tests.simulation --seed {seed} --weeks {weeks}")
+        raise
+
+
+def _live(chance: random.Random, weeks: int) -> Counter[str]:
+    simulation = Simulation()
     for number in range(weeks):
         if number:
             simulation.town.add_week()

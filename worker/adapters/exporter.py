@@ -71,8 +71,8 @@ def serve(collect: Collect, address: str, port: int) -> Any:
 def _whole(figures: Figures) -> Iterator[Metric]:
     last = "The last time a week was completed."
     yield _gauge("last_success_timestamp_seconds", last, _seconds(figures.last_success))
-    yield _gauge("weeks_open", "Weeks that are over and not completed.", figures.weeks_open)
-    yield _gauge("weeks_stopped", "Weeks that wait for a person.", figures.weeks_stopped)
+    yield _gauge("distributions_open", "Weeks that are over and not completed.", figures.weeks_open)
+    yield _gauge("distributions_stopped", "Weeks that wait for a person.", figures.weeks_stopped)
     yield _gauge("paused", "Whether signing is paused.", int(figures.is_paused))
     beat = "The last sweep that beat sent and a worker ran."
     yield _gauge("beat_timestamp_seconds", beat, _seconds(figures.beat_at))

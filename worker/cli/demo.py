@@ -28,7 +28,7 @@ from worker.cli.local_stack import open_whole_stack
 from worker.cli.output import console, say
 from worker.cli.session import Session
 from worker.cli.week_work import planned
-from worker.core.contribution_file import read_records
+from worker.core.contribution_lines import read_records
 from worker.core.errors import KontribError, UsageError
 from worker.core.week import Week
 from worker.local.stack import LocalStack

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from worker.cli.local_stack import open_stack, open_whole_stack, read_env, register_celery
+from worker.cli.local_stack import (
+    BEAT,
+    FLOWER,
+    WORKER,
+    open_stack,
+    open_whole_stack,
+    read_env,
+    register_celery,
+)
 from worker.core.errors import Refused
 from worker.local.stack import LocalStack
 from worker.local.state_files import write_atomically
@@ -37,12 +46,22 @@ def begin_afresh(state: Path) -> None:
         StateTaken: the folder holds something else.
     """
     if (state / MARKER).exists():
-        open_whole_stack(state).down(purge=True)
-        (state / "env").unlink(missing_ok=True)
+        purge(state)
     elif (state / "stack.json").exists():
         raise StateTaken(state)
     state.mkdir(parents=True, exist_ok=True)
     (state / MARKER).touch()
+
+
+def purge(state: Path) -> list[str]:
+    """Stop a folder's stack and delete its data, a demo's settings with it; what was stopped."""
+    stopped = open_whole_stack(state).down(purge=True)
+    if (state / MARKER).exists():
+        for name in (WORKER, BEAT, FLOWER):
+            shutil.rmtree(state / name, ignore_errors=True)
+        for name in ("env", MARKER):
+            (state / name).unlink(missing_ok=True)
+    return stopped
 
 
 def start_stack(state: Path, own_settings: Mapping[str, str]) -> LocalStack:

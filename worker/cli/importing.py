@@ -7,7 +7,7 @@ from worker.cli.input_file import Input, open_input
 from worker.cli.output import emit, progress_bar, say
 from worker.cli.session import Session
 from worker.cli.views import show_ingest
-from worker.core.contribution_file import read_records
+from worker.core.contribution_lines import read_records
 from worker.core.errors import Refused
 from worker.core.week import Week
 from worker.services.ingest import IngestOptions, IngestReport, ingest

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from worker.core.contribution_file import LINE_BYTES_MAX
+from worker.core.contribution_lines import LINE_BYTES_MAX
 from worker.core.errors import KontribError, UsageError
 
 GZIP_MAGIC = b"\x1f\x8b"

@@ -37,10 +37,12 @@ def down(
     purge: Annotated[bool, typer.Option("--purge", help="Delete the data, too.")] = False,
 ) -> None:
     """Stop exactly what `up` or `demo` started. The data stays."""
+    from worker.cli import demo_state
     from worker.cli.local_stack import open_whole_stack
     from worker.cli.output import say
 
-    if not open_whole_stack(state).down(purge=purge):
+    stopped = demo_state.purge(state) if purge else open_whole_stack(state).down()
+    if not stopped:
         say("Nothing was running.")
 
 

@@ -18,6 +18,7 @@ WORKER_NAME = "kontrib@local"
 WORKER_PROCESSES = 2
 FLOWER_USER = "kontrib"
 PROBE_SECONDS = 2.0
+READY_SECONDS = 90.0
 
 
 def open_stack(state: Path, environment: Mapping[str, str] | None = None) -> LocalStack:
@@ -74,6 +75,7 @@ def _worker(stack: LocalStack) -> ServiceSpec:
         probe=lambda _: _ping_worker(stack.settings()["REDIS_URL"]),
         requires=("redis",),
         has_port=False,
+        ready_timeout_s=READY_SECONDS,
     )
 
 
@@ -123,7 +125,12 @@ def _flower(stack: LocalStack) -> ServiceSpec:
         return _celery(stack, "flower", f"--conf={context.directory / 'flowerconfig.py'}")
 
     return ServiceSpec(
-        name=FLOWER, command=command, prepare=prepare, probe=_flower_probe, requires=("redis",)
+        name=FLOWER,
+        command=command,
+        prepare=prepare,
+        probe=_flower_probe,
+        requires=("redis",),
+        ready_timeout_s=READY_SECONDS,
     )
 
 

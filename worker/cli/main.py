@@ -17,7 +17,9 @@ from worker.cli import (
     demo_commands,
     local_commands,
     metrics_command,
+    proof_commands,
     reward_commands,
+    simulate_command,
     week_commands,
 )
 from worker.cli.session import Session
@@ -43,7 +45,9 @@ for part in (
     local_commands,
     demo_commands,
     metrics_command,
+    proof_commands,
     reward_commands,
+    simulate_command,
 ):
     part.register(app)
 

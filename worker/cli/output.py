@@ -71,7 +71,8 @@ def table(*columns: str, title: str | None = None) -> Table:
     made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         number = name.startswith(">")
-        made.add_column(name.lstrip(">"), justify="right" if number else "left", no_wrap=number)
+        alignment: Any = "right" if number else "left"
+        made.add_column(name.lstrip(">"), justify=alignment, no_wrap=number, overflow="fold")
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ from worker.core.errors import NotReady, Unreachable
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from worker.ports import Clock, Store
+    from worker.ports import Clock, PublicAddresses, PublicChain, Store
     from worker.services.context import Context
     from worker.services.ingest import IngestStore
+    from worker.services.wiki_context import WikiContext
 
 LOCAL_ENV_FILE = Path(".kontrib/env")
 CONTROL_QUEUE = "control"
@@ -91,12 +92,31 @@ class Session:
         return MongoIngestStore(self.database)
 
     @cached_property
+    def wiki(self) -> WikiContext:
+        """Points, counters, staking and governance: it needs no keys."""
+        from worker.bootstrap import build_wiki_context
+
+        return build_wiki_context(self.settings, self.database)
+
+    @cached_property
     def clock(self) -> Clock:
         from datetime import timedelta
 
         from worker.adapters.clock import SystemClock
 
         return SystemClock(timedelta(seconds=self.settings.clock_offset_seconds))
+
+    def public_chain(
+        self, urls: Sequence[str], mint: str, addresses: PublicAddresses
+    ) -> PublicChain:
+        """A cluster as a stranger sees it: without settings, and without any key.
+
+        Raises:
+            EndpointUnusable, AddressUnusable: a URL or an address is none.
+        """
+        from worker.adapters.solana.public_chain import PublicSolanaChain
+
+        return PublicSolanaChain(urls, mint, addresses)
 
     def schema_state(self) -> str:
         """That the database has the schema.

@@ -46,7 +46,7 @@ def watch_status(session: Session, week: Week | None, *, as_json: bool) -> None:
     screen, last = console(), ""
     with Live(console=screen, auto_refresh=False, transient=False) as live:
         while True:
-            text = _rendered(session, week, screen.width)
+            text = _rendered(session, week, screen)
             if screen.is_terminal:
                 live.update(Text.from_ansi(text), refresh=True)
             elif text != last:
@@ -55,11 +55,12 @@ def watch_status(session: Session, week: Week | None, *, as_json: bool) -> None:
             time.sleep(WATCH_SECONDS)
 
 
-def _rendered(session: Session, week: Week | None, width: int) -> str:
+def _rendered(session: Session, week: Week | None, screen: Console) -> str:
     from rich.console import Console
 
     page = io.StringIO()
-    drawn = Console(file=page, width=width, force_terminal=True, highlight=False)
+    colours = screen.is_terminal
+    drawn = Console(file=page, width=screen.width, force_terminal=colours, highlight=False)
     if week is None:
         _show_all(drawn, overview(session.store, session.clock.now()), session.store.paused())
     else:

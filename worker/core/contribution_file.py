@@ -1,4 +1,4 @@
-"""Contributions read from a file: JSON lines or CSV, one record at a time.
+"""A contribution from a record: checked, with its points and an id of its own.
 
 A record without an `_id` gets one that depends on its content alone: the seconds of `created_at`
 (so that it belongs to its own week) and a hash of its content and of how often that content came
@@ -7,12 +7,9 @@ before. Identical twins stay two, and reading the same file again gives the same
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import itertools
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,9 +21,6 @@ from worker.core.identity import canonical_user_id
 from worker.core.money import INT64_MAX, exact_decimal
 from worker.core.points import PointRules, total_points
 
-LINE_BYTES_MAX = 1 << 20
-"""A longer line is no contribution; callers cut it there, so that no file fills the memory."""
-REQUIRED = ("user_id", "type", "created_at")
 MULTIPLIERS = ("quality", "reputation", "demand")
 NESTED_MAX = 20
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
@@ -34,27 +28,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OBJECT_ID_SECONDS = range(2**32)
 
 
-class NotAContributionFile(UsageError):
-    """The file as a whole has another format."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"This is no file of contributions ({why}). It must hold one JSON object a line, or "
-            f"CSV with a header that names at least {', '.join(REQUIRED)}; gzip is fine for both."
-        )
-
-
 class MalformedRecord(KontribError):
     """One record cannot be imported; the message is the reason alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record as the file has it, or why it cannot be read."""
-
-    line: int
-    values: Mapping[str, Any]
-    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +69,6 @@ class Occurrences:
             return 0
         self._repeated[digest] = self._repeated.get(digest, 0) + 1
         return self._repeated[digest]
-
-
-def read_records(lines: Iterable[bytes]) -> Iterator[Record]:
-    """Read JSON lines or CSV, told apart by the first line that is not blank.
-
-    Raises:
-        NotAContributionFile: it is neither.
-    """
-    numbered = enumerate(lines, start=1)
-    for number, line in numbered:
-        start = line.removeprefix(b"\xef\xbb\xbf").lstrip()
-        if start.startswith(b"{"):
-            yield from _json_records(itertools.chain([(number, start)], numbered))
-            return
-        if start.startswith(b"["):
-            raise NotAContributionFile("it holds one JSON array; `jq -c '.[]'` makes lines of it")
-        if start:
-            rest = (line for _, line in numbered)
-            yield from _csv_records(itertools.chain([start], rest), number)
-            return
 
 
 def contribution_from(
@@ -157,66 +112,6 @@ def _valued(values: Mapping[str, Any], rules: PointRules) -> tuple[str, int, dic
         return str(kind), total_points(rules, kind, **factors), factors
     except UsageError as error:
         raise MalformedRecord(str(error)) from None
-
-
-def _json_records(lines: Iterable[tuple[int, bytes]]) -> Iterator[Record]:
-    for number, line in lines:
-        if not line.strip():
-            continue
-        if len(line) > LINE_BYTES_MAX:
-            yield Record(number, {}, f"longer than {LINE_BYTES_MAX} bytes")
-            continue
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield Record(number, {}, f"not JSON ({error})")
-            continue
-        if isinstance(values, dict):
-            yield Record(number, values)
-        else:
-            yield Record(number, {}, "not a JSON object")
-
-
-def _csv_records(lines: Iterable[bytes], number_of_first: int) -> Iterator[Record]:
-    reader = csv.reader(line.decode(errors="surrogateescape") for line in lines)
-    header = [name.strip() for name in next(reader)]
-    if missing := [name for name in REQUIRED if name not in header]:
-        raise NotAContributionFile(f"the first line is no JSON, and no header with {missing[0]}")
-    while True:
-        number = number_of_first + reader.line_num
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Record(number, {}, f"not CSV ({error})")
-            continue
-        if cells and len(cells) != len(header):
-            yield Record(number, {}, f"{len(cells)} columns instead of {len(header)}")
-        elif cells:
-            yield _csv_record(number, dict(zip(header, cells, strict=True)))
-
-
-def _csv_record(number: int, cells: Mapping[str, str]) -> Record:
-    """A row as a JSON line would have it. `metadata` is JSON, or columns like `metadata.words`."""
-    values: dict[str, Any] = {}
-    metadata: dict[str, Any] = {}
-    for name, cell in cells.items():
-        if not cell:
-            continue
-        if name.startswith("metadata."):
-            metadata[name.removeprefix("metadata.")] = int(cell) if _is_whole(cell) else cell
-        else:
-            values[name] = cell
-    try:
-        metadata |= json.loads(values.pop("metadata", "{}"))
-    except (ValueError, TypeError, RecursionError):
-        return Record(number, {}, "metadata is not a JSON object")
-    return Record(number, values | {"metadata": metadata})
-
-
-def _is_whole(cell: str) -> bool:
-    return cell.isascii() and cell.isdigit() and len(cell) <= 18
 
 
 def _factor(values: Mapping[str, Any], name: str) -> str | None:

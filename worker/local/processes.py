@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 from worker.local.errors import LocalServiceFailed
 from worker.local.state_files import tail, write_atomically
 
@@ -120,7 +122,8 @@ class ProcessTable:
         """Stop the process of that name, and forget it; False if it was not running any more.
 
         Asks with its stop signal, and after `timeout_s` (or at once with `kill`) sends SIGKILL
-        to its whole process group. A pid that now belongs to another process is left alone.
+        to it and to all that descends from it. A pid that now belongs to another process is left
+        alone.
         """
         record = self.find_alive(name)
         if record is not None:
@@ -128,8 +131,7 @@ class ProcessTable:
                 _send(record.pid, record.stop_signal)
                 _wait_for_end(record, timeout_s)
             if record.is_alive:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(record.pid, signal.SIGKILL)
+                _kill_with_descendants(record.pid, timeout_s)
                 _wait_for_end(record, timeout_s)
         self._replace(name, None)
         return record is not None
@@ -167,6 +169,20 @@ def _failure_of(probe: Callable[[], None]) -> str | None:
     except Exception as error:  # noqa: BLE001 - each client library has errors of its own
         return f"{type(error).__name__}: {error}"
     return None
+
+
+def _kill_with_descendants(pid: int, timeout_s: float) -> None:
+    """SIGKILL a process group, and those below it that made groups of their own, as PostgreSQL's
+    do: one that outlives its parent for a moment would keep the next start from its memory."""
+    below: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        below = psutil.Process(pid).children(recursive=True)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    for process in below:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(below, timeout_s)
 
 
 def _send(pid: int, stop_signal: int) -> None:

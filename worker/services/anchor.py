@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.core.commitment import Header, Seal
+from worker.core.commitment import Header, PlanDoesNotMatchRoot, Seal
 from worker.core.decision import Step, next_step
 from worker.core.errors import NotReady
 from worker.core.lifecycle import PayoutStatus, Stage
@@ -77,7 +77,14 @@ def _planned(context: Context, week: Week) -> Distribution:
 
 def _step(context: Context, distribution: Distribution) -> Anchored | None:
     """One look at the chain, and whatever it asks for; None while it is not final."""
-    seal, week = stored_seal(context, distribution), distribution.week
+    week = distribution.week
+    payout = context.store.payout(distribution.plan_id or "", anchor_id(week))
+    try:
+        seal = stored_seal(context, distribution)
+    except PlanDoesNotMatchRoot:
+        payout = None
+    if payout is None:
+        raise _stale(context, distribution, "the database does not hold it whole")
     height = context.chain.finalized_height()
     ids = anchor_ids(week, seal.root)
     states = context.chain.receipts(ids, not_before_slot=height.slot)
@@ -87,9 +94,6 @@ def _step(context: Context, distribution: Distribution) -> Anchored | None:
     if any_plan is ReceiptState.PAID and ours is ReceiptState.FREE:
         adopt_anchored_plan(context, week, first_week(context))
         return None
-    payout = context.store.payout(distribution.plan_id or "", anchor_id(week))
-    if payout is None:
-        raise NotPlanned(week)
     _send(context, distribution, payout, seal, any_plan, height.block_height)
     return None
 
@@ -154,19 +158,22 @@ def check_before_anchor(context: Context, distribution: Distribution, seal: Seal
     week, header = distribution.week, seal.header
     previous = previous_plan(context, week, first_week(context))
     if previous.root != header.previous_root or header.mint != context.chain.mint:
-        raise _stale(context, week, "it does not follow the anchored week before it")
+        raise _stale(context, distribution, "it does not follow the anchored week before it")
     if header.batch_size > context.chain.costs().transfers_per_transaction:
-        raise _stale(context, week, "its batches are larger than every endpoint accepts")
+        raise _stale(context, distribution, "its batches are larger than every endpoint accepts")
     check_published(context, seal)
     if context.rules().require_approval and not distribution.approved:
         raise ApprovalMissing(week)
     check_funds(context, week, _need(context, distribution, header))
 
 
-def _stale(context: Context, week: Week, why: str) -> PlanIsStale:
-    """Forget a plan, so that the week is planned anew. Should its anchor land all the same, the
-    published file is adopted."""
-    context.store.forget_week(week)
+def _stale(context: Context, distribution: Distribution, why: str) -> PlanIsStale:
+    """Forget a plan, so that the week is planned anew, unless another worker was faster. Should
+    its anchor land all the same, the published file is adopted."""
+    week = distribution.week
+    known = context.store.distribution(week)
+    if known and known.plan_id == distribution.plan_id and not known.stage.is_frozen:
+        context.store.forget_week(week)
     return PlanIsStale(week, why)
 
 

@@ -16,6 +16,7 @@ from worker.core.governance import (
     Proposal,
     ProposalStatus,
     ProposalType,
+    check_move,
     outcome,
 )
 from worker.core.lifecycle import IllegalTransition

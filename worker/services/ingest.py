@@ -16,9 +16,9 @@ from worker.core.contribution_file import (
     Contribution,
     MalformedRecord,
     Occurrences,
-    Record,
     contribution_from,
 )
+from worker.core.contribution_lines import Record
 from worker.core.rules import rules_from
 from worker.core.week import Week
 from worker.ports import WikiStore

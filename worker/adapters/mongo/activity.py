@@ -25,7 +25,7 @@ _IS_WHOLE_NUMBER = {
         # In this order of types and numbers, NaN is below and infinity beyond.
         {"$gte": [_POINTS, 0]},
         {"$lte": [_POINTS, _EXACT_IN_A_DOUBLE]},
-        {"$eq": [_POINTS, {"$trunc": _POINTS}]},
+        {"$eq": [{"$mod": [_POINTS, 1]}, 0]},
     ]
 }
 _SUM_OF_POINTS = {"$sum": {"$cond": [_IS_WHOLE_NUMBER, {"$toLong": _POINTS}, Int64(0)]}}

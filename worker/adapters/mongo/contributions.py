@@ -84,7 +84,7 @@ _IS_WHOLE = {
         {
             "$and": [
                 {"$eq": [{"$type": _POINTS}, "double"]},
-                {"$eq": [_POINTS, {"$trunc": _POINTS}]},
+                {"$eq": [{"$mod": [_POINTS, 1]}, 0]},
             ]
         },
     ]

@@ -173,6 +173,7 @@ class MongoGovernance(MongoPart):
 
 def proposal_document(proposal: Proposal) -> Document:
     """The owner's fields, each amount with its exact twin, then ours."""
+    execution = proposal.execution
     return {
         "_id": stored_id(proposal.id),
         "title": proposal.title,
@@ -187,7 +188,7 @@ def proposal_document(proposal: Proposal) -> Document:
         "quorum_required_base_units": Int64(proposal.quorum),
         "status": proposal.status.value,
         "execution_tx_hash": proposal.execution_signature,
-        "execution": None,
+        "execution": None if execution is None else execution_document(execution),
         "reason": proposal.reason,
         "created_at": proposal.created_at,
         "updated_at": proposal.updated_at,

@@ -23,7 +23,7 @@ from worker.core.money import tokens_text
 
 CHUNK_DOCUMENTS = 2000
 _OUR_CONFIG = {"$or": [{"_id": {"$in": [SCHEMA_ID, CONTROL_ID, GENESIS_ID]}},
-                       {"_id": {"$regex": "^heartbeat/"}}]}  # fmt: skip
+                       {"_id": {"$regex": "^(heartbeat|count|mark|figures)/"}}]}  # fmt: skip
 _OUR_USER_FIELDS = (names.WALLET, names.WALLET_CONFLICT, names.ACCOUNT_MADE_AT)
 
 Notify = Callable[[str], None]

@@ -31,6 +31,7 @@ from worker.core.money import BaseUnits, Lamports
 from worker.core.receipts import Resolution, receipt_seed
 from worker.core.records import Execution, Transfer
 from worker.ports import Outflow
+from worker.ports_wiki import FoundTransfer
 
 _AMOUNT = struct.Struct("<BQ")
 _ODD = (
@@ -73,6 +74,28 @@ def outflow_of(reply: Any, *, signature: str, account: str) -> Outflow | None:
         before, after = (it.get(account) for it in (transaction.before, transaction.after))
         taken = (before.amount if before else 0) - (after.amount if after else 0)
         return Outflow(signature, transaction.slot, _memo(transaction), taken)
+    except _ODD:
+        return None
+
+
+def transfers_of(reply: Any, *, signature: str, mint: str) -> list[FoundTransfer] | None:
+    """Top-level transfers of a mint in a getTransaction reply, whoever signed it.
+
+    None for a transaction that is absent, failed, another one, or cannot be read.
+    """
+    try:
+        transaction = _Landed.read(reply)
+        if transaction is None or transaction.signature != signature:
+            return None
+        return [
+            FoundTransfer(
+                from_wallet=_owner(transaction, source),
+                to_account=target,
+                to_wallet=_owner(transaction, target),
+                amount=BaseUnits(amount),
+            )
+            for source, target, amount in _transfers(transaction, mint)
+        ]
     except _ODD:
         return None
 

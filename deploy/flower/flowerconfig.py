@@ -1,0 +1,40 @@
+"""Flower's configuration: `celery -A worker.app flower --conf=deploy/flower/flowerconfig.py`.
+
+Read from the environment:
+
+FLOWER_PASSWORD_FILE or FLOWER_PASSWORD  the password; without one Flower is not started
+FLOWER_USER                              default: kontrib
+FLOWER_PORT, FLOWER_ADDRESS              default: 5555 on 127.0.0.1
+FLOWER_READ_ONLY                         default: true; false only where nobody else can reach it
+FLOWER_DB                                where what Flower saw is kept over a restart
+FLOWER_STATE_SAVE_INTERVAL               milliseconds, default: 30000
+"""
+
+import os
+import sys
+from pathlib import Path
+
+
+def _password() -> str:
+    if file := os.environ.get("FLOWER_PASSWORD_FILE"):
+        try:
+            return Path(file).read_text().strip()
+        except OSError as error:
+            sys.stderr.write(f"error: FLOWER_PASSWORD_FILE cannot be read: {error.strerror}\n")
+            raise SystemExit(3) from None
+    return os.environ.get("FLOWER_PASSWORD", "")
+
+
+port = int(os.environ.get("FLOWER_PORT", "5555"))
+address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1")
+# An empty password is refused when Flower starts: see worker/flower.py.
+basic_auth = [f"{os.environ.get('FLOWER_USER', 'kontrib')}:{_password()}"]
+read_only = os.environ.get("FLOWER_READ_ONLY", "true").lower() != "false"
+persistent = True
+db = os.environ.get("FLOWER_DB", "flower.db")
+# Milliseconds. It is saved at the end as well, but not by a Flower that is killed.
+state_save_interval = int(os.environ.get("FLOWER_STATE_SAVE_INTERVAL", "30000"))
+max_tasks = 20_000
+# Workers of a rolling deployment that are gone for an hour.
+purge_offline_workers = 3600
+tasks_columns = "name,kwargs,state,result,received,runtime,worker"

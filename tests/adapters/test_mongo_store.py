@@ -1,0 +1,339 @@
+"""What only the real store can show: documents, what the server refuses, and crashes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import Int64
+from pymongo.errors import WriteError
+
+from tests.contracts.store_worlds import (
+    LATER,
+    NOW,
+    RULES,
+    SALT,
+    WEEK,
+    MongoStoreWorld,
+    make_attempt,
+    make_payouts,
+    make_reward,
+    make_rewards,
+    write_plan,
+)
+from tests.fakes.documents import contribution_document
+from worker.adapters.mongo.base import SumIsNoInteger, integer_sum
+from worker.adapters.mongo.connection import Mongo, connect
+from worker.adapters.mongo.migrations import migrate
+from worker.adapters.mongo.store import MongoStore
+from worker.adapters.mongo.wiki import PointsNotExact
+from worker.core.identity import user_commitment
+from worker.core.lifecycle import PayoutStatus, Stage, Status
+from worker.core.money import Lamports
+from worker.core.records import Payout, PointsWindow, Settlement
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def migrated(mongo_uri: str) -> Iterator[Mongo]:
+    database = connect(mongo_uri, "kontrib_store")
+    database.client.drop_database(database.name)
+    migrate(database, lambda line: None, datetime(2024, 12, 1, tzinfo=UTC))
+    yield database
+    database.client.drop_database(database.name)
+    database.client.close()
+
+
+@pytest.fixture
+def database(migrated: Mongo) -> Mongo:
+    MongoStoreWorld(migrated)  # empties it
+    return migrated
+
+
+@pytest.fixture
+def store(database: Mongo) -> MongoStore:
+    return MongoStore(database)
+
+
+def paid(payout: Payout) -> Settlement:
+    return Settlement(payout, PayoutStatus.PAID, "sig", 77, Lamports(5000), True)
+
+
+def claim_all(store: MongoStore) -> list[Payout]:
+    return store.claim("plan", range(10_000), 10_000, now=NOW, until=LATER)
+
+
+# --- documents ---------------------------------------------------------------------------------
+
+
+def test_a_reward_has_the_owners_fields(store: MongoStore, database: Mongo) -> None:
+    reward = make_reward(3, multiplier=1_300_000)
+    store.write_rewards([reward], WEEK, NOW)
+
+    document = database.token_rewards.find_one()
+    week = database.weekly_distributions.find_one()
+    assert document is not None
+    assert week is not None
+    owners = {
+        "user_id": "user-00003",
+        "weekly_distribution_id": str(week["_id"]),
+        "week_start": WEEK.start,
+        "week_end": WEEK.end,
+        "total_points": 40,
+        "token_amount": 4.0,
+        "staking_multiplier": 1.3,
+        "transaction_signature": None,
+        "status": "pending",
+        "claimed_at": None,
+        "created_at": NOW,
+    }
+    assert {name: document[name] for name in owners} == owners
+    assert isinstance(document["amount_base_units"], Int64)
+    assert document["user_commitment"] == user_commitment(SALT, "user-00003").hex()
+
+
+def test_a_paid_reward_is_claimed_at_its_first_settlement(
+    store: MongoStore, database: Mongo
+) -> None:
+    write_plan(store, 1)
+    (payout,) = claim_all(store)
+    store.settle([paid(payout)], NOW)
+    store.settle([paid(payout)], LATER)
+
+    document = database.token_rewards.find_one()
+    assert document is not None
+    assert (document["status"], document["claimed_at"]) == ("completed", NOW)
+    assert (document["transaction_signature"], document["slot"]) == ("sig", 77)
+
+
+def test_earlier_signatures_are_kept_up_to_a_bound(store: MongoStore, database: Mongo) -> None:
+    write_plan(store, 1)
+    (payout,) = claim_all(store)
+    for number in range(25):
+        store.record_attempts([(payout, make_attempt(f"sig-{number}"))])
+
+    document = database.payout_batches.find_one({"kind": "batch"})
+    assert document is not None
+    assert document["signatures"] == [f"sig-{number}" for number in range(5, 25)]
+
+
+def test_a_distribution_that_was_there_before_is_read_by_its_status(
+    store: MongoStore, database: Mongo
+) -> None:
+    for week, status in ((WEEK, "completed"), (WEEK.next(), "processing")):
+        database.weekly_distributions.insert_one(
+            {"week_start": week.start, "status": status, "distribution_tx_hash": "old"},
+            bypass_document_validation=True,
+        )
+
+    stages = [(d.stage, d.signature) for d in store.distributions()]
+
+    assert stages == [(Stage.COMPLETED, "old"), (Stage.DUE, "old")]
+
+
+# --- what the server refuses -------------------------------------------------------------------
+
+TAMPERINGS: list[dict[str, Any]] = [
+    {"amount_base_units": 1.5},
+    {"amount_base_units": 5},
+    {"amount_base_units": "5"},
+    {"amount_base_units": Int64(-1)},
+    {"weight": 2.0},
+    {"status": "paid"},
+    {"user_commitment": "ab"},
+    {"route": "elsewhere"},
+]
+
+
+@pytest.mark.parametrize("change", TAMPERINGS, ids=str)
+def test_money_that_is_no_long_is_refused_whoever_writes_it(
+    store: MongoStore, database: Mongo, change: dict[str, Any]
+) -> None:
+    store.write_rewards([make_reward(0)], WEEK, NOW)
+
+    with pytest.raises(WriteError, match="validation"):
+        database.token_rewards.update_one({}, {"$set": change})
+
+    assert store.rewards("plan", range(1)) == [make_reward(0)]
+
+
+def test_a_distributions_total_is_a_long(store: MongoStore, database: Mongo) -> None:
+    write_plan(store, 3)
+
+    with pytest.raises(WriteError, match="validation"):
+        database.weekly_distributions.update_one({}, {"$set": {"total_amount_base_units": 1.0}})
+
+
+def test_a_sum_that_overflows_is_never_used(store: MongoStore) -> None:
+    huge = make_reward(0)
+    row = replace(huge.row, amount=2**63 - 1)  # type: ignore[arg-type]
+    other = replace(make_reward(1).row, amount=2**63 - 1)  # type: ignore[arg-type]
+    store.write_rewards([replace(huge, row=row), replace(make_reward(1), row=other)], WEEK, NOW)
+
+    with pytest.raises(SumIsNoInteger):
+        store.progress("plan")
+
+
+@pytest.mark.parametrize("found", [1.0, "1", None, True])
+def test_only_integers_are_sums(found: object) -> None:
+    with pytest.raises(SumIsNoInteger):
+        integer_sum("amounts", found)
+
+
+def test_points_beyond_what_a_double_holds_are_an_error(database: Mongo, store: MongoStore) -> None:
+    rules = replace(RULES, points=replace(RULES.points, base_points={"creation": 2**53}))
+    database.contributions.insert_many(
+        [
+            contribution_document("u", WEEK.start, points=float(2**53), number=1),
+            contribution_document("u", WEEK.start, points=1, number=2),
+        ]
+    )
+    window = PointsWindow(WEEK, NOW, None, WEEK.start)
+
+    with pytest.raises(PointsNotExact, match="user u"):
+        list(store.user_points(window, rules))
+
+
+# --- several at once ---------------------------------------------------------------------------
+
+
+def in_threads(count: int, work: Any) -> list[Any]:
+    """Run the same thing in threads that begin together."""
+    barrier, results = threading.Barrier(count), []
+
+    def body(number: int) -> None:
+        barrier.wait()
+        results.append(work(number))
+
+    threads = [threading.Thread(target=body, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_no_payout_is_leased_to_two_workers(store: MongoStore) -> None:
+    write_plan(store, 90)  # 30 batches
+
+    def work(number: int) -> list[str]:
+        mine = []
+        while claimed := store.claim("plan", range(100), 4, now=NOW, until=LATER):
+            mine += [payout.id for payout in claimed]
+        return mine
+
+    claimed = [payout_id for mine in in_threads(4, work) for payout_id in mine]
+
+    assert len(claimed) == len(set(claimed))
+    remaining = {p.id for p in claim_all(store)}
+    assert len(remaining) + len(claimed) == 30
+    assert not remaining & set(claimed)
+
+
+def test_a_week_is_made_once_by_many(store: MongoStore, database: Mongo) -> None:
+    made = in_threads(6, lambda number: store.ensure_distribution(WEEK, NOW))
+
+    assert len(made) == 6
+    assert len(set(made)) == 1
+    assert database.weekly_distributions.count_documents({}) == 1
+
+
+def test_of_many_workers_one_advances_a_week(store: MongoStore) -> None:
+    write_plan(store, 3)
+
+    moved = in_threads(6, lambda number: store.advance(WEEK, "plan", Stage.PLANNED, Stage.ANCHORED))
+
+    assert sorted(moved) == [False] * 5 + [True]
+
+
+# --- crashes between two writes ----------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """The process ended here."""
+
+
+class DiesBeforePayouts(MongoStore):
+    """Ends when it is about to write to the payouts."""
+
+    def __init__(self, database: Mongo) -> None:
+        super().__init__(database)
+        self.payout_batches = Dying(self.payout_batches)  # type: ignore[assignment]
+
+
+class Dying:
+    """A collection that can be read, and whose first bulk write never happens."""
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+
+    def bulk_write(self, *arguments: Any, **options: Any) -> None:
+        raise Killed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._collection, name)
+
+
+@pytest.mark.parametrize("status", [PayoutStatus.PAID, PayoutStatus.VOID])
+def test_a_settlement_that_was_cut_in_half_is_completed_by_the_next(
+    database: Mongo, store: MongoStore, status: PayoutStatus
+) -> None:
+    write_plan(store, 3)
+    (payout,) = claim_all(store)
+    settlement = Settlement(payout, status, "sig", 1, None, True)
+    with pytest.raises(Killed):
+        DiesBeforePayouts(database).settle([settlement], NOW)
+
+    assert [p.id for p in store.claim("plan", range(9), 9, now=LATER, until=LATER)] == [payout.id]
+    store.settle([settlement], LATER)
+
+    found = store.payout("plan", payout.id)
+    assert found is not None
+    assert found.status is status
+    expected = Status.COMPLETED if status is PayoutStatus.PAID else Status.PENDING
+    assert {r.status for r in store.rewards("plan", range(9))} == {expected}
+
+
+def test_what_is_owed_is_never_understated_between_two_writes(
+    database: Mongo, store: MongoStore
+) -> None:
+    write_plan(store, 3)
+    store.advance(WEEK, "plan", Stage.PLANNED, Stage.ANCHORED)
+    owed = store.outstanding()[0]
+    (payout,) = claim_all(store)
+    with pytest.raises(Killed):
+        DiesBeforePayouts(database).settle(
+            [Settlement(payout, PayoutStatus.VOID, "sig", 1, None, True)], NOW
+        )
+
+    assert store.outstanding()[0] >= owed
+
+
+# --- sizes -------------------------------------------------------------------------------------
+
+
+def test_a_plan_larger_than_one_insert_is_written_and_read_in_order(store: MongoStore) -> None:
+    rewards = make_rewards(11_000, held=200)
+    store.write_rewards(rewards, WEEK, NOW)
+    payouts = make_payouts(rewards)
+    store.write_payouts(payouts, [b"r"] * len(payouts))
+
+    assert list(store.rows("plan", range(20_000))) == [reward.row for reward in rewards]
+    assert len(store.batch_roots("plan")) == 3667
+    assert store.progress("plan").held.count == 200
+
+
+def test_a_users_contributions_are_found_by_an_index(database: Mongo) -> None:
+    later = WEEK.start + timedelta(hours=1)
+    documents = [contribution_document(f"u{i % 500}", later, number=i) for i in range(5000)]
+    database.contributions.insert_many(documents)
+    hint = {"user_id": 1, "created_at": -1}
+
+    found = database.contributions.find({"user_id": "u7"}).sort("created_at", -1).hint(hint)
+
+    assert len(list(found)) == 10
