@@ -41,7 +41,7 @@ class TlsProxy:
     def __init__(self, authority: Authority, target_port: int) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(authority.server, authority.server_key)
-        self._target = ("127.0.0.1", target_port)
+        self.target_port = target_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.handshakes = 0
@@ -60,7 +60,7 @@ class TlsProxy:
         with contextlib.suppress(OSError):
             client = self._context.wrap_socket(raw, server_side=True)
             self.handshakes += 1
-            server = socket.create_connection(self._target)
+            server = socket.create_connection(("127.0.0.1", self.target_port))
             back = threading.Thread(target=_pump, args=(server, client), daemon=True)
             back.start()
             _pump(client, server)

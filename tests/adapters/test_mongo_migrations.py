@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,7 +39,7 @@ MONDAY = datetime(2024, 12, 9, tzinfo=UTC)
 @pytest.fixture
 def database(mongo_uri: str) -> Iterator[Mongo]:
     """An empty database."""
-    database = connect(mongo_uri, "kontrib_migrations")
+    database = connect(mongo_uri, f"kontrib_migrations_{os.getpid()}")
     database.client.drop_database(database.name)
     yield database
     database.client.drop_database(database.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def migrated(mongo_uri: str) -> Iterator[Mongo]:
-    database = connect(mongo_uri, "kontrib_store")
+    database = connect(mongo_uri, f"kontrib_store_{os.getpid()}")
     database.client.drop_database(database.name)
     migrate(database, lambda line: None, datetime(2024, 12, 1, tzinfo=UTC))
     yield database
@@ -134,6 +135,33 @@ def test_a_distribution_that_was_there_before_is_read_by_its_status(
     stages = [(d.stage, d.signature) for d in store.distributions()]
 
     assert stages == [(Stage.COMPLETED, "old"), (Stage.DUE, "old")]
+
+
+def test_rewards_from_before_this_system_are_never_removed(
+    store: MongoStore, database: Mongo
+) -> None:
+    write_plan(store, 3)
+    week = database.weekly_distributions.find_one()
+    assert week is not None
+    old = {"weekly_distribution_id": str(week["_id"]), "week_start": WEEK.start, "status": "old"}
+    database.token_rewards.insert_one(dict(old), bypass_document_validation=True)
+    store.write_rewards(make_rewards(2, plan_id="crashed"), WEEK, NOW)
+
+    store.discard_other_plans(WEEK, "plan")
+    assert database.token_rewards.count_documents({}) == 4
+    store.forget_week(WEEK)
+    assert [d["status"] for d in database.token_rewards.find()] == ["old"]
+
+
+def test_a_week_whose_distribution_is_lost_is_forgotten_all_the_same(
+    store: MongoStore, database: Mongo
+) -> None:
+    write_plan(store, 3)
+    database.weekly_distributions.delete_many({})
+    store.forget_week(WEEK)
+
+    assert database.token_rewards.count_documents({}) == 0
+    assert database.payout_batches.count_documents({}) == 0
 
 
 # --- what the server refuses -------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
@@ -12,7 +14,8 @@ from tests.contracts.wiki_worlds import FakeWikiWorld, MongoWikiWorld, WikiWorld
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.migrations import migrate
 
-DATABASE = "kontrib_contract"
+# One for each process, should several share a server.
+DATABASE = f"kontrib_contract_{os.getpid()}"
 
 
 @pytest.fixture(scope="session")
@@ -34,14 +37,19 @@ def store_world(request: pytest.FixtureRequest) -> StoreWorld:
 
 
 @pytest.fixture(params=["fake", pytest.param("mongo", marks=pytest.mark.real)])
-def wiki_world(request: pytest.FixtureRequest) -> Iterator[WikiWorld]:
+def wiki_world(request: pytest.FixtureRequest) -> WikiWorld:
     """Points, counters, staking and governance, with two users and two articles."""
-    if request.param == "fake":
-        world: WikiWorld = FakeWikiWorld()
-        populate(world)
-        yield world
-        return
-    real = MongoWikiWorld(request.getfixturevalue("contract_database"))
-    populate(real)
-    yield real
-    real.restore_rules()
+    if request.param == "mongo":
+        return cast(WikiWorld, request.getfixturevalue("real_wiki_world"))
+    world = FakeWikiWorld()
+    populate(world)
+    return world
+
+
+@pytest.fixture
+def real_wiki_world(contract_database: Mongo) -> Iterator[WikiWorld]:
+    """The real one only, for what takes several threads."""
+    world = MongoWikiWorld(contract_database)
+    populate(world)
+    yield world
+    world.restore_rules()

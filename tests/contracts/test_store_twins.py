@@ -201,9 +201,12 @@ class StoreTwins(RuleBasedStateMachine):
 
     @rule(plan=st.sampled_from(PLANS))
     def discard_others(self, plan: str) -> None:
-        known = self.fake.store.distribution(WEEK)
-        if known is not None and known.plan_id == plan:
-            self.both("discard_other_plans", WEEK, plan)
+        self.both("discard_other_plans", WEEK, plan)
+
+    @rule(odds=st.integers(0, 9))
+    def forget(self, odds: int) -> None:
+        if odds == 0:  # rarely: there is nothing to see after it
+            self.both("forget_week", WEEK)
 
     @invariant()
     def both_look_the_same(self) -> None:

@@ -111,6 +111,9 @@ class FakePlans:
         self.state.payouts.pop(plan_id, None)
 
     def discard_other_plans(self, week: Week, plan_id: str) -> None:
+        stored = self.state.weeks.get(week)
+        if stored is None or stored.distribution.plan_id != plan_id:
+            return
         for other in self._plans_of(week) - {plan_id}:
             self.discard_plan(other)
 

@@ -13,9 +13,9 @@ from worker.cli.session import Session
 from worker.core.commitment import Header
 from worker.core.lifecycle import Status
 from worker.core.money import sol_text, tokens_text
+from worker.core.ratio import point_to_token_ratio
 from worker.core.records import Reward, Treasury
 from worker.local.stack import LocalStack
-from worker.services.preview import point_to_token_ratio
 from worker.services.reconcile import Reconciliation
 from worker.services.seal import NotPlanned
 

@@ -10,9 +10,12 @@ from xml.sax.saxutils import escape
 WIDTH = 960
 PANEL_HEIGHT = 190
 TOP, BOTTOM, LEFT, RIGHT, GAP = 76, 34, 76, 24, 44
-COLOURS = ("#8a8f98", "#0b6bcb")
+COLOURS = ("#c3c8cf", "#0b6bcb")
 GRID_LINES = 4
 LABELS_MAX = 9
+STEPS = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10)
+WIDTHS = (3.2, 1.4)
+"""The first line is the wider one, so that it shows where both are the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,13 @@ def _panel(panel: Panel, top: int, labels: Sequence[str]) -> list[str]:
         label = _number(highest * step / GRID_LINES)
         parts.append(_text(LEFT - 8, y + 4, label, anchor="end", colour="#57606a"))
     parts += _horizontal_labels(labels, top + PANEL_HEIGHT + 16)
-    for line, colour in zip(panel.lines, COLOURS, strict=False):
+    for line, colour, width in zip(panel.lines, COLOURS, WIDTHS, strict=False):
         points = " ".join(
             f"{_x(i, len(line)):.1f},{top + PANEL_HEIGHT * (1 - value / highest):.1f}"
             for i, value in enumerate(line)
         )
         parts.append(
-            f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" '
+            f'<polyline fill="none" stroke="{colour}" stroke-width="{width}" '
             f'stroke-linejoin="round" points="{points}"/>'
         )
     return parts
@@ -86,11 +89,11 @@ def _x(index: int, count: int) -> float:
 
 
 def _round_up(value: float) -> float:
-    """The next number that reads well: 1, 2, 2.5 or 5 times a power of ten."""
+    """The next number that reads well, and does so in quarters."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(power * step for step in (1, 2, 2.5, 5, 10) if value <= power * step * (1 + 1e-9))
+    return next(power * step for step in STEPS if value <= power * step * (1 + 1e-9))
 
 
 def _number(value: float) -> str:

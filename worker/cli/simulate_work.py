@@ -292,7 +292,9 @@ def _write_plot(path: Path, compared: Comparison) -> None:
 
 def _policy_text(scenario: Scenario) -> str:
     policy = scenario.policy
+    bonus = policy.staking_bonus.value.replace("_", " ")
+    stakers = f", bonus {bonus}" if scenario.stakers_percent else ""
     return (
         f"pool {tokens_text(policy.pool)}, floor {tokens_text(policy.floor)}, "
-        f"from {scenario.min_points} points"
+        f"from {scenario.min_points} points{stakers}"
     )

@@ -312,8 +312,8 @@ class Costs:
     signatures: int
     transfers_per_transaction: int
     accounts_per_transaction: int
-    priority_fee_max: Lamports = Lamports(0)
-    """What a transaction may pay on top of its signatures."""
+    priority_fee_max: int = 0
+    """Lamports that a transaction may pay on top of its signatures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from worker.core.allocation import MULTIPLIER_SCALE, StakingBonus
 from worker.core.commitment import Header
 from worker.core.lifecycle import Stage
-from worker.core.money import ONE_TOKEN, BaseUnits
+from worker.core.money import BaseUnits
+from worker.core.ratio import point_to_token_ratio
 from worker.core.records import Costs, PlanNotes
 from worker.core.week import Week
 from worker.services.context import Context
@@ -106,12 +106,3 @@ def estimate(costs: Costs, header: Header, new_accounts: int) -> Estimate:
         accounts_rent=new_accounts * costs.token_account_rent,
         fees=transactions * costs.fee_per_signature * costs.signatures,
     )
-
-
-def point_to_token_ratio(header: Header) -> Fraction:
-    """Tokens per weighted point; per plain point where bonuses come on top of the pool."""
-    if header.rules.get("staking_bonus") == StakingBonus.ON_TOP:
-        pool, points = int(header.rules["pool"]), Fraction(header.total_points)
-    else:
-        pool, points = header.total_amount, Fraction(header.total_weight, MULTIPLIER_SCALE)
-    return Fraction(pool, ONE_TOKEN) / points if points else Fraction(0)

@@ -140,23 +140,22 @@ class MongoPlans(MongoWeeks):
         document = self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1})
         if document is None:
             return
-        others = {"$ne": plan_id}
-        distribution_id = str(document["_id"])
+        # Rewards from before this system have no plan id, and are none of ours to remove.
+        others = {"$ne": plan_id, "$exists": True}
         self.token_rewards.delete_many(
-            {"weekly_distribution_id": distribution_id, "plan_id": others}
+            {"weekly_distribution_id": str(document["_id"]), "plan_id": others}
         )
         self.payout_batches.delete_many({"week": week.id, "plan_id": others})
 
     @reaching
     def forget_week(self, week: Week) -> None:
-        """The distribution last: whatever was left by a crash is found and removed by the next."""
+        """By the week itself, since its distribution may be lost. The distribution goes last, so
+        that what a crash leaves is found again."""
+        ours = {"week_start": week.start, "plan_id": {"$exists": True}}
+        self.token_rewards.delete_many(ours)
+        self.payout_batches.delete_many({"week": week.id})
         for collection in (self.weeks, self.archive):
-            document = collection.find_one({"week_start": week.start}, {"_id": 1})
-            if document is not None:
-                selected = {"weekly_distribution_id": str(document["_id"])}
-                self.token_rewards.delete_many(selected)
-                self.payout_batches.delete_many({"week": week.id})
-                collection.delete_one({"_id": document["_id"]})
+            collection.delete_one({"week_start": week.start})
 
 
 def _installed_fields(plan: Distribution) -> Document:

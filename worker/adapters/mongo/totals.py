@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
-from worker.core.allocation import MULTIPLIER_SCALE, StakingBonus
 from worker.core.commitment import Header
-from worker.core.money import ONE_TOKEN, tokens_float
+from worker.core.money import tokens_float
+from worker.core.ratio import point_to_token_ratio
 
 NO_TOTALS: dict[str, Any] = {
     "total_points": 0,
@@ -24,16 +23,6 @@ def plan_totals(header: Header) -> dict[str, Any]:
         "total_points": header.total_points,
         "total_tokens": tokens_float(header.total_amount),
         "total_amount_base_units": header.total_amount,
-        "point_to_token_ratio": point_to_token_ratio(header),
+        "point_to_token_ratio": float(point_to_token_ratio(header)),
         "user_count": header.rewards,
     }
-
-
-def point_to_token_ratio(header: Header) -> float:
-    """Tokens per weighted point; per plain point where bonuses come on top of the pool."""
-    if header.rules.get("staking_bonus") == StakingBonus.ON_TOP:
-        pool, points = int(header.rules["pool"]), Fraction(header.total_points)
-    else:
-        pool = header.total_amount
-        points = Fraction(header.total_weight, MULTIPLIER_SCALE)
-    return float(Fraction(pool, ONE_TOKEN) / points) if points else 0.0

@@ -1,0 +1,277 @@
+// A bundle against the chain, through @solana/kit, which knows nothing of us.
+
+import {
+  address,
+  createAddressWithSeed,
+  createSolanaRpc,
+  getAddressEncoder,
+  getBase58Encoder,
+} from "@solana/kit";
+
+import { canonical, sha256 } from "./format.mjs";
+
+const SYSTEM = "11111111111111111111111111111111";
+const MEMO = "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr";
+const TOKEN_2022 = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb";
+const ALLOCATE_WITH_SEED = 9;
+const STATES = new Map([[0, "free"], [1, "paid"], [2, "void"]]);
+const ACCOUNTS_A_CALL = 100;
+const SIGNATURES_A_PAGE = 1000;
+const AT_ONCE = 8;
+
+const base58 = getBase58Encoder();
+
+export class Chain {
+  constructor(url, { receipt_key, source_account, mint }) {
+    this.rpc = createSolanaRpc(url);
+    this.base = address(receipt_key);
+    this.source = address(source_account);
+    this.mint = mint;
+    this.transactions = new Map();
+  }
+
+  seed(id) {
+    return sha256(`kontrib/1/${id}`).toString("hex").slice(0, 32);
+  }
+
+  receipt(id) {
+    const seed = this.seed(id);
+    return createAddressWithSeed({ baseAddress: this.base, programAddress: SYSTEM, seed });
+  }
+
+  /** What the finalized accounts of these ids say, by id. */
+  async states(ids) {
+    const states = new Map();
+    for (let i = 0; i < ids.length; i += ACCOUNTS_A_CALL) {
+      const piece = ids.slice(i, i + ACCOUNTS_A_CALL);
+      const addresses = await Promise.all(piece.map((id) => this.receipt(id)));
+      const options = { commitment: "finalized", encoding: "base64" };
+      const { value } = await this.rpc.getMultipleAccounts(addresses, options).send();
+      piece.forEach((id, k) => states.set(id, stateOf(value[k])));
+    }
+    return states;
+  }
+
+  /** The successful transaction that allocated an id's receipt; undefined where there is none. */
+  async find(id) {
+    const receipt = await this.receipt(id);
+    for (const { signature } of await this.history(receipt, 0n)) {
+      const found = await this.transaction(signature);
+      if (found && this.allocates(found, id, receipt)) return found;
+    }
+    return undefined;
+  }
+
+  /** Signatures of successful transactions that mention an address, from a slot on. */
+  async history(mentioned, firstSlot) {
+    const found = [];
+    for (let before; ; ) {
+      const options = { commitment: "finalized", limit: SIGNATURES_A_PAGE };
+      if (before) options.before = before;
+      const page = await this.rpc.getSignaturesForAddress(mentioned, options).send();
+      found.push(...page.filter((it) => it.err === null && it.slot >= firstSlot));
+      if (page.length < SIGNATURES_A_PAGE || page.at(-1).slot < firstSlot) return found;
+      before = page.at(-1).signature;
+    }
+  }
+
+  async transaction(signature) {
+    if (!this.transactions.has(signature)) {
+      const options = {
+        commitment: "finalized", encoding: "json", maxSupportedTransactionVersion: 1,
+      };
+      const found = await this.rpc.getTransaction(signature, options).send();
+      this.transactions.set(signature, found?.meta.err === null ? this.read(found) : undefined);
+    }
+    return this.transactions.get(signature);
+  }
+
+  /** Instructions with their accounts, memo, and what each owner's balance of our mint did. */
+  read({ slot, meta, transaction: { signatures, message } }) {
+    const loaded = meta.loadedAddresses;
+    const keys = [...message.accountKeys, ...(loaded?.writable ?? []), ...(loaded?.readonly ?? [])];
+    const instructions = message.instructions.map((it) => ({
+      program: keys[it.programIdIndex],
+      accounts: it.accounts.map((index) => keys[index]),
+      data: Buffer.from(base58.encode(it.data)),
+    }));
+    const changes = new Map();
+    let taken = 0n;
+    const add = (balances, sign) => {
+      for (const it of balances ?? []) {
+        if (it.mint !== this.mint) continue;
+        const amount = sign * BigInt(it.uiTokenAmount.amount);
+        if (keys[it.accountIndex] === this.source) taken -= amount;
+        else changes.set(it.owner, (changes.get(it.owner) ?? 0n) + amount);
+      }
+    };
+    add(meta.preTokenBalances, -1n);
+    add(meta.postTokenBalances, 1n);
+    const memo = instructions.find((it) => it.program === MEMO)?.data.toString() ?? "";
+    const takesFee = keys.includes(TOKEN_2022);
+    return { signature: signatures[0], slot, instructions, changes, taken, memo, takesFee };
+  }
+
+  allocates({ instructions }, id, receipt) {
+    const seed = Buffer.from(this.seed(id));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(seed.length));
+    const base = Buffer.from(getAddressEncoder().encode(this.base));
+    const head = Buffer.concat([Buffer.of(ALLOCATE_WITH_SEED, 0, 0, 0), base, length, seed]);
+    return instructions.some(({ program, accounts, data }) => {
+      const space = data.length === head.length + 40 && data.readBigUInt64LE(head.length);
+      const isOurs = program === SYSTEM && accounts[0] === receipt && (space === 1n || space === 2n);
+      return isOurs && data.subarray(0, head.length).equals(head);
+    });
+  }
+}
+
+function stateOf(account) {
+  if (account === null) return "free";
+  if (account.owner !== SYSTEM) return "unknown";
+  return STATES.get(Buffer.from(account.data[0], "base64").length) ?? "unknown";
+}
+
+/** Check a bundle whose files hold in themselves; returns what was paid. */
+export async function checkChain(bundle, url, findings) {
+  const { manifest, header } = bundle;
+  const chain = new Chain(url, manifest);
+  const cluster = await chain.rpc.getGenesisHash().send();
+  findings.expect("manifest.json", "cluster_genesis", cluster, manifest.cluster_genesis);
+  const first = `${cluster}/${manifest.mint}/${manifest.first_week}`;
+  const genesis = { first_week: manifest.first_week, kontrib: "1", mint: manifest.mint };
+  await together(chain, ["genesis", `genesis/${sha256(first).toString("hex")}`], genesis, findings);
+  const anchor = await checkAnchor(chain, bundle, findings);
+  if (header.previous_root) {
+    const before = new Date(Date.parse(header.week) - 7 * 86_400_000).toISOString().slice(0, 10);
+    await paid(chain, [`${before}/anchor`, `${before}/root/${header.previous_root}`], findings);
+  }
+  const result = await checkPayments(chain, bundle, findings);
+  if (anchor) await checkTreasury(chain, header.week, anchor.slot, result.payments, findings);
+  return result;
+}
+
+async function checkAnchor(chain, { manifest, header }, findings) {
+  const memo = {
+    batch_size: header.batch_size, batches: header.batches, cutoff: header.cutoff, kontrib: "1",
+    mint: header.mint, previous_root: header.previous_root, rewards: header.rewards,
+    root: manifest.root, total: header.total_amount, week: header.week,
+  };
+  const ids = [`${header.week}/anchor`, `${header.week}/root/${manifest.root}`];
+  const anchor = await together(chain, ids, memo, findings);
+  if (anchor && manifest.anchor_signature) {
+    findings.expect("manifest.json", "anchor_signature", anchor.signature, manifest.anchor_signature);
+    findings.expect("manifest.json", "anchor_slot", anchor.slot, manifest.anchor_slot);
+  }
+  return anchor;
+}
+
+async function paid(chain, ids, findings) {
+  const states = await chain.states(ids);
+  ids.forEach((id) => findings.expect(id, "its receipt", "paid", states.get(id)));
+  return ids.every((id) => states.get(id) === "paid");
+}
+
+/** The one transaction that resolved both receipts and says so in its memo. */
+async function together(chain, ids, memo, findings) {
+  if (!(await paid(chain, ids, findings))) return undefined;
+  const [first, second] = [await chain.find(ids[0]), await chain.find(ids[1])];
+  if (!first || !second) {
+    findings.wrong(ids[0], "the transaction that made its receipt cannot be read");
+    return undefined;
+  }
+  findings.expect(ids[1], "the transaction of its receipt", first.signature, second.signature);
+  findings.expect(ids[0], "the memo", canonical(memo), first.memo);
+  return first;
+}
+
+async function checkPayments(chain, { header, rows, batches, payouts }, findings) {
+  const alone = (row) => `${header.week}/u/${row.user}`;
+  const ids = [...batches.map((batch) => batch.id), ...rows.map(alone)];
+  const states = await chain.states(ids);
+  const lines = new Map(payouts.map((line) => [line.id, line]));
+  const work = [];
+  for (const batch of batches) {
+    const members = rows.slice(batch.first, batch.end);
+    const state = states.get(batch.id);
+    work.push({ id: batch.id, state, rows: state === "paid" ? members : [] });
+    for (const row of members) {
+      const single = states.get(alone(row));
+      if (single !== "free" && state !== "void") {
+        findings.wrong(alone(row), `is ${single} although its batch is ${state}`);
+      }
+    }
+  }
+  for (const row of rows) work.push({ id: alone(row), state: states.get(alone(row)), rows: [row] });
+  const result = { payments: new Map(), paid: 0n };
+  const resolved = work.filter((item) => check(item, lines.get(item.id), findings));
+  for (let i = 0; i < resolved.length; i += AT_ONCE) {
+    const piece = resolved.slice(i, i + AT_ONCE);
+    await Promise.all(piece.map((item) => compare(chain, item, lines.get(item.id), result, findings)));
+  }
+  return result;
+}
+
+/** Whether an id is resolved, and as the bundle says unless it was free by then. */
+function check({ id, state }, line, findings) {
+  if (line && line.state !== state && line.state !== "free") {
+    findings.wrong(id, `is ${state} on chain, and ${line.state} in the bundle`);
+  }
+  if (!["free", "paid", "void"].includes(state)) findings.wrong(id, "its receipt is unknown");
+  return state === "paid" || state === "void";
+}
+
+async function compare(chain, { id, rows }, line, result, findings) {
+  const found = await chain.find(id);
+  if (!found) {
+    findings.wrong(id, "the transaction that made its receipt cannot be read");
+    return;
+  }
+  if (line?.signature) {
+    findings.expect(id, "the signature", found.signature, line.signature);
+    findings.expect(id, "the slot", found.slot, line.slot);
+  }
+  const planned = new Map();
+  for (const row of rows) {
+    // A single's wallet is the bundle's: a held row has none, and another may be redirected.
+    const wallet = (line?.kind === "single" && line.wallet) || row.wallet || [...found.changes.keys()][0];
+    planned.set(wallet, (planned.get(wallet) ?? 0n) + BigInt(row.amount));
+  }
+  const total = [...planned.values()].reduce((sum, amount) => sum + amount, 0n);
+  findings.expect(id, "what left the source account", total, found.taken);
+  for (const wallet of new Set([...planned.keys(), ...found.changes.keys()])) {
+    const [expected, got] = [planned.get(wallet) ?? 0n, found.changes.get(wallet) ?? 0n];
+    // A Token-2022 mint may keep a fee of each transfer; nobody can get more than was sent.
+    if (got !== expected && !(found.takesFee && got < expected)) {
+      findings.wrong(id, `${wallet} got ${got}, and the plan says ${expected}`);
+    }
+  }
+  if (found.taken > 0n) result.payments.set(found.signature, found);
+  result.paid += found.taken;
+}
+
+/** From the anchor to the next week's, or to the last payment: nothing left without a receipt. */
+async function checkTreasury(chain, week, firstSlot, payments, findings) {
+  const following = new Date(Date.parse(week) + 7 * 86_400_000).toISOString().slice(0, 10);
+  const next = await chain.find(`${following}/anchor`);
+  const slots = [...payments.values()].map((it) => it.slot);
+  const lastSlot = next?.slot ?? slots.reduce((a, b) => (a > b ? a : b), firstSlot);
+  const history = await chain.history(chain.source, firstSlot);
+  for (const { signature, slot } of history) {
+    if (slot > lastSlot || payments.has(signature)) continue;
+    const found = await chain.transaction(signature);
+    if (!found) findings.wrong(signature, "mentions the source account and cannot be read");
+    else if (found.taken > 0n && !(await explained(chain, week, found))) {
+      findings.wrong(signature, `took ${found.taken} out of the source account, unexplained`);
+    }
+  }
+}
+
+/** A payment of another week: it made the receipt that its memo names, and that is anchored. */
+async function explained(chain, week, found) {
+  const named = /^(\d{4}-\d{2}-\d{2})\/(\d{5,}|u\/[0-9a-f]{64})$/.exec(found.memo);
+  if (!named || named[1] === week) return false;
+  if (!chain.allocates(found, found.memo, await chain.receipt(found.memo))) return false;
+  const anchor = await chain.find(`${named[1]}/anchor`);
+  return anchor !== undefined && anchor.slot <= found.slot;
+}
