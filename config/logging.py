@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Iterable
@@ -72,5 +73,5 @@ class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
 
 
 def _forms(text: str) -> set[str]:
-    """A text as it is, and as it stands inside a JSON string."""
-    return {text, text.replace("\\", "\\\\").replace('"', '\\"')}
+    """A text as it is, and as it stands inside quotes, in JSON or as Python writes it."""
+    return {text, repr(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}

@@ -21,6 +21,7 @@ def beat_schedule(sweep_seconds: float) -> dict[str, dict[str, Any]]:
     funds_seconds = sweep_seconds * SWEEPS_PER_LOOK_AT_FUNDS
     weekly = crontab(minute="0", hour="0", day_of_week="mon")
     daily = crontab(minute="30", hour="3")
+    every_six_hours = crontab(minute="10", hour="*/6")
     return {
         "close the week that ended": _entry("tasks.distribute", weekly, HOUR_SECONDS),
         "sweep what is due": _entry("tasks.sweep", sweep_seconds, sweep_seconds),
@@ -29,6 +30,9 @@ def beat_schedule(sweep_seconds: float) -> dict[str, dict[str, Any]]:
         ),
         "look at the funds": _entry("tasks.funds", funds_seconds, funds_seconds),
         "compare closed weeks with the chain": _entry("tasks.reconcile", daily, HOUR_SECONDS),
+        "count closed weeks": _entry("tasks.recount", sweep_seconds, sweep_seconds),
+        "keep stakes": _entry("tasks.stakes", every_six_hours, HOUR_SECONDS),
+        "open and close votes": _entry("tasks.governance", sweep_seconds, sweep_seconds),
     }
 
 

@@ -1,5 +1,5 @@
 """Celery tasks: ids in, one service call, a sentence for Flower out."""
 
-from tasks import operate, stages, watch
+from tasks import operate, stages, upkeep, watch
 
-__all__ = ["operate", "stages", "watch"]
+__all__ = ["operate", "stages", "upkeep", "watch"]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.performing import WeekRefused, perform, wake, week_of
+from tasks.performing import WeekRefused, in_words, perform, wake, week_of
 from worker.app import app, context
-from worker.core.errors import KontribError, NotReady
 from worker.core.week import Week
 from worker.services.metrics import BEAT
 from worker.services.work import Job, Work, find_work
 
 
 @app.task(name="tasks.sweep", throws=(WeekRefused,))
+@in_words
 def sweep(**_: Any) -> str:
     """Find whatever is due, whatever message was lost. Beat sends it, so it is beat's pulse."""
     context().store.beat(BEAT, context().clock.now())
@@ -20,6 +20,7 @@ def sweep(**_: Any) -> str:
 
 
 @app.task(name="tasks.distribute", throws=(WeekRefused,))
+@in_words
 def distribute(*, week: str | None = None, at_once: bool = False, **_: Any) -> str:
     """Close the week that ended; with `week`, up to that week, with `at_once` without grace."""
     if week is None:
@@ -32,6 +33,7 @@ def distribute(*, week: str | None = None, at_once: bool = False, **_: Any) -> s
 
 
 @app.task(name="tasks.retry", throws=(WeekRefused,))
+@in_words
 def retry(week: str, **_: Any) -> str:
     """Make everything unresolved of a week due now. Safe at any state, any number of times."""
     wanted = week_of(week)
@@ -40,9 +42,4 @@ def retry(week: str, **_: Any) -> str:
 
 
 def _wake_due(only: Week | None) -> str:
-    try:
-        return f"{wake(find_work(context(), only=only))} pieces of work woken"
-    except NotReady as error:
-        return f"waits: {error}"
-    except KontribError as error:
-        raise WeekRefused(str(error)) from None
+    return f"{wake(find_work(context(), only=only))} pieces of work woken"

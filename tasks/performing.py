@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
+from typing import ParamSpec
 
 import structlog
+from kombu.exceptions import OperationalError
 
-from worker.app import PAYMENTS, WEEK, app, context, counts, settings
+from worker.app import PAYMENTS, WEEK, app, context, counts, settings, shutdown
 from worker.core.errors import KontribError, NotReady
 from worker.core.week import MalformedWeek, Week
 from worker.services.run import Done, do_work
@@ -14,6 +17,7 @@ from worker.services.watch import note_stage
 from worker.services.work import Job, Work, follow_up
 
 log = structlog.get_logger("kontrib.tasks")
+Given = ParamSpec("Given")
 
 
 class WeekRefused(Exception):
@@ -54,20 +58,54 @@ def perform(work: Work, *, at_once: bool = False) -> str:
             raise WeekRefused(str(error)) from None
         log.info("done", result=done.sentence)
         if done.again:
-            wake(follow_up(context(), work))
+            _wake_next(work)
     return done.sentence
 
 
 def _do(work: Work, *, at_once: bool) -> Done:
     try:
         done = do_work(
-            context(), work, seconds=settings.task_soft_limit_seconds * 0.8, at_once=at_once
+            context(),
+            work,
+            seconds=settings.task_soft_limit_seconds * 0.8,
+            at_once=at_once,
+            stopping=shutdown.is_set,
         )
     finally:
         counts().flush(context().store)
     if work.job is not Job.PAY:
         _note_stage(work.week)
     return done
+
+
+def _wake_next(work: Work) -> None:
+    """The work itself is done and recorded; what follows is found by the sweep, too."""
+    try:
+        wake(follow_up(context(), work))
+    except (KontribError, OperationalError) as error:
+        log.warning("next step not woken, left to the sweep", reason=str(error))
+
+
+def in_words(task: Callable[Given, str]) -> Callable[Given, str]:
+    """Decorator of tasks that only look and wake: what is expected to fail now and then, a server
+    that does not answer, is a sentence and no traceback.
+
+    Raises:
+        WeekRefused: an expected failure that waiting alone will not mend.
+    """
+
+    @functools.wraps(task)
+    def run(*args: Given.args, **kwargs: Given.kwargs) -> str:
+        try:
+            return task(*args, **kwargs)
+        except NotReady as error:
+            return f"waits: {error}"
+        except KontribError as error:
+            raise WeekRefused(str(error)) from None
+        except OperationalError as error:
+            return f"waits: Redis does not answer ({error}); nothing is lost, the sweep looks again"
+
+    return run
 
 
 def _note_stage(week: Week) -> None:

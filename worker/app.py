@@ -19,6 +19,7 @@ from celery.signals import (
     task_prerun,
     worker_init,
     worker_process_init,
+    worker_shutting_down,
 )
 
 from config.logging import configure_logging
@@ -31,6 +32,7 @@ from worker.ports import Notifier
 from worker.services.context import Context
 from worker.services.counting import CountKeeper
 from worker.services.wiki_context import WikiContext
+from worker.shutdown import ShutdownFlag
 
 CONTROL, WEEK, PAYMENTS = "control", "week", "payments"
 
@@ -93,6 +95,7 @@ settings = _settings()
 app = Celery("kontrib")
 app.conf.update(celery_configuration(settings))
 
+shutdown = ShutdownFlag()
 _context: Context | None = None
 
 
@@ -136,6 +139,11 @@ def _refuse_without_keys(**_: Any) -> None:
     if settings.watch_only:
         sys.stderr.write("error: WATCH_ONLY is set. A worker needs the keys: unset it.\n")
         raise SystemExit(ConfigurationUnusable.exit_code)
+
+
+@worker_shutting_down.connect(weak=False)
+def _hand_over(**_: Any) -> None:
+    shutdown.set()
 
 
 @task_prerun.connect(weak=False)

@@ -1,9 +1,9 @@
 """A TCP proxy between a client and a server, that breaks the way between them on demand.
 
-    with TcpProxy(("127.0.0.1", 6379)) as proxy:
-        clients connect to proxy.port
-        with proxy.fault(Fault.BLACK_HOLE):
-            ...
+with TcpProxy(("127.0.0.1", 6379)) as proxy:
+    clients connect to proxy.port
+    with proxy.fault(Fault.BLACK_HOLE):
+        ...
 """
 
 from __future__ import annotations

@@ -93,7 +93,9 @@ def losing_transactions(every: int) -> RpcFault:
             if answer.status != 200:
                 return answer
             answers += json.loads(answer.body)
-        return Response(200, json.dumps(answers if isinstance(request, list) else answers[0]).encode())
+        return Response(
+            200, json.dumps(answers if isinstance(request, list) else answers[0]).encode()
+        )
 
     return fault
 

@@ -126,8 +126,14 @@ IN_CI = [
     Scenario("the engine is killed", kill_engine),
     Scenario("the RPC answers 429", break_rpc(rpc_proxy.too_many_requests(None))),
     Scenario("the RPC takes and never answers", break_rpc(rpc_proxy.silent_after_accepting)),
-    Scenario("the RPC loses one transaction in three", break_rpc(rpc_proxy.losing_transactions(3)), from_the_start=True),
-    Scenario("a node behind the RPC lags 200 blocks", break_rpc(rpc_proxy.often_behind(BLOCKS_BEHIND))),
+    Scenario(
+        "the RPC loses one transaction in three",
+        break_rpc(rpc_proxy.losing_transactions(3)),
+        from_the_start=True,
+    ),
+    Scenario(
+        "a node behind the RPC lags 200 blocks", break_rpc(rpc_proxy.often_behind(BLOCKS_BEHIND))
+    ),
 ]
 """In every run of the tests, for some seconds each."""
 

@@ -23,9 +23,7 @@ SEED = int(os.environ.get("SEED", "20241209"))
 
 
 @pytest.fixture(scope="module")
-def faulty(
-    local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[World]:
+def faulty(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Weeks that go out one by one, each for another fault."""
     folder = tmp_path_factory.mktemp("faulty")
     with world(local_stack, folder, weeks=len(IN_CI), users=300, by_approval=True) as made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from tests.fakes.ingest import FakeIngestStore
+from tests.fakes.public_chain import FakePublicChain
+from tests.fakes.wiki import wiki_in_memory
 from tests.fakes.world import World, store_of
 from worker.cli.main import run
 from worker.cli.session import Session
-from worker.ports import Clock, Store
+from worker.ports import Clock, PublicAddresses, PublicChain, Store
 from worker.services.context import Context
 from worker.services.ingest import IngestStore
+from worker.services.wiki_context import WikiContext
 
 
 class MemorySession(Session):
@@ -49,8 +53,17 @@ class MemorySession(Session):
         return FakeIngestStore(store_of(self._world.first))
 
     @property
+    def wiki(self) -> WikiContext:  # type: ignore[override]
+        return wiki_in_memory(store_of(self._world.first), self._world.clock)
+
+    @property
     def clock(self) -> Clock:  # type: ignore[override]
         return self._world.clock
+
+    def public_chain(
+        self, urls: Sequence[str], mint: str, addresses: PublicAddresses
+    ) -> PublicChain:
+        return FakePublicChain(self._world.ledger, addresses)
 
     def schema_state(self) -> str:
         return "version 1"

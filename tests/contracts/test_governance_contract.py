@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Barrier, Thread
@@ -76,7 +77,7 @@ def decide(world: WikiWorld, proposal: Proposal) -> Proposal:
 
 
 def rules_document(world: WikiWorld) -> dict[str, Any]:
-    return dict(world.wiki.store.rules_document() or {})
+    return copy.deepcopy(dict(world.wiki.store.rules_document() or {}))
 
 
 # --- proposing ---------------------------------------------------------------------------------
@@ -121,7 +122,8 @@ def test_a_proposal_that_begins_later_is_a_draft_until_then(voters: WikiWorld) -
         ({"title": " "}, ProposalUnusable),
         ({"quorum": 0}, ProposalUnusable),
         ({"voting_start": datetime.fromisoformat("2024-01-01T00:00Z")}, ProposalUnusable),
-        ({"voting_end": datetime.fromisoformat("2024-01-01T00:00Z")}, ProposalUnusable),
+        ({"voting_time": timedelta(0)}, ProposalUnusable),
+        ({"voting_time": timedelta(days=91)}, ProposalUnusable),
         ({"type": ProposalType.FEATURE_REQUEST}, ProposalUnusable),
         ({"parameter": "multipliers.quality.min", "value": 3.5}, BeyondRange),
     ],
@@ -391,8 +393,7 @@ def test_a_change_is_not_made_over_one_that_came_in_between(voters: WikiWorld) -
 
 
 def test_a_change_that_became_impossible_waits_and_says_why(voters: WikiWorld) -> None:
-    idea = replace(RAISE, parameter="multipliers.quality.min", value=2)
-    made = propose(voters.wiki, replace(idea, parameter="multipliers.quality.default", value=2))
+    made = propose(voters.wiki, replace(RAISE, parameter="multipliers.quality.default", value=2))
     vote(voters.wiki, made.id, ADA, Choice.FOR)
     multipliers = rules_document(voters)["multipliers"]
     multipliers["quality"] = {"min": 0.5, "max": 1.5, "default": 1.0}

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.core.bundles import Bundle, bundle_of, vector_named
+from tests.core.bundles import Bundle, bundle_of, lines_of, vector_named
 from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
 from worker.core.commitment import Header, Row, SealBuilder, canonical_json
 from worker.core.findings import Outcome
-from worker.core.verification import FilesAudit
+from worker.core.verification import FilesAudit, audit_files
 
 NAMES = ["plan-v1", "plan-v1-empty", "plan-v1-on-top", "plan-v1-waived"]
 
@@ -254,3 +254,12 @@ def test_a_line_without_its_end_is_named() -> None:
     bundle = a_bundle()
     audit = replace(bundle, plan=bundle.plan[:-1]).sealed().audit()
     assert f"{PLAN_FILE} line 12: has no line end" in findings(audit)
+
+
+def test_multipliers_that_are_no_tier_are_named() -> None:
+    bundle = a_bundle()
+    files = (bundle.manifest, lines_of(bundle.payouts), lines_of(bundle.plan))
+    tiers = [1_100_000, 1_300_000, 1_600_000, 2_000_000]
+    assert audit_files(*files, tiers).outcome is Outcome.OK
+    text = findings(audit_files(*files, tiers[1:]))
+    assert "2 rows have the multiplier 1.1, which is no tier" in text

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
-from worker.core.bundle import MANIFEST_FILE
+from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
 
 
 class MemoryBundle:
@@ -28,3 +29,19 @@ class MemoryBundle:
 
     def lines(self, name: str) -> Iterator[bytes]:
         return iter(self.files[name].splitlines(keepends=True))
+
+
+def with_payout(
+    bundle: MemoryBundle, number: int, change: Callable[[PayoutLine], PayoutLine]
+) -> MemoryBundle:
+    """The bundle with one payout changed, and a manifest that fits."""
+    lines = [PayoutLine.parse(line[:-1], "") for line in bundle.lines(PAYOUTS_FILE)]
+    lines[number] = change(lines[number])
+    copy = MemoryBundle()
+    payouts = copy.write(PAYOUTS_FILE, [line.canonical() for line in lines])
+    plan = copy.write(PLAN_FILE, (line[:-1] for line in bundle.lines(PLAN_FILE)))
+    manifest = Manifest.parse(bundle.manifest())
+    fitting = replace(manifest, files={PLAN_FILE: plan, PAYOUTS_FILE: payouts})
+    copy.write(MANIFEST_FILE, [fitting.canonical()])
+    copy.finish()
+    return copy

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from bson import ObjectId
 
-from tests.fakes.bundle import MemoryBundle
+from tests.fakes.bundle import MemoryBundle, with_payout
 from tests.fakes.chain import wallet_named
 from tests.fakes.public_chain import FakePublicChain
 from tests.fakes.transactions import token_address
@@ -245,22 +244,6 @@ def test_a_manifest_that_was_forged_is_found_by_the_chain(
     verified = verify(world, bundle, FakePublicChain(world.ledger, addresses))
     assert verified.outcome is not Outcome.OK
     assert verified.findings
-
-
-def with_payout(
-    bundle: MemoryBundle, number: int, change: Callable[[PayoutLine], PayoutLine]
-) -> MemoryBundle:
-    """A payout changed, and a manifest that fits."""
-    lines = [PayoutLine.parse(line[:-1], "") for line in bundle.lines(PAYOUTS_FILE)]
-    lines[number] = change(lines[number])
-    copy = MemoryBundle()
-    payouts = copy.write(PAYOUTS_FILE, [line.canonical() for line in lines])
-    plan = copy.write(PLAN_FILE, (line[:-1] for line in bundle.lines(PLAN_FILE)))
-    manifest = Manifest.parse(bundle.manifest())
-    fitting = replace(manifest, files={PLAN_FILE: plan, PAYOUTS_FILE: payouts})
-    copy.write(MANIFEST_FILE, [fitting.canonical()])
-    copy.finish()
-    return copy
 
 
 @pytest.mark.parametrize(

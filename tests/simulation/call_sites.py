@@ -14,17 +14,34 @@ from worker.ports import Archive, Chain, Store
 SERVICES = Path(worker.services.__file__).parent
 PORTS = {"store": Store, "chain": Chain, "archive": Archive}
 
-NOT_ON_THE_MONEY_PATH = {
-    "doctor.py": "only reads; its archive probe writes a file of no week",
-    "counting.py": "adds to running counts for metrics",
-    "ingest.py": "records contributions; every contribution counts once by its id",
-    "metrics.py": "only reads, from the database alone",
-    "preview.py": "only reads: what a plan would cost",
-    "status.py": "only reads, from the database alone",
-    "verdict.py": "only reads: what a person is told",
-    "watch.py": "notes for people; no task of a payment calls it",
-}
-"""Modules without call sites to cover, each with the reason."""
+_SIGNS = ("sign", "sign_account_creations", "send", "record_attempts", "settle", "publish")
+_PLANS = (
+    "write_rewards",
+    "write_payouts",
+    "install_plan",
+    "discard_plan",
+    "discard_other_plans",
+    "forget_week",
+    "advance",
+    "approve",
+    "record_first_week",
+)
+_ORDERS = (
+    "claim",
+    "release",
+    "postpone",
+    "stumble",
+    "requeue",
+    "set_aside",
+    "redirect",
+    "hold",
+    "mark_accounts_made",
+)
+DECIDES_PAYMENTS = frozenset(_SIGNS + _PLANS + _ORDERS)
+"""Whoever calls one of these has a say in what is paid. The rest reads, or writes notes."""
+
+LEFT_OUT = {"doctor.py": "its archive probe publishes a file of no week, and it reads the rest"}
+"""Modules that call one of them and have no say all the same, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,10 +64,34 @@ class Site:
         return f"{self.file}:{self.first_line} {self.method}"
 
 
+def money_path() -> list[Path]:
+    """The modules that have a say in what is paid, and everything of ours that they import."""
+    modules = {module.stem: module for module in SERVICES.glob("*.py")}
+    deciding = [m for m in modules.values() if m.name not in LEFT_OUT and _decides(m)]
+    found, queue = set(deciding), list(deciding)
+    while queue:
+        for name in _imports(queue.pop()) & modules.keys():
+            if modules[name] not in found:
+                found.add(modules[name])
+                queue.append(modules[name])
+    return sorted(found)
+
+
 def call_sites() -> list[Site]:
     """Every call of a store's, chain's or archive's method on the money path."""
-    modules = sorted(SERVICES.glob("*.py"))
-    return [s for m in modules if m.name not in NOT_ON_THE_MONEY_PATH for s in _sites_of(m)]
+    return [site for module in money_path() for site in _sites_of(module)]
+
+
+def _decides(module: Path) -> bool:
+    return any(site.method in DECIDES_PAYMENTS for site in _sites_of(module))
+
+
+def _imports(module: Path) -> set[str]:
+    """Names of our services that a module imports from."""
+    froms = [n for n in ast.walk(ast.parse(module.read_text())) if isinstance(n, ast.ImportFrom)]
+    prefix = "worker.services."
+    names = [node.module or "" for node in froms]
+    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
 
 
 def _sites_of(module: Path) -> Iterator[Site]:

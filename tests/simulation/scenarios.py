@@ -16,7 +16,13 @@ from tests.simulation.player import Act, Scenario
 from worker.core.lifecycle import Stage
 from worker.services.context import Context, Deadline
 from worker.services.genesis import make_genesis
-from worker.services.operate import hold_reward, redirect_reward, release_reward, retry_week
+from worker.services.operate import (
+    hold_reward,
+    redirect_reward,
+    release_reward,
+    retry_week,
+    wallet_of_today,
+)
 from worker.services.plan import dry_run, plan_week
 from worker.services.rebuild import rebuild_week, recover_by_wallet
 from worker.services.run import do_work
@@ -49,11 +55,15 @@ def freeze(world: World, *, frozen: bool = True) -> None:
     world.ledger.change_token_account(account, frozen=frozen)
 
 
+def name_a_wallet(world: World) -> None:
+    ghost = ObjectId(user_id_of("ghost"))
+    store_of(world.first).set_user_fields(ghost, wallet_address=wallet_named("ghost"))
+
+
 def make_everyone_payable(world: World) -> None:
     """The frozen account is thawed, and the ghost names a wallet without a token account."""
     freeze(world, frozen=False)
-    ghost = ObjectId(user_id_of("ghost"))
-    store_of(world.first).set_user_fields(ghost, wallet_address=wallet_named("ghost"))
+    name_a_wallet(world)
     world.clock.sleep(timedelta(days=2).total_seconds())
     world.first.store.requeue(WEEK, world.clock.now())
 
@@ -183,8 +193,9 @@ def plan_the_next_week(context: Context) -> None:
 
 
 def redirect_and_hold(context: Context) -> None:
-    redirect_reward(context, WEEK, user_id_of("ghost"), wallet_named("ghost"))
-    hold_reward(context, WEEK, user_id_of("ghost"), "asked by mail")
+    ghost = user_id_of("ghost")
+    redirect_reward(context, WEEK, ghost, wallet_of_today(context, ghost))
+    hold_reward(context, WEEK, ghost, "asked by mail")
 
 
 def release(context: Context) -> None:
@@ -201,7 +212,7 @@ CLOSE = Act("close", goals.reached(Stage.COMPLETED), prepare=freeze)
 PAY_EVERYONE = Act("pay everyone", goals.everybody_paid, prepare=make_everyone_payable)
 PAY_A_FIRST_ONE = Act("pay a first one", goals.somebody_paid)
 A_WEEK_LATER = Act("a week later", lambda _: True, prepare=lose_database_a_week_later)
-HOLD = Act("redirect and hold", goals.on_hold, task=redirect_and_hold)
+HOLD = Act("redirect and hold", goals.on_hold, prepare=name_a_wallet, task=redirect_and_hold)
 
 
 def closing(prepare: Callable[[World], None]) -> Act:

@@ -6,62 +6,28 @@ So a history is a list of (name, number): easy to draw, to print, to shrink and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from bson import ObjectId
 
-from tests.fakes.chain import FakeChain, wallet_named
+from tests.fakes.chain import wallet_named
 from tests.fakes.chain_faults import FakeEndpoint
-from tests.fakes.store import FakeStore
 from tests.fakes.store_state import State
 from tests.fakes.transactions import TokenAccount, signature_of, token_address
-from tests.fakes.world import WEEK, FakeClock, World, chain_of, store_of, user_id_of
+from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from tests.simulation.auditor import Inputs
 from tests.simulation.facts import collect, inputs_of
+from tests.simulation.moods import BATCH_SIZE, SKEWS_SECONDS, MoodyChain, operator_of
 from worker.core.errors import KontribError
 from worker.core.money import ONE_TOKEN
-from worker.core.records import Landing, SignatureStatus
 from worker.core.week import Week
-from worker.services.context import Context, Limits
+from worker.services.context import Context
 from worker.services.genesis import make_genesis
 from worker.services.operate import hold_reward, redirect_reward, release_reward, retry_week
 
 USERS = [f"user {i}" for i in range(7)]
-BATCH_SIZE = 2
-SKEWS_SECONDS = (0.0, 40.0)
-LIMITS = Limits(
-    batches_per_task=2,
-    batches_in_flight=4,
-    poll_seconds=4.0,
-    backoff_scale=0.05,
-    plan_grace=timedelta(minutes=10),
-)
-
-
-class SkewedClock(FakeClock):
-    """An operator's clock that is wrong by some seconds. Time passes for all alike."""
-
-    def __init__(self, true: FakeClock, skew_seconds: float) -> None:
-        self._true, self._skew = true, timedelta(seconds=skew_seconds)
-
-    def now(self) -> datetime:
-        return self._true.now() + self._skew
-
-    def sleep(self, seconds: float) -> None:
-        self._true.sleep(seconds)
-
-
-class MoodyChain(FakeChain):
-    """A cluster whose status cache can miss."""
-
-    forgets_statuses = False
-
-    def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
-        found = super().statuses(signatures)
-        unseen = SignatureStatus(Landing.UNSEEN)
-        return [unseen for _ in found] if self.forgets_statuses else found
 
 
 class Town:
@@ -69,7 +35,7 @@ class Town:
 
     def __init__(self) -> None:
         self.world = World(batch_size=BATCH_SIZE)
-        self.operators = [self._operator(skew) for skew in SKEWS_SECONDS]
+        self.operators = [operator_of(self.world, skew) for skew in SKEWS_SECONDS]
         self.world.operators[:] = self.operators
         self.world.first = self.operators[0]
         self.world.fund()
@@ -83,20 +49,6 @@ class Town:
         self.inputs: Inputs = inputs_of(self.world)
         for operator in self.operators:
             make_genesis(operator, WEEK)
-
-    def _operator(self, skew_seconds: float) -> Context:
-        chain = MoodyChain(
-            self.world.ledger,
-            transfers_per_transaction=BATCH_SIZE,
-            endpoints=[FakeEndpoint(), FakeEndpoint()],
-        )
-        return Context(
-            store=FakeStore(),
-            chain=chain,
-            archive=self.world.archive,
-            clock=SkewedClock(self.world.clock, skew_seconds),
-            limits=LIMITS,
-        )
 
     # --- what can happen -------------------------------------------------------------------
 

@@ -12,14 +12,18 @@ from typing import Annotated
 import typer
 
 from worker.cli import (
+    contribute_command,
     control_commands,
+    counters_command,
     data_commands,
     demo_commands,
+    governance_commands,
     local_commands,
     metrics_command,
     proof_commands,
     reward_commands,
     simulate_command,
+    staking_commands,
     week_commands,
 )
 from worker.cli.session import Session
@@ -48,6 +52,10 @@ for part in (
     proof_commands,
     reward_commands,
     simulate_command,
+    contribute_command,
+    counters_command,
+    staking_commands,
+    governance_commands,
 ):
     part.register(app)
 

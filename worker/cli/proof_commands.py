@@ -52,12 +52,20 @@ def verify(
         Path, typer.Argument(metavar="BUNDLE", help="A published week: a folder of three files.")
     ],
     rpc: RpcUrls = None,
+    tiers: Annotated[
+        str | None,
+        typer.Option(
+            "--tiers",
+            metavar="LIST",
+            help="The wiki's staking multipliers, as 1.1,1.3,1.6,2; any other one is wrong.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a published week, without database, keys or settings; exits 1 if it does not hold."""
     from worker.cli.proof_work import verify_the_bundle
 
-    if not verify_the_bundle(session_of(context), bundle, rpc or [], as_json=as_json):
+    if not verify_the_bundle(session_of(context), bundle, rpc or [], tiers, as_json=as_json):
         raise typer.Exit(1)
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from worker.adapters.bundle_folder import BundleFolder, BundleFolderWriter
 from worker.cli.output import emit, escaped, facts, say, table, waiting
 from worker.cli.session import Session
+from worker.core.allocation import scaled_multiplier
 from worker.core.errors import UsageError
 from worker.core.findings import Check, Finding, Outcome
-from worker.core.money import tokens_text
+from worker.core.money import exact_decimal, tokens_text
 from worker.core.week import Week
 from worker.ports import PublicAddresses
 from worker.services.proof import (
@@ -79,16 +80,19 @@ def _show(console: Console, published: Published) -> None:
     console.print(facts(rows))
 
 
-def verify_the_bundle(session: Session, path: Path, rpc: Sequence[str], *, as_json: bool) -> bool:
+def verify_the_bundle(
+    session: Session, path: Path, rpc: Sequence[str], tiers: str | None, *, as_json: bool
+) -> bool:
     """Check it and print the table and the verdict; whether it holds.
 
     Raises:
         BundleUnusable: there is no bundle.
+        UsageError: the tiers are no multipliers.
         Unreachable: no endpoint answers.
     """
-    bundle = BundleFolder(path)
+    bundle, allowed = BundleFolder(path), _tiers(tiers)
     with waiting(f"Verifying {path}"):
-        verified = verify_files(bundle)
+        verified = verify_files(bundle, allowed)
         manifest = verified.files.manifest
         if rpc and manifest is not None:
             addresses = PublicAddresses(manifest.receipt_key, manifest.source_account)
@@ -101,6 +105,12 @@ def verify_the_bundle(session: Session, path: Path, rpc: Sequence[str], *, as_js
     }
     emit(document, as_json=as_json, render=lambda console: _show_checks(console, verified))
     return verified.outcome is Outcome.OK
+
+
+def _tiers(text: str | None) -> frozenset[int] | None:
+    if text is None:
+        return None
+    return frozenset(scaled_multiplier(exact_decimal(part.strip())) for part in text.split(","))
 
 
 def prove_the_row(session: Session, week: Week, user: str, out: Path | None) -> None:

@@ -110,7 +110,8 @@ def checked_change(document: Mapping[str, Any] | None, name: str, value: object)
     try:
         rules_from(changed)
     except MalformedRules as error:
-        raise BeyondRange(name, value, str(error)) from None
+        allowed = f"system_config.{error.name} would not be usable with it ({error.why})"
+        raise BeyondRange(name, value, allowed) from None
     return Change(path, old, new, changed)
 
 

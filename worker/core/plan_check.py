@@ -16,6 +16,8 @@ from worker.core.merkle import RootBuilder
 from worker.core.money import BaseUnits, tokens_text
 from worker.core.payout_check import PaidAlone
 
+MULTIPLIERS_LISTED_MAX = 10
+
 Share = tuple[bytes, int, int, int, int]
 """User, points, multiplier in millionths, amount, and the number of the line."""
 
@@ -23,12 +25,16 @@ Share = tuple[bytes, int, int, int, int]
 class PlanRows:
     """Takes a plan's rows in the order of the file. `header` must be consistent in itself."""
 
-    def __init__(self, header: Header, singles: Collection[bytes]) -> None:
-        self._header, self._singles = header, singles
+    def __init__(
+        self, header: Header, singles: Collection[bytes], tiers: Collection[int] | None
+    ) -> None:
+        """`tiers`: staking multipliers in millionths that there may be; None for any."""
+        self._header, self._singles, self._tiers = header, singles, tiers
         self._payable = header.rewards - header.held
         self._rows, self._weights = Check("rows"), Check("weights")
         self._shares: tuple[list[Share], list[Share]] = ([], [])
         self._multipliers: Counter[int] = Counter()
+        self._first_with: dict[int, str] = {}
         self._points = self._weight = self._amount = self._seen = 0
         self._last_user = b""
         self._builder = RootBuilder()
@@ -64,10 +70,21 @@ class PlanRows:
         self._close_parts_before(header.batches + 1)
         self._rows.expect(PLAN_FILE, "the number of rows", header.rewards, self._seen)
         self._rows.detail = f"{self._seen:,} rows in canonical order, batches cut right"
-        used = sorted(self._multipliers.items())
-        listed = ", ".join(f"{m / MULTIPLIER_SCALE:g} x {count:,}" for m, count in used)
-        self._weights.detail = f"staking multipliers: {listed}" if listed else "no rows"
+        self._finish_weights()
         return [self._rows, self._check_totals(), self._weights, self._check_amounts()]
+
+    def _finish_weights(self) -> None:
+        used = sorted(self._multipliers.items())
+        shown = used[:MULTIPLIERS_LISTED_MAX]
+        listed = ", ".join(f"{m / MULTIPLIER_SCALE:g} x {count:,}" for m, count in shown)
+        more = f" and {len(used) - len(shown):,} others" if len(used) > len(shown) else ""
+        self._weights.detail = f"staking multipliers: {listed}{more}" if listed else "no rows"
+        if self._tiers is None:
+            return
+        for multiplier, count in used:
+            if multiplier not in (MULTIPLIER_SCALE, *self._tiers):
+                what = f"{count:,} rows have the multiplier {multiplier / MULTIPLIER_SCALE:g}"
+                self._weights.wrong(self._first_with[multiplier], f"{what}, which is no tier")
 
     # --- one row ---
 
@@ -114,6 +131,7 @@ class PlanRows:
             return
         multiplier = row.weight // row.points
         self._multipliers[multiplier] += 1
+        self._first_with.setdefault(multiplier, place)
         self._shares[is_held].append((row.user, row.points, multiplier, row.amount, number))
 
     # --- all rows ---

@@ -21,7 +21,7 @@ class MalformedRules(NotReady):
     """`system_config` cannot be used as it is."""
 
     def __init__(self, name: str, why: str) -> None:
-        self.name = name
+        self.name, self.why = name, why
         super().__init__(
             f"system_config.{name} is not usable: {why}. Correct the document "
             f"'{CONFIG_ID}' in system_config; nothing is planned until then."

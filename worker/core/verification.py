@@ -7,7 +7,7 @@ trusts what it reads. What only the chain can tell is asked by services.chain_au
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from worker.core.bundle import (
@@ -41,9 +41,15 @@ class FilesAudit:
 
 
 def audit_files(
-    manifest: bytes, payout_lines: Iterable[bytes], plan_lines: Iterable[bytes]
+    manifest: bytes,
+    payout_lines: Iterable[bytes],
+    plan_lines: Iterable[bytes],
+    tiers: Collection[int] | None = None,
 ) -> FilesAudit:
-    """Check a bundle's three files. Lines come with their line ends, as they are in the files."""
+    """Check a bundle's three files. Lines come with their line ends, as they are in the files.
+
+    `tiers`: the staking multipliers, in millionths, that there may be; None for any.
+    """
     files = Check("files")
     audit = FilesAudit([files])
     try:
@@ -54,7 +60,7 @@ def audit_files(
         PAYOUTS_FILE: _Lines(PAYOUTS_FILE, payout_lines, files),
         PLAN_FILE: _Lines(PLAN_FILE, plan_lines, files),
     }
-    _audit(audit, iter(lines[PAYOUTS_FILE]), iter(lines[PLAN_FILE]))
+    _audit(audit, iter(lines[PAYOUTS_FILE]), iter(lines[PLAN_FILE]), tiers)
     if audit.manifest is not None:
         for name in HASHED_FILES:
             found = lines[name].digest()
@@ -64,7 +70,12 @@ def audit_files(
     return audit
 
 
-def _audit(audit: FilesAudit, payout_lines: Iterator[bytes], plan_lines: Iterator[bytes]) -> None:
+def _audit(
+    audit: FilesAudit,
+    payout_lines: Iterator[bytes],
+    plan_lines: Iterator[bytes],
+    tiers: Collection[int] | None,
+) -> None:
     """Each check in turn, as far as what was read carries."""
     check, listed = Check("header"), Check("payouts")
     audit.checks += [check, listed]
@@ -78,7 +89,7 @@ def _audit(audit: FilesAudit, payout_lines: Iterator[bytes], plan_lines: Iterato
     audit.header = header
     if audit.manifest is not None:
         audit.checks.append(_check_manifest(header, audit.manifest))
-    rows = PlanRows(header, set(audit.payouts.singles))
+    rows = PlanRows(header, audit.payouts.singles, tiers)
     for line in plan_lines:
         rows.add(line)
     audit.checks += rows.finish()

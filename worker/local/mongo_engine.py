@@ -126,8 +126,9 @@ def _is_stale(connection: psycopg.Connection[Any]) -> bool:
     """
     if connection.closed:
         return True
-    readable, _, _ = select.select([connection.fileno()], [], [], 0)
-    return bool(readable)
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _is_conflict(error: psycopg.Error) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -55,11 +56,17 @@ class Context:
 
 
 class Deadline:
-    """How long a piece of work may go on before it hands over to the next one."""
+    """How long a piece of work may go on before it hands over to the next one.
 
-    def __init__(self, clock: Clock, seconds: float) -> None:
+    At once when `stopping` says that this process is about to end.
+    """
+
+    def __init__(
+        self, clock: Clock, seconds: float, stopping: Callable[[], bool] = lambda: False
+    ) -> None:
         self._clock, self._end = clock, clock.now() + timedelta(seconds=seconds)
+        self._stopping = stopping
 
     @property
     def passed(self) -> bool:
-        return self._clock.now() >= self._end
+        return self._stopping() or self._clock.now() >= self._end

@@ -158,3 +158,36 @@ def _score(name: str, value: object) -> object:
         return None if value is None else exact_decimal(value)
     except MalformedAmount:
         raise ScoreUnusable(name, value) from None
+
+
+TEXTS = ("user", "article", "type")
+OPTIONAL = ("quality", "description", "metadata", "key")
+
+
+def request_from(values: object) -> Request:
+    """A request from a JSON object: `user`, `article` and `type`, and perhaps `quality`,
+    `description`, `metadata` and `key`.
+
+    Raises:
+        ContributionUnusable: something is missing, of a wrong kind, or unknown.
+    """
+    if not isinstance(values, dict):
+        raise ContributionUnusable("A contribution is a JSON object.")
+    if unknown := sorted(set(values) - {*TEXTS, *OPTIONAL}):
+        known = ", ".join([*TEXTS, *OPTIONAL])
+        raise ContributionUnusable(f"'{unknown[0]}' is unknown. There are {known}.")
+    for name in TEXTS:
+        if not isinstance(values.get(name), str) or not values[name]:
+            raise ContributionUnusable(f"'{name}' must be a text.")
+    for name in ("description", "key"):
+        if not isinstance(values.get(name), str | None):
+            raise ContributionUnusable(f"'{name}' must be a text.")
+    return Request(
+        user_id=values["user"],
+        article_id=values["article"],
+        type=values["type"],
+        quality=values.get("quality"),
+        description=values.get("description") or "",
+        metadata=values.get("metadata"),
+        key=values.get("key"),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from worker.core.errors import NotReady, UsageError
@@ -63,7 +63,7 @@ class Idea:
     value: object = None
     parameters: Mapping[str, Any] | None = None
     voting_start: datetime | None = None
-    voting_end: datetime | None = None
+    voting_time: timedelta = DEFAULT_VOTING
     quorum: object = None
     """In tokens."""
 
@@ -89,7 +89,7 @@ def propose(wiki: WikiContext, idea: Idea) -> Proposal:
         type=idea.type,
         parameters=_parameters(wiki, idea),
         voting_start=start,
-        voting_end=idea.voting_end or start + DEFAULT_VOTING,
+        voting_end=start + idea.voting_time,
         quorum=DEFAULT_QUORUM if idea.quorum is None else base_units(idea.quorum),
         created_at=now,
         updated_at=now,

@@ -29,12 +29,19 @@ class Done:
     again: bool
 
 
-def do_work(context: Context, work: Work, *, seconds: float, at_once: bool = False) -> Done:
-    """Do one piece of work within `seconds`.
+def do_work(
+    context: Context,
+    work: Work,
+    *,
+    seconds: float,
+    at_once: bool = False,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Done:
+    """Do one piece of work within `seconds`, or until `stopping` says to hand it over.
 
     An expected failure is recorded on the week with its next try, and raised.
     """
-    deadline = Deadline(context.clock, seconds)
+    deadline = Deadline(context.clock, seconds, stopping)
     try:
         return _JOBS[work.job](context, work, deadline, at_once)
     except UsageError:

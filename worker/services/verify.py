@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -71,9 +71,13 @@ class Verification:
         return f"VERIFIED: {week}, {planned}, {paid}{rest}."
 
 
-def verify_files(files: BundleFiles) -> Verification:
-    """Check a bundle against itself: no chain, no settings."""
-    audit = audit_files(files.manifest(), files.lines(PAYOUTS_FILE), files.lines(PLAN_FILE))
+def verify_files(files: BundleFiles, tiers: Collection[int] | None = None) -> Verification:
+    """Check a bundle against itself: no chain, no settings.
+
+    `tiers`: the staking multipliers, in millionths, that the wiki has; None for any.
+    """
+    payouts, plan = files.lines(PAYOUTS_FILE), files.lines(PLAN_FILE)
+    audit = audit_files(files.manifest(), payouts, plan, tiers)
     return Verification(audit)
 
 

@@ -1,0 +1,151 @@
+"""Three weeks on a real chain, paid and published: for those who check them from outside.
+
+2024-W49 has a batch that was voided because an account was frozen, rewards that were paid alone,
+and one that is held. 2024-W50 is as most weeks are. In 2024-W51 somebody with the key took tokens
+without any receipt.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from bson import ObjectId
+from solders.keypair import Keypair
+
+from tests.contracts.local_chain import local_chain
+from tests.end_to_end import wiki
+from tests.fakes.store import FakeStore
+from tests.fakes.world import MemoryArchive
+from worker.adapters.bundle_folder import BundleFolderWriter
+from worker.adapters.clock import SystemClock
+from worker.adapters.solana.addresses import TOKEN_PROGRAM, associated_account
+from worker.adapters.solana.chain import SolanaChain
+from worker.adapters.solana.keys import read_address
+from worker.core.lifecycle import Stage
+from worker.core.money import ONE_TOKEN, BaseUnits
+from worker.core.receipts import Resolution
+from worker.core.records import Intent, Transfer
+from worker.core.week import Week
+from worker.local import chain_setup
+from worker.local.chain_client import ChainClient
+from worker.services.context import Context, Limits
+from worker.services.genesis import make_genesis
+from worker.services.publish import publish_week
+from worker.services.run import do_work
+from worker.services.work import Job, find_work
+
+WEEKS = [Week.parse(f"2024-W{number}") for number in (49, 50, 51)]
+USERS = 130
+HELD_USER = USERS
+FROZEN_USER = 7
+STOLEN = 5 * ONE_TOKEN
+SECONDS_A_JOB = 60
+SECONDS_IDLE = 4
+
+
+@dataclass(slots=True)
+class PublicWeeks:
+    """Where the bundles are, and what a test needs to know of the world behind them."""
+
+    url: str
+    folder: Path
+    context: Context
+    bundles: dict[Week, Path] = field(default_factory=dict)
+    theft: str = ""
+    """Signature of what was taken in the last week."""
+
+
+@contextmanager
+def public_weeks(folder: Path) -> Iterator[PublicWeeks]:
+    """A chain of its own for as long as the block runs."""
+    with local_chain(folder / "chain.log") as url:
+        settings = chain_setup.prepare(folder / "state", url)
+        key = chain_setup.load_or_create_key(Path(settings["SOLANA_PRIVATE_KEY_FILE"]))
+        mint = settings["TOKEN_MINT_ADDRESS"]
+        chain = SolanaChain([url], mint, key, key, key, None, timeout_seconds=10)
+        context = Context(
+            store=_store(),
+            chain=chain,
+            archive=MemoryArchive(),
+            clock=SystemClock(WEEKS[-1].end + timedelta(hours=1) - datetime.now(UTC)),
+            limits=Limits(poll_seconds=0.1, backoff_scale=0.01),
+        )
+        world = PublicWeeks(url, folder, context)
+        _pay_and_publish(world, key, mint)
+        yield world
+        chain.close()
+
+
+def _store() -> FakeStore:
+    """Everyone contributes in every week; one user has no wallet."""
+    store = FakeStore()
+    for number in range(USERS + 1):
+        wallet = {} if number == HELD_USER else {"wallet_address": wiki.wallet(number)}
+        store.add_user({"_id": wiki.user_id(number)} | wallet)
+        for index, week in enumerate(WEEKS):
+            serial = index * (USERS + 1) + number
+            store.add_contribution(wiki.contribution(serial, number, week))
+    return store
+
+
+def _pay_and_publish(world: PublicWeeks, key: Keypair, mint: str) -> None:
+    context = world.context
+    make_genesis(context, WEEKS[0])
+    _work(context, WEEKS[0], until=Job.PAY)
+    wallet = wiki.wallet(FROZEN_USER)
+    account = associated_account(wallet, read_address("mint", mint), TOKEN_PROGRAM)
+    with ChainClient(world.url) as client:
+        client.call("local_freezeTokenAccount", str(account))
+    _work(context, WEEKS[0])
+    with ChainClient(world.url) as client:
+        client.call("local_freezeTokenAccount", str(account), False)  # noqa: FBT003
+    _work(context, WEEKS[1])
+    _work(context, WEEKS[2], until=Job.PAY)
+    world.theft = _take(context)
+    _work(context, WEEKS[2])
+    for week in WEEKS:
+        writer = BundleFolderWriter(world.folder / "bundles", week)
+        world.bundles[week] = Path(publish_week(context, week, writer).location)
+
+
+def _work(context: Context, week: Week, *, until: Job | None = None) -> None:
+    """Do what is due of a week until it is closed, until nothing has been due for some seconds,
+    or until that job would be next."""
+    idle_since = time.monotonic()
+    while not _is_closed(context, week) and time.monotonic() - idle_since < SECONDS_IDLE:
+        work = find_work(context, only=week)
+        mine = [item for item in work if item.week == week] or work
+        if not mine:
+            context.clock.sleep(0.1)
+            continue
+        if until is not None and mine[0].job is until:
+            return
+        do_work(context, mine[0], seconds=SECONDS_A_JOB)
+        idle_since = time.monotonic()
+
+
+def _is_closed(context: Context, week: Week) -> bool:
+    distribution = context.store.distribution(week)
+    return distribution is not None and distribution.stage is Stage.COMPLETED
+
+
+def _take(context: Context) -> str:
+    """Tokens leave the treasury without a receipt, as only the key's owner can do it."""
+    chain = context.chain
+    transfer = Transfer(wiki.wallet(0), BaseUnits(STOLEN))
+    intent = Intent((), Resolution.PAID, (transfer,), memo="consulting")
+    (signed,) = chain.sign([intent], chain.latest_blockhash())
+    chain.send([(signed.signature, signed.wire)])
+    while chain.statuses([signed.signature])[0].landing.value != "finalized":
+        context.clock.sleep(0.1)
+    return signed.signature
+
+
+def user_id(number: int) -> str:
+    """A user's id as an operator writes it."""
+    return str(ObjectId(wiki.user_id(number)))

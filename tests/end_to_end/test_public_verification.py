@@ -1,0 +1,133 @@
+"""A stranger with a published file and a URL confirms weeks, in Python and in JavaScript."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.public_weeks import (
+    FROZEN_USER,
+    HELD_USER,
+    WEEKS,
+    PublicWeeks,
+    public_weeks,
+    user_id,
+)
+from tests.fakes.bundle import MemoryBundle, with_payout
+from tests.verifier.node import run_verifier
+from worker.adapters.bundle_folder import BundleFolderWriter
+from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
+from worker.core.week import Week
+from worker.services.proof import make_proof
+from worker.services.publish import publish_week
+
+pytestmark = pytest.mark.real
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicWeeks]:
+    with public_weeks(tmp_path_factory.mktemp("public")) as world:
+        yield world
+
+
+def kontrib(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a stranger runs it: no settings, no database, no keys, nothing around."""
+    return subprocess.run(
+        [sys.executable, "-c", "from worker.cli import main; main()", *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("week", WEEKS[:2])
+def test_python_verifies_a_week_against_the_chain(weeks: PublicWeeks, week: Week) -> None:
+    bundle = weeks.bundles[week]
+    done = kontrib(weeks.folder, "verify", str(bundle), "--rpc", weeks.url, "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["verified"]
+    assert {check["outcome"] for check in found["checks"]} == {"ok"}
+
+
+@pytest.mark.parametrize("week", WEEKS)
+def test_the_files_alone_hold_in_both_languages(weeks: PublicWeeks, week: Week) -> None:
+    bundle = str(weeks.bundles[week])
+    done = kontrib(weeks.folder, "verify", bundle)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert run_verifier(bundle).returncode == 0
+
+
+@pytest.mark.parametrize("week", WEEKS[:2])
+def test_javascript_verifies_a_week_against_the_chain(weeks: PublicWeeks, week: Week) -> None:
+    done = run_verifier(str(weeks.bundles[week]), weeks.url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "base units paid in" in done.stdout
+
+
+def test_the_first_week_has_a_void_batch_and_rewards_paid_alone(weeks: PublicWeeks) -> None:
+    lines = (weeks.bundles[WEEKS[0]] / PAYOUTS_FILE).read_text().splitlines()
+    states = [json.loads(line)["state"] for line in lines]
+    assert states.count("void") == 1
+    assert len(states) > 50
+
+
+def test_both_name_the_tokens_that_left_without_a_receipt(weeks: PublicWeeks) -> None:
+    bundle = str(weeks.bundles[WEEKS[2]])
+    python = kontrib(weeks.folder, "verify", bundle, "--rpc", weeks.url)
+    javascript = run_verifier(bundle, weeks.url)
+    assert (python.returncode, javascript.returncode) == (1, 1)
+    assert f"{weeks.theft}: 5 KONTRIB left the source account" in python.stdout
+    assert f"{weeks.theft}: took 5000000000 out of the source account" in javascript.stdout
+
+
+def test_a_forged_signature_is_found_by_both(weeks: PublicWeeks, tmp_path: Path) -> None:
+    source, memory = weeks.bundles[WEEKS[1]], MemoryBundle()
+    names = (PLAN_FILE, PAYOUTS_FILE, MANIFEST_FILE)
+    memory.files = {name: (source / name).read_bytes() for name in names}
+    forged = with_payout(memory, 0, lambda line: replace(line, signature=weeks.theft))
+    for name in names:
+        (tmp_path / name).write_bytes(forged.files[name])
+    python = kontrib(weeks.folder, "verify", str(tmp_path), "--rpc", weeks.url)
+    javascript = run_verifier(str(tmp_path), weeks.url)
+    assert (python.returncode, javascript.returncode) == (1, 1)
+    for done in (python, javascript):
+        assert f"2024-12-09/00000: the signature is {weeks.theft}" in done.stdout
+
+
+def test_publishing_again_gives_the_same_bytes(weeks: PublicWeeks, tmp_path: Path) -> None:
+    for week, bundle in weeks.bundles.items():
+        again = Path(publish_week(weeks.context, week, BundleFolderWriter(tmp_path, week)).location)
+        for file in bundle.iterdir():
+            assert (again / file.name).read_bytes() == file.read_bytes()
+        assert sorted(path.name for path in again.parent.iterdir()) == [
+            it.id for it in WEEKS if it <= week
+        ]
+
+
+@pytest.mark.parametrize(
+    ("user", "fate"),
+    [(3, "Paid to "), (FROZEN_USER, "is not paid yet"), (HELD_USER, "It is held")],
+)
+def test_a_contributor_checks_their_own_row(
+    weeks: PublicWeeks, tmp_path: Path, user: int, fate: str
+) -> None:
+    file = tmp_path / "proof.json"
+    file.write_bytes(make_proof(weeks.context, WEEKS[0], user_id(user)).canonical() + b"\n")
+    assert file.stat().st_size < 4096
+    done = kontrib(weeks.folder, "verify-proof", str(file), "--rpc", weeks.url)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert fate in done.stdout
+

@@ -1,0 +1,17 @@
+"""A small world for the tests of this folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.world import World
+from tests.simulation.divergence import BATCH_SIZE, NAMES
+
+
+@pytest.fixture
+def world() -> World:
+    """Eight contributors in batches of two, of whom one will be frozen, and genesis."""
+    world = World(batch_size=BATCH_SIZE)
+    world.populate(len(NAMES))
+    world.genesis()
+    return world

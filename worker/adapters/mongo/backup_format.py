@@ -1,0 +1,197 @@
+"""What a backup looks like on disk: `mongodump --gzip`'s layout, and a manifest of checksums.
+
+DIR/manifest.json                              written last: without it there is no backup
+DIR/<database>/<collection>.bson.gz            the documents, one after the other
+DIR/<database>/<collection>.metadata.json.gz   options and indexes, as extended JSON
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from worker.adapters.mongo import names
+from worker.core.errors import KontribError, UsageError
+
+FORMAT = "kontrib-backup/1"
+MANIFEST = "manifest.json"
+READ_BYTES = 1 << 20
+
+# The owner's priorities, with what this system adds put where it belongs. Distributions count as
+# critical, since they hold the plans' snapshots. Within the first group the order is the reverse
+# of the order in which a payment is written, so that a backup of a working system never holds a
+# resolved payout whose reward it shows as unpaid.
+CRITICAL = (
+    names.USERS,
+    names.WEEKLY_DISTRIBUTIONS,
+    names.WEEKLY_DISTRIBUTIONS_ARCHIVE,
+    names.PAYOUT_BATCHES,
+    names.TOKEN_REWARDS,
+    names.STAKING_RECORDS,
+    names.CONTRIBUTIONS,
+)
+CONFIGURATION = (
+    names.SYSTEM_CONFIG,
+    names.GOVERNANCE_PROPOSALS,
+    names.GOVERNANCE_VOTES,
+    names.GOVERNANCE_SNAPSHOTS,
+)
+PRIORITIES: dict[str, tuple[str, ...]] = {"critical": CRITICAL, "configuration": CONFIGURATION}
+OTHER = "other"
+"""Everything else that the database holds: articles, what can be computed again, the wiki's own."""
+
+
+class BackupExists(UsageError):
+    """The folder is not empty."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} is not empty. Name a new folder for each backup.")
+
+
+class NoBackup(UsageError):
+    """The folder holds no complete backup."""
+
+    def __init__(self, folder: Path, why: str) -> None:
+        super().__init__(
+            f"{folder} holds no complete backup: {why}. Nothing was written. Name a folder that "
+            "`kontrib backup` finished."
+        )
+
+
+class BackupDamaged(KontribError):
+    """A file is not what was backed up."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path} is damaged: {why}. Use another backup; nothing was written.")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of the backup, by its path below the folder."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCollection:
+    """One collection. A view has metadata only."""
+
+    name: str
+    priority: str
+    documents: int
+    data: File | None
+    metadata: File
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    database: str
+    made_at: str
+    collections: tuple[SavedCollection, ...]
+
+    @property
+    def documents(self) -> int:
+        return sum(each.documents for each in self.collections)
+
+    def files(self) -> list[File]:
+        return [f for c in self.collections for f in (c.metadata, c.data) if f is not None]
+
+    @property
+    def id(self) -> str:
+        """What tells this backup from every other."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+
+def priority_of(collection: str) -> str:
+    return next((p for p, listed in PRIORITIES.items() if collection in listed), OTHER)
+
+
+def in_order(collections: list[str]) -> list[str]:
+    """The most important first; what is in no group last, by name."""
+    order = [name for listed in PRIORITIES.values() for name in listed]
+    return sorted(collections, key=lambda n: (order.index(n) if n in order else len(order), n))
+
+
+def file_name(collection: str) -> str:
+    """As mongodump escapes it: a name may hold a slash."""
+    return quote(collection, safe=" ()+,;=@[]{}~!$'&")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """
+    Raises:
+        NoBackup: there is none, or it cannot be read.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise NoBackup(folder, f"there is no {MANIFEST}")
+    try:
+        return _manifest_from(json.loads(path.read_text()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NoBackup(folder, f"{MANIFEST} cannot be read ({error})") from None
+
+
+def _manifest_from(document: dict[str, Any]) -> Manifest:
+    if document["format"] != FORMAT:
+        raise ValueError(f"its format is {document['format']!r}, not {FORMAT!r}")
+    collections = tuple(
+        SavedCollection(
+            name=str(each["name"]),
+            priority=str(each["priority"]),
+            documents=int(each["documents"]),
+            data=None if each["data"] is None else _file_from(each["data"]),
+            metadata=_file_from(each["metadata"]),
+        )
+        for each in document["collections"]
+    )
+    return Manifest(str(document["database"]), str(document["made_at"]), collections)
+
+
+def _file_from(document: dict[str, Any]) -> File:
+    path = str(document["path"])
+    if Path(path).is_absolute() or ".." in Path(path).parts:
+        raise ValueError(f"{path!r} lies outside of the backup")
+    return File(path, int(document["size"]), str(document["sha256"]))
+
+
+def verify_files(folder: Path, manifest: Manifest) -> None:
+    """
+    Raises:
+        BackupDamaged: a file is missing, or another one than was backed up.
+    """
+    for file in manifest.files():
+        path = folder / file.path
+        if not path.is_file():
+            raise BackupDamaged(path, "it is missing")
+        if path.stat().st_size != file.size:
+            raise BackupDamaged(path, f"it has {path.stat().st_size} bytes instead of {file.size}")
+        with path.open("rb") as stream:
+            if digest(stream) != file.sha256:
+                raise BackupDamaged(path, "its SHA-256 is not that of the manifest")
+
+
+def digest(stream: BinaryIO) -> str:
+    hashed = hashlib.sha256()
+    while block := stream.read(READ_BYTES):
+        hashed.update(block)
+    return hashed.hexdigest()
+
+
+def flush_folder(folder: Path) -> None:
+    """Make new names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

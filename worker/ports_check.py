@@ -1,0 +1,136 @@
+"""What checks, retention and the wiki's pages read, beside `worker.ports` and `ports_wiki`.
+
+User and article ids are in their canonical form. A method that cannot reach its server raises
+`Unreachable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from worker.core.money import BaseUnits
+from worker.core.week import Week
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContribution:
+    """A contribution as it is stored, whatever is in its fields."""
+
+    id: str
+    user_id: str
+    """Empty where there is none."""
+    type: object
+    created_at: datetime | None
+    recorded_at: datetime | None
+    """The time of its ObjectId; None where it has none."""
+    base_points: object
+    quality: object
+    reputation: object
+    demand: object
+    total_points: object
+
+
+class CheckStore(Protocol):
+    """What a check reads beside the counters."""
+
+    def all_contributions(self) -> Iterator[StoredContribution]:
+        """Every one there is."""
+        ...
+
+    def recorded_since(
+        self, moment: datetime, *, made_from: datetime, made_before: datetime
+    ) -> Iterator[StoredContribution]:
+        """Contributions of a span of time whose ObjectId is of `moment` or later."""
+        ...
+
+    def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        """The stored counters of the users that exist, as they are."""
+        ...
+
+    def article_counters(self, article_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        """The stored counters of the articles that exist, as they are."""
+        ...
+
+    def unreadable_stakes(self) -> Iterator[str]:
+        """Ids of staking records that count for nothing, since they cannot be read."""
+        ...
+
+
+class RetentionStore(Protocol):
+    """Completed weeks, and the archive beside them."""
+
+    def completed_before(self, moment: datetime) -> list[Week]:
+        """Completed weeks that ended before a moment and are not archived, oldest first."""
+        ...
+
+    def archive(self, week: Week) -> None:
+        """Move a completed week. Inserted before it is deleted, so a crash loses nothing, and
+        it can be done again at any point."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page of contributions ended."""
+
+    created_at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownContribution:
+    id: str
+    article_id: str
+    type: str
+    points: int
+    description: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReward:
+    """A reward of a week's plan, as its user sees it."""
+
+    week: Week
+    points: int
+    amount: BaseUnits
+    status: str
+    reason: str | None
+    signature: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownUser:
+    """A user's stored counters. Amounts in base units."""
+
+    user_id: str
+    wallet: str | None
+    reputation: float
+    contributions: int
+    points: int
+    earned: BaseUnits
+    staked: BaseUnits
+    power: BaseUnits
+
+
+class ViewStore(Protocol):
+    """What the wiki shows of one user. Each query uses an index."""
+
+    def shown_user(self, user_id: str) -> ShownUser | None: ...
+
+    def contributions_page(
+        self, user_id: str, after: Cursor | None, limit: int
+    ) -> list[ShownContribution]:
+        """Dated contributions, newest first, from the one after the cursor on."""
+        ...
+
+    def points_between(self, user_id: str, start: datetime, end: datetime) -> int:
+        """Points of a user's contributions made in a span of time."""
+        ...
+
+    def rewards_page(self, user_id: str, before: Week | None, limit: int) -> list[ShownReward]:
+        """Rewards of weeks' plans, newest week first."""
+        ...
