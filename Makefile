@@ -39,7 +39,7 @@ demo: $(READY) ## Pay a whole week on real parts: CONTRIBUTIONS=file.jsonl.gz WE
 
 .PHONY: test
 test: $(READY) ## Run all tests, against the real engine, Redis and chain; TESTS=path for some
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 .PHONY: check
 check: $(READY) ## ruff, mypy --strict, import-linter
@@ -64,6 +64,14 @@ lock: ## Resolve the dependencies anew and write the lock files, with hashes
 .PHONY: bench
 bench: $(READY) ## Measure planning, paying and memory on the local stack
 	$(BIN)/python -m bench
+
+.PHONY: simulate
+simulate: $(READY) ## Years of weeks under random faults: SEED=1 WEEKS=50
+	$(BIN)/python -m tests.simulation --seed $(or $(SEED),1) --weeks $(or $(WEEKS),50)
+
+.PHONY: chaos
+chaos: $(READY) ## Real processes under faults, the long form: KILLS=200 SEED=1
+	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
 
 .PHONY: clean
 clean: ## Stop the local stack and remove everything that make made

@@ -105,10 +105,10 @@ def recount_week(wiki: WikiContext, week: Week) -> Recount:
 
     May be called at any state of the week, any number of times.
     """
-    result = Recount(weeks=1)
     distribution, began_at = wiki.store.distribution(week), wiki.now()
     if distribution is None or distribution.plan_id is None or not distribution.header:
-        return result
+        return Recount()
+    result = Recount(weeks=1)
     for _ in range(TRIES):
         paid = _paid_sum(wiki, distribution)
         _count_week(wiki, distribution, result)
@@ -135,7 +135,7 @@ def recount_all(wiki: WikiContext) -> Recount:
     result, rules = Recount(), wiki.rules()
     for week in _all_weeks(wiki):
         of_week = recount_week(wiki, week)
-        result.weeks += 1
+        result.weeks += of_week.weeks
         result.corrected += of_week.corrected
         result.shared += of_week.shared
         result.unshared += of_week.unshared
