@@ -52,9 +52,7 @@ class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
     def __init__(self, secrets: Iterable[str], *, as_json: bool, shared: list[Any]) -> None:
         # The longest first: a URL before the password inside it.
         self._secrets = sorted({s for text in secrets for s in _forms(text)}, key=len, reverse=True)
-        renderer: Any = (
-            structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-        )
+        renderer: Any = structlog.processors.JSONRenderer() if as_json else _console()
         errors = [structlog.processors.format_exc_info] if as_json else []
         super().__init__(
             foreign_pre_chain=shared,
@@ -70,6 +68,11 @@ class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
         for secret in self._secrets:
             line = line.replace(secret, HIDDEN)
         return line
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    # The default would show the local variables of every frame, keys and passwords among them.
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 def _forms(text: str) -> set[str]:

@@ -66,7 +66,7 @@ class RetentionStore(Protocol):
         """Completed weeks that ended before a moment and are not archived, oldest first."""
         ...
 
-    def archive(self, week: Week) -> None:
+    def archive_week(self, week: Week) -> None:
         """Move a completed week. Inserted before it is deleted, so a crash loses nothing, and
         it can be done again at any point."""
         ...

@@ -45,7 +45,6 @@ def test_a_stream_that_breaks_says_the_same() -> None:
         "nonsense",
         "mongodb://wiki:hunter2@db:port/wiki",
         "mongodb://wiki:hunt@er2@db/wiki",
-        "mongodb://wiki:hunter2@db:27017/?retryWrites=maybe&w=minority",
         "mongodb://wiki:hunter2@db:27017",
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bson import ObjectId
 
-from tests.contracts.store_worlds import freeze, write_plan
+from tests.contracts.store_worlds import WEEK, freeze, write_plan
 from tests.fakes.documents import object_id
 from worker.adapters.mongo import migrations
 from worker.adapters.mongo.connection import Mongo, connect
@@ -22,12 +22,12 @@ from worker.adapters.mongo.migrations import (
     plan_migration,
     verify,
 )
-from worker.adapters.mongo.rollback import StillOwed, plan_rollback, rollback
+from worker.adapters.mongo.rollback import StillOwed, WeekStillOpen, plan_rollback, rollback
 from worker.adapters.mongo.schema import COLLECTIONS, SCHEMA_VERSION
 from worker.adapters.mongo.seeds import CONFIG
 from worker.adapters.mongo.store import MongoStore
 from worker.adapters.mongo.verification import Kind
-from worker.core.lifecycle import PayoutStatus
+from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.records import Settlement
 
 pytestmark = pytest.mark.real
@@ -369,6 +369,9 @@ def test_a_rollback_refuses_while_rewards_are_owed(database: Mongo) -> None:
 
     for payout in store.payouts_after("plan", "", 9):
         store.settle([Settlement(payout, PayoutStatus.PAID, "s", 1, None, True)], NOW)
+    with pytest.raises(WeekStillOpen, match="2024-W50"):
+        rollback(database, lambda line: None)
+    assert store.advance(WEEK, "plan", Stage.PREPARED, Stage.COMPLETED)
     rollback(database, lambda line: None)
     assert "token_rewards" not in database.list_collection_names()
 

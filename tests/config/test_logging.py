@@ -62,3 +62,21 @@ def test_a_secret_is_hidden_wherever_a_library_puts_it(
     assert SECRET not in text
     assert "hunter" not in text
     assert text.count("(hidden)") >= 3
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_shows_no_local_variable(
+    capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    configure_logging(log_format)
+
+    def fail(password: str) -> None:
+        raise ValueError(len(password))
+
+    try:
+        fail("nobody " + "told the log")
+    except ValueError:
+        structlog.get_logger("ours").exception("failed")
+    text = capsys.readouterr().err
+    assert "ValueError: 19" in text
+    assert "nobody told" not in text

@@ -103,7 +103,7 @@ def _pay_and_publish(world: PublicWeeks, key: Keypair, mint: str) -> None:
         client.call("local_freezeTokenAccount", str(account))
     _work(context, WEEKS[0])
     with ChainClient(world.url) as client:
-        client.call("local_freezeTokenAccount", str(account), False)  # noqa: FBT003
+        client.call("local_freezeTokenAccount", str(account), False)
     _work(context, WEEKS[1])
     _work(context, WEEKS[2], until=Job.PAY)
     world.theft = _take(context)

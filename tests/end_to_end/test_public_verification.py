@@ -130,4 +130,3 @@ def test_a_contributor_checks_their_own_row(
     done = kontrib(weeks.folder, "verify-proof", str(file), "--rpc", weeks.url)
     assert done.returncode == 0, done.stdout + done.stderr
     assert fate in done.stdout
-

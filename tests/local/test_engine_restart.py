@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pymongo
 import pytest
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import AutoReconnect, PyMongoError
 
 from worker.local.stack import LocalStack
 
@@ -109,3 +113,29 @@ def test_a_client_that_was_idle_during_a_restart_sees_no_error(own_stack: LocalS
 
         assert client.kontrib.things.find_one() == {"_id": 1}
         client.kontrib.things.insert_one({"_id": 2})
+
+
+def test_indexes_are_whole_after_the_engine_was_killed(own_stack: LocalStack) -> None:
+    uri = own_stack.settings()["MONGO_URI"]
+    with pymongo.MongoClient[dict[str, Any]](uri) as client:
+        rows = client.kontrib.rows
+        rows.create_index("user_id")
+        rows.create_index([("user_id", 1), ("at", -1)], name="user_and_time")
+        with ThreadPoolExecutor() as pool:
+            kills = pool.submit(_kill_three_times, own_stack)
+            while not kills.done():
+                users = [f"{random.randrange(500):024x}" for _ in range(500)]
+                rows.insert_many([{"user_id": u, "at": random.random()} for u in users])
+                with contextlib.suppress(AutoReconnect):  # no driver repeats a write to many
+                    rows.delete_many({"user_id": users[0]})
+
+        count = rows.count_documents({})
+        for index in ("user_id_1", "user_and_time"):
+            found = rows.find({"user_id": {"$gt": ""}}, {"_id": 1}).hint(index)
+            assert sum(1 for _ in found) == count
+
+
+def _kill_three_times(stack: LocalStack) -> None:
+    for _ in range(3):
+        time.sleep(1.0)
+        stack.restart("documentdb", kill=True)

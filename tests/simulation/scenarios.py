@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
-from bson import ObjectId
-
-from tests.fakes.chain import wallet_named
-from tests.fakes.transactions import token_address
-from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
+from tests.fakes.world import WEEK, World, user_id_of
 from tests.simulation import goals
+from tests.simulation.happenings import (
+    NEXT_WEEK,
+    accept_sends,
+    another_operator_anchors_first,
+    another_worker_plans_meanwhile,
+    drop_the_new_account,
+    find_file_again,
+    freeze,
+    land_slowly,
+    lose_database,
+    lose_database_a_week_later,
+    lose_database_and_file,
+    make_everyone_payable,
+    misplace_file,
+    name_a_wallet,
+    pause,
+    refuse_sends,
+    resume,
+    shrink_transactions,
+)
 from tests.simulation.player import Act, Scenario
 from worker.core.lifecycle import Stage
 from worker.services.context import Context, Deadline
@@ -25,151 +40,6 @@ from worker.services.operate import (
 )
 from worker.services.plan import dry_run, plan_week
 from worker.services.rebuild import rebuild_week, recover_by_wallet
-from worker.services.run import do_work
-from worker.services.work import Job, Work
-
-FINALITY_SLOTS = 4
-SETTLE_SECONDS = 10.0
-"""Until a change on chain is seen by every endpoint."""
-NEXT_WEEK = WEEK.next()
-
-
-def small_world() -> World:
-    """Three batches of two, one reward held for want of a wallet, one missing token account."""
-    world = World(batch_size=2)
-    world.ledger.finalized_lag_slots = FINALITY_SLOTS
-    for name in ("ada", "bob", "cyd", "dan"):
-        world.add_user(name)
-    world.add_user("new", account=False)
-    world.add_user("ghost", wallet=None)
-    for name in ("ada", "bob", "cyd", "dan", "new", "ghost"):
-        world.contribute(name, 100)
-    return world
-
-
-# --- what happens in the world ---------------------------------------------------------------
-
-
-def freeze(world: World, *, frozen: bool = True) -> None:
-    account = token_address(wallet_named("ada"))
-    world.ledger.change_token_account(account, frozen=frozen)
-
-
-def name_a_wallet(world: World) -> None:
-    ghost = ObjectId(user_id_of("ghost"))
-    store_of(world.first).set_user_fields(ghost, wallet_address=wallet_named("ghost"))
-
-
-def make_everyone_payable(world: World) -> None:
-    """The frozen account is thawed, and the ghost names a wallet without a token account."""
-    freeze(world, frozen=False)
-    name_a_wallet(world)
-    world.clock.sleep(timedelta(days=2).total_seconds())
-    world.first.store.requeue(WEEK, world.clock.now())
-
-
-def lose_database(world: World) -> None:
-    empty_database(world.first)
-
-
-def empty_database(context: Context) -> None:
-    """Everything that is ours is gone; what is the wiki's is still there."""
-    state = store_of(context).state
-    for table in (state.weeks, state.rewards, state.payouts, state.first_week):
-        table.clear()
-
-
-def lose_database_and_file(world: World) -> None:
-    lose_database(world)
-    world.archive.files.clear()
-
-
-def misplace_file(world: World) -> None:
-    """Database and file are gone, and the wiki's data is not what it was."""
-    lose_database(world)
-    for name in list(world.archive.files):
-        world.archive.files[f"{name}.misplaced"] = world.archive.files.pop(name)
-    world.contribute("bob", 50)
-
-
-def find_file_again(world: World) -> None:
-    for name in list(world.archive.files):
-        world.archive.files[name.removesuffix(".misplaced")] = world.archive.files[name]
-
-
-def another_operator_anchors_first(world: World) -> None:
-    """Their wiki knows of one contribution more, so their plan is another one."""
-    rival = world.add_operator()
-    store_of(rival).restore(store_of(world.first).snapshot())
-    empty_database(rival)
-    world.contribute("bob", 50)
-    for job in (Job.PLAN, Job.ANCHOR):
-        do_work(rival, Work(job, WEEK), seconds=600)
-
-
-def another_worker_plans_meanwhile(world: World) -> None:
-    """A second worker of the same database is faster, from its first look to its last."""
-    chain, raced = chain_of(world.first), []
-
-    def race(method: str) -> None:
-        if method == "costs" and not raced:
-            raced.append(method)
-            plan_week(world.first, WEEK)
-
-    chain.before = race
-
-
-def drop_the_new_account(world: World) -> None:
-    """A fork drops the creation of a token account after it was seen."""
-    world.ledger.put_token_account(token_address(wallet_named("new")), None)
-    world.clock.sleep(SETTLE_SECONDS)
-
-
-def land_slowly(world: World) -> None:
-    """A week later, on a cluster that takes its time with every transaction."""
-    for name in ("ada", "bob", "late"):
-        if name == "late":
-            world.add_user(name, account=False)
-        world.contribute(name, 100, week=NEXT_WEEK)
-    world.clock.sleep(timedelta(days=7).total_seconds())
-    world.ledger.holds_sends, looks = True, []
-
-    def deliver_late(method: str) -> None:
-        if method in ("finalized_height", "recipients"):
-            looks.append(method)
-            if len(looks) % 3 == 0:
-                world.ledger.deliver()
-
-    chain_of(world.first).before = deliver_late
-
-
-def lose_database_a_week_later(world: World) -> None:
-    world.contribute("ada", 100, week=NEXT_WEEK)
-    world.clock.sleep(timedelta(days=7).total_seconds())
-    lose_database(world)
-
-
-def shrink_transactions(world: World) -> None:
-    """The endpoints take smaller transactions than when the plan was made."""
-    chain_of(world.first).transfers_per_transaction = 1
-
-
-def pause(world: World) -> None:
-    world.first.store.pause("the auditor calls")
-
-
-def resume(world: World) -> None:
-    world.first.store.pause(None)
-
-
-def refuse_sends(world: World) -> None:
-    chain_of(world.first).refuses_sends = "node is behind"
-
-
-def accept_sends(world: World) -> None:
-    chain_of(world.first).refuses_sends = None
-    retry_week(world.first, WEEK)
-
 
 # --- what operators do -----------------------------------------------------------------------
 

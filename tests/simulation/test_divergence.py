@@ -27,8 +27,9 @@ from tests.simulation.divergence import (
 )
 from tests.simulation.facts import POOL, inputs_of
 from tests.simulation.sweeping import assert_clean, sweep, sweep_until_closed
-from worker.core.lifecycle import Stage
+from worker.core.lifecycle import Stage, Status
 from worker.core.receipts import BatchId, anchor_id
+from worker.services.operate import hold_reward, release_reward
 from worker.services.plan import plan_week
 from worker.services.work import Job
 
@@ -234,4 +235,54 @@ def test_a_contribution_that_comes_late_is_paid_with_the_next_week_and_only_ther
     assert late is not None
     assert (late.row.points, late.row.amount) == (300, POOL)
     assert paid_to(world) == 2 * POOL
+    assert_clean(world)
+
+
+# --- what recipients do meanwhile ----------------------------------------------------------------
+
+
+def test_an_owner_who_closes_every_account_we_create_stops_nobody_and_farms_no_rent(
+    world: World,
+) -> None:
+    world.add_user("farmer", account=False)
+    world.contribute("farmer", 100)
+    account, created = token_address(wallet_named("farmer")), []
+
+    def close_at_once(method: str) -> None:
+        if method == "send" and world.ledger.token_account(account) is not None:
+            created.append(method)
+            world.ledger.put_token_account(account, None)
+
+    chain_of(world.first).after = close_at_once
+    sweep_until_closed(world)
+    for _ in range(4):
+        world.clock.sleep(7 * 3600)
+        sweep(world.first)
+    assert len(created) <= 3
+    assert paid_to(world) > 0
+    assert_clean(world)
+
+
+def test_a_reward_on_hold_that_another_operator_paid_is_known_as_paid_once_released(
+    world: World,
+) -> None:
+    ghost = world.add_user("ghost", wallet=None)
+    world.contribute("ghost", 100)
+    sweep_until_closed(world)
+    hold_reward(world.first, WEEK, ghost, "asked by mail")
+    rival = rival_of(world)
+    release_reward(rival, WEEK, ghost)
+    world.open_account("ghost")
+    for operator in (world.first, rival):
+        store_of(operator).set_user_fields(ObjectId(ghost), wallet_address=wallet_named("ghost"))
+    world.clock.sleep(7 * 3600)
+    sweep(rival)
+    sweep(world.first)
+    held = world.first.store.reward(WEEK, ghost)
+    release_reward(world.first, WEEK, ghost)
+    sweep(world.first)
+    paid = world.first.store.reward(WEEK, ghost)
+    assert held is not None
+    assert paid is not None
+    assert (held.status, paid.status) == (Status.PENDING, Status.COMPLETED)
     assert_clean(world)

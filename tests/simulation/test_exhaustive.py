@@ -15,8 +15,9 @@ import pytest
 from tests.simulation.call_sites import LEFT_OUT, SERVICES, call_sites, money_path
 from tests.simulation.facts import audit_world
 from tests.simulation.faults import Call, Fault, Process, process_with_fault
+from tests.simulation.happenings import small_world
 from tests.simulation.player import Player, Scenario
-from tests.simulation.scenarios import SCENARIOS, small_world
+from tests.simulation.scenarios import SCENARIOS
 from worker.services.context import Context
 
 

@@ -17,7 +17,7 @@ from tests.tools import IN_CI, need
 SOURCE = Path(__file__).parent
 LOCKED = ("package.json", "package-lock.json", ".npmrc")
 NODE_LEAST = (20, 18)
-INSTALL_SECONDS_MAX = 300
+INSTALL_SECONDS_MAX = 200
 
 
 def run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:

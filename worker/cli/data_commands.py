@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -58,18 +59,32 @@ def rollback(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    confirm: Annotated[
+        str | None,
+        typer.Option("--confirm", metavar="DATABASE", help="The database's name; else it asks."),
+    ] = None,
+    backup: Annotated[
+        Path | None,
+        typer.Option(
+            "--backup", metavar="DIR", help="Where the backup goes that is written first."
+        ),
+    ] = None,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="Write no backup first.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Even while rewards of an anchored week are owed.")
+        bool, typer.Option("--force", help="Even while a week is open or rewards are owed.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove the added fields and drop the new collections. Deletes financial records."""
-    from worker.cli.migration import run_rollback
+    from worker.cli.migration import plan_the_rollback, run_rollback
 
-    if not dry_run and not yes:
-        typer.confirm("This deletes contributions and financial records. Go on?", abort=True)
-    run_rollback(session_of(context), dry_run=dry_run, force=force, as_json=as_json)
+    session = session_of(context)
+    if dry_run:
+        plan_the_rollback(session, as_json=as_json)
+        return
+    run_rollback(
+        session, confirm=confirm, backup=backup, no_backup=no_backup, force=force, as_json=as_json
+    )
 
 
 def import_file(

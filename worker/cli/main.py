@@ -12,6 +12,8 @@ from typing import Annotated
 import typer
 
 from worker.cli import (
+    backup_commands,
+    check_command,
     contribute_command,
     control_commands,
     counters_command,
@@ -24,6 +26,7 @@ from worker.cli import (
     reward_commands,
     simulate_command,
     staking_commands,
+    user_command,
     week_commands,
 )
 from worker.cli.session import Session
@@ -56,6 +59,9 @@ for part in (
     counters_command,
     staking_commands,
     governance_commands,
+    backup_commands,
+    check_command,
+    user_command,
 ):
     part.register(app)
 

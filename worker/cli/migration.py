@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worker.cli.output import emit, say, waiting
+from worker.cli.output import emit, escaped, say, table, waiting
 from worker.cli.session import Session
 from worker.core.errors import NotReady
 
@@ -47,20 +48,57 @@ def verify_schema(session: Session, *, as_json: bool) -> bool:
     with waiting("Comparing the database with the schema"):
         differences = verify(session.database)
     texts = [str(d) for d in differences]
-    emit({"differences": texts}, as_json=as_json, render=lambda c: _show_differences(c, texts))
+    emit(
+        {"differences": texts},
+        as_json=as_json,
+        render=lambda console: _show_differences(console, differences),
+    )
     return not differences
 
 
-def run_rollback(session: Session, *, dry_run: bool, force: bool, as_json: bool) -> None:
-    """Take away what migration added, or say what that would be."""
-    from worker.adapters.mongo.rollback import plan_rollback, rollback
+def plan_the_rollback(session: Session, *, as_json: bool) -> None:
+    """Say what a rollback would take away."""
+    from worker.adapters.mongo.rollback import plan_rollback
 
-    if dry_run:
-        steps = plan_rollback(session.database)
-    else:
-        with waiting("Rolling back"):
-            steps = list(rollback(session.database, say, force=force).steps)
+    steps = plan_rollback(session.database)
     emit({"steps": steps}, as_json=as_json, render=lambda c: _show_steps(c, steps))
+
+
+def run_rollback(
+    session: Session,
+    *,
+    confirm: str | None,
+    backup: Path | None,
+    no_backup: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Take away what migration added: refused while a week needs it, confirmed by the database's
+    name, and after a backup."""
+    from worker.adapters.mongo.rollback import refuse_while_needed, rollback
+    from worker.cli.confirming import require_name
+
+    database = session.database
+    if not force:
+        refuse_while_needed(database)
+    what = f"This deletes contributions and financial records of {database.name}."
+    require_name(database.name, confirm, what)
+    kept = None if no_backup else _back_up_first(session, backup)
+    with waiting("Rolling back"):
+        steps = list(rollback(database, say, force=force).steps)
+    data = {"steps": steps, "backup": None if kept is None else str(kept)}
+    emit(data, as_json=as_json, render=lambda c: _show_steps(c, steps))
+
+
+def _back_up_first(session: Session, folder: Path | None) -> Path:
+    from worker.adapters.mongo.backup import back_up
+
+    now = session.clock.now()
+    folder = folder or Path(f"kontrib-backup-{session.database.name}-{now:%Y%m%dT%H%M%SZ}")
+    with waiting("Backing up"):
+        back_up(session.database, folder, say, now)
+    say(f"The backup is in {folder}; `kontrib restore {folder}` brings it back.")
+    return folder
 
 
 def require_schema(database: Any) -> str:
@@ -105,5 +143,12 @@ def _show_report(console: Console, report: MigrationReport) -> None:
         console.print(f"  still: {difference}", markup=False, soft_wrap=True)
 
 
-def _show_differences(console: Console, texts: list[str]) -> None:
-    console.print("\n".join(texts) or "The database has the schema.", markup=False, soft_wrap=True)
+def _show_differences(console: Console, differences: list[Difference]) -> None:
+    if not differences:
+        console.print("The database has the schema.")
+        return
+    made = table("what", "where", "found", "expected")
+    for each in differences:
+        where = f"{each.collection}.{each.subject}" if each.subject else each.collection
+        made.add_row(*map(escaped, (each.kind.value, where, each.found, each.expected)))
+    console.print(made)

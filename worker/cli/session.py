@@ -14,6 +14,7 @@ from worker.core.errors import NotReady, Unreachable
 if TYPE_CHECKING:
     from config.settings import Settings
     from worker.ports import Clock, PublicAddresses, PublicChain, Store
+    from worker.ports_check import CheckStore, ViewStore
     from worker.services.context import Context
     from worker.services.ingest import IngestStore
     from worker.services.wiki_context import WikiContext
@@ -97,6 +98,19 @@ class Session:
         from worker.bootstrap import build_wiki_context
 
         return build_wiki_context(self.settings, self.database)
+
+    @cached_property
+    def check_store(self) -> CheckStore:
+        from worker.adapters.mongo.checking import MongoChecking
+
+        return MongoChecking(self.database)
+
+    @cached_property
+    def views(self) -> ViewStore:
+        """What the wiki shows of one user."""
+        from worker.adapters.mongo.dashboard import MongoViews
+
+        return MongoViews(self.database)
 
     @cached_property
     def clock(self) -> Clock:

@@ -172,7 +172,7 @@ def _paid_sum(wiki: WikiContext, distribution: Distribution) -> object:
 def _count_week(wiki: WikiContext, distribution: Distribution, result: Recount) -> None:
     """One pass over a week's completed rewards."""
     shares: Counter[str] = Counter()
-    window, rules = _as_planned(wiki, distribution)
+    window, rules = as_planned(wiki, distribution)
     position, users = -1, 0
     while paid := wiki.counters.paid_rewards(distribution.plan_id or "", position, CHUNK_IDS):
         user_ids = [reward.user_id for reward in paid]
@@ -203,7 +203,7 @@ def _recount_article_tokens(wiki: WikiContext, article_ids: Sequence[str]) -> in
     return _until_stable("Articles", store.article_tokens, store.write_article_tokens, article_ids)
 
 
-def _as_planned(wiki: WikiContext, distribution: Distribution) -> tuple[PointsWindow, Rules]:
+def as_planned(wiki: WikiContext, distribution: Distribution) -> tuple[PointsWindow, Rules]:
     """Which contributions the week's plan counted, and by which rules."""
     header = Header.parse(distribution.header or b"")
     week = distribution.week

@@ -39,7 +39,7 @@ def archive_old_weeks(
             result.kept[week] = why
             continue
         if not dry_run:
-            retention.archive(week)
+            retention.archive_week(week)
         result.moved.append(week)
     return result
 

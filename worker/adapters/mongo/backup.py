@@ -55,7 +55,7 @@ class _Backup:
 
     @reaching
     def run(self, now: datetime) -> Manifest:
-        existing = {each["name"]: each for each in self.database.list_collections()}
+        existing = {each["name"]: dict(each) for each in self.database.list_collections()}
         wanted = in_order([name for name in existing if not name.startswith("system.")])
         (self._folder / self.database.name).mkdir(parents=True, mode=0o700)
         saved = tuple(self._save(existing[name]) for name in wanted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart
 from worker.adapters.mongo.connection import Document, reaching
 from worker.core.lifecycle import Stage, Status
@@ -30,7 +29,7 @@ class MongoRetention(MongoPart):
         return [Week.containing(d["week_start"]) for d in found.sort("week_start", 1)]
 
     @reaching
-    def archive(self, week: Week) -> None:
+    def archive_week(self, week: Week) -> None:
         wanted = {"week_start": week.start, **_COMPLETED}
         if (document := self.weeks.find_one(wanted)) is None:
             return

@@ -19,7 +19,9 @@ from worker.adapters.mongo.store import MongoStore
 from worker.adapters.mongo.verification import SCHEMA_ID, index_documents, serves
 from worker.adapters.mongo.weeks import GENESIS_ID
 from worker.core.errors import Refused
+from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
+from worker.core.week import Week
 
 CHUNK_DOCUMENTS = 2000
 _OUR_CONFIG = {"$or": [{"_id": {"$in": [SCHEMA_ID, CONTROL_ID, GENESIS_ID]}},
@@ -40,6 +42,17 @@ class StillOwed(Refused):
         )
 
 
+class WeekStillOpen(Refused):
+    """A week is planned, or being planned, and not completed."""
+
+    def __init__(self, weeks: list[Week]) -> None:
+        self.weeks = weeks
+        super().__init__(
+            f"{', '.join(week.label for week in weeks)} is open. Let it be completed first, or "
+            "roll back all the same with --force. Nothing was changed."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class RollbackReport:
     steps: tuple[str, ...]
@@ -48,20 +61,36 @@ class RollbackReport:
 
 def plan_rollback(database: Mongo) -> list[str]:
     """What `rollback` would do. Writes nothing."""
-    return _Rollback(database, lambda line: None).plan()
+    return _Rollback(database, _say_nothing).plan()
+
+
+def refuse_while_needed(database: Mongo) -> None:
+    """
+    Raises:
+        StillOwed: an anchored week is not paid yet.
+        WeekStillOpen: a week is not completed.
+    """
+    store = MongoStore(database)
+    amount, count = store.outstanding()
+    if count:
+        raise StillOwed(amount, count)
+    if weeks := [d.week for d in store.distributions() if d.stage is not Stage.COMPLETED]:
+        raise WeekStillOpen(weeks)
 
 
 def rollback(database: Mongo, notify: Notify, *, force: bool = False) -> RollbackReport:
     """Do it. Can be run again after a crash. The owner's configuration document stays.
 
     Raises:
-        StillOwed: an anchored week is not paid yet, and `force` is not given.
+        StillOwed, WeekStillOpen: see `refuse_while_needed`; not with `force`.
     """
     if not force:
-        amount, count = MongoStore(database).outstanding()
-        if count:
-            raise StillOwed(amount, count)
+        refuse_while_needed(database)
     return _Rollback(database, notify).run()
+
+
+def _say_nothing(line: str) -> None:
+    del line
 
 
 class _Rollback:
@@ -75,8 +104,7 @@ class _Rollback:
             count = self.database[name].estimated_document_count()
             steps.append(f"drop collection {name} ({count} documents)")
         for spec in _wiki_owned():
-            for index in self._our_indexes(spec):
-                steps.append(f"drop index {spec.name}.{index}")
+            steps += [f"drop index {spec.name}.{index}" for index in self._our_indexes(spec)]
             steps.append(f"remove the added fields from {spec.name}: {', '.join(_fields(spec))}")
         return [*steps, f"remove what we recorded in {names.SYSTEM_CONFIG}"]
 

@@ -1,0 +1,86 @@
+"""Compare everything that is stored with what it comes from, and list every difference.
+
+Nothing is mended here: `kontrib recount` corrects counters, `kontrib rebuild` a week, and what is
+left is for a person.
+"""
+
+from __future__ import annotations
+
+from worker.core.checking import Area, CheckReport
+from worker.core.errors import KontribError
+from worker.core.lifecycle import Stage
+from worker.core.money import tokens_text
+from worker.core.records import Distribution
+from worker.ports_check import CheckStore
+from worker.services.check_people import check_people
+from worker.services.check_points import check_points
+from worker.services.check_weeks import check_weeks
+from worker.services.context import Context
+from worker.services.metrics import RECENT_WEEKS
+from worker.services.reconcile import reconcile
+from worker.services.wiki_context import WikiContext
+
+FIGURES = "check"
+"""Where the last check's figures are left for watchers."""
+
+
+def check_all(wiki: WikiContext, store: CheckStore, context: Context | None) -> CheckReport:
+    """Everything; without a context everything that needs no chain.
+
+    Raises:
+        Unreachable: a server did not answer, so nothing is known.
+    """
+    report = CheckReport()
+    check_points(store, wiki.rules(), report)
+    check_weeks(wiki, store, report)
+    check_people(wiki, store, report)
+    if context is not None:
+        check_chain(context, report)
+    return report
+
+
+def check_chain(context: Context, report: CheckReport) -> None:
+    """Each open and recent week against its receipts, and the treasury against what is owed."""
+    anchored = [d for d in context.store.distributions() if d.stage.is_frozen]
+    completed = [d for d in anchored if d.stage is Stage.COMPLETED]
+    opened = [d for d in anchored if d.stage is not Stage.COMPLETED]
+    for distribution in [*completed[-RECENT_WEEKS:], *opened]:
+        if distribution.plan_id is None:
+            continue  # of the wiki's own time: there is no plan on chain
+        report.looked_at["weeks on chain"] += 1
+        _check_payouts(context, distribution, report)
+    _check_treasury(context, report)
+
+
+def _check_payouts(context: Context, distribution: Distribution, report: CheckReport) -> None:
+    label = distribution.week.label
+    try:
+        found = reconcile(context, distribution)
+    except KontribError as error:
+        if error.exit_code != KontribError.exit_code:
+            raise  # nobody answered: nothing is known
+        report.add(Area.CHAIN, label, str(error), "a plan that fits its root")
+        return
+    for difference in found.differences:
+        report.add(Area.CHAIN, label, difference, "plan = database = chain")
+    if found.mismatch and not found.differences:
+        sums = f"{found.database_paid} base units paid, {found.database_unpaid} unpaid"
+        expected = f"{found.chain_paid} paid on chain, {found.planned} planned"
+        report.add(Area.CHAIN, label, sums, expected)
+
+
+def _check_treasury(context: Context, report: CheckReport) -> None:
+    owed, count = context.store.outstanding()
+    treasury = context.chain.treasury()
+    limits = [treasury.tokens, treasury.allowance]
+    there = min(limit for limit in limits if limit is not None)
+    if there < owed:
+        expected = f"at least {tokens_text(owed)} for {count} unpaid payouts"
+        report.add(Area.CHAIN, "the treasury", f"{tokens_text(there)} KONTRIB", expected)
+
+
+def record_check(context: Context, report: CheckReport) -> None:
+    """Leave the result where watchers find it."""
+    facts = {"at": context.clock.now(), "differences": len(report.discrepancies)}
+    areas = {area.value: count for area, count in report.counts().items()}
+    context.store.record_figures(FIGURES, {**facts, "areas": areas})
