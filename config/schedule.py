@@ -21,6 +21,8 @@ def beat_schedule(sweep_seconds: float) -> dict[str, dict[str, Any]]:
     funds_seconds = sweep_seconds * SWEEPS_PER_LOOK_AT_FUNDS
     weekly = crontab(minute="0", hour="0", day_of_week="mon")
     daily = crontab(minute="30", hour="3")
+    on_tuesday = crontab(minute="30", hour="4", day_of_week="tue")
+    on_wednesday = crontab(minute="30", hour="4", day_of_week="wed")
     every_six_hours = crontab(minute="10", hour="*/6")
     return {
         "close the week that ended": _entry("tasks.distribute", weekly, HOUR_SECONDS),
@@ -32,6 +34,11 @@ def beat_schedule(sweep_seconds: float) -> dict[str, dict[str, Any]]:
         "compare closed weeks with the chain": _entry("tasks.reconcile", daily, HOUR_SECONDS),
         "count closed weeks": _entry("tasks.recount", sweep_seconds, sweep_seconds),
         "keep stakes": _entry("tasks.stakes", every_six_hours, HOUR_SECONDS),
+        "compare everything with what it comes from": _entry(
+            "tasks.check", on_tuesday, HOUR_SECONDS
+        ),
+        "archive old weeks": _entry("tasks.archive", on_wednesday, HOUR_SECONDS),
+        "add up the running week": _entry("tasks.running_week", HOUR_SECONDS, HOUR_SECONDS),
         "open and close votes": _entry("tasks.governance", sweep_seconds, sweep_seconds),
     }
 

@@ -56,7 +56,12 @@ class Settings(BaseSettings):
     """Everything configurable. Times are in seconds, amounts in the unit of the name."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        # A variable that is set to nothing is not set: templates leave optional ones empty.
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     mongo_uri: SecretStr
@@ -193,8 +198,16 @@ def check_key_file(path: Path) -> None:
         raise ValueError(f"{path} cannot be read: {error.strerror}") from None
     if not stat.S_ISREG(mode):
         raise ValueError(f"{path} is not a file")
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    forbidden = stat.S_IRWXO if _is_credential(path) else stat.S_IRWXG | stat.S_IRWXO
+    if mode & forbidden:
         raise ValueError(f"{path} can be read by others; run: chmod 600 {path}")
+
+
+def _is_credential(path: Path) -> bool:
+    """Whether systemd handed it to this service alone (LoadCredential). It may guard it with an
+    access list, whose mask looks like a permission of the group."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return folder is not None and path.parent == Path(folder)
 
 
 def load_settings(env_file: Path | None = None) -> Settings:

@@ -79,6 +79,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "timezone": "UTC",
         "enable_utc": True,
         "beat_schedule": beat_schedule(settings.sweep_seconds),
+        "beat_scheduler": "worker.beat:PulsingScheduler",
         "imports": ("tasks",),
     }
 

@@ -12,10 +12,12 @@ from solders.keypair import Keypair
 from config.settings import ConfigurationUnusable, Settings
 from worker.adapters.archive import PlanArchive
 from worker.adapters.clock import SystemClock
+from worker.adapters.mongo.checking import MongoChecking
 from worker.adapters.mongo.connection import connect
 from worker.adapters.mongo.contribute import MongoContributions
 from worker.adapters.mongo.counters import MongoCounters
 from worker.adapters.mongo.governance import MongoGovernance
+from worker.adapters.mongo.retention import MongoRetention
 from worker.adapters.mongo.staking_records import MongoStaking
 from worker.adapters.mongo.store import MongoStore
 from worker.adapters.solana.chain import SolanaChain
@@ -26,6 +28,7 @@ from worker.adapters.webhook import NobodyToTell, Webhook
 from worker.core.errors import Refused
 from worker.core.figures import RPC_ERRORS
 from worker.ports import Notifier
+from worker.ports_check import CheckStore, RetentionStore
 from worker.services.context import Context, Limits
 from worker.services.counting import CountKeeper
 from worker.services.wiki_context import WikiContext
@@ -143,9 +146,23 @@ def build_wiki_context(settings: Settings, database: Database[dict[str, Any]]) -
 
 def wiki_context_beside(context: Context, settings: Settings) -> WikiContext:
     """The same on the database connection that a process has already."""
+    return build_wiki_context(settings, _database_of(context))
+
+
+def check_store_beside(context: Context) -> CheckStore:
+    """What checks read, on the connection that a process has already."""
+    return MongoChecking(_database_of(context))
+
+
+def retention_beside(context: Context) -> RetentionStore:
+    """What archives old weeks, on the connection that a process has already."""
+    return MongoRetention(_database_of(context))
+
+
+def _database_of(context: Context) -> Database[dict[str, Any]]:
     if not isinstance(context.store, MongoStore):
         raise TypeError("the context was not made by build_context")
-    return build_wiki_context(settings, context.store.database)
+    return context.store.database
 
 
 def build_notifier(settings: Settings) -> Notifier:

@@ -115,3 +115,57 @@ def test_a_dot_env_file_is_read(environment: pytest.MonkeyPatch, tmp_path: Path)
     file = tmp_path / "env"
     file.write_text("MONGO_DATABASE=wiki\n")
     assert load_settings(file).mongo_database == "wiki"
+
+
+def test_what_signs_nothing_is_given_no_key(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WATCH_ONLY", "true")
+    with pytest.raises(ConfigurationUnusable, match="gets no key"):
+        load_settings()
+    environment.delenv("SOLANA_PRIVATE_KEY")
+    assert load_settings().watch_only
+
+
+def test_a_webhook_that_is_no_url_is_refused_and_not_shown(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("WEBHOOK_URL", "hunter2")
+    with pytest.raises(ConfigurationUnusable, match="WEBHOOK_URL is malformed") as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_empty_variable_is_not_set(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WEBHOOK_URL", "")
+    assert load_settings().webhook_url is None
+
+
+def test_the_secrets_to_hide_are_passwords_keys_and_what_a_url_may_carry(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("WEBHOOK_URL", "https://hooks.example/services/T/B/x")
+    environment.setenv("MONGO_URI", "mongodb://wiki:p%40ssword@db:27017")
+    assert set(load_settings().secrets()) == {
+        SECRET,
+        "hunter2",
+        "p%40ssword",
+        "p@ssword",
+        "api-key=hunter2",
+        "https://hooks.example/services/T/B/x",
+    }
+
+
+@pytest.mark.parametrize(("mode", "is_usable"), [(0o400, True), (0o440, True), (0o444, False)])
+def test_a_key_from_systemd_may_be_guarded_by_an_access_list(
+    environment: pytest.MonkeyPatch, tmp_path: Path, mode: int, is_usable: bool
+) -> None:
+    key = tmp_path / "payout.json"
+    key.write_text(json.dumps([1] * 64))
+    key.chmod(mode)
+    environment.delenv("SOLANA_PRIVATE_KEY")
+    environment.setenv("SOLANA_PRIVATE_KEY_FILE", str(key))
+    environment.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    if is_usable:
+        assert load_settings().solana_private_key_file == key
+    else:
+        with pytest.raises(ConfigurationUnusable, match="chmod 600"):
+            load_settings()

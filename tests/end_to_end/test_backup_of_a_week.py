@@ -35,9 +35,9 @@ def cluster(
     tmp_path: Path, stack_settings: dict[str, str], own_keys: dict[str, str]
 ) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path, {**stack_settings, **own_keys}, WEEK)
-    migrate(cluster.database, lambda line: None, cluster.context.clock.now())
     wiki.add_users(cluster.database, range(USERS))
     wiki.add_contributions(cluster.database, 2 * USERS, WEEK, users=USERS)
+    migrate(cluster.database, lambda line: None, cluster.context.clock.now())
     make_genesis(cluster.context, WEEK)
     yield cluster
     cluster.stop()

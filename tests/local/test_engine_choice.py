@@ -32,7 +32,8 @@ class TestTheDataOfDocumentDB:
 
         found = documentdb_install.read_root(root)
         assert found is not None
-        documentdb.remove_orphans(found)
+        with documentdb_install.installation_lock(root.parent, silent):
+            documentdb.remove_orphans(found)
 
         assert not abandoned.path.exists()
         assert documentdb.cluster_of(stack.state).path.exists()

@@ -65,7 +65,7 @@ def test_after_a_week_users_have_what_their_wallets_have(world: World, wiki: Wik
     assert due_recounts(wiki) == []
 
 
-def test_a_reward_that_is_paid_later_is_counted_when_the_week_closes_again(
+def test_a_reward_that_is_paid_after_the_week_was_closed_is_counted_then(
     world: World, wiki: WikiContext
 ) -> None:
     world.add_user("ghost", wallet=None)

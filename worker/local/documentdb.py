@@ -177,7 +177,7 @@ def remove_cluster(state: Path) -> None:
 
 
 def remove_orphans(root: EngineRoot) -> None:
-    """Delete the data of states whose folder was deleted without a purge."""
+    """Delete the data of states whose folder was deleted without a purge. Needs the lock."""
     for owner_file in (root.path / "srv").glob("*.owner"):
         cluster = Cluster(root.path, owner_file.stem)
         try:

@@ -17,7 +17,7 @@ from typing import TypeVar
 from worker.core.commitment import Header
 from worker.core.counters import UserActivity, article_shares
 from worker.core.errors import NotReady
-from worker.core.lifecycle import Stage
+from worker.core.lifecycle import Stage, Status
 from worker.core.money import BaseUnits
 from worker.core.points import PointRules, Range
 from worker.core.records import Distribution, PointsWindow
@@ -110,19 +110,19 @@ def recount_week(wiki: WikiContext, week: Week) -> Recount:
         return Recount()
     result = Recount(weeks=1)
     for _ in range(TRIES):
-        paid = _paid_sum(wiki, distribution)
+        paid = _tallies(wiki, distribution)
         _count_week(wiki, distribution, result)
-        if _paid_sum(wiki, distribution) == paid:
+        if _tallies(wiki, distribution) == paid:
             break
     else:
         raise StillChanging(f"Rewards of {week.label}")
-    facts = {"at": began_at, "shared_base_units": result.shared}
+    facts = {"at": began_at, **paid, "shared_base_units": result.shared}
     wiki.store.record_notes(week, **{NOTE: facts})
     return result
 
 
 def due_recounts(wiki: WikiContext) -> list[Week]:
-    """Weeks that were closed, for the first time or again, since they were last counted."""
+    """Closed weeks that were not counted since, or of which another reward was paid."""
     return [
         d.week
         for d in wiki.store.distributions()
@@ -155,7 +155,13 @@ def _is_counted(wiki: WikiContext, distribution: Distribution) -> bool:
     counted_at, completed_at = noted.get("at"), distribution.completed_at
     if not isinstance(counted_at, datetime):
         return False
-    return completed_at is None or counted_at >= completed_at
+    if completed_at is not None and counted_at < completed_at:
+        return False
+    # Held rewards are paid after the week was closed. Where none is left, nothing can change.
+    if not noted.get("unpaid_rewards"):
+        return True
+    now = _tallies(wiki, distribution)
+    return all(noted.get(name) == value for name, value in now.items())
 
 
 def _all_weeks(wiki: WikiContext) -> list[Week]:
@@ -165,8 +171,15 @@ def _all_weeks(wiki: WikiContext) -> list[Week]:
     return sorted(known | set(first.until(last) if first else []))
 
 
-def _paid_sum(wiki: WikiContext, distribution: Distribution) -> object:
-    return wiki.store.progress(distribution.plan_id or "").rewards
+def _tallies(wiki: WikiContext, distribution: Distribution) -> dict[str, int]:
+    """How much of a plan is paid."""
+    rewards = wiki.store.progress(distribution.plan_id or "").rewards
+    paid = rewards.get(Status.COMPLETED)
+    return {
+        "paid_rewards": paid.count if paid else 0,
+        "paid_base_units": paid.amount if paid else 0,
+        "unpaid_rewards": sum(t.count for s, t in rewards.items() if s is not Status.COMPLETED),
+    }
 
 
 def _count_week(wiki: WikiContext, distribution: Distribution, result: Recount) -> None:

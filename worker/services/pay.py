@@ -160,14 +160,19 @@ class _Work:
             self._context.chain.send(wires)
 
     def _sign(self, payouts: Sequence[Payout]) -> None:
-        fresh = [p for p in payouts if not self._postponed_after_failure(p)]
-        if not fresh:
+        if not payouts:
             return
-        prepared = self._payer.prepare(fresh)
+        prepared = self._payer.prepare(payouts, refused={p.id for p in payouts if self._failed(p)})
         self._postpone(prepared.later)
-        if not prepared.intents:
+        # A void is the answer to a refusal. Everything else is tried again later.
+        intents = [
+            (payout, intent)
+            for payout, intent in prepared.intents
+            if intent.resolution is Resolution.VOID or not self._postponed_after_failure(payout)
+        ]
+        if not intents:
             return
-        signed = self._signed(prepared.intents)
+        signed = self._signed(intents)
         self._context.store.record_attempts(signed)
         results = self._context.chain.send([(a.signature, a.wire) for _, a in signed])
         refusals = {r.signature: r.refused for r in results if r.refused}
@@ -200,10 +205,15 @@ class _Work:
 
     # --- waiting ---
 
+    def _failed(self, payout: Payout) -> bool:
+        """Whether the last attempt was executed and refused, finally."""
+        status = self._status(payout)
+        return status is not None and status.landing is Landing.FAILED
+
     def _postponed_after_failure(self, payout: Payout) -> bool:
         """An executed and refused attempt is tried again later, with a growing pause."""
         status, attempt = self._status(payout), payout.attempt
-        if status is None or attempt is None or status.landing is not Landing.FAILED:
+        if status is None or attempt is None or not self._failed(payout):
             return False
         if payout.next_attempt_at is not None and payout.next_attempt_at > attempt.created_at:
             return False  # this is the later try

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -59,8 +59,10 @@ class Payer:
         self._plan_id = distribution.plan_id or ""
         self._held_checked = False
 
-    def prepare(self, payouts: Sequence[Payout]) -> Prepared:
+    def prepare(self, payouts: Sequence[Payout], refused: Set[str] = frozenset()) -> Prepared:
         """Verify rows against the root, look at every recipient, and say what to sign.
+
+        `refused` holds the ids whose last attempt the chain executed and refused.
 
         Raises:
             PlanDoesNotMatchRoot: stored rows are not what was anchored.
@@ -69,7 +71,7 @@ class Payer:
         """
         self._context.refuse_if_paused()
         prepared = Prepared()
-        self._batches([p for p in payouts if p.kind is PayoutKind.BATCH], prepared)
+        self._batches([p for p in payouts if p.kind is PayoutKind.BATCH], prepared, refused)
         self._singles([p for p in payouts if p.kind is PayoutKind.SINGLE], prepared)
         return prepared
 
@@ -100,7 +102,7 @@ class Payer:
 
     # --- batches ---
 
-    def _batches(self, payouts: list[Payout], prepared: Prepared) -> None:
+    def _batches(self, payouts: list[Payout], prepared: Prepared, refused: Set[str]) -> None:
         rows = {p.id: self.verified_rows(p.index) for p in payouts}
         seen = self._look_at(row.wallet for batch in rows.values() for row in batch)
         recreated = self._recreate(payouts, rows, seen)
@@ -109,7 +111,8 @@ class Payer:
                 reason = "a token account was created again; paid when it is there"
                 prepared.postpone(self._context, payout, reason, RETRY_SOON)
                 continue
-            void = any(unpayable(seen[row.wallet]) for row in rows[payout.id])
+            recipients = [seen[row.wallet] for row in rows[payout.id]]
+            void = must_be_void(recipients, refused=payout.id in refused)
             prepared.intents.append((payout, batch_intent(payout, rows[payout.id], void=void)))
 
     def _look_at(self, wallets: Iterable[str]) -> dict[str, Recipient]:
@@ -182,6 +185,18 @@ class Payer:
             positions = self._seal.header.held_positions
             self._seal.check_held(stored_rows(self._context, self._plan_id, positions))
             self._held_checked = True
+
+
+def must_be_void(recipients: Sequence[Recipient], *, refused: bool) -> bool:
+    """Whether a batch can never be paid as it was planned.
+
+    A missing account counts only when the chain refused a payment: an endpoint that lags does not
+    show one that was made a minute ago. What is wrong with an account that is there counts at
+    once, since the chain would pay one that has a new owner.
+    """
+    if any(recipient.problem is not None for recipient in recipients):
+        return True
+    return refused and any(not recipient.account_exists for recipient in recipients)
 
 
 def unpayable(recipient: Recipient) -> bool:

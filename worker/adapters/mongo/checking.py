@@ -79,7 +79,8 @@ class MongoChecking(MongoPart):
         for chunk in chunks(ids, CHUNK_IDS):
             selected = {"_id": {"$in": forms_of(chunk)}}
             for document in self.database[collection].find(selected, dict.fromkeys(fields, 1)):
-                stored[canonical_user_id(str(document.pop("_id")))] = plain_numbers(document)
+                document_id = canonical_user_id(str(document.pop("_id")))
+                stored[document_id] = plain_numbers(document)
         return stored
 
     @reaching

@@ -41,6 +41,4 @@ class MongoRetention(MongoPart):
 
     def _keep(self, document: Document) -> None:
         selected = {"week_start": document["week_start"]}
-        self.database[names.WEEKLY_DISTRIBUTIONS_ARCHIVE].replace_one(
-            selected, document, upsert=True
-        )
+        self.archive.replace_one(selected, document, upsert=True)

@@ -1,0 +1,21 @@
+"""Where people look a transaction up: links only, nothing here asks anybody."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+EXPLORER = "https://explorer.solana.com/tx/"
+MAINNET = "mainnet-beta"
+CUSTOM = "custom"
+"""A cluster that is none of the public ones; the explorer then asks the reader's own machine."""
+
+
+def transaction_url(signature: str | None, cluster: str | None) -> str | None:
+    """The page of a transaction; None where there is none, or nobody knows the cluster.
+
+    A link to another cluster would show that a payment does not exist, so none is guessed.
+    """
+    if not signature or cluster is None:
+        return None
+    page = EXPLORER + quote(signature, safe="")
+    return page if cluster == MAINNET else f"{page}?cluster={quote(cluster, safe='')}"
