@@ -28,6 +28,10 @@ class Killer:
         for number in range(self.workers):
             self._start(number)
 
+    @property
+    def kills(self) -> int:
+        return self.children + self.parents
+
     def kill_one(self) -> None:
         """Kill a random parent or child with SIGKILL; a parent is started again."""
         number = self._random.randrange(self.workers)

@@ -19,6 +19,9 @@ from worker.local.stack import LocalStack
 pytestmark = pytest.mark.real
 
 FAULT_SECONDS = 5
+GRACE_SECONDS = 20
+"""Less than a week of three batches takes one after another, were it not handed over."""
+
 SEED = int(os.environ.get("SEED", "20241209"))
 
 
@@ -26,7 +29,7 @@ SEED = int(os.environ.get("SEED", "20241209"))
 def faulty(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Weeks that go out one by one, each for another fault."""
     folder = tmp_path_factory.mktemp("faulty")
-    with world(local_stack, folder, weeks=len(IN_CI), users=300, by_approval=True) as made:
+    with world(local_stack, folder, weeks=len(IN_CI), users=228, by_approval=True) as made:
         made.cluster.start_worker(concurrency=2)
         made.cluster.start_beat()
         yield made
@@ -44,27 +47,24 @@ def test_a_week_of_2000_is_paid_exactly_although_a_worker_process_is_killed_ever
 ) -> None:
     with world(local_stack, tmp_path, weeks=1, users=2_000, BATCHES_IN_FLIGHT="4") as killed:
         (week,) = killed.weeks
-        killed.cluster.start_beat()
         killer = Killer(killed.cluster, SEED)
-        kills_while_paying = 0
-        while kills_while_paying < 10:
-            time.sleep(1)
+        killed.cluster.start_beat()
+        killed.wait_for_stage(week, Stage.PLANNED)
+        while killer.kills < 10 or not killed.has_signed(week):
             killer.kill_one()
-            known = killed.distribution(week)
-            kills_while_paying += known is not None and known.stage is Stage.PREPARED
+            time.sleep(1)
 
         killed.wait_until_closed(week)
 
         killed.check([week])
-        assert killer.children > 0
-        assert killer.parents > 0
+        assert killer.kills >= 10
 
 
 def test_a_worker_that_is_asked_to_end_hands_its_payments_over(
     local_stack: LocalStack, tmp_path: Path
 ) -> None:
     limits = {"BATCHES_IN_FLIGHT": "1", "BATCHES_PER_TASK": "1024"}
-    with world(local_stack, tmp_path, weeks=1, users=300, **limits) as ending:
+    with world(local_stack, tmp_path, weeks=1, users=171, **limits) as ending:
         (week,) = ending.weeks
         first = ending.cluster.start_worker("first", concurrency=1)
         ending.cluster.send("tasks.distribute")
@@ -72,7 +72,8 @@ def test_a_worker_that_is_asked_to_end_hands_its_payments_over(
         ending.wait_until_in_the_middle(week)
 
         first.send_signal(signal.SIGTERM)
-        assert first.wait(30) == 0
+
+        assert first.wait(GRACE_SECONDS) == 0
         plan_id = ending.distribution(week).plan_id
         assert ending.cluster.context.store.batch_counts(plan_id).get(PayoutStatus.PENDING)
         # No beat runs: only the message that was handed over can make the second one go on.

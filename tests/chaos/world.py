@@ -112,16 +112,15 @@ class World:
         self.played.append(week)
         return week
 
+    def has_signed(self, week: Week) -> bool:
+        """Whether payments of the week are under way."""
+        plan_id = self._known(week).plan_id
+        signed = {"plan_id": plan_id, "kind": "batch", "attempt": {"$ne": None}}
+        return bool(self.cluster.database.payout_batches.count_documents(signed))
+
     def wait_until_in_the_middle(self, week: Week) -> None:
         """Return when payments of the week are under way, and most of it is still to be paid."""
-        batches = self.cluster.database.payout_batches
-
-        def signed() -> bool:
-            plan_id = self._known(week).plan_id
-            of_week = {"plan_id": plan_id, "kind": "batch", "attempt": {"$ne": None}}
-            return bool(batches.count_documents(of_week))
-
-        self.wait(signed, f"no payment of {week} was signed")
+        self.wait(lambda: self.has_signed(week), f"no payment of {week} was signed")
 
     def wait_until_closed(self, week: Week, seconds: float = 120) -> None:
         self.cluster.wait_until_closed(week, seconds)
