@@ -17,10 +17,13 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from config.broker import broker_tls
+
 EXPECTED: Mapping[str, str] = {
     "MONGO_URI": "mongodb://host:27017/?replicaSet=rs0 (or mongodb+srv://...)",
     "MONGO_DATABASE": "the wiki's database name, such as kontrib",
-    "REDIS_URL": "redis://host:6379/0 (or rediss:// for TLS)",
+    "REDIS_URL": "redis://host:6379/0 (for TLS rediss://, with ssl_ca_certs=FILE and "
+    "ssl_cert_reqs=required, optional or none)",
     "SOLANA_RPC_URL": "one or several http(s) URLs, separated by commas",
     "TOKEN_MINT_ADDRESS": "the mint's address in base58, 32 to 44 characters",
     "SOLANA_PRIVATE_KEY_FILE": "a path to a Solana CLI key file that only its owner can read",
@@ -136,6 +139,12 @@ class Settings(BaseSettings):
         schemes = ("mongodb", "mongodb+srv", "redis", "rediss", "unix")
         if urlsplit(value.get_secret_value()).scheme not in schemes:
             raise ValueError("unknown scheme")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_tls(cls, value: SecretStr) -> SecretStr:
+        broker_tls(value.get_secret_value())
         return value
 
     @field_validator("token_mint_address", "source_token_account", "staking_vault")

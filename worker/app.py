@@ -22,12 +22,12 @@ from celery.signals import (
     worker_shutting_down,
 )
 
+from config.broker import broker_tls, without_tls_options
 from config.logging import configure_logging
 from config.schedule import beat_schedule
 from config.settings import ConfigurationUnusable, Settings, load_settings
 from worker import flower as _flower  # noqa: F401 - refuses an open Flower
 from worker.bootstrap import build_context, build_notifier, count_keeper, wiki_context_beside
-from worker.broker import broker_tls, without_tls_options
 from worker.ports import Notifier
 from worker.services.context import Context
 from worker.services.counting import CountKeeper

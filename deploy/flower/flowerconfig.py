@@ -37,4 +37,4 @@ state_save_interval = int(os.environ.get("FLOWER_STATE_SAVE_INTERVAL", "30000"))
 max_tasks = 20_000
 # Workers of a rolling deployment that are gone for an hour.
 purge_offline_workers = 3600
-tasks_columns = "name,kwargs,state,result,received,runtime,worker"
+tasks_columns = "name,kwargs,state,result,received,runtime"

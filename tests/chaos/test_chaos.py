@@ -25,23 +25,6 @@ GRACE_SECONDS = 20
 SEED = int(os.environ.get("SEED", "20241209"))
 
 
-@pytest.fixture(scope="module")
-def faulty(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Weeks that go out one by one, each for another fault."""
-    folder = tmp_path_factory.mktemp("faulty")
-    with world(local_stack, folder, weeks=len(IN_CI), users=228, by_approval=True) as made:
-        made.cluster.start_worker(concurrency=2)
-        made.cluster.start_beat()
-        yield made
-
-
-@pytest.mark.parametrize("scenario", IN_CI, ids=[s.name for s in IN_CI])
-def test_a_week_is_paid_exactly_although(faulty: World, scenario: Scenario) -> None:
-    scenario.play(faulty, FAULT_SECONDS)
-
-    faulty.check(faulty.played)
-
-
 def test_a_week_of_2000_is_paid_exactly_although_a_worker_process_is_killed_every_second(
     local_stack: LocalStack, tmp_path: Path
 ) -> None:
@@ -99,3 +82,20 @@ def test_three_weeks_without_beat_are_paid_oldest_first_each_once(
         late.check(late.weeks)
         closed = [late.distribution(week).completed_at for week in late.weeks]
         assert closed == sorted(closed)
+
+
+@pytest.fixture(scope="module")
+def faulty(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Weeks that go out one by one, each for another fault."""
+    folder = tmp_path_factory.mktemp("faulty")
+    with world(local_stack, folder, weeks=len(IN_CI), users=228, by_approval=True) as made:
+        made.cluster.start_worker(concurrency=2)
+        made.cluster.start_beat()
+        yield made
+
+
+@pytest.mark.parametrize("scenario", IN_CI, ids=[s.name for s in IN_CI])
+def test_a_week_is_paid_exactly_although(faulty: World, scenario: Scenario) -> None:
+    scenario.play(faulty, FAULT_SECONDS)
+
+    faulty.check(faulty.played)

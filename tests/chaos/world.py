@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,8 @@ SLOWLY = {
     "RPC_TIMEOUT_SECONDS": "2",
 }
 
+_redis_databases = itertools.cycle(range(1, 16))
+
 
 class World:
     """`weeks` weeks with the same contributors; `approve_next` lets the next one go out."""
@@ -53,16 +56,19 @@ class World:
         **overrides: str,
     ) -> None:
         self.stack = stack
+        # Its own, or another world's workers would take this one's messages.
+        self.database_of_redis = f"/{next(_redis_databases)}"
         self.weeks = _weeks(weeks)
         self.played: list[Week] = []
         self.wallets = [wiki.wallet(number) for number in range(users)]
         direct = stack.settings()
+        direct["REDIS_URL"] = direct["REDIS_URL"].removesuffix("/0") + self.database_of_redis
         own_keys = prepare(folder / "chain", direct["SOLANA_RPC_URL"])
         self.redis = TcpProxy(_host_and_port(direct["REDIS_URL"]))
         self.mongo = TcpProxy(_host_and_port(direct["MONGO_URI"]))
         self.rpc = RpcProxy(direct["SOLANA_RPC_URL"])
         through = {
-            "REDIS_URL": f"redis://{self.redis.address}/0",
+            "REDIS_URL": f"redis://{self.redis.address}{self.database_of_redis}",
             "MONGO_URI": f"mongodb://{self.mongo.address}/",
             "SOLANA_RPC_URL": self.rpc.url,
         }

@@ -12,11 +12,13 @@ from pydantic import SecretStr
 from config.settings import Settings
 from tests.fakes.ingest import FakeIngestStore
 from tests.fakes.public_chain import FakePublicChain
+from tests.fakes.reporting import FakeReporting
 from tests.fakes.wiki import wiki_in_memory
 from tests.fakes.world import World, store_of
 from worker.cli.main import run
 from worker.cli.session import Session
 from worker.ports import Clock, PublicAddresses, PublicChain, Store
+from worker.ports_report import ReportStore
 from worker.services.context import Context
 from worker.services.ingest import IngestStore
 from worker.services.wiki_context import WikiContext
@@ -55,6 +57,10 @@ class MemorySession(Session):
     @property
     def wiki(self) -> WikiContext:  # type: ignore[override]
         return wiki_in_memory(store_of(self._world.first), self._world.clock)
+
+    @property
+    def report_store(self) -> ReportStore:  # type: ignore[override]
+        return FakeReporting(store_of(self._world.first))
 
     @property
     def clock(self) -> Clock:  # type: ignore[override]

@@ -53,6 +53,7 @@ def test_a_missing_variable_is_named_with_what_is_expected(
         ("SOLANA_RPC_URL", "ftp://hunter2"),
         ("TOKEN_MINT_ADDRESS", "hunter2-is-no-address"),
         ("SOURCE_TOKEN_ACCOUNT", "hunter2-is-no-address"),
+        ("STAKING_VAULT", "hunter2-is-no-address"),
     ],
 )
 def test_a_malformed_variable_is_named_and_its_value_is_not_shown(

@@ -27,9 +27,13 @@ PAGE_SECONDS_MAX = 30
 
 
 @contextmanager
-def browser(folder: Path, *, width: int = 1400, height: int = 900) -> Iterator[Chrome]:
-    """A browser with a fresh profile in `folder`."""
+def browser(
+    folder: Path, *, width: int = 1400, height: int = 900, requests: bool = False
+) -> Iterator[Chrome]:
+    """A browser with a fresh profile in `folder`; with `requests`, it logs each that it sends."""
     options = ChromeOptions()
+    if requests:
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     options.binary_location = need("chromium", "chromium")
     for flag in (*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={folder}"):
         options.add_argument(flag)

@@ -76,7 +76,8 @@ class FakeCounters:
     def _of(self, field: str, ids: Sequence[str]) -> list[Document]:
         forms = [form for each in ids for form in stored_forms(each)]
         documents = self._store.state.contributions.values()
-        return [d for d in documents if not isinstance(d.get(field), list) and d.get(field) in forms]
+        single = [d for d in documents if not isinstance(d.get(field), list)]
+        return [d for d in single if d.get(field) in forms]
 
     # --- from rewards and stakes ----------------------------------------------------------------
 

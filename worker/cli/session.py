@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from worker.ports import Clock, PublicAddresses, PublicChain, Store
     from worker.ports_check import CheckStore, ViewStore
+    from worker.ports_report import ReportStore
     from worker.services.context import Context
     from worker.services.ingest import IngestStore
     from worker.services.wiki_context import WikiContext
@@ -104,6 +105,13 @@ class Session:
         from worker.adapters.mongo.checking import MongoChecking
 
         return MongoChecking(self.database)
+
+    @cached_property
+    def report_store(self) -> ReportStore:
+        """What a report reads beside the store."""
+        from worker.adapters.mongo.reporting import MongoReporting
+
+        return MongoReporting(self.database)
 
     @cached_property
     def views(self) -> ViewStore:

@@ -74,11 +74,7 @@ def _bins(ordered: Sequence[int], median: int) -> tuple[Bin, ...]:
 
 
 def _even_edges(smallest: int, largest: int) -> list[int]:
-    step = next(
-        step
-        for step in _round_numbers()
-        if largest // step - smallest // step < BINS_MAX
-    )
+    step = next(step for step in _round_numbers() if largest // step - smallest // step < BINS_MAX)
     return [step * i for i in range(smallest // step, largest // step + 2)]
 
 

@@ -162,9 +162,7 @@ class _States:
 
 def _states(payouts: Iterable[Payout]) -> _States:
     listed = list(payouts)
-    void = {
-        p.id for p in listed if p.kind is PayoutKind.BATCH and p.status is PayoutStatus.VOID
-    }
+    void = {p.id for p in listed if p.kind is PayoutKind.BATCH and p.status is PayoutStatus.VOID}
     alone = {p.index for p in listed if p.kind is PayoutKind.SINGLE}
     return _States(frozenset(void), frozenset(alone))
 

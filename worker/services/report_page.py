@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 
-from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.money import sol_text, tokens_text
-from worker.core.records import Payout, PayoutKind
+from worker.core.lifecycle import Status
+from worker.core.money import tokens_text
 from worker.core.spread import WHOLE
 from worker.services.report import Group, WeekReport
 from worker.services.report_advice import advice
-from worker.services.report_plots import Bar, columns_plot, histogram, lorenz_curve, rows_plot
+from worker.services.report_plots import Bar, histogram, lorenz_curve, rows_plot
+from worker.services.report_sections import cost_section, payments_section, trend_section
 from worker.services.report_style import STYLE
 from worker.services.report_text import (
-    change_text,
     multiplier_text,
     ratio_text,
     section_html,
@@ -30,12 +28,6 @@ PILLS = {
     Status.PROCESSING: "warn",
     Status.FAILED: "bad",
 }
-_PAYOUTS = {
-    PayoutStatus.PAID: "paid",
-    PayoutStatus.VOID: "void",
-    PayoutStatus.PENDING: "waits",
-    PayoutStatus.PROCESSING: "on its way",
-}
 
 
 def report_page(report: WeekReport) -> str:
@@ -45,12 +37,13 @@ def report_page(report: WeekReport) -> str:
         _notes(report),
         _figures(report),
         _attention(report),
+        _excluded(report),
         _spread(report),
         _top(report),
         _types(report),
-        _trend(report),
-        _cost(report),
-        _payments(report),
+        trend_section(report),
+        cost_section(report),
+        payments_section(report),
         _foot(report),
     )
     return (
@@ -60,7 +53,9 @@ def report_page(report: WeekReport) -> str:
         '<meta name="color-scheme" content="light dark">'
         '<meta name="referrer" content="no-referrer"><link rel="icon" href="data:,">'
         f"<title>{escape(report.board.week.label)} · KONTRIB rewards</title>"
-        f"<style>{STYLE}</style></head><body><main>\n" + "\n".join(parts) + "\n</main></body></html>\n"
+        f"<style>{STYLE}</style></head><body><main>\n"
+        + "\n".join(parts)
+        + "\n</main></body></html>\n"
     )
 
 
@@ -118,32 +113,37 @@ def _figures(report: WeekReport) -> str:
 def _attention(report: WeekReport) -> str:
     if not report.held and not report.failed:
         return ""
-    rows = [
-        (kind, *_group_cells(group, report.board.week.label))
-        for kind, groups in (
-            ('<span class="pill bad">failed</span>', report.failed),
-            ('<span class="pill warn">held</span>', report.held),
+    groups = "".join(
+        _group_html(group, kind, pill, report.board.week.label)
+        for kind, pill, listed in (
+            ("failed", "bad", report.failed),
+            ("held", "warn", report.held),
         )
-        for group in groups
-    ]
-    excluded = "".join(
-        f"<li>{escape(reason)}: {count:,}</li>" for reason, count in report.excluded.items()
+        for group in listed
     )
-    more = f'<h3>Excluded by the rules</h3><ul class="small">{excluded}</ul>' if excluded else ""
-    head = ("", ">Rewards", ">KONTRIB", "Why, and what to do")
     lead = "Nothing of this is lost: it stays reserved in the plan until it is paid."
-    return section_html("Not paid", lead, table_html(head, rows) + more)
+    return section_html("Not paid", lead, groups)
 
 
-def _group_cells(group: Group, label: str) -> tuple[str, str, str]:
+def _group_html(group: Group, kind: str, pill: str, label: str) -> str:
     users = "".join(f"<li><code>{escape(user)}</code></li>" for user in group.users)
     rest = group.count - len(group.users)
     more = f"<li>and {rest:,} more</li>" if rest else ""
-    why = (
-        f"<b>{escape(group.reason)}</b><br>{escape(advice(group.reason, label))}"
-        f'<details class="small"><summary>Who</summary><ul>{users}{more}</ul></details>'
+    rewards = "reward" if group.count == 1 else "rewards"
+    return (
+        f'<div class="group"><span class="pill {pill}">{kind}</span> '
+        f"<b>{escape(group.reason)}</b>: {group.count:,} {rewards}, "
+        f"{tokens_text(group.amount)} KONTRIB<p>{escape(advice(group.reason, label))}</p>"
+        f'<details class="small"><summary>Who</summary><ul>{users}{more}</ul></details></div>'
     )
-    return f"{group.count:,}", tokens_text(group.amount), why
+
+
+def _excluded(report: WeekReport) -> str:
+    if not report.excluded:
+        return ""
+    rows = [(escape(reason), f"{count:,}") for reason, count in report.excluded.items()]
+    lead = f"By the rules: {report.excluded_points:,} points in all. They are not in the plan."
+    return section_html("Left out", lead, table_html(("Why", ">Users"), rows))
 
 
 def _spread(report: WeekReport) -> str:
@@ -179,7 +179,14 @@ def _top(report: WeekReport) -> str:
         for place, reward in enumerate(report.top, 1)
     ]
     head = (
-        "", "@User", ">Points", ">Staking", ">KONTRIB", ">Share", "Status", "Transaction",
+        "",
+        "@User",
+        ">Points",
+        ">Staking",
+        ">KONTRIB",
+        ">Share",
+        "Status",
+        "Transaction",
     )
     return section_html("Top contributors", "By reward.", table_html(head, rows))
 
@@ -200,45 +207,12 @@ def _types(report: WeekReport) -> str:
             "were changed or deleted after planning. The plan stands."
         )
     plot = f"<div>{rows_plot(bars, 'Points by contribution type')}</div>"
-    return section_html("By contribution type", lead, f'<div class="pair">{plot}<div>{table}</div></div>')
+    return section_html(
+        "By contribution type", lead, f'<div class="pair">{plot}<div>{table}</div></div>'
+    )
 
 
-def _trend(report: WeekReport) -> str:
-    boards = [(each.board, each.ratio) for each in report.trend]
-    names = [board.week.label.partition("-")[2] for board, _ in boards]
-    paid = [
-        Bar(
-            name,
-            b.planned,
-            f"{tokens_text(b.paid.amount)} of {tokens_text(b.planned)} KONTRIB paid",
-            (
-                ("bar", b.paid.amount),
-                ("openbar", b.unpaid.amount),
-                ("heldbar", b.held.amount),
-                ("failedbar", b.failed.amount),
-            ),
-        )
-        for name, (b, _) in zip(names, boards, strict=True)
-    ]
-    people = [Bar(n, b.contributors, f"{b.contributors:,}") for n, (b, _) in zip(names, boards, strict=True)]
-    points = [Bar(n, b.points, f"{b.points:,}") for n, (b, _) in zip(names, boards, strict=True)]
-    ratios = [
-        Bar(n, int(r * 10**9) if r else 0, ratio_text(r) if r else "–")
-        for n, (_, r) in zip(names, boards, strict=True)
-    ]
-    plots = "".join(
-        _trend_plot(title, bars)
-        for title, bars in (
-            ("KONTRIB", paid),
-            ("Contributors", people),
-            ("Points", points),
-            ("KONTRIB a weighted point", ratios),
-        )
-    )
-    key = "".join(
-        f'<span class="small"><svg class="key" viewBox="0 0 10 10" aria-hidden="true">'
-        f'<rect width="10" height="10" class="{name}"/></svg>{text}&ensp;</span>'
-        for name, text in (("bar", "paid"), ("openbar", "on its way"), ("heldbar", "held"), ("failedbar", "failed"))
-    )
-    lead = f"The last {len(boards)} weeks; the change is against the week before."
-    return section_html("Week over week", lead, f'<div>{key}</div><div class="pair">{plots}</div>{_trend_table(report)}')
+def _foot(report: WeekReport) -> str:
+    root = report.board.root
+    plan = f"Plan root {root.hex()}. " if root else ""
+    return f"<footer>{plan}Made {report.made_at:%Y-%m-%d %H:%M} UTC.</footer>"

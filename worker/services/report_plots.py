@@ -82,8 +82,10 @@ def columns_plot(bars: Sequence[Bar], title: str) -> str:
     """Columns side by side, the last one marked; its number and the highest one are written."""
     highest = max((bar.value for bar in bars), default=0) or 1
     slot = (WIDTH - 10) // max(len(bars), 6)
-    drawn = [f'<line x1="0" x2="{WIDTH}" y1="{20 + TREND_HEIGHT}" y2="{20 + TREND_HEIGHT}" '
-             'class="axis"/>']
+    drawn = [
+        f'<line x1="0" x2="{WIDTH}" y1="{20 + TREND_HEIGHT}" y2="{20 + TREND_HEIGHT}" '
+        'class="axis"/>'
+    ]
     for number, bar in enumerate(bars):
         left, is_last = 5 + number * slot, number == len(bars) - 1
         middle = left + slot // 2

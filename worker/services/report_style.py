@@ -1,4 +1,4 @@
-"""The report's style: one column on a phone, several on a desk, light or dark as the reader has it."""
+"""The report's style: one column on a phone, two on a desk, light or dark as the reader likes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ header p{flex-basis:100%;margin:0}
 .good{color:var(--good);background:var(--good-bg)}.warn{color:var(--warn);background:var(--warn-bg)}
 .bad{color:var(--bad);background:var(--bad-bg)}
 .note{border-radius:10px;padding:12px 16px;margin:0 0 16px;overflow-wrap:anywhere}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(220px,1fr));gap:12px;
 margin-bottom:16px}
 .figure,section{background:var(--card);border:1px solid var(--line);border-radius:12px}
 .figure{padding:14px 16px;min-width:0}.figure b{display:block;font-size:22px;line-height:1.3;
@@ -33,22 +33,26 @@ section{padding:20px;margin-bottom:16px;min-width:0}
 .scroll{overflow-x:auto;margin:8px -4px 0;padding:0 4px}
 table{border-collapse:collapse;width:100%;font-size:15px}
 th{text-align:left;font-weight:600;color:var(--dim);font-size:13px}
-th,td{padding:7px 12px 7px 0;border-bottom:1px solid var(--line);vertical-align:top}
+th,td{padding:7px 20px 7px 0;border-bottom:1px solid var(--line);vertical-align:top}
 th:last-child,td:last-child{padding-right:0}tr:last-child td{border-bottom:0}
-.num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+th,td{white-space:nowrap}.num{text-align:right;font-variant-numeric:tabular-nums}
+.group{border-top:1px solid var(--line);padding:12px 0 0;margin-top:12px;overflow-wrap:anywhere}
+.group p{margin:4px 0 0}
 code{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
+td code{overflow-wrap:normal}
 a{color:var(--accent)}summary{cursor:pointer;color:var(--accent);padding:6px 0}
 svg{display:block;width:100%;max-width:520px;height:auto;margin:6px 0}
 svg text{fill:var(--text);font:11px system-ui,sans-serif;font-variant-numeric:tabular-nums}
 svg .label{fill:var(--dim)}svg .end{text-anchor:end}svg .middle{text-anchor:middle}
 .bar{fill:var(--accent)}.past{fill:var(--past)}.heldbar{fill:var(--held)}
-.failedbar{fill:var(--failed)}.openbar{fill:var(--line)}
+.failedbar{fill:var(--failed)}.openbar{fill:var(--past)}
 .grid,.axis{stroke:var(--line)}.even{stroke:var(--dim);stroke-dasharray:4 4}
 .area{fill:var(--area)}.line{fill:none;stroke:var(--accent);stroke-width:2.5}
 .key{display:inline-block;width:10px;height:10px;border-radius:2px;margin-right:6px}
 footer{color:var(--dim);font-size:13px;overflow-wrap:anywhere}
-@media (max-width:600px){td.user{max-width:130px;overflow-wrap:anywhere}section{padding:16px}
-h1{font-size:24px}.figures{grid-template-columns:1fr 1fr}.figure b{font-size:19px}
-th,td{padding-right:9px}}
+@media (max-width:600px){section{padding:16px}
+h1{font-size:24px}.figures{grid-template-columns:1fr 1fr}.figure b{font-size:14px}
+.figure{padding:12px}
+th,td{padding-right:12px}td:not(.num){white-space:normal}td code,.nobr{white-space:nowrap}}
 @media print{body{background:#fff}section,.figure{break-inside:avoid}}
 """

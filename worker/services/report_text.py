@@ -49,7 +49,9 @@ def signature_html(signature: str | None, cluster: str | None) -> str:
     url = transaction_url(signature, cluster)
     if url is None:
         return f"<code>{escape(signature)}</code>"
-    short = signature if len(signature) <= 2 * SHOWN else f"{signature[:SHOWN]}…{signature[-SHOWN:]}"
+    short = (
+        signature if len(signature) <= 2 * SHOWN else f"{signature[:SHOWN]}…{signature[-SHOWN:]}"
+    )
     return (
         f'<a href="{escape(url)}" rel="noopener noreferrer" title="{escape(signature)}">'
         f"<code>{escape(short)}</code></a>"
@@ -62,8 +64,7 @@ def table_html(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     classes = [{">": "num", "@": "user"}.get(name[:1], "") for name in head]
     attributes = [f' class="{name}"' if name else "" for name in classes]
     heads = "".join(
-        f"<th{a}>{escape(name.lstrip('>@'))}</th>"
-        for a, name in zip(attributes, head, strict=True)
+        f"<th{a}>{escape(name.lstrip('>@'))}</th>" for a, name in zip(attributes, head, strict=True)
     )
     lines = "".join(
         "<tr>"

@@ -1,0 +1,108 @@
+"""`kontrib report`, as operators and their tax advisers run it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.fakes.world import World, chain_of, user_id_of
+
+WEEK = "2024-W50"
+
+
+@pytest.fixture
+def closed(world: World) -> World:
+    """A week with seven paid rewards and a held one."""
+    world.populate(7)
+    world.add_user("nobody", wallet=None)
+    world.contribute("nobody", 50)
+    world.genesis()
+    world.run()
+    return world
+
+
+def rows(kontrib: Command) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(kontrib.out)))
+
+
+def test_the_page_is_written_for_its_writer_alone(
+    closed: World, kontrib: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "week.html"
+    assert kontrib("report", WEEK, "--html", str(file)) == 0, kontrib.err
+    assert file.read_text().startswith("<!doctype html>")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["week.html"]
+
+
+def test_the_csv_has_a_line_for_each_reward_and_sums_to_the_plan(
+    closed: World, kontrib: Command
+) -> None:
+    assert kontrib("report", WEEK, "--csv") == 0, kontrib.err
+    lines = rows(kontrib)
+    assert len(lines) == 8
+    assert sum(int(line["amount_base_units"]) for line in lines) == 10_000 * 10**9
+    held = [line for line in lines if line["status"] != "completed"]
+    assert [line["reason"] for line in held] == ["no wallet address"]
+    assert all(line["explorer"] for line in lines if line["status"] == "completed")
+
+
+def test_the_json_says_what_the_page_says(closed: World, kontrib: Command) -> None:
+    found = kontrib.json("report", WEEK)
+    assert found["cluster"] == "custom"
+    assert found["by_type"]["creation"]["count"] == 8
+    assert found["held_by_reason"][0]["users"] == [user_id_of("nobody")]
+    assert "wallet" in found["held_by_reason"][0]["what_to_do"]
+    assert found["cost_lamports"]["total"] > 0
+    assert len(found["transactions"]) == 3
+
+
+def test_a_report_is_made_while_the_chain_is_unreachable(closed: World, kontrib: Command) -> None:
+    chain_of(closed.first).endpoints[0].down = True
+    found = kontrib.json("report", WEEK)
+    assert (found["cluster"], found["cost_lamports"]["total"]) == (None, None)
+    assert "was not asked" in kontrib.err
+
+
+def test_a_year_of_a_user_holds_what_was_paid_in_it(closed: World, kontrib: Command) -> None:
+    user = user_id_of("user 3")
+    assert kontrib("report", "--year", "2024", "--user", user.upper(), "--csv") == 0, kontrib.err
+    (line,) = rows(kontrib)
+    assert (line["week"], line["user_id"]) == (WEEK, user)
+    assert line["paid_at"].startswith("2024-12-16T")
+    assert line["slot"]
+    assert line["transaction"]
+    assert kontrib("report", "--year", "2023", "--user", user, "--csv") == 0
+    assert rows(kontrib) == []
+
+
+def test_a_year_of_nobody_is_refused(closed: World, kontrib: Command) -> None:
+    assert kontrib("report", "--year", "2024", "--user", "who", "--csv") == 2
+    assert "There is no user" in kontrib.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [WEEK],
+        [WEEK, "--csv", "--json"],
+        ["--csv"],
+        ["--year", "2024", "--csv"],
+        [WEEK, "--year", "2024", "--user", "x", "--csv"],
+        ["--year", "2024", "--user", "x", "--html", "x.html"],
+    ],
+)
+def test_what_has_no_meaning_is_refused(kontrib: Command, arguments: list[str]) -> None:
+    assert kontrib("report", *arguments) == 2
+
+
+def test_a_week_without_a_plan_and_a_folder_that_is_none_are_told(
+    closed: World, kontrib: Command, tmp_path: Path
+) -> None:
+    assert kontrib("report", "2025-W50", "--csv") == 3
+    assert kontrib("report", WEEK, "--html", str(tmp_path / "none" / "x.html")) == 2
+    assert "cannot be written" in kontrib.err

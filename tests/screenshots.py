@@ -1,0 +1,83 @@
+"""`make screenshots`: the pictures in docs/images, made from a real week in a real browser."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.end_to_end import wiki
+from tests.end_to_end.browser import browser
+from tests.end_to_end.cluster import Cluster
+from tests.end_to_end.flower import Flower
+from worker.adapters.mongo.migrations import migrate
+from worker.core.week import Week
+from worker.local.chain_service import chain_service
+from worker.local.stack import LocalStack
+from worker.services.genesis import make_genesis
+
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
+WEEK = Week.parse("2024-W50")
+USERS, CONTRIBUTIONS = 200, 600
+
+
+def main() -> None:
+    """Make all of them."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        chain = chain_service(slot_milliseconds=50)
+        stack = LocalStack(Path(folder) / "stack", lambda _: None, services=[chain])
+        stack.up()
+        try:
+            _flower(Path(folder), stack.settings())
+        finally:
+            stack.down(purge=True)
+
+
+def _flower(folder: Path, settings: dict[str, str]) -> None:
+    cluster = Cluster(folder, settings, WEEK)
+    try:
+        migrate(cluster.database, lambda _: None, cluster.context.clock.now())
+        wiki.add_users(cluster.database, range(USERS))
+        wiki.add_contributions(cluster.database, CONTRIBUTIONS, WEEK, users=USERS)
+        make_genesis(cluster.context, WEEK)
+        flower = Flower(folder, cluster.variables)
+        try:
+            cluster.start_worker(concurrency=2)
+            cluster.send("tasks.distribute", week=WEEK.label)
+            cluster.wait_until_closed()
+            for task in ("funds", "reconcile", "canary"):
+                cluster.send(f"tasks.{task}")
+            cluster.wait(lambda: "plan = database" in _results(flower), 30, "no reconciliation")
+            _pictures(folder / "browser", flower)
+        finally:
+            flower.stop()
+    finally:
+        cluster.stop()
+
+
+def _results(flower: Flower) -> str:
+    compared = [t for t in flower.tasks().values() if t["name"] == "tasks.reconcile"]
+    return " ".join(str(task["result"]) for task in compared)
+
+
+def _pictures(folder: Path, flower: Flower) -> None:
+    paid = next(i for i, task in flower.tasks().items() if task["name"] == "tasks.pay")
+    with browser(folder, width=1500, height=900) as page:
+        _picture(page, f"{flower.url_with_login}/tasks", "tasks.close", "flower-tasks.png")
+        _picture(page, f"{flower.url_with_login}/task/{paid}", "tasks.pay", "flower-task.png")
+
+
+def _picture(page: Chrome, url: str, wanted: str, name: str) -> None:
+    page.get(url)
+    WebDriverWait(page, 20).until(lambda p: wanted in p.find_element(By.TAG_NAME, "body").text)
+    page.save_screenshot(str(IMAGES / name))
+    sys.stdout.write(f"docs/images/{name}\n")
+
+
+if __name__ == "__main__":
+    main()
