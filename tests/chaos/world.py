@@ -100,6 +100,12 @@ class World:
     def distribution(self, week: Week) -> Distribution | None:
         return self.cluster.context.store.distribution(week)
 
+    def known(self, week: Week) -> Distribution:
+        """The week's distribution, which must be there."""
+        distribution = self.distribution(week)
+        assert distribution is not None
+        return distribution
+
     def wait(self, what: Callable[[], bool], message: str, seconds: float = 90) -> None:
         self.cluster.wait(what, seconds, message)
 
@@ -120,7 +126,7 @@ class World:
 
     def has_signed(self, week: Week) -> bool:
         """Whether payments of the week are under way."""
-        plan_id = self._known(week).plan_id
+        plan_id = self.known(week).plan_id
         signed = {"plan_id": plan_id, "kind": "batch", "attempt": {"$ne": None}}
         return bool(self.cluster.database.payout_batches.count_documents(signed))
 
@@ -141,7 +147,7 @@ class World:
             rows = list(self._published_rows(week))
             assert sum(int(row["amount"]) for row in rows) == POOL
             planned.update({row["wallet"]: int(row["amount"]) for row in rows})
-            result = reconcile(self.cluster.context, self._known(week))
+            result = reconcile(self.cluster.context, self.known(week))
             assert result.is_exact, result.differences
         held = associated_balances(self.cluster.variables, self.wallets)
         assert held == {wallet: planned[wallet] for wallet in self.wallets}
@@ -155,18 +161,19 @@ class World:
             at = text.find("raised unexpected")
             assert at < 0, f"{log.name}: {text[max(0, at - 500) : at + 3000]}"
 
+    def anchor_slot(self, week: Week) -> int:
+        """When the week's plan was anchored, as the chain tells it."""
+        url, signature = self.cluster.variables["SOLANA_RPC_URL"], self.known(week).signature
+        options = {"encoding": "base64", "maxSupportedTransactionVersion": 1}
+        return int(call(url, "getTransaction", signature, options)["slot"])
+
     def _published_rows(self, week: Week) -> Iterator[dict[str, str]]:
         """The rows of the plan whose root is anchored, from the published file."""
-        root = self._known(week).root
+        root = self.known(week).root
         assert root is not None
         path = Path(self.cluster.variables["PLAN_ARCHIVE_URL"]) / week.id / f"{root.hex()}.jsonl"
         _, *rows = path.read_text().splitlines()
         yield from map(json.loads, rows)
-
-    def _known(self, week: Week) -> Distribution:
-        distribution = self.distribution(week)
-        assert distribution is not None
-        return distribution
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def associated_balances(settings: Mapping[str, str], wallets: Sequence[str]) -> 
         ]
         found = call(url, "getMultipleAccounts", addresses, options)["value"]
         for wallet, account in zip(chunk, found, strict=True):
-            parsed = account["data"]["parsed"]["info"] if account else {"owner": wallet}
+            parsed: Any = account["data"]["parsed"]["info"] if account else {"owner": wallet}
             assert parsed["owner"] == wallet
             balances[wallet] = int(parsed["tokenAmount"]["amount"]) if account else 0
     return balances

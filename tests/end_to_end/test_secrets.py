@@ -193,7 +193,7 @@ def test_when_things_are_wrong_no_error_tells_a_secret(guarded: Guarded) -> None
         "closed": str(free_port()),
         "mongo_host": host[0],
     }
-    with ThreadPoolExecutor(max_workers=4) as pool:  # most of it waits for what is away
+    with ThreadPoolExecutor(max_workers=8) as pool:  # most of it waits for what is away
         for name, template in BROKEN.items():
             env = cluster.folder / f"{name}.env"
             broken = {variable: text.format(**known) for variable, text in template.items()}

@@ -14,7 +14,6 @@ from kombu.exceptions import OperationalError
 from config.broker import MalformedTls, broker_tls, without_tls_options
 from tests.end_to_end.cluster import Cluster
 from tests.tls import Authority, TlsProxy
-from worker.adapters.mongo import connection
 from worker.adapters.mongo.connection import connect
 from worker.core.week import Week
 
@@ -124,12 +123,10 @@ def test_mongodb_is_reached_with_its_own_authority_only(
     mongo_proxy: TlsProxy,
     authority: Authority,
     stranger: Authority,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     uri = f"mongodb://127.0.0.1:{mongo_proxy.port}/?directConnection=true&tls=true"
     good = connect(f"{uri}&tlsCAFile={authority.certificate}", "kontrib")
     assert good.client.admin.command("ping")["ok"] == 1
-    monkeypatch.setattr(connection, "SERVER_SELECTION_TIMEOUT_MS", 1000)
     for bad in (uri, f"{uri}&tlsCAFile={stranger.certificate}"):
         with pytest.raises(Exception, match="CERTIFICATE_VERIFY_FAILED"):
-            connect(bad, "kontrib").client.admin.command("ping")
+            connect(bad, "kontrib", server_selection_timeout_ms=1000).client.admin.command("ping")

@@ -75,6 +75,18 @@ class TestProcesses:
         assert process_identity(record.pid) is None
         wait_for(lambda: process_identity(int(child_file.read_text())) is None)
 
+    def test_a_child_in_a_session_of_its_own_is_killed_too(
+        self, tmp_path: Path, table: ProcessTable
+    ) -> None:
+        child_file = tmp_path / "child"
+        script = f"setsid sleep 600 & echo $! > {child_file}; wait"
+        table.start("parent", ["/bin/sh", "-c", script])
+        wait_for(lambda: child_file.exists() and child_file.read_text().strip() != "")
+
+        table.stop("parent", kill=True)
+
+        assert process_identity(int(child_file.read_text())) is None
+
     def test_nothing_runs_that_could_not_be_recorded(
         self, tmp_path: Path, state: Path, table: ProcessTable
     ) -> None:

@@ -22,6 +22,7 @@ from worker.services.dashboard import (
     record_running_week,
 )
 from worker.services.retention import archive_old_weeks
+from worker.services.status import board
 from worker.services.wiki_context import UnknownUser, WikiContext
 
 
@@ -201,6 +202,8 @@ def test_a_week_is_archived_after_a_year_and_counts_as_done(paid: World) -> None
     assert archive(paid, 365) == ["2024-W50"]
     assert archive(paid, 365) == []
     assert paid.distribution().archived
+    reported = board(store_of(paid.first), WEEK)
+    assert (reported.contributors, reported.paid.amount) == (5, 10_000 * ONE_TOKEN)
     assert paid.run() == []
     assert checked(paid).is_clean
 
