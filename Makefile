@@ -42,28 +42,30 @@ test: $(READY) ## Run all tests, against the real engine, Redis and chain; TESTS
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 .PHONY: check
-check: $(READY) ## ruff, mypy --strict, import-linter
+check: $(READY) ## ruff, mypy --strict, import-linter, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python deploy/audit.py
 
 .PHONY: audit
 audit: $(READY) ## Look the locked packages up in the public advisory databases
-	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
+	$(BIN)/python deploy/audit.py
 
 .PHONY: lock
 lock: ## Resolve the dependencies anew and write the lock files, with hashes
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
-	$(VENV)-lock/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11 \
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11.0 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements.lock
-	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --upgrade --universal --python-version 3.11 \
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --upgrade --universal --python-version 3.11.0 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements-dev.lock
 	rm -rf $(VENV)-lock
 
 .PHONY: bench
-bench: $(READY) ## Measure planning, paying and memory on the local stack
+bench: $(READY) ## Measure a week, its memory, and what the wiki asks, on the local stack
 	$(BIN)/python -m bench
+	$(BIN)/python -m bench.queries
 
 .PHONY: simulate
 simulate: $(READY) ## Years of weeks under random faults: SEED=1 WEEKS=50
@@ -72,6 +74,10 @@ simulate: $(READY) ## Years of weeks under random faults: SEED=1 WEEKS=50
 .PHONY: chaos
 chaos: $(READY) ## Real processes under faults, the long form: KILLS=200 SEED=1
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
+
+.PHONY: screenshots
+screenshots: $(READY) ## Make the pictures in docs/images anew, in a real browser
+	$(BIN)/python -m tests.screenshots
 
 .PHONY: clean
 clean: ## Stop the local stack and remove everything that make made

@@ -39,6 +39,8 @@ class TcpProxy:
     def __init__(self, target: tuple[str, int]) -> None:
         self._target = target
         self._fault = Fault.NONE
+        self.hits = 0
+        """How many connections the fault of the moment met."""
         self._lock = threading.Lock()
         self._connections: set[_Connection] = set()
         self._listener = _listen(0)
@@ -66,6 +68,7 @@ class TcpProxy:
 
     def switch(self, fault: Fault) -> None:
         before, self._fault = self._fault, fault
+        self.hits = self.hits if fault is Fault.NONE else 0
         if fault is Fault.REFUSED:
             _close_listener(self._listener)
         elif before is Fault.REFUSED:
@@ -81,6 +84,7 @@ class TcpProxy:
     def _reset_all(self) -> None:
         with self._lock:
             connections, self._connections = self._connections, set()
+        self.hits += len(connections)
         for connection in connections:
             connection.reset()
 
@@ -102,7 +106,10 @@ class TcpProxy:
             threading.Thread(target=connection.run, args=(self._target,), daemon=True).start()
 
     def swallows(self) -> bool:
-        return self._fault is Fault.BLACK_HOLE
+        """Whether what just arrived on a connection is lost, and the connection with it."""
+        swallowed = self._fault is Fault.BLACK_HOLE
+        self.hits += swallowed
+        return swallowed
 
     def forget(self, connection: _Connection) -> None:
         with self._lock:

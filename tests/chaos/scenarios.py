@@ -52,6 +52,7 @@ def lose_redis(fault: Fault) -> Callable[[World, float], None]:
     def run(world: World, seconds: float) -> None:
         with world.redis.fault(fault):
             time.sleep(seconds)
+            assert world.redis.hits, "no connection met the fault"
 
     return run
 
@@ -60,6 +61,7 @@ def lose_mongo(fault: Fault) -> Callable[[World, float], None]:
     def run(world: World, seconds: float) -> None:
         with world.mongo.fault(fault):
             time.sleep(seconds)
+            assert world.mongo.hits, "no connection met the fault"
 
     return run
 
