@@ -69,7 +69,8 @@ class World:
         self.rpc = RpcProxy(direct["SOLANA_RPC_URL"])
         through = {
             "REDIS_URL": f"redis://{self.redis.address}{self.database_of_redis}",
-            "MONGO_URI": f"mongodb://{self.mongo.address}/",
+            # Or the driver would ask the server where it is, and go there itself.
+            "MONGO_URI": f"mongodb://{self.mongo.address}/?directConnection=true",
             "SOLANA_RPC_URL": self.rpc.url,
         }
         self.cluster = Cluster(

@@ -93,11 +93,21 @@ def run_the_week(
     known = context.store.distribution(week)
     early = in_grace and (known is None or known.plan_id is None)
     if inline:
-        return _finish(session, week, as_json, lambda: work_inline(context, week, at_once=early))
+        return _finish(session, week, as_json, lambda: _work_here(session, week, at_once=early))
     if not session.workers():
         raise NoWorker
     session.wake("tasks.distribute", week=week.id, at_once=early)
     return _finish(session, week, as_json, lambda: follow(session, week))
+
+
+def _work_here(session: Session, week: Week, *, at_once: bool) -> Verdict:
+    """Pay in this process, and count what users and articles have earned by it."""
+    from worker.services.counters import recount_week
+
+    found = work_inline(session.context, week, at_once=at_once)
+    if found.exit_code == DONE:
+        recount_week(session.wiki, week)
+    return found
 
 
 def retry_the_week(session: Session, week: Week, *, inline: bool, as_json: bool) -> int:
@@ -106,8 +116,7 @@ def retry_the_week(session: Session, week: Week, *, inline: bool, as_json: bool)
     count = session.store.requeue(week, session.clock.now())
     say(f"{week.label}: {count} made due now.")
     if inline:
-        context = session.context
-        return _finish(session, week, as_json, lambda: work_inline(context, week, at_once=False))
+        return _finish(session, week, as_json, lambda: _work_here(session, week, at_once=False))
     if not session.workers():
         raise NoWorker
     session.wake("tasks.retry", week=week.id)
