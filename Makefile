@@ -37,6 +37,14 @@ demo: $(READY) ## Pay a whole week on real parts: CONTRIBUTIONS=file.jsonl.gz WE
 	@$(BIN)/kontrib demo --state $(STATE) \
 	  $(if $(CONTRIBUTIONS),--contributions $(CONTRIBUTIONS)) $(if $(WEEK),--week $(WEEK)) $(if $(KEEP),--keep)
 
+.PHONY: up
+up: $(READY) ## Start engine, Redis, chain, worker, beat and Flower, and leave them running
+	@$(BIN)/kontrib local up --workers --state $(STATE)
+
+.PHONY: down
+down: $(READY) ## Stop what `make up` or a kept demo started; the data stays
+	@$(BIN)/kontrib local down --state $(STATE)
+
 .PHONY: test
 test: $(READY) ## Run all tests, against the real engine, Redis and chain; TESTS=path for some
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)

@@ -14,11 +14,13 @@ from tests.end_to_end import wiki
 from tests.end_to_end.browser import browser
 from tests.end_to_end.cluster import Cluster
 from tests.end_to_end.flower import Flower
+from tests.fakes.report_world import busy_world, report_of
 from worker.adapters.mongo.migrations import migrate
 from worker.core.week import Week
 from worker.local.chain_service import chain_service
 from worker.local.stack import LocalStack
 from worker.services.genesis import make_genesis
+from worker.services.report_page import report_page
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WEEK = Week.parse("2024-W50")
@@ -33,6 +35,7 @@ def main() -> None:
         stack = LocalStack(Path(folder) / "stack", lambda _: None, services=[chain])
         stack.up()
         try:
+            _report(Path(folder))
             _flower(Path(folder), stack.settings())
         finally:
             stack.down(purge=True)
@@ -58,6 +61,17 @@ def _flower(folder: Path, settings: dict[str, str]) -> None:
             flower.stop()
     finally:
         cluster.stop()
+
+
+def _report(folder: Path) -> None:
+    """A week with everything in it: held, voided, paid alone, and twelve weeks before it."""
+    file = folder / "report.html"
+    file.write_text(report_page(report_of(*busy_world())))
+    with browser(folder / "report-browser", width=1280, height=1600) as page:
+        for scheme in ("light", "dark"):
+            media = [{"name": "prefers-color-scheme", "value": scheme}]
+            page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+            _picture(page, file.as_uri(), "Week over week", f"report-{scheme}.png")
 
 
 def _results(flower: Flower) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +58,19 @@ def test_nothing_is_shown_and_stopped_where_nothing_was_started(
 ) -> None:
     assert kontrib("local", "down", "--state", str(state)) == 0
     assert "Nothing was running." in kontrib.err
+
+
+@pytest.mark.real
+def test_workers_and_flower_are_started_and_stopped_with_the_stack(
+    kontrib: Command, state: Path
+) -> None:
+    assert kontrib("local", "up", "--workers", "--state", str(state)) == 0
+    assert {"worker", "beat", "flower", "redis", "chain"} <= running(state)
+    (url,) = re.findall(r"Flower: (http://\S+)", kontrib.err)
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(url, timeout=10)  # noqa: S310
+    assert kontrib("local", "down", "--state", str(state)) == 0
+    assert running(state) == set()
 
 
 def test_a_file_needs_its_week(kontrib: Command, tmp_path: Path) -> None:

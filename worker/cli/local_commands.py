@@ -20,13 +20,23 @@ def register(app: typer.Typer) -> None:
 
 
 @local_app.command(epilog="Example: kontrib local up --state .kontrib")
-def up(state: StateFolder = DEFAULT_STATE) -> None:
+def up(
+    state: StateFolder = DEFAULT_STATE,
+    workers: Annotated[
+        bool, typer.Option("--workers", help="A Celery worker, beat and Flower, too.")
+    ] = False,
+) -> None:
     """Start what is not running, and write the settings to DIR/env."""
-    from worker.cli.local_stack import open_stack
+    from worker.cli.local_stack import flower_address, flower_login, open_stack, register_celery
     from worker.cli.output import say
 
     stack = open_stack(state)
     stack.up()
+    if workers:
+        register_celery(stack)
+        stack.up()
+        user, password_file = flower_login(stack)
+        say(f"Flower: {flower_address(stack)} (user {user}, password in {password_file})")
     say(f"All of it answers. Settings: {stack.env_file} (kontrib finds {DEFAULT_STATE}/env itself)")
     say("Next: kontrib migrate; kontrib import FILE --create-users --create-wallets")
 
