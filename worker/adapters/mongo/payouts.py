@@ -48,11 +48,17 @@ class MongoPayouts(MongoPart):
             "index": {"$gte": positions.start, "$lt": positions.stop}
         }
         found = self.payout_batches.find(selected, {"_id": 1}).sort(_ORDER).limit(limit)
-        ids = {"_id": {"$in": [document["_id"] for document in found]}}
+        ids = [document["_id"] for document in found]
+        if not ids:
+            return []
         token = uuid.uuid4().hex
         lease = {"$set": {"lease": {"token": token, "until": until}}}
-        self.payout_batches.update_many({**selected, **ids}, lease)
-        leased = self.payout_batches.find({**ids, "lease.token": token}).sort(_ORDER)
+        # One by one, in one message: an update of many looks at its condition before it waits for
+        # another worker's write, and not again (seen on DocumentDB), so that both would have it.
+        self.payout_batches.bulk_write(
+            [UpdateOne({**selected, "_id": id_}, lease) for id_ in ids], ordered=False
+        )
+        leased = self.payout_batches.find({"_id": {"$in": ids}, "lease.token": token}).sort(_ORDER)
         return [payout_of(document) for document in leased]
 
     @reaching
