@@ -20,6 +20,13 @@ log = structlog.get_logger("kontrib.tasks")
 Given = ParamSpec("Given")
 
 
+class RedisSilent(NotReady):
+    """A message could not be published. It was a wake-up: the sweep finds what it was about."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"Redis does not answer ({error}). Nothing is lost: the sweep looks again")
+
+
 class WeekRefused(Exception):
     """A safeguard refused to go on. The reason is on the distribution, too."""
 
@@ -82,7 +89,7 @@ def _wake_next(work: Work) -> None:
     """The work itself is done and recorded; what follows is found by the sweep, too."""
     try:
         wake(follow_up(context(), work))
-    except (KontribError, OperationalError) as error:
+    except KontribError as error:
         log.warning("next step not woken, left to the sweep", reason=str(error))
 
 
@@ -102,8 +109,6 @@ def in_words(task: Callable[Given, str]) -> Callable[Given, str]:
             return f"waits: {error}"
         except KontribError as error:
             raise WeekRefused(str(error)) from None
-        except OperationalError as error:
-            return f"waits: Redis does not answer ({error}); nothing is lost, the sweep looks again"
 
     return run
 
@@ -117,17 +122,26 @@ def _note_stage(week: Week) -> None:
 
 
 def wake(work: Iterable[Work]) -> int:
-    """Publish one message for each piece of work. They expire, since the sweep makes new ones."""
+    """Publish one message for each piece of work. They expire, since the sweep makes new ones.
+
+    Raises:
+        RedisSilent: some were not published.
+    """
     count = 0
     for item in work:
         arguments = {"week": item.week.id}
         if item.job is Job.PAY:
             arguments |= {"first": item.first, "last": item.last}  # type: ignore[dict-item]
-        app.send_task(
-            f"tasks.{item.job.value}",
-            kwargs=arguments,
-            queue=PAYMENTS if item.job in (Job.PAY, Job.SINGLES) else WEEK,
-            expires=max(60.0, settings.sweep_seconds),
-        )
+        queue = PAYMENTS if item.job in (Job.PAY, Job.SINGLES) else WEEK
+        _publish(f"tasks.{item.job.value}", arguments, queue)
         count += 1
     return count
+
+
+def _publish(task: str, arguments: dict[str, str], queue: str) -> None:
+    expires = max(60.0, settings.sweep_seconds)
+    try:
+        app.send_task(task, kwargs=arguments, queue=queue, expires=expires)
+    except (OperationalError, AttributeError) as error:
+        # kombu raises the second from a channel whose lost connection it has closed meanwhile.
+        raise RedisSilent(error) from error
