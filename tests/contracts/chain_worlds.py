@@ -34,8 +34,6 @@ FEE_BASIS_POINTS = 200
 class ChainWorld(Protocol):
     """A cluster, our keys on it, and everything that others may do to us."""
 
-    has_memo_required: bool
-
     @property
     def chain(self) -> Chain: ...
 
@@ -88,8 +86,6 @@ class ChainWorld(Protocol):
 
 class FakeWorld:
     """The contract on `FakeChain`."""
-
-    has_memo_required = True
 
     def __init__(self, *, fee_basis_points: int = 0) -> None:
         self.ledger = FakeLedger(transfer_fee_basis_points=fee_basis_points)
@@ -166,7 +162,6 @@ class LocalWorld:
     def __init__(self, url: str, state: Path, kind: chain_setup.MintKind) -> None:
         self.url = url
         self.client = ChainClient(url)
-        self.has_memo_required = kind is not chain_setup.CLASSIC
         settings = chain_setup.prepare(state, url, kind=kind)
         self.key = chain_setup.load_or_create_key(Path(settings["SOLANA_PRIVATE_KEY_FILE"]))
         self._kind = kind

@@ -38,6 +38,10 @@ WITH_FEE = chain_setup.MintKind(
 _numbers = itertools.count()
 
 
+# The only program that knows required memos.
+TOKEN_2022 = pytest.param("token-2022 with a transfer fee", marks=pytest.mark.real)
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -45,7 +49,7 @@ _numbers = itertools.count()
         "fake with a transfer fee",
         pytest.param("token", marks=pytest.mark.real),
         pytest.param("token without v1", marks=pytest.mark.real),
-        pytest.param("token-2022 with a transfer fee", marks=pytest.mark.real),
+        TOKEN_2022,
     ],
 )
 def world(
@@ -427,9 +431,8 @@ def test_each_problem_of_a_recipient_is_named(world: ChainWorld) -> None:
     assert found[6] == Recipient(good, None, account_exists=True)
 
 
+@pytest.mark.parametrize("world", ["fake", TOKEN_2022], indirect=True)
 def test_a_required_memo_is_a_problem(world: ChainWorld) -> None:
-    if not world.has_memo_required:
-        pytest.skip("the Token program has no required memos")
     wallet = world.new_wallet()
     world.require_memo(wallet)
 
