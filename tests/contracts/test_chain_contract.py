@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
 
 from tests.contracts.chain_worlds import (
     FEE_BASIS_POINTS,
@@ -16,7 +18,11 @@ from tests.contracts.chain_worlds import (
     LocalWorld,
 )
 from tests.contracts.local_chain import local_chain
-from worker.adapters.solana.addresses import TOKEN_2022_PROGRAM
+from worker.adapters.solana.addresses import (
+    ASSOCIATED_TOKEN_PROGRAM,
+    TOKEN_2022_PROGRAM,
+    TOKEN_PROGRAM,
+)
 from worker.adapters.solana.errors import AuthorityUnusable, IntentTooLarge
 from worker.core.money import BaseUnits
 from worker.core.receipts import ReceiptState, Resolution
@@ -34,6 +40,9 @@ from worker.ports import Chain, Signed
 WITH_FEE = chain_setup.MintKind(
     TOKEN_2022_PROGRAM, chain_setup.TransferFee(FEE_BASIS_POINTS, 10**18)
 )
+
+TOKEN_PROGRAMS = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
+EXPENSIVE_BUMP = 250
 
 _numbers = itertools.count()
 
@@ -486,6 +495,36 @@ def test_lamports_sent_ahead_do_not_stop_the_creation_of_accounts(world: ChainWo
     world.finalize()
 
     assert landing(world.chain, item) is Landing.FINALIZED
+
+
+def test_wallets_chosen_to_be_expensive_do_not_stop_the_creation_of_accounts(
+    world: ChainWorld,
+) -> None:
+    wallets = expensive_wallets(world.chain.mint, world.chain.costs().accounts_per_transaction)
+
+    [item] = world.chain.sign_account_creations(wallets, world.chain.latest_blockhash())
+    send(world.chain, item)
+    world.finalize()
+
+    assert landing(world.chain, item) is Landing.FINALIZED
+    assert all(it.account_exists for it in world.chain.recipients(wallets))
+
+
+def expensive_wallets(mint: str, count: int) -> list[str]:
+    """Wallets whose token account's address, under either program, takes many tries to find."""
+    found: list[str] = []
+    while len(found) < count:
+        wallet = Keypair().pubkey()
+        if all(bump_of(wallet, mint, it) <= EXPENSIVE_BUMP for it in TOKEN_PROGRAMS):
+            found.append(str(wallet))
+    return found
+
+
+def bump_of(wallet: Pubkey, mint: str, program: Pubkey) -> int:
+    if len(mint) < 32:  # the fake's mint has a name, and its accounts are found at once
+        return EXPENSIVE_BUMP
+    seeds = [bytes(wallet), bytes(program), bytes(Pubkey.from_string(mint))]
+    return Pubkey.find_program_address(seeds, ASSOCIATED_TOKEN_PROGRAM)[1]
 
 
 def test_a_payment_to_a_wallet_without_an_account_moves_nothing(world: ChainWorld) -> None:

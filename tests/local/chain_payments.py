@@ -29,7 +29,9 @@ TOKEN = 10**9
 NOW = 1_735_516_800
 MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 GENEROUS = TransactionConfig(
-    compute_unit_limit=200_000, loaded_accounts_data_size_limit=2 * 1024 * 1024
+    # Finding the addresses of twelve accounts takes more tries for some wallets than for others.
+    compute_unit_limit=1_000_000,
+    loaded_accounts_data_size_limit=2 * 1024 * 1024,
 )
 PAYMENT, VOID = 1, 2
 

@@ -13,6 +13,7 @@ from spl.token.instructions import create_idempotent_associated_token_account
 
 from tests.local.chain_caller import CONFIRMED, PROCESSED, Caller, owner_filter, paid
 from tests.local.chain_payments import (
+    GENEROUS,
     SOL,
     TOKEN,
     advance,
@@ -147,7 +148,8 @@ def test_the_encodings_of_a_transaction_agree(chain: Caller) -> None:
     assert [one.get("program") for one in parsed] == ["system", None] + ["spl-token"] * 3 + [
         "spl-memo"
     ]
-    assert shown("json")["message"]["transactionConfig"]["computeUnitLimit"] == 200_000
+    config = shown("json")["message"]["transactionConfig"]
+    assert config["computeUnitLimit"] == GENEROUS.compute_unit_limit
 
 
 def test_a_transaction_is_unknown_until_it_reaches_the_commitment(chain: Caller) -> None:

@@ -29,7 +29,6 @@ from worker.adapters.solana.transactions import (
     Built,
     Limits,
     TransactionMaker,
-    sample_wallets,
 )
 from worker.core.money import BaseUnits, Lamports
 from worker.core.receipts import ReceiptState, Resolution
@@ -234,10 +233,7 @@ class SolanaChain:
         maker = self._facts.maker
         size = maker.creations_max
         recent = Hash.from_string(blockhash.value)
-        # Measured with wallets that nobody has: those at hand may have accounts already, which
-        # costs less than creating them.
-        sample = maker.of_creations(sample_wallets(size))
-        limits = self._compute().of(maker, "creations", (size, 0), sample)
+        limits = self._compute().generous()
         signed = []
         for start in range(0, len(wallets), size):
             built = maker.of_creations(wallets[start : start + size])
