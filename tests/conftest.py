@@ -46,3 +46,10 @@ def stack_settings(local_stack: LocalStack) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def mongo_uri(stack_settings: dict[str, str]) -> str:
     return stack_settings["MONGO_URI"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests recorded: what the README quotes is printed, not written."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
