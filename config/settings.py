@@ -100,7 +100,7 @@ class Settings(BaseSettings):
     stuck_after_seconds: float = Field(6 * 3600, gt=0)
     """A week that is over and still open after that long is told to people as stuck."""
     batches_per_task: int = Field(1024, ge=1)
-    batches_in_flight: int = Field(512, ge=1)
+    batches_in_flight: int = Field(1024, ge=1)
     priority_fee_lamports_max: int = Field(0, ge=0)
     clock_offset_seconds: int = 0
     """Shifts the clock, for running past weeks; refused on any but the local chain."""

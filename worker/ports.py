@@ -207,7 +207,12 @@ class PayoutStore(Protocol):
         ...
 
     def record_attempts(self, attempts: Sequence[tuple[Payout, Attempt]]) -> None:
-        """Make signed attempts durable before they are sent, and their rewards `processing`."""
+        """Make signed attempts durable before they are sent."""
+        ...
+
+    def mark_processing(self, payouts: Sequence[Payout]) -> None:
+        """Make the unpaid rewards of payouts that were signed `processing`, for readers: nothing
+        is decided by it, so it may come after sending."""
         ...
 
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:

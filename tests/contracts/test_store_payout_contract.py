@@ -152,6 +152,8 @@ def test_an_attempt_is_durable_and_its_rewards_are_processing(store: Store) -> N
     first, _ = claim_all(store)
     attempt = make_attempt(at=NOW.replace(microsecond=5000))
     store.record_attempts([(first, attempt)])
+    assert statuses(store) == [Status.PENDING] * 5
+    store.mark_processing([first])
 
     found = store.payout("plan", first.id)
     assert found is not None
@@ -176,6 +178,7 @@ def test_the_last_batch_may_be_smaller(store: Store) -> None:
     write_plan(store, 4, held=2)
     _, last = claim_all(store)
     store.record_attempts([(last, make_attempt())])
+    store.mark_processing([last])
 
     assert statuses(store) == [*[Status.PENDING] * 3, Status.PROCESSING, *[Status.PENDING] * 2]
 
@@ -272,6 +275,7 @@ def test_a_void_that_is_settled_again_does_not_disturb_a_single(store: Store) ->
     first, second = claim_all(store)
     store.settle([paid(first, "single-sig")], NOW)
     store.record_attempts([(second, make_attempt())])
+    store.mark_processing([batch, second])
     store.settle([void(batch)], LATER)
 
     assert statuses(store) == [Status.COMPLETED, Status.PROCESSING, Status.PENDING]
@@ -283,6 +287,7 @@ def test_a_paid_single_completes_its_reward(store: Store) -> None:
     store.write_payouts([make_single(rewards[1])], [b""])
     (single,) = claim_all(store)
     store.record_attempts([(single, make_attempt())])
+    store.mark_processing([single])
     assert statuses(store) == [Status.PENDING, Status.PROCESSING]
     store.settle([paid(single, "single-sig")], NOW)
 
@@ -527,6 +532,7 @@ def test_progress_sums_rewards_batches_fees_and_signatures(store: Store) -> None
     first, second, third = claim_all(store)
     store.settle([paid(anchor), paid(first), void(second)], NOW)
     store.record_attempts([(third, make_attempt())])
+    store.mark_processing([third])
     store.postpone([Postponement(third, LATER, "timeout")])
     store.set_aside(rewards[10], Status.FAILED, "frozen", LATER + timedelta(hours=1))
 

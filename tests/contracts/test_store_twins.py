@@ -139,6 +139,11 @@ class StoreTwins(RuleBasedStateMachine):
             attempt = make_attempt(signature, self.now)
             self.both("record_attempts", [(payout, attempt)])
 
+    @rule(index=INDEXES)
+    def mark_processing(self, index: int) -> None:
+        if (payout := self.pick(index)) is not None:
+            self.both("mark_processing", [payout])
+
     @rule(
         indexes=st.sets(INDEXES, max_size=3),
         is_void=st.booleans(),

@@ -64,8 +64,11 @@ class FakePayouts:
             for stored in self._open([payout]):
                 kept = replace(attempt, created_at=to_milliseconds(attempt.created_at))
                 self.state.put_payout(stored, attempt=kept, status=PayoutStatus.PROCESSING)
-                for paid in self._unpaid_of(stored.payout):
-                    self.state.put_reward(paid, status=Status.PROCESSING)
+
+    def mark_processing(self, payouts: Sequence[Payout]) -> None:
+        for stored in self._open(payouts):
+            for unpaid in self._unpaid_of(stored.payout):
+                self.state.put_reward(unpaid, status=Status.PROCESSING)
 
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         contradicted: Settlement | None = None

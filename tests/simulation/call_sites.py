@@ -29,6 +29,7 @@ _PLANS = (
 _ORDERS = (
     "claim",
     "release",
+    "mark_processing",
     "postpone",
     "stumble",
     "requeue",

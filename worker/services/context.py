@@ -26,7 +26,8 @@ class Limits:
     plan_grace: timedelta = timedelta(minutes=10)
     lease: timedelta = timedelta(seconds=120)
     batches_per_task: int = 1024
-    batches_in_flight: int = 512
+    batches_in_flight: int = 1024
+    batches_per_claim: int = 128
     poll_seconds: float = 0.5
     backoff_scale: float = 1.0
 

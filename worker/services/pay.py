@@ -36,6 +36,9 @@ from worker.services.paying import Payer
 from worker.services.seal import anchored_seal
 from worker.services.settling import read_back, settlement_of
 
+MARKED_AT_ONCE = 32
+"""Payouts whose rewards are marked between two looks at the chain."""
+
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """When a payout is tried again whose tries ran out: not until an operator says `retry`."""
 
@@ -84,7 +87,7 @@ def pay(
             work.claim(indexes)
             if not work.in_flight:
                 break
-            if not work.round():
+            if not work.round() and not work.mark_some():
                 context.clock.sleep(context.limits.poll_seconds)
     finally:
         context.store.release(work.in_flight)
@@ -102,22 +105,38 @@ class _Work:
         self._payer = Payer(context, distribution, seal, deadline)
         self._expected: dict[str, tuple[Transfer, ...]] = {}
         self._statuses: dict[str, SignatureStatus] = {}
+        self._unmarked: set[str] = set()
         self.in_flight: list[Payout] = []
         self.report = PayReport(distribution.week)
 
     def claim(self, indexes: range) -> None:
-        """Take more work while there is room; a window keeps blockhashes fresh."""
-        room = self._context.limits.batches_in_flight - len(self.in_flight)
-        if room <= self._context.limits.batches_in_flight // 2:
+        """Take more work while there is room, a little at a time: it is signed with a fresh
+        blockhash, and lands while the next is prepared."""
+        limits, now = self._context.limits, self._context.clock.now()
+        room = limits.batches_in_flight - len(self.in_flight)
+        count = min(limits.batches_per_claim, -(-limits.batches_in_flight // 2))
+        if room < count:
             return
-        now = self._context.clock.now()
-        until = now + self._context.limits.lease
-        claimed = self._context.store.claim(self._plan_id, indexes, room, now=now, until=until)
+        until = now + limits.lease
+        claimed = self._context.store.claim(self._plan_id, indexes, count, now=now, until=until)
         known = {payout.id for payout in self.in_flight}
         self.in_flight += [payout for payout in claimed if payout.id not in known]
+        # Signed by somebody who may have ended before the rewards were marked.
+        self._unmarked |= {payout.id for payout in claimed if payout.attempt is not None}
+
+    def mark_some(self) -> bool:
+        """Mark rewards `processing` while there is nothing else to do; whether any were left.
+
+        It costs as much as settling them, and the chain takes seconds to finalize anyway.
+        """
+        marked = [p for p in self.in_flight if p.id in self._unmarked][:MARKED_AT_ONCE]
+        self._unmarked &= {payout.id for payout in self.in_flight}
+        self._unmarked -= {payout.id for payout in marked}
+        self._context.store.mark_processing(marked)
+        return bool(marked)
 
     def round(self) -> bool:
-        """One look at the chain and what it asks for; whether anything was resolved."""
+        """One look at the chain and what it asks for; whether anything was signed or resolved."""
         height = self._context.chain.finalized_height()
         self._read_statuses()
         due = [p for p in self.in_flight if self._may_be_decided(p, height.block_height)]
@@ -132,8 +151,8 @@ class _Work:
         resolved = self._settle(steps[Step.SETTLE_PAID], PayoutStatus.PAID)
         resolved += self._settle(steps[Step.SETTLE_VOID], PayoutStatus.VOID)
         self._send_again(steps[Step.RESEND])
-        self._sign(steps[Step.SIGN])
-        return resolved > 0
+        signed = self._sign(steps[Step.SIGN])
+        return resolved + signed > 0
 
     # --- looking ---
 
@@ -159,9 +178,9 @@ class _Work:
         if wires:
             self._context.chain.send(wires)
 
-    def _sign(self, payouts: Sequence[Payout]) -> None:
+    def _sign(self, payouts: Sequence[Payout]) -> int:
         if not payouts:
-            return
+            return 0
         prepared = self._payer.prepare(payouts, refused={p.id for p in payouts if self._failed(p)})
         self._postpone(prepared.later)
         # A void is the answer to a refusal. Everything else is tried again later.
@@ -171,19 +190,21 @@ class _Work:
             if intent.resolution is Resolution.VOID or not self._postponed_after_failure(payout)
         ]
         if not intents:
-            return
+            return 0
         signed = self._signed(intents)
         self._context.store.record_attempts(signed)
         results = self._context.chain.send([(a.signature, a.wire) for _, a in signed])
         refusals = {r.signature: r.refused for r in results if r.refused}
         updated = {p.id: replace(p, attempt=a, status=PayoutStatus.PROCESSING) for p, a in signed}
         self.in_flight = [updated.get(p.id, p) for p in self.in_flight]
+        self._unmarked |= set(updated)
         self.report.signed += len(signed)
         again = sum(payout.attempt is not None for payout, _ in signed)
         self._context.counted[RE_SIGNS] += again
         for payout, attempt in signed:
             if reason := refusals.get(attempt.signature):
                 self._postpone([self._backoff(updated[payout.id], reason)])
+        return len(signed)
 
     def _signed(self, intents: Sequence[tuple[Payout, Intent]]) -> list[tuple[Payout, Attempt]]:
         blockhash = self._context.chain.latest_blockhash()

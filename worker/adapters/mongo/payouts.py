@@ -99,12 +99,16 @@ class MongoPayouts(MongoPart):
             return
         signed = [_attempt_update(payout, attempt) for payout, attempt in attempts]
         self.payout_batches.bulk_write(signed, ordered=False)
+
+    @reaching
+    def mark_processing(self, payouts: Sequence[Payout]) -> None:
         processing = {"$set": {"status": Status.PROCESSING.value}}
-        sizes = self._batch_sizes(payout for payout, _ in attempts)
+        resolved = self._resolved(payouts)
+        sizes = self._batch_sizes(payouts)
         rewards: list[Update] = [
             UpdateMany({**_rewards_of(payout, sizes), "status": {"$in": _NOT_YET}}, processing)
-            for payout, _ in attempts
-            if payout.kind is not PayoutKind.ANCHOR
+            for payout in payouts
+            if payout.kind is not PayoutKind.ANCHOR and _key(payout) not in resolved
         ]
         if rewards:
             self.token_rewards.bulk_write(rewards, ordered=False)
@@ -131,17 +135,20 @@ class MongoPayouts(MongoPart):
     def _contradicted(self, settlements: Sequence[Settlement]) -> dict[tuple[str, str], str]:
         """Stored final states, by plan and id, that are not what a settlement says."""
         wanted = {_key(s.payout): s.status.value for s in settlements}
+        resolved = self._resolved([s.payout for s in settlements])
+        return {key: status for key, status in resolved.items() if status != wanted[key]}
+
+    def _resolved(self, payouts: Sequence[Payout]) -> dict[tuple[str, str], str]:
+        """Stored final states of these payouts, by plan and id."""
         found: dict[tuple[str, str], str] = {}
-        for plan_id, ids in _ids_by_plan([s.payout for s in settlements]):
+        for plan_id, ids in _ids_by_plan(payouts):
             selected = {
                 "plan_id": plan_id,
                 "id": {"$in": ids},
                 "status": {"$nin": UNRESOLVED},
             }
             for document in self.payout_batches.find(selected, {"id": 1, "status": 1}):
-                key = (plan_id, document["id"])
-                if document["status"] != wanted[key]:
-                    found[key] = document["status"]
+                found[plan_id, document["id"]] = document["status"]
         return found
 
     @reaching
