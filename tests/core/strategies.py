@@ -14,6 +14,7 @@ from worker.core.allocation import Policy, StakingBonus
 from worker.core.commitment import Header, Row
 from worker.core.money import BaseUnits
 from worker.core.receipts import BatchId
+from worker.core.roster import Entrant
 from worker.core.week import Week
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -26,6 +27,21 @@ wallets = st.text(BASE58, min_size=32, max_size=44)
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 object_ids = st.text(string.hexdigits, min_size=24, max_size=24)
 user_ids = object_ids | texts.filter(bool)
+any_texts = st.text(st.characters(), max_size=20)
+"""What Python can hold as text at all, lone surrogates included."""
+_uint64 = st.integers(0, 2**64 - 1)
+entrants = st.builds(
+    Entrant,
+    commitment=digests,
+    user_id=user_ids | any_texts,
+    points=_uint64,
+    late_points=_uint64,
+    multiplier=_uint64,
+    wallet=st.just("") | wallets | any_texts,
+    hold=st.just("") | any_texts,
+    needs_account=st.booleans(),
+)
+rosters = st.lists(entrants, max_size=20, unique_by=lambda entrant: entrant.commitment)
 
 _few_points = st.integers(1, 12)  # many ties
 _any_points = st.integers(1, 10**12)  # huge skew

@@ -7,16 +7,20 @@ it streams, sums exactly, and every amount is within one base unit of the exact 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import TypeVar, cast
 
 from worker.core.errors import KontribError, UsageError
 from worker.core.money import BaseUnits
 
 MULTIPLIER_SCALE = 10**6
 """Staking multipliers are integers in millionths: 1.3 is 1,300,000."""
+
+Number = TypeVar("Number", bound=int)
 
 
 class StakingBonus(enum.StrEnum):
@@ -53,7 +57,7 @@ class Policy:
 class Allocation:
     """Amounts in the order of the weights that were given, and how the floor was applied."""
 
-    amounts: list[BaseUnits]
+    amounts: Sequence[BaseUnits]
     total: BaseUnits
     lifted: int
     floor_waived: bool
@@ -89,11 +93,12 @@ def allocate(points: Sequence[int], multipliers: Sequence[int], policy: Policy) 
     if not points:
         return Allocation([], BaseUnits(0), 0, floor_waived=False)
     within = policy.staking_bonus is StakingBonus.WITHIN_POOL
-    shares = [p * m for p, m in zip(points, multipliers, strict=True)] if within else points
+    pairs = zip(points, multipliers, strict=True)
+    shares = _compact(p * m for p, m in pairs) if within else points
     waived = len(points) * policy.floor > policy.pool
     lifting = _lift(shares, policy.pool, 0 if waived else policy.floor)
     bonus: Sequence[int] = () if within else multipliers
-    amounts = list(_split(shares, bonus, policy.floor, lifting))
+    amounts = _compact(_split(shares, bonus, policy.floor, lifting))
     total = sum(amounts)
     expected = policy.pool if within else _expected_on_top(shares, bonus, policy.floor, lifting)
     if total != expected:
@@ -158,3 +163,14 @@ def _expected_on_top(
             weighted += share * factor
     denominator = lifting.shares_total * MULTIPLIER_SCALE
     return lifted + (lifting.pool * weighted // denominator if weighted else 0)
+
+
+def _compact(numbers: Iterable[Number]) -> Sequence[Number]:
+    """Numbers in eight bytes each, a fifth of a list's; a list if one does not fit into 64 bits."""
+    packed, rest = array("Q"), iter(numbers)
+    for number in rest:
+        try:
+            packed.append(number)
+        except OverflowError:
+            return [*cast(Iterable[Number], packed), number, *rest]
+    return cast(Sequence[Number], packed)  # an array knows plain integers only

@@ -1,16 +1,18 @@
-"""Who takes part in a plan, in canonical order: ascending by user commitment.
+"""One who takes part in a plan, and the packed form of them, which sorts as a roster does.
 
-A large week has a million entrants, so each is packed into one bytes object whose first 32 bytes
-are the commitment: sorting the objects sorts the roster.
+A large week has a million entrants. Packed, each is one bytes object whose first 32 bytes are the
+commitment, so that comparing the objects puts them in canonical order.
 """
 
 from __future__ import annotations
 
+import re
 import struct
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-_LAYOUT = struct.Struct(">32sQQQ?BB")
+_HEAD = struct.Struct(">32sQQQ??II")
+_OBJECT_ID = re.compile(r"[0-9a-f]{24}")
+_TEXT = ("utf-8", "surrogatepass")  # whatever text there is comes back as it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,46 +34,43 @@ class Entrant:
         return self.points * self.multiplier
 
 
-class Roster:
-    """Entrants in canonical order, packed."""
-
-    def __init__(self, entrants: Iterable[Entrant]) -> None:
-        self._packed = sorted(map(_pack, entrants))
-
-    def __len__(self) -> int:
-        return len(self._packed)
-
-    def __iter__(self) -> Iterator[Entrant]:
-        return map(_unpack, self._packed)
-
-
-def _pack(entrant: Entrant) -> bytes:
-    wallet, hold = entrant.wallet.encode(), entrant.hold.encode()
-    head = _LAYOUT.pack(
+def pack(entrant: Entrant) -> bytes:
+    """An entrant as bytes that sort by commitment. Its numbers fit into 64 bits."""
+    wallet, hold = entrant.wallet.encode(*_TEXT), entrant.hold.encode(*_TEXT)
+    user_id = entrant.user_id
+    # Nearly all are ObjectIds, which take half the room as bytes.
+    is_object_id = _OBJECT_ID.fullmatch(user_id) is not None
+    user = bytes.fromhex(user_id) if is_object_id else user_id.encode(*_TEXT)
+    head = _HEAD.pack(
         entrant.commitment,
         entrant.points,
         entrant.late_points,
         entrant.multiplier,
         entrant.needs_account,
+        is_object_id,
         len(wallet),
         len(hold),
     )
-    return head + wallet + hold + entrant.user_id.encode()
+    return head + wallet + hold + user
 
 
-def _unpack(packed: bytes) -> Entrant:
-    commitment, points, late, multiplier, needs_account, wallet_length, hold_length = (
-        _LAYOUT.unpack_from(packed)
-    )
-    hold_at = _LAYOUT.size + wallet_length
+def unpack(packed: bytes) -> Entrant:
+    commitment, points, late, multiplier, *rest = _HEAD.unpack_from(packed)
+    needs_account, is_object_id, wallet_length, hold_length = rest
+    hold_at = _HEAD.size + wallet_length
     user_at = hold_at + hold_length
+    user = packed[user_at:]
     return Entrant(
         commitment=commitment,
-        user_id=packed[user_at:].decode(),
+        user_id=user.hex() if is_object_id else user.decode(*_TEXT),
         points=points,
         late_points=late,
         multiplier=multiplier,
-        wallet=packed[_LAYOUT.size : hold_at].decode(),
-        hold=packed[hold_at:user_at].decode(),
+        wallet=packed[_HEAD.size : hold_at].decode(*_TEXT),
+        hold=packed[hold_at:user_at].decode(*_TEXT),
         needs_account=needs_account,
     )
+
+
+def commitment_of(packed: bytes) -> bytes:
+    return packed[:32]

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from worker.core.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.identity import plan_salt, user_commitment
 from worker.core.records import Account, PointsWindow, Recipient, UserPoints
-from worker.core.roster import Entrant, Roster
+from worker.core.roster import Entrant
 from worker.core.rules import LATE_WEEKS, Rules
 from worker.core.week import Week
 from worker.services.context import Context
+from worker.services.roster import Roster
 
 CHUNK_USERS = 2000
 NO_WALLET = "no wallet address"

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from worker.core.commitment import Header
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.records import Distribution
 from worker.core.week import Week
@@ -98,9 +99,17 @@ def _is_due(distribution: Distribution, now: datetime) -> bool:
     return distribution.next_attempt_at is None or distribution.next_attempt_at <= now
 
 
+def _range_size(distribution: Distribution, largest: int) -> int:
+    """How many batches a task has at most: equal parts, so that no worker has much more to do."""
+    batches = Header.parse(distribution.header).batches if distribution.header else 0
+    parts = max(1, -(-batches // largest))
+    return max(1, -(-batches // parts))
+
+
 def _payments(context: Context, distribution: Distribution, now: datetime) -> list[Work]:
     week, plan_id = distribution.week, distribution.plan_id or ""
-    ranges = context.store.open_ranges(plan_id, context.limits.batches_per_task, now)
+    size = _range_size(distribution, context.limits.batches_per_task)
+    ranges = context.store.open_ranges(plan_id, size, now)
     work = [Work(Job.PAY, week, r.start, r.stop) for r in ranges]
     if context.store.rewards_to_pay_alone(plan_id, now, 1):
         work.append(Work(Job.SINGLES, week))
