@@ -26,7 +26,6 @@ from worker.core.records import (
     Execution,
     Height,
     Intent,
-    MalformedContribution,
     Payout,
     PlanNotes,
     PointsWindow,
@@ -39,7 +38,7 @@ from worker.core.records import (
     SignatureStatus,
     Stake,
     Treasury,
-    UserPoints,
+    WeekPoints,
 )
 from worker.core.rules import Rules
 from worker.core.week import Week
@@ -62,17 +61,15 @@ class WikiStore(Protocol):
         """The owner's `system_config` document as it is; see `core.rules.rules_from`."""
         ...
 
-    def user_points(self, window: PointsWindow, rules: Rules) -> Iterator[UserPoints]:
-        """Valid points of each user with any in the window, in no particular order.
+    def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
+        """Valid points of each user with any in the window, and what cannot count, of which at
+        most `malformed_max` are listed.
 
         A user whose id is stored in several forms appears once, in the canonical form.
-        """
-        ...
 
-    def malformed(
-        self, window: PointsWindow, rules: Rules, limit: int
-    ) -> tuple[int, list[MalformedContribution]]:
-        """How many contributions of the window cannot count, and the first `limit` of them."""
+        Raises:
+            ContributionsChanging: they are changed while they are added up; try again.
+        """
         ...
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:

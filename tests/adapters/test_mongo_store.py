@@ -224,7 +224,7 @@ def test_points_beyond_what_a_double_holds_are_an_error(database: Mongo, store: 
     window = PointsWindow(WEEK, NOW, None, WEEK.start)
 
     with pytest.raises(PointsNotExact, match="user u"):
-        list(store.user_points(window, rules))
+        list(store.week_points(window, rules).users)
 
 
 # --- several at once ---------------------------------------------------------------------------

@@ -44,7 +44,7 @@ class IngestWorld:
 
     def points(self) -> dict[str, int]:
         window = PointsWindow(WEEK, WEEK.end, None, WEEK.start)
-        return {u.user_id: u.points for u in self.world.store.user_points(window, RULES)}
+        return {u.user_id: u.points for u in self.world.store.week_points(window, RULES).users}
 
     def wallet(self, user_id: str) -> object:
         return self.world.store.accounts([user_id], [])[user_id].wallet

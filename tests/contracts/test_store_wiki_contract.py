@@ -30,7 +30,7 @@ from tests.fakes.documents import (
     user_document,
 )
 from worker.adapters.mongo.connection import Mongo
-from worker.core.records import PointsWindow, UserPoints
+from worker.core.records import MalformedContribution, PointsWindow, UserPoints
 
 USER = "507f1f77bcf86cd799439011"
 CUTOFF = NOW
@@ -41,7 +41,14 @@ MIDDLE = WEEK.start + timedelta(days=3)
 
 
 def points(world: StoreWorld, window: PointsWindow = WINDOW) -> list[UserPoints]:
-    return sorted(world.store.user_points(window, RULES), key=lambda user: user.user_id)
+    return sorted(world.store.week_points(window, RULES).users, key=lambda user: user.user_id)
+
+
+def malformed(
+    world: StoreWorld, limit: int, window: PointsWindow = WINDOW
+) -> tuple[int, list[MalformedContribution]]:
+    found = world.store.week_points(window, RULES, limit)
+    return found.malformed_count, list(found.malformed)
 
 
 # --- points ------------------------------------------------------------------------------------
@@ -62,7 +69,7 @@ def test_points_are_summed_by_user(store_world: StoreWorld) -> None:
 
 def test_nobody_contributed(store_world: StoreWorld) -> None:
     assert points(store_world) == []
-    assert store_world.store.malformed(WINDOW, RULES, 10) == (0, [])
+    assert malformed(store_world, 10) == (0, [])
 
 
 def test_every_form_of_an_id_is_one_user(store_world: StoreWorld) -> None:
@@ -193,7 +200,7 @@ def test_bad_data_hurts_only_itself(
     store_world.add_contributions([contribution_document(USER, MIDDLE, points=10)])
 
     assert points(store_world) == [UserPoints(USER, 10, 0)]
-    count, listed = store_world.store.malformed(WINDOW, RULES, 10)
+    count, listed = malformed(store_world, 10)
     assert (count, [(each.id, each.reason) for each in listed]) == (1, [(str(bad_id), reason)])
 
 
@@ -204,7 +211,7 @@ def test_a_missing_field_is_malformed(store_world: StoreWorld, field: str) -> No
     store_world.add_contributions([document])
 
     assert points(store_world) == []
-    assert store_world.store.malformed(WINDOW, RULES, 10)[0] == 1
+    assert malformed(store_world, 10)[0] == 1
 
 
 def test_the_highest_possible_points_count(store_world: StoreWorld) -> None:
@@ -229,7 +236,7 @@ def test_what_has_no_date_is_listed_by_the_plan_that_follows_its_recording(
     document = contribution_document(USER, "not a date", document_id=document_id)
     store_world.add_contributions([document])
 
-    assert store_world.store.malformed(WINDOW, RULES, 10)[0] == int(listed)
+    assert malformed(store_world, 10)[0] == int(listed)
 
 
 def test_all_are_counted_and_the_first_are_listed(store_world: StoreWorld) -> None:
@@ -240,7 +247,7 @@ def test_all_are_counted_and_the_first_are_listed(store_world: StoreWorld) -> No
         + [contribution_document(USER, None, recorded_at=MIDDLE) for _ in range(2)]
     )
 
-    count, listed = store_world.store.malformed(WINDOW, RULES, 3)
+    count, listed = malformed(store_world, 3)
     assert (count, len(listed)) == (9, 3)
 
 
@@ -326,7 +333,7 @@ def test_fake_and_database_agree_on_odd_contributions(
     answers = []
     for world in (FakeStoreWorld(), MongoStoreWorld(contract_database)):
         world.add_contributions(stored)
-        count, listed = world.store.malformed(window, RULES, 100)
+        count, listed = malformed(world, 100, window)
         answers.append((points(world, window), count, listed))
 
     fake, real = answers

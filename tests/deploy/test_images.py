@@ -95,6 +95,13 @@ def test_only_the_worker_is_given_the_key(compose: dict[str, Any]) -> None:
         assert name in STORES or environment["WATCH_ONLY"] == "true"
 
 
+def test_the_worker_sorts_on_disk_and_nothing_else_needs_to(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        in_memory = any(each.startswith("/tmp") for each in service["tmpfs"])  # noqa: S108
+        on_disk = "/tmp" in service.get("volumes", [])  # noqa: S108
+        assert (in_memory, on_disk) == (name not in ("worker", "redis"), name == "worker"), name
+
+
 def test_services_wait_for_what_they_need(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         for needed, condition in service.get("depends_on", {}).items():

@@ -55,6 +55,12 @@ def test_it_is_hardened(analyze: str, unit: Path) -> None:
     assert float(found[1]) <= EXPOSURE_MAX
 
 
+def test_the_worker_sorts_on_disk() -> None:
+    text = (UNITS / "kontrib-worker.service").read_text()
+    assert "\nEnvironment=TMPDIR=/var/tmp\n" in text
+    assert "\nPrivateTmp=yes\n" in text  # without it, all of /var would be read-only
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_only_the_worker_is_given_the_key(name: str) -> None:
     text = (UNITS / f"kontrib-{name}.service").read_text()

@@ -12,7 +12,14 @@ from tests.fakes.store_state import Document, State
 from worker.adapters.mongo.stakes import stake_covering
 from worker.core.identity import canonical_user_id
 from worker.core.points import defect
-from worker.core.records import Account, MalformedContribution, PointsWindow, Stake, UserPoints
+from worker.core.records import (
+    Account,
+    MalformedContribution,
+    PointsWindow,
+    Stake,
+    UserPoints,
+    WeekPoints,
+)
 from worker.core.rules import Rules
 from worker.core.week import Week
 
@@ -25,7 +32,11 @@ class FakeWiki:
     def rules_document(self) -> Mapping[str, Any] | None:
         return self.state.config.get("token_system")
 
-    def user_points(self, window: PointsWindow, rules: Rules) -> Iterator[UserPoints]:
+    def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
+        count, listed = self._malformed(window, rules)
+        return WeekPoints(self._user_points(window, rules), count, tuple(listed[:malformed_max]))
+
+    def _user_points(self, window: PointsWindow, rules: Rules) -> Iterator[UserPoints]:
         sums: dict[str, tuple[int, int]] = {}
         for document in list(self.state.contributions.values()):
             part = _part(document, window)
@@ -36,16 +47,17 @@ class FakeWiki:
             sums[user_id] = (total + points, late + (points if part == "late" else 0))
         return (UserPoints(user, total, late) for user, (total, late) in sums.items())
 
-    def malformed(
-        self, window: PointsWindow, rules: Rules, limit: int
+    def _malformed(
+        self, window: PointsWindow, rules: Rules
     ) -> tuple[int, list[MalformedContribution]]:
         found = []
         for document in self.state.contributions.values():
-            if _part(document, window) is None and not _undated(document, window):
+            looked_at = _part(document, window) or _array_of_week(document, window)
+            if not looked_at and not _undated(document, window):
                 continue
             if (reason := defect(rules.points, _plain(document))) is not None:
                 found.append(MalformedContribution(str(document["_id"]), reason))
-        return len(found), sorted(found, key=lambda each: each.id)[:limit]
+        return len(found), sorted(found, key=lambda each: each.id)
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
         found: dict[str, Account] = {}
@@ -96,9 +108,20 @@ def _part(document: Document, window: PointsWindow) -> str | None:
     return "late" if is_late and window.previous_cutoff <= recorded_at < window.cutoff else None
 
 
+def _array_of_week(document: Document, window: PointsWindow) -> bool:
+    """Whether a query for the week's own finds an array: its bounds may hold for two elements."""
+    value, recorded_at = document.get("created_at"), _recorded_at(document)
+    if not isinstance(value, list) or not (recorded_at is None or recorded_at < window.cutoff):
+        return False
+    dates = [each for each in value if isinstance(each, datetime)]
+    week = window.week
+    return any(each >= week.start for each in dates) and any(each < week.end for each in dates)
+
+
 def _undated(document: Document, window: PointsWindow) -> bool:
     """Whether it has no date and, as far as its id says, was recorded since the last plan."""
-    if isinstance(document.get("created_at"), datetime):
+    value = document.get("created_at")
+    if any(isinstance(each, datetime) for each in (value if isinstance(value, list) else [value])):
         return False
     recorded_at = _recorded_at(document)
     since = window.previous_cutoff or window.week.start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -45,6 +46,16 @@ class UserPoints:
 class MalformedContribution:
     id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeekPoints:
+    """What a window's contributions come to. `users` can be read once, in no particular order."""
+
+    users: Iterator[UserPoints]
+    malformed_count: int = 0
+    malformed: tuple[MalformedContribution, ...] = ()
+    """The first of those that cannot count."""
 
 
 @dataclass(frozen=True, slots=True)

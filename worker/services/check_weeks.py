@@ -37,7 +37,7 @@ def check_weeks(wiki: WikiContext, store: CheckStore, report: CheckReport) -> No
 
 def _check_sums(wiki: WikiContext, distribution: Distribution, report: CheckReport) -> None:
     window, rules = as_planned(wiki, distribution)
-    now = {each.user_id: each.points for each in wiki.store.user_points(window, rules)}
+    now = {each.user_id: each.points for each in wiki.store.week_points(window, rules).users}
     label = distribution.week.label
     for user_id, planned in _planned_points(wiki, distribution):
         present = now.pop(user_id, 0)

@@ -118,7 +118,8 @@ def record_running_week(wiki: WikiContext) -> RunningWeek:
     week = Week.containing(now)
     window = PointsWindow(week, cutoff=week.end, previous_cutoff=None, late_from=week.start)
     users = weight = 0
-    enough = (u for u in wiki.store.user_points(window, rules) if u.points >= rules.min_points)
+    points = wiki.store.week_points(window, rules).users
+    enough = (user for user in points if user.points >= rules.min_points)
     while chunk := list(itertools.islice(enough, CHUNK)):
         users += len(chunk)
         weight += _weight(wiki, week, rules, chunk)

@@ -13,7 +13,7 @@ from worker.core.commitment import Header, Row
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
 from worker.core.receipts import BatchId
-from worker.core.records import MalformedContribution, PlanNotes, Reward
+from worker.core.records import PlanNotes, Reward, WeekPoints
 from worker.core.roster import Entrant
 from worker.core.rules import Rules
 from worker.core.week import Week
@@ -115,10 +115,10 @@ def make_draft(
     """
     rules = context.rules()
     window = points_window(week, first_week, cutoff, previous.cutoff)
-    roster, excluded = call_the_roll(context, window, rules)
+    points = context.store.week_points(window, rules, MALFORMED_LISTED_MAX)
+    roster, excluded = call_the_roll(context, week, points.users, rules)
     roster, counted = _cap_new_accounts(roster, rules.max_new_accounts_per_week)
     allocation = allocate(counted.points, counted.multipliers, rules.policy)
-    malformed = context.store.malformed(window, rules, MALFORMED_LISTED_MAX)
     size = batch_size or context.chain.costs().transfers_per_transaction
     held = counted.held.total()
     header = Header(
@@ -136,7 +136,7 @@ def make_draft(
         total_amount=allocation.total,
         floor_waived=allocation.floor_waived,
     )
-    notes = _notes(counted, allocation, excluded, malformed)
+    notes = _notes(counted, allocation, excluded, points)
     return Draft(week, rules, header, roster, allocation, notes, counted.new_accounts)
 
 
@@ -189,15 +189,14 @@ def _notes(
     counted: _Counted,
     allocation: Allocation,
     excluded: Exclusions,
-    malformed: tuple[int, list[MalformedContribution]],
+    points: WeekPoints,
 ) -> PlanNotes:
-    count, listed = malformed
     return PlanNotes(
         excluded=dict(excluded.reasons),
         excluded_points=excluded.points,
         held=dict(counted.held),
-        malformed_count=count,
-        malformed=tuple(listed),
+        malformed_count=points.malformed_count,
+        malformed=points.malformed,
         late_points=counted.late_points,
         floor_waived=allocation.floor_waived,
         lifted=allocation.lifted,

@@ -50,24 +50,27 @@ def points_window(
 
 
 def call_the_roll(
-    context: Context, window: PointsWindow, rules: Rules
+    context: Context, week: Week, users: Iterable[UserPoints], rules: Rules
 ) -> tuple[Roster, Exclusions]:
     """Everyone who qualifies, in canonical order, and who does not."""
     excluded = Exclusions()
-    return Roster(_entrants(context, window, rules, excluded)), excluded
+    return Roster(_entrants(context, week, users, rules, excluded)), excluded
 
 
 def _entrants(
-    context: Context, window: PointsWindow, rules: Rules, excluded: Exclusions
+    context: Context,
+    week: Week,
+    users: Iterable[UserPoints],
+    rules: Rules,
+    excluded: Exclusions,
 ) -> Iterator[Entrant]:
-    salt = plan_salt(context.chain.receipt_secret, window.week)
+    salt = plan_salt(context.chain.receipt_secret, week)
     fields = sorted({condition.field for condition in rules.eligibility})
-    points = context.store.user_points(window, rules)
-    enough = _with_enough_points(points, rules, excluded)
+    enough = _with_enough_points(users, rules, excluded)
     while chunk := list(itertools.islice(enough, CHUNK_USERS)):
         accounts = context.store.accounts([u.user_id for u in chunk], fields)
         qualified = [u for u in chunk if _qualifies(u, accounts, rules, excluded)]
-        multipliers = _multipliers(context, window.week, qualified, rules)
+        multipliers = _multipliers(context, week, qualified, rules)
         recipients = _recipients(context, [accounts[u.user_id] for u in qualified])
         for user in qualified:
             account = accounts[user.user_id]

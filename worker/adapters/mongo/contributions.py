@@ -6,7 +6,7 @@ Which of the two says more is never in doubt: a contract test gives both the sam
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from bson import ObjectId
@@ -16,7 +16,13 @@ from worker.core.identity import canonical_user_id
 from worker.core.records import PointsWindow
 from worker.core.rules import Rules
 
+_FIRST_DATE = datetime.min.replace(tzinfo=UTC)
 _POINTS = "$total_points"
+BY_DATE = {"created_at": -1}
+BY_ID = {"_id": 1}
+BY_USER = {"user_id": 1, "created_at": -1}
+_DATED = {"created_at.0": {"$exists": False}}
+"""A query compares with what an array holds, too, so that one could be own and late at once."""
 _NO_OBJECT_ID = {"$not": {"$type": "objectId"}}
 
 
@@ -32,23 +38,43 @@ def late(window: PointsWindow) -> Document | None:
     """Made before the week, and recorded since the last plan; None for the first plan."""
     if window.previous_cutoff is None:
         return None
-    return {
-        "_id": {
-            "$gte": first_id_of(window.previous_cutoff),
-            "$lt": first_id_of(window.cutoff),
-        },
-        "created_at": {"$gte": window.late_from, "$lt": window.week.start},
-    }
+    made = {"$gte": window.late_from, "$lt": window.week.start}
+    return {**_recorded(window.previous_cutoff, window), "created_at": made}
 
 
 def undated(window: PointsWindow) -> Document:
-    """Without a date, and recorded since the last plan or without a time of recording."""
+    """Without a date, and recorded since the last plan or without a time of recording.
+
+    Written so that the index on dates finds it: what has none stands before and behind all dates.
+    """
     since = window.previous_cutoff or window.week.start
-    recorded = {"$gte": first_id_of(since), "$lt": first_id_of(window.cutoff)}
     return {
-        "$expr": {"$ne": [{"$type": "$created_at"}, "date"]},
-        "$or": [{"_id": recorded}, {"_id": _NO_OBJECT_ID}],
+        "created_at": {"$not": {"$gte": _FIRST_DATE}},
+        "$or": [_recorded(since, window), {"_id": _NO_OBJECT_ID}],
     }
+
+
+def malformed(window: PointsWindow, rules: Rules) -> list[tuple[Document, Document]]:
+    """Disjoint selections of what cannot count, each with the index that finds it."""
+    return [
+        ({"$and": [own(window), _bad(rules)]}, BY_DATE),
+        *malformed_late(window, rules),
+        (undated(window), BY_DATE),
+    ]
+
+
+def malformed_late(window: PointsWindow, rules: Rules) -> list[tuple[Document, Document]]:
+    if (selected := late(window)) is None:
+        return []
+    return [({"$and": [selected, _DATED, _bad(rules)]}, BY_ID)]
+
+
+def _bad(rules: Rules) -> Document:
+    return {"$nor": [{"$and": [counts(rules), is_user("$user_id")]}]}
+
+
+def _recorded(since: datetime, window: PointsWindow) -> Document:
+    return {"_id": {"$gte": first_id_of(since), "$lt": first_id_of(window.cutoff)}}
 
 
 def first_id_of(second: datetime) -> ObjectId:
@@ -68,17 +94,19 @@ def counts(rules: Rules) -> Document:
 
 def _usual(rules: Rules) -> Document:
     """A known type, and an integer of points that no type forbids. All of these count."""
-    kinds = list(rules.points.base_points)
-    within_all = min(rules.points.highest_points(kind) for kind in kinds)
-    shape = {
-        "required": ["type", "total_points", "created_at"],
-        "properties": {
-            "type": {"bsonType": "string"},
-            "total_points": {"bsonType": ["int", "long"], "minimum": 0, "maximum": within_all},
-            "created_at": {"bsonType": "date"},
-        },
+    lowest = min(rules.points.highest_points(kind) for kind in rules.points.base_points)
+    return {
+        "type": {"$in": list(rules.points.base_points)},
+        "total_points": {"$gte": 0, "$lte": lowest},
+        "$jsonSchema": {"properties": _SHAPE},
     }
-    return {"$and": [{"type": {"$in": kinds}}, {"$jsonSchema": shape}]}
+
+
+_SHAPE: Document = {
+    "type": {"bsonType": "string"},
+    "total_points": {"bsonType": ["int", "long"]},
+    "created_at": {"bsonType": "date"},
+}
 
 
 def _counts_exactly(rules: Rules) -> Document:
@@ -142,6 +170,70 @@ def user_points_stages(contributions: Document, rules: Rules) -> list[Document]:
         {"$project": {"text": {"$toString": "$_id"}, "points": 1}},
         {"$group": {"_id": canonical, "points": {"$sum": "$points"}}},
     ]
+
+
+# --- a week in which nothing is unusual ---------------------------------------------------------
+
+CANONICAL_ID = "^([0-9a-f]{24}|(?![0-9a-fA-F]{24}$).+)$"
+"""A user's id that is stored as `core.identity.canonical_user_id` would write it."""
+
+
+def in_week(window: PointsWindow) -> Document:
+    return {"created_at": {"$gte": window.week.start, "$lt": window.week.end}}
+
+
+def bare_stages(window: PointsWindow) -> list[Document]:
+    """Points of each user if nothing is unusual, as `{_id: user_id, points, count}`.
+
+    The engine does this in half the time that it takes to look at each contribution as well.
+    """
+    group = {"_id": "$user_id", "points": {"$sum": _POINTS}, "count": {"$sum": 1}}
+    return [{"$match": in_week(window)}, {"$group": group}]
+
+
+def unusual(window: PointsWindow, rules: Rules) -> list[tuple[Document, Document]]:
+    """What must not be there for `bare_stages` to be right, and with which index to look for it.
+
+    Everything that cannot count, and some that can: points as doubles, other forms of a user's id.
+    """
+    user = {"bsonType": "string", "pattern": CANONICAL_ID}
+    plain = {
+        "type": {"$in": list(rules.points.base_points)},
+        "total_points": {"$gte": 0, "$lte": points_max(rules)},
+        "$jsonSchema": {"properties": {**_SHAPE, "user_id": user}},
+    }
+    return [
+        ({**in_week(window), "$or": [{"$nor": [plain]}, *_too_many_points(rules)]}, BY_DATE),
+        ({**in_week(window), "user_id": None}, BY_USER),
+        (undated(window), BY_DATE),
+    ]
+
+
+def _too_many_points(rules: Rules) -> list[Document]:
+    """More than their type allows, though another type would."""
+    highest = {kind: rules.points.highest_points(kind) for kind in rules.points.base_points}
+    lower = {kind: most for kind, most in highest.items() if most < points_max(rules)}
+    if not lower:
+        return []
+    above = [{"type": kind, "total_points": {"$gt": most}} for kind, most in lower.items()]
+    return [{"type": {"$in": list(lower)}, "$or": above}]
+
+
+def points_max(rules: Rules) -> int:
+    """The most that one contribution of any type can be worth."""
+    return max(rules.points.highest_points(kind) for kind in rules.points.base_points)
+
+
+def older(window: PointsWindow) -> Document | None:
+    """Whatever `late` would find, and what is too old even for it; None for the first plan."""
+    if window.previous_cutoff is None:
+        return None
+    return {**_recorded(window.previous_cutoff, window), "created_at": {"$lt": window.week.start}}
+
+
+def recorded_after(window: PointsWindow) -> Document:
+    """Of the week, but for the next plan. To be looked for after everything was added up."""
+    return {"_id": {"$gte": first_id_of(window.cutoff)}, **in_week(window)}
 
 
 def as_plain(document: Mapping[str, Any]) -> dict[str, object]:

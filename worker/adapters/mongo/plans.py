@@ -7,9 +7,11 @@ the distribution names it; a crash leaves rows that `discard_other_plans` remove
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from pymongo import ReturnDocument
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from worker.adapters.mongo.base import STREAM_BATCH, chunks, raise_unless_duplicates
@@ -33,7 +35,9 @@ from worker.core.lifecycle import Stage, status_of
 from worker.core.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
 from worker.core.week import Week
 
-INSERT_BATCH = 5000
+INSERT_BATCH = 2500
+CONNECTIONS = 2
+"""On which a plan's rewards are inserted at the same time."""
 _CHANGEABLE = [Stage.DUE.value, Stage.PLANNED.value]
 
 
@@ -45,12 +49,20 @@ class MongoPlans(MongoWeeks):
         """Rows that are there already are left as they are: writing again is harmless, and what
         is stored is read back and hashed before it is used."""
         distribution_id = self._distribution_id(week, now)
-        for chunk in chunks(rewards, INSERT_BATCH):
+
+        def insert(chunk: Sequence[Reward]) -> None:
             documents = [reward_document(each, week, distribution_id, now) for each in chunk]
-            try:
-                self.token_rewards.insert_many(documents, ordered=False)
-            except BulkWriteError as error:
-                raise_unless_duplicates(error)
+            self._insert(self.token_rewards, documents)
+
+        # While the server indexes one part, the next is encoded.
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(insert, chunks(rewards, INSERT_BATCH)))
+
+    def _insert(self, collection: Collection[Document], documents: Sequence[Document]) -> None:
+        try:
+            collection.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            raise_unless_duplicates(error)
 
     def _distribution_id(self, week: Week, now: datetime) -> str:
         self._ensure_distribution(week, now)
@@ -62,10 +74,7 @@ class MongoPlans(MongoWeeks):
         pairs = list(zip(payouts, roots, strict=True))
         for chunk in chunks(pairs, INSERT_BATCH):
             documents = [payout_document(payout, root) for payout, root in chunk]
-            try:
-                self.payout_batches.insert_many(documents, ordered=False)
-            except BulkWriteError as error:
-                raise_unless_duplicates(error)
+            self._insert(self.payout_batches, documents)
         for payout in payouts:
             if payout.kind is PayoutKind.SINGLE:
                 self._route_single(payout)

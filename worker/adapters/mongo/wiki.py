@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from pymongo.command_cursor import CommandCursor
 
 from worker.adapters.mongo import contributions as query
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, chunks, stored_forms
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT
 from worker.adapters.mongo.stakes import stake_covering
-from worker.core.errors import KontribError
+from worker.core.errors import KontribError, NotReady
 from worker.core.identity import canonical_user_id
 from worker.core.points import defect
-from worker.core.records import Account, MalformedContribution, PointsWindow, Stake, UserPoints
+from worker.core.records import (
+    Account,
+    MalformedContribution,
+    PointsWindow,
+    Stake,
+    UserPoints,
+    WeekPoints,
+)
 from worker.core.rules import CONFIG_ID, Rules
 from worker.core.week import Week
 
 CHUNK_IDS = 1000
 _EXACT_IN_A_DOUBLE = 2**53
-_BY_DATE = {"created_at": -1}
-_BY_ID = {"_id": 1}
 _READ = {"user_id": 1, "type": 1, "total_points": 1, "created_at": 1}
+
+
+Sums = CommandCursor[Document]
+
+
+class ContributionsChanging(NotReady):
+    """What is added up was changed at that very moment."""
+
+    def __init__(self, user_id: object) -> None:
+        super().__init__(
+            f"The contributions of user {user_id} were changed while they were added up. Nothing "
+            "was written; the week is planned again soon."
+        )
 
 
 class PointsNotExact(KontribError):
@@ -42,31 +63,88 @@ class MongoWiki(MongoPart):
         return self.config.find_one({"_id": CONFIG_ID})
 
     @reaching
-    def user_points(self, window: PointsWindow, rules: Rules) -> Iterator[UserPoints]:
-        """Late points first, since they are few and kept in memory; own ones then stream."""
-        late_points: dict[str, int] = {}
-        if (late := query.late(window)) is not None:
-            late_points = dict(self._sums(late, rules, _BY_ID))
-        for user_id, points in self._sums(query.own(window), rules, _BY_DATE):
-            late_too = late_points.pop(user_id, 0)
-            yield UserPoints(user_id, points + late_too, late_too)
-        for user_id, points in late_points.items():
-            yield UserPoints(user_id, points, points)
+    def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
+        """Nearly always nothing is unusual in a week, and then the bare sum is right: it is made
+        on one connection while another one looks for what is unusual. If there is anything, each
+        contribution is looked at as it is added up, which takes three times as long.
+        """
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            search = pool.submit(self._search, window, rules)
+            sums = self._aggregate(query.bare_stages(window), query.BY_DATE)
+            is_usual, some_late = search.result()
+        late = dict(self._sums(self._late(window, rules))) if some_late else {}
+        if is_usual and not self._any(query.recorded_after(window), query.BY_ID):
+            own = self._usual_sums(sums, query.points_max(rules))
+            bad = query.malformed_late(window, rules) if some_late else []
+            count, listed = self._malformed(bad, rules, malformed_max)
+        else:
+            sums.close()
+            sums, (count, listed) = self._looked_at(window, rules, malformed_max)
+            own = self._sums(sums)
+        return WeekPoints(self._merged(own, late), count, tuple(listed))
 
-    def _sums(self, selected: Document, rules: Rules, hint: Document) -> Iterator[tuple[str, int]]:
-        stages = query.user_points_stages(selected, rules)
-        with self.contributions.aggregate(
+    def _search(self, window: PointsWindow, rules: Rules) -> tuple[bool, bool]:
+        """Whether all is usual that was made in the week, and whether anything older was
+        recorded since the last plan."""
+        is_usual = bool(rules.points.base_points) and not any(
+            self._any(selected, hint) for selected, hint in query.unusual(window, rules)
+        )
+        older = query.older(window)
+        return is_usual, older is not None and self._any(older, query.BY_ID)
+
+    def _any(self, selected: Document, hint: Document) -> bool:
+        return bool(list(self.contributions.find(selected, {"_id": 1}).hint(hint).limit(1)))
+
+    def _looked_at(
+        self, window: PointsWindow, rules: Rules, malformed_max: int
+    ) -> tuple[Sums, tuple[int, list[MalformedContribution]]]:
+        """Sums of what counts, and what does not."""
+        stages = query.user_points_stages(query.own(window), rules)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            bad = query.malformed(window, rules)
+            listed = pool.submit(self._malformed, bad, rules, malformed_max)
+            return self._aggregate(stages, query.BY_DATE), listed.result()
+
+    def _late(self, window: PointsWindow, rules: Rules) -> Sums:
+        return self._aggregate(
+            query.user_points_stages(query.late(window) or {}, rules), query.BY_ID
+        )
+
+    def _aggregate(self, stages: list[Document], hint: Document) -> Sums:
+        return self.contributions.aggregate(
             stages, allowDiskUse=True, batchSize=STREAM_BATCH, hint=hint
-        ) as cursor:
-            for document in cursor:
+        )
+
+    @reaching
+    def _sums(self, sums: Sums) -> Iterator[tuple[str, int]]:
+        with sums:
+            for document in sums:
                 yield document["_id"], _whole(document["_id"], document["points"])
 
     @reaching
-    def malformed(
-        self, window: PointsWindow, rules: Rules, limit: int
+    def _usual_sums(self, sums: Sums, highest: int) -> Iterator[tuple[str, int]]:
+        """Two connections see two moments: what came between them must at least be possible."""
+        with sums:
+            for document in sums:
+                user_id, points = document["_id"], document["points"]
+                possible = isinstance(user_id, str) and isinstance(points, int)
+                if not (possible and 0 <= points <= document["count"] * highest):
+                    raise ContributionsChanging(user_id)
+                yield user_id, int(points)
+
+    def _merged(self, own: Iterator[tuple[str, int]], late: dict[str, int]) -> Iterator[UserPoints]:
+        """Late points are few and kept in memory; own ones stream."""
+        for user_id, points in own:
+            late_too = late.pop(user_id, 0)
+            yield UserPoints(user_id, points + late_too, late_too)
+        for user_id, points in late.items():
+            yield UserPoints(user_id, points, points)
+
+    def _malformed(
+        self, selections: Iterable[tuple[Document, Document]], rules: Rules, limit: int
     ) -> tuple[int, list[MalformedContribution]]:
         count, found = 0, []
-        for selected, hint in self._malformed_selections(window, rules):
+        for selected, hint in selections:
             documents = self.contributions.find(selected, _READ).hint(hint)
             listed = list(documents.sort("_id", 1).limit(limit + 1))
             # Each look is at every contribution of the week: usually one is enough.
@@ -76,17 +154,6 @@ class MongoWiki(MongoPart):
             )
             found += [_malformed(document, rules) for document in listed]
         return count, sorted(found, key=lambda each: each.id)[:limit]
-
-    def _malformed_selections(
-        self, window: PointsWindow, rules: Rules
-    ) -> Iterator[tuple[Document, Document]]:
-        """Disjoint selections of what cannot count, each with the index that finds it."""
-        bad = {"$nor": [{"$and": [query.counts(rules), query.is_user("$user_id")]}]}
-        dated = {"created_at.0": {"$exists": False}}
-        yield {"$and": [query.own(window), dated, bad]}, _BY_DATE
-        if (late := query.late(window)) is not None:
-            yield {"$and": [late, dated, bad]}, _BY_ID
-        yield query.undated(window), _BY_ID
 
     @reaching
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
