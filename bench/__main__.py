@@ -1,49 +1,84 @@
-"""`make bench`: one synthetic week on the local stack, each stage measured.
+"""`make bench`: synthetic weeks on the local stack, beside two baselines and the floor.
 
-A tenth of the users have no token account yet. The chain makes a slot every 400 ms and finalizes
-32 slots later, so that about 26 seconds of a week are finality and no work of ours.
+Everything is real: the database engine, Redis, the SVM behind JSON-RPC with a slot every 400 ms
+and finality 32 slots later, and Celery's worker processes. Users contribute by Zipf's law, and a
+tenth of them have no token account yet.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 
+from bench.calculation import Calculated, measure_calculation
+from bench.comparison import compare
 from bench.machine import describe_machine
-from bench.week import Measured, measure_week
+from bench.record import COMPARED, Run, print_table, v0_row, write
+from bench.synthetic import WEEK, Size, populate
+from bench.week import SETTINGS, finished_week, local_stack
+from tests.end_to_end.cluster import Cluster
 from worker.local.errors import LocalStackError
+from worker.services.genesis import make_genesis
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+CONTRIBUTIONS_PER_USER = 2
+CALCULATED = Size(users=100_000, contributions=1_000_000)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--users", type=int, default=10_000)
-    parser.add_argument("--contributions", type=int, default=100_000)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--json", type=Path, help="write the figures here, too")
+    parser.add_argument("--sizes", type=_sizes, default=SIZES, help="rewards: 1000,10000")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes")
+    parser.add_argument("--no-calculation", action="store_true", help="leave the planning out")
+    parser.add_argument("--into", type=Path, help="a folder for the JSON and the picture")
     options = parser.parse_args()
-    machine = describe_machine()
-    print("\n".join(f"{name:<12}{value}" for name, value in machine.items()))
-    with tempfile.TemporaryDirectory(prefix="kontrib-bench-") as folder:
-        try:
-            measured = measure_week(
-                Path(folder), options.users, options.contributions, options.workers
-            )
-        except LocalStackError as error:
-            print(error, file=sys.stderr)
-            return 3
-    print_table(measured)
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine, **measured.as_dict()}, indent=2))
-    return 0 if measured.exact else 1
+    run = Run(describe_machine())
+    print("\n".join(f"{name:<12}{value}" for name, value in run.machine.items()), flush=True)
+    try:
+        for users in options.sizes:
+            _measure_week(run, users, options.workers)
+        if not options.no_calculation:
+            print("measuring a plan of 1,000,000 contributions", flush=True)
+            run.calculated = _measure_calculation()
+    except LocalStackError as error:
+        print(error, file=sys.stderr)
+        return 3
+    rows = [*run.rows(), v0_row()]
+    print_table(rows)
+    if options.into:
+        write(run, rows, options.into)
+    return 0 if all(row.holds for row in rows) else 1
 
 
-def print_table(measured: Measured) -> None:
-    print()
-    for name, value in measured.rows():
-        print(f"{name:<58}{value:>20}")
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _measure_week(run: Run, users: int, workers: int) -> None:
+    print(f"measuring a week of {users:,} rewards", flush=True)
+    size = Size(users, users * CONTRIBUTIONS_PER_USER)
+    with (
+        tempfile.TemporaryDirectory(prefix="kontrib-bench-") as folder,
+        finished_week(Path(folder), size, workers) as (cluster, measured),
+    ):
+        run.weeks[users] = measured
+        if users == COMPARED:
+            run.comparisons[users] = compare(cluster)
+
+
+def _measure_calculation() -> Calculated:
+    with (
+        tempfile.TemporaryDirectory(prefix="kontrib-bench-") as folder,
+        local_stack(Path(folder)) as stack,
+    ):
+        cluster = Cluster(Path(folder), stack.settings(), WEEK, **SETTINGS)
+        chain = cluster.context.chain
+        url = cluster.settings.solana_rpc_url[0]
+        populate(cluster.database, url, chain.mint, CALCULATED)
+        make_genesis(cluster.context, WEEK)
+        return measure_calculation(cluster.context, cluster.database)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,249 @@
+"""How recipients are usually paid: one token transfer a transaction, one update a document.
+
+`one_by_one` is what most people write first; `in_flight` is the same with many payments at once.
+Both are done with a recipient when the payment is confirmed and the reward's document says so.
+That is less than a week's settlement, which waits for finality and reads back what happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pymongo.collection import Collection
+from solana.rpc.async_api import AsyncClient
+from solana.rpc.commitment import Confirmed
+from solders.keypair import Keypair
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+from solders.transaction import VersionedTransaction
+from spl.token.constants import TOKEN_PROGRAM_ID
+from spl.token.instructions import get_associated_token_address, transfer_checked
+from spl.token.models import TransferCheckedParams
+
+from bench.synthetic import chunks
+from worker.adapters.mongo.connection import Document
+from worker.core.money import DECIMALS
+from worker.local.chain_tokens import token_amount
+
+IN_FLIGHT = 32
+CONFIRM_POLL_SECONDS = 0.1
+"""The library asks every 0.5 s unless told otherwise: this is in the baselines' favour."""
+
+TIMEOUT_SECONDS = 60.0
+ACCOUNTS_PER_CALL = 100
+DOCUMENTS_PER_QUERY = 1_000
+
+
+class PaymentFailed(RuntimeError):
+    """A transfer landed with an error."""
+
+    def __init__(self, signature: str, error: object) -> None:
+        super().__init__(f"the transfer {signature} failed: {error}")
+
+
+class NoTokenAccount(RuntimeError):
+    """A recipient cannot be paid: making accounts is not what is measured."""
+
+    def __init__(self, wallet: str) -> None:
+        super().__init__(f"{wallet} has no token account; make it before the measurement")
+
+
+class NotPaid(RuntimeError):
+    """What was measured did not pay: there is no figure."""
+
+    def __init__(self, wallet: str, why: str) -> None:
+        super().__init__(f"the reward of {wallet} is not paid: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What paying so many recipients took. `fees` are lamports, of all transactions."""
+
+    recipients: int
+    seconds: float
+    fees: int
+
+    @property
+    def per_second(self) -> float:
+        """Recipients paid and settled in a second."""
+        return self.recipients / self.seconds
+
+    @property
+    def lamports_per_recipient(self) -> float:
+        return self.fees / self.recipients
+
+
+@dataclass(frozen=True, slots=True)
+class Treasury:
+    """Where the tokens come from, and where it is written down that they were paid.
+
+    `rewards` has documents with `wallet_address`, `amount_base_units` and `status`. The
+    authority owns the mint's associated token account, pays the fees, and does nothing else
+    meanwhile.
+    """
+
+    rpc_url: str
+    mint: str
+    authority: Keypair = field(repr=False)  # the text of a keypair is its secret
+    rewards: Collection[Document] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Lamports of the payout authority, and base units of each wallet, at confirmed."""
+
+    lamports: int
+    base_units: dict[str, int]
+
+
+def one_by_one(treasury: Treasury, recipients: Sequence[Document]) -> Baseline:
+    """Pay these reward documents, each after the one before it is settled.
+
+    Raises:
+        NotPaid: afterwards, the chain or the database do not show it.
+    """
+    return in_flight(treasury, recipients, at_once=1)
+
+
+def in_flight(
+    treasury: Treasury, recipients: Sequence[Document], at_once: int = IN_FLIGHT
+) -> Baseline:
+    """Pay these reward documents, so many at a time.
+
+    Raises:
+        NotPaid: afterwards, the chain or the database do not show it.
+    """
+    return asyncio.run(_measure(treasury, recipients, at_once))
+
+
+async def _measure(treasury: Treasury, recipients: Sequence[Document], at_once: int) -> Baseline:
+    # A thread and a kept connection for each: the defaults have fewer than 32 of either.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(at_once))
+    async with AsyncClient(
+        treasury.rpc_url,
+        commitment=Confirmed,
+        timeout=TIMEOUT_SECONDS,
+        max_connections=at_once,
+        max_keepalive_connections=at_once,
+    ) as client:
+        before = await holdings(client, treasury, recipients)
+        began = time.perf_counter()
+        signatures = await _pay_all(client, treasury, recipients, at_once)
+        seconds = time.perf_counter() - began
+        after = await holdings(client, treasury, recipients)
+    prove(treasury, recipients, signatures, before, after)
+    return Baseline(len(recipients), seconds, before.lamports - after.lamports)
+
+
+# --- the payments: everything that is timed --------------------------------------------------
+
+
+async def _pay_all(
+    client: AsyncClient, treasury: Treasury, recipients: Sequence[Document], at_once: int
+) -> list[str]:
+    places = asyncio.Semaphore(at_once)
+
+    async def pay_in_turn(reward: Document) -> str:
+        async with places:
+            return await _pay(client, treasury, reward)
+
+    return await asyncio.gather(*map(pay_in_turn, recipients))
+
+
+async def _pay(client: AsyncClient, treasury: Treasury, reward: Document) -> str:
+    """Send a transfer, wait until it is confirmed, write it down, and return its signature."""
+    latest = await client.get_latest_blockhash()
+    message = MessageV0.try_compile(
+        payer=treasury.authority.pubkey(),
+        instructions=[transfer_checked(_transfer(treasury, reward))],
+        address_lookup_table_accounts=[],
+        recent_blockhash=latest.value.blockhash,
+    )
+    transaction = VersionedTransaction(message, [treasury.authority])
+    signature = (await client.send_transaction(transaction)).value
+    confirmed = await client.confirm_transaction(signature, sleep_seconds=CONFIRM_POLL_SECONDS)
+    status = confirmed.value[0]
+    if status is None or status.err is not None:
+        raise PaymentFailed(str(signature), status and status.err)
+    facts = {
+        "status": "completed",
+        "transaction_signature": str(signature),
+        "claimed_at": datetime.now(UTC),
+    }
+    only = {"_id": reward["_id"]}
+    await asyncio.to_thread(treasury.rewards.update_one, only, {"$set": facts})
+    return str(signature)
+
+
+def _transfer(treasury: Treasury, reward: Document) -> TransferCheckedParams:
+    owner, mint = treasury.authority.pubkey(), Pubkey.from_string(treasury.mint)
+    return TransferCheckedParams(
+        program_id=TOKEN_PROGRAM_ID,
+        source=get_associated_token_address(owner, mint),
+        mint=mint,
+        dest=get_associated_token_address(Pubkey.from_string(reward["wallet_address"]), mint),
+        owner=owner,
+        amount=int(reward["amount_base_units"]),
+        decimals=DECIMALS,
+    )
+
+
+# --- the proof ---------------------------------------------------------------------------------
+
+
+async def holdings(
+    client: AsyncClient, treasury: Treasury, recipients: Sequence[Document]
+) -> Holdings:
+    """
+    Raises:
+        NoTokenAccount: a recipient has none.
+    """
+    mint = Pubkey.from_string(treasury.mint)
+    base_units: dict[str, int] = {}
+    for wallets in chunks((each["wallet_address"] for each in recipients), ACCOUNTS_PER_CALL):
+        addresses = [get_associated_token_address(Pubkey.from_string(w), mint) for w in wallets]
+        found = await client.get_multiple_accounts(addresses)
+        for wallet, account in zip(wallets, found.value, strict=True):
+            if account is None:
+                raise NoTokenAccount(wallet)
+            base_units[wallet] = token_amount(account.data)
+    lamports = await client.get_balance(treasury.authority.pubkey())
+    return Holdings(lamports.value, base_units)
+
+
+def prove(
+    treasury: Treasury,
+    recipients: Sequence[Document],
+    signatures: Sequence[str],
+    before: Holdings,
+    after: Holdings,
+) -> None:
+    """
+    Raises:
+        NotPaid: a wallet did not gain exactly its rewards, or a document does not say so.
+    """
+    owed: Counter[str] = Counter()
+    for reward in recipients:
+        owed[reward["wallet_address"]] += int(reward["amount_base_units"])
+    for wallet, amount in owed.items():
+        gained = after.base_units[wallet] - before.base_units[wallet]
+        if gained != amount:
+            raise NotPaid(wallet, f"it gained {gained} base units instead of {amount}")
+    for pairs in chunks(zip(recipients, signatures, strict=True), DOCUMENTS_PER_QUERY):
+        _prove_documents(treasury.rewards, pairs)
+
+
+def _prove_documents(rewards: Collection[Document], pairs: list[tuple[Document, str]]) -> None:
+    ids = [reward["_id"] for reward, _ in pairs]
+    stored = {each["_id"]: each for each in rewards.find({"_id": {"$in": ids}})}
+    for reward, signature in pairs:
+        document = stored.get(reward["_id"], {})
+        known = document.get("status"), document.get("transaction_signature")
+        if known != ("completed", signature) or document.get("claimed_at") is None:
+            raise NotPaid(reward["wallet_address"], "its document does not say so")

@@ -1,0 +1,76 @@
+"""The week just paid, beside what is usually written and beside the least that it could take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+from spl.token.constants import TOKEN_PROGRAM_ID
+from spl.token.instructions import get_associated_token_address
+
+from bench.baselines import Baseline, Treasury, in_flight, one_by_one
+from bench.floor import Floor, measure_floor
+from bench.synthetic import NEW_EVERY, chunks
+from tests.end_to_end import wiki
+from tests.end_to_end.cluster import Cluster
+from worker.adapters.mongo.connection import Document
+from worker.adapters.solana.keys import Keyring, read_keypair
+from worker.adapters.solana.transactions import TransactionMaker
+
+ONE_BY_ONE, IN_FLIGHT = 40, 1_600
+"""Recipients of the two baselines: enough for a steady rate, and less than a minute of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Measured on the same stack, one after the other, right after the week."""
+
+    one_by_one: Baseline
+    in_flight: Baseline
+    floor: Floor
+
+
+def compare(cluster: Cluster) -> Comparison:
+    """Run both baselines and the floor. The week in the cluster's database is settled."""
+    settings = cluster.settings
+    url, key_file = settings.solana_rpc_url[0], settings.solana_private_key_file
+    floor = measure_floor(cluster.database, url)
+    treasury = Treasury(
+        rpc_url=url,
+        mint=cluster.context.chain.mint,
+        authority=read_keypair("SOLANA_PRIVATE_KEY_FILE", Path(str(key_file)).read_text()),
+        rewards=cluster.database["baseline_rewards"],
+    )
+    for documents in chunks(_pending_rewards(ONE_BY_ONE + IN_FLIGHT)):
+        treasury.rewards.insert_many(documents)
+    pending = list(treasury.rewards.find())
+    slow = one_by_one(treasury, pending[:ONE_BY_ONE])
+    return Comparison(slow, in_flight(treasury, pending[ONE_BY_ONE:]), floor)
+
+
+def _pending_rewards(count: int) -> Iterator[Document]:
+    """Rewards of users who have a token account."""
+    for number in range(count):
+        user = number * NEW_EVERY + 1
+        yield {
+            "user_id": str(wiki.user_id(user)),
+            "wallet_address": wiki.wallet(user),
+            "amount_base_units": 1_000_000 + number,
+            "status": "pending",
+        }
+
+
+def v0_transactions_per_10k() -> int:
+    """With one signer and a memo, on a cluster that does not take v1 transactions yet."""
+    key, mint = Keypair(), Pubkey.new_unique()
+    maker = TransactionMaker(
+        Keyring(key, key, key),
+        mint=mint,
+        token_program=TOKEN_PROGRAM_ID,
+        source=get_associated_token_address(key.pubkey(), mint),
+        v1=False,
+    )
+    return -(-10_000 // maker.transfers_max)
