@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.core.strategies import rosters
 from worker.core.roster import Entrant
 from worker.services import roster as module
-from worker.services.roster import NoRoomToSort, Roster, UserTwice
+from worker.services.roster import NoRoomToSort, Roster, UserTwice, sorted_outside
 
 WALLET = "4Nd1mBQtrMJVYVfKf2PJy9NZUZdTAsp7D4xWLs4gDB4T"
 run_sizes = st.sampled_from([1, 3, 1000])
@@ -60,6 +60,14 @@ def test_nobody_can_be_in_it_twice(some: list[Entrant], run: int, data: st.DataO
         Roster(some, run)
 
     assert caught.value.entrant.commitment == again.commitment
+
+
+@given(st.lists(st.binary(max_size=3), max_size=20), run_sizes)
+def test_any_records_are_sorted_and_may_be_equal(records: list[bytes], run: int) -> None:
+    ascending = sorted_outside(iter(records), run)
+
+    assert list(ascending) == sorted(records)
+    assert list(ascending) == sorted(records)
 
 
 @pytest.mark.parametrize("run", [3, 1000])

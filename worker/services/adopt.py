@@ -7,7 +7,7 @@ says which plan it is, the published file says what is in it, and the root prove
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from worker.core.allocation import MULTIPLIER_SCALE
 from worker.core.commitment import Header, PlanDoesNotMatchRoot, Row, Seal
@@ -17,10 +17,12 @@ from worker.core.lifecycle import Status
 from worker.core.memo import AnchorMemo
 from worker.core.receipts import ReceiptState, anchor_id, anchor_ids
 from worker.core.records import PlanNotes, Reward
+from worker.core.roster import commitment_of
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.draft import Previous, make_draft
 from worker.services.plan_writing import install_plan, publish_plan, write_plan
+from worker.services.roster import sorted_outside
 from worker.services.seal import read_published, seal_of
 
 
@@ -66,6 +68,7 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
 
     Raises:
         AnchorUnreadable, AnchoredPlanMissing: it cannot be had now.
+        NoRoomToSort: there are too many users for the memory, and no room for a temporary file.
         PlanDoesNotMatchRoot: the published file was changed.
     """
     memo, plan_id = read_anchor(context, week), uuid.uuid4().hex
@@ -126,12 +129,12 @@ def rewards_of_rows(
     A row whose user is not in our data is kept under its commitment: it is paid all the same,
     since the row says where to.
     """
-    names = _names(context, header.week)
-    for position, row in enumerate(rows):
+    names = sorted_outside(_names(context, header.week))
+    for position, (row, user_id) in enumerate(with_user_ids(rows, names)):
         yield Reward(
             plan_id=plan_id,
             position=position,
-            user_id=names.get(row.user, f"commitment:{row.user.hex()}"),
+            user_id=user_id,
             row=row,
             late_points=0,
             multiplier=row.weight // row.points if row.points else MULTIPLIER_SCALE,
@@ -141,7 +144,26 @@ def rewards_of_rows(
         )
 
 
-def _names(context: Context, week: Week) -> dict[bytes, str]:
-    """User ids by commitment. Every user of the wiki is tried: a row may be of late points."""
+def _names(context: Context, week: Week) -> Iterator[bytes]:
+    """See `with_user_ids`. Every user of the wiki is tried: a row may be of late points."""
     salt = plan_salt(context.chain.receipt_secret, week)
-    return {user_commitment(salt, user_id): user_id for user_id in context.store.user_ids()}
+    return (user_commitment(salt, each) + each.encode() for each in context.store.user_ids())
+
+
+def with_user_ids(rows: Iterable[Row], names: Iterable[bytes]) -> Iterator[tuple[Row, str]]:
+    """Rows and whom they are for. `names`: commitments with user ids behind them, ascending.
+
+    Rows ascend too, so both are read side by side, and held rows begin with the first name again.
+    Other rows that go backwards do the same: the format forbids them, but they may be anchored.
+    """
+    ahead, before = iter(names), b""
+    name = next(ahead, b"")
+    for row in rows:
+        if row.user < before:
+            ahead = iter(names)
+            name = next(ahead, b"")
+        while name and commitment_of(name) < row.user:
+            name = next(ahead, b"")
+        is_known = name and commitment_of(name) == row.user
+        yield row, name[len(row.user) :].decode() if is_known else f"commitment:{row.user.hex()}"
+        before = row.user

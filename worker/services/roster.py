@@ -12,13 +12,13 @@ import itertools
 import os
 import tempfile
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from worker.core.errors import KontribError, NotReady
 from worker.core.roster import Entrant, commitment_of, pack, unpack
 
-RUN_ENTRANTS_MAX = 50_000
-"""How many entrants are sorted in memory: some 9 MB of them."""
+RUN_RECORDS_MAX = 50_000
+"""How many records are sorted in memory: of entrants, some 9 MB."""
 BLOCK_RECORDS = 500
 """How many records are read at once, of each run: some 60 kB."""
 _LENGTH_BYTES = 4
@@ -36,11 +36,11 @@ class UserTwice(KontribError):
 
 
 class NoRoomToSort(NotReady):
-    """The temporary file that a large roster is sorted in cannot be made or written."""
+    """The temporary file that many users are sorted in cannot be made or written."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(
-            f"The week's roster cannot be sorted in a temporary file ({error}). A million users "
+            f"The users cannot be sorted in a temporary file ({error}). A million of them "
             "take 250 MB: make room for temporary files, or set TMPDIR to where it is."
         )
 
@@ -54,9 +54,9 @@ class Roster:
     """
 
     def __init__(
-        self, entrants: Iterable[Entrant], run_entrants_max: int = RUN_ENTRANTS_MAX
+        self, entrants: Iterable[Entrant], run_entrants_max: int = RUN_RECORDS_MAX
     ) -> None:
-        self._packed = _sorted(map(pack, entrants), run_entrants_max)
+        self._packed = sorted_outside(map(pack, entrants), run_entrants_max, _each_once)
 
     def __len__(self) -> int:
         return len(self._packed)
@@ -114,16 +114,28 @@ class _Spool:
         self._size += len(data)
 
 
-def _sorted(records: Iterator[bytes], run_max: int) -> list[bytes] | _Spool:
+def sorted_outside(
+    records: Iterable[bytes],
+    run_max: int = RUN_RECORDS_MAX,
+    checked: Callable[[Iterable[bytes]], Iterable[bytes]] = iter,
+) -> list[bytes] | _Spool:
+    """Records in ascending order, outside of memory if there are many. Can be read many times.
+
+    `checked` sees them once, in this order, and passes them on or raises.
+
+    Raises:
+        NoRoomToSort: there are too many for the memory, and no room for a temporary file.
+    """
+    records = iter(records)
     run = sorted(itertools.islice(records, run_max))
     if len(run) < run_max:
-        return list(_each_once(run))
+        return list(checked(run))
     spool, runs = _Spool(), []
     while run:
         runs.append(spool.append(run))
         run = sorted(itertools.islice(records, run_max))
     merged = _Spool()
-    merged.append(_each_once(heapq.merge(*map(spool.read, runs))))
+    merged.append(checked(heapq.merge(*map(spool.read, runs))))
     return merged
 
 
