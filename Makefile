@@ -10,6 +10,7 @@ READY := $(VENV)/.ready
 STATE ?= .kontrib
 CONTRIBUTIONS ?=
 WEEK ?=
+SIZES ?=
 KEEP ?=
 TESTS ?= tests
 # One set for two cores; raise it on a larger machine.
@@ -71,8 +72,8 @@ lock: ## Resolve the dependencies anew and write the lock files, with hashes
 	rm -rf $(VENV)-lock
 
 .PHONY: bench
-bench: $(READY) ## Measure a week, its memory, and what the wiki asks, on the local stack
-	$(BIN)/python -m bench
+bench: $(READY) ## Measure weeks of a thousand to a million rewards (45 minutes): SIZES=1000,10000
+	$(BIN)/python -m bench $(if $(SIZES),--sizes $(SIZES),--into docs/benchmarks)
 	$(BIN)/python -m bench.queries
 
 .PHONY: simulate

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from tests.fakes.chain import wallet_named
 from tests.fakes.transactions import token_address
 from tests.fakes.world import WEEK, World
-from worker.core.lifecycle import PayoutStatus
+from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.money import ONE_TOKEN
 from worker.core.records import Recipient
 from worker.services.plan import plan_week
@@ -61,6 +62,51 @@ def test_a_worker_that_was_asked_to_end_leaves_its_payments_to_the_next_at_once(
     assert find_work(world.first) == [work]
     world.run()
     assert sum(world.balances(names).values()) == POOL
+
+
+class Looks:
+    """A clock that notes what readers see of the rewards whenever a worker waits."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self.seen = world, list[set[Status]]()
+
+    def now(self) -> datetime:
+        return self._world.clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        self.seen.append(rewards(self._world))
+        self._world.clock.sleep(seconds)
+
+
+def rewards(world: World) -> set[Status]:
+    tallies = world.first.store.progress(world.distribution().plan_id or "").rewards
+    return {status for status, tally in tallies.items() if tally.count}
+
+
+def test_rewards_are_processing_while_the_chain_finalizes_them(world: World) -> None:
+    world.populate(6)
+    work, looks = prepared(world), Looks(world)
+
+    do_work(replace(world.first, clock=looks), work, seconds=600)
+
+    assert looks.seen
+    assert all(seen == {Status.PROCESSING} for seen in looks.seen)
+    assert rewards(world) == {Status.COMPLETED}
+
+
+def test_rewards_that_a_worker_signed_and_did_not_mark_are_marked_by_the_next(
+    world: World,
+) -> None:
+    world.populate(6)
+    work, looks = prepared(world), iter([False, True])
+    do_work(world.first, work, seconds=600, stopping=lambda: next(looks, True))
+    assert rewards(world) == {Status.PENDING}
+
+    clock = Looks(world)
+    do_work(replace(world.first, clock=clock), work, seconds=600)
+
+    assert clock.seen[0] == {Status.PROCESSING}
+    assert rewards(world) == {Status.COMPLETED}
 
 
 def test_accounts_that_a_lagging_endpoint_does_not_show_yet_are_paid(world: World) -> None:

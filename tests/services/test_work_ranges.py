@@ -1,0 +1,44 @@
+"""How a week's batches are divided among tasks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes.world import World
+from worker.services.context import Limits
+from worker.services.work import Job, find_work
+
+
+def ranges(world: World, largest: int) -> list[tuple[int, int]]:
+    context = replace(world.first, limits=Limits(batches_per_task=largest))
+    return [(w.first, w.last) for w in find_work(context) if w.job is Job.PAY]
+
+
+@pytest.fixture
+def paying_world() -> World:
+    """Seven batches that are to be paid."""
+    world = World(batch_size=3)
+    world.populate(21)
+    world.genesis()
+    while (found := find_work(world.first))[0].job is not Job.PAY:
+        world.do(world.first, found[0])
+    return world
+
+
+@pytest.mark.parametrize(
+    ("largest", "expected"),
+    [
+        (7, [(0, 7)]),
+        (100, [(0, 7)]),
+        (6, [(0, 4), (4, 8)]),
+        (4, [(0, 4), (4, 8)]),
+        (3, [(0, 3), (3, 6), (6, 9)]),
+        (1, [(n, n + 1) for n in range(7)]),
+    ],
+)
+def test_tasks_get_equal_parts_none_above_the_largest(
+    paying_world: World, largest: int, expected: list[tuple[int, int]]
+) -> None:
+    assert ranges(paying_world, largest) == expected
