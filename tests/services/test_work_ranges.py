@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from tests.fakes.world import World
 from worker.services.context import Limits
-from worker.services.work import Job, find_work
+from worker.services.work import Job, find_work, follow_up
 
 
 def ranges(world: World, largest: int) -> list[tuple[int, int]]:
@@ -42,3 +43,28 @@ def test_tasks_get_equal_parts_none_above_the_largest(
     paying_world: World, largest: int, expected: list[tuple[int, int]]
 ) -> None:
     assert ranges(paying_world, largest) == expected
+
+
+def test_who_has_paid_a_range_goes_on_with_one_that_nobody_works_on(paying_world: World) -> None:
+    """Its message may have expired while every worker was busy."""
+    context = replace(paying_world.first, limits=Limits(batches_per_task=3))
+    first, second, third = (w for w in find_work(context) if w.job is Job.PAY)
+    paying_world.do(context, first)
+    leased = range(second.first, second.last)
+    now = paying_world.clock.now()
+    context.store.claim(
+        paying_world.distribution().plan_id or "",
+        leased,
+        9,
+        now=now,
+        until=now + timedelta(hours=1),
+    )
+
+    assert follow_up(context, first) == [third]
+
+
+def test_who_has_work_left_goes_on_with_it(paying_world: World) -> None:
+    context = replace(paying_world.first, limits=Limits(batches_per_task=3))
+    _, second, _ = (w for w in find_work(context) if w.job is Job.PAY)
+
+    assert follow_up(context, second) == [second]

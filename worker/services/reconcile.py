@@ -15,7 +15,8 @@ from worker.services.paying import Payer, moved
 from worker.services.seal import anchored_seal, stored_rows
 from worker.services.settling import RESOLVED, read_back
 
-CHUNK_PAYOUTS = 500
+CHUNK_PAYOUTS = 128
+"""How many transactions are read at once: each takes some 150 kB of memory while it is."""
 LISTED_MAX = 100
 
 

@@ -69,15 +69,16 @@ def find_work(context: Context, *, only: Week | None = None) -> list[Work]:
 def follow_up(context: Context, done: Work) -> list[Work]:
     """What one finished piece of work makes possible at once, without waiting for a sweep.
 
-    A payment continues its own range only: the other ranges have tasks of their own.
+    A payment continues its own range, and then one that nobody works on: the message for it may
+    have expired while all workers were busy.
     """
     found = find_work(context)
     if done.job is not Job.PAY:
         return [w for w in found if w.week == done.week or w.job is Job.PLAN]
-    mine = range(done.first, done.last)
-    own = [w for w in found if w.week == done.week and w.job is Job.PAY and w.first in mine]
-    rest = [w for w in found if w.week == done.week and w.job is not Job.PAY]
-    return own or rest
+    of_week = [w for w in found if w.week == done.week]
+    open_ranges = [w for w in of_week if w.job is Job.PAY]
+    own = [w for w in open_ranges if w.first in range(done.first, done.last)]
+    return own or [*open_ranges[:1], *(w for w in of_week if w.job is not Job.PAY)]
 
 
 def _work_of(
