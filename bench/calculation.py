@@ -56,7 +56,7 @@ class Calculated:
 
 def measure_calculation(context: Context, database: Mongo) -> Calculated:
     """Measure on a database whose week is not planned yet; nothing of it stays."""
-    rules, contributions = context.rules(), database.contributions.estimated_document_count()
+    rules, contributions = context.rules(), database.contributions.count_documents({})
     first = PointsWindow(WEEK, WEEK.end, None, WEEK.start)
     later = PointsWindow(WEEK, WEEK.end, WEEK.start, WEEK.back(LATE_WEEKS).start)
     rounds = [

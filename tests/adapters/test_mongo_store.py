@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,11 +31,11 @@ from worker.adapters.mongo.base import SumIsNoInteger, integer_sum
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.migrations import migrate
 from worker.adapters.mongo.store import MongoStore
-from worker.adapters.mongo.wiki import PointsNotExact
+from worker.adapters.mongo.wiki import ContributionsChanging, PointsNotExact
 from worker.core.identity import user_commitment
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import Lamports
-from worker.core.records import Payout, PointsWindow, Settlement
+from worker.core.records import Payout, PointsWindow, Settlement, UserPoints
 
 pytestmark = pytest.mark.real
 
@@ -225,6 +225,54 @@ def test_points_beyond_what_a_double_holds_are_an_error(database: Mongo, store: 
 
     with pytest.raises(PointsNotExact, match="user u"):
         list(store.week_points(window, rules).users)
+
+
+def between_search_and_sum(
+    store: MongoStore, monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]
+) -> None:
+    """Nothing was unusual when it was looked for; then somebody changes something."""
+    aggregate = store._aggregate
+
+    def changed_before(*stages: Any) -> Any:
+        change()
+        return aggregate(*stages)
+
+    monkeypatch.setattr(store, "_search", lambda *window: (True, False))
+    monkeypatch.setattr(store, "_aggregate", changed_before)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"total_points": -1}, {"total_points": 10**9}, {"total_points": 0.5}, {"user_id": 7}],
+)
+def test_a_contribution_that_becomes_impossible_while_it_is_added_up_stops_the_plan(
+    database: Mongo, store: MongoStore, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
+) -> None:
+    contributions = database.contributions
+    contributions.insert_one(contribution_document("u", WEEK.start, points=10, number=1))
+    between_search_and_sum(
+        store, monkeypatch, lambda: contributions.update_many({}, {"$set": changed})
+    )
+
+    with pytest.raises(ContributionsChanging, match="were changed while"):
+        list(store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES).users)
+
+
+def test_a_contribution_that_is_recorded_while_the_week_is_added_up_waits_for_the_next_plan(
+    database: Mongo, store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contributions = database.contributions
+    contributions.insert_one(contribution_document("u", WEEK.start, points=10, number=1))
+    late = contribution_document("u", WEEK.start, points=20, recorded_at=NOW, number=2)
+    between_search_and_sum(
+        store,
+        monkeypatch,
+        lambda: contributions.replace_one({"_id": late["_id"]}, late, upsert=True),
+    )
+
+    found = store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES)
+
+    assert list(found.users) == [UserPoints("u", 10, 0)]
 
 
 # --- several at once ---------------------------------------------------------------------------

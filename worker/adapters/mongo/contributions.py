@@ -94,19 +94,20 @@ def counts(rules: Rules) -> Document:
 
 def _usual(rules: Rules) -> Document:
     """A known type, and an integer of points that no type forbids. All of these count."""
-    lowest = min(rules.points.highest_points(kind) for kind in rules.points.base_points)
-    return {
-        "type": {"$in": list(rules.points.base_points)},
-        "total_points": {"$gte": 0, "$lte": lowest},
-        "$jsonSchema": {"properties": _SHAPE},
+    kinds = list(rules.points.base_points)
+    within_all = min(rules.points.highest_points(kind) for kind in kinds)
+    shape = {
+        "required": ["type", "total_points", "created_at"],
+        "properties": {
+            "type": {"bsonType": "string"},
+            "total_points": _INTEGER | {"minimum": 0, "maximum": within_all},
+            "created_at": {"bsonType": "date"},
+        },
     }
+    return {"$and": [{"type": {"$in": kinds}}, {"$jsonSchema": shape}]}
 
 
-_SHAPE: Document = {
-    "type": {"bsonType": "string"},
-    "total_points": {"bsonType": ["int", "long"]},
-    "created_at": {"bsonType": "date"},
-}
+_INTEGER: Document = {"bsonType": ["int", "long"]}
 
 
 def _counts_exactly(rules: Rules) -> Document:
@@ -196,15 +197,23 @@ def unusual(window: PointsWindow, rules: Rules) -> list[tuple[Document, Document
 
     Everything that cannot count, and some that can: points as doubles, other forms of a user's id.
     """
-    user = {"bsonType": "string", "pattern": CANONICAL_ID}
-    plain = {
-        "type": {"$in": list(rules.points.base_points)},
-        "total_points": {"$gte": 0, "$lte": points_max(rules)},
-        "$jsonSchema": {"properties": {**_SHAPE, "user_id": user}},
+    if not rules.points.base_points:
+        return [(in_week(window), BY_DATE)]  # no type is known
+    # A schema for all of it is what the engine does fastest, as long as it requires nothing: what
+    # is missing stands at the beginning of an index.
+    properties = {
+        "user_id": {"bsonType": "string", "pattern": CANONICAL_ID},
+        "type": {"enum": list(rules.points.base_points)},
+        "total_points": _INTEGER | {"minimum": 0, "maximum": points_max(rules)},
+        "created_at": {"bsonType": "date"},
     }
+    odd = [{"$nor": [{"$jsonSchema": {"properties": properties}}]}, *_too_many_points(rules)]
+    week = in_week(window)
     return [
-        ({**in_week(window), "$or": [{"$nor": [plain]}, *_too_many_points(rules)]}, BY_DATE),
-        ({**in_week(window), "user_id": None}, BY_USER),
+        ({**week, "$or": odd}, BY_DATE),
+        ({**week, "user_id": None}, BY_USER),
+        ({**week, "type": None}, {"type": 1}),
+        ({**week, "total_points": None}, {"total_points": -1}),
         (undated(window), BY_DATE),
     ]
 
@@ -221,19 +230,21 @@ def _too_many_points(rules: Rules) -> list[Document]:
 
 def points_max(rules: Rules) -> int:
     """The most that one contribution of any type can be worth."""
-    return max(rules.points.highest_points(kind) for kind in rules.points.base_points)
+    highest = (rules.points.highest_points(kind) for kind in rules.points.base_points)
+    return max(highest, default=0)
 
 
-def older(window: PointsWindow) -> Document | None:
-    """Whatever `late` would find, and what is too old even for it; None for the first plan."""
+def older(window: PointsWindow) -> list[tuple[Document, Document]]:
+    """Whatever `late` would find, and what is too old even for it; nothing for the first plan."""
     if window.previous_cutoff is None:
-        return None
-    return {**_recorded(window.previous_cutoff, window), "created_at": {"$lt": window.week.start}}
+        return []
+    recorded = _recorded(window.previous_cutoff, window)
+    return [({**recorded, "created_at": {"$lt": window.week.start}}, BY_ID)]
 
 
-def recorded_after(window: PointsWindow) -> Document:
+def recorded_after(window: PointsWindow) -> tuple[Document, Document]:
     """Of the week, but for the next plan. To be looked for after everything was added up."""
-    return {"_id": {"$gte": first_id_of(window.cutoff)}, **in_week(window)}
+    return {"_id": {"$gte": first_id_of(window.cutoff)}, **in_week(window)}, BY_ID
 
 
 def as_plain(document: Mapping[str, Any]) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,6 +29,8 @@ from worker.core.rules import CONFIG_ID, Rules
 from worker.core.week import Week
 
 CHUNK_IDS = 1000
+READ_AHEAD_MAX = 100_000
+"""Sums that are read while the search goes on: some 40 MB."""
 _EXACT_IN_A_DOUBLE = 2**53
 _READ = {"user_id": 1, "type": 1, "total_points": 1, "created_at": 1}
 
@@ -71,26 +74,24 @@ class MongoWiki(MongoPart):
         with ThreadPoolExecutor(max_workers=1) as pool:
             search = pool.submit(self._search, window, rules)
             sums = self._aggregate(query.bare_stages(window), query.BY_DATE)
+            ahead = list(itertools.islice(_until(search.done, sums), READ_AHEAD_MAX))
             is_usual, some_late = search.result()
         late = dict(self._sums(self._late(window, rules))) if some_late else {}
-        if is_usual and not self._any(query.recorded_after(window), query.BY_ID):
-            own = self._usual_sums(sums, query.points_max(rules))
+        if is_usual and not self._any(*query.recorded_after(window)):
             bad = query.malformed_late(window, rules) if some_late else []
             count, listed = self._malformed(bad, rules, malformed_max)
+            users = self._usual_users(ahead, sums, query.points_max(rules), late)
         else:
             sums.close()
             sums, (count, listed) = self._looked_at(window, rules, malformed_max)
-            own = self._sums(sums)
-        return WeekPoints(self._merged(own, late), count, tuple(listed))
+            users = self._counted_users(sums, late)
+        return WeekPoints(users, count, tuple(listed))
 
     def _search(self, window: PointsWindow, rules: Rules) -> tuple[bool, bool]:
         """Whether all is usual that was made in the week, and whether anything older was
         recorded since the last plan."""
-        is_usual = bool(rules.points.base_points) and not any(
-            self._any(selected, hint) for selected, hint in query.unusual(window, rules)
-        )
-        older = query.older(window)
-        return is_usual, older is not None and self._any(older, query.BY_ID)
+        is_usual = not any(self._any(*look) for look in query.unusual(window, rules))
+        return is_usual, any(self._any(*look) for look in query.older(window))
 
     def _any(self, selected: Document, hint: Document) -> bool:
         return bool(list(self.contributions.find(selected, {"_id": 1}).hint(hint).limit(1)))
@@ -122,23 +123,25 @@ class MongoWiki(MongoPart):
                 yield document["_id"], _whole(document["_id"], document["points"])
 
     @reaching
-    def _usual_sums(self, sums: Sums, highest: int) -> Iterator[tuple[str, int]]:
+    def _usual_users(
+        self, ahead: list[Document], sums: Sums, points_max: int, late: dict[str, int]
+    ) -> Iterator[UserPoints]:
         """Two connections see two moments: what came between them must at least be possible."""
         with sums:
-            for document in sums:
+            for document in itertools.chain(ahead, sums):
                 user_id, points = document["_id"], document["points"]
                 possible = isinstance(user_id, str) and isinstance(points, int)
-                if not (possible and 0 <= points <= document["count"] * highest):
+                if not (possible and 0 <= points <= document["count"] * points_max):
                     raise ContributionsChanging(user_id)
-                yield user_id, int(points)
+                late_too = late.pop(user_id, 0)
+                yield UserPoints(user_id, int(points) + late_too, late_too)
+        yield from _only_late(late)
 
-    def _merged(self, own: Iterator[tuple[str, int]], late: dict[str, int]) -> Iterator[UserPoints]:
-        """Late points are few and kept in memory; own ones stream."""
-        for user_id, points in own:
+    def _counted_users(self, sums: Sums, late: dict[str, int]) -> Iterator[UserPoints]:
+        for user_id, points in self._sums(sums):
             late_too = late.pop(user_id, 0)
             yield UserPoints(user_id, points + late_too, late_too)
-        for user_id, points in late.items():
-            yield UserPoints(user_id, points, points)
+        yield from _only_late(late)
 
     def _malformed(
         self, selections: Iterable[tuple[Document, Document]], rules: Rules, limit: int
@@ -191,6 +194,18 @@ class MongoWiki(MongoPart):
                 if stake is not None and stake.user_id:
                     found.append(stake)
         return found
+
+
+def _until(done: Callable[[], bool], documents: Iterable[Document]) -> Iterator[Document]:
+    """Documents as long as it is not done. None is lost: the rest is still in `documents`."""
+    iterator = iter(documents)
+    while not done() and (document := next(iterator, None)) is not None:
+        yield document
+
+
+def _only_late(late: Mapping[str, int]) -> Iterator[UserPoints]:
+    """Late points are few and kept in memory, where the week's own ones stream."""
+    return (UserPoints(user_id, points, points) for user_id, points in late.items())
 
 
 def _whole(user_id: str, points: object) -> int:
