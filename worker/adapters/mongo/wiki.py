@@ -34,7 +34,6 @@ READ_AHEAD_MAX = 100_000
 _EXACT_IN_A_DOUBLE = 2**53
 _READ = {"user_id": 1, "type": 1, "total_points": 1, "created_at": 1}
 
-
 Sums = CommandCursor[Document]
 
 
@@ -76,7 +75,7 @@ class MongoWiki(MongoPart):
             sums = self._aggregate(query.bare_stages(window), query.BY_DATE)
             ahead = list(itertools.islice(_until(search.done, sums), READ_AHEAD_MAX))
             is_usual, some_late = search.result()
-        late = dict(self._sums(self._late(window, rules))) if some_late else {}
+        late = self._late_points(window, rules) if some_late else {}
         if is_usual and not self._any(*query.recorded_after(window)):
             bad = query.malformed_late(window, rules) if some_late else []
             count, listed = self._malformed(bad, rules, malformed_max)
@@ -106,10 +105,11 @@ class MongoWiki(MongoPart):
             listed = pool.submit(self._malformed, bad, rules, malformed_max)
             return self._aggregate(stages, query.BY_DATE), listed.result()
 
-    def _late(self, window: PointsWindow, rules: Rules) -> Sums:
-        return self._aggregate(
-            query.user_points_stages(query.late(window) or {}, rules), query.BY_ID
-        )
+    def _late_points(self, window: PointsWindow, rules: Rules) -> dict[str, int]:
+        if (selected := query.late(window)) is None:
+            return {}
+        stages = query.user_points_stages(selected, rules)
+        return dict(self._sums(self._aggregate(stages, query.BY_ID)))
 
     def _aggregate(self, stages: list[Document], hint: Document) -> Sums:
         return self.contributions.aggregate(
