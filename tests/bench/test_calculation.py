@@ -1,0 +1,52 @@
+"""What planning costs is measured on a database that is afterwards as it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.calculation import bare_aggregation, measure_calculation
+from bench.synthetic import WEEK, Size, populate
+from tests.end_to_end.cluster import Cluster
+from worker.core.records import PointsWindow
+from worker.local.chain_setup import prepare
+from worker.services.genesis import make_genesis
+
+pytestmark = pytest.mark.real
+
+SIZE = Size(users=40, contributions=90)
+
+
+@pytest.fixture
+def open_week(stack_settings: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
+    """A week that is over and not planned."""
+    own_keys = prepare(tmp_path / "chain", stack_settings["SOLANA_RPC_URL"])
+    cluster = Cluster(tmp_path, {**stack_settings, **own_keys}, WEEK)
+    try:
+        url = stack_settings["SOLANA_RPC_URL"]
+        populate(cluster.database, url, cluster.context.chain.mint, SIZE)
+        make_genesis(cluster.context, WEEK)
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def test_a_plan_is_measured_and_nothing_of_it_stays(open_week: Cluster) -> None:
+    found = measure_calculation(open_week.context, open_week.database)
+
+    assert (found.users, found.contributions) == (SIZE.users, SIZE.contributions)
+    assert min(found.calculation, found.bare_aggregation, found.written, found.bare_inserts) > 0
+    assert open_week.database.token_rewards.count_documents({}) == 0
+    assert open_week.context.store.distribution(WEEK) is None
+
+
+def test_both_sides_add_up_the_same(open_week: Cluster) -> None:
+    context = open_week.context
+    window = PointsWindow(WEEK, WEEK.end, None, WEEK.start)
+    bare = {each["_id"]: each["points"] for each in bare_aggregation(open_week.database)}
+
+    points = context.store.week_points(window, context.rules()).users
+
+    assert {user.user_id: user.points for user in points} == bare
