@@ -16,10 +16,15 @@ def describe_machine() -> dict[str, str]:
     return {
         "processor": f"{_processor()}, {psutil.cpu_count()} cores",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        "system": f"{_system()}, Python {platform.python_version()}",
         "packages": ", ".join(f"{name} {version(name)}" for name in packages),
         "commit": _commit(),
     }
+
+
+def _system() -> str:
+    release = platform.release().partition("-")[0]
+    return f"{platform.system()} {release}"
 
 
 def _processor() -> str:

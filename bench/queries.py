@@ -1,7 +1,8 @@
 """`python -m bench.queries`: what the wiki shows, and a week's calculation, at a million.
 
 The local engine, one client. Targets: p99 of a page of contributions below 20 ms and of a
-dashboard below 40 ms; adding a week up in less than 5 s.
+dashboard below 40 ms; adding a week up, every contribution checked, in less than 5 s and within 1.3
+times of the bare aggregation.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.calculation import bare_aggregation
 from bench.machine import describe_machine
 from bench.wiki_of_a_million import MOMENT, WEEK, busiest_user, populate, sample_users
 from tests.contracts.wiki_worlds import ManualClock
@@ -36,7 +38,7 @@ from worker.services.wiki_context import WikiContext
 
 PAGE = 20
 WARM_UP, ROUNDS = 20, 3
-CONTRIBUTIONS_MS, DASHBOARD_MS, CALCULATION_SECONDS = 20.0, 40.0, 5.0
+CONTRIBUTIONS_MS, DASHBOARD_MS, CALCULATION_SECONDS, RATIO_MAX = 20.0, 40.0, 5.0, 1.3
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def measure(database: Any, users: int, count: int, looks: int) -> list[Line]:
                        lambda user: history(views, user, None, PAGE)))  # fmt: skip
     busiest = busiest_user()
     lines.append(shown("dashboard of the busiest user", lambda: dashboard(wiki, views, busiest)))
-    return [*lines, calculated(wiki)]
+    return [*lines, *calculated(wiki, database)]
 
 
 def wiki_of(database: Any) -> WikiContext:
@@ -128,15 +130,19 @@ def shown(what: str, ask: Callable[[], Any]) -> Line:
     return Line(what, f"{taken * 1000:.1f} ms", "", True)
 
 
-def calculated(wiki: WikiContext) -> Line:
-    """The owner's limit. What it is beside a bare aggregation, `python -m bench` measures."""
+def calculated(wiki: WikiContext, database: Any) -> Iterator[Line]:
+    """Both in turn, so that whatever else the machine does hits both; the best of each counts."""
     window, rules = PointsWindow(WEEK, WEEK.end, None, WEEK.start), wiki.rules()
-    taken = min(
-        seconds_of(lambda: list(wiki.store.week_points(window, rules).users)) for _ in range(ROUNDS)
-    )
+    bare, ours = [], []
+    for _ in range(ROUNDS):
+        bare.append(seconds_of(lambda: list(bare_aggregation(database))))
+        ours.append(seconds_of(lambda: list(wiki.store.week_points(window, rules).users)))
+    ratio = min(ours) / min(bare)
+    yield Line("bare aggregation of the week", f"{min(bare):.2f} s", "", True)
+    holds = min(ours) < CALCULATION_SECONDS
     limit = f"< {CALCULATION_SECONDS:.0f} s"
-    holds = taken < CALCULATION_SECONDS
-    return Line("calculation of the week's points", f"{taken:.2f} s", limit, holds)
+    yield Line("calculation of the week's points", f"{min(ours):.2f} s", limit, holds)
+    yield Line("ratio", f"{ratio:.2f}", f"<= {RATIO_MAX}", ratio <= RATIO_MAX)
 
 
 def seconds_of(do: Callable[[], Any]) -> float:
