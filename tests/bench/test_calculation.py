@@ -39,7 +39,9 @@ def test_a_plan_is_measured_and_nothing_of_it_stays(open_week: Cluster) -> None:
     assert (found.users, found.contributions) == (SIZE.users, SIZE.contributions)
     assert min(found.calculation, found.bare_aggregation, found.written, found.bare_inserts) > 0
     assert open_week.database.token_rewards.count_documents({}) == 0
-    assert open_week.context.store.distribution(WEEK) is None
+    distribution = open_week.context.store.distribution(WEEK)
+    assert distribution is not None
+    assert distribution.plan_id is None
 
 
 def test_both_sides_add_up_the_same(open_week: Cluster) -> None:

@@ -101,10 +101,13 @@ def _is_due(distribution: Distribution, now: datetime) -> bool:
 
 
 def _range_size(distribution: Distribution, largest: int) -> int:
-    """How many batches a task has at most: equal parts, so that no worker has much more to do."""
+    """How many payouts a task has at most: equal parts, so that no worker has much more to do.
+
+    Not less where one task can have all batches: singles are divided by the same size.
+    """
     batches = Header.parse(distribution.header).batches if distribution.header else 0
-    parts = max(1, -(-batches // largest))
-    return max(1, -(-batches // parts))
+    parts = -(-batches // largest)
+    return -(-batches // parts) if parts > 1 else largest
 
 
 def _payments(context: Context, distribution: Distribution, now: datetime) -> list[Work]:
