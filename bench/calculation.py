@@ -55,7 +55,7 @@ class Calculated:
 
 
 def measure_calculation(context: Context, database: Mongo) -> Calculated:
-    """Measure on a database whose week is not planned yet; nothing of it stays."""
+    """Measure on a database whose week is not planned yet, and is not afterwards."""
     rules, contributions = context.rules(), database.contributions.count_documents({})
     first = PointsWindow(WEEK, WEEK.end, None, WEEK.start)
     later = PointsWindow(WEEK, WEEK.end, WEEK.start, WEEK.back(LATE_WEEKS).start)

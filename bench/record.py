@@ -62,7 +62,6 @@ class Run:
                 for users, comparison in self.comparisons.items()
             ],
             "calculation": self.calculated.as_dict() if self.calculated else None,
-            "table": [asdict(row) for row in self.rows()],
         }
 
 
@@ -175,9 +174,14 @@ def rates_picture(week: Measured, comparison: Comparison) -> str:
     ]
     for number, ((name, rate), colour) in enumerate(zip(bars, _COLOURS, strict=True)):
         top, length = 40 + number * _ROW, _LENGTH * (math.log10(rate) + 1) / highest
+        end = f"{_LEFT + length + 8:.0f}"
         parts += [
             f'<text x="{_LEFT - 10}" y="{top + 20}" text-anchor="end" fill="#1c2430">{name}</text>',
             f'<rect x="{_LEFT}" y="{top}" width="{length:.0f}" height="28" fill="{colour}"/>',
-            f'<text x="{_LEFT + length + 8:.0f}" y="{top + 20}" fill="#1c2430">{rate:,.4g}</text>',
+            f'<text x="{end}" y="{top + 20}" fill="#1c2430">{_rate(rate)}</text>',
         ]
     return "\n".join([*parts, "</svg>", ""])
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"

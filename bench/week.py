@@ -48,7 +48,7 @@ class Measured:
 
     @property
     def settled_per_second(self) -> float:
-        """Recipients paid and settled, from the first signature to the last settlement."""
+        """Recipients paid and settled, from when all accounts are there to the last settlement."""
         return self.users / self.seconds["settled"]
 
     @property

@@ -63,7 +63,7 @@ class WikiStore(Protocol):
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
         """Valid points of each user with any in the window, and what cannot count, of which at
-        most `malformed_max` are listed.
+        most `malformed_max` are listed; with 0, nobody looks for it, and the count is 0.
 
         A user whose id is stored in several forms appears once, in the canonical form.
 

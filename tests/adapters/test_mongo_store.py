@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from bson import Int64
+from bson.datetime_ms import DatetimeMS
+from pymongo import ReadPreference
 from pymongo.errors import WriteError
 
 from tests.contracts.store_worlds import (
@@ -273,6 +275,39 @@ def test_a_contribution_that_is_recorded_while_the_week_is_added_up_waits_for_th
     found = store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES)
 
     assert list(found.users) == [UserPoints("u", 10, 0)]
+
+
+def test_a_date_before_the_first_year_stops_nobody(database: Mongo, store: MongoStore) -> None:
+    contributions = database.contributions
+    contributions.insert_one(contribution_document("u", WEEK.start, points=10, number=1))
+    ancient = contribution_document("u", WEEK.start, points=10, number=2)
+    contributions.insert_one(ancient | {"created_at": DatetimeMS(-62_135_600_400_000)})
+
+    found = store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES, 10)
+
+    assert list(found.users) == [UserPoints("u", 10, 0)]
+    assert [each.reason for each in found.malformed] == ["created_at is not a date"]
+
+
+def test_an_old_week_is_counted_as_it_was_planned(database: Mongo, store: MongoStore) -> None:
+    contributions = database.contributions
+    contributions.insert_one(contribution_document("u", WEEK.start, points=10, number=1))
+    for days, number in ((0, 2), (30, 3)):
+        recorded_at = NOW + timedelta(days=days)
+        contributions.insert_one(
+            contribution_document("u", WEEK.start, recorded_at=recorded_at, number=number)
+        )
+
+    found = store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES)
+
+    assert list(found.users) == [UserPoints("u", 10, 0)]
+
+
+@pytest.mark.parametrize("option", ["", "?readPreference=secondaryPreferred"])
+def test_everything_is_read_where_it_is_written(option: str) -> None:
+    database = connect(f"mongodb://localhost:1/wiki{option}")
+
+    assert database.contributions.read_preference == ReadPreference.PRIMARY
 
 
 # --- several at once ---------------------------------------------------------------------------

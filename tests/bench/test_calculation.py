@@ -1,4 +1,4 @@
-"""What planning costs is measured on a database that is afterwards as it was before."""
+"""What planning costs is measured, and the week can be planned afterwards."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def open_week(stack_settings: dict[str, str], tmp_path: Path) -> Iterator[Cluste
         cluster.stop()
 
 
-def test_a_plan_is_measured_and_nothing_of_it_stays(open_week: Cluster) -> None:
+def test_a_plan_is_measured_and_is_none_afterwards(open_week: Cluster) -> None:
     found = measure_calculation(open_week.context, open_week.database)
 
     assert (found.users, found.contributions) == (SIZE.users, SIZE.contributions)

@@ -239,6 +239,12 @@ def test_what_has_no_date_is_listed_by_the_plan_that_follows_its_recording(
     assert malformed(store_world, 10)[0] == int(listed)
 
 
+def test_with_a_limit_of_zero_nobody_looks_for_what_cannot_count(store_world: StoreWorld) -> None:
+    store_world.add_contributions([contribution_document(USER, MIDDLE, points=-1)])
+
+    assert malformed(store_world, 0) == (0, [])
+
+
 def test_all_are_counted_and_the_first_are_listed(store_world: StoreWorld) -> None:
     late = WEEK.start - timedelta(days=1)
     store_world.add_contributions(

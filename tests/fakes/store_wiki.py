@@ -33,7 +33,7 @@ class FakeWiki:
         return self.state.config.get("token_system")
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        count, listed = self._malformed(window, rules)
+        count, listed = self._malformed(window, rules) if malformed_max else (0, [])
         return WeekPoints(self._user_points(window, rules), count, tuple(listed[:malformed_max]))
 
     def _user_points(self, window: PointsWindow, rules: Rules) -> Iterator[UserPoints]:

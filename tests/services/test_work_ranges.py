@@ -63,6 +63,23 @@ def test_who_has_paid_a_range_goes_on_with_one_that_nobody_works_on(paying_world
     assert follow_up(context, first) == [third]
 
 
+def test_workers_that_end_together_choose_different_ranges(paying_world: World) -> None:
+    context = replace(paying_world.first, limits=Limits(batches_per_task=2))
+    first, second, *rest = (w for w in find_work(context) if w.job is Job.PAY)
+    paying_world.do(context, first)
+    paying_world.do(context, second)
+
+    assert [follow_up(context, done) for done in (first, second)] == [[rest[0]], [rest[1]]]
+
+
+def test_who_came_too_late_for_a_range_looks_for_another_one(paying_world: World) -> None:
+    context = replace(paying_world.first, limits=Limits(batches_per_task=3))
+    first = next(w for w in find_work(context) if w.job is Job.PAY)
+    paying_world.do(context, first)
+
+    assert paying_world.do(context, first).again
+
+
 def test_who_has_work_left_goes_on_with_it(paying_world: World) -> None:
     context = replace(paying_world.first, limits=Limits(batches_per_task=3))
     _, second, _ = (w for w in find_work(context) if w.job is Job.PAY)

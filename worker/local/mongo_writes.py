@@ -11,7 +11,8 @@ from typing import Any
 
 import bson
 import psycopg
-from bson.raw_bson import RawBSONDocument
+from bson.codec_options import DatetimeConversion
+from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 from psycopg.errors import ExclusionViolation, UniqueViolation
 
 from worker.local.mongo_engine import Engine
@@ -26,6 +27,10 @@ from worker.local.mongo_errors import (
 from worker.local.mongo_request import BSON, SEQUENCE, Gateway, Reply, Request, bson_of, select
 from worker.local.mongo_wire import documents_in
 
+# Documents may hold dates that Python has none for.
+_ANY_DATE = DEFAULT_RAW_BSON_OPTIONS.with_options(
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
 STATEMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 
 
@@ -56,7 +61,7 @@ def _only_statement(request: Request) -> Mapping[str, Any] | None:
     # A document begins with its length: there is a second one if the block is longer.
     if int.from_bytes(block[:4], "little") < len(block):
         return None
-    return RawBSONDocument(block)
+    return RawBSONDocument(block, _ANY_DATE)
 
 
 def _touches_many(statement: Mapping[str, Any]) -> bool:

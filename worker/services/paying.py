@@ -104,7 +104,8 @@ class Payer:
     # --- batches ---
 
     def _verified_batches(self, payouts: Sequence[Payout]) -> dict[str, list[Row]]:
-        """The same for many batches by id, one query for each run of neighbours."""
+        """Stored rows of many batches by payout id, each proven to be the anchored ones; one query
+        for each run of neighbours."""
         header, found = self._seal.header, {}
         for run in _runs_of_neighbours(payouts):
             first = header.batch_positions(run[0].index).start

@@ -121,7 +121,8 @@ def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
     text += f", {tokens_text(report.moved)} KONTRIB moved"
     if report.reasons:
         text += f" ({'; '.join(report.reasons[:3])})"
-    return Done(text, again=report.resolved > 0 or report.unresolved > 0)
+    # Who got nothing of an open range, because another one was faster, looks for the next.
+    return Done(text, again=report.resolved > 0 or report.unresolved > 0 or of == 0)
 
 
 def _singles(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:

@@ -69,8 +69,8 @@ def find_work(context: Context, *, only: Week | None = None) -> list[Work]:
 def follow_up(context: Context, done: Work) -> list[Work]:
     """What one finished piece of work makes possible at once, without waiting for a sweep.
 
-    A payment continues its own range, and then one that nobody works on: the message for it may
-    have expired while all workers were busy.
+    A payment continues its own range, and then another open one, whose message may have expired
+    while all workers were busy. Those who end together choose different ones.
     """
     found = find_work(context)
     if done.job is not Job.PAY:
@@ -78,7 +78,10 @@ def follow_up(context: Context, done: Work) -> list[Work]:
     of_week = [w for w in found if w.week == done.week]
     open_ranges = [w for w in of_week if w.job is Job.PAY]
     own = [w for w in open_ranges if w.first in range(done.first, done.last)]
-    return own or [*open_ranges[:1], *(w for w in of_week if w.job is not Job.PAY)]
+    if own or not open_ranges:
+        return own or of_week
+    chosen = open_ranges[done.first // (done.last - done.first) % len(open_ranges)]
+    return [chosen, *(w for w in of_week if w.job is not Job.PAY)]
 
 
 def _work_of(

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
-from pymongo import MongoClient
+from bson.codec_options import DatetimeConversion
+from pymongo import MongoClient, ReadPreference
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
@@ -91,6 +92,10 @@ def connect(
             uri,
             appname="kontrib",
             tz_aware=True,
+            # One date out of Python's range, in any of the wiki's documents, must not stop a plan.
+            datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+            # Whatever the URI says: what is decided about money is read where it is written.
+            read_preference=ReadPreference.PRIMARY,
             w="majority",
             retryWrites=True,
             retryReads=True,

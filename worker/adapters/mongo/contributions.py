@@ -6,7 +6,7 @@ Which of the two says more is never in doubt: a contract test gives both the sam
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -17,6 +17,7 @@ from worker.core.records import PointsWindow
 from worker.core.rules import Rules
 
 _FIRST_DATE = datetime.min.replace(tzinfo=UTC)
+"""What is dated before it is none to Python, and so has no date."""
 _POINTS = "$total_points"
 BY_DATE = {"created_at": -1}
 BY_ID = {"_id": 1}
@@ -244,9 +245,14 @@ def older(window: PointsWindow) -> list[tuple[Document, Document]]:
     return [({**recorded, "created_at": {"$lt": window.week.start}}, BY_ID)]
 
 
-def recorded_after(window: PointsWindow) -> tuple[Document, Document]:
+def recorded_after(window: PointsWindow) -> Document:
     """Of the week, but for the next plan. To be looked for after everything was added up."""
-    return {"_id": {"$gte": first_id_of(window.cutoff)}, **in_week(window)}, BY_ID
+    return {"_id": {"$gte": first_id_of(window.cutoff)}, **in_week(window)}
+
+
+def recorded_long_after(window: PointsWindow) -> Document:
+    """If there is any, then fewer contributions are of the week than were recorded since."""
+    return {"_id": {"$gte": first_id_of(window.cutoff + timedelta(days=7))}}
 
 
 def as_plain(document: Mapping[str, Any]) -> dict[str, object]:

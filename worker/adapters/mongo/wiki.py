@@ -76,7 +76,7 @@ class MongoWiki(MongoPart):
             ahead = list(itertools.islice(_until(search.done, sums), READ_AHEAD_MAX))
             is_usual, some_late = search.result()
         late = self._late_points(window, rules) if some_late else {}
-        if is_usual and not self._any(*query.recorded_after(window)):
+        if is_usual and not self._any_recorded_after(window):
             bad = query.malformed_late(window, rules) if some_late else []
             count, listed = self._malformed(bad, rules, malformed_max)
             users = self._usual_users(ahead, sums, query.points_max(rules), late)
@@ -91,6 +91,10 @@ class MongoWiki(MongoPart):
         recorded since the last plan."""
         is_usual = not any(self._any(*look) for look in query.unusual(window, rules))
         return is_usual, any(self._any(*look) for look in query.older(window))
+
+    def _any_recorded_after(self, window: PointsWindow) -> bool:
+        is_old = self._any(query.recorded_long_after(window), query.BY_ID)
+        return self._any(query.recorded_after(window), query.BY_DATE if is_old else query.BY_ID)
 
     def _any(self, selected: Document, hint: Document) -> bool:
         return bool(list(self.contributions.find(selected, {"_id": 1}).hint(hint).limit(1)))
@@ -147,7 +151,7 @@ class MongoWiki(MongoPart):
         self, selections: Iterable[tuple[Document, Document]], rules: Rules, limit: int
     ) -> tuple[int, list[MalformedContribution]]:
         count, found = 0, []
-        for selected, hint in selections:
+        for selected, hint in selections if limit else ():
             documents = self.contributions.find(selected, _READ).hint(hint)
             listed = list(documents.sort("_id", 1).limit(limit + 1))
             # Each look is at every contribution of the week: usually one is enough.
