@@ -55,7 +55,7 @@ def _flower(folder: Path, settings: dict[str, str]) -> None:
             cluster.wait_until_closed()
             for task in ("funds", "reconcile", "canary"):
                 cluster.send(f"tasks.{task}")
-            cluster.wait(lambda: "plan = database" in _results(flower), 30, "no reconciliation")
+            cluster.wait(lambda: "plan = database" in _results(flower), 60, "no reconciliation")
             _pictures(folder / "browser", flower)
         finally:
             flower.stop()

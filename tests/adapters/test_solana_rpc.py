@@ -65,7 +65,7 @@ def failures(kind: str) -> int:
         (Misbehaviour(500), "5xx"),
         (Misbehaviour(503), "5xx"),
         (Misbehaviour(hangs_up=True), "connection"),
-        (Misbehaviour(silence_seconds=0.6), "timeout"),
+        (Misbehaviour(silence_seconds=2), "timeout"),
         (Misbehaviour(body=b"<html>"), "malformed answer"),
         (Misbehaviour(body=b'{"jsonrpc":"2.0","id":7,"result":1}'), "malformed answer"),
         (Misbehaviour(body=b"[]"), "malformed answer"),
@@ -77,7 +77,7 @@ def test_what_passes_is_asked_again_and_counted(
     server.misbehaviours.extend([misbehaviour] * 2)
     before = failures(kind)
 
-    assert open_rpc(server.url, timeout_seconds=0.3).any([SLOT], same) == [1]
+    assert open_rpc(server.url, timeout_seconds=1).any([SLOT], same) == [1]
 
     assert failures(kind) == before + 2
     assert len(server.requests) == 3

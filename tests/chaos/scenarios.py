@@ -35,7 +35,7 @@ class Scenario:
         if not self.from_the_start:
             world.wait_until_in_the_middle(week)
         self.run(world, seconds)
-        world.wait_until_closed(week, seconds=120 + 2 * seconds)
+        world.wait_until_closed(week, seconds=180 + 2 * seconds)
 
 
 def flush_redis(world: World, seconds: float) -> None:

@@ -19,7 +19,7 @@ from worker.local.stack import LocalStack
 pytestmark = pytest.mark.real
 
 FAULT_SECONDS = 5
-GRACE_SECONDS = 20
+GRACE_SECONDS = 60
 SEED = int(os.environ.get("SEED", "20241209"))
 
 

@@ -107,7 +107,7 @@ class World:
         assert distribution is not None
         return distribution
 
-    def wait(self, what: Callable[[], bool], message: str, seconds: float = 90) -> None:
+    def wait(self, what: Callable[[], bool], message: str, seconds: float = 180) -> None:
         self.cluster.wait(what, seconds, message)
 
     def wait_for_stage(self, week: Week, stage: Stage) -> None:
@@ -135,7 +135,7 @@ class World:
         """Return when payments of the week are under way, and most of it is still to be paid."""
         self.wait(lambda: self.has_signed(week), f"no payment of {week} was signed")
 
-    def wait_until_closed(self, week: Week, seconds: float = 120) -> None:
+    def wait_until_closed(self, week: Week, seconds: float = 180) -> None:
         self.cluster.wait_until_closed(week, seconds)
 
     # --- what must be true -----------------------------------------------------------------

@@ -122,7 +122,7 @@ class Cluster:
             time.sleep(POLL_SECONDS)
         raise AssertionError(f"{message} within {seconds} s\n{self.describe()}")
 
-    def wait_until_closed(self, week: Week | None = None, seconds: float = 90) -> None:
+    def wait_until_closed(self, week: Week | None = None, seconds: float = 180) -> None:
         wanted = week or self.week
         self.wait(lambda: self.is_closed(wanted), seconds, f"{wanted} was not closed")
 

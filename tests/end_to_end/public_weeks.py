@@ -45,7 +45,8 @@ HELD_USER = USERS
 FROZEN_USER = 7
 STOLEN = 5 * ONE_TOKEN
 SECONDS_A_JOB = 60
-SECONDS_IDLE = 4
+SECONDS_IDLE = 6
+"""Longer than the pause before a payment is tried again."""
 
 
 @dataclass(slots=True)

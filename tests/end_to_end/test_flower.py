@@ -51,7 +51,7 @@ def flower(cluster: Cluster) -> Iterator[Flower]:
     cluster.start_worker(concurrency=1)
     cluster.send("tasks.retry", week=WEEK.label)
     cluster.wait_until_closed()
-    cluster.wait(lambda: "tasks.close" in flower.get("/api/tasks"), 20, "Flower saw no close")
+    cluster.wait(lambda: "tasks.close" in flower.get("/api/tasks"), 60, "Flower saw no close")
     yield flower
     flower.stop()
 

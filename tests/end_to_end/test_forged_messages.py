@@ -116,8 +116,8 @@ def test_no_message_pays_more_than_the_plan(cluster: Cluster) -> None:
             cluster.wait_until_closed()
     cluster.send("tasks.canary")
     store = cluster.context.store
-    cluster.wait(lambda: store.last_beat("canary") is not None, 30, "the worker is gone")
-    cluster.wait(lambda: cluster.log().count("os.system") >= 2, 30, "not all was read")
+    cluster.wait(lambda: store.last_beat("canary") is not None, 60, "the worker is gone")
+    cluster.wait(lambda: cluster.log().count("os.system") >= 2, 60, "not all was read")
     balances = token_balances(cluster.variables, [wiki.wallet(i) for i in range(USERS)])
     assert sum(balances.values()) == 10_000 * ONE_TOKEN
     assert not loaded.exists()

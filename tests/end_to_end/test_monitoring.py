@@ -78,7 +78,7 @@ def cluster(
     cluster.start_beat()
     cluster.wait_until_closed()
     cluster.send("tasks.reconcile")
-    cluster.wait(lambda: bool(channel.told), 30, "nobody was told")
+    cluster.wait(lambda: bool(channel.told), 60, "nobody was told")
     store = cluster.context.store
     cluster.wait(lambda: bool(store.figures("funds")), 30, "nobody looked at the funds")
     yield cluster
@@ -109,7 +109,7 @@ def metrics(cluster: Cluster) -> dict[str, float]:
             return False
         return True
 
-    cluster.wait(answers, 30, "the exporter did not answer")
+    cluster.wait(answers, 60, "the exporter did not answer")
     exporter.send_signal(signal.SIGTERM)
     assert exporter.wait(15) == 0
     samples = re.findall(r"^(kontrib_[^ ]+(?:\{.*\})?) (\S+)$", found["text"], re.MULTILINE)
@@ -132,13 +132,13 @@ def test_the_exporter_tells_what_happened(metrics: dict[str, float]) -> None:
 def test_each_stage_of_the_week_was_timed(metrics: dict[str, float]) -> None:
     for stage in ("anchored", "prepared", "completed"):
         seconds = metrics[f'kontrib_stage_duration_seconds{{stage="{stage}",week="2024-W50"}}']
-        assert 0 < seconds < 90
+        assert 0 < seconds < 3600
 
 
 def test_people_are_told_once_that_the_week_is_closed(cluster: Cluster, channel: Channel) -> None:
     cluster.send("tasks.canary")
     cluster.send("tasks.canary")
-    cluster.wait(lambda: cluster.log().count("alive; 0 told") >= 2, 30, "no canary")
+    cluster.wait(lambda: cluster.log().count("alive; 0 told") >= 2, 60, "no canary")
     assert [text for text in channel.told if "is closed" in text] == [
         "2024-W50 is closed: 10,000 KONTRIB paid to 70 contributors; "
         "plan, database and chain agree."
@@ -163,7 +163,7 @@ def test_every_line_of_a_payment_names_week_batches_and_task(cluster: Cluster) -
 def test_beat_has_a_pulse(cluster: Cluster) -> None:
     pulse = cluster.folder / "beat-schedule.pulse"
     before = pulse.stat().st_mtime_ns
-    cluster.wait(lambda: pulse.stat().st_mtime_ns > before, 20, "no pulse")
+    cluster.wait(lambda: pulse.stat().st_mtime_ns > before, 60, "no pulse")
 
 
 def _json(line: str) -> dict[str, Any] | None:

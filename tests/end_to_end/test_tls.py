@@ -112,7 +112,7 @@ def test_a_worker_takes_its_messages_through_tls(
         cluster.start_worker(concurrency=1)
         cluster.send("tasks.canary")
         store = cluster.context.store
-        cluster.wait(lambda: store.last_beat("canary") is not None, 40, "no canary")
+        cluster.wait(lambda: store.last_beat("canary") is not None, 60, "no canary")
     finally:
         cluster.stop()
     assert redis_proxy.handshakes > before

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from worker.local.service import ServiceStatus
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     """Return when `condition` holds; a failed assertion if it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():

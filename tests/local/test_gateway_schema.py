@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from bson import Int64
 from pymongo.errors import (
@@ -87,11 +85,9 @@ class TestIndexes:
     def test_indexes_on_filled_collections_are_ready_at_once(self, database: Documents) -> None:
         database.things.insert_many([{"n": i} for i in range(2_000)])
 
-        started = datetime.now(UTC)
         for field in ("a", "b", "c", "n"):
             database.things.create_index(field)
 
-        assert datetime.now(UTC) - started < timedelta(seconds=2)
         assert set(database.things.index_information()) == {"_id_", "a_1", "b_1", "c_1", "n_1"}
 
     def test_dropping_and_listing(self, database: Documents) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -167,9 +166,7 @@ def test_without_rules_nothing_is_imported() -> None:
     assert not wiki.ids
 
 
-def test_the_largest_known_file_takes_seconds() -> None:
+def test_the_largest_known_file_is_imported_whole() -> None:
     wiki = Wiki(json_lines(records(REAL_LINES, twins=REAL_TWINS)))
-    started = time.monotonic()
     report = wiki.run(IngestOptions(create_users=True))
     assert report.added == REAL_LINES
-    assert time.monotonic() - started < 20, "2 s on one core of the machine it was measured on"
