@@ -142,7 +142,16 @@ class PlanStore(Protocol):
         ...
 
     def forget_week(self, week: Week) -> None:
-        """Remove a distribution and everything under any of its plan ids, to rebuild it."""
+        """Remove a distribution and everything under any of its plan ids, to plan it anew."""
+        ...
+
+    def forget_distribution(self, week: Week) -> None:
+        """Remove a distribution alone, to adopt its plan anew. What operators noted on its rewards
+        stays until `discard_other_plans`."""
+        ...
+
+    def marked_rewards(self, week: Week) -> list[Reward]:
+        """A week's rewards under any plan id that an operator holds or has redirected."""
         ...
 
     def advance(

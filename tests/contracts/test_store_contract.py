@@ -203,6 +203,31 @@ def test_a_forgotten_week_is_as_if_it_never_was(store: Store) -> None:
     assert store.payouts_after("plan", "", 9) == []
 
 
+def test_without_its_distribution_a_week_keeps_what_operators_noted_on_its_rewards(
+    store: Store,
+) -> None:
+    first, second, *_ = rewards = write_plan(store, 2, held=2)
+    held, redirected = rewards[2:]
+    store.hold(held, "asked by mail")
+    store.redirect(redirected, "another wallet", NOW)
+    store.write_rewards(make_rewards(2, plan_id="draft"), WEEK, NOW)
+    store.forget_distribution(WEEK)
+
+    assert store.distribution(WEEK) is None
+    assert store.marked_rewards(WEEK) == [
+        replace(held, operator_hold="asked by mail"),
+        replace(redirected, redirected_to="another wallet"),
+    ]
+    assert store.marked_rewards(WEEK.next()) == []
+    assert store.rewards("plan", range(2)) == [first, second]
+
+    plan = make_plan(make_rewards(2, plan_id="draft"))
+    assert store.install_plan(plan, PlanNotes(), replacing=None, now=NOW)
+    store.discard_other_plans(WEEK, plan.plan_id or "")
+    assert store.marked_rewards(WEEK) == []
+    assert store.rewards("plan", range(9)) == []
+
+
 # --- making a draft the plan -------------------------------------------------------------------
 
 

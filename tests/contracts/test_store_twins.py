@@ -212,6 +212,8 @@ class StoreTwins(RuleBasedStateMachine):
     def forget(self, odds: int) -> None:
         if odds == 0:  # rarely: there is nothing to see after it
             self.both("forget_week", WEEK)
+        if odds == 1:
+            self.both("forget_distribution", WEEK)
 
     @invariant()
     def both_look_the_same(self) -> None:
@@ -219,6 +221,7 @@ class StoreTwins(RuleBasedStateMachine):
             return
         self.both("distribution", WEEK)
         self.both("notes", WEEK)
+        self.both("marked_rewards", WEEK)
         for plan in PLANS:
             self.both("rewards", plan, EVERYTHING)
             self.both("payouts_after", plan, "", 1000)

@@ -125,7 +125,7 @@ class FakePayouts:
                     replace(stored, leased_until=None),
                     next_attempt_at=to_milliseconds(each.next_attempt_at),
                     reason=each.reason,
-                    attempts=stored.payout.attempts + 1,
+                    attempts=stored.payout.attempts + each.is_failure,
                 )
 
     # --- sums -----------------------------------------------------------------------------------

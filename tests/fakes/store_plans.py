@@ -124,6 +124,16 @@ class FakePlans:
         for plan_id in plans:
             self.discard_plan(plan_id)
 
+    def forget_distribution(self, week: Week) -> None:
+        self.state.weeks.pop(week, None)
+        self.state.archive.pop(week, None)
+
+    def marked_rewards(self, week: Week) -> list[Reward]:
+        stored = [row for rows in self.state.rewards.values() for row in rows.values()]
+        rewards = [row.reward for row in stored if row.week == week]
+        marked = [r for r in rewards if r.operator_hold or r.redirected_to]
+        return sorted(marked, key=lambda reward: (reward.plan_id, reward.position))
+
     def _plans_of(self, week: Week) -> set[str]:
         """Every plan id under which something of the week is stored."""
         stored = [row for rows in self.state.rewards.values() for row in rows.values()]

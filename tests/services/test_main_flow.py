@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,9 +10,8 @@ from bson import ObjectId
 from tests.fakes.chain import wallet_named
 from tests.fakes.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
-from worker.core.commitment import PlanDoesNotMatchRoot
 from worker.core.lifecycle import Stage, Status
-from worker.core.money import ONE_TOKEN, BaseUnits
+from worker.core.money import ONE_TOKEN
 from worker.core.records import AccountProblem
 from worker.services.anchor import ApprovalMissing
 from worker.services.context import Paused
@@ -293,24 +291,6 @@ def test_a_plan_that_needs_approval_waits_for_it(world: World) -> None:
     world.clock.sleep(600)
     world.run()
     assert world.distribution().stage is Stage.COMPLETED
-
-
-def test_a_changed_row_stops_its_batch(world: World) -> None:
-    names = world.populate(6)
-    world.genesis()
-    plan_week(world.first, WEEK)
-    world.do(world.first, Work(Job.ANCHOR, WEEK))
-    tamper_first_row(world)
-    with pytest.raises(PlanDoesNotMatchRoot):
-        world.run()
-    assert sum(world.balances(names).values()) < POOL
-
-
-def tamper_first_row(world: World) -> None:
-    rows = store_of(world.first).state.rewards[world.distribution().plan_id or ""]
-    reward = rows[0].reward
-    row = replace(reward.row, amount=BaseUnits(reward.row.amount + 1))
-    rows[0] = replace(rows[0], reward=replace(reward, row=row))
 
 
 def test_two_operators_with_their_own_databases_pay_a_week_once(world: World) -> None:

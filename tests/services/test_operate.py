@@ -12,8 +12,11 @@ from tests.fakes.world import WEEK, World, store_of, user_id_of
 from worker.core.commitment import PlanDoesNotMatchRoot
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import ONE_TOKEN, BaseUnits
+from worker.core.week import Week
+from worker.services import rebuild
 from worker.services.adopt import AnchoredPlanMissing
-from worker.services.context import Deadline
+from worker.services.anchor import Anchored, anchor_week
+from worker.services.context import Context, Deadline
 from worker.services.operate import (
     AlreadyPaid,
     NoSuchReward,
@@ -164,6 +167,57 @@ def test_rebuilding_keeps_what_operators_decided(voided: World) -> None:
     reward = voided.first.store.reward(WEEK, user_id_of(FROZEN))
     assert reward is not None
     assert reward.operator_hold == "identity in doubt"
+
+
+@pytest.fixture
+def held(voided: World) -> World:
+    """The frozen account is thawed, and only an operator's hold keeps its reward."""
+    hold_reward(voided.first, WEEK, user_id_of(FROZEN), "under investigation")
+    freeze(voided, FROZEN, frozen=False)
+    voided.clock.sleep(2 * 24 * 3600)
+    voided.run()
+    assert voided.balances([FROZEN]) == {FROZEN: 0}
+    return voided
+
+
+def operator_hold(world: World) -> str | None:
+    reward = world.first.store.reward(WEEK, user_id_of(FROZEN))
+    assert reward is not None
+    return reward.operator_hold
+
+
+@pytest.mark.parametrize("interrupted", ["adopt_anchored_plan", "anchor_week", "settle_from_chain"])
+def test_a_hold_outlives_a_rebuild_that_ends_in_the_middle(
+    held: World, interrupted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild, interrupted, killed)
+        with pytest.raises(KeyboardInterrupt):
+            rebuild_week(held.first, WEEK, Deadline(held.clock, 600))
+    held.clock.sleep(2 * 24 * 3600)
+    held.run()
+
+    assert held.balances([FROZEN]) == {FROZEN: 0}
+    assert operator_hold(held) == "under investigation"
+
+
+def test_a_hold_holds_while_a_worker_sweeps_during_a_rebuild(
+    held: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def anchor_and_sweep(context: Context, week: Week, deadline: Deadline) -> Anchored:
+        anchored = anchor_week(context, week, deadline)
+        held.run()
+        return anchored
+
+    monkeypatch.setattr(rebuild, "anchor_week", anchor_and_sweep)
+    rebuild_week(held.first, WEEK, Deadline(held.clock, 600))
+    held.run()
+
+    assert held.balances([FROZEN]) == {FROZEN: 0}
+    assert operator_hold(held) == "under investigation"
 
 
 def test_without_the_published_plan_what_was_paid_is_recovered_by_wallet(world: World) -> None:

@@ -67,10 +67,10 @@ def check_no_rows(patch: pytest.MonkeyPatch) -> None:
 
 
 def allow_singles_by_wallet(patch: pytest.MonkeyPatch) -> None:
-    def check(self: paying.Payer, payouts: Sequence[object]) -> None:
+    def leave_out(self: paying.Payer, *arguments: object) -> None:
         """Whoever has a wallet today may be paid alone."""
 
-    patch.setattr(paying.Payer, "_check_singles_allowed", check)
+    patch.setattr(paying.Payer, "_leave_out_unvoided", leave_out)
 
 
 def write_plans_blindly(patch: pytest.MonkeyPatch) -> None:

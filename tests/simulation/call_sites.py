@@ -22,6 +22,7 @@ _PLANS = (
     "discard_plan",
     "discard_other_plans",
     "forget_week",
+    "forget_distribution",
     "advance",
     "approve",
     "record_first_week",

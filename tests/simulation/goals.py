@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.fakes.world import WEEK, user_id_of
 from tests.simulation.player import Goal
 from worker.core.backoff import ATTEMPTS_MAX
-from worker.core.lifecycle import Stage, Status
+from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.records import Distribution, Reward
 from worker.core.week import Week
 from worker.services.context import Context
@@ -38,6 +38,18 @@ def everybody_paid(context: Context) -> bool:
     rewards = _rewards(context)
     paid = [reward.status is Status.COMPLETED for reward in rewards]
     return reached(Stage.COMPLETED)(context) and bool(paid) and all(paid)
+
+
+def all_is_settled(context: Context) -> bool:
+    """And the week is not closed yet."""
+    counts = context.store.batch_counts(_week(context).plan_id or "")
+    return counts.get(PayoutStatus.PAID, 0) > 0 and not any(
+        counts.get(status, 0) for status in (PayoutStatus.PENDING, PayoutStatus.PROCESSING)
+    )
+
+
+def rebuilt_and_on_hold(context: Context) -> bool:
+    return reached(Stage.ANCHORED)(context) and on_hold(context)
 
 
 def has_a_reason(context: Context) -> bool:

@@ -9,6 +9,7 @@ from bson import ObjectId
 from tests.fakes.chain import wallet_named
 from tests.fakes.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
+from worker.core.lifecycle import Status
 from worker.services.context import Context
 from worker.services.operate import (
     retry_week,
@@ -109,6 +110,15 @@ def drop_the_new_account(world: World) -> None:
     """A fork drops the creation of a token account after it was seen."""
     world.ledger.put_token_account(token_address(wallet_named("new")), None)
     world.clock.sleep(SETTLE_SECONDS)
+
+
+def mark_after_settling(world: World) -> None:
+    """A very slow worker marks rewards as under way that another one has settled."""
+    state = store_of(world.first).state
+    for rewards in state.rewards.values():
+        for stored in list(rewards.values()):
+            if stored.reward.status is Status.COMPLETED:
+                state.put_reward(stored, status=Status.PROCESSING)
 
 
 def land_slowly(world: World) -> None:

@@ -20,6 +20,7 @@ from tests.simulation.happenings import (
     lose_database_a_week_later,
     lose_database_and_file,
     make_everyone_payable,
+    mark_after_settling,
     misplace_file,
     name_a_wallet,
     pause,
@@ -161,10 +162,15 @@ SCENARIOS = (
         ),
     ),
     Scenario(
+        "rewards are marked as under way after they were settled",
+        (closing(mark_after_settling),),
+        before=(GENESIS, PLAN, ACCOUNTS, Act("pay", goals.all_is_settled)),
+    ),
+    Scenario(
         "an operator redirects, holds and rebuilds",
         (
             HOLD,
-            Act("rebuild", goals.reached(Stage.ANCHORED), task=rebuild),
+            Act("rebuild", goals.rebuilt_and_on_hold, task=rebuild),
             Act("release", goals.released, task=release),
             PAY_EVERYONE,
         ),

@@ -200,6 +200,8 @@ class Postponement:
     payout: Payout
     next_attempt_at: datetime
     reason: str
+    is_failure: bool = True
+    """Whether it counts as a try: waiting for somebody else does not."""
 
 
 @dataclass(frozen=True, slots=True)

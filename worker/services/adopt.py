@@ -7,7 +7,8 @@ says which plan it is, the published file says what is in it, and the root prove
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from worker.core.allocation import MULTIPLIER_SCALE
 from worker.core.commitment import Header, PlanDoesNotMatchRoot, Row, Seal
@@ -73,16 +74,17 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
     """
     memo, plan_id = read_anchor(context, week), uuid.uuid4().hex
     known = context.store.ensure_distribution(week, context.clock.now())
+    marks = {reward.user_id: reward for reward in context.store.marked_rewards(week)}
     published = context.archive.fetch(week, memo.root)
     if published is not None:
         check_file(context, week, memo.root)
         with published as lines:
             header, rows = read_published(lines)
             rewards = rewards_of_rows(context, header, rows, plan_id)
-            seal = write_plan(context, header, rewards, plan_id)
+            seal = write_plan(context, header, with_marks(rewards, marks), plan_id)
         notes = PlanNotes(floor_waived=header.floor_waived)
     else:
-        seal, notes = _plan_again(context, week, first, memo, plan_id)
+        seal, notes = _plan_again(context, week, first, memo, plan_id, marks)
     install_plan(context, seal, notes, plan_id, replacing=known.plan_id)
     return seal
 
@@ -103,7 +105,12 @@ def check_file(context: Context, week: Week, root: bytes) -> None:
 
 
 def _plan_again(
-    context: Context, week: Week, first: Week, memo: AnchorMemo, plan_id: str
+    context: Context,
+    week: Week,
+    first: Week,
+    memo: AnchorMemo,
+    plan_id: str,
+    marks: Mapping[str, Reward],
 ) -> tuple[Seal, PlanNotes]:
     """The same data and the anchored cut-off give the same root again, or nothing is adopted."""
     previous = Previous(memo.previous_root, _previous_cutoff(context, week, first))
@@ -112,13 +119,25 @@ def _plan_again(
     if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
         location = context.archive.location(week, memo.root)
         raise AnchoredPlanMissing(week, memo.root, location)
-    seal = write_plan(context, draft.header, rewards, plan_id)
+    seal = write_plan(context, draft.header, with_marks(rewards, marks), plan_id)
     publish_plan(context, seal, plan_id)
     return seal, draft.notes
 
 
 def _previous_cutoff(context: Context, week: Week, first: Week) -> int | None:
     return None if week == first else read_anchor(context, week.previous()).cutoff
+
+
+def with_marks(rewards: Iterable[Reward], marks: Mapping[str, Reward]) -> Iterator[Reward]:
+    """What operators had noted on the same users' rewards under another plan id is kept, and is
+    there before anybody can pay them."""
+    for reward in rewards:
+        mark = marks.get(reward.user_id)
+        yield (
+            reward
+            if mark is None
+            else replace(reward, operator_hold=mark.operator_hold, redirected_to=mark.redirected_to)
+        )
 
 
 def rewards_of_rows(

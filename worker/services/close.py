@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from worker.core.errors import NotReady, Refused
 from worker.core.lifecycle import PayoutStatus, Stage, Status
-from worker.core.records import Distribution
+from worker.core.records import Distribution, PayoutKind
 from worker.core.week import Week
-from worker.services.context import Context
-from worker.services.reconcile import Reconciliation, reconcile
+from worker.services.context import Context, Deadline
+from worker.services.paying import Payer
+from worker.services.reconcile import CHUNK_PAYOUTS, Reconciliation, reconcile
+from worker.services.seal import anchored_seal
+from worker.services.settling import settle_from_chain
 
 CHUNK_REWARDS = 5000
 
@@ -42,6 +45,7 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
     unresolved = counts.get(PayoutStatus.PENDING, 0) + counts.get(PayoutStatus.PROCESSING, 0)
     if unresolved:
         raise StillOpen(week, unresolved)
+    _settle_again(context, distribution)
     _record_accounts_made(context, plan_id)
     result = reconcile(context, distribution)
     record_reconciliation(context, result)
@@ -51,6 +55,23 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
     now = context.clock.now()
     context.store.advance(week, plan_id, Stage.PREPARED, Stage.COMPLETED, completed_at=now)
     return result
+
+
+def _settle_again(context: Context, distribution: Distribution) -> None:
+    """Rewards that are `processing` though every payout is resolved: somebody who was very slow
+    marked them after another had settled them."""
+    plan_id = distribution.plan_id or ""
+    processing = context.store.progress(plan_id).rewards.get(Status.PROCESSING)
+    if processing is None or not processing.count:
+        return
+    payer = Payer(
+        context, distribution, anchored_seal(context, distribution), Deadline(context.clock, 0)
+    )
+    after = ""
+    while chunk := context.store.payouts_after(plan_id, after, CHUNK_PAYOUTS):
+        paying = [p for p in chunk if p.kind is not PayoutKind.ANCHOR]
+        settle_from_chain(context, payer, paying)
+        after = chunk[-1].id
 
 
 def record_reconciliation(context: Context, result: Reconciliation) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from worker.core.backoff import is_exhausted, next_attempt_at
 from worker.core.commitment import Seal
@@ -32,18 +32,22 @@ from worker.core.records import (
 )
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.paying import Payer
+from worker.services.paying import Payer, PayoutNotOfPlan, SingleNotAllowed
 from worker.services.seal import anchored_seal
 from worker.services.settling import read_back, settlement_of
 
 MARKED_AT_ONCE = 32
 """Payouts whose rewards are marked between two looks at the chain."""
 
+MARKED_BEFORE_END = timedelta(seconds=30)
+"""How long before its lease ends a payout's rewards are marked at the latest."""
+
 SETTLED_AT_ONCE = 128
 """Payouts whose transactions are read at once: each takes some 150 kB of memory while it is."""
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-"""When a payout is tried again whose tries ran out: not until an operator says `retry`."""
+"""When a payout is tried again whose tries ran out, or whose records were changed: not until an
+operator says `retry`."""
 
 
 class PaidOtherThanPlanned(Refused):
@@ -80,7 +84,8 @@ def pay(
     """Resolve the due payouts whose index is in range, as far as the deadline allows.
 
     Raises:
-        NotAnchored, PlanDoesNotMatchRoot, Paused, Unreachable: nothing further was signed.
+        NotAnchored, AnchorUnknown, PlanDoesNotMatchRoot, Paused, Unreachable: nothing further was
+            signed.
     """
     context.chain.check_mint()
     seal = anchored_seal(context, distribution)
@@ -108,7 +113,9 @@ class _Work:
         self._payer = Payer(context, distribution, seal, deadline)
         self._expected: dict[str, tuple[Transfer, ...]] = {}
         self._statuses: dict[str, SignatureStatus] = {}
-        self._unmarked: set[str] = set()
+        self._fresh: dict[str, datetime] = {}
+        """When our lease ends, of those that nobody had signed before us."""
+        self._unmarked: dict[str, datetime] = {}
         self.in_flight: list[Payout] = []
         self.report = PayReport(distribution.week)
 
@@ -124,17 +131,31 @@ class _Work:
         claimed = self._context.store.claim(self._plan_id, indexes, count, now=now, until=until)
         known = {payout.id for payout in self.in_flight}
         self.in_flight += [payout for payout in claimed if payout.id not in known]
-        # Signed by somebody who may have ended before the rewards were marked.
-        self._unmarked |= {payout.id for payout in claimed if payout.attempt is not None}
+        self._fresh |= {payout.id: until for payout in claimed if payout.attempt is None}
+        self._refuse_foreign(claimed)
+
+    def _refuse_foreign(self, claimed: Sequence[Payout]) -> None:
+        """Neither sign nor settle what the anchored plan does not know by this id."""
+        refused = list[tuple[Payout, Refused]]()
+        for payout in claimed:
+            try:
+                self._payer.refuse_foreign(payout)
+            except PayoutNotOfPlan as error:
+                refused.append((payout, error))
+        self._refuse(refused)
 
     def mark_some(self) -> bool:
         """Mark rewards `processing` while there is nothing else to do; whether any were left.
 
-        It costs as much as settling them, and the chain takes seconds to finalize anyway.
+        It costs as much as settling them, and the chain takes seconds to finalize anyway. What
+        another worker may settle meanwhile is left alone: DocumentDB's update of many may look at
+        its condition before that worker's write, and write after it.
         """
-        marked = [p for p in self.in_flight if p.id in self._unmarked][:MARKED_AT_ONCE]
-        self._unmarked &= {payout.id for payout in self.in_flight}
-        self._unmarked -= {payout.id for payout in marked}
+        soon = self._context.clock.now() + MARKED_BEFORE_END
+        flying = {payout.id: payout for payout in self.in_flight}
+        ours = [i for i, end in self._unmarked.items() if end > soon and i in flying]
+        marked = [flying[i] for i in ours[:MARKED_AT_ONCE]]
+        self._unmarked = {i: self._unmarked[i] for i in ours[MARKED_AT_ONCE:]}
         self._context.store.mark_processing(marked)
         return bool(marked)
 
@@ -186,6 +207,7 @@ class _Work:
             return 0
         prepared = self._payer.prepare(payouts, refused={p.id for p in payouts if self._failed(p)})
         self._postpone(prepared.later)
+        self._refuse(prepared.refused)
         # A void is the answer to a refusal. Everything else is tried again later.
         intents = [
             (payout, intent)
@@ -200,7 +222,7 @@ class _Work:
         refusals = {r.signature: r.refused for r in results if r.refused}
         updated = {p.id: replace(p, attempt=a, status=PayoutStatus.PROCESSING) for p, a in signed}
         self.in_flight = [updated.get(p.id, p) for p in self.in_flight]
-        self._unmarked |= set(updated)
+        self._unmarked |= {i: self._fresh.pop(i) for i in updated if i in self._fresh}
         self.report.signed += len(signed)
         again = sum(payout.attempt is not None for payout, _ in signed)
         self._context.counted[RE_SIGNS] += again
@@ -252,6 +274,17 @@ class _Work:
         now = self._context.clock.now()
         return Postponement(payout, next_attempt_at(now, attempts, payout.id, scale=scale), reason)
 
+    def _refuse(self, refused: Sequence[tuple[Payout, Refused]]) -> None:
+        """What a safeguard refuses: changed records wait for a person, the rest is tried again."""
+        self._postpone(
+            [
+                self._backoff(payout, str(error))
+                if isinstance(error, SingleNotAllowed)
+                else Postponement(payout, NEVER, str(error))
+                for payout, error in refused
+            ]
+        )
+
     def _postpone(self, later: Sequence[Postponement]) -> None:
         if not later:
             return
@@ -270,7 +303,7 @@ class _Work:
         label, reasons = self.report.week.label, [f"{p.payout.id}: {p.reason}" for p in spent[:3]]
         self._context.store.stumble(
             self.report.week,
-            reason=f"{len(spent)} payouts ran out of tries: {'; '.join(reasons)}. "
+            reason=f"{len(spent)} payouts wait for a person: {'; '.join(reasons)}. "
             f"Mend the cause, then run `kontrib retry {label}`.",
             next_attempt_at=self._context.clock.now(),
             attempts=0,

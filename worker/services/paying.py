@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from worker.core.commitment import PlanDoesNotMatchRoot, Row, Seal
+from worker.core.commitment import PlanDoesNotMatchRoot, Row, Seal, rows_root
 from worker.core.errors import Refused
-from worker.core.receipts import BatchId, ReceiptState, Resolution, single_id
+from worker.core.merkle import leaf_hash
+from worker.core.receipts import ReceiptState, Resolution, single_id
 from worker.core.records import (
     Distribution,
     Execution,
@@ -27,6 +28,19 @@ from worker.services.context import Context, Deadline
 from worker.services.seal import stored_rows
 
 RETRY_SOON = timedelta(seconds=5)
+LEAF_BYTES = 32
+
+
+class PayoutNotOfPlan(Refused):
+    """A stored payout has another id than its place in the anchored plan: its receipt would be
+    another one, and what it pays could be paid again."""
+
+    def __init__(self, payout: Payout) -> None:
+        super().__init__(
+            f"{payout.id} is not what the anchored plan calls {payout.kind.value} {payout.index}. "
+            "The stored payout was changed. Restore it with `kontrib rebuild`; until then it is "
+            "not paid."
+        )
 
 
 class SingleNotAllowed(Refused):
@@ -45,9 +59,8 @@ class Prepared:
 
     intents: list[tuple[Payout, Intent]] = field(default_factory=list)
     later: list[Postponement] = field(default_factory=list)
-
-    def postpone(self, context: Context, payout: Payout, reason: str, pause: timedelta) -> None:
-        self.later.append(Postponement(payout, context.clock.now() + pause, reason))
+    refused: list[tuple[Payout, Refused]] = field(default_factory=list)
+    """What a safeguard keeps from being signed. The others are none the worse for it."""
 
 
 class Payer:
@@ -58,7 +71,21 @@ class Payer:
     ) -> None:
         self._context, self._seal, self._deadline = context, seal, deadline
         self._plan_id = distribution.plan_id or ""
-        self._held_checked = False
+        self._held_leaves = bytearray()
+
+    def refuse_foreign(self, payout: Payout) -> None:
+        """
+        Raises:
+            PayoutNotOfPlan: the anchored plan does not call it so, or has no such payout.
+        """
+        header = self._seal.header
+        if payout.kind is PayoutKind.BATCH:
+            known = [str(header.batch_id(payout.index))] if payout.index < header.batches else []
+        else:
+            rows = self._context.store.rows(self._plan_id, _at(payout.index))
+            known = [single_id(header.week, row.user) for row in rows]
+        if payout.index < 0 or known != [payout.id]:
+            raise PayoutNotOfPlan(payout)
 
     def prepare(self, payouts: Sequence[Payout], refused: Set[str] = frozenset()) -> Prepared:
         """Verify rows against the root, look at every recipient, and say what to sign.
@@ -66,8 +93,6 @@ class Payer:
         `refused` holds the ids whose last attempt the chain executed and refused.
 
         Raises:
-            PlanDoesNotMatchRoot: stored rows are not what was anchored.
-            SingleNotAllowed: a single's batch is not void at finalized.
             Paused: nothing may be signed now.
         """
         self._context.refuse_if_paused()
@@ -103,32 +128,44 @@ class Payer:
 
     # --- batches ---
 
-    def _verified_batches(self, payouts: Sequence[Payout]) -> dict[str, list[Row]]:
+    def _verified_batches(
+        self, payouts: Sequence[Payout], prepared: Prepared
+    ) -> dict[str, list[Row]]:
         """Stored rows of many batches by payout id, each proven to be the anchored ones; one query
         for each run of neighbours."""
-        header, found = self._seal.header, {}
+        header, found = self._seal.header, dict[str, list[Row]]()
         for run in _runs_of_neighbours(payouts):
             first = header.batch_positions(run[0].index).start
             last = header.batch_positions(run[-1].index).stop
             rows = self._context.store.rows(self._plan_id, range(first, last))
             for payout in run:
                 size = len(header.batch_positions(payout.index))
-                found[payout.id] = list(itertools.islice(rows, size))
-                self._seal.check_batch(payout.index, found[payout.id])
+                batch = list(itertools.islice(rows, size))
+                try:
+                    # Once more by itself: a row that is missing moves those of its neighbours up.
+                    if rows_root(batch) != self._seal.batch_roots[payout.index]:
+                        batch = self.verified_rows(payout.index)
+                except PlanDoesNotMatchRoot as error:
+                    prepared.refused.append((payout, error))
+                else:
+                    found[payout.id] = batch
         return found
 
-    def _batches(self, payouts: list[Payout], prepared: Prepared, refused: Set[str]) -> None:
-        rows = self._verified_batches(payouts)
+    def _batches(self, batches: list[Payout], prepared: Prepared, refused: Set[str]) -> None:
+        rows = self._verified_batches(batches, prepared)
+        payouts = [payout for payout in batches if payout.id in rows]
         seen = self._look_at(row.wallet for batch in rows.values() for row in batch)
         recreated = self._recreate(payouts, rows, seen)
         for payout in payouts:
             if any(row.wallet in recreated for row in rows[payout.id]):
                 reason = "a token account was created again; paid when it is there"
-                prepared.postpone(self._context, payout, reason, RETRY_SOON)
+                soon = self._context.clock.now() + RETRY_SOON
+                prepared.later.append(Postponement(payout, soon, reason))  # a try: only once
                 continue
             recipients = [seen[row.wallet] for row in rows[payout.id]]
             void = must_be_void(recipients, refused=payout.id in refused)
-            prepared.intents.append((payout, batch_intent(payout, rows[payout.id], void=void)))
+            receipt = str(self._seal.header.batch_id(payout.index))
+            prepared.intents.append((payout, batch_intent(receipt, rows[payout.id], void=void)))
 
     def _look_at(self, wallets: Iterable[str]) -> dict[str, Recipient]:
         distinct = sorted(set(wallets))
@@ -157,49 +194,100 @@ class Payer:
     # --- singles ---
 
     def _singles(self, payouts: list[Payout], prepared: Prepared) -> None:
-        if not payouts:
-            return
-        self._check_singles_allowed(payouts)
-        seen = self._look_at(p.wallet for p in payouts if p.wallet)
-        for payout in payouts:
-            reward = self._reward_of(payout)
+        leaves = self._proven_leaves(payouts, prepared)
+        allowed = [p for p in payouts if p.id in leaves]
+        seen = self._look_at(p.wallet for p in allowed if p.wallet)
+        for payout in allowed:
+            try:
+                reward = self._reward_of(payout, leaves[payout.id])
+            except PlanDoesNotMatchRoot as error:
+                prepared.refused.append((payout, error))
+                continue
             recipient = seen.get(payout.wallet or "")
             if reward.operator_hold is not None:
-                prepared.postpone(self._context, payout, reward.operator_hold, timedelta(days=1))
+                self._wait(payout, reward.operator_hold, timedelta(days=1), prepared)
             elif recipient is None or unpayable(recipient):
-                reason = problem_of(recipient)
-                prepared.postpone(self._context, payout, reason, timedelta(days=1))
+                self._wait(payout, problem_of(recipient), timedelta(days=1), prepared)
             else:
-                prepared.intents.append((payout, single_intent(payout, reward)))
+                receipt = single_id(self._seal.header.week, reward.row.user)
+                transfer = Transfer(recipient.wallet, reward.row.amount)
+                prepared.intents.append((payout, single_intent(receipt, transfer)))
 
-    def _reward_of(self, payout: Payout) -> Reward:
+    def _wait(self, payout: Payout, reason: str, pause: timedelta, prepared: Prepared) -> None:
+        """For something outside to happen, which is no failed try."""
+        again = self._context.clock.now() + pause
+        prepared.later.append(Postponement(payout, again, reason, is_failure=False))
+
+    def _reward_of(self, payout: Payout, leaf: bytes) -> Reward:
+        """The reward of a single, whose row must be the proven one: it is paid as it is here."""
         rewards = self._context.store.rewards(self._plan_id, _at(payout.index))
-        if [payout.id] != [single_id(payout.week, reward.row.user) for reward in rewards]:
-            found = rewards[0].row.user if rewards else b""
-            raise PlanDoesNotMatchRoot(f"The row of {payout.id}", self._seal.root, found)
+        if [leaf] != [leaf_hash(reward.row.canonical()) for reward in rewards]:
+            found = leaf_hash(rewards[0].row.canonical()) if rewards else b""
+            raise PlanDoesNotMatchRoot(f"The row of {payout.id}", leaf, found)
         return rewards[0]
 
-    def _check_singles_allowed(self, payouts: Sequence[Payout]) -> None:
-        """A single is usable only if the anchored plan puts the reward in no batch, or that
-        batch is void at finalized. The current wallet never decides."""
-        header, by_batch = self._seal.header, {}
+    def _proven_leaves(self, payouts: Sequence[Payout], prepared: Prepared) -> dict[str, bytes]:
+        """Leaf hashes of the anchored rows of those that may be paid alone, by payout id.
+
+        A single is usable only if the anchored plan puts the reward in no batch, or that batch is
+        void at finalized. The current wallet never decides.
+        """
+        positions = self._seal.header.held_positions
+        held = [p for p in payouts if p.index in positions]
+        others = [p for p in payouts if p.index not in positions]
+        return self._leaves_of_held(held, prepared) | self._leaves_of_void(others, prepared)
+
+    def _leaves_of_held(self, payouts: Sequence[Payout], prepared: Prepared) -> dict[str, bytes]:
+        if not payouts:
+            return {}
+        positions = self._seal.header.held_positions
+        if not self._held_leaves:
+            leaves = bytearray()
+
+            def remembered() -> Iterator[Row]:
+                for row in stored_rows(self._context, self._plan_id, positions):
+                    leaves.extend(leaf_hash(row.canonical()))
+                    yield row
+
+            try:
+                self._seal.check_held(remembered())
+            except PlanDoesNotMatchRoot as error:
+                prepared.refused += [(payout, error) for payout in payouts]
+                return {}
+            self._held_leaves = leaves
+        return {p.id: self._held_leaf(p.index - positions.start) for p in payouts}
+
+    def _held_leaf(self, place: int) -> bytes:
+        return bytes(self._held_leaves[place * LEAF_BYTES : (place + 1) * LEAF_BYTES])
+
+    def _leaves_of_void(self, payouts: Sequence[Payout], prepared: Prepared) -> dict[str, bytes]:
+        header, batches = self._seal.header, dict[int, list[Row]]()
+        leaves, by_batch = dict[str, bytes](), dict[Payout, str]()
         for payout in payouts:
-            if payout.index in header.held_positions:
-                self._check_held_rows()
-            else:
-                index = payout.index // header.batch_size
-                self.verified_rows(index)
-                by_batch[payout] = str(BatchId(header.week, index))
+            index, place = divmod(payout.index, header.batch_size)
+            try:
+                if index not in batches:
+                    batches[index] = self.verified_rows(index)
+            except PlanDoesNotMatchRoot as error:
+                prepared.refused.append((payout, error))
+                continue
+            leaves[payout.id] = leaf_hash(batches[index][place].canonical())
+            by_batch[payout] = str(header.batch_id(index))
+        self._leave_out_unvoided(by_batch, leaves, prepared)
+        return leaves
+
+    def _leave_out_unvoided(
+        self, by_batch: Mapping[Payout, str], leaves: dict[str, bytes], prepared: Prepared
+    ) -> None:
         states = self._context.chain.receipts(sorted(set(by_batch.values())))
         for payout, batch in by_batch.items():
-            if states[batch] is not ReceiptState.VOID:
-                raise SingleNotAllowed(payout, states[batch])
-
-    def _check_held_rows(self) -> None:
-        if not self._held_checked:
-            positions = self._seal.header.held_positions
-            self._seal.check_held(stored_rows(self._context, self._plan_id, positions))
-            self._held_checked = True
+            if states[batch] is ReceiptState.VOID:
+                continue
+            del leaves[payout.id]
+            if states[batch] is ReceiptState.UNKNOWN:
+                self._wait(payout, f"the receipt of {batch} is unknown", RETRY_SOON, prepared)
+            else:
+                prepared.refused.append((payout, SingleNotAllowed(payout, states[batch])))
 
 
 def _runs_of_neighbours(payouts: Sequence[Payout]) -> Iterator[list[Payout]]:
@@ -237,25 +325,22 @@ def problem_of(recipient: Recipient | None) -> str:
     return recipient.problem.value if recipient.problem else "token account does not exist"
 
 
-def batch_intent(payout: Payout, rows: Sequence[Row], *, void: bool) -> Intent:
+def batch_intent(receipt: str, rows: Sequence[Row], *, void: bool) -> Intent:
     """Pay a batch, or void it so that its rewards can be paid alone."""
     if void:
-        return Intent(receipts=(payout.id,), resolution=Resolution.VOID, memo=payout.id)
+        return Intent(receipts=(receipt,), resolution=Resolution.VOID, memo=receipt)
     return Intent(
-        receipts=(payout.id,),
+        receipts=(receipt,),
         resolution=Resolution.PAID,
         transfers=tuple(Transfer(row.wallet, row.amount) for row in rows),
-        memo=payout.id,
+        memo=receipt,
     )
 
 
-def single_intent(payout: Payout, reward: Reward) -> Intent:
+def single_intent(receipt: str, transfer: Transfer) -> Intent:
     """Pay one reward alone. A single is never voided: it waits under its one id."""
     return Intent(
-        receipts=(payout.id,),
-        resolution=Resolution.PAID,
-        transfers=(Transfer(payout.wallet or "", reward.row.amount),),
-        memo=payout.id,
+        receipts=(receipt,), resolution=Resolution.PAID, transfers=(transfer,), memo=receipt
     )
 
 

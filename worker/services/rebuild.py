@@ -13,7 +13,7 @@ from worker.core.commitment import Header
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.memo import AnchorMemo
 from worker.core.receipts import BatchId, ReceiptState, single_id
-from worker.core.records import Distribution, Payout, PayoutKind, Reward, Settlement, Transfer
+from worker.core.records import Distribution, Payout, PayoutKind, Settlement, Transfer
 from worker.core.week import Week
 from worker.services.adopt import adopt_anchored_plan, check_file, read_anchor
 from worker.services.anchor import anchor_week
@@ -83,11 +83,11 @@ def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
     """
     first, memo = first_week(context), read_anchor(context, week)
     check_file(context, week, memo.root)  # before anything is forgotten
-    marks = _operators_marks(context, week)
-    context.store.forget_week(week)
+    context.store.forget_distribution(week)
     adopt_anchored_plan(context, week, first)
     anchor_week(context, week, deadline)
     distribution = planned_week(context, week)
+    context.store.discard_other_plans(week, distribution.plan_id or "")
     payer = Payer(context, distribution, anchored_seal(context, distribution), deadline)
     rebuilt = Rebuilt(week, memo.root)
     after = ""
@@ -96,29 +96,7 @@ def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
         _count(rebuilt, batches, settle_from_chain(context, payer, batches))
         after = chunk[-1].id
     _write_back_singles(context, distribution, payer, rebuilt)
-    _restore_marks(context, week, marks)
     return rebuilt
-
-
-def _operators_marks(context: Context, week: Week) -> list[Reward]:
-    distribution = context.store.distribution(week)
-    if distribution is None or distribution.plan_id is None or distribution.header is None:
-        return []
-    count = Header.parse(distribution.header).rewards
-    found: list[Reward] = []
-    for first in range(0, count, CHUNK):
-        rewards = context.store.rewards(distribution.plan_id, range(first, first + CHUNK))
-        found += [r for r in rewards if r.operator_hold or r.redirected_to]
-    return found
-
-
-def _restore_marks(context: Context, week: Week, marks: list[Reward]) -> None:
-    for mark in marks:
-        reward = context.store.reward(week, mark.user_id)
-        if reward is not None and mark.operator_hold:
-            context.store.hold(reward, mark.operator_hold)
-        if reward is not None and mark.redirected_to:
-            context.store.redirect(reward, mark.redirected_to, context.clock.now())
 
 
 def _count(rebuilt: Rebuilt, payouts: Sequence[Payout], settlements: Sequence[Settlement]) -> None:

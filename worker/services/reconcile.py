@@ -11,7 +11,7 @@ from worker.core.receipts import ReceiptState
 from worker.core.records import Distribution, Execution, Payout, PayoutKind
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.paying import Payer, moved
+from worker.services.paying import Payer, PayoutNotOfPlan, moved
 from worker.services.seal import anchored_seal, stored_rows
 from worker.services.settling import RESOLVED, read_back
 
@@ -114,6 +114,11 @@ def _compare_one(
     execution: Execution | None,
     result: Reconciliation,
 ) -> None:
+    try:
+        payer.refuse_foreign(payout)
+    except PayoutNotOfPlan as error:
+        _differ(result, str(error))
+        return
     expected = {PayoutStatus.PAID: ReceiptState.PAID, PayoutStatus.VOID: ReceiptState.VOID}
     wanted = expected.get(payout.status, ReceiptState.FREE)
     if state is not wanted:

@@ -39,6 +39,17 @@ class NotAnchored(Refused):
         )
 
 
+class AnchorUnknown(NotReady):
+    """Whether the plan is anchored cannot be read from every endpoint now, which says nothing
+    against the plan."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(
+            f"Whether the plan of {week.label} is anchored cannot be read from every endpoint. "
+            "Nothing is signed until it can; the sweeper tries again."
+        )
+
+
 def stored_seal(context: Context, distribution: Distribution) -> Seal:
     """The seal as the database has it, proven to be that of the distribution's root.
 
@@ -65,11 +76,14 @@ def anchored_seal(context: Context, distribution: Distribution) -> Seal:
 
     Raises:
         NotAnchored: it was not; nothing may be signed.
+        AnchorUnknown: an endpoint did not say, or they disagree.
         PlanDoesNotMatchRoot: see `stored_seal`.
     """
     seal = stored_seal(context, distribution)
     _, root_id = anchor_ids(distribution.week, seal.root)
     state = context.chain.receipts([root_id])[root_id]
+    if state is ReceiptState.UNKNOWN:
+        raise AnchorUnknown(distribution.week)
     if state is not ReceiptState.PAID:
         raise NotAnchored(distribution.week, state)
     return seal

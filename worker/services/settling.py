@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from worker.core.commitment import PlanDoesNotMatchRoot
 from worker.core.lifecycle import PayoutStatus
 from worker.core.receipts import ReceiptState
 from worker.core.records import Execution, Payout, Settlement, Transfer
@@ -44,7 +45,7 @@ def settlement_of(
     elif expected is not None:
         verified = moved(execution, expected)
     else:
-        verified = payer.paid_as_planned(payout, execution)
+        verified = _paid_as_planned(payer, payout, execution)
     return Settlement(
         payout=payout,
         status=status,
@@ -53,6 +54,14 @@ def settlement_of(
         fee=execution.fee,
         verified=verified,
     )
+
+
+def _paid_as_planned(payer: Payer, payout: Payout, execution: Execution) -> bool:
+    """What the chain paid is paid, also where our rows of it were changed since."""
+    try:
+        return payer.paid_as_planned(payout, execution)
+    except PlanDoesNotMatchRoot:
+        return False
 
 
 def settle_from_chain(

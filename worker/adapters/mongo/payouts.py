@@ -162,7 +162,7 @@ class MongoPayouts(MongoPart):
                         "reason": each.reason,
                         "lease": None,
                     },
-                    "$inc": {"attempts": 1},
+                    "$inc": {"attempts": int(each.is_failure)},
                 },
             )
             for each in postponements

@@ -23,6 +23,7 @@ from worker.adapters.mongo.documents import (
     notes_document,
     payout_document,
     reward_document,
+    reward_of,
     row_of,
     with_hex_roots,
     with_longs,
@@ -146,14 +147,11 @@ class MongoPlans(MongoWeeks):
 
     @reaching
     def discard_other_plans(self, week: Week, plan_id: str) -> None:
-        document = self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1})
-        if document is None:
+        if self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1}) is None:
             return
         # Rewards from before this system have no plan id, and are none of ours to remove.
         others = {"$ne": plan_id, "$exists": True}
-        self.token_rewards.delete_many(
-            {"weekly_distribution_id": str(document["_id"]), "plan_id": others}
-        )
+        self.token_rewards.delete_many({"week_start": week.start, "plan_id": others})
         self.payout_batches.delete_many({"week": week.id, "plan_id": others})
 
     @reaching
@@ -163,8 +161,22 @@ class MongoPlans(MongoWeeks):
         ours = {"week_start": week.start, "plan_id": {"$exists": True}}
         self.token_rewards.delete_many(ours)
         self.payout_batches.delete_many({"week": week.id})
+        self._forget_distribution(week)
+
+    @reaching
+    def forget_distribution(self, week: Week) -> None:
+        self._forget_distribution(week)
+
+    def _forget_distribution(self, week: Week) -> None:
         for collection in (self.weeks, self.archive):
             collection.delete_one({"week_start": week.start})
+
+    @reaching
+    def marked_rewards(self, week: Week) -> list[Reward]:
+        marks = [{"operator_hold": {"$ne": None}}, {"redirected_to": {"$ne": None}}]
+        selected = {"week_start": week.start, "plan_id": {"$exists": True}, "$or": marks}
+        found = self.token_rewards.find(selected).sort([("plan_id", 1), ("position", 1)])
+        return [reward_of(document) for document in found]
 
 
 def _installed_fields(plan: Distribution) -> Document:
