@@ -19,7 +19,13 @@ from solders.system_program import ID as SYSTEM_PROGRAM
 from solders.transaction import VersionedTransaction
 
 from worker.adapters.solana.accounts import FINALIZED
-from worker.adapters.solana.addresses import MEMO_PROGRAM, receipt_address
+from worker.adapters.solana.addresses import (
+    MEMO_PROGRAM,
+    TOKEN_2022_PROGRAM,
+    TOKEN_PROGRAM,
+    associated_account,
+    receipt_address,
+)
 from worker.adapters.solana.calls import Call
 from worker.adapters.solana.instructions import (
     TRANSFER_CHECKED_TAG,
@@ -91,7 +97,7 @@ def transfers_of(reply: Any, *, signature: str, mint: str) -> list[FoundTransfer
             FoundTransfer(
                 from_wallet=_owner(transaction, source),
                 to_account=target,
-                to_wallet=_owner(transaction, target),
+                to_wallet=_receiver(transaction, target, mint),
                 amount=BaseUnits(amount),
             )
             for source, target, amount in _transfers(transaction, mint)
@@ -212,6 +218,23 @@ def _owner(landed: _Landed, account: str) -> str:
     """The wallet behind a token account; the account itself where the node does not say."""
     balance = landed.after.get(account) or landed.before.get(account)
     return balance.owner if balance is not None and balance.owner else account
+
+
+def _receiver(landed: _Landed, account: str, mint: str) -> str:
+    """The wallet that surely got what was sent to an account, or the account itself.
+
+    Its owner from before the transaction: one made in it may have been somebody else's when it was
+    paid, been emptied again, and only then given away. An associated account has one owner ever.
+    """
+    if (before := landed.before.get(account)) is not None:
+        return before.owner or account
+    after = landed.after.get(account)
+    if after is None or after.owner is None:
+        return account
+    mint_address, owner = Pubkey.from_string(mint), after.owner
+    programs = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
+    own = {str(associated_account(owner, mint_address, program)) for program in programs}
+    return owner if account in own else account
 
 
 def _decrease(landed: _Landed, source: str) -> int:
