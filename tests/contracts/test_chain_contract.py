@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -268,6 +269,8 @@ def test_an_execution_reads_back_what_was_paid(world: ChainWorld) -> None:
     assert execution.source_decrease == 3_003
     assert execution.fee == 5_000
     assert 0 < execution.slot <= world.chain.finalized_height().slot
+    assert execution.landed_at is not None
+    assert (execution.landed_at.tzinfo, execution.landed_at.microsecond) == (UTC, 0)
     assert world.chain.executions_of({receipt: item.signature}) == {receipt: execution}
 
 

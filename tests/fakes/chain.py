@@ -258,6 +258,7 @@ class FakeChain:
                 Transfer(wallet, BaseUnits(amount)) for wallet, amount in request.transfers
             ),
             source_decrease=BaseUnits(landed.source_decrease),
+            landed_at=self.ledger.time_of(landed.slot),
         )
 
     def _recipient(self, wallet: str, slot: int) -> Recipient:

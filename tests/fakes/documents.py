@@ -9,7 +9,8 @@ from typing import Any
 
 from bson import ObjectId
 
-_counter = itertools.count(1)
+_counter = itertools.count(2**32)
+"""Beyond any number that a test chooses itself."""
 
 
 def object_id(moment: datetime, number: int) -> ObjectId:

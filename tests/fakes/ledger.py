@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tests.fakes.transactions import (
@@ -26,6 +27,7 @@ from tests.fakes.versions import Versions
 BLOCKHASH_AGE_MAX = 150
 STATUS_CACHE_SLOTS = 150
 KEPT_BLOCKS = 600
+SLOT_SECONDS = 0.4
 
 
 class Block(NamedTuple):
@@ -54,6 +56,7 @@ class FakeLedger:
         self.finalized_lag_slots = finalized_lag_slots
         self.holds_sends = False
         """Keep sent transactions in flight until `deliver`, instead of executing them at once."""
+        self.slot_zero_at: datetime | None = None
         self.in_flight: dict[str, bytes] = {}
         self.landed: dict[str, Landed] = {}
         self.allocated_by: dict[str, str] = {}
@@ -71,6 +74,12 @@ class FakeLedger:
     @property
     def slot(self) -> int:
         return self._blocks[-1].slot
+
+    def time_of(self, slot: int) -> datetime | None:
+        """Whole seconds, as clusters say it; None before there is a clock."""
+        if self.slot_zero_at is None:
+            return None
+        return (self.slot_zero_at + timedelta(seconds=slot * SLOT_SECONDS)).replace(microsecond=0)
 
     def advance(self, slots: int = 1, *, skipped: int = 0) -> None:
         """Let `slots` slots pass; the first `skipped` of them make no block."""

@@ -113,7 +113,7 @@ class FakePayouts:
 
     def _complete(self, stored: StoredReward, settlement: Settlement, now: datetime) -> None:
         slot = settlement.slot if settlement.slot is not None else stored.slot
-        claimed_at = stored.claimed_at or to_milliseconds(now)
+        claimed_at = stored.claimed_at or to_milliseconds(settlement.landed_at or now)
         paid = replace(stored, slot=slot, claimed_at=claimed_at, next_attempt_at=None)
         signature = settlement.signature or stored.reward.signature
         self.state.put_reward(paid, status=Status.COMPLETED, reason=None, signature=signature)

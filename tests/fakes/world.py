@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from bson import ObjectId
 
 from tests.fakes.chain import FakeChain, wallet_named
-from tests.fakes.ledger import FakeLedger
+from tests.fakes.ledger import SLOT_SECONDS, FakeLedger
 from tests.fakes.store import FakeStore
 from tests.fakes.transactions import TokenAccount, token_address
 from worker.core.money import ONE_TOKEN
@@ -24,7 +24,6 @@ from worker.services.genesis import make_genesis
 from worker.services.run import Done, do_work
 from worker.services.work import Work, find_work
 
-SLOT_SECONDS = 0.4
 WEEK = Week.parse("2024-W50")
 
 
@@ -33,6 +32,7 @@ class FakeClock:
 
     def __init__(self, now: datetime, ledger: FakeLedger) -> None:
         self._now, self._ledger, self._slots = now, ledger, 0.0
+        ledger.slot_zero_at = now - timedelta(seconds=ledger.slot * SLOT_SECONDS)
 
     def now(self) -> datetime:
         return self._now

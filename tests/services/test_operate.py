@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -139,14 +140,23 @@ def finished_week(world: World) -> list[str]:
     return names
 
 
+def claim_dates(world: World) -> list[datetime | None]:
+    rewards = store_of(world.first).state.rewards[world.distribution().plan_id or ""]
+    return [rewards[position].claimed_at for position in sorted(rewards)]
+
+
 def test_a_finished_week_is_rebuilt_into_an_empty_database(world: World) -> None:
     store = store_of(world.first)
     names = world.populate(8)
     world.genesis()
     empty = store.snapshot()
     world.run()
+    dates = claim_dates(world)
+    world.clock.sleep(30 * 24 * 3600)
     store.restore(empty)
     rebuilt = rebuild_week(world.first, WEEK, Deadline(world.clock, 600))
+    assert claim_dates(world) == dates
+    assert None not in dates
     assert (rebuilt.amount, rebuilt.open) == (POOL, 0)
     world.run()
     assert world.distribution().stage is Stage.COMPLETED

@@ -191,6 +191,7 @@ class Settlement:
     slot: int | None
     fee: Lamports | None
     verified: bool
+    landed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +255,8 @@ class Execution:
     transfers: tuple[Transfer, ...]
     """Transfers of our mint out of the source account, by the wallet that owns the target."""
     source_decrease: BaseUnits
+    landed_at: datetime | None = None
+    """When, as the cluster estimates it; None where the node does not say."""
 
 
 class Landing(enum.Enum):

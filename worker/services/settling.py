@@ -53,6 +53,7 @@ def settlement_of(
         slot=execution.slot,
         fee=execution.fee,
         verified=verified,
+        landed_at=execution.landed_at,
     )
 
 

@@ -263,7 +263,7 @@ def _paid(settlement: Settlement, now: datetime) -> Document:
         "status": Status.COMPLETED.value,
         "reason": None,
         "next_attempt_at": None,
-        "claimed_at": {"$ifNull": ["$claimed_at", now]},
+        "claimed_at": {"$ifNull": ["$claimed_at", settlement.landed_at or now]},
         **_known(transaction_signature=settlement.signature, slot=settlement.slot),
     }
 

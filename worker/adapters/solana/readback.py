@@ -12,6 +12,7 @@ import binascii
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from solders.pubkey import Pubkey
@@ -41,7 +42,8 @@ from worker.ports_wiki import FoundTransfer
 
 _AMOUNT = struct.Struct("<BQ")
 _ODD = (
-    KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, binascii.Error,
+    KeyError, IndexError, TypeError, ValueError, OverflowError, OSError, AttributeError,
+    struct.error, binascii.Error,
 )  # fmt: skip
 
 
@@ -126,6 +128,7 @@ class _Balance:
 class _Landed:
     signature: str
     slot: int
+    at: datetime | None
     fee: int
     steps: list[_Step]
     before: dict[str, _Balance]
@@ -146,6 +149,7 @@ class _Landed:
         return cls(
             signature=str(transaction.signatures[0]),
             slot=int(reply["slot"]),
+            at=_moment(reply.get("blockTime")),
             fee=int(meta["fee"]),
             steps=[
                 _Step(keys[it.program_id_index], [keys[i] for i in it.accounts], bytes(it.data))
@@ -154,6 +158,10 @@ class _Landed:
             before=_balances(meta.get("preTokenBalances"), keys),
             after=_balances(meta.get("postTokenBalances"), keys),
         )
+
+
+def _moment(unix_seconds: int | None) -> datetime | None:
+    return None if unix_seconds is None else datetime.fromtimestamp(int(unix_seconds), UTC)
 
 
 def _balances(entries: Any, keys: list[str]) -> dict[str, _Balance]:
@@ -184,6 +192,7 @@ def _execution(landed: _Landed, receipt_id: str, base: Pubkey, mint: str) -> Exe
             Transfer(_owner(landed, target), BaseUnits(amount)) for _, target, amount in moved
         ),
         source_decrease=BaseUnits(sum(_decrease(landed, source) for source in sources)),
+        landed_at=landed.at,
     )
 
 
