@@ -106,6 +106,46 @@ def test_a_user_without_wallet_is_held_and_paid_once_one_appears(world: World) -
     assert reconcile(world.first, world.distribution()).is_exact
 
 
+@pytest.mark.parametrize(
+    ("planned", "today", "is_paid"),
+    [(None, 4, True), (4, None, True), (4, 26, True), (26, 4, True), (4, 4, False)],
+)
+def test_a_held_reward_expires_by_the_rules_of_its_plan_and_not_before_todays(
+    world: World, planned: int | None, today: int | None, is_paid: bool
+) -> None:
+    store_of(world.first).set_rules(hold_weeks=planned)
+    world.populate(3)
+    world.add_user("ghost", wallet=None)
+    world.contribute("ghost", 300)
+    world.genesis()
+    world.run()
+    store_of(world.first).set_rules(hold_weeks=today)
+    world.clock.sleep(10 * 7 * 24 * 3600)
+    world.open_account("ghost")
+    ghost = ObjectId(user_id_of("ghost"))
+    store_of(world.first).set_user_fields(ghost, wallet_address=wallet_named("ghost"))
+    for work in find_work(world.first, only=WEEK):
+        world.do(world.first, work)
+    world.first.store.requeue(WEEK, world.clock.now())
+    for work in find_work(world.first, only=WEEK):
+        world.do(world.first, work)
+    assert (world.ledger.balance(wallet_named("ghost")) > 0) == is_paid
+
+
+def test_who_adopts_a_plan_owes_nobody_an_account_that_was_there(world: World) -> None:
+    second = world.add_operator()
+    names = world.populate(4)
+    world.add_user("newcomer", account=False)
+    world.contribute("newcomer", 100)
+    world.genesis()
+    world.run()
+    world.run(second)
+    for context in (world.first, second):
+        users = [user_id_of(name) for name in [*names, "newcomer"]]
+        made = [i for i, a in context.store.accounts(users, []).items() if a.had_token_account]
+        assert made == ([user_id_of("newcomer")] if context is world.first else [])
+
+
 def test_a_frozen_recipient_found_at_planning_is_held(world: World) -> None:
     names = world.populate(5)
     world.ledger.change_token_account(token_address(wallet_named(names[2])), frozen=True)

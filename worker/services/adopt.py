@@ -6,6 +6,7 @@ says which plan it is, the published file says what is in it, and the root prove
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -20,11 +21,12 @@ from worker.core.receipts import ReceiptState, anchor_id, anchor_ids
 from worker.core.records import PlanNotes, Reward
 from worker.core.roster import commitment_of
 from worker.core.week import Week
+from worker.services.accounts import missing_wallets
 from worker.services.context import Context
 from worker.services.draft import Previous, make_draft
 from worker.services.plan_writing import install_plan, publish_plan, write_plan
 from worker.services.roster import sorted_outside
-from worker.services.seal import read_published, seal_of
+from worker.services.seal import CHUNK_ROWS, read_published, seal_of
 
 
 class AnchorUnreadable(NotReady):
@@ -146,21 +148,25 @@ def rewards_of_rows(
     """Rewards for published rows. Users are found by their commitments.
 
     A row whose user is not in our data is kept under its commitment: it is paid all the same,
-    since the row says where to.
+    since the row says where to. Who has an account already does not owe it to us.
     """
     names = sorted_outside(_names(context, header.week))
-    for position, (row, user_id) in enumerate(with_user_ids(rows, names)):
-        yield Reward(
-            plan_id=plan_id,
-            position=position,
-            user_id=user_id,
-            row=row,
-            late_points=0,
-            multiplier=row.weight // row.points if row.points else MULTIPLIER_SCALE,
-            status=Status.PENDING,
-            reason=None if row.batch else "held by the anchored plan",
-            needs_account=bool(row.batch),
-        )
+    numbered = enumerate(with_user_ids(rows, names))
+    while chunk := list(itertools.islice(numbered, CHUNK_ROWS)):
+        wallets = sorted({row.wallet for _, (row, _) in chunk if row.batch})
+        missing = missing_wallets(context.chain.recipients(wallets))
+        for position, (row, user_id) in chunk:
+            yield Reward(
+                plan_id=plan_id,
+                position=position,
+                user_id=user_id,
+                row=row,
+                late_points=0,
+                multiplier=row.weight // row.points if row.points else MULTIPLIER_SCALE,
+                status=Status.PENDING,
+                reason=None if row.batch else "held by the anchored plan",
+                needs_account=bool(row.batch) and row.wallet in missing,
+            )
 
 
 def _names(context: Context, week: Week) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from worker.core.commitment import Header
 from worker.core.lifecycle import Status
 from worker.core.receipts import ReceiptState, single_id
 from worker.core.records import (
@@ -146,10 +147,15 @@ class _Release:
         return {r.wallet: r for r in self._context.chain.recipients(wanted)}
 
     def _expired(self, reward: Reward) -> str | None:
-        """A held reward whose deadline, if the rules set one, has passed."""
-        weeks = self._rules.hold_weeks
-        if reward.row.batch or weeks is None:
+        """A held reward whose deadline, if the rules set one, has passed.
+
+        By the plan's own rules: a later change of them takes nothing from anybody. Today's may
+        give more time.
+        """
+        planned = Header.parse(self._distribution.header or b"").rules["hold_weeks"]
+        if reward.row.batch or not planned or self._rules.hold_weeks is None:
             return None
+        weeks = max(int(planned), self._rules.hold_weeks)
         deadline = self._distribution.week.end + timedelta(weeks=weeks)
         return HOLD_EXPIRED if self._context.clock.now() > deadline else None
 
