@@ -99,6 +99,7 @@ def test_a_payment_is_read_back_whole() -> None:
         fee=5_000,
         memo=ID,
         transfers=PAYMENT.transfers,
+        source=str(SOURCE),
         source_decrease=1_000,
     )
 

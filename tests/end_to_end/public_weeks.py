@@ -1,8 +1,9 @@
 """Three weeks on a real chain, paid and published: for those who check them from outside.
 
 2024-W49 has a batch that was voided because an account was frozen, rewards that were paid alone,
-and one that is held. 2024-W50 is as most weeks are. In 2024-W51 somebody with the key took tokens
-without any receipt.
+one that is held, and one that was held until 2024-W50, which is as most weeks are. In 2024-W51
+somebody with the key took tokens without any receipt, under an id that W49's plan does not have,
+and once under two ids at once.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from worker.adapters.clock import SystemClock
 from worker.adapters.solana.addresses import TOKEN_PROGRAM, associated_account
 from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.keys import read_address
+from worker.core.commitment import Row
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN, BaseUnits
-from worker.core.receipts import Resolution
+from worker.core.receipts import Resolution, single_id
 from worker.core.records import Intent, Transfer
 from worker.core.week import Week
 from worker.local import chain_setup
@@ -42,8 +44,10 @@ from worker.services.work import Job, find_work
 WEEKS = [Week.parse(f"2024-W{number}") for number in (49, 50, 51)]
 USERS = 130
 HELD_USER = USERS
+HELD_USER_PAID_LATER = USERS + 1
 FROZEN_USER = 7
 STOLEN = 5 * ONE_TOKEN
+INVENTED_ID = single_id(WEEKS[0], bytes.fromhex("ab" * 32))
 SECONDS_A_JOB = 60
 SECONDS_IDLE = 6
 """Longer than the pause before a payment is tried again."""
@@ -57,8 +61,15 @@ class PublicWeeks:
     folder: Path
     context: Context
     bundles: dict[Week, Path] = field(default_factory=dict)
+    paid_later: str = ""
+    """Signature of the payment of the first week's that was made in the second's time."""
+    paid_later_id: str = ""
     theft: str = ""
     """Signature of what was taken in the last week."""
+    invented: str = ""
+    """Signature of what was taken in the last week under `INVENTED_ID`."""
+    shared_id: str = ""
+    """A reward of the last week whose transaction made another receipt, too, and names that."""
 
 
 @contextmanager
@@ -83,13 +94,13 @@ def public_weeks(folder: Path) -> Iterator[PublicWeeks]:
 
 
 def _store() -> FakeStore:
-    """Everyone contributes in every week; one user has no wallet."""
+    """Everyone contributes in every week; two users have no wallet."""
     store = FakeStore()
-    for number in range(USERS + 1):
-        wallet = {} if number == HELD_USER else {"wallet_address": wiki.wallet(number)}
+    for number in range(USERS + 2):
+        wallet = {} if number >= HELD_USER else {"wallet_address": wiki.wallet(number)}
         store.add_user({"_id": wiki.user_id(number)} | wallet)
         for index, week in enumerate(WEEKS):
-            serial = index * (USERS + 1) + number
+            serial = index * (USERS + 2) + number
             store.add_contribution(wiki.contribution(serial, number, week))
     return store
 
@@ -105,10 +116,19 @@ def _pay_and_publish(world: PublicWeeks, key: Keypair, mint: str) -> None:
     _work(context, WEEKS[0])
     with ChainClient(world.url) as client:
         client.call("local_freezeTokenAccount", str(account), False)
+    _work(context, WEEKS[1], until=Job.PAY)
+    late = _held_row(context, WEEKS[0], HELD_USER_PAID_LATER)
+    world.paid_later_id = single_id(WEEKS[0], late.user)
+    ids = (world.paid_later_id,)
+    world.paid_later = _send(context, ids, late.amount, world.paid_later_id)
     _work(context, WEEKS[1])
     _work(context, WEEKS[2], until=Job.PAY)
-    world.theft = _take(context)
+    world.theft = _send(context, (), STOLEN, "consulting")
+    world.invented = _send(context, (INVENTED_ID,), STOLEN, INVENTED_ID)
     _work(context, WEEKS[2])
+    held = _held_row(context, WEEKS[2], HELD_USER)
+    world.shared_id, other_id = (single_id(WEEKS[2], user) for user in (held.user, bytes(32)))
+    _send(context, (other_id, world.shared_id), held.amount, other_id)
     for week in WEEKS:
         writer = BundleFolderWriter(world.folder / "bundles", week)
         world.bundles[week] = Path(publish_week(context, week, writer).location)
@@ -135,11 +155,17 @@ def _is_closed(context: Context, week: Week) -> bool:
     return distribution is not None and distribution.stage is Stage.COMPLETED
 
 
-def _take(context: Context) -> str:
-    """Tokens leave the treasury without a receipt, as only the key's owner can do it."""
+def _held_row(context: Context, week: Week, user: int) -> Row:
+    reward = context.store.reward(week, user_id(user))
+    assert reward is not None
+    return reward.row
+
+
+def _send(context: Context, receipts: tuple[str, ...], amount: int, memo: str) -> str:
+    """Tokens leave the treasury, as only the key's owner can do it."""
     chain = context.chain
-    transfer = Transfer(wiki.wallet(0), BaseUnits(STOLEN))
-    intent = Intent((), Resolution.PAID, (transfer,), memo="consulting")
+    transfer = Transfer(wiki.wallet(0), BaseUnits(amount))
+    intent = Intent(receipts, Resolution.PAID, (transfer,), memo)
     (signed,) = chain.sign([intent], chain.latest_blockhash())
     chain.send([(signed.signature, signed.wire)])
     while chain.statuses([signed.signature])[0].landing.value != "finalized":

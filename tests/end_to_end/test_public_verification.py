@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from tests.end_to_end import wiki
 from tests.end_to_end.public_weeks import (
     FROZEN_USER,
     HELD_USER,
+    INVENTED_ID,
     USERS,
     WEEKS,
     PublicWeeks,
@@ -25,8 +28,8 @@ from tests.end_to_end.public_weeks import (
 from tests.fakes.bundle import MemoryBundle, with_payout
 from tests.verifier.node import run_verifier
 from worker.adapters.bundle_folder import BundleFolderWriter
-from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, PayoutLine
-from worker.core.commitment import Header
+from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
+from worker.core.commitment import Header, Row, SealBuilder
 from worker.core.receipts import ReceiptState
 from worker.core.week import Week
 from worker.services.proof import make_proof
@@ -91,6 +94,7 @@ def test_the_first_week_has_a_void_batch_and_rewards_paid_alone(weeks: PublicWee
     batches, alone = payouts[: header.batches], payouts[header.batches :]
     (void,) = [index for index, p in enumerate(batches) if p.state is ReceiptState.VOID]
     assert all(p.state is ReceiptState.PAID for p in batches if p is not batches[void])
+    alone = [p for p in alone if p.id != weeks.paid_later_id]
     # Which batch the frozen account falls into, and so how many share it, differs by the keys.
     others = {wiki.wallet(n) for n in range(USERS)} - {wiki.wallet(FROZEN_USER)}
     assert len({p.wallet for p in alone} & others) == len(alone)
@@ -104,6 +108,71 @@ def test_both_name_the_tokens_that_left_without_a_receipt(weeks: PublicWeeks) ->
     assert (python.returncode, javascript.returncode) == (1, 1)
     assert f"{weeks.theft}: 5 KONTRIB left the source account" in python.stdout
     assert f"{weeks.theft}: took 5000000000 out of the source account" in javascript.stdout
+
+
+def test_both_name_the_tokens_that_left_under_an_id_of_no_plan(weeks: PublicWeeks) -> None:
+    bundle = str(weeks.bundles[WEEKS[2]])
+    python = kontrib(weeks.folder, "verify", bundle, "--rpc", weeks.url)
+    javascript = run_verifier(bundle, weeks.url)
+    assert f"{weeks.invented}: 5 KONTRIB left the source account" in python.stdout
+    assert f"it names {INVENTED_ID}, which the plan of 2024-12-02 does not have" in python.stdout
+    assert f"{weeks.invented}: took 5000000000 out of the source account" in javascript.stdout
+    assert f"for {INVENTED_ID}, which no plan has" in javascript.stdout
+
+
+def test_both_name_a_transaction_that_stands_for_two_payments(weeks: PublicWeeks) -> None:
+    bundle = str(weeks.bundles[WEEKS[2]])
+    python = kontrib(weeks.folder, "verify", bundle, "--rpc", weeks.url)
+    for done in (python, run_verifier(bundle, weeks.url)):
+        assert f"{weeks.shared_id}: the memo of its transaction is 2024-12-16/u/" in done.stdout
+
+
+def test_without_its_weeks_bundle_beside_it_both_leave_a_late_payment_not_proven(
+    weeks: PublicWeeks, tmp_path: Path
+) -> None:
+    lonely = tmp_path / WEEKS[1].id
+    shutil.copytree(weeks.bundles[WEEKS[1]], lonely)
+    python = kontrib(weeks.folder, "verify", str(lonely), "--rpc", weeks.url)
+    javascript = run_verifier(str(lonely), weeks.url)
+    for done in (python, javascript):
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert f"{weeks.paid_later}: " in done.stdout
+        assert weeks.paid_later_id in done.stdout
+        assert done.stdout.splitlines()[-1].startswith("NOT PROVEN: ")
+    shutil.copytree(weeks.bundles[WEEKS[0]], tmp_path / WEEKS[0].id)
+    assert kontrib(weeks.folder, "verify", str(lonely), "--rpc", weeks.url).returncode == 0
+    assert run_verifier(str(lonely), weeks.url).returncode == 0
+
+
+def change_cutoff(folder: Path) -> None:
+    """Make it another plan with the same rows, that holds in itself."""
+    first, *rows = (folder / PLAN_FILE).read_bytes().splitlines()
+    header = Header.parse(first)
+    header = replace(header, cutoff=header.cutoff + 1)
+    builder = SealBuilder(header)
+    for row in rows:
+        builder.add(Row.parse(row))
+    plan = b"".join(line + b"\n" for line in (header.canonical(), *rows))
+    manifest = Manifest.parse((folder / MANIFEST_FILE).read_bytes())
+    files = {**manifest.files, PLAN_FILE: hashlib.sha256(plan).digest()}
+    changed = replace(manifest, root=builder.seal().root, files=files)
+    (folder / PLAN_FILE).write_bytes(plan)
+    (folder / MANIFEST_FILE).write_bytes(changed.canonical() + b"\n")
+
+
+def test_a_bundle_of_no_anchored_plan_beside_it_proves_nothing(
+    weeks: PublicWeeks, tmp_path: Path
+) -> None:
+    shutil.copytree(weeks.bundles[WEEKS[1]], tmp_path / WEEKS[1].id)
+    stray = tmp_path / WEEKS[0].id
+    shutil.copytree(weeks.bundles[WEEKS[0]], stray)
+    change_cutoff(stray)
+    assert run_verifier(str(stray)).returncode == 0
+    lonely = str(tmp_path / WEEKS[1].id)
+    python = kontrib(weeks.folder, "verify", lonely, "--rpc", weeks.url)
+    for done in (python, run_verifier(lonely, weeks.url)):
+        assert done.returncode == 1
+        assert done.stdout.splitlines()[-1].startswith("NOT PROVEN: ")
 
 
 def test_a_forged_signature_is_found_by_both(weeks: PublicWeeks, tmp_path: Path) -> None:

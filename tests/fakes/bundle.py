@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
+from worker.core.week import Week
 
 
 class MemoryBundle:
@@ -15,6 +16,7 @@ class MemoryBundle:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self._draft: dict[str, bytes] = {}
+        self.siblings: dict[Week, MemoryBundle] = {}
 
     def write(self, name: str, lines: Iterable[bytes]) -> bytes:
         self._draft[name] = b"".join(line + b"\n" for line in lines)
@@ -29,6 +31,9 @@ class MemoryBundle:
 
     def lines(self, name: str) -> Iterator[bytes]:
         return iter(self.files[name].splitlines(keepends=True))
+
+    def beside(self, week: Week) -> MemoryBundle | None:
+        return self.siblings.get(week)
 
 
 def with_payout(

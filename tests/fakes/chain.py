@@ -257,6 +257,7 @@ class FakeChain:
             transfers=tuple(
                 Transfer(wallet, BaseUnits(amount)) for wallet, amount in request.transfers
             ),
+            source=request.source if request.transfers else "",
             source_decrease=BaseUnits(landed.source_decrease),
             landed_at=self.ledger.time_of(landed.slot),
         )

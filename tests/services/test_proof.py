@@ -16,7 +16,11 @@ from tests.fakes.public_chain import FakePublicChain
 from tests.fakes.world import WEEK, World, chain_of, user_id_of
 from worker.core.commitment import Header, Row, Seal, canonical_json, prove_row
 from worker.core.findings import Outcome
+from worker.core.memo import AnchorMemo
+from worker.core.merkle import merkle_root
 from worker.core.money import BaseUnits
+from worker.core.receipts import Resolution, anchor_ids, single_id
+from worker.core.records import Intent, Transfer
 from worker.core.row_proof import ContributorProof
 from worker.services.operate import NoSuchReward
 from worker.services.proof import (
@@ -142,6 +146,60 @@ def test_a_plan_that_was_never_anchored_is_refused_by_the_chain(world: World) ->
     seal = Seal(Header.parse(proof.row.header), (), bytes(32))
     forged = replace(proof, root=hashlib.sha256(seal.root).digest())
     assert f"/root/{forged.root.hex()}" in text_of(on_chain(world, forged.canonical()))
+
+
+def forged_by_the_operator(world: World) -> ContributorProof:
+    """A proof of half the amount, whose plan's own root receipt was made afterwards."""
+    vouched = ContributorProof.parse(proven(world, "ghost"))
+    header, row = Header.parse(vouched.row.header), Row.parse(vouched.row.row)
+    assert header.held == 1
+    half = replace(row, amount=BaseUnits(row.amount // 2))
+    roots = tuple(bytes([index]) * 32 for index in range(header.batches))
+    seal = Seal(header, roots, merkle_root([half.canonical()]))
+    send(world, Intent(anchor_ids(WEEK, seal.root)[1:], Resolution.PAID, memo=memo_of(seal)))
+    return replace(vouched, root=seal.root, row=prove_row(seal, header.batches, [half], 0))
+
+
+def memo_of(seal: Seal) -> str:
+    return AnchorMemo.of(seal.header, seal.root).text()
+
+
+def send(world: World, intent: Intent) -> str:
+    """Sign and send as somebody who has the keys and does not follow the protocol."""
+    chain = chain_of(world.first)
+    (signed,) = chain.sign([intent], chain.latest_blockhash())
+    chain.send([(signed.signature, signed.wire)])
+    world.ledger.finalize()
+    return signed.signature
+
+
+def test_a_root_receipt_that_was_made_after_the_anchor_is_no_anchor(world: World) -> None:
+    content = forged_by_the_operator(world).canonical()
+    assert verify_proof(content).outcome is Outcome.OK
+    verified = on_chain(world, content)
+    assert verified.outcome is Outcome.WRONG
+    assert "the transaction of its receipt is" in text_of(verified)
+    assert "the memo is" in text_of(verified)
+
+
+def test_a_payment_that_stands_for_another_reward_pays_nothing(world: World) -> None:
+    content = proven(world, "ghost")
+    row = Row.parse(ContributorProof.parse(content).row.row)
+    other, own = (single_id(WEEK, user) for user in (bytes(32), row.user))
+    world.open_account("ghost")
+    transfer = Transfer(wallet_named("ghost"), row.amount)
+    send(world, Intent((other, own), Resolution.PAID, (transfer,), memo=other))
+    verified = on_chain(world, content)
+    assert verified.outcome is Outcome.WRONG
+    assert f"{own}: the memo of its transaction is {other}" in text_of(verified)
+
+
+def test_an_anchor_that_no_endpoint_returns_proves_nothing(world: World) -> None:
+    verified = verify_proof(proven(world, "ghost"))
+    chain = FakePublicChain(world.ledger, chain_of(world.first).public_addresses)
+    chain.has_history = False
+    verify_proof_on_chain(verified, chain)
+    assert verified.outcome is Outcome.UNPROVEN
 
 
 @pytest.mark.parametrize(("rewards", "batch_size"), [(1_000_000, 57), (1_000_000, 13)])

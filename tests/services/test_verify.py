@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,23 +10,28 @@ import pytest
 from bson import ObjectId
 
 from tests.fakes.bundle import MemoryBundle, with_payout
-from tests.fakes.chain import wallet_named
+from tests.fakes.chain import FakeChain, wallet_named
 from tests.fakes.public_chain import FakePublicChain
 from tests.fakes.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
-from worker.core.commitment import Row
-from worker.core.findings import Outcome
-from worker.core.money import ONE_TOKEN, BaseUnits
-from worker.core.receipts import ReceiptState, Resolution, single_id
+from worker.core.commitment import Header, Row
+from worker.core.findings import Check, Outcome
+from worker.core.memo import AnchorMemo
+from worker.core.money import ONE_TOKEN, BaseUnits, tokens_text
+from worker.core.receipts import ReceiptState, Resolution, anchor_ids, single_id
 from worker.core.records import Intent, Transfer
 from worker.core.week import Week
+from worker.ports import Outflow
+from worker.services.audit_other_weeks import audit_other_week
 from worker.services.context import Context
 from worker.services.operate import redirect_reward
 from worker.services.publish import Published, publish_week
 from worker.services.seal import NotAnchored
 from worker.services.verify import Verification, verify_files, verify_on_chain
 from worker.services.work import Job, find_work
+
+INVENTED = single_id(WEEK, bytes.fromhex("ab" * 32))
 
 
 def publish(context: Context, week: Week = WEEK) -> tuple[MemoryBundle, Published]:
@@ -198,6 +204,20 @@ def test_a_held_reward_that_was_paid_later_is_verified(world: World) -> None:
     assert (verified.open, verified.paid) == (0, 10_000 * ONE_TOKEN)
 
 
+def test_a_bundle_names_the_account_that_paid_whichever_pays_today(world: World) -> None:
+    bundle = closed(world)
+    chain = FakeChain(
+        world.ledger,
+        authority="new authority",
+        receipt_key="authority",
+        fee_payer="authority",
+        transfers_per_transaction=3,
+    )
+    chain.fund(tokens=ONE_TOKEN, lamports=ONE_TOKEN)
+    world.ledger.finalize()
+    assert publish(replace(world.first, chain=chain))[0].files == bundle.files
+
+
 def test_the_weeks_before_and_after_explain_each_other(world: World) -> None:
     names = world.populate(5)
     for name in names:
@@ -209,6 +229,145 @@ def test_the_weeks_before_and_after_explain_each_other(world: World) -> None:
     for week in (WEEK, WEEK.next()):
         verified = verify(world, publish(world.first, week)[0])
         assert verified.outcome is Outcome.OK, text_of(verified)
+
+
+# --- payments of other weeks -------------------------------------------------------------------
+
+
+def a_week_later(world: World) -> None:
+    """The next week is closed, in whose time `send` will be; then the one after it is anchored."""
+    world.contribute("user 0", 40, week=WEEK.next())
+    world.clock.sleep(7 * 24 * 3600)
+    world.run()
+    world.ledger.finalize()
+
+
+def the_week_after(world: World) -> tuple[MemoryBundle, MemoryBundle]:
+    """The bundles of the week and of the next one, whose time has ended."""
+    world.contribute("user 0", 40, week=WEEK.next().next())
+    world.clock.sleep(7 * 24 * 3600)
+    # That week alone: the others' workers stop once they see what was sent in their name.
+    while work := find_work(world.first, only=WEEK.next().next()):
+        world.do(world.first, work[0])
+    world.ledger.finalize()
+    return publish(world.first, WEEK)[0], publish(world.first, WEEK.next())[0]
+
+
+def paid_alone(receipt: str, wallet: str, amount: int) -> Intent:
+    transfer = Transfer(wallet, BaseUnits(amount))
+    return Intent((receipt,), Resolution.PAID, (transfer,), memo=receipt)
+
+
+def held_and_paid_later(world: World, *, more: int = 0) -> tuple[str, MemoryBundle, MemoryBundle]:
+    """A held reward is paid a week later; the payment, and both weeks' bundles."""
+    row = next(row for row in rows_of(closed(world)) if not row.batch)
+    a_week_later(world)
+    world.open_account("ghost")
+    receipt, wallet = single_id(WEEK, row.user), wallet_named("ghost")
+    signature = send(world, paid_alone(receipt, wallet, row.amount + more))
+    return signature, *the_week_after(world)
+
+
+def test_a_held_reward_paid_in_a_later_week_is_explained_by_its_own_weeks_bundle(
+    world: World,
+) -> None:
+    _, week, later = held_and_paid_later(world)
+    later.siblings[WEEK] = week
+    verified = verify(world, later)
+    assert verified.outcome is Outcome.OK, text_of(verified)
+    assert "1 of other weeks" in verified.checks[-1].detail
+    assert verify(world, week).outcome is Outcome.OK
+
+
+def test_without_that_bundle_a_payment_of_another_week_is_not_proven(world: World) -> None:
+    signature, week, later = held_and_paid_later(world)
+    amount = tokens_text(next(row for row in rows_of(week) if not row.batch).amount)
+    verified = verify(world, later)
+    assert verified.outcome is Outcome.UNPROVEN
+    assert f"{signature}: {amount} KONTRIB left the source account" in text_of(verified)
+    assert "only the plan of 2024-W50 can tell, and its bundle is not beside" in text_of(verified)
+
+
+def test_another_amount_than_its_own_week_planned_is_named(world: World) -> None:
+    signature, week, later = held_and_paid_later(world, more=1)
+    later.siblings[WEEK] = week
+    verified = verify(world, later)
+    assert verified.outcome is Outcome.WRONG
+    assert f"{signature}: " in text_of(verified)
+    assert "KONTRIB by the plan of 2024-12-09" in text_of(verified)
+
+
+@pytest.mark.parametrize("receipt", [INVENTED, "2024-12-09/00003"])
+def test_tokens_taken_under_an_id_that_another_week_does_not_have_are_named(
+    world: World, receipt: str
+) -> None:
+    closed(world)
+    a_week_later(world)
+    world.open_account("thief")
+    signature = send(world, paid_alone(receipt, wallet_named("thief"), 5_000 * ONE_TOKEN))
+    week, later = the_week_after(world)
+    named = f"{signature}: 5,000 KONTRIB left the source account"
+    alone = verify(world, later)
+    assert alone.outcome is Outcome.UNPROVEN
+    assert named in text_of(alone)
+    later.siblings[WEEK] = week
+    beside = verify(world, later)
+    assert beside.outcome is Outcome.WRONG
+    assert f"it names {receipt}, which the plan of 2024-12-09 does not have" in text_of(beside)
+    assert named in text_of(beside)
+
+
+def another_plan(bundle: MemoryBundle) -> MemoryBundle:
+    """It holds in itself, for the same week, and was never anchored here."""
+    other = World(batch_size=3)
+    found = closed(other, users=5)
+    assert found.files != bundle.files
+    return found
+
+
+def damaged(bundle: MemoryBundle) -> MemoryBundle:
+    bundle.files[PLAN_FILE] = bundle.files[PLAN_FILE].replace(b'"points":"', b'"points":"1', 1)
+    return bundle
+
+
+def torn(bundle: MemoryBundle) -> MemoryBundle:
+    """Its plan is the anchored one."""
+    bundle.files[MANIFEST_FILE] = b"{}\n"
+    return bundle
+
+
+@pytest.mark.parametrize("change", [another_plan, damaged, torn])
+def test_a_bundle_beside_it_counts_only_if_it_holds_and_is_anchored(
+    world: World, change: Callable[[MemoryBundle], MemoryBundle]
+) -> None:
+    _, week, later = held_and_paid_later(world)
+    later.siblings[WEEK] = change(week)
+    verified = verify(world, later)
+    assert verified.outcome is Outcome.UNPROVEN
+    assert "its bundle beside this one does not hold" in text_of(verified)
+
+
+def test_a_bundle_of_yet_another_week_beside_it_explains_nothing(world: World) -> None:
+    bundle, other = closed(world), WEEK.next()
+    root, row = Manifest.parse(bundle.manifest()).root, rows_of(bundle)[0]
+    header = Header.parse(next(bundle.lines(PLAN_FILE)).removesuffix(b"\n"))
+    memo = AnchorMemo.of(header, root).text()
+    send(world, Intent(anchor_ids(other, root), Resolution.PAID, memo=memo))
+    claimed = Outflow("signature", 1, single_id(other, row.user), row.amount)
+    check = Check("treasury")
+    assert audit_other_week(stranger(world), bundle, other, [claimed], check) == 0
+    assert check.outcome is Outcome.UNPROVEN
+
+
+def test_a_payment_that_did_not_make_the_receipt_it_names_is_named(world: World) -> None:
+    row = next(row for row in rows_of(closed(world)) if not row.batch)
+    a_week_later(world)
+    world.open_account("thief")
+    stolen = paid_alone(single_id(WEEK, row.user), wallet_named("thief"), row.amount)
+    send(world, replace(stolen, receipts=()))
+    week, later = the_week_after(world)
+    later.siblings[WEEK] = week
+    assert "and did not make its receipt" in text_of(verify(world, later))
 
 
 # --- what the chain contradicts ----------------------------------------------------------------
@@ -335,15 +494,99 @@ def test_a_reward_that_was_paid_twice_is_named(world: World) -> None:
     )
 
 
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_one_transaction_that_stands_for_several_rewards_is_named(
+    world: World, is_listed: bool
+) -> None:
+    for name in ("one", "two", "three", "four"):
+        world.add_user(name, wallet=None)
+        world.contribute(name, 300)
+    world.genesis()
+    world.run()
+    world.ledger.finalize()
+    bundle, _ = publish(world.first)
+    rows = rows_of(bundle)
+    ids = tuple(single_id(WEEK, row.user) for row in rows)
+    world.open_account("one")
+    once = paid_alone(ids[0], wallet_named("one"), rows[0].amount)
+    send(world, replace(once, receipts=ids))
+    if is_listed:
+        bundle, _ = publish(world.first)
+        unsigned = {"signature": "", "slot": None, "wallet": ""}
+        for number in range(len(ids)):
+            bundle = with_payout(bundle, number, lambda line: replace(line, **unsigned))
+    verified = verify(world, bundle)
+    assert verified.outcome is Outcome.WRONG
+    for receipt in ids[1:]:
+        what = f"the memo of its transaction is {ids[0]}, and must be {receipt}"
+        assert f"{receipt}: {what}" in text_of(verified)
+
+
+def test_one_transaction_that_voids_several_batches_is_named(world: World) -> None:
+    world.populate(6)
+    world.genesis()
+    _run_until_anchored(world)
+    ids = ("2024-12-09/00000", "2024-12-09/00001")
+    send(world, Intent(ids, Resolution.VOID, memo=ids[0]))
+    text = text_of(verify(world, publish(world.first)[0]))
+    assert f"{ids[1]}: the memo of its transaction is {ids[0]}" in text
+
+
+def test_a_batch_that_cannot_be_read_is_not_proven_and_calls_nothing_paid_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, chain = _with_a_void_batch(world), stranger(world)
+    told, batches = chain.receipts, {row.batch for row in rows_of(bundle)}
+
+    def receipts(ids: Sequence[str]) -> dict[str, ReceiptState]:
+        unknown = dict.fromkeys(batches & set(ids), ReceiptState.UNKNOWN)
+        return told(ids) | unknown
+
+    monkeypatch.setattr(chain, "receipts", receipts)
+    verified = verify(world, bundle, chain)
+    assert verified.outcome is Outcome.UNPROVEN, text_of(verified)
+    assert "was paid alone, and 2024-12-09/0000" in text_of(verified)
+
+
+def test_where_the_next_anchor_cannot_be_read_the_period_is_not_proven(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, chain = closed(world), stranger(world)
+    told, following = chain.receipts, "2024-12-16/anchor"
+
+    def receipts(ids: Sequence[str]) -> dict[str, ReceiptState]:
+        return told(ids) | dict.fromkeys({following} & set(ids), ReceiptState.UNKNOWN)
+
+    monkeypatch.setattr(chain, "receipts", receipts)
+    verified = verify(world, bundle, chain)
+    assert verified.outcome is Outcome.UNPROVEN
+    assert f"{following}: cannot be read" in text_of(verified)
+
+
+def test_payments_from_another_account_that_mention_this_one_are_not_proven(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = forged(closed(world), source_account="another account")
+    addresses = replace(chain_of(world.first).public_addresses, source_account="another account")
+    chain = FakePublicChain(world.ledger, addresses)
+    mentions = [landed.signature for landed in world.ledger.payments()]
+    monkeypatch.setattr(chain, "source_history", lambda first, last: mentions)
+    monkeypatch.setattr(chain, "outflows", lambda signatures: {})
+    verified = verify(world, bundle, chain)
+    assert verified.outcome is Outcome.UNPROVEN
+    assert "another account, or history is missing" in text_of(verified)
+
+
 @pytest.mark.parametrize(
     ("memo", "receipts", "named"),
     [
         ("", (), "it names no payment of ours"),
         ("2024-12-09/00099", ("2024-12-09/00099",), "which the plan does not have"),
-        ("2030-01-07/00000", ("2030-01-07/00000",), "2030-01-07 is not anchored"),
-        ("2024-12-16/00000", (), "did not make its receipt"),
+        (INVENTED, (INVENTED,), "which the plan does not have"),
+        ("2030-01-07/00000", ("2030-01-07/00000",), "2030-01-07 was not anchored by then"),
+        ("2024-12-16/00007", ("2024-12-16/00007",), "2024-12-16 was not anchored by then"),
+        ("2024-12-02/00000", ("2024-12-02/00000",), "2024-12-02 was not anchored by then"),
         ("2024-12-10/00000", (), "it names no payment of ours"),
-        ("2024-12-16/00099", ("2024-12-16/00099",), "the anchored plan of 2024-12-16 does not"),
     ],
 )
 def test_tokens_that_left_the_treasury_unexplained_are_named(

@@ -8,7 +8,7 @@ import {
   getBase58Encoder,
 } from "@solana/kit";
 
-import { canonical, sha256 } from "./format.mjs";
+import { canonical, checkFiles, Findings, sha256 } from "./format.mjs";
 
 const SYSTEM = "11111111111111111111111111111111";
 const MEMO = "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr";
@@ -18,6 +18,7 @@ const STATES = new Map([[0, "free"], [1, "paid"], [2, "void"]]);
 const ACCOUNTS_A_CALL = 100;
 const SIGNATURES_A_PAGE = 1000;
 const AT_ONCE = 8;
+const WEEK_MS = 7 * 86_400_000;
 
 const base58 = getBase58Encoder();
 
@@ -86,7 +87,10 @@ export class Chain {
     return this.transactions.get(signature);
   }
 
-  /** Instructions with their accounts, memo, and what each owner's balance of our mint did. */
+  /**
+   * Instructions with their accounts, memo, what each owner got of our mint, which accounts lost
+   * some (`from`) and how much in all (`lost`), and what the source account lost (`taken`).
+   */
   read({ slot, meta, transaction: { signatures, message } }) {
     const loaded = meta.loadedAddresses;
     const keys = [...message.accountKeys, ...(loaded?.writable ?? []), ...(loaded?.readonly ?? [])];
@@ -95,21 +99,27 @@ export class Chain {
       accounts: it.accounts.map((index) => keys[index]),
       data: Buffer.from(base58.encode(it.data)),
     }));
-    const changes = new Map();
-    let taken = 0n;
+    const accounts = new Map();
     const add = (balances, sign) => {
       for (const it of balances ?? []) {
         if (it.mint !== this.mint) continue;
-        const amount = sign * BigInt(it.uiTokenAmount.amount);
-        if (keys[it.accountIndex] === this.source) taken -= amount;
-        else changes.set(it.owner, (changes.get(it.owner) ?? 0n) + amount);
+        const name = keys[it.accountIndex];
+        const change = (accounts.get(name)?.change ?? 0n) + sign * BigInt(it.uiTokenAmount.amount);
+        accounts.set(name, { owner: it.owner, change });
       }
     };
     add(meta.preTokenBalances, -1n);
     add(meta.postTokenBalances, 1n);
+    const changes = new Map();
+    for (const { owner, change } of accounts.values()) {
+      if (change > 0n) changes.set(owner, (changes.get(owner) ?? 0n) + change);
+    }
+    const from = [...accounts.keys()].filter((name) => accounts.get(name).change < 0n);
+    const lost = from.reduce((sum, name) => sum - accounts.get(name).change, 0n);
+    const taken = -(accounts.get(this.source)?.change ?? 0n);
     const memo = instructions.find((it) => it.program === MEMO)?.data.toString() ?? "";
     const takesFee = keys.includes(TOKEN_2022);
-    return { signature: signatures[0], slot, instructions, changes, taken, memo, takesFee };
+    return { signature: signatures[0], slot, instructions, changes, from, lost, taken, memo, takesFee };
   }
 
   allocates({ instructions }, id, receipt) {
@@ -133,7 +143,7 @@ function stateOf(account) {
 }
 
 /** Check a bundle whose files hold in themselves; returns what was paid. */
-export async function checkChain(bundle, url, findings) {
+export async function checkChain(bundle, url, beside, findings) {
   const { manifest, header } = bundle;
   const chain = new Chain(url, manifest);
   const cluster = await chain.rpc.getGenesisHash().send();
@@ -142,13 +152,29 @@ export async function checkChain(bundle, url, findings) {
   const genesis = { first_week: manifest.first_week, kontrib: "1", mint: manifest.mint };
   await together(chain, ["genesis", `genesis/${sha256(first).toString("hex")}`], genesis, findings);
   const anchor = await checkAnchor(chain, bundle, findings);
+  if (anchor && manifest.anchor_signature) {
+    findings.expect("manifest.json", "anchor_signature", anchor.signature, manifest.anchor_signature);
+    findings.expect("manifest.json", "anchor_slot", anchor.slot, manifest.anchor_slot);
+  }
   if (header.previous_root) {
-    const before = new Date(Date.parse(header.week) - 7 * 86_400_000).toISOString().slice(0, 10);
+    const before = weekAfter(header.week, -1);
     await paid(chain, [`${before}/anchor`, `${before}/root/${header.previous_root}`], findings);
   }
   const result = await checkPayments(chain, bundle, findings);
-  if (anchor) await checkTreasury(chain, header.week, anchor.slot, result.payments, findings);
+  if (anchor) {
+    const outflows = await checkTreasury(chain, header.week, anchor.slot, result, findings);
+    const plans = new Map();
+    const planOf = async (week) => {
+      if (!plans.has(week)) plans.set(week, await otherPlan(chain, week, beside));
+      return plans.get(week);
+    };
+    for (const found of outflows) await checkOutflow(chain, manifest, planOf, found, result, findings);
+  }
   return result;
+}
+
+function weekAfter(week, count = 1) {
+  return new Date(Date.parse(week) + count * WEEK_MS).toISOString().slice(0, 10);
 }
 
 async function checkAnchor(chain, { manifest, header }, findings) {
@@ -158,17 +184,15 @@ async function checkAnchor(chain, { manifest, header }, findings) {
     root: manifest.root, total: header.total_amount, week: header.week,
   };
   const ids = [`${header.week}/anchor`, `${header.week}/root/${manifest.root}`];
-  const anchor = await together(chain, ids, memo, findings);
-  if (anchor && manifest.anchor_signature) {
-    findings.expect("manifest.json", "anchor_signature", anchor.signature, manifest.anchor_signature);
-    findings.expect("manifest.json", "anchor_slot", anchor.slot, manifest.anchor_slot);
-  }
-  return anchor;
+  return together(chain, ids, memo, findings);
 }
 
 async function paid(chain, ids, findings) {
   const states = await chain.states(ids);
-  ids.forEach((id) => findings.expect(id, "its receipt", "paid", states.get(id)));
+  for (const id of ids) {
+    if (states.get(id) === "unknown") findings.unread(id, "its receipt is unknown");
+    else findings.expect(id, "its receipt", "paid", states.get(id));
+  }
   return ids.every((id) => states.get(id) === "paid");
 }
 
@@ -177,7 +201,7 @@ async function together(chain, ids, memo, findings) {
   if (!(await paid(chain, ids, findings))) return undefined;
   const [first, second] = [await chain.find(ids[0]), await chain.find(ids[1])];
   if (!first || !second) {
-    findings.wrong(ids[0], "the transaction that made its receipt cannot be read");
+    findings.unread(ids[0], "the transaction that made its receipt cannot be read");
     return undefined;
   }
   findings.expect(ids[1], "the transaction of its receipt", first.signature, second.signature);
@@ -197,13 +221,14 @@ async function checkPayments(chain, { header, rows, batches, payouts }, findings
     work.push({ id: batch.id, state, rows: state === "paid" ? members : [] });
     for (const row of members) {
       const single = states.get(alone(row));
-      if (single !== "free" && state !== "void") {
+      if (["paid", "void"].includes(single) && ["free", "paid"].includes(state)) {
         findings.wrong(alone(row), `is ${single} although its batch is ${state}`);
       }
     }
   }
   for (const row of rows) work.push({ id: alone(row), state: states.get(alone(row)), rows: [row] });
-  const result = { payments: new Map(), paid: 0n };
+  const unread = new Set(ids.filter((id) => states.get(id) !== "free"));
+  const result = { payments: new Map(), paid: 0n, unread };
   const resolved = work.filter((item) => check(item, lines.get(item.id), findings));
   for (let i = 0; i < resolved.length; i += AT_ONCE) {
     const piece = resolved.slice(i, i + AT_ONCE);
@@ -214,19 +239,22 @@ async function checkPayments(chain, { header, rows, batches, payouts }, findings
 
 /** Whether an id is resolved, and as the bundle says unless it was free by then. */
 function check({ id, state }, line, findings) {
-  if (line && line.state !== state && line.state !== "free") {
+  if (line && ![state, "free"].includes(line.state) && state !== "unknown") {
     findings.wrong(id, `is ${state} on chain, and ${line.state} in the bundle`);
   }
-  if (!["free", "paid", "void"].includes(state)) findings.wrong(id, "its receipt is unknown");
+  if (state === "unknown") findings.unread(id, "its receipt is unknown");
   return state === "paid" || state === "void";
 }
 
 async function compare(chain, { id, rows }, line, result, findings) {
   const found = await chain.find(id);
   if (!found) {
-    findings.wrong(id, "the transaction that made its receipt cannot be read");
+    findings.unread(id, "the transaction that made its receipt cannot be read");
     return;
   }
+  result.unread.delete(id);
+  // A transaction can make many receipts, and has one memo: so it counts for one id only.
+  findings.expect(id, "the memo of its transaction", id, found.memo);
   if (line?.signature) {
     findings.expect(id, "the signature", found.signature, line.signature);
     findings.expect(id, "the slot", found.slot, line.slot);
@@ -238,7 +266,7 @@ async function compare(chain, { id, rows }, line, result, findings) {
     planned.set(wallet, (planned.get(wallet) ?? 0n) + BigInt(row.amount));
   }
   const total = [...planned.values()].reduce((sum, amount) => sum + amount, 0n);
-  findings.expect(id, "what left the source account", total, found.taken);
+  findings.expect(id, "what left the source account", total, found.lost);
   for (const wallet of new Set([...planned.keys(), ...found.changes.keys()])) {
     const [expected, got] = [planned.get(wallet) ?? 0n, found.changes.get(wallet) ?? 0n];
     // A Token-2022 mint may keep a fee of each transfer; nobody can get more than was sent.
@@ -246,32 +274,67 @@ async function compare(chain, { id, rows }, line, result, findings) {
       findings.wrong(id, `${wallet} got ${got}, and the plan says ${expected}`);
     }
   }
-  if (found.taken > 0n) result.payments.set(found.signature, found);
-  result.paid += found.taken;
+  if (found.lost > 0n) result.payments.set(found.signature, found);
+  result.paid += found.lost;
 }
 
-/** From the anchor to the next week's, or to the last payment: nothing left without a receipt. */
-async function checkTreasury(chain, week, firstSlot, payments, findings) {
-  const following = new Date(Date.parse(week) + 7 * 86_400_000).toISOString().slice(0, 10);
-  const next = await chain.find(`${following}/anchor`);
+/** From the anchor to the next week's, or to the last payment: what left and is no payment above. */
+async function checkTreasury(chain, week, firstSlot, { payments }, findings) {
+  const following = `${weekAfter(week)}/anchor`;
+  const next = await chain.find(following);
+  if (!next && (await chain.states([following])).get(following) !== "free") {
+    findings.unread(following, "cannot be read, and the period ends with it");
+  }
   const slots = [...payments.values()].map((it) => it.slot);
   const lastSlot = next?.slot ?? slots.reduce((a, b) => (a > b ? a : b), firstSlot);
-  const history = await chain.history(chain.source, firstSlot);
-  for (const { signature, slot } of history) {
-    if (slot > lastSlot || payments.has(signature)) continue;
-    const found = await chain.transaction(signature);
-    if (!found) findings.wrong(signature, "mentions the source account and cannot be read");
-    else if (found.taken > 0n && !(await explained(chain, week, found))) {
-      findings.wrong(signature, `took ${found.taken} out of the source account, unexplained`);
+  const isWithin = ({ slot }) => slot >= firstSlot && slot <= lastSlot;
+  const history = (await chain.history(chain.source, firstSlot)).filter(isWithin);
+  const listed = new Set(history.map((it) => it.signature));
+  for (const payment of [...payments.values()].filter(isWithin)) {
+    if (!listed.has(payment.signature) || payment.from.join() !== chain.source) {
+      findings.unread(payment.signature, "is not in the source account's history");
     }
   }
+  const outflows = [];
+  for (const { signature } of history) {
+    if (payments.has(signature)) continue;
+    const found = await chain.transaction(signature);
+    if (!found) findings.unread(signature, "mentions the source account and cannot be read");
+    else if (found.taken > 0n) outflows.push(found);
+  }
+  return outflows;
 }
 
-/** A payment of another week: it made the receipt that its memo names, and that is anchored. */
-async function explained(chain, week, found) {
-  const named = /^(\d{4}-\d{2}-\d{2})\/(\d{5,}|u\/[0-9a-f]{64})$/.exec(found.memo);
-  if (!named || named[1] === week) return false;
-  if (!chain.allocates(found, found.memo, await chain.receipt(found.memo))) return false;
-  const anchor = await chain.find(`${named[1]}/anchor`);
-  return anchor !== undefined && anchor.slot <= found.slot;
+/** A payment of another week: by that week's anchored plan, which is in the bundle beside this one. */
+async function checkOutflow(chain, { week, first_week }, planOf, found, { unread }, findings) {
+  const { signature, memo, taken } = found;
+  const what = `took ${taken} out of the source account`;
+  if (unread.has(memo)) return findings.unread(signature, `${what} for ${memo}, which cannot be read`);
+  const named = /^(\d{4}-\d{2}-\d{2})\/(\d{5,}|u\/[0-9a-f]{64})$/.exec(memo);
+  const isEarlier = named && named[1] >= first_week && named[1] < week;
+  const isWeek = isEarlier && (Date.parse(week) - Date.parse(named[1])) % WEEK_MS === 0;
+  if (!isWeek || !chain.allocates(found, memo, await chain.receipt(memo))) {
+    return findings.wrong(signature, `${what}, unexplained`);
+  }
+  const plan = await planOf(named[1]);
+  const amount = plan?.get(memo);
+  if (!plan) findings.unread(signature, `${what} for ${memo}, and no bundle beside this one proves it`);
+  else if (amount === undefined) findings.wrong(signature, `${what} for ${memo}, which no plan has`);
+  else findings.expect(signature, `${what}: the amount of ${memo}`, amount, taken);
+}
+
+/** What an anchored plan has for each id; null where its bundle is missing or does not hold. */
+async function otherPlan(chain, week, beside) {
+  const contents = beside(week);
+  const doubts = new Findings();
+  const bundle = contents && checkFiles(contents, doubts);
+  if (!bundle || bundle.header.week !== week || !doubts.isEmpty) return null;
+  if (!(await checkAnchor(chain, bundle, doubts)) || !doubts.isEmpty) return null;
+  const amounts = new Map();
+  const add = (id, row) => amounts.set(id, (amounts.get(id) ?? 0n) + BigInt(row.amount));
+  for (const { id, first, end } of bundle.batches) {
+    bundle.rows.slice(first, end).forEach((row) => add(id, row));
+  }
+  bundle.rows.forEach((row) => add(`${week}/u/${row.user}`, row));
+  return amounts;
 }

@@ -22,12 +22,22 @@ export const sha256 = (...parts) => {
   return hash.digest();
 };
 
-/** What speaks against a bundle, and where. */
+/** What speaks against a bundle, and what could not be read, and where. */
 export class Findings {
   list = [];
+  unproven = [];
 
   wrong(place, what) {
     this.list.push(`${place}: ${what}`);
+  }
+
+  unread(place, what) {
+    this.unproven.push(`${place}: ${what}`);
+  }
+
+  /** Neither a contradiction nor a doubt. */
+  get isEmpty() {
+    return this.list.length + this.unproven.length === 0;
   }
 
   expect(place, what, expected, found) {

@@ -25,7 +25,7 @@ class BundleUnusable(UsageError):
 
 
 class BundleFolder:
-    """Reads a bundle. Implements `worker.services.verify.BundleFiles`."""
+    """Reads a bundle. Implements `worker.services.bundle_files.BundleFiles`."""
 
     def __init__(self, path: Path) -> None:
         """
@@ -55,6 +55,13 @@ class BundleFolder:
                 yield from file
         except OSError as error:
             raise BundleUnusable(self._path, error.strerror or str(error)) from None
+
+    def beside(self, week: Week) -> BundleFolder | None:
+        """The folder of that week in the same folder, as `kontrib publish` names them."""
+        try:
+            return BundleFolder(self._path.resolve().parent / week.id)
+        except BundleUnusable:
+            return None
 
 
 class BundleFolderWriter:

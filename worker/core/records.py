@@ -254,6 +254,8 @@ class Execution:
     memo: str
     transfers: tuple[Transfer, ...]
     """Transfers of our mint out of the source account, by the wallet that owns the target."""
+    source: str
+    """The token account that they came from; empty without any."""
     source_decrease: BaseUnits
     landed_at: datetime | None = None
     """When, as the cluster estimates it; None where the node does not say."""

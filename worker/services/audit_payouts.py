@@ -29,6 +29,8 @@ class Payment:
 
     id: str
     slot: int
+    source: str
+    """The token account that it came from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class PayoutsAudit:
         self._batches, self._singles = Check("batches"), Check("paid alone")
         self.payments: dict[str, Payment] = {}
         """By signature."""
+        self.unread: set[str] = set()
+        """Ids of which the chain did not tell what became of them, or by which transaction."""
         self.paid_amount = 0
         """In base units, as the chain moved it."""
         self.open = 0
@@ -85,6 +89,8 @@ class PayoutsAudit:
         states = self._chain.receipts(ids)
         self._read += len(ids)
         found = self._executions([receipt for receipt in ids if states[receipt] in RESOLVED])
+        free = {receipt for receipt in ids if states[receipt] is ReceiptState.FREE}
+        self.unread |= set(ids) - free - found.keys()
         for part in parts:
             state = None
             if part.batch is not None:
@@ -117,7 +123,7 @@ class PayoutsAudit:
         if found is None:
             check.unproven(line.id, "no endpoint returns the transaction that resolved it")
             return
-        _compare_signature(line, found, check)
+        _compare_identity(line.id, line, found, check)
         planned = [Transfer(row.wallet, row.amount) for row in rows]
         self._compare_moved(line.id, found, planned if state is ReceiptState.PAID else [], check)
 
@@ -133,7 +139,7 @@ class PayoutsAudit:
         total = sum(transfer.amount for transfer in planned)
         check.expect(receipt, "the decrease of the source account", total, found.source_decrease)
         if found.transfers or found.source_decrease:
-            self.payments[found.signature] = Payment(receipt, found.slot)
+            self.payments[found.signature] = Payment(receipt, found.slot, found.source)
         self.paid_amount += found.source_decrease
 
     # --- a single ---
@@ -158,7 +164,9 @@ class PayoutsAudit:
                 check.wrong(receipt, "was paid according to the bundle, and is free on chain")
         else:
             self._alone += 1
-            if not may_be_alone:
+            if batch is ReceiptState.UNKNOWN:
+                check.unproven(receipt, f"was paid alone, and {row.batch} cannot be read")
+            elif not may_be_alone:
                 name = batch.value if batch else ""
                 check.wrong(receipt, f"was paid alone although its batch is {name}: paid twice")
             self._compare_single(row, receipt, line, found)
@@ -170,8 +178,7 @@ class PayoutsAudit:
         if found is None:
             check.unproven(receipt, "no endpoint returns the transaction that paid it")
             return
-        if line is not None:
-            _compare_signature(line, found, check)
+        _compare_identity(receipt, line, found, check)
         wallets = {transfer.wallet for transfer in found.transfers}
         wallet = line.wallet if line and line.wallet else min(wallets, default="")
         self._compare_moved(receipt, found, [Transfer(wallet, row.amount)], check)
@@ -190,7 +197,12 @@ def _state_fits(line: PayoutLine, state: ReceiptState, check: Check) -> bool:
     return state in RESOLVED
 
 
-def _compare_signature(line: PayoutLine, found: Execution, check: Check) -> None:
-    if line.signature:
+def _compare_identity(
+    receipt: str, line: PayoutLine | None, found: Execution, check: Check
+) -> None:
+    """Whether the transaction is this payout's own, and the one that the bundle lists for it."""
+    # A transaction can make many receipts, and has one memo: so it counts for one id only.
+    check.expect(receipt, "the memo of its transaction", receipt, found.memo)
+    if line is not None and line.signature:
         check.expect(line.id, "the signature", found.signature, line.signature)
         check.expect(line.id, "the slot", found.slot, line.slot)

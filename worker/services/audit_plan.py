@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from worker.core.bundle import MANIFEST_FILE, Manifest
 from worker.core.commitment import Header
 from worker.core.findings import Check
-from worker.core.memo import AnchorMemo, GenesisMemo, MalformedMemo
-from worker.core.receipts import ReceiptState, anchor_id, anchor_ids, genesis_ids
+from worker.core.memo import AnchorMemo, GenesisMemo
+from worker.core.receipts import ReceiptState, anchor_ids, genesis_ids
 from worker.core.records import Execution
-from worker.core.week import Week
 from worker.ports import PublicChain
 
 
@@ -100,15 +99,3 @@ def require_paid(states: dict[str, ReceiptState], check: Check) -> bool:
         elif state is not ReceiptState.PAID:
             check.wrong(receipt, f"its receipt is {state.value} on chain")
     return all(state is ReceiptState.PAID for state in states.values())
-
-
-def read_anchor_memo(chain: PublicChain, week: Week) -> tuple[AnchorMemo, int] | None:
-    """What a week's anchor says, and its slot; None where it is not anchored or not readable."""
-    receipt = anchor_id(week)
-    if chain.receipts([receipt])[receipt] is not ReceiptState.PAID:
-        return None
-    found = chain.executions([receipt]).get(receipt)
-    try:
-        return (AnchorMemo.parse(found.memo), found.slot) if found else None
-    except MalformedMemo:
-        return None

@@ -8,13 +8,14 @@ from worker.core.bundle import MalformedBundle
 from worker.core.commitment import Header, Row, prove_row
 from worker.core.findings import Check, Outcome, outcome_of
 from worker.core.identity import canonical_user_id, plan_salt, user_salt
+from worker.core.memo import AnchorMemo
 from worker.core.money import tokens_text
 from worker.core.receipts import ReceiptState, anchor_ids, single_id
 from worker.core.records import Execution
 from worker.core.row_proof import ContributorProof, audit_proof
 from worker.core.week import Week
 from worker.ports import PublicChain
-from worker.services.audit_plan import require_paid
+from worker.services.audit_plan import resolved_together
 from worker.services.context import Context
 from worker.services.operate import NoSuchReward, planned_week
 from worker.services.paying import sums_by_wallet
@@ -106,8 +107,9 @@ def verify_proof_on_chain(verified: ProofVerification, chain: PublicChain) -> No
     verified.checks += [anchor, payment]
     cluster = chain.cluster_genesis()
     anchor.expect("the proof", "cluster_genesis", cluster, proof.cluster_genesis)
-    require_paid(chain.receipts(anchor_ids(header.week, proof.root)), anchor)
-    anchor.detail = f"the receipts of {header.week.id} and of this root exist"
+    memo = AnchorMemo.of(header, proof.root).text()
+    found = resolved_together(chain, anchor_ids(header.week, proof.root), memo, anchor)
+    anchor.detail = f"{header.week.id} and this root, by {found.signature if found else '?'}"
     alone = single_id(header.week, row.user)
     states = chain.receipts([alone, *([row.batch] if row.batch else [])])
     for receipt, state in states.items():
@@ -141,6 +143,7 @@ def _compare(
         check.unproven(receipt, "no endpoint returns the transaction that paid it")
         return
     moved, verified.signature = sums_by_wallet(found.transfers), found.signature
+    check.expect(receipt, "the memo of its transaction", receipt, found.memo)
     # A held row has no wallet, and that of a void batch's row may have been redirected.
     wallet = row.wallet if receipt == row.batch else min(moved, default="")
     if moved[wallet] < row.amount:

@@ -94,6 +94,7 @@ class _Publisher:
     ) -> None:
         self._context, self._seal, self._first = context, seal, first
         self._plan_id = distribution.plan_id or ""
+        self._source = ""
         self._signatures = self._known_signatures()
         header = seal.header
         self._done = Published(
@@ -136,7 +137,12 @@ class _Publisher:
         known = {i: self._signatures[i] for i in ids if i in self._signatures}
         found = self._context.chain.executions_of(known) if known else {}
         rest = [i for i in ids if i not in found]
-        return found | (self._context.chain.executions(rest) if rest else {})
+        found |= self._context.chain.executions(rest) if rest else {}
+        # Not today's account, but the one that this week was paid from: the first payout's, in
+        # the bundle's order, so that every publisher names the same.
+        sources = (found[i].source for i in ids if i in found)
+        self._source = self._source or next(filter(None, sources), "")
+        return found
 
     def _plan_lines(self, states: dict[str, ReceiptState], facts: _Facts) -> Iterator[bytes]:
         """The plan, and on the way what each batch sums to and who may be paid alone.
@@ -226,7 +232,7 @@ class _Publisher:
             cluster_genesis=chain.cluster_genesis(),
             mint=header.mint,
             receipt_key=addresses.receipt_key,
-            source_account=addresses.source_account,
+            source_account=self._source or addresses.source_account,
             root=self._seal.root,
             held_root=self._seal.held_root,
             anchor_signature=found.signature if found else "",

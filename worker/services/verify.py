@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from worker.core.bundle import PAYOUTS_FILE, PLAN_FILE
 from worker.core.findings import Check, Finding, Outcome, outcome_of
@@ -14,18 +13,7 @@ from worker.ports import PublicChain
 from worker.services.audit_payouts import PayoutsAudit
 from worker.services.audit_plan import audit_anchor
 from worker.services.audit_treasury import audit_treasury
-
-
-class BundleFiles(Protocol):
-    """A bundle that somebody published."""
-
-    def manifest(self) -> bytes:
-        """`manifest.json` as it is."""
-        ...
-
-    def lines(self, name: str) -> Iterator[bytes]:
-        """A file's lines with their line ends, from its beginning each time."""
-        ...
+from worker.services.bundle_files import BundleFiles
 
 
 @dataclass(slots=True)
@@ -96,7 +84,7 @@ def verify_on_chain(verified: Verification, files: BundleFiles, chain: PublicCha
     found = audit_anchor(chain, manifest, header, verified.files.root)
     payouts = PayoutsAudit(chain, header, verified.files.payouts)
     payouts.run(line.removesuffix(b"\n") for line in files.lines(PLAN_FILE))
-    treasury = audit_treasury(chain, header.week, found.anchor_slot, payouts.payments)
+    treasury = audit_treasury(chain, manifest, files, found.anchor_slot, payouts)
     verified.on_chain = [*found.checks, *payouts.checks, treasury]
     verified.paid, verified.open = payouts.paid_amount, payouts.open
     verified.payments = len(payouts.payments)

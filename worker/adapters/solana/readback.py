@@ -191,6 +191,7 @@ def _execution(landed: _Landed, receipt_id: str, base: Pubkey, mint: str) -> Exe
         transfers=tuple(
             Transfer(_owner(landed, target), BaseUnits(amount)) for _, target, amount in moved
         ),
+        source=min(sources, default=""),
         source_decrease=BaseUnits(sum(_decrease(landed, source) for source in sources)),
         landed_at=landed.at,
     )
