@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from worker.core.governance import Proposal
 from worker.core.money import BaseUnits
+from worker.core.staking import StakeRecord
 from worker.core.week import Week
 
 
@@ -33,7 +35,60 @@ class StoredContribution:
     total_points: object
 
 
-class CheckStore(Protocol):
+@dataclass(frozen=True, slots=True)
+class StoredProposal:
+    """A proposal as it is stored; `proposal` is None where it cannot be read."""
+
+    id: str
+    proposal: Proposal | None
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStake:
+    """A staking record that can be read, and its fields as they are stored."""
+
+    record: StakeRecord
+    fields: Mapping[str, object]
+
+
+class GovernanceRecords(Protocol):
+    """Proposals and votes as they are stored, whatever is in their fields."""
+
+    def stored_proposals(self) -> Iterator[StoredProposal]:
+        """Every one there is."""
+        ...
+
+    def votes_cast(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
+        """A proposal's votes."""
+        ...
+
+    def snapshot(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
+        """Everyone's power in a proposal's snapshot."""
+        ...
+
+    def powers(self, proposal_id: str, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        """What a proposal's snapshot holds of these users, by user."""
+        ...
+
+    def voted_on(self) -> set[str]:
+        """Ids of everything that votes or snapshots belong to."""
+        ...
+
+    def recorded_changes(self) -> list[Mapping[str, object]]:
+        """The changes that votes made of the configuration, in order."""
+        ...
+
+
+class StakeRecords(Protocol):
+    """Staking records as they are stored."""
+
+    def stored_stakes(self) -> Iterator[StoredStake]:
+        """Every one that can be read."""
+        ...
+
+
+class CheckStore(GovernanceRecords, StakeRecords, Protocol):
     """What a check reads beside the counters."""
 
     def all_contributions(self) -> Iterator[StoredContribution]:

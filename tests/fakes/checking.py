@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tests.fakes.checking_governance import FakeGovernanceRecords
 from tests.fakes.store import FakeStore
 from tests.fakes.store_state import Document
 from tests.fakes.store_wiki import _recorded_at, _user, stored_forms
@@ -13,8 +14,8 @@ from worker.adapters.mongo.checking import (
     ARTICLE_COUNTERS,
     USER_COUNTERS,
     contribution_of,
-    plain_numbers,
 )
+from worker.adapters.mongo.checking_governance import plain_numbers
 from worker.adapters.mongo.dashboard import place_of, shown_contribution_of, shown_user_of
 from worker.adapters.mongo.staking_records import stake_of
 from worker.core.identity import canonical_user_id
@@ -29,7 +30,7 @@ from worker.ports_check import (
 )
 
 
-class FakeChecking:
+class FakeChecking(FakeGovernanceRecords):
     """Implements `worker.ports_check.CheckStore` in memory."""
 
     def __init__(self, store: FakeStore) -> None:

@@ -16,8 +16,12 @@ from worker.adapters.mongo.governance import (
     CHANGES,
     execution_document,
     execution_of,
+    is_change_of,
+    power_document,
     proposal_document,
     proposal_of,
+    vote_fields,
+    vote_of,
 )
 from worker.core.governance import Choice, Execution, Proposal, ProposalStatus, Vote, Votes
 from worker.core.money import BaseUnits
@@ -60,22 +64,28 @@ class FakeGovernance:
 
     def add_power(self, proposal_id: str, powers: Mapping[str, BaseUnits]) -> None:
         for user_id, power in powers.items():
-            self._store.state.snapshots.setdefault((proposal_id, user_id), power)
+            document = as_stored(power_document(proposal_id, user_id, power))
+            self._store.state.snapshots.setdefault((proposal_id, user_id), document)
 
     def power(self, proposal_id: str, user_id: str) -> BaseUnits:
-        return BaseUnits(self._store.state.snapshots.get((proposal_id, user_id), 0))
+        found = self._store.state.snapshots.get((proposal_id, user_id))
+        return BaseUnits(int(found["power_base_units"]) if found else 0)
 
     def cast(self, vote: Vote) -> None:
-        self._store.state.votes[vote.proposal_id, vote.user_id] = {"vote": vote}
+        key = {"proposal_id": vote.proposal_id, "user_id": vote.user_id}
+        self._store.state.votes[vote.proposal_id, vote.user_id] = as_stored(key | vote_fields(vote))
 
     def vote(self, proposal_id: str, user_id: str) -> Vote | None:
         found = self._store.state.votes.get((proposal_id, user_id))
-        return None if found is None else found["vote"]
+        return None if found is None else vote_of(found)
 
     def count_votes(self, proposal_id: str) -> Votes:
-        votes = [d["vote"] for (p, _), d in self._store.state.votes.items() if p == proposal_id]
+        votes = [d for (p, _), d in self._store.state.votes.items() if p == proposal_id]
         return Votes(
-            *(BaseUnits(sum(v.weight for v in votes if v.choice is choice)) for choice in Choice)
+            *(
+                BaseUnits(sum(v["weight_base_units"] for v in votes if v["choice"] == choice.value))
+                for choice in Choice
+            )
         )
 
     def write_votes(self, proposal_id: str, votes: Votes, now: datetime) -> None:
@@ -107,9 +117,7 @@ class FakeGovernance:
 
     def change_of(self, proposal_id: str) -> Execution | None:
         changes = self._store.state.config[CONFIG_ID].get(CHANGES, [])
-        return next(
-            (execution_of(each) for each in changes if each["proposal_id"] == proposal_id), None
-        )
+        return next((execution_of(c) for c in changes if is_change_of(c, proposal_id)), None)
 
     def _put(self, proposal: Proposal) -> None:
         self._store.state.proposals[proposal.id] = as_stored(proposal_document(proposal))

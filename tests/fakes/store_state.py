@@ -93,7 +93,7 @@ class State:
     proposals: dict[str, Document] = field(default_factory=dict)
     votes: dict[tuple[str, str], Document] = field(default_factory=dict)
     """By proposal and user."""
-    snapshots: dict[tuple[str, str], int] = field(default_factory=dict)
+    snapshots: dict[tuple[str, str], Document] = field(default_factory=dict)
     """Voting power by proposal and user."""
     config: dict[str, Document] = field(default_factory=lambda: {"token_system": CONFIG})
     weeks: dict[Week, StoredWeek] = field(default_factory=dict)

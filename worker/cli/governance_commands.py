@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.arguments import AsJson, session_of
-from worker.core.governance import Choice, ProposalStatus, ProposalType
+from worker.core.governance import VOTING_MAX, Choice, ProposalStatus, ProposalType
 
 ProposalArgument = Annotated[
     str, typer.Argument(metavar="PROPOSAL", help="The proposal's id.", show_default=False)
@@ -36,9 +36,9 @@ def read_moment(text: str) -> datetime:
     """
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(f"'{text}' is no moment; write 2024-12-16T00:00Z") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def propose(
@@ -60,7 +60,9 @@ def propose(
         datetime | None,
         typer.Option(parser=read_moment, metavar="MOMENT", help="When the vote begins. Now."),
     ] = None,
-    days: Annotated[int, typer.Option(min=1, help="How long the vote lasts.")] = 7,
+    days: Annotated[
+        int, typer.Option(min=1, max=VOTING_MAX.days, help="How long the vote lasts.")
+    ] = 7,
     quorum: Annotated[
         str | None, typer.Option(help="Least voting power, in KONTRIB. 20,000.")
     ] = None,

@@ -22,6 +22,8 @@ class Area(enum.StrEnum):
     STAKES = "stakes"
     POWER = "power"
     COUNTS = "counts"
+    GOVERNANCE = "governance"
+    """Proposals, votes, and the changes that they made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from typing import Any
 from worker.core.commitment import canonical_json
 from worker.core.errors import KontribError, UsageError
 from worker.core.identity import canonical_user_id
-from worker.core.money import INT64_MAX, exact_decimal
+from worker.core.money import exact_decimal
 from worker.core.points import PointRules, total_points
+from worker.core.storable import NotStorable, check_storable, storable_text
 
 MULTIPLIERS = ("quality", "reputation", "demand")
-NESTED_MAX = 20
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OBJECT_ID_SECONDS = range(2**32)
@@ -142,41 +142,25 @@ def _text(values: Mapping[str, Any], name: str) -> str:
 
 
 def _storable(text: str, name: str) -> str:
-    """Text that a database can keep: lone surrogates come from bytes that are not UTF-8."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise MalformedRecord(f"{name} is not UTF-8") from None
-    return text
+    """Text that a database can keep."""
+    try:
+        return storable_text(text, name)
+    except NotStorable as error:
+        raise MalformedRecord(str(error)) from None
 
 
 def _metadata(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a database cannot keep would stop the contributions beside it, too."""
     value = values.get("metadata")
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise MalformedRecord("metadata is not an object")
-    _check_nested(value, NESTED_MAX)
+    try:
+        check_storable(value, "metadata")
+    except NotStorable as error:
+        raise MalformedRecord(str(error)) from None
     return value
-
-
-def _check_nested(value: object, depth: int) -> None:
-    """What a database cannot keep would stop the contributions beside it, too."""
-    if depth == 0:
-        raise MalformedRecord("metadata is nested too deeply")
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if "\0" in _storable(key, "metadata"):
-                raise MalformedRecord("metadata has a field name with a zero byte")
-            _check_nested(inner, depth - 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_nested(inner, depth - 1)
-    elif isinstance(value, str):
-        _storable(value, "metadata")
-    elif isinstance(value, int) and abs(value) > INT64_MAX:
-        raise MalformedRecord("metadata has a number beyond 64 bits")
 
 
 def _moment(values: Mapping[str, Any], name: str) -> datetime:

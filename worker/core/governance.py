@@ -9,18 +9,21 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from worker.core.counters import NO_TOKENS
 from worker.core.errors import Refused, UsageError
 from worker.core.lifecycle import IllegalTransition
 from worker.core.money import ONE_TOKEN, BaseUnits
+from worker.core.storable import NotStorable, check_storable, storable_text
 
 DEFAULT_QUORUM = BaseUnits(20_000 * ONE_TOKEN)
 DEFAULT_VOTING = timedelta(days=7)
 VOTING_MAX = timedelta(days=90)
 TITLE_CHARACTERS_MAX = 300
+LATEST_END = datetime(9999, 1, 1, tzinfo=UTC)
+"""No vote can end later: what is computed from its end must be a date, too."""
 CLOSE_GRACE = timedelta(minutes=3)
 """Longer than any write to the database can take: what was cast in time is in the tally."""
 
@@ -135,6 +138,7 @@ class Proposal:
     """Why it was cancelled, or cannot be executed."""
 
     def __post_init__(self) -> None:
+        self._check_storable()
         if not self.title.strip() or len(self.title) > TITLE_CHARACTERS_MAX:
             raise ProposalUnusable(
                 f"A proposal needs a title of at most {TITLE_CHARACTERS_MAX} characters."
@@ -143,8 +147,18 @@ class Proposal:
             raise ProposalUnusable("A vote must end after it begins.")
         if self.voting_end - self.voting_start > VOTING_MAX:
             raise ProposalUnusable(f"A vote can last {VOTING_MAX.days} days at most.")
+        if self.voting_end > LATEST_END:
+            raise ProposalUnusable(f"A vote must end before the year {LATEST_END.year}.")
         if self.quorum <= 0:
             raise ProposalUnusable("The quorum must be more than 0 KONTRIB of voting power.")
+
+    def _check_storable(self) -> None:
+        try:
+            storable_text(self.title, "the title")
+            storable_text(self.description, "the description")
+            check_storable(self.parameters, "the data")
+        except NotStorable as error:
+            raise ProposalUnusable(f"The proposal cannot be recorded: {error}.") from None
 
     def is_voting_time(self, now: datetime) -> bool:
         return self.voting_start <= now < self.voting_end

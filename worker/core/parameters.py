@@ -37,6 +37,8 @@ def _between(lowest: str, highest: str, *, whole: bool = False) -> Limits:
     return Limits(Decimal(lowest), Decimal(highest), whole)
 
 
+STAKING_APY, STAKING_MULTIPLIER = _between("0", "2"), _between("1", "5")
+
 OPTIONAL: Mapping[str, Limits | None] = {
     "min_points": _between("1", "100000", whole=True),
     "min_stake": _between("0", "1000000"),
@@ -49,8 +51,8 @@ NUMBERS: Mapping[str, Limits] = {
     r"min_tokens_per_user": _between("0", "1000"),
     r"multipliers\.(quality|reputation|demand)\.(min|max|default)": _between("0", "10"),
     r"contribution_types\.[^.$]+\.base_points": _between("0", "10000", whole=True),
-    r"staking_tiers\.[0-9]+_days\.apy": _between("0", "2"),
-    r"staking_tiers\.[0-9]+_days\.multiplier": _between("1", "5"),
+    r"staking_tiers\.[0-9]+_days\.apy": STAKING_APY,
+    r"staking_tiers\.[0-9]+_days\.multiplier": STAKING_MULTIPLIER,
 }
 
 

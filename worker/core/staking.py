@@ -168,6 +168,14 @@ def ended_early(stake: StakeRecord, now: datetime, signature: str | None) -> Sta
     )
 
 
+def due_accrual(stake: StakeRecord) -> BaseUnits | None:
+    """What `rewards_earned` must be, by `accrued_through`; None where nothing was accrued yet."""
+    if stake.accrued_through is None:
+        return None
+    days = max(0, (stake.accrued_through - stake.start) // DAY)
+    return accrued_interest(stake.amount, stake.apy, days)
+
+
 def _accrued(stake: StakeRecord, until: datetime) -> StakeRecord:
     """With the interest of all whole days until a moment. It never goes back in time."""
     days = max(0, (until - stake.start) // DAY)

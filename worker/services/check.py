@@ -12,8 +12,10 @@ from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.records import Distribution
 from worker.ports_check import CheckStore
+from worker.services.check_governance import check_governance
 from worker.services.check_people import check_people
 from worker.services.check_points import check_points
+from worker.services.check_stakes import check_stakes
 from worker.services.check_weeks import check_weeks
 from worker.services.context import Context
 from worker.services.metrics import RECENT_WEEKS
@@ -34,6 +36,8 @@ def check_all(wiki: WikiContext, store: CheckStore, context: Context | None) -> 
     check_points(store, wiki.rules(), report)
     check_weeks(wiki, store, report)
     check_people(wiki, store, report)
+    check_stakes(wiki, store, report, is_online=context is not None)
+    check_governance(wiki, store, report)
     if context is not None:
         check_chain(context, report)
     return report

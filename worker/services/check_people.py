@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from worker.core.checking import Area, CheckReport
-from worker.core.counters import UserTokens
+from worker.core.counters import UserActivity, UserTokens
 from worker.core.money import BaseUnits, tokens_float
+from worker.core.reputation import reputation
+from worker.core.rules import Rules
 from worker.ports_check import CheckStore
 from worker.services.wiki_context import WikiContext
 
@@ -20,34 +22,43 @@ OVERDUE = timedelta(days=2)
 def check_people(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
     """Stakes, voting power and counts of everyone."""
     _check_records(wiki, store, report)
+    rules = wiki.rules()
     for users in _chunks(wiki.store.user_ids()):
         report.looked_at["users"] += len(users)
-        _check_users(wiki, store, users, report)
+        _check_users(wiki, store, users, rules, report)
     for articles in _chunks(wiki.counters.article_ids()):
         report.looked_at["articles"] += len(articles)
         _check_articles(wiki, store, articles, report)
 
 
 def _check_users(
-    wiki: WikiContext, store: CheckStore, user_ids: list[str], report: CheckReport
+    wiki: WikiContext, store: CheckStore, user_ids: list[str], rules: Rules, report: CheckReport
 ) -> None:
     stored = store.user_counters(user_ids)
     activity, tokens = wiki.counters.user_activity(user_ids), wiki.counters.user_tokens(user_ids)
     for user_id, fields in stored.items():
-        subject, counted = f"user {user_id}", activity[user_id]
-        counts: dict[str, object] = {
-            "total_contributions": counted.contributions,
-            "total_points": counted.points,
-            **_amount("total_tokens_earned", tokens[user_id].earned),
+        subject, its = f"user {user_id}", tokens[user_id]
+        counts = _activity_counts(activity[user_id], rules) | {
+            **_amount("total_tokens_earned", its.earned),
+            "last_reward_claim": its.last_claim_at,
+            "token_updated_at": its.last_activity_at,
         }
         _compare(Area.COUNTS, subject, fields, counts, report)
-        _compare(
-            Area.STAKES, subject, fields, _amount("staked_tokens", tokens[user_id].staked), report
-        )
-        _compare(
-            Area.POWER, subject, fields, _amount("governance_power", tokens[user_id].power), report
-        )
-        _check_stake_sum(subject, tokens[user_id], report)
+        _compare(Area.STAKES, subject, fields, _amount("staked_tokens", its.staked), report)
+        _compare(Area.POWER, subject, fields, _amount("governance_power", its.power), report)
+        _check_stake_sum(subject, its, report)
+
+
+def _activity_counts(counted: UserActivity, rules: Rules) -> dict[str, object]:
+    """Reputation belongs to the wiki until the first contribution: a new user has its default."""
+    counts: dict[str, object] = {
+        "total_contributions": counted.contributions,
+        "total_points": counted.points,
+    }
+    if counted.contributions:
+        score = reputation(rules.reputation_steps, counted.contributions)
+        counts["reputation_score"] = float(score)
+    return counts
 
 
 def _check_stake_sum(subject: str, tokens: UserTokens, report: CheckReport) -> None:

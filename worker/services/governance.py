@@ -7,7 +7,7 @@ exactly it was opened, or how often that was tried.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from worker.core.errors import NotReady, UsageError
 from worker.core.governance import (
     DEFAULT_QUORUM,
     DEFAULT_VOTING,
+    LATEST_END,
     Choice,
     NoVotingPower,
     Proposal,
@@ -27,8 +28,9 @@ from worker.core.governance import (
     check_move,
 )
 from worker.core.identity import canonical_user_id
-from worker.core.money import base_units
+from worker.core.money import BaseUnits, base_units
 from worker.core.parameters import checked_change
+from worker.core.storable import is_storable_text
 from worker.services.wiki_context import WikiContext
 
 CHUNK_USERS = 1000
@@ -40,7 +42,8 @@ class UnknownProposal(UsageError):
 
     def __init__(self, proposal_id: str) -> None:
         super().__init__(
-            f"There is no proposal '{proposal_id}'. List them with `kontrib proposals`."
+            f"There is no proposal {proposal_id!r} that can be read. List them with "
+            "`kontrib proposals`; `kontrib check` names those that cannot be read."
         )
 
 
@@ -89,7 +92,7 @@ def propose(wiki: WikiContext, idea: Idea) -> Proposal:
         type=idea.type,
         parameters=_parameters(wiki, idea),
         voting_start=start,
-        voting_end=start + idea.voting_time,
+        voting_end=_voting_end(start, idea.voting_time),
         quorum=DEFAULT_QUORUM if idea.quorum is None else base_units(idea.quorum),
         created_at=now,
         updated_at=now,
@@ -98,12 +101,21 @@ def propose(wiki: WikiContext, idea: Idea) -> Proposal:
     return open_vote(wiki, proposal) if start <= now else proposal
 
 
+def _voting_end(start: datetime, voting_time: timedelta) -> datetime:
+    try:
+        return start + voting_time
+    except OverflowError:
+        raise ProposalUnusable(f"A vote must end before the year {LATEST_END.year}.") from None
+
+
 def cancel(wiki: WikiContext, proposal_id: str, reason: str) -> Proposal:
     """End a proposal that is not decided, or that passed and was not executed.
 
     Raises:
-        UnknownProposal, IllegalTransition: named by what is wrong.
+        UnknownProposal, IllegalTransition, ProposalUnusable: named by what is wrong.
     """
+    if not is_storable_text(reason):
+        raise ProposalUnusable("The reason is not UTF-8, and cannot be recorded.")
     return move(wiki, get_proposal(wiki, proposal_id), ProposalStatus.CANCELLED, reason=reason)
 
 
@@ -112,7 +124,7 @@ def get_proposal(wiki: WikiContext, proposal_id: str) -> Proposal:
     Raises:
         UnknownProposal: there is none.
     """
-    found = wiki.governance.proposal(proposal_id)
+    found = wiki.governance.proposal(proposal_id) if is_storable_text(proposal_id) else None
     if found is None:
         raise UnknownProposal(proposal_id)
     return found
@@ -140,10 +152,14 @@ def open_vote(wiki: WikiContext, proposal: Proposal) -> Proposal:
     """Take the snapshot of everyone's power, then let the votes begin. Can be repeated."""
     users = wiki.store.user_ids()
     while chunk := list(itertools.islice(users, CHUNK_USERS)):
-        tokens = wiki.counters.user_tokens(chunk, at=proposal.voting_start)
-        powers = {user_id: t.power for user_id, t in tokens.items() if t.power > 0}
-        wiki.governance.add_power(proposal.id, powers)
+        wiki.governance.add_power(proposal.id, powers_at(wiki, chunk, proposal.voting_start))
     return move(wiki, proposal, ProposalStatus.ACTIVE)
+
+
+def powers_at(wiki: WikiContext, user_ids: Sequence[str], moment: datetime) -> dict[str, BaseUnits]:
+    """What these users could vote with at a moment; who could not is left out."""
+    tokens = wiki.counters.user_tokens(user_ids, at=moment)
+    return {user_id: each.power for user_id, each in tokens.items() if each.power > 0}
 
 
 def vote(wiki: WikiContext, proposal_id: str, user_id: str, choice: Choice) -> Vote:

@@ -9,23 +9,37 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker.core.errors import UsageError
+from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.governance import (
     CLOSE_GRACE,
     Execution,
     Proposal,
     ProposalStatus,
     ProposalType,
+    ProposalUnusable,
     check_move,
     outcome,
 )
 from worker.core.lifecycle import IllegalTransition
 from worker.core.parameters import Change, checked_change, value_at
 from worker.core.rules import MalformedRules
+from worker.core.storable import is_storable_text
 from worker.services.governance import TRIES, ProposalRaced, move, open_vote
 from worker.services.wiki_context import WikiContext
 
 NEVER_OPENED = "its voting time passed before it could be opened"
+
+
+class ProposalsStuck(KontribError):
+    """Some proposals could not be kept; everything that was due of the others was done."""
+
+    def __init__(self, stuck: Mapping[str, Exception]) -> None:
+        self.stuck = stuck
+        listed = "; ".join(f"{i}: {type(e).__name__}: {e}" for i, e in stuck.items())
+        super().__init__(
+            f"{len(stuck)} proposals could not be kept, the others were ({listed}). "
+            "Correct these documents, or end them with `kontrib cancel`."
+        )
 
 
 @dataclass(slots=True)
@@ -47,14 +61,25 @@ class GovernanceKept:
 
 
 def keep_governance(wiki: WikiContext) -> GovernanceKept:
-    """Open and close what is due, and execute changes that passed. One failure stops no other."""
-    kept = GovernanceKept()
+    """Open and close what is due, and execute changes that passed. One failure stops no other.
+
+    Raises:
+        ProposalsStuck: some failed as they should not; raised when all the others are done.
+        NotReady: the database does not answer, so nothing more can be done for any of them.
+    """
+    kept, stuck = GovernanceKept(), dict[str, Exception]()
     for status in (ProposalStatus.DRAFT, ProposalStatus.ACTIVE, ProposalStatus.PASSED):
         for proposal in wiki.governance.proposals([status]):
             try:
                 _keep(wiki, proposal, kept)
             except (IllegalTransition, ProposalRaced):
                 kept.elsewhere += 1
+            except NotReady:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever one document does to us
+                stuck[proposal.id] = error
+    if stuck:
+        raise ProposalsStuck(stuck) from next(iter(stuck.values()))
     return kept
 
 
@@ -87,7 +112,10 @@ def execute(wiki: WikiContext, proposal: Proposal, *, signature: str | None = No
     Raises:
         IllegalTransition: it has not passed.
         MalformedRules, UnknownParameter, BeyondRange: the change is not possible any more.
+        ProposalUnusable: the signature is not text that can be recorded.
     """
+    if signature is not None and not is_storable_text(signature):
+        raise ProposalUnusable("The transaction's signature is not UTF-8.")
     check_move(proposal, ProposalStatus.EXECUTED)
     execution = None
     if proposal.type is ProposalType.PARAMETER_CHANGE:

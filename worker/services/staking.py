@@ -6,6 +6,7 @@ takes part in the weekly reward by its dates; see `services.eligibility`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -202,14 +203,22 @@ def _check_transfer(
     found = wiki.transfers.finalized_transfers(signature)
     if found is None:
         raise TransferNotFinal(signature)
-    fitting = [t for t in found if _is_to_vault(t, wiki.vault) and t.from_wallet == wallet]
-    if sum(t.amount for t in fitting) != amount:
+    if not isinstance(wallet, str) or sent_to_vault(found, wiki.vault)[wallet] != amount:
         raise TransferDiffers(signature, amount, wallet, _listed(found))
 
 
 def _refuse_used(wiki: WikiContext, signature: str | None) -> None:
     if signature is not None and wiki.staking.transfer_used(signature):
         raise TransferUsed(signature)
+
+
+def sent_to_vault(found: Sequence[FoundTransfer], vault: str) -> Counter[str]:
+    """Base units that a transaction moved to the vault, by the wallet they came from."""
+    sent: Counter[str] = Counter()
+    for transfer in found:
+        if _is_to_vault(transfer, vault):
+            sent[transfer.from_wallet] += transfer.amount
+    return sent
 
 
 def _is_to_vault(transfer: FoundTransfer, vault: str) -> bool:

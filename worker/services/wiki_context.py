@@ -9,6 +9,7 @@ from worker.core.errors import UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.records import Account
 from worker.core.rules import Rules, rules_from
+from worker.core.storable import is_storable_text
 from worker.ports import Clock, Store
 from worker.ports_wiki import (
     ContributionStore,
@@ -24,7 +25,7 @@ class UnknownUser(UsageError):
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
-        super().__init__(f"There is no user '{user_id}'. Give the _id of a document in users.")
+        super().__init__(f"There is no user {user_id!r}. Give the _id of a document in users.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,9 @@ class WikiContext:
             UnknownUser: there is none.
         """
         canonical = canonical_user_id(user_id)
-        account = self.store.accounts([canonical], fields).get(canonical)
+        # No database can be asked for an id that is not UTF-8, so nobody has it.
+        known = self.store.accounts([canonical], fields) if is_storable_text(canonical) else {}
+        account = known.get(canonical)
         if account is None:
             raise UnknownUser(user_id)
         return account

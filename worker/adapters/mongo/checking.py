@@ -6,12 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from bson import Int64, ObjectId
+from bson import ObjectId
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.activity import CHUNK_IDS, forms_of
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, chunks
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.base import STREAM_BATCH, chunks
+from worker.adapters.mongo.checking_governance import (
+    MongoGovernanceRecords,
+    MongoStakeRecords,
+    plain_numbers,
+)
+from worker.adapters.mongo.connection import reaching
 from worker.adapters.mongo.contributions import canonical_user, first_id_of
 from worker.adapters.mongo.staking_records import stake_of
 from worker.core.identity import canonical_user_id
@@ -30,6 +35,7 @@ USER_COUNTERS = (
     "total_points",
     *_AMOUNTS,
     *(f"{name}_base_units" for name in _AMOUNTS),
+    *("reputation_score", "last_reward_claim", "token_updated_at"),
 )
 ARTICLE_COUNTERS = (
     "contribution_count",
@@ -41,7 +47,7 @@ _BY_ID, _BY_DATE = {"_id": 1}, {"created_at": -1}
 _FEW_DAYS = 8
 
 
-class MongoChecking(MongoPart):
+class MongoChecking(MongoGovernanceRecords, MongoStakeRecords):
     """Implements `worker.ports_check.CheckStore`."""
 
     @reaching
@@ -105,7 +111,3 @@ def contribution_of(document: Mapping[str, Any]) -> StoredContribution:
         demand=document.get("demand_multiplier"),
         total_points=document.get("total_points"),
     )
-
-
-def plain_numbers(document: Document) -> Document:
-    return {k: int(v) if isinstance(v, Int64) else v for k, v in document.items()}

@@ -103,13 +103,7 @@ class MongoGovernance(MongoPart):
     @reaching
     def cast(self, vote: Vote) -> None:
         selected = {"proposal_id": vote.proposal_id, "user_id": vote.user_id}
-        facts = {
-            "choice": vote.choice.value,
-            "weight": tokens_float(vote.weight),
-            "weight_base_units": Int64(vote.weight),
-            "cast_at": vote.cast_at,
-        }
-        update = {"$set": facts, "$setOnInsert": {"created_at": vote.cast_at}}
+        update = {"$set": vote_fields(vote), "$setOnInsert": {"created_at": vote.cast_at}}
         with contextlib.suppress(DuplicateKeyError):
             self._votes.update_one(selected, update, upsert=True)
             return
@@ -119,10 +113,7 @@ class MongoGovernance(MongoPart):
     @reaching
     def vote(self, proposal_id: str, user_id: str) -> Vote | None:
         found = self._votes.find_one({"proposal_id": proposal_id, "user_id": user_id})
-        if found is None:
-            return None
-        weight = BaseUnits(int(found["weight_base_units"]))
-        return Vote(proposal_id, user_id, Choice(found["choice"]), weight, found["cast_at"])
+        return None if found is None else vote_of(found)
 
     @reaching
     def count_votes(self, proposal_id: str) -> Votes:
@@ -163,9 +154,7 @@ class MongoGovernance(MongoPart):
     def change_of(self, proposal_id: str) -> Execution | None:
         document = self.config.find_one({"_id": CONFIG_ID}, {CHANGES: 1}) or {}
         changes = document.get(CHANGES) or []
-        return next(
-            (execution_of(each) for each in changes if each["proposal_id"] == proposal_id), None
-        )
+        return next((execution_of(c) for c in changes if is_change_of(c, proposal_id)), None)
 
 
 # --- documents ---------------------------------------------------------------------------------
@@ -199,27 +188,29 @@ def proposal_of(document: Document) -> Proposal | None:
     """A proposal, as far as it can be read; the wiki may have written it by itself."""
     try:
         return _read(document)
-    except (KontribError, KeyError, TypeError, ValueError) as error:
+    except (KontribError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         _log.warning("Proposal %s is left out: %s", document.get("_id"), error)
         return None
 
 
 def _read(document: Document) -> Proposal:
-    execution = document.get("execution")
+    execution, parameters = document.get("execution"), document.get("parameters") or {}
+    if not isinstance(parameters, Mapping):
+        raise TypeError("parameters is not an object")
     counted = {ours: _amount(document, theirs) for theirs, ours in _VOTE_FIELDS.items()}
     del counted["total"]
     return Proposal(
         id=str(document["_id"]),
-        title=document["title"],
-        description=document.get("description") or "",
+        title=_text(document, "title"),
+        description=_text(document, "description") if document.get("description") else "",
         proposer_id=str(document["proposer_id"]),
         type=ProposalType(document["proposal_type"]),
-        parameters=document.get("parameters") or {},
-        voting_start=document["voting_start"],
-        voting_end=document["voting_end"],
+        parameters=parameters,
+        voting_start=_moment(document, "voting_start"),
+        voting_end=_moment(document, "voting_end"),
         quorum=_amount(document, "quorum_required"),
-        created_at=document["created_at"],
-        updated_at=document.get("updated_at") or document["created_at"],
+        created_at=_moment(document, "created_at"),
+        updated_at=_moment(document, "updated_at" if document.get("updated_at") else "created_at"),
         votes=Votes(**counted),
         status=ProposalStatus(document["status"]),
         execution=execution_of(execution) if execution else None,
@@ -232,6 +223,26 @@ def votes_fields(votes: Votes) -> Document:
     amounts = {theirs: getattr(votes, ours) for theirs, ours in _VOTE_FIELDS.items()}
     exact = {f"{name}_base_units": Int64(amount) for name, amount in amounts.items()}
     return {**{name: tokens_float(amount) for name, amount in amounts.items()}, **exact}
+
+
+def vote_fields(vote: Vote) -> Document:
+    """What a vote says, and what may change until the end."""
+    return {
+        "choice": vote.choice.value,
+        "weight": tokens_float(vote.weight),
+        "weight_base_units": Int64(vote.weight),
+        "cast_at": vote.cast_at,
+    }
+
+
+def vote_of(document: Document) -> Vote:
+    return Vote(
+        document["proposal_id"],
+        document["user_id"],
+        Choice(document["choice"]),
+        BaseUnits(int(document["weight_base_units"])),
+        document["cast_at"],
+    )
 
 
 def power_document(proposal_id: str, user_id: str, power: BaseUnits) -> Document:
@@ -254,8 +265,14 @@ def execution_document(execution: Execution) -> Document:
 
 
 def execution_of(document: Mapping[str, Any]) -> Execution:
+    if not isinstance(document, Mapping):
+        raise TypeError("the execution is not an object")
     facts = ("parameter", "old", "new", "proposer_id", "at")
     return Execution(**{name: document[name] for name in facts})
+
+
+def is_change_of(change: object, proposal_id: str) -> bool:
+    return isinstance(change, Mapping) and change.get("proposal_id") == proposal_id
 
 
 def _stored_facts(facts: Mapping[str, Any]) -> Document:
@@ -271,6 +288,18 @@ def _stored_facts(facts: Mapping[str, Any]) -> Document:
         else:
             stored[name] = value
     return stored
+
+
+def _text(document: Document, name: str) -> str:
+    if not isinstance(value := document[name], str):
+        raise TypeError(f"{name} is not text")
+    return value
+
+
+def _moment(document: Document, name: str) -> datetime:
+    if not isinstance(value := document[name], datetime):
+        raise TypeError(f"{name} is not a date")
+    return value
 
 
 def _amount(document: Document, name: str) -> BaseUnits:

@@ -112,7 +112,7 @@ def stake_of(document: Document) -> StakeRecord | None:
     """A record, as far as it can be read; the wiki may have written it before there were rules."""
     try:
         record = _read(document)
-    except (KontribError, KeyError, TypeError, ValueError) as error:
+    except (KontribError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         _log.warning("Staking record %s is left out: %s", document.get("_id"), error)
         return None
     return record if record.user_id else None

@@ -1,0 +1,58 @@
+"""What a database can keep of somebody else's text and JSON.
+
+Checked before anything is written: what cannot be kept would fail in the middle of the work.
+"""
+
+from __future__ import annotations
+
+from worker.core.errors import KontribError
+from worker.core.money import INT64_MAX
+
+NESTED_MAX = 20
+
+
+class NotStorable(KontribError):
+    """A value that no database can keep; the message is the reason alone."""
+
+
+def storable_text(text: str, name: str) -> str:
+    """The text itself: lone surrogates come from bytes that are not UTF-8.
+
+    Raises:
+        NotStorable: with the reason.
+    """
+    if not is_storable_text(text):
+        raise NotStorable(f"{name} is not UTF-8")
+    return text
+
+
+def is_storable_text(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_storable(value: object, name: str, depth: int = NESTED_MAX) -> None:
+    """That a value from JSON, and everything in it, can be kept.
+
+    Raises:
+        NotStorable: with the reason.
+    """
+    if depth == 0:
+        raise NotStorable(f"{name} is nested too deeply")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if "\0" in storable_text(key, name):
+                raise NotStorable(f"{name} has a field name with a zero byte")
+            check_storable(inner, name, depth - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            check_storable(inner, name, depth - 1)
+    elif isinstance(value, str):
+        storable_text(value, name)
+    elif isinstance(value, int) and abs(value) > INT64_MAX:
+        raise NotStorable(f"{name} has a number beyond 64 bits")
