@@ -1,7 +1,9 @@
-"""The real local stack, once for each test session, for the tests that need it.
+"""Hypothesis profiles, and the real local stack, once for each test session that needs it.
 
-A machine where no MongoDB engine can be had reports these tests as skipped, by name and with the
-ways to have one; under CI=true such a skip is a failure.
+Profiles: `dev` is quick, `ci` looks further. Chosen by HYPOTHESIS_PROFILE.
+
+A machine where no MongoDB engine can be had reports the stack's tests as skipped, by name and with
+the ways to have one; under CI=true such a skip is a failure.
 """
 
 from __future__ import annotations
@@ -10,12 +12,19 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from worker.local.chain_service import chain_service
 from worker.local.engine import NoMongoEngine
 from worker.local.stack import LocalStack
 
 SLOT_MILLISECONDS = 50
+# No deadline: on a shared machine a slow example says nothing about the code.
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
+settings.register_profile("dev", max_examples=100, **_COMMON)
+settings.register_profile("ci", max_examples=1000, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,18 @@ class RpcServer:
         """Answer a method with a value, or with what a function of its parameters gives."""
         self.handlers[method] = result if callable(result) else lambda params: result
 
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """A request that is being worked at."""
+        with self._lock:
+            self.running += 1
+            self.running_max = max(self.running_max, self.running)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.running -= 1
+
     def answer(self, body: bytes) -> tuple[Misbehaviour | None, bytes]:
         content = json.loads(body)
         calls = content if isinstance(content, list) else [content]
@@ -92,23 +104,15 @@ def rpc_server() -> Iterator[RpcServer]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            with state._lock:
-                state.running += 1
-                state.running_max = max(state.running_max, state.running)
-            try:
-                self._serve()
-            finally:
-                with state._lock:
-                    state.running -= 1
-
-        def _serve(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            misbehaviour, answer = state.answer(body)
-            if misbehaviour is not None:
-                time.sleep(misbehaviour.silence_seconds)
-                if misbehaviour.hangs_up:
-                    self.close_connection = True
-                    return
+            # Ends before the client can know of it, and begin another one.
+            with state.counted():
+                misbehaviour, answer = state.answer(body)
+                if misbehaviour is not None:
+                    time.sleep(misbehaviour.silence_seconds)
+            if misbehaviour is not None and misbehaviour.hangs_up:
+                self.close_connection = True
+                return
             try:
                 self.send_response(200 if misbehaviour is None else misbehaviour.status)
                 for name, value in (misbehaviour.headers if misbehaviour else {}).items():

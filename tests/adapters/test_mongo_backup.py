@@ -15,10 +15,21 @@ import pytest
 from bson import Decimal128, Int64, ObjectId, json_util
 
 from worker.adapters.mongo.backup import back_up
-from worker.adapters.mongo.backup_format import BackupDamaged, BackupExists, NoBackup, in_order
+from worker.adapters.mongo.backup_format import (
+    ENGINES_OWN,
+    PROGRESS,
+    BackupDamaged,
+    BackupExists,
+    FolderUnusable,
+    Manifest,
+    NoBackup,
+    digest,
+    in_order,
+    read_manifest,
+)
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.migrations import migrate, verify
-from worker.adapters.mongo.restoring import PROGRESS, DatabaseNotEmpty, restore
+from worker.adapters.mongo.restoring import DatabaseNotEmpty, restore
 
 NOW = datetime(2024, 12, 16, 9, 30, tzinfo=UTC)
 pytestmark = pytest.mark.real
@@ -121,6 +132,53 @@ def test_a_full_folder_and_a_full_database_are_refused(
     assert target.drawings.count_documents({}) == 1
 
 
+@pytest.mark.parametrize("folder", ["file/below", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_named(
+    database: Mongo, tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(FolderUnusable, match="Name a folder that can be made"):
+        back_up(database, tmp_path / folder, quiet, NOW)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def metadata_of(folder: Path, manifest: Manifest, collection: str) -> tuple[Path, Any]:
+    [saved] = [each for each in manifest.collections if each.name == collection]
+    path = folder / saved.metadata.path
+    return path, json_util.loads(gzip.decompress(path.read_bytes()))
+
+
+def test_indexes_are_saved_without_what_one_engine_alone_knows(
+    database: Mongo, tmp_path: Path
+) -> None:
+    manifest = back_up(database, tmp_path / "b", quiet, NOW)
+
+    for collection in ("comments", "users"):
+        _, metadata = metadata_of(tmp_path / "b", manifest, collection)
+        assert len(metadata["indexes"]) > 1
+        assert not any(ENGINES_OWN in index for index in metadata["indexes"])
+
+
+def test_a_backup_with_another_engines_indexes_is_restored(
+    database: Mongo, target: Mongo, tmp_path: Path
+) -> None:
+    manifest = back_up(database, tmp_path / "b", quiet, NOW)
+    path, metadata = metadata_of(tmp_path / "b", manifest, "comments")
+    for index in metadata["indexes"]:
+        index[ENGINES_OWN] = {"anotherEngine": {}}
+    path.write_bytes(gzip.compress(json_util.dumps(metadata).encode()))
+    document = json.loads(manifest.to_json())
+    [saved] = [each for each in document["collections"] if each["name"] == "comments"]
+    with path.open("rb") as stream:
+        saved["metadata"] |= {"size": path.stat().st_size, "sha256": digest(stream)}
+    (tmp_path / "b" / "manifest.json").write_text(json.dumps(document))
+
+    restore(target, tmp_path / "b", quiet)
+
+    assert target.comments.index_information()["by_text"]["unique"]
+
+
 @pytest.mark.parametrize("how", ["changed", "missing", "cut off", "no manifest", "outside"])
 def test_a_damaged_backup_writes_nothing(
     database: Mongo, target: Mongo, tmp_path: Path, how: str
@@ -169,6 +227,36 @@ def test_a_killed_restore_goes_on_where_it_stopped(
     restore(target, tmp_path / "b", quiet)
 
     assert everything(target) == everything(database)
+
+
+def test_a_note_about_a_restore_is_in_no_backup(database: Mongo, tmp_path: Path) -> None:
+    database[PROGRESS].insert_one({"_id": "another backup", "done": ["users"]})
+
+    back_up(database, tmp_path / "b", quiet, NOW)
+
+    saved = [each.name for each in read_manifest(tmp_path / "b").collections]
+    assert PROGRESS not in saved
+
+
+def test_a_note_in_an_older_backup_does_not_replace_the_running_one(
+    database: Mongo, target: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database[PROGRESS].insert_one({"_id": "another backup", "done": ["users"]})
+    database.zebras.insert_one({"_id": "put back after the note"})
+    with monkeypatch.context() as earlier_version:
+        earlier_version.setattr("worker.adapters.mongo.backup.PROGRESS", "nothing is left out")
+        back_up(database, tmp_path / "b", quiet, NOW)
+
+    def kill(line: str) -> None:
+        if line.startswith("zebras"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        restore(target, tmp_path / "b", kill)
+    restore(target, tmp_path / "b", quiet)
+
+    assert PROGRESS not in target.list_collection_names()
+    assert target.zebras.count_documents({}) == 1
 
 
 def test_a_single_that_the_backup_missed_is_asked_of_the_chain_again(

@@ -26,7 +26,7 @@ from worker.adapters.mongo.rollback import StillOwed, WeekStillOpen, plan_rollba
 from worker.adapters.mongo.schema import COLLECTIONS, SCHEMA_VERSION
 from worker.adapters.mongo.seeds import CONFIG
 from worker.adapters.mongo.store import MongoStore
-from worker.adapters.mongo.verification import Kind
+from worker.adapters.mongo.verification import Kind, VersionUnreadable
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.records import Settlement
 
@@ -324,6 +324,17 @@ def test_a_newer_database_is_left_alone(database: Mongo) -> None:
     assert everything(database) == before
 
 
+@pytest.mark.parametrize("schema", [{}, {"version": "two"}, {"version": None}, {"version": 1.5}])
+def test_a_version_that_is_no_number_is_named(database: Mongo, schema: dict[str, Any]) -> None:
+    database.system_config.insert_one({"_id": "schema", **schema})
+    before = everything(database)
+
+    for look in (run, plan_migration, verify):
+        with pytest.raises(VersionUnreadable, match=r"system_config\.schema\.version is"):
+            look(database)
+    assert everything(database) == before
+
+
 # --- the way back ------------------------------------------------------------------------------
 
 
@@ -339,7 +350,7 @@ def test_a_rollback_leaves_the_wiki_as_it_was(database: Mongo) -> None:
     database.users.update_one({"_id": 1}, {"$set": {"wallet_address": "w"}})
 
     planned = plan_rollback(database)
-    report = rollback(database, lambda line: None)
+    report = rollback(database, lambda line: None, NOW)
 
     assert list(report.steps) == planned
     assert report.documents_updated == 11
@@ -351,9 +362,9 @@ def test_a_rollback_leaves_the_wiki_as_it_was(database: Mongo) -> None:
 
 def test_a_rollback_can_be_run_again(database: Mongo) -> None:
     run(database)
-    rollback(database, lambda line: None)
+    rollback(database, lambda line: None, NOW)
 
-    assert rollback(database, lambda line: None).documents_updated == 0
+    assert rollback(database, lambda line: None, NOW).documents_updated == 0
     assert run(database).remaining == []
 
 
@@ -364,16 +375,68 @@ def test_a_rollback_refuses_while_rewards_are_owed(database: Mongo) -> None:
     freeze(store)
 
     with pytest.raises(StillOwed, match="6 KONTRIB in 1 payouts"):
-        rollback(database, lambda line: None)
+        rollback(database, lambda line: None, NOW)
     assert store.outstanding()[1] == 1
 
     for payout in store.payouts_after("plan", "", 9):
         store.settle([Settlement(payout, PayoutStatus.PAID, "s", 1, None, True)], NOW)
     with pytest.raises(WeekStillOpen, match="2024-W50"):
-        rollback(database, lambda line: None)
+        rollback(database, lambda line: None, NOW)
     assert store.advance(WEEK, "plan", Stage.PREPARED, Stage.COMPLETED)
-    rollback(database, lambda line: None)
+    rollback(database, lambda line: None, NOW)
     assert "token_rewards" not in database.list_collection_names()
+
+
+def test_a_rollback_refuses_while_a_week_that_is_over_has_no_plan(database: Mongo) -> None:
+    run(database)
+    store = MongoStore(database)
+    rollback_at = WEEK.end + timedelta(minutes=1)
+    store.record_first_week(WEEK.previous())
+    store.ensure_distribution(WEEK.previous(), NOW)
+    done = {"$set": {"stage": "completed", "status": "completed"}}
+    database.weekly_distributions.update_one({}, done)
+
+    with pytest.raises(WeekStillOpen, match=rf"^{WEEK.label} is open"):
+        rollback(database, lambda line: None, rollback_at)
+    assert "contributions" in database.list_collection_names()
+
+    before_its_end = WEEK.end - timedelta(minutes=1)
+    rollback(database, lambda line: None, before_its_end)
+    assert "contributions" not in database.list_collection_names()
+
+
+def test_a_rollback_that_was_cut_off_is_not_refused_for_the_weeks_that_it_dropped(
+    database: Mongo,
+) -> None:
+    run(database)
+    store = MongoStore(database)
+    store.record_first_week(WEEK)
+    store.ensure_distribution(WEEK, NOW)
+    database.weekly_distributions.update_one({}, {"$set": {"stage": "completed"}})
+
+    def cut_off(line: str) -> None:
+        if line.startswith("removing"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rollback(database, cut_off, WEEK.end + timedelta(days=1))
+    assert "weekly_distributions" not in database.list_collection_names()
+
+    rollback(database, lambda line: None, WEEK.end + timedelta(days=1))
+    assert database.system_config.count_documents({"_id": {"$ne": "token_system"}}) == 0
+
+
+def test_a_week_in_the_archive_is_not_open(database: Mongo) -> None:
+    run(database)
+    store = MongoStore(database)
+    store.record_first_week(WEEK)
+    store.ensure_distribution(WEEK, NOW)
+    week = database.weekly_distributions.find_one_and_delete({})
+    assert week is not None
+    database.weekly_distributions_archive.insert_one(week, bypass_document_validation=True)
+
+    rollback(database, lambda line: None, WEEK.end + timedelta(days=1))
+    assert "contributions" not in database.list_collection_names()
 
 
 def test_a_rollback_can_be_forced(database: Mongo) -> None:
@@ -381,6 +444,6 @@ def test_a_rollback_can_be_forced(database: Mongo) -> None:
     write_plan(MongoStore(database), 3, held=1)
     freeze(MongoStore(database))
 
-    rollback(database, lambda line: None, force=True)
+    rollback(database, lambda line: None, NOW, force=True)
 
     assert "payout_batches" not in database.list_collection_names()

@@ -64,6 +64,12 @@ def test_an_unknown_user_is_named(paid: Command, arguments: tuple[str, ...]) -> 
     assert "There is no user 'nobody'" in paid.err
 
 
+@pytest.mark.parametrize("arguments", [(), ("--history",), ("--contributions",)])
+def test_an_id_that_is_not_utf_8_is_named(paid: Command, arguments: tuple[str, ...]) -> None:
+    assert paid("user", "\udcff", *arguments) == 2
+    assert r"The id '\udcff' is not UTF-8" in paid.err
+
+
 def test_a_page_that_is_none_is_refused(paid: Command) -> None:
     assert paid("user", user_id_of("user 1"), "--contributions", "--after", "x") == 2
     assert paid("user", user_id_of("user 1"), "--history", "--after", "x") == 2

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +18,10 @@ import pytest
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.migrations import migrate, verify
 from worker.adapters.mongo.restoring import restore
+from worker.adapters.mongo.store import MongoStore
 from worker.cli.main import run
 from worker.cli.session import Session
+from worker.core.week import Week
 
 pytestmark = pytest.mark.real
 
@@ -130,14 +132,31 @@ def test_a_rollback_refuses_while_a_week_is_open(
     assert "weekly_distributions" not in database.list_collection_names()
 
 
-def test_a_rollback_whose_backup_fails_changes_nothing(database: Mongo, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["", "something/below"])
+def test_a_rollback_whose_backup_fails_changes_nothing(
+    database: Mongo, tmp_path: Path, folder: str
+) -> None:
     migrate(database, lambda line: None, NOW)
     before = everything(database)
     (tmp_path / "something").touch()
 
-    asked = ("migrate", "rollback", "--confirm", database.name, "--backup", str(tmp_path))
+    asked = ("migrate", "rollback", "--confirm", database.name, "--backup", str(tmp_path / folder))
     assert kontrib(database, *asked) == 2
 
+    assert everything(database) == before
+
+
+def test_a_rollback_refuses_while_a_week_that_is_over_has_no_plan(
+    database: Mongo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    migrate(database, lambda line: None, NOW)
+    MongoStore(database).record_first_week(Week.parse("2024-W50"))
+    before = everything(database)
+
+    asked = ("migrate", "rollback", "--confirm", database.name, "--no-backup")
+    assert kontrib(database, *asked) == 1
+
+    assert "2024-W50 is open" in capsys.readouterr().err
     assert everything(database) == before
 
 
@@ -175,34 +194,57 @@ def test_archive_at_the_terminal(database: Mongo, capsys: pytest.CaptureFixture[
     assert database.weekly_distributions_archive.count_documents({}) == 1
 
 
+# Stands still after so many lines and commands: in the middle of a step that takes longer.
 MIGRATION = """
-import sys
+import sys, time
 from datetime import UTC, datetime
+from pymongo import monitoring
 from worker.adapters.mongo import migrations
 from worker.adapters.mongo.connection import connect
+
+lines_left, commands_left = map(int, sys.argv[3:])
+
+class StandingStill(monitoring.CommandListener):
+    def started(self, event):
+        global commands_left
+        commands_left -= lines_left <= 0
+        if commands_left < 0:
+            print("stands still", flush=True)
+            time.sleep(3600)
+
+    def succeeded(self, event):
+        pass
+
+    failed = succeeded
+
+def say(line):
+    global lines_left
+    print(line, flush=True)
+    lines_left -= 1
+
+monitoring.register(StandingStill())
 migrations.CHUNK_DOCUMENTS = 50
-database = connect(sys.argv[1], sys.argv[2])
-migrations.migrate(database, lambda line: print(line, flush=True), datetime.now(UTC))
+migrations.migrate(connect(sys.argv[1], sys.argv[2]), say, datetime.now(UTC))
 """
 
 
-@pytest.mark.parametrize("lines", [3, 14, 22, 40])
+@pytest.mark.parametrize(("lines", "commands"), [(3, 1), (12, 5), (22, 1), (40, 1)])
 def test_a_migration_that_was_killed_can_be_run_again(
-    database: Mongo, mongo_uri: str, lines: int
+    database: Mongo, mongo_uri: str, lines: int, commands: int
 ) -> None:
     """A real process, ended by kill -9 while it works at a step."""
     database.users.insert_many([{"_id": 100 + i, "name": f"more {i}"} for i in range(2000)])
     names = list(database.users.find({}, {"name": 1, "prefs": 1}).sort("_id", 1))
     process = subprocess.Popen(
-        [sys.executable, "-c", MIGRATION, mongo_uri, database.name],
+        [sys.executable, "-c", MIGRATION, mongo_uri, database.name, str(lines), str(commands)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
     )
     assert process.stdout is not None
-    for _ in range(lines):
-        assert process.stdout.readline()
-    time.sleep(0.01)
+    said = list(itertools.takewhile(lambda line: line != "stands still\n", process.stdout))
+    assert process.poll() is None
+    assert len(said) >= lines
     process.send_signal(signal.SIGKILL)
     assert process.wait(30) == -signal.SIGKILL
     process.stdout.close()

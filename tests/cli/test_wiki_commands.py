@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Command
+from tests.fakes.documents import contribution_document
 from tests.fakes.world import World, store_of
 from worker.core.money import ONE_TOKEN
 from worker.services.governance_keeping import keep_governance
@@ -111,6 +112,65 @@ def test_lines_are_answered_one_by_one(
     assert len(store_of(world.first).state.contributions) == 2
 
 
+def test_text_that_is_not_utf_8_is_answered_like_every_other_line(
+    kontrib: Command, ada: str, monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    good = {"user": ada, "article": GUIDE, "type": "review", "key": "a"}
+    names = ("user", "article", "type", "key", "description", "quality")
+    feed(
+        monkeypatch,
+        *(good | {name: "\ud800"} for name in names),
+        good | {"metadata": {"\ud800": 1}},
+        good | {"\ud800": 1},
+        good,
+    )
+    assert kontrib("contribute", "--stdin") == 1
+    answers = [json.loads(line) for line in kontrib.out.splitlines()]
+    assert [a.get("error") for a in answers] == ["ContributionUnusable"] * 8 + [None]
+    assert answers[0]["message"] == "'user' is not UTF-8."
+    assert len(store_of(world.first).state.contributions) == 1
+
+
+def test_answers_can_be_written_in_every_encoding(
+    kontrib: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed(monkeypatch, {"user": "Zoë 😀", "article": GUIDE, "type": "review"})
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    assert kontrib("contribute", "--stdin") == 1
+    assert "There is no user 'Zoë 😀'" in json.loads(written.getvalue())["message"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("stake", "\udcff", "1", "--days", "30"),
+        ("stake", "ada", "1", "--days", "30", "--tx", "\udcff"),
+        ("stakes", "\udcff"),
+        ("unstake", "\udcff"),
+        ("contribute", "--user", "\udcff", "--article", "a", "--type", "review"),
+        ("contribute", "--user", "a", "--article", "a", "--type", "review", "--key", "\udcff"),
+    ],
+)
+def test_an_argument_that_is_not_utf_8_is_named(kontrib: Command, asked: tuple[str, ...]) -> None:
+    assert kontrib(*asked) == 2
+    assert "not UTF-8" in kontrib.err
+
+
+def test_a_key_that_the_wiki_wrote_itself_is_answered(
+    kontrib: Command, ada: str, world: World
+) -> None:
+    contributions = store_of(world.first).state.contributions
+    document = contribution_document(ada, world.clock.now(), points=12, kind="review")
+    document |= {"article_id": GUIDE, "idempotency_key": "k"}
+    contributions[document["_id"]] = document
+    asked = ("--user", ada, "--article", GUIDE, "--type", "review", "--key", "k")
+    assert kontrib("contribute", *asked) == 0
+    assert f"12 points for a review by {ada}; was recorded before under this key" in kontrib.out
+    known = kontrib.json("contribute", *asked)
+    assert (known["new"], known["base_points"], known["total_points"]) == (False, None, 12)
+
+
 def test_lines_that_are_all_recorded_exit_well(
     kontrib: Command, ada: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +204,15 @@ def test_a_stake_from_beginning_to_end(kontrib: Command, rich_ada: str, world: W
     assert "has ended already" in kontrib.err
     assert kontrib("stakes", rich_ada) == 0
     assert "1,000.5" in kontrib.out
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_transaction_is_none(kontrib: Command, rich_ada: str, empty: str) -> None:
+    first = kontrib.json("stake", rich_ada, "10", "--days", "90", "--tx", empty)
+    second = kontrib.json("stake", rich_ada, "10", "--days", "90", "--tx", empty)
+    ended = kontrib.json("unstake", first["id"], "--tx", empty)
+    assert (first["stake_tx_hash"], second["stake_tx_hash"]) == (None, None)
+    assert ended["unstake_tx_hash"] is None
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from bson import ObjectId
 
 from tests.contracts.wiki_worlds import ADA, BOB, ESSAY, GUIDE, WikiWorld
 from tests.fakes.documents import contribution_document
+from worker.core.identity import MalformedId
 from worker.core.points import UnknownContributionType
 from worker.services.contribute import (
     ContributionUnusable,
@@ -154,6 +155,23 @@ def test_a_key_does_not_stand_for_two_contributions(wiki_world: WikiWorld) -> No
     assert len(wiki_world.contributions()) == 1
 
 
+def test_a_key_that_the_wiki_wrote_itself_is_known(wiki_world: WikiWorld) -> None:
+    now = wiki_world.clock.now()
+    document = contribution_document(ObjectId(ADA), now, points=12, kind="review")
+    document |= {"article_id": GUIDE.upper(), "idempotency_key": "k", "demand_multiplier": "high"}
+    wiki_world.base.add_contributions([document])
+
+    known = contribute(wiki_world.wiki, Request(ADA, GUIDE, "review", key="k"))
+
+    made = known.contribution
+    assert (known.is_new, made.id) == (False, str(document["_id"]))
+    assert (made.base_points, made.multipliers, made.total_points) == (None, {}, 12)
+    assert wiki_world.user(ADA)["total_points"] == 12
+    with pytest.raises(KeyUsedForAnother):
+        contribute(wiki_world.wiki, Request(BOB, GUIDE, "review", key="k"))
+    assert len(wiki_world.contributions()) == 1
+
+
 def test_a_death_between_contribution_and_counters_is_mended_by_the_same_call(
     wiki_world: WikiWorld,
 ) -> None:
@@ -180,6 +198,8 @@ def test_a_death_between_contribution_and_counters_is_mended_by_the_same_call(
         (Request(ADA, GUIDE, "creation", quality="good"), ContributionUnusable),
         (Request(ADA, GUIDE, "creation", quality=float("nan")), ContributionUnusable),
         (Request(ADA, GUIDE, "creation", key=""), ContributionUnusable),
+        (Request("\udcff", GUIDE, "creation"), MalformedId),
+        (Request(ADA, "\udcff", "creation"), MalformedId),
         (Request(ADA, GUIDE, "creation", metadata={"a": {"b\0": 1}}), ContributionUnusable),
     ],
 )

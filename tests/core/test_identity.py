@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.strategies import A_WEEK, digests, object_ids, user_ids
-from worker.core.identity import canonical_user_id, plan_salt, user_commitment, user_salt
+from worker.core.identity import (
+    MalformedId,
+    canonical_user_id,
+    plan_salt,
+    user_commitment,
+    user_salt,
+)
 
 SECRET = bytes(range(32))
 
@@ -42,6 +48,11 @@ def test_a_canonical_id_stays_as_it_is(user_id: str) -> None:
 )
 def test_what_is_no_object_id_stays_as_it_is(user_id: str) -> None:
     assert canonical_user_id(user_id) == user_id
+
+
+def test_what_is_not_utf_8_is_no_id() -> None:
+    with pytest.raises(MalformedId, match=r"'\\udcff' is not UTF-8"):
+        canonical_user_id("\udcff")
 
 
 @given(digests, user_ids)

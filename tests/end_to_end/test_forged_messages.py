@@ -113,7 +113,7 @@ def test_no_message_pays_more_than_the_plan(cluster: Cluster) -> None:
             forger.put("payments", "tasks.pay", {"week": WEEK.id, "first": 0, "last": 1024})
         if round_ == 0:
             cluster.send("tasks.retry", week=WEEK.label)
-            cluster.wait_until_closed()
+            cluster.wait_until_closed_without_beat()
     cluster.send("tasks.canary")
     store = cluster.context.store
     cluster.wait(lambda: store.last_beat("canary") is not None, 60, "the worker is gone")

@@ -73,8 +73,11 @@ def test_retry_is_called_by_hand_as_celery_documents_it(cluster: Cluster) -> Non
         timeout=60,
         check=True,
     )
-    assert len(answer.stdout.strip()) == 36  # the task's id
-    cluster.wait_until_closed()
+    task_id = answer.stdout.strip()
+    assert len(task_id) == 36
+    succeeded = f"tasks.retry[{task_id}] succeeded"
+    cluster.wait(lambda: succeeded in cluster.log(), 60, "the call was not taken")
+    cluster.wait_until_closed_without_beat()
     distribution = cluster.context.store.distribution(WEEK)
     assert distribution is not None
     assert distribution.stage is Stage.COMPLETED

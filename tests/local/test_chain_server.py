@@ -33,15 +33,17 @@ def _post(url: str, body: bytes, content_type: str = "application/json") -> tupl
 
 
 def test_too_many_requests_are_answered_with_429() -> None:
+    now = [0.0]
+
     async def test(chain: Chain) -> None:
         chain.node.paused = True
+        now[0] += 1  # what making the treasury took is there again, and nothing more will be
         calls = [chain.client.get_slot() for _ in range(60)]
 
         answers = await asyncio.gather(*calls, return_exceptions=True)
 
         refused = [one for one in answers if isinstance(one, SolanaRpcException)]
-        assert refused
-        assert len(refused) < 60
+        assert len(refused) == 30
         assert "429" in str(refused[0].__cause__)
         batch = json.dumps([{}] * 30).encode()
         status, body, headers = await asyncio.to_thread(_post, chain.url, batch)
@@ -49,7 +51,7 @@ def test_too_many_requests_are_answered_with_429() -> None:
         assert headers["Retry-After"] == "1"
         assert json.loads(body)["error"]["code"] == 429
 
-    run(test, calls_per_second=30)
+    run(test, calls_per_second=30, now=lambda: now[0])
 
 
 def test_a_rate_limit_refills_with_time_and_counts_every_call_of_a_batch() -> None:
@@ -105,7 +107,8 @@ def test_slots_pass_with_time_and_can_be_paused() -> None:
         before = node.ledger.blocks.tip.slot
         started = time.monotonic()
         ticker = asyncio.create_task(server.run_slots())
-        await asyncio.sleep(0.3)
+        while node.ledger.blocks.tip.slot < before + 5:
+            await asyncio.sleep(0.01)
         passed = node.ledger.blocks.tip.slot - before
         due = (time.monotonic() - started) / 0.01
         node.paused = True
@@ -114,7 +117,7 @@ def test_slots_pass_with_time_and_can_be_paused() -> None:
         await asyncio.sleep(0.1)
         ticker.cancel()
 
-        assert 5 <= passed <= due + 1
+        assert passed <= due + 1
         assert node.ledger.blocks.tip.slot == paused_at
 
     asyncio.run(test())

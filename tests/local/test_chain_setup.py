@@ -66,7 +66,8 @@ def process(state: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str],
 
 
 def test_setup_is_idempotent_and_survives_a_restart(tmp_path: Path) -> None:
-    fast = ("--slot-milliseconds", "20", "--finalized-slots", "5")
+    # A blockhash lives for 150 slots; these are fifteen seconds.
+    fast = ("--slot-milliseconds", "100", "--finalized-slots", "5")
     with process(tmp_path, *fast) as (server, url):
         first = prepare(tmp_path, url)
         second = prepare(tmp_path, url)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.local.stack_helpers import wait_for
@@ -91,12 +92,13 @@ class TestProcesses:
         self, tmp_path: Path, state: Path, table: ProcessTable
     ) -> None:
         (state / "processes.json").mkdir()
-        ran = tmp_path / "ran"
+        ran, before = tmp_path / "ran", set(psutil.Process().children())
 
         with pytest.raises(OSError, match=r"processes\.json"):
             table.start("lost", ["touch", str(ran)])
 
-        time.sleep(0.3)
+        _, still_running = psutil.wait_procs(set(psutil.Process().children()) - before, 60)
+        assert still_running == []
         assert not ran.exists()
         (state / "processes.json").rmdir()
 

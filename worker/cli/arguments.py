@@ -8,6 +8,7 @@ from typing import Annotated, cast
 import typer
 
 from worker.cli.session import Session
+from worker.core.storable import is_storable_text
 from worker.core.week import MalformedWeek, Week
 
 
@@ -25,6 +26,16 @@ def read_week(text: str) -> Week:
         return Week.parse(text)
     except MalformedWeek as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def read_text(text: str) -> str:
+    """
+    Raises:
+        typer.BadParameter: it is not UTF-8, so no document can hold it.
+    """
+    if not is_storable_text(text):
+        raise typer.BadParameter(f"{text!a} is not UTF-8")
+    return text
 
 
 _WEEK_HELP = "2024-W50, or its Monday: 2024-12-09."

@@ -99,7 +99,8 @@ def _contribute_lines(wiki: WikiContext) -> bool:
             all_well = False
             name, message = type(error).__name__, str(error)
             answer = {"line": number, "ok": False, "error": name, "message": message}
-        sys.stdout.write(json.dumps(answer, default=plain, ensure_ascii=False) + "\n")
+        # In ASCII, so that every answer can be written, whatever encoding the reader asked for.
+        sys.stdout.write(json.dumps(answer, default=plain) + "\n")
         sys.stdout.flush()
     return all_well
 
@@ -170,9 +171,10 @@ def _sentence(recorded: Recorded) -> str:
     from worker.cli.output import escaped
 
     made = recorded.contribution
-    factors = " x ".join(f"{value:g}" for value in made.multipliers.values())
+    factors = (made.base_points, *made.multipliers.values())
+    known = " x ".join(f"{value:g}" for value in factors if value is not None)
+    of = f" ({known})" if known else ""
     how = "recorded" if recorded.is_new else "was recorded before under this key"
     return escaped(
-        f"{made.total_points:,} points ({made.base_points} x {factors}) for a {made.type} by "
-        f"{made.user_id}; {how} as {made.id}"
+        f"{made.total_points:,} points{of} for a {made.type} by {made.user_id}; {how} as {made.id}"
     )

@@ -78,14 +78,14 @@ def run_rollback(
     from worker.adapters.mongo.rollback import refuse_while_needed, rollback
     from worker.cli.confirming import require_name
 
-    database = session.database
+    database, now = session.database, session.clock.now()
     if not force:
-        refuse_while_needed(database)
+        refuse_while_needed(database, now)
     what = f"This deletes contributions and financial records of {database.name}."
     require_name(database.name, confirm, what)
     kept = None if no_backup else _back_up_first(session, backup)
     with waiting("Rolling back"):
-        steps = list(rollback(database, say, force=force).steps)
+        steps = list(rollback(database, say, now, force=force).steps)
     data = {"steps": steps, "backup": None if kept is None else str(kept)}
     emit(data, as_json=as_json, render=lambda c: _show_steps(c, steps))
 

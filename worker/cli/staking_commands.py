@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, session_of
+from worker.cli.arguments import AsJson, read_text, session_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,8 +18,21 @@ _USER = "507f1f77bcf86cd799439011"
 UserArgument = Annotated[
     str, typer.Argument(metavar="USER", help="The user's _id.", show_default=False)
 ]
+
+
+def read_signature(text: str) -> str | None:
+    """A script's empty variable names no transaction."""
+    return read_text(text).strip() or None
+
+
 Transaction = Annotated[
-    str | None, typer.Option("--tx", metavar="SIGNATURE", help="The transaction that moved them.")
+    str | None,
+    typer.Option(
+        "--tx",
+        parser=read_signature,
+        metavar="SIGNATURE",
+        help="The transaction that moved them.",
+    ),
 ]
 
 
@@ -49,7 +62,10 @@ def stake(
 def unstake(
     context: typer.Context,
     stake_id: Annotated[
-        str, typer.Argument(metavar="STAKE", help="The stake's id.", show_default=False)
+        str,
+        typer.Argument(
+            parser=read_text, metavar="STAKE", help="The stake's id.", show_default=False
+        ),
     ],
     tx: Transaction = None,
     as_json: AsJson = False,

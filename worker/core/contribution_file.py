@@ -42,7 +42,8 @@ class Contribution:
     article_id: str
     """Empty where there is none."""
     type: str
-    base_points: int
+    base_points: int | None
+    """None where the wiki recorded the contribution itself and did not say."""
     multipliers: Mapping[str, float]
     """Quality, reputation and demand, clamped to their ranges: what the points are made of."""
     total_points: int

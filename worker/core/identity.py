@@ -11,13 +11,28 @@ import hashlib
 import hmac
 import re
 
+from worker.core.errors import UsageError
+from worker.core.storable import is_storable_text
 from worker.core.week import Week
 
 _HEX_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 
+class MalformedId(UsageError):
+    """An id that no document can have."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"The id {text!a} is not UTF-8. Give the _id of a document.")
+
+
 def canonical_user_id(user_id: str) -> str:
-    """24 lower-case hex characters for an ObjectId, else the string as it is."""
+    """24 lower-case hex characters for an ObjectId, else the string as it is.
+
+    Raises:
+        MalformedId: it is not UTF-8.
+    """
+    if not is_storable_text(user_id):
+        raise MalformedId(user_id)
     return user_id.lower() if _HEX_ID.fullmatch(user_id) else user_id
 
 

@@ -16,7 +16,7 @@ class NotStorable(KontribError):
 
 
 def storable_text(text: str, name: str) -> str:
-    """The text itself: lone surrogates come from bytes that are not UTF-8.
+    """The text itself.
 
     Raises:
         NotStorable: with the reason.
@@ -27,6 +27,7 @@ def storable_text(text: str, name: str) -> str:
 
 
 def is_storable_text(text: str) -> bool:
+    """Whether a database can keep it: lone surrogates come from bytes that are not UTF-8."""
     if text.isascii():
         return True
     try:

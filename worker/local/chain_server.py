@@ -74,6 +74,8 @@ class ChainServer:
     slot_milliseconds: int = DEFAULT_SLOT_MILLISECONDS
     calls_per_second: float = 0
     max_request_bytes: int = MAX_REQUEST_BYTES
+    now: Callable[[], float] = time.monotonic
+    """The clock of the rate limits."""
     _limits: dict[str, RateLimit] = field(default_factory=dict)
     _http: HTTPServer | None = None
 
@@ -126,7 +128,7 @@ class ChainServer:
         client = request.remote_ip or ""
         limit = self._limits.get(client)
         if limit is None:
-            limit = self._limits[client] = RateLimit(self.calls_per_second, time.monotonic)
+            limit = self._limits[client] = RateLimit(self.calls_per_second, self.now)
         return limit.take(calls_in(request.body))
 
 

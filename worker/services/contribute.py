@@ -21,6 +21,7 @@ from worker.core.errors import UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.money import MalformedAmount, exact_decimal
 from worker.core.rules import Rules
+from worker.core.storable import is_storable_text
 from worker.services.counters import recount_activity
 from worker.services.wiki_context import WikiContext
 
@@ -173,6 +174,8 @@ def request_from(values: object) -> Request:
     """
     if not isinstance(values, dict):
         raise ContributionUnusable("A contribution is a JSON object.")
+    if not all(map(is_storable_text, values)):
+        raise ContributionUnusable("The contribution has a field name that is not UTF-8.")
     if unknown := sorted(set(values) - {*TEXTS, *OPTIONAL}):
         known = ", ".join([*TEXTS, *OPTIONAL])
         raise ContributionUnusable(f"'{unknown[0]}' is unknown. There are {known}.")
@@ -182,6 +185,9 @@ def request_from(values: object) -> Request:
     for name in ("description", "key"):
         if not isinstance(values.get(name), str | None):
             raise ContributionUnusable(f"'{name}' must be a text.")
+    for name in (*TEXTS, "description", "key"):
+        if not is_storable_text(values.get(name) or ""):
+            raise ContributionUnusable(f"'{name}' is not UTF-8.")
     return Request(
         user_id=values["user"],
         article_id=values["article"],

@@ -9,7 +9,6 @@ from worker.core.errors import UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.records import Account
 from worker.core.rules import Rules, rules_from
-from worker.core.storable import is_storable_text
 from worker.ports import Clock, Store
 from worker.ports_wiki import (
     ContributionStore,
@@ -54,11 +53,10 @@ class WikiContext:
 
         Raises:
             UnknownUser: there is none.
+            MalformedId: nobody can have such an id.
         """
         canonical = canonical_user_id(user_id)
-        # No database can be asked for an id that is not UTF-8, so nobody has it.
-        known = self.store.accounts([canonical], fields) if is_storable_text(canonical) else {}
-        account = known.get(canonical)
+        account = self.store.accounts([canonical], fields).get(canonical)
         if account is None:
             raise UnknownUser(user_id)
         return account

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +17,12 @@ from typing import IO, Any
 from bson import json_util
 
 from worker.adapters.mongo.backup_format import (
+    ENGINES_OWN,
     MANIFEST,
+    PROGRESS,
     BackupExists,
     File,
+    FolderUnusable,
     Manifest,
     SavedCollection,
     digest,
@@ -43,10 +46,14 @@ def back_up(database: Mongo, folder: Path, notify: Notify, now: datetime) -> Man
 
     Raises:
         BackupExists: the folder is not empty; nothing was written.
+        FolderUnusable: it cannot be made, or not be written to.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BackupExists(folder)
-    return _Backup(database, folder, notify).run(now)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise BackupExists(folder)
+        return _Backup(database, folder, notify).run(now)
+    except OSError as error:
+        raise FolderUnusable(folder, error) from None
 
 
 class _Backup:
@@ -56,7 +63,7 @@ class _Backup:
     @reaching
     def run(self, now: datetime) -> Manifest:
         existing = {each["name"]: dict(each) for each in self.database.list_collections()}
-        wanted = in_order([name for name in existing if not name.startswith("system.")])
+        wanted = in_order([name for name in existing if _is_saved(name)])
         (self._folder / self.database.name).mkdir(parents=True, mode=0o700)
         saved = tuple(self._save(existing[name]) for name in wanted)
         manifest = Manifest(self.database.name, now.isoformat(), saved)
@@ -83,7 +90,7 @@ class _Backup:
         indexes = [] if is_view else list(self.database[listed["name"]].list_indexes())
         document: Document = {
             "options": dict(listed.get("options", {})),
-            "indexes": [dict(index) for index in indexes],
+            "indexes": [_portable(index) for index in indexes],
             **({"uuid": bytes(uuid).hex()} if uuid is not None else {}),
             "collectionName": listed["name"],
             "type": listed.get("type", "collection"),
@@ -109,6 +116,14 @@ class _Backup:
             stream.write(manifest.to_json().encode())
         draft.rename(self._folder / MANIFEST)
         flush_folder(self._folder)
+
+
+def _is_saved(collection: str) -> bool:
+    return collection != PROGRESS and not collection.startswith("system.")
+
+
+def _portable(index: Mapping[str, Any]) -> Document:
+    return {key: value for key, value in index.items() if key != ENGINES_OWN}
 
 
 class _Counter:

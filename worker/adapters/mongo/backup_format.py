@@ -21,6 +21,10 @@ from worker.core.errors import KontribError, UsageError
 FORMAT = "kontrib-backup/1"
 MANIFEST = "manifest.json"
 READ_BYTES = 1 << 20
+PROGRESS = "kontrib_restore"
+"""The collection that says how far a restore came; gone when it is done, and in no backup."""
+ENGINES_OWN = "storageEngine"
+"""What an index is to one kind of server. Every other kind refuses an index that has it."""
 
 # The owner's priorities, with what this system adds put where it belongs. Distributions count as
 # critical, since they hold the plans' snapshots. Within the first group the order is the reverse
@@ -51,6 +55,16 @@ class BackupExists(UsageError):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"{folder} is not empty. Name a new folder for each backup.")
+
+
+class FolderUnusable(UsageError):
+    """The backup cannot be written where it shall go."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(
+            f"No backup can be written into {folder} ({error.strerror or error}). Name a folder "
+            "that can be made, on a disk with room for it. The database was not changed."
+        )
 
 
 class NoBackup(UsageError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from math import isfinite
+from typing import Any
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
@@ -13,6 +15,7 @@ from worker.adapters.mongo.base import MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.ingest import contribution_document, stored_id
 from worker.core.contribution_file import MULTIPLIERS, Contribution
+from worker.core.identity import canonical_user_id
 
 KEY = "idempotency_key"
 
@@ -64,17 +67,28 @@ def keyed_document(contribution: Contribution, key: str | None) -> Document:
 
 
 def contribution_of(document: Document) -> Contribution:
+    """What a document says. The wiki may have written it under the key, and without our fields."""
+    base_points = _number(document, "base_points")
+    factors = {name: _number(document, f"{name}_multiplier") for name in MULTIPLIERS}
+    created_at: Any = document.get("created_at")
     return Contribution(
         id=str(document["_id"]),
-        user_id=str(document["user_id"]),
-        article_id=str(document["article_id"] or ""),
-        type=document["type"],
-        base_points=int(document["base_points"]),
-        multipliers={name: document[f"{name}_multiplier"] for name in MULTIPLIERS},
-        total_points=int(document["total_points"]),
-        description=document["description"],
-        metadata=document["metadata"],
-        created_at=document["created_at"],
-        updated_at=document["updated_at"],
+        user_id=canonical_user_id(str(document.get("user_id") or "")),
+        article_id=canonical_user_id(str(document.get("article_id") or "")),
+        type=str(document.get("type") or ""),
+        base_points=None if base_points is None else int(base_points),
+        multipliers={name: float(value) for name, value in factors.items() if value is not None},
+        total_points=int(_number(document, "total_points") or 0),
+        description=document.get("description") or "",
+        metadata=document.get("metadata") or {},
+        created_at=created_at,
+        updated_at=document.get("updated_at", created_at),
         given_points=None,
     )
+
+
+def _number(document: Document, name: str) -> int | float | None:
+    """None where it is missing, or no number: the counters leave that out, too."""
+    value = document.get(name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return value if is_number else None

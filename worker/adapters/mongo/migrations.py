@@ -89,6 +89,7 @@ def plan_migration(database: Mongo) -> list[MigrationStep]:
 
     Raises:
         NewerSchema: the database is ahead of this program.
+        VersionUnreadable: or it may be.
     """
     return _Migration(database).plan()
 
@@ -98,6 +99,7 @@ def migrate(database: Mongo, notify: Notify, now: datetime) -> MigrationReport:
 
     Raises:
         NewerSchema: the database is ahead of this program.
+        VersionUnreadable: or it may be.
         StillDuplicates: a unique index cannot be built.
     """
     return _Migration(database).run(notify, now)

@@ -19,6 +19,8 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import CollectionInvalid
 
 from worker.adapters.mongo.backup_format import (
+    ENGINES_OWN,
+    PROGRESS,
     BackupDamaged,
     Manifest,
     SavedCollection,
@@ -32,10 +34,8 @@ from worker.core.errors import KontribError, Refused
 from worker.core.lifecycle import Status
 from worker.core.records import PayoutKind
 
-PROGRESS = "kontrib_restore"
-"""The collection that says how far a restore came; gone when it is done."""
 INSERT_BATCH = 1000
-_NOT_FOR_CREATION = {"v", "ns"}
+_NOT_FOR_CREATION = {"v", "ns", ENGINES_OWN}
 
 Notify = Callable[[str], None]
 _RAW: Any = bson.CodecOptions(document_class=RawBSONDocument)
@@ -96,7 +96,8 @@ class _Restore(MongoPart):
 
     @reaching
     def run(self, *, confirmed: bool) -> RestoreReport:
-        done = self._begin(confirmed=confirmed)
+        # A backup of an earlier version may hold a note of its own.
+        done = {PROGRESS, *self._begin(confirmed=confirmed)}
         for saved in self._manifest.collections:
             if saved.name in done:
                 continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH
@@ -43,12 +44,13 @@ class StillOwed(Refused):
 
 
 class WeekStillOpen(Refused):
-    """A week is planned, or being planned, and not completed."""
+    """A week is over, or planned early, and not completed."""
 
     def __init__(self, weeks: list[Week]) -> None:
         self.weeks = weeks
+        listed = ", ".join(week.label for week in weeks[:5]) + (", ..." if weeks[5:] else "")
         super().__init__(
-            f"{', '.join(week.label for week in weeks)} is open. Let it be completed first, or "
+            f"{listed} is open. Let it be completed first, or "
             "roll back all the same with --force. Nothing was changed."
         )
 
@@ -64,7 +66,7 @@ def plan_rollback(database: Mongo) -> list[str]:
     return _Rollback(database, _say_nothing).plan()
 
 
-def refuse_while_needed(database: Mongo) -> None:
+def refuse_while_needed(database: Mongo, now: datetime) -> None:
     """
     Raises:
         StillOwed: an anchored week is not paid yet.
@@ -74,18 +76,29 @@ def refuse_while_needed(database: Mongo) -> None:
     amount, count = store.outstanding()
     if count:
         raise StillOwed(amount, count)
-    if weeks := [d.week for d in store.distributions() if d.stage is not Stage.COMPLETED]:
+    if weeks := _open_weeks(store, now):
         raise WeekStillOpen(weeks)
 
 
-def rollback(database: Mongo, notify: Notify, *, force: bool = False) -> RollbackReport:
+def _open_weeks(store: MongoStore, now: datetime) -> list[Week]:
+    """A week that is over and that no sweep has come to is owed as a whole."""
+    known = {d.week: d.stage for d in store.distributions()}
+    first = store.first_week()
+    over = [] if first is None else first.until(Week.containing(now).previous())
+    unplanned = [w for w in over if w not in known and store.distribution(w) is None]
+    return sorted([*(w for w, s in known.items() if s is not Stage.COMPLETED), *unplanned])
+
+
+def rollback(
+    database: Mongo, notify: Notify, now: datetime, *, force: bool = False
+) -> RollbackReport:
     """Do it. Can be run again after a crash. The owner's configuration document stays.
 
     Raises:
         StillOwed, WeekStillOpen: see `refuse_while_needed`; not with `force`.
     """
     if not force:
-        refuse_while_needed(database)
+        refuse_while_needed(database, now)
     return _Rollback(database, notify).run()
 
 
@@ -111,6 +124,8 @@ class _Rollback:
     @reaching
     def run(self) -> RollbackReport:
         steps, updated = self.plan(), 0
+        # First: after a crash, weeks that are dropped must not look as if they were never planned.
+        self.database[names.SYSTEM_CONFIG].delete_one({"_id": GENESIS_ID})
         for name in self._new_collections():
             self._notify(f"dropping collection {name}")
             self.database[name].drop()

@@ -11,9 +11,22 @@ from worker.adapters.mongo import duplicates, names
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.schema import COLLECTIONS, SCHEMA_VERSION, CollectionSpec, IndexSpec
 from worker.adapters.mongo.seeds import CONFIG
+from worker.core.errors import Refused
 from worker.core.rules import CONFIG_ID
 
 SCHEMA_ID = "schema"
+
+
+class VersionUnreadable(Refused):
+    """Which version migrated the database is not known, so nothing is done to it."""
+
+    def __init__(self, found: object) -> None:
+        what = "missing" if found is None else repr(found)
+        super().__init__(
+            f"{names.SYSTEM_CONFIG}.{SCHEMA_ID}.version is {what}, which is no number. Set it to "
+            f"the version that the database has ({SCHEMA_VERSION}, unless a newer program "
+            "migrated it), and run `kontrib migrate`. Nothing was changed."
+        )
 
 
 class Kind(StrEnum):
@@ -159,5 +172,15 @@ def _of_version(database: Mongo) -> Iterator[Difference]:
 
 
 def recorded_version(database: Mongo) -> int | None:
+    """The version that a migration left; None before the first one.
+
+    Raises:
+        VersionUnreadable: the document holds something else.
+    """
     document = database[names.SYSTEM_CONFIG].find_one({"_id": SCHEMA_ID})
-    return None if document is None else int(document["version"])
+    if document is None:
+        return None
+    version = document.get("version")
+    if isinstance(version, bool) or not isinstance(version, int | float) or version % 1 != 0:
+        raise VersionUnreadable(version)
+    return int(version)
