@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from worker.core.commitment import Row
 from worker.core.governance import Proposal
 from worker.core.money import BaseUnits
+from worker.core.records import PayoutKind
 from worker.core.staking import StakeRecord
 from worker.core.week import Week
 
@@ -41,6 +43,16 @@ class StoredProposal:
 
     id: str
     proposal: Proposal | None
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReward:
+    """A row of a plan as it is stored, whatever is in its fields."""
+
+    position: int
+    row: Row | None
+    """What the plan's root covers of it; None where that cannot be read."""
     fields: Mapping[str, object]
 
 
@@ -88,7 +100,50 @@ class StakeRecords(Protocol):
         ...
 
 
-class CheckStore(GovernanceRecords, StakeRecords, Protocol):
+@dataclass(frozen=True, slots=True)
+class Contributor:
+    """Contributions under one stored form of a user's id."""
+
+    user_id: str
+    contributions: int
+    points: int
+
+
+class RecordStore(Protocol):
+    """Plans, payouts and weeks as they are stored, archived weeks included."""
+
+    def planned_weeks(self) -> list[Week]:
+        """Weeks that have a plan, oldest first."""
+        ...
+
+    def week_fields(self, week: Week) -> Mapping[str, object]:
+        """A distribution's document but for its header, `_id` as text; empty if there is none."""
+        ...
+
+    def plan_rewards(self, plan_id: str, positions: range) -> Iterator[StoredReward]:
+        """Rewards of a plan, by position."""
+        ...
+
+    def plan_payouts(
+        self, plan_id: str, kind: PayoutKind, indexes: range
+    ) -> Iterator[Mapping[str, object]]:
+        """Payouts of a plan, by index; of singles, that is their reward's position."""
+        ...
+
+    def contributors(self) -> Iterator[Contributor]:
+        """Everyone whom contributions name, once for each form of their id."""
+        ...
+
+    def article_weeks(self) -> list[datetime]:
+        """When the weeks start of which articles have a share."""
+        ...
+
+    def article_shares(self, week_start: datetime) -> Iterator[Mapping[str, object]]:
+        """What each article has of a week."""
+        ...
+
+
+class CheckStore(RecordStore, GovernanceRecords, StakeRecords, Protocol):
     """What a check reads beside the counters."""
 
     def all_contributions(self) -> Iterator[StoredContribution]:
@@ -99,6 +154,10 @@ class CheckStore(GovernanceRecords, StakeRecords, Protocol):
         self, moment: datetime, *, made_from: datetime, made_before: datetime
     ) -> Iterator[StoredContribution]:
         """Contributions of a span of time whose ObjectId is of `moment` or later."""
+        ...
+
+    def without_recording(self, *, made_before: datetime) -> Iterator[StoredContribution]:
+        """Contributions without an ObjectId, made before a moment."""
         ...
 
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:

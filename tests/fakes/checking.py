@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.fakes.checking_governance import FakeGovernanceRecords
+from tests.fakes.checking_records import FakeCheckRecords
 from tests.fakes.store import FakeStore
 from tests.fakes.store_state import Document
 from tests.fakes.store_wiki import _recorded_at, _user, stored_forms
@@ -30,11 +31,8 @@ from worker.ports_check import (
 )
 
 
-class FakeChecking(FakeGovernanceRecords):
+class FakeChecking(FakeGovernanceRecords, FakeCheckRecords):
     """Implements `worker.ports_check.CheckStore` in memory."""
-
-    def __init__(self, store: FakeStore) -> None:
-        self._store = store
 
     def all_contributions(self) -> Iterator[StoredContribution]:
         return map(contribution_of, list(self._store.state.contributions.values()))
@@ -46,6 +44,13 @@ class FakeChecking(FakeGovernanceRecords):
             made, recorded = document.get("created_at"), _recorded_at(document)
             is_made = isinstance(made, datetime) and made_from <= made < made_before
             if is_made and recorded is not None and recorded >= moment:
+                yield contribution_of(document)
+
+    def without_recording(self, *, made_before: datetime) -> Iterator[StoredContribution]:
+        for document in list(self._store.state.contributions.values()):
+            made = document.get("created_at")
+            is_made = isinstance(made, datetime) and made < made_before
+            if is_made and _recorded_at(document) is None:
                 yield contribution_of(document)
 
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:

@@ -17,10 +17,10 @@ from tests.fakes.store_state import (
     as_stored,
     to_milliseconds,
 )
-from worker.adapters.mongo.totals import NO_TOTALS, plan_totals
 from worker.core.commitment import Header, Row
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.totals import NO_TOTALS, plan_totals
 from worker.core.week import Week
 
 _MUTABLE = (Stage.DUE, Stage.PLANNED)

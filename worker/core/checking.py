@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from worker.core.errors import KontribError
+from worker.core.errors import KontribError, NotReady
 from worker.core.points import PointRules, total_points
+
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What reading a document can raise that somebody else has written."""
 
 
 class Area(enum.StrEnum):
@@ -19,6 +24,8 @@ class Area(enum.StrEnum):
     """Points that no plan counted, or that a plan counted and that are not there any more."""
     CHAIN = "chain"
     """Recorded payments against the receipts and transactions, and the treasury."""
+    RECORDS = "records"
+    """Rows, payouts and sums of a plan against its root and against each other."""
     STAKES = "stakes"
     POWER = "power"
     COUNTS = "counts"
@@ -52,6 +59,20 @@ class CheckReport:
 
     def add(self, area: Area, subject: str, found: object, expected: object) -> None:
         self.discrepancies.append(Discrepancy(area, subject, str(found), str(expected)))
+
+    @contextmanager
+    def going_on(self, area: Area, subject: str) -> Iterator[None]:
+        """List what cannot be read, so that the rest is compared all the same.
+
+        Raises:
+            NotReady: a server did not answer, so nothing is known.
+        """
+        try:
+            yield
+        except NotReady:
+            raise
+        except (KontribError, *_UNREADABLE) as error:
+            self.add(area, subject, f"not readable ({error or type(error).__name__})", "readable")
 
     def counts(self) -> dict[Area, int]:
         """Differences by area, every area included."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable
 
 from worker.core.checking import Area, CheckReport, Factors, recomputed_points
 from worker.core.points import defect
 from worker.core.rules import Rules
-from worker.ports_check import CheckStore, StoredContribution
+from worker.ports_check import CheckStore, Contributor, StoredContribution
+from worker.services.wiki_context import WikiContext
 
 CACHED_MAX = 100_000
+CHUNK = 1000
 LOOKED_AT = "contributions"
 
 
@@ -31,6 +34,25 @@ def check_points(store: CheckStore, rules: Rules, report: CheckReport) -> None:
         elif expected != contribution.total_points:
             stored = f"{contribution.total_points} points"
             report.add(Area.POINTS, f"contribution {contribution.id}", stored, expected)
+
+
+def check_contributors(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
+    """Contributions of users who are not in `users`: they can count in no plan."""
+    unknown: dict[str, Contributor] = {}
+    contributors = store.contributors()
+    while chunk := list(itertools.islice(contributors, CHUNK)):
+        known = wiki.store.accounts([each.user_id for each in chunk], [])
+        for each in chunk:
+            if each.user_id not in known:
+                before = unknown.get(each.user_id, Contributor(each.user_id, 0, 0))
+                unknown[each.user_id] = Contributor(
+                    each.user_id,
+                    before.contributions + each.contributions,
+                    before.points + each.points,
+                )
+    for each in unknown.values():
+        found = f"missing, with {each.contributions} contributions of {each.points} points"
+        report.add(Area.POINTS, f"user {each.user_id}", found, "in users, to count in a plan")
 
 
 class _Recomputation:

@@ -19,15 +19,19 @@ from worker.services.counters import as_planned
 from worker.services.wiki_context import WikiContext
 
 CHUNK = 2000
+NAMED_MAX = 10
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def check_weeks(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
+def check_weeks(
+    wiki: WikiContext, store: CheckStore, planned: Sequence[Distribution], report: CheckReport
+) -> None:
     """Every planned week that is not archived, user by user, and what came too late for any."""
-    planned = [d for d in wiki.store.distributions() if d.plan_id and d.header]
     for distribution in planned:
-        report.looked_at["planned weeks"] += 1
-        _check_sums(wiki, distribution, report)
+        if not distribution.archived:
+            report.looked_at["planned weeks"] += 1
+            with report.going_on(Area.WEEKS, distribution.week.label):
+                _check_sums(wiki, store, distribution, report)
     if planned:
         _check_late(wiki, store, planned, report)
 
@@ -35,11 +39,13 @@ def check_weeks(wiki: WikiContext, store: CheckStore, report: CheckReport) -> No
 # --- a plan against its contributions ----------------------------------------------------------
 
 
-def _check_sums(wiki: WikiContext, distribution: Distribution, report: CheckReport) -> None:
+def _check_sums(
+    wiki: WikiContext, store: CheckStore, distribution: Distribution, report: CheckReport
+) -> None:
     window, rules = as_planned(wiki, distribution)
     now = {each.user_id: each.points for each in wiki.store.week_points(window, rules).users}
     label = distribution.week.label
-    for user_id, planned in _planned_points(wiki, distribution):
+    for user_id, planned in _planned_points(store, distribution):
         present = now.pop(user_id, 0)
         if planned != present:
             subject = f"{label}, user {user_id}"
@@ -47,12 +53,13 @@ def _check_sums(wiki: WikiContext, distribution: Distribution, report: CheckRepo
     _check_left_out(wiki, distribution, rules, now, report)
 
 
-def _planned_points(wiki: WikiContext, distribution: Distribution) -> Iterator[tuple[str, int]]:
+def _planned_points(store: CheckStore, distribution: Distribution) -> Iterator[tuple[str, int]]:
     header = Header.parse(distribution.header or b"")
     for first in range(0, header.rewards, CHUNK):
         positions = range(first, min(first + CHUNK, header.rewards))
-        for reward in wiki.store.rewards(distribution.plan_id or "", positions):
-            yield reward.user_id, reward.row.points
+        for reward in store.plan_rewards(distribution.plan_id or "", positions):
+            if reward.row is not None:  # else it is listed with the plan's records
+                yield str(reward.fields.get("user_id")), reward.row.points
 
 
 def _check_left_out(
@@ -82,30 +89,54 @@ def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def _check_late(
-    wiki: WikiContext, store: CheckStore, planned: list[Distribution], report: CheckReport
+    wiki: WikiContext, store: CheckStore, planned: Sequence[Distribution], report: CheckReport
 ) -> None:
-    """Recorded after its week's cut-off, and too old for the plan that comes after."""
-    first = wiki.store.first_week() or planned[0].week
+    """Recorded after its week's cut-off, and too old for the plan that comes after.
+
+    Archived weeks have had a cut-off, too: what is dated in one of them may come at any time.
+    """
     cutoffs = {d.week: _cutoff(d) for d in planned}
+    first = wiki.store.first_week() or planned[0].week
+    earliest = min(first, planned[0].week)
     for week, cutoff in cutoffs.items():
         found = store.recorded_since(cutoff, made_from=week.start, made_before=week.end)
-        _list_uncounted(found, cutoffs, first, report)
-    older = store.recorded_since(first.start, made_from=EARLIEST, made_before=first.start)
-    _list_uncounted(older, cutoffs, first, report)
+        _list_uncounted(found, cutoffs, (earliest, first), report)
+    older = store.recorded_since(earliest.start, made_from=EARLIEST, made_before=earliest.start)
+    _list_uncounted(older, cutoffs, (earliest, first), report)
+    _list_unrecorded(store, earliest, report)
+
+
+def _list_unrecorded(store: CheckStore, first: Week, report: CheckReport) -> None:
+    """Made before there were plans. Without an ObjectId nobody can tell whether they were
+    recorded since, so they are told once, together."""
+    ids, points, count = [], 0, 0
+    for contribution in store.without_recording(made_before=first.start):
+        worth, count = contribution.total_points, count + 1
+        points += worth if isinstance(worth, int) else 0
+        ids += [contribution.id] if count <= NAMED_MAX else []
+    if count:
+        named = ", ".join(ids) + (", ..." if count > NAMED_MAX else "")
+        report.add(
+            Area.WEEKS,
+            f"contributions made before {first.label}, without an ObjectId",
+            f"{count} with {points} points, counted by no plan: {named}",
+            f"made in {first.label} or later, to be counted",
+        )
 
 
 def _list_uncounted(
     found: Iterator[StoredContribution],
     cutoffs: Mapping[Week, datetime],
-    first: Week,
+    first: tuple[Week, Week],
     report: CheckReport,
 ) -> None:
+    """`first`: the earliest plan, and the first one of the receipt key that is used now."""
     for contribution in found:
         made, recorded = contribution.created_at, contribution.recorded_at
         if made is None or recorded is None:
             continue
         counting = _counting_week(cutoffs, recorded)
-        oldest = max(counting.back(LATE_WEEKS), first)
+        oldest = max(counting.back(LATE_WEEKS), first[1] if counting >= first[1] else first[0])
         if made < oldest.start:
             report.add(
                 Area.WEEKS,

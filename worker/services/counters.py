@@ -126,7 +126,7 @@ def due_recounts(wiki: WikiContext) -> list[Week]:
     return [
         d.week
         for d in wiki.store.distributions()
-        if d.stage is Stage.COMPLETED and d.plan_id and not _is_counted(wiki, d)
+        if d.stage is Stage.COMPLETED and d.plan_id and not is_counted(wiki, d)
     ]
 
 
@@ -150,7 +150,8 @@ def recount_all(wiki: WikiContext) -> Recount:
     return result
 
 
-def _is_counted(wiki: WikiContext, distribution: Distribution) -> bool:
+def is_counted(wiki: WikiContext, distribution: Distribution) -> bool:
+    """Whether a closed week was counted since, and nothing of it was paid after that."""
     noted = wiki.store.notes(distribution.week).get(NOTE) or {}
     counted_at, completed_at = noted.get("at"), distribution.completed_at
     if not isinstance(counted_at, datetime):
@@ -185,18 +186,29 @@ def _tallies(wiki: WikiContext, distribution: Distribution) -> dict[str, int]:
 def _count_week(wiki: WikiContext, distribution: Distribution, result: Recount) -> None:
     """One pass over a week's completed rewards."""
     shares: Counter[str] = Counter()
-    window, rules = as_planned(wiki, distribution)
-    position, users = -1, 0
-    while paid := wiki.counters.paid_rewards(distribution.plan_id or "", position, CHUNK_IDS):
-        user_ids = [reward.user_id for reward in paid]
-        points = wiki.counters.points_by_article(window, rules, user_ids)
-        for reward in paid:
-            shares.update(article_shares(reward.amount, points.get(reward.user_id, {})))
+    users = 0
+    for user_ids, share in shares_by_article(wiki, distribution):
+        shares.update(share)
         result.corrected += recount_tokens(wiki, user_ids)
-        position, users = paid[-1].position, users + len(paid)
+        users += len(user_ids)
     result.unshared = shares.pop("", 0)
     result.shared, result.users = shares.total(), users
     _write_shares(wiki, distribution.week, shares, result)
+
+
+def shares_by_article(
+    wiki: WikiContext, distribution: Distribution
+) -> Iterator[tuple[list[str], Counter[str]]]:
+    """What articles have of a week's completed rewards, some users at a time; "" for no article."""
+    window, rules = as_planned(wiki, distribution)
+    position = -1
+    while paid := wiki.counters.paid_rewards(distribution.plan_id or "", position, CHUNK_IDS):
+        user_ids, shares = [reward.user_id for reward in paid], Counter[str]()
+        points = wiki.counters.points_by_article(window, rules, user_ids)
+        for reward in paid:
+            shares.update(article_shares(reward.amount, points.get(reward.user_id, {})))
+        yield user_ids, shares
+        position = paid[-1].position
 
 
 def _write_shares(wiki: WikiContext, week: Week, shares: Counter[str], result: Recount) -> None:

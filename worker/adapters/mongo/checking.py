@@ -16,6 +16,7 @@ from worker.adapters.mongo.checking_governance import (
     MongoStakeRecords,
     plain_numbers,
 )
+from worker.adapters.mongo.checking_records import MongoCheckRecords
 from worker.adapters.mongo.connection import reaching
 from worker.adapters.mongo.contributions import canonical_user, first_id_of
 from worker.adapters.mongo.staking_records import stake_of
@@ -47,7 +48,7 @@ _BY_ID, _BY_DATE = {"_id": 1}, {"created_at": -1}
 _FEW_DAYS = 8
 
 
-class MongoChecking(MongoGovernanceRecords, MongoStakeRecords):
+class MongoChecking(MongoCheckRecords, MongoGovernanceRecords, MongoStakeRecords):
     """Implements `worker.ports_check.CheckStore`."""
 
     @reaching
@@ -69,6 +70,14 @@ class MongoChecking(MongoGovernanceRecords, MongoStakeRecords):
         found = self.contributions.find(selected, _CONTRIBUTION, batch_size=STREAM_BATCH)
         for document in found.hint(_BY_DATE if is_week else _BY_ID):
             yield contribution_of(document)
+
+    @reaching
+    def without_recording(self, *, made_before: datetime) -> Iterator[StoredContribution]:
+        selected = {"_id": {"$not": {"$type": "objectId"}}, "created_at": {"$lt": made_before}}
+        found = self.contributions.find(selected, _CONTRIBUTION, batch_size=STREAM_BATCH)
+        for contribution in map(contribution_of, found.hint(_BY_DATE)):
+            if contribution.created_at is not None:  # an array of dates is none
+                yield contribution
 
     @reaching
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:

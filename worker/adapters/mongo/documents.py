@@ -10,12 +10,12 @@ from bson import Int64
 
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
-from worker.core.allocation import MULTIPLIER_SCALE
 from worker.core.commitment import Row
 from worker.core.lifecycle import PayoutStatus, Stage, Status, status_of
-from worker.core.money import BaseUnits, tokens_float
+from worker.core.money import BaseUnits
 from worker.core.receipts import BatchId, Resolution
 from worker.core.records import Attempt, Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.totals import reward_figures
 from worker.core.week import Week
 
 UNTRIED: Document = {"attempts": 0, "next_attempt_at": None, "reason": None, "stopped": False}
@@ -112,8 +112,7 @@ def reward_document(
         "week_start": week.start,
         "week_end": week.end,
         "total_points": Int64(row.points),
-        "token_amount": tokens_float(row.amount),
-        "staking_multiplier": reward.multiplier / MULTIPLIER_SCALE,
+        **reward_figures(row.amount, reward.multiplier),
         "transaction_signature": reward.signature,
         "status": reward.status.value,
         "claimed_at": None,

@@ -29,11 +29,11 @@ from worker.adapters.mongo.documents import (
     with_longs,
 )
 from worker.adapters.mongo.names import Route
-from worker.adapters.mongo.totals import plan_totals
 from worker.adapters.mongo.weeks import MongoWeeks
 from worker.core.commitment import Header, Row
 from worker.core.lifecycle import Stage, status_of
 from worker.core.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.totals import plan_totals
 from worker.core.week import Week
 
 INSERT_BATCH = 2500

@@ -20,9 +20,9 @@ from worker.adapters.mongo.documents import (
     with_longs,
 )
 from worker.adapters.mongo.names import Route
-from worker.adapters.mongo.totals import NO_TOTALS
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.records import Distribution, PayoutKind
+from worker.core.totals import NO_TOTALS
 from worker.core.week import Week
 
 GENESIS_ID = "genesis"

@@ -1,9 +1,10 @@
-"""The owner's summary fields of a distribution, derived from the plan's header."""
+"""The owner's summary fields of distributions and rewards, derived from what is exact."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from worker.core.allocation import MULTIPLIER_SCALE
 from worker.core.commitment import Header
 from worker.core.money import tokens_float
 from worker.core.ratio import point_to_token_ratio
@@ -25,4 +26,12 @@ def plan_totals(header: Header) -> dict[str, Any]:
         "total_amount_base_units": header.total_amount,
         "point_to_token_ratio": float(point_to_token_ratio(header)),
         "user_count": header.rewards,
+    }
+
+
+def reward_figures(amount: int, multiplier: int) -> dict[str, float]:
+    """What readers see of a reward's base units, and of its multiplier in millionths."""
+    return {
+        "token_amount": tokens_float(amount),
+        "staking_multiplier": multiplier / MULTIPLIER_SCALE,
     }
