@@ -137,17 +137,16 @@ class PlanStore(Protocol):
         """Remove the rows and payouts of a draft that did not become the plan."""
         ...
 
-    def discard_other_plans(self, week: Week, plan_id: str) -> None:
-        """Remove what crashed or beaten planners left of a week under other plan ids."""
+    def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
+        """Remove what a week has under other plan ids than its distribution's.
+
+        `lost_too` also finds what belonged to a distribution that was lost: all rewards are read.
+        """
         ...
 
-    def forget_week(self, week: Week) -> None:
-        """Remove a distribution and everything under any of its plan ids, to plan it anew."""
-        ...
-
-    def forget_distribution(self, week: Week) -> None:
-        """Remove a distribution alone, to adopt its plan anew. What operators noted on its rewards
-        stays until `discard_other_plans`."""
+    def reset_week(self, week: Week, now: datetime) -> None:
+        """Make a week due again, as if it had never been planned. What is stored under its plan
+        ids belongs to nobody any more, and stays, with what operators noted on it."""
         ...
 
     def marked_rewards(self, week: Week) -> list[Reward]:

@@ -151,19 +151,24 @@ def test_rewards_from_before_this_system_are_never_removed(
 
     store.discard_other_plans(WEEK, "plan")
     assert database.token_rewards.count_documents({}) == 4
-    store.forget_week(WEEK)
-    assert [d["status"] for d in database.token_rewards.find()] == ["old"]
+    store.discard_other_plans(WEEK, "plan", lost_too=True)
+    assert database.token_rewards.count_documents({}) == 4
+    store.reset_week(WEEK, NOW)
+    assert database.token_rewards.count_documents({}) == 4
 
 
-def test_a_week_whose_distribution_is_lost_is_forgotten_all_the_same(
+def test_what_belonged_to_a_distribution_that_was_lost_is_found_by_its_week(
     store: MongoStore, database: Mongo
 ) -> None:
-    write_plan(store, 3)
+    write_plan(store, 3, plan_id="lost")
     database.weekly_distributions.delete_many({})
-    store.forget_week(WEEK)
+    write_plan(store, 3)
 
-    assert database.token_rewards.count_documents({}) == 0
-    assert database.payout_batches.count_documents({}) == 0
+    store.discard_other_plans(WEEK, "plan")
+    assert {d["plan_id"] for d in database.token_rewards.find()} == {"lost", "plan"}
+    store.discard_other_plans(WEEK, "plan", lost_too=True)
+    assert {d["plan_id"] for d in database.token_rewards.find()} == {"plan"}
+    assert {d["plan_id"] for d in database.payout_batches.find()} == {"plan"}
 
 
 # --- what the server refuses -------------------------------------------------------------------

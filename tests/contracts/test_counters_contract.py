@@ -75,13 +75,13 @@ def test_rewards_that_are_not_completed_do_not_count(wiki_world: WikiWorld) -> N
 def test_rewards_of_a_plan_that_no_distribution_names_do_not_count(wiki_world: WikiWorld) -> None:
     store = wiki_world.base.store
     pay_week(store, {ADA: ODD})
-    store.forget_week(WEEK)
-    pay_week(store, {ADA: 3})
+    store.reset_week(WEEK, NOW)
+    plan_week(store, {ADA: 3}, plan_id="second")
+    settle_week(store, "second")
     stale = plan_week(store, {ADA: 11}, week=WEEK.next(), plan_id="stale")
     settle_week(store, "stale")
-    store.forget_week(WEEK.next())
-    store.ensure_distribution(WEEK.next(), NOW)
-    store.write_rewards(stale, WEEK.next(), NOW)
+    store.reset_week(WEEK.next(), NOW)
+    assert store.rewards("stale", range(9)) != stale  # they are paid, and stay
 
     recount_tokens(wiki_world.wiki, [ADA])
 

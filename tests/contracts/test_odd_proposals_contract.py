@@ -26,6 +26,7 @@ from worker.core.governance import (
     ProposalType,
     ProposalUnusable,
 )
+from worker.core.identity import MalformedId
 from worker.core.money import ONE_TOKEN
 from worker.ports_wiki import GovernanceStore
 from worker.services.governance import (
@@ -37,7 +38,6 @@ from worker.services.governance import (
     vote,
 )
 from worker.services.governance_keeping import ProposalsStuck, execute, keep_governance
-from worker.services.wiki_context import UnknownUser
 
 RAISE = Idea(
     "Raise the pool to 15,000",
@@ -241,9 +241,9 @@ def test_data_that_can_be_kept_comes_back(rich_world: WikiWorld) -> None:
 
 def test_ids_and_reasons_that_are_not_utf8_have_a_named_error(rich_world: WikiWorld) -> None:
     made = propose(rich_world.wiki, FEATURE)
-    with pytest.raises(UnknownUser):
+    with pytest.raises(MalformedId):
         propose(rich_world.wiki, replace(FEATURE, proposer_id=LONE))
-    with pytest.raises(UnknownUser):
+    with pytest.raises(MalformedId):
         vote(rich_world.wiki, made.id, LONE, Choice.FOR)
     with pytest.raises(UnknownProposal):
         vote(rich_world.wiki, LONE, ADA, Choice.FOR)

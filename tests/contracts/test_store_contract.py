@@ -22,7 +22,13 @@ from tests.contracts.store_worlds import (
 )
 from worker.core.lifecycle import IllegalTransition, PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits
-from worker.core.records import MalformedContribution, PlanNotes, Postponement, Settlement
+from worker.core.records import (
+    Distribution,
+    MalformedContribution,
+    PlanNotes,
+    Postponement,
+    Settlement,
+)
 from worker.ports import Store
 
 
@@ -192,28 +198,22 @@ def test_leftover_drafts_of_a_week_are_removed_and_the_plan_stays(store: Store) 
     assert store.payouts_after("beaten", "", 9) == []
 
 
-def test_a_forgotten_week_is_as_if_it_never_was(store: Store) -> None:
-    write_plan(store, 4)
-    store.write_rewards(make_rewards(2, plan_id="crashed"), WEEK, NOW)
-    store.forget_week(WEEK)
-    store.forget_week(WEEK)
-
-    assert store.distribution(WEEK) is None
-    assert store.rewards("plan", range(9)) == store.rewards("crashed", range(9)) == []
-    assert store.payouts_after("plan", "", 9) == []
-
-
-def test_without_its_distribution_a_week_keeps_what_operators_noted_on_its_rewards(
-    store: Store,
+@pytest.mark.parametrize("is_archived", [False, True])
+def test_a_week_that_is_reset_is_due_and_keeps_what_operators_noted_on_its_rewards(
+    store_world: StoreWorld, is_archived: bool
 ) -> None:
+    store = store_world.store
     first, second, *_ = rewards = write_plan(store, 2, held=2)
     held, redirected = rewards[2:]
     store.hold(held, "asked by mail")
     store.redirect(redirected, "another wallet", NOW)
     store.write_rewards(make_rewards(2, plan_id="draft"), WEEK, NOW)
-    store.forget_distribution(WEEK)
+    if is_archived:
+        store_world.archive_week(WEEK)
+    store.reset_week(WEEK, NOW)
+    store.reset_week(WEEK, NOW)
 
-    assert store.distribution(WEEK) is None
+    assert store.distribution(WEEK) == Distribution(WEEK, Stage.DUE, created_at=NOW)
     assert store.marked_rewards(WEEK) == [
         replace(held, operator_hold="asked by mail"),
         replace(redirected, redirected_to="another wallet"),

@@ -209,11 +209,9 @@ class StoreTwins(RuleBasedStateMachine):
         self.both("discard_other_plans", WEEK, plan)
 
     @rule(odds=st.integers(0, 9))
-    def forget(self, odds: int) -> None:
+    def reset(self, odds: int) -> None:
         if odds == 0:  # rarely: there is nothing to see after it
-            self.both("forget_week", WEEK)
-        if odds == 1:
-            self.both("forget_distribution", WEEK)
+            self.both("reset_week", WEEK, self.now)
 
     @invariant()
     def both_look_the_same(self) -> None:

@@ -36,11 +36,15 @@ class FakeReporting:
         wanted = canonical_user_id(user_id)
         found = [
             PaidReward(stored.week, stored.reward, stored.slot, stored.claimed_at)
-            for table in self._state.rewards.values()
-            for stored in table.values()
+            for plan_id in self._installed_plans()
+            for stored in self._state.rewards_of(plan_id).values()
             if stored.reward.user_id == wanted
             and stored.reward.status is Status.COMPLETED
             and stored.claimed_at is not None
             and start <= stored.claimed_at < end
         ]
         return sorted(found, key=lambda each: (each.paid_at, each.week))
+
+    def _installed_plans(self) -> list[str]:
+        weeks = [*self._state.weeks.values(), *self._state.archive.values()]
+        return [week.distribution.plan_id for week in weeks if week.distribution.plan_id]

@@ -110,25 +110,22 @@ class FakePlans:
         self.state.rewards.pop(plan_id, None)
         self.state.payouts.pop(plan_id, None)
 
-    def discard_other_plans(self, week: Week, plan_id: str) -> None:
+    def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
+        """Nothing is ever lost here by itself, so that `lost_too` finds no more."""
         stored = self.state.weeks.get(week)
         if stored is None or stored.distribution.plan_id != plan_id:
             return
         for other in self._plans_of(week) - {plan_id}:
             self.discard_plan(other)
 
-    def forget_week(self, week: Week) -> None:
-        plans = self._plans_of(week)
-        self.state.weeks.pop(week, None)
+    def reset_week(self, week: Week, now: datetime) -> None:
         self.state.archive.pop(week, None)
-        for plan_id in plans:
-            self.discard_plan(plan_id)
-
-    def forget_distribution(self, week: Week) -> None:
         self.state.weeks.pop(week, None)
-        self.state.archive.pop(week, None)
+        self.ensure_distribution(week, now)
 
     def marked_rewards(self, week: Week) -> list[Reward]:
+        if week not in self.state.weeks:
+            return []
         stored = [row for rows in self.state.rewards.values() for row in rows.values()]
         rewards = [row.reward for row in stored if row.week == week]
         marked = [r for r in rewards if r.operator_hold or r.redirected_to]

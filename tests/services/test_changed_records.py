@@ -21,6 +21,7 @@ from worker.core.money import BaseUnits
 from worker.core.receipts import ReceiptState, single_id
 from worker.services.operate import retry_week
 from worker.services.reconcile import reconcile
+from worker.services.singles import single_payout
 from worker.services.work import Job, find_work
 
 A_DAY = 24 * 3600
@@ -156,6 +157,40 @@ def test_a_batch_that_the_plan_does_not_have_is_not_paid(world: World, index: in
 
     assert f"{last} is not what the anchored plan calls batch {index}" in stopped_because(world)
     assert list(everyone(world).values()).count(0) == 2  # the ghost's, and the last batch's one
+
+
+@pytest.mark.parametrize("position", [11, 12, 15, 40])
+def test_a_reward_that_the_plan_does_not_have_stops_nobody(world: World, position: int) -> None:
+    run_until(world, Job.PAY)
+    ghost = rewards_of(world)[10]
+    row = replace(ghost.reward.row, user=b"x" * 32)
+    reward = replace(ghost.reward, position=position, row=row, user_id="another")
+    rewards_of(world)[position] = replace(ghost, reward=reward)
+    made = single_payout(world.distribution(), reward, wallet_named("user 0"))
+    payouts_of(world)[made.id] = StoredPayout(made, b"")
+
+    world.run()
+
+    assert f"{made.id} is not what the anchored plan calls single {position}" in (
+        stopped_because(world)
+    )
+    assert list(everyone(world).values()).count(0) == 1  # the ghost's alone
+
+
+def test_singles_whose_places_were_exchanged_are_not_settled_for_each_other(world: World) -> None:
+    for name in ("ghost 1", "ghost 2"):
+        world.add_user(name, wallet=None)
+        world.contribute(name, 100)
+    run_until(world, Job.PAY)
+    first, second = (rewards_of(world)[position].reward for position in (11, 12))
+    for mine, other in ((first, second), (second, first)):
+        made = single_payout(world.distribution(), mine, wallet_named("user 0"))
+        payouts_of(world)[made.id] = StoredPayout(replace(made, index=other.position), b"")
+
+    world.run()
+
+    assert "calls single 11" in stopped_because(world)
+    assert {rewards_of(world)[i].reward.status for i in (11, 12)} == {Status.PENDING}
 
 
 def test_a_single_that_was_paid_is_not_paid_again_under_another_week(world: World) -> None:

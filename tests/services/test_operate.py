@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import datetime
 
@@ -9,14 +10,14 @@ import pytest
 
 from tests.fakes.chain import wallet_named
 from tests.fakes.transactions import TokenAccount, token_address
-from tests.fakes.world import WEEK, World, store_of, user_id_of
+from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.commitment import PlanDoesNotMatchRoot
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import ONE_TOKEN, BaseUnits
 from worker.core.week import Week
 from worker.services import rebuild
 from worker.services.adopt import AnchoredPlanMissing
-from worker.services.anchor import Anchored, anchor_week
+from worker.services.anchor import Anchored, PlanIsStale, anchor_week
 from worker.services.context import Context, Deadline
 from worker.services.operate import (
     AlreadyPaid,
@@ -212,6 +213,48 @@ def test_a_hold_outlives_a_rebuild_that_ends_in_the_middle(
 
     assert held.balances([FROZEN]) == {FROZEN: 0}
     assert operator_hold(held) == "under investigation"
+
+
+def test_of_two_rebuilds_the_newest_note_counts(
+    held: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of before the first, interrupted one lie beside the plan's, with older notes."""
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuild, "settle_from_chain", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rebuild_week(held.first, WEEK, Deadline(held.clock, 600))
+    reward = held.first.store.reward(WEEK, user_id_of(FROZEN))
+    assert reward is not None
+    held.first.store.hold(reward, "the newest reason")
+
+    rebuild_week(held.first, WEEK, Deadline(held.clock, 600))
+
+    assert operator_hold(held) == "the newest reason"
+    plans = store_of(held.first).state.rewards
+    assert list(plans) == [held.distribution().plan_id]
+
+
+def test_a_hold_outlives_a_plan_that_is_made_again(world: World) -> None:
+    world.populate(3)
+    world.add_user("ghost", wallet=None)
+    world.contribute("ghost", 300)
+    world.genesis()
+    plan_week(world.first, WEEK)
+    hold_reward(world.first, WEEK, user_id_of("ghost"), "under investigation")
+    chain_of(world.first).transfers_per_transaction = 2
+    with contextlib.suppress(PlanIsStale):
+        world.run()
+    world.clock.sleep(600)
+    world.run()
+
+    reward = world.first.store.reward(WEEK, user_id_of("ghost"))
+    assert reward is not None
+    assert world.distribution().stage is Stage.COMPLETED
+    assert reward.operator_hold == "under investigation"
 
 
 def test_a_hold_holds_while_a_worker_sweeps_during_a_rebuild(

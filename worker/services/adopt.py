@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from worker.core.allocation import MULTIPLIER_SCALE
 from worker.core.commitment import Header, PlanDoesNotMatchRoot, Row, Seal
@@ -24,7 +23,13 @@ from worker.core.week import Week
 from worker.services.accounts import missing_wallets
 from worker.services.context import Context
 from worker.services.draft import Previous, make_draft
-from worker.services.plan_writing import install_plan, publish_plan, write_plan
+from worker.services.plan_writing import (
+    install_plan,
+    marks_of,
+    publish_plan,
+    with_marks,
+    write_plan,
+)
 from worker.services.roster import sorted_outside
 from worker.services.seal import CHUNK_ROWS, read_published, seal_of
 
@@ -76,7 +81,7 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
     """
     memo, plan_id = read_anchor(context, week), uuid.uuid4().hex
     known = context.store.ensure_distribution(week, context.clock.now())
-    marks = {reward.user_id: reward for reward in context.store.marked_rewards(week)}
+    marks = marks_of(context, week)
     published = context.archive.fetch(week, memo.root)
     if published is not None:
         check_file(context, week, memo.root)
@@ -128,18 +133,6 @@ def _plan_again(
 
 def _previous_cutoff(context: Context, week: Week, first: Week) -> int | None:
     return None if week == first else read_anchor(context, week.previous()).cutoff
-
-
-def with_marks(rewards: Iterable[Reward], marks: Mapping[str, Reward]) -> Iterator[Reward]:
-    """What operators had noted on the same users' rewards under another plan id is kept, and is
-    there before anybody can pay them."""
-    for reward in rewards:
-        mark = marks.get(reward.user_id)
-        yield (
-            reward
-            if mark is None
-            else replace(reward, operator_hold=mark.operator_hold, redirected_to=mark.redirected_to)
-        )
 
 
 def rewards_of_rows(

@@ -173,7 +173,7 @@ def _stale(context: Context, distribution: Distribution, why: str) -> PlanIsStal
     week = distribution.week
     known = context.store.distribution(week)
     if known and known.plan_id == distribution.plan_id and not known.stage.is_frozen:
-        context.store.forget_week(week)
+        context.store.reset_week(week, context.clock.now())
     return PlanIsStale(week, why)
 
 

@@ -52,7 +52,8 @@ def check_governance(wiki: WikiContext, store: CheckStore, report: CheckReport) 
         if stored.proposal is None:
             _add(report, stored.id, "not readable", "opened, counted and decided")
         elif _is_ours(stored):
-            _check_proposal(wiki, store, stored.proposal, stored.fields, report)
+            with report.going_on(Area.GOVERNANCE, f"proposal {stored.id}"):
+                _check_proposal(wiki, store, stored.proposal, stored.fields, report)
     for proposal_id in sorted(store.voted_on() - set(known)):
         _add(report, proposal_id, "missing", "there: votes or voting power belong to it")
     _check_changes(wiki, store, known, report)

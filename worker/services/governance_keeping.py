@@ -27,6 +27,9 @@ from worker.core.storable import is_storable_text
 from worker.services.governance import TRIES, ProposalRaced, move, open_vote
 from worker.services.wiki_context import WikiContext
 
+_ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What an odd document can raise. Not everything: a task's time limit is an exception, too."""
+
 NEVER_OPENED = "its voting time passed before it could be opened"
 
 
@@ -76,7 +79,7 @@ def keep_governance(wiki: WikiContext) -> GovernanceKept:
                 kept.elsewhere += 1
             except NotReady:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever one document does to us
+            except (KontribError, *_ODD) as error:
                 stuck[proposal.id] = error
     if stuck:
         raise ProposalsStuck(stuck) from next(iter(stuck.values()))

@@ -32,7 +32,7 @@ from worker.core.records import (
 )
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.paying import Payer, PayoutNotOfPlan, SingleNotAllowed
+from worker.services.paying import Payer, SingleNotAllowed
 from worker.services.seal import anchored_seal
 from worker.services.settling import read_back, settlement_of
 
@@ -136,13 +136,8 @@ class _Work:
 
     def _refuse_foreign(self, claimed: Sequence[Payout]) -> None:
         """Neither sign nor settle what the anchored plan does not know by this id."""
-        refused = list[tuple[Payout, Refused]]()
-        for payout in claimed:
-            try:
-                self._payer.refuse_foreign(payout)
-            except PayoutNotOfPlan as error:
-                refused.append((payout, error))
-        self._refuse(refused)
+        foreign = self._payer.foreign(claimed)
+        self._refuse([(payout, foreign[payout.id]) for payout in claimed if payout.id in foreign])
 
     def mark_some(self) -> bool:
         """Mark rewards `processing` while there is nothing else to do; whether any were left.

@@ -73,19 +73,30 @@ class Payer:
         self._plan_id = distribution.plan_id or ""
         self._held_leaves = bytearray()
 
-    def refuse_foreign(self, payout: Payout) -> None:
-        """
-        Raises:
-            PayoutNotOfPlan: the anchored plan does not call it so, or has no such payout.
+    def foreign(self, payouts: Sequence[Payout]) -> dict[str, PayoutNotOfPlan]:
+        """Those that the anchored plan does not call so, or has no place for, by id.
+
+        They are neither signed nor settled: a receipt resolves what the plan calls by its id.
         """
         header = self._seal.header
-        if payout.kind is PayoutKind.BATCH:
-            known = [str(header.batch_id(payout.index))] if payout.index < header.batches else []
-        else:
-            rows = self._context.store.rows(self._plan_id, _at(payout.index))
-            known = [single_id(header.week, row.user) for row in rows]
-        if payout.index < 0 or known != [payout.id]:
-            raise PayoutNotOfPlan(payout)
+        batches = [p for p in payouts if p.kind is PayoutKind.BATCH]
+        known = {
+            p.id
+            for p in batches
+            if p.index in range(header.batches) and p.id == str(header.batch_id(p.index))
+        }
+        singles = [p for p in payouts if p.kind is PayoutKind.SINGLE]
+        for run in _runs_of_neighbours([p for p in singles if p.index in range(header.rewards)]):
+            known |= self._singles_in_place(run)
+        return {p.id: PayoutNotOfPlan(p) for p in (*batches, *singles) if p.id not in known}
+
+    def _singles_in_place(self, run: Sequence[Payout]) -> set[str]:
+        positions = range(run[0].index, run[-1].index + 1)
+        rows = list(self._context.store.rows(self._plan_id, positions))
+        if len(rows) < len(run) > 1:  # one is missing, and it is not said which
+            return set().union(*(self._singles_in_place([payout]) for payout in run))
+        ids = [single_id(self._seal.header.week, row.user) for row in rows]
+        return {payout.id for payout, called in zip(run, ids, strict=False) if payout.id == called}
 
     def prepare(self, payouts: Sequence[Payout], refused: Set[str] = frozenset()) -> Prepared:
         """Verify rows against the root, look at every recipient, and say what to sign.

@@ -21,7 +21,13 @@ from worker.services.adopt import adopt_anchored_plan
 from worker.services.context import Context
 from worker.services.draft import Draft, Previous, make_draft
 from worker.services.genesis import BeforeFirstWeek, first_week
-from worker.services.plan_writing import install_plan, publish_plan, write_plan
+from worker.services.plan_writing import (
+    install_plan,
+    marks_of,
+    publish_plan,
+    with_marks,
+    write_plan,
+)
 
 
 class WeekNotOver(UsageError):
@@ -144,7 +150,8 @@ def _next_cutoff(context: Context) -> int:
 def _install(context: Context, draft: Draft) -> Planned:
     """Write, read back, publish, and make it the plan by compare-and-set."""
     plan_id, week = uuid.uuid4().hex, draft.week
-    seal = write_plan(context, draft.header, draft.rewards(plan_id), plan_id)
+    rewards = with_marks(draft.rewards(plan_id), marks_of(context, week))
+    seal = write_plan(context, draft.header, rewards, plan_id)
     publish_plan(context, seal, plan_id)
     if install_plan(context, seal, draft.notes, plan_id, replacing=None):
         return Planned(week, draft.header, seal.root, "made")

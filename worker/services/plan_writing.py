@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from worker.core.commitment import Header, PlanDoesNotMatchRoot, Seal, SealBuilder
 from worker.core.lifecycle import Stage
 from worker.core.money import BaseUnits
 from worker.core.receipts import anchor_id
 from worker.core.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.seal import (
     CHUNK_ROWS,
@@ -40,6 +42,23 @@ def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan
         raise PlanDoesNotMatchRoot(f"The plan of {header.week} as written", root, seal.root)
     _write_payouts(context, seal, plan_id, amounts)
     return seal
+
+
+def marks_of(context: Context, week: Week) -> dict[str, Reward]:
+    """What operators noted on a week's rewards under earlier plan ids, by user."""
+    return {reward.user_id: reward for reward in context.store.marked_rewards(week)}
+
+
+def with_marks(rewards: Iterable[Reward], marks: Mapping[str, Reward]) -> Iterator[Reward]:
+    """What operators had noted on the same users' rewards under another plan id is kept, and is
+    there before anybody can pay them."""
+    for reward in rewards:
+        mark = marks.get(reward.user_id)
+        yield (
+            reward
+            if mark is None
+            else replace(reward, operator_hold=mark.operator_hold, redirected_to=mark.redirected_to)
+        )
 
 
 def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int]) -> None:

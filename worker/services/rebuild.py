@@ -83,11 +83,14 @@ def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
     """
     first, memo = first_week(context), read_anchor(context, week)
     check_file(context, week, memo.root)  # before anything is forgotten
-    context.store.forget_distribution(week)
+    known = context.store.distribution(week)
+    if known is not None and known.plan_id is not None:
+        # What an earlier rebuild left: operators' notes of today are on the plan's own rewards.
+        context.store.discard_other_plans(week, known.plan_id)
+    context.store.reset_week(week, context.clock.now())
     adopt_anchored_plan(context, week, first)
     anchor_week(context, week, deadline)
     distribution = planned_week(context, week)
-    context.store.discard_other_plans(week, distribution.plan_id or "")
     payer = Payer(context, distribution, anchored_seal(context, distribution), deadline)
     rebuilt = Rebuilt(week, memo.root)
     after = ""
@@ -96,6 +99,7 @@ def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
         _count(rebuilt, batches, settle_from_chain(context, payer, batches))
         after = chunk[-1].id
     _write_back_singles(context, distribution, payer, rebuilt)
+    context.store.discard_other_plans(week, distribution.plan_id or "", lost_too=True)
     return rebuilt
 
 

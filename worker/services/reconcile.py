@@ -11,7 +11,7 @@ from worker.core.receipts import ReceiptState
 from worker.core.records import Distribution, Execution, Payout, PayoutKind
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.paying import Payer, PayoutNotOfPlan, moved
+from worker.services.paying import Payer, moved
 from worker.services.seal import anchored_seal, stored_rows
 from worker.services.settling import RESOLVED, read_back
 
@@ -98,13 +98,17 @@ def _compare(
     context: Context, payer: Payer, payouts: Sequence[Payout], result: Reconciliation
 ) -> None:
     payable = [p for p in payouts if p.kind is not PayoutKind.ANCHOR]
+    foreign = payer.foreign(payable)
+    for error in foreign.values():
+        _differ(result, str(error))
     states = context.chain.receipts([p.id for p in payable])
     resolved = [p for p in payable if states[p.id] in RESOLVED]
     found = read_back(context, resolved)
     for payout in payable:
         result.payouts += 1
         result.on_its_way += 0 if payout.status.is_resolved else payout.amount
-        _compare_one(payer, payout, states[payout.id], found.get(payout.id), result)
+        if payout.id not in foreign:
+            _compare_one(payer, payout, states[payout.id], found.get(payout.id), result)
 
 
 def _compare_one(
@@ -114,11 +118,6 @@ def _compare_one(
     execution: Execution | None,
     result: Reconciliation,
 ) -> None:
-    try:
-        payer.refuse_foreign(payout)
-    except PayoutNotOfPlan as error:
-        _differ(result, str(error))
-        return
     expected = {PayoutStatus.PAID: ReceiptState.PAID, PayoutStatus.VOID: ReceiptState.VOID}
     wanted = expected.get(payout.status, ReceiptState.FREE)
     if state is not wanted:

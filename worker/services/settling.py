@@ -68,7 +68,9 @@ def _paid_as_planned(payer: Payer, payout: Payout, execution: Execution) -> bool
 def settle_from_chain(
     context: Context, payer: Payer, payouts: Sequence[Payout]
 ) -> list[Settlement]:
-    """Write back whatever the chain has resolved of these payouts. Signs nothing."""
+    """Write back whatever the chain has resolved of these payouts of the plan. Signs nothing."""
+    foreign = payer.foreign(payouts)
+    payouts = [p for p in payouts if p.id not in foreign]
     states = context.chain.receipts([p.id for p in payouts])
     resolved = [p for p in payouts if states[p.id] in RESOLVED]
     executions = read_back(context, resolved)

@@ -46,6 +46,11 @@ class MongoPart:
         self.token_rewards = database[names.TOKEN_REWARDS]
         self.payout_batches = database[names.PAYOUT_BATCHES]
 
+    def installed_plans(self) -> list[str]:
+        """The plans that distributions name; rewards of any other plan are not owed to anyone."""
+        documents = (d for c in (self.weeks, self.archive) for d in c.find({}, {"plan_id": 1}))
+        return [document["plan_id"] for document in documents if document.get("plan_id")]
+
 
 def stored_forms(user_id: str) -> list[object]:
     """The forms in which a user's id may be stored, the usual one first."""

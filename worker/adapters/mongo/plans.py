@@ -146,35 +146,30 @@ class MongoPlans(MongoWeeks):
         return any(c.find_one(wanted, {"_id": 1}) for c in (self.weeks, self.archive))
 
     @reaching
-    def discard_other_plans(self, week: Week, plan_id: str) -> None:
-        if self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1}) is None:
+    def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
+        document = self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1})
+        if document is None:
             return
         # Rewards from before this system have no plan id, and are none of ours to remove.
-        others = {"$ne": plan_id, "$exists": True}
-        self.token_rewards.delete_many({"week_start": week.start, "plan_id": others})
-        self.payout_batches.delete_many({"week": week.id, "plan_id": others})
-
-    @reaching
-    def forget_week(self, week: Week) -> None:
-        """By the week itself, since its distribution may be lost. The distribution goes last, so
-        that what a crash leaves is found again."""
-        ours = {"week_start": week.start, "plan_id": {"$exists": True}}
-        self.token_rewards.delete_many(ours)
-        self.payout_batches.delete_many({"week": week.id})
-        self._forget_distribution(week)
-
-    @reaching
-    def forget_distribution(self, week: Week) -> None:
-        self._forget_distribution(week)
-
-    def _forget_distribution(self, week: Week) -> None:
-        for collection in (self.weeks, self.archive):
-            collection.delete_one({"week_start": week.start})
+        others = {"plan_id": {"$ne": plan_id, "$exists": True}}
+        # Only the first is indexed: an index more would cost every reward that is written.
+        of_week: Document = {"weekly_distribution_id": str(document["_id"])}
+        if lost_too:
+            of_week = {"week_start": week.start}
+        self.token_rewards.delete_many(of_week | others)
+        self.payout_batches.delete_many({"week": week.id} | others)
 
     @reaching
     def marked_rewards(self, week: Week) -> list[Reward]:
+        document = self.weeks.find_one({"week_start": week.start}, {"_id": 1})
+        if document is None:
+            return []
         marks = [{"operator_hold": {"$ne": None}}, {"redirected_to": {"$ne": None}}]
-        selected = {"week_start": week.start, "plan_id": {"$exists": True}, "$or": marks}
+        selected = {
+            "weekly_distribution_id": str(document["_id"]),
+            "plan_id": {"$exists": True},
+            "$or": marks,
+        }
         found = self.token_rewards.find(selected).sort([("plan_id", 1), ("position", 1)])
         return [reward_of(document) for document in found]
 

@@ -41,7 +41,7 @@ class MongoReporting(MongoPart):
         selected = {
             "user_id": canonical_user_id(user_id),
             "status": Status.COMPLETED.value,
-            "plan_id": {"$exists": True},
+            "plan_id": {"$in": self.installed_plans()},
             "claimed_at": {"$gte": start, "$lt": end},
         }
         found = self.token_rewards.find(selected).sort([("claimed_at", 1), ("week_start", 1)])

@@ -36,7 +36,7 @@ class MongoTokenCounters(MongoPart):
     def user_tokens(
         self, user_ids: Sequence[str], *, at: datetime | None = None
     ) -> dict[str, UserTokens]:
-        plans, found = self._plans(), {}
+        plans, found = self.installed_plans(), {}
         for chunk in chunks(user_ids, CHUNK_IDS):
             earned = self._earned(plans, chunk, at)
             stakes = self._stakes(chunk)
@@ -44,11 +44,6 @@ class MongoTokenCounters(MongoPart):
                 amount, claimed_at = earned.get(user_id, (0, None))
                 found[user_id] = tokens_of(amount, claimed_at, stakes.get(user_id, []), at)
         return found
-
-    def _plans(self) -> list[str]:
-        """The plans that distributions name; rewards of any other plan are not owed to anyone."""
-        documents = (d for c in (self.weeks, self.archive) for d in c.find({}, {"plan_id": 1}))
-        return [document["plan_id"] for document in documents if document.get("plan_id")]
 
     def _earned(
         self, plans: list[str], user_ids: Sequence[str], at: datetime | None

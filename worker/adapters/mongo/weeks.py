@@ -70,6 +70,15 @@ class MongoWeeks(MongoPart):
         document = self.weeks.find_one({"week_start": week.start})
         return distribution_of(document or _new_distribution(week, now), archived=False)
 
+    @reaching
+    def reset_week(self, week: Week, now: datetime) -> None:
+        """Under the id that it had, by which its rewards are found."""
+        selected, fresh = {"week_start": week.start}, _new_distribution(week, now)
+        if (archived := self.archive.find_one(selected, {"_id": 1})) is not None:
+            fresh["_id"] = archived["_id"]
+        self.weeks.replace_one(selected, fresh, upsert=True)
+        self.archive.delete_one(selected)
+
     # --- a week's way ---------------------------------------------------------------------------
 
     @reaching
