@@ -14,6 +14,7 @@ from bson.datetime_ms import DatetimeMS
 
 from tests.contracts.paid_weeks import pay_week
 from tests.contracts.raw_documents import RawDocuments
+from tests.contracts.voting_town import RAISE
 from tests.contracts.wiki_worlds import ADA, WikiWorld
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Mongo
@@ -39,13 +40,6 @@ from worker.services.governance import (
 )
 from worker.services.governance_keeping import ProposalsStuck, execute, keep_governance
 
-RAISE = Idea(
-    "Raise the pool to 15,000",
-    ADA,
-    ProposalType.PARAMETER_CHANGE,
-    parameter="weekly_token_pool",
-    value=15000,
-)
 FEATURE = Idea("More images", ADA, ProposalType.FEATURE_REQUEST)
 S = ProposalStatus
 LONE = "\udcff"

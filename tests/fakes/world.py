@@ -17,7 +17,7 @@ from tests.fakes.ledger import SLOT_SECONDS, FakeLedger
 from tests.fakes.store import FakeStore
 from tests.fakes.transactions import TokenAccount, token_address
 from worker.core.money import ONE_TOKEN
-from worker.core.records import Distribution
+from worker.core.records import Distribution, Intent
 from worker.core.week import Week
 from worker.services.context import Context, Limits
 from worker.services.genesis import make_genesis
@@ -175,6 +175,15 @@ class World:
 
     def balances(self, names: Sequence[str]) -> dict[str, int]:
         return {name: self.ledger.balance(wallet_named(name)) for name in names}
+
+
+def sign_and_send(world: World, intent: Intent) -> str:
+    """Sign and send as somebody who has the keys and does not follow the protocol."""
+    chain = chain_of(world.first)
+    (signed,) = chain.sign([intent], chain.latest_blockhash())
+    chain.send([(signed.signature, signed.wire)])
+    world.ledger.finalize()
+    return signed.signature
 
 
 def store_of(context: Context) -> FakeStore:

@@ -13,7 +13,7 @@ import pytest
 from tests.core.bundles import vector_named
 from tests.fakes.chain import wallet_named
 from tests.fakes.public_chain import FakePublicChain
-from tests.fakes.world import WEEK, World, chain_of, user_id_of
+from tests.fakes.world import WEEK, World, chain_of, sign_and_send, user_id_of
 from worker.core.commitment import Header, Row, Seal, canonical_json, prove_row
 from worker.core.findings import Outcome
 from worker.core.memo import AnchorMemo
@@ -156,21 +156,14 @@ def forged_by_the_operator(world: World) -> ContributorProof:
     half = replace(row, amount=BaseUnits(row.amount // 2))
     roots = tuple(bytes([index]) * 32 for index in range(header.batches))
     seal = Seal(header, roots, merkle_root([half.canonical()]))
-    send(world, Intent(anchor_ids(WEEK, seal.root)[1:], Resolution.PAID, memo=memo_of(seal)))
+    sign_and_send(
+        world, Intent(anchor_ids(WEEK, seal.root)[1:], Resolution.PAID, memo=memo_of(seal))
+    )
     return replace(vouched, root=seal.root, row=prove_row(seal, header.batches, [half], 0))
 
 
 def memo_of(seal: Seal) -> str:
     return AnchorMemo.of(seal.header, seal.root).text()
-
-
-def send(world: World, intent: Intent) -> str:
-    """Sign and send as somebody who has the keys and does not follow the protocol."""
-    chain = chain_of(world.first)
-    (signed,) = chain.sign([intent], chain.latest_blockhash())
-    chain.send([(signed.signature, signed.wire)])
-    world.ledger.finalize()
-    return signed.signature
 
 
 def test_a_root_receipt_that_was_made_after_the_anchor_is_no_anchor(world: World) -> None:
@@ -188,7 +181,7 @@ def test_a_payment_that_stands_for_another_reward_pays_nothing(world: World) -> 
     other, own = (single_id(WEEK, user) for user in (bytes(32), row.user))
     world.open_account("ghost")
     transfer = Transfer(wallet_named("ghost"), row.amount)
-    send(world, Intent((other, own), Resolution.PAID, (transfer,), memo=other))
+    sign_and_send(world, Intent((other, own), Resolution.PAID, (transfer,), memo=other))
     verified = on_chain(world, content)
     assert verified.outcome is Outcome.WRONG
     assert f"{own}: the memo of its transaction is {other}" in text_of(verified)

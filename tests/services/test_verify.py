@@ -13,7 +13,7 @@ from tests.fakes.bundle import MemoryBundle, with_payout
 from tests.fakes.chain import FakeChain, wallet_named
 from tests.fakes.public_chain import FakePublicChain
 from tests.fakes.transactions import token_address
-from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
+from tests.fakes.world import WEEK, World, chain_of, sign_and_send, store_of, user_id_of
 from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
 from worker.core.commitment import Header, Row
 from worker.core.findings import Check, Outcome
@@ -64,15 +64,6 @@ def verify(
 
 def text_of(verified: Verification) -> str:
     return "\n".join(map(str, verified.findings))
-
-
-def send(world: World, intent: Intent) -> str:
-    """Sign and send as somebody who has the keys and does not follow the protocol."""
-    chain = chain_of(world.first)
-    (signed,) = chain.sign([intent], chain.latest_blockhash())
-    chain.send([(signed.signature, signed.wire)])
-    world.ledger.finalize()
-    return signed.signature
 
 
 def rows_of(bundle: MemoryBundle) -> list[Row]:
@@ -264,7 +255,7 @@ def held_and_paid_later(world: World, *, more: int = 0) -> tuple[str, MemoryBund
     a_week_later(world)
     world.open_account("ghost")
     receipt, wallet = single_id(WEEK, row.user), wallet_named("ghost")
-    signature = send(world, paid_alone(receipt, wallet, row.amount + more))
+    signature = sign_and_send(world, paid_alone(receipt, wallet, row.amount + more))
     return signature, *the_week_after(world)
 
 
@@ -304,7 +295,7 @@ def test_tokens_taken_under_an_id_that_another_week_does_not_have_are_named(
     closed(world)
     a_week_later(world)
     world.open_account("thief")
-    signature = send(world, paid_alone(receipt, wallet_named("thief"), 5_000 * ONE_TOKEN))
+    signature = sign_and_send(world, paid_alone(receipt, wallet_named("thief"), 5_000 * ONE_TOKEN))
     week, later = the_week_after(world)
     named = f"{signature}: 5,000 KONTRIB left the source account"
     alone = verify(world, later)
@@ -352,7 +343,7 @@ def test_a_bundle_of_yet_another_week_beside_it_explains_nothing(world: World) -
     root, row = Manifest.parse(bundle.manifest()).root, rows_of(bundle)[0]
     header = Header.parse(next(bundle.lines(PLAN_FILE)).removesuffix(b"\n"))
     memo = AnchorMemo.of(header, root).text()
-    send(world, Intent(anchor_ids(other, root), Resolution.PAID, memo=memo))
+    sign_and_send(world, Intent(anchor_ids(other, root), Resolution.PAID, memo=memo))
     claimed = Outflow("signature", 1, single_id(other, row.user), row.amount)
     check = Check("treasury")
     assert audit_other_week(stranger(world), bundle, other, [claimed], check) == 0
@@ -364,7 +355,7 @@ def test_a_payment_that_did_not_make_the_receipt_it_names_is_named(world: World)
     a_week_later(world)
     world.open_account("thief")
     stolen = paid_alone(single_id(WEEK, row.user), wallet_named("thief"), row.amount)
-    send(world, replace(stolen, receipts=()))
+    sign_and_send(world, replace(stolen, receipts=()))
     week, later = the_week_after(world)
     later.siblings[WEEK] = week
     assert "and did not make its receipt" in text_of(verify(world, later))
@@ -456,7 +447,7 @@ def test_other_amounts_than_planned_are_named_by_wallet(world: World) -> None:
         transfers=(Transfer(row.wallet, BaseUnits(row.amount + 1)),),
         memo="2024-12-09/00000",
     )
-    send(world, batch)
+    sign_and_send(world, batch)
     text = text_of(verify(world, publish(world.first)[0]))
     assert f"moved {row.amount + 1} to {row.wallet}, and the plan says {row.amount}" in text
 
@@ -472,7 +463,7 @@ def test_a_void_that_moved_tokens_is_named(world: World) -> None:
         transfers=(Transfer(row.wallet, row.amount),),
         memo="2024-12-09/00000",
     )
-    send(world, void)
+    sign_and_send(world, void)
     assert "and the plan says 0" in text_of(verify(world, publish(world.first)[0]))
 
 
@@ -480,7 +471,7 @@ def test_a_reward_that_was_paid_twice_is_named(world: World) -> None:
     bundle = closed(world)
     row = rows_of(bundle)[0]
     alone = single_id(WEEK, row.user)
-    send(
+    sign_and_send(
         world,
         Intent(
             receipts=(alone,),
@@ -509,7 +500,7 @@ def test_one_transaction_that_stands_for_several_rewards_is_named(
     ids = tuple(single_id(WEEK, row.user) for row in rows)
     world.open_account("one")
     once = paid_alone(ids[0], wallet_named("one"), rows[0].amount)
-    send(world, replace(once, receipts=ids))
+    sign_and_send(world, replace(once, receipts=ids))
     if is_listed:
         bundle, _ = publish(world.first)
         unsigned = {"signature": "", "slot": None, "wallet": ""}
@@ -527,7 +518,7 @@ def test_one_transaction_that_voids_several_batches_is_named(world: World) -> No
     world.genesis()
     _run_until_anchored(world)
     ids = ("2024-12-09/00000", "2024-12-09/00001")
-    send(world, Intent(ids, Resolution.VOID, memo=ids[0]))
+    sign_and_send(world, Intent(ids, Resolution.VOID, memo=ids[0]))
     text = text_of(verify(world, publish(world.first)[0]))
     assert f"{ids[1]}: the memo of its transaction is {ids[0]}" in text
 
@@ -599,7 +590,7 @@ def test_tokens_that_left_the_treasury_unexplained_are_named(
     world.genesis()
     _run_until_anchored(world)
     stolen = (Transfer(wallet_named("insider"), BaseUnits(5 * ONE_TOKEN)),)
-    signature = send(world, Intent(receipts, Resolution.PAID, stolen, memo))
+    signature = sign_and_send(world, Intent(receipts, Resolution.PAID, stolen, memo))
     world.clock.sleep(7 * 24 * 3600)
     world.run()
     world.ledger.finalize()
