@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -59,3 +61,14 @@ def test_json_on_stdout_is_alone_there(kontrib: Command, world: World) -> None:
     shown = kontrib.json("run", "2024-W50", "--inline")
     assert shown["exit_code"] == 0
     assert "paying" in kontrib.err
+
+
+def test_a_name_that_is_not_utf8_can_be_printed_and_read_as_json() -> None:
+    script = (
+        "from worker.cli import write_anything\n"
+        "from worker.cli.output import emit\n"
+        "write_anything()\n"
+        "emit({'folder': '/b\\udcff'}, as_json=True, render=print)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert json.loads(done.stdout) == {"folder": "/b\udcff"}
