@@ -31,7 +31,7 @@ class PlanDoesNotMatchRoot(Refused):
         super().__init__(
             f"{what} does not match the anchored plan (expected {expected.hex()[:16]}..., found "
             f"{actual.hex()[:16]}...). It was changed after planning. Restore it from the "
-            "published plan with `kontrib rebuild`; until then nothing of it is paid."
+            "published plan with `kontrib rebuild WEEK --from-chain`; until then it is not paid."
         )
 
 

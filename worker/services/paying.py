@@ -38,8 +38,8 @@ class PayoutNotOfPlan(Refused):
     def __init__(self, payout: Payout) -> None:
         super().__init__(
             f"{payout.id} is not what the anchored plan calls {payout.kind.value} {payout.index}. "
-            "The stored payout was changed. Restore it with `kontrib rebuild`; until then it is "
-            "not paid."
+            "The stored payout was changed. Restore it with `kontrib rebuild WEEK --from-chain`; "
+            "until then it is not paid."
         )
 
 
