@@ -295,10 +295,8 @@ class _Work:
     def _stop(self, spent: Sequence[Postponement]) -> None:
         """The week stays visibly open until an operator looks. Recorded before the payouts are:
         a crash in between must not leave a week that waits for nothing, in silence."""
-        label, reasons = (
-            self.report.week.label,
-            [f"{p.payout.id}: {p.reason.rstrip('.')}" for p in spent[:3]],
-        )
+        label = self.report.week.label
+        reasons = [f"{p.payout.id}: {p.reason.rstrip('.')}" for p in spent[:3]]
         self._context.store.stumble(
             self.report.week,
             reason=f"{len(spent)} payouts wait for a person: {'; '.join(reasons)}. "
