@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -86,6 +87,27 @@ def read(transaction: VersionedTransaction, reply: Any, receipt: str = ID) -> Ex
         base=KEY.pubkey(),
         mint=str(MINT),
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "landed_at"),
+    [
+        (1734307200, datetime(2024, 12, 16, tzinfo=UTC)),
+        (None, None),
+        ("soon", None),
+        (10**20, None),
+        (float("nan"), None),
+    ],
+)
+def test_an_odd_block_time_makes_no_payment_unreadable(
+    said: object, landed_at: datetime | None
+) -> None:
+    transaction = signed()
+
+    found = read(transaction, reply_of(transaction) | {"blockTime": said})
+
+    assert found is not None
+    assert (found.landed_at, found.source_decrease) == (landed_at, 1_000)
 
 
 def test_a_payment_is_read_back_whole() -> None:

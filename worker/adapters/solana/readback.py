@@ -42,8 +42,7 @@ from worker.ports_wiki import FoundTransfer
 
 _AMOUNT = struct.Struct("<BQ")
 _ODD = (
-    KeyError, IndexError, TypeError, ValueError, OverflowError, OSError, AttributeError,
-    struct.error, binascii.Error,
+    KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, binascii.Error,
 )  # fmt: skip
 
 
@@ -160,8 +159,12 @@ class _Landed:
         )
 
 
-def _moment(unix_seconds: int | None) -> datetime | None:
-    return None if unix_seconds is None else datetime.fromtimestamp(int(unix_seconds), UTC)
+def _moment(unix_seconds: Any) -> datetime | None:
+    """None for what is no date: it is not worth calling a payment unreadable."""
+    try:
+        return datetime.fromtimestamp(unix_seconds, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _balances(entries: Any, keys: list[str]) -> dict[str, _Balance]:
