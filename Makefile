@@ -35,16 +35,16 @@ setup: $(READY) ## Make the virtual environment, from locked and hashed packages
 
 .PHONY: demo
 demo: $(READY) ## Pay a whole week on real parts: CONTRIBUTIONS=file.jsonl.gz WEEK=2022-W41 KEEP=1
-	@$(BIN)/kontrib demo --state $(STATE) \
+	@$(BIN)/python -m deploy.local demo --state $(STATE) \
 	  $(if $(CONTRIBUTIONS),--contributions $(CONTRIBUTIONS)) $(if $(WEEK),--week $(WEEK)) $(if $(KEEP),--keep)
 
 .PHONY: up
 up: $(READY) ## Start engine, Redis, chain, worker, beat and Flower, and leave them running
-	@$(BIN)/kontrib local up --workers --state $(STATE)
+	@$(BIN)/python -m deploy.local up --workers --state $(STATE)
 
 .PHONY: down
 down: $(READY) ## Stop what `make up` or a kept demo started; the data stays
-	@$(BIN)/kontrib local down --state $(STATE)
+	@$(BIN)/python -m deploy.local down --state $(STATE)
 
 .PHONY: test
 test: $(READY) ## Run all tests, against the real engine, Redis and chain; TESTS=path for some
@@ -90,5 +90,5 @@ screenshots: $(READY) ## Make the pictures in docs/images anew, in a real browse
 
 .PHONY: clean
 clean: ## Stop the local stack and remove everything that make made
-	@test ! -x $(BIN)/kontrib || $(BIN)/kontrib local down --state $(STATE) || true
+	@test ! -x $(BIN)/python || $(BIN)/python -m deploy.local down --state $(STATE) || true
 	rm -rf $(VENV) $(STATE) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

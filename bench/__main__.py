@@ -18,9 +18,9 @@ from bench.machine import describe_machine
 from bench.record import COMPARED, Run, print_table, v0_row, write
 from bench.synthetic import WEEK, Size, populate
 from bench.week import SETTINGS, finished_week, local_stack
-from tests.end_to_end.cluster import Cluster
-from worker.local.errors import LocalStackError
-from worker.services.genesis import make_genesis
+from deploy.local.errors import LocalStackError
+from tests.end_to_end.support.cluster import Cluster
+from worker.services.plan.genesis import make_genesis
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 CONTRIBUTIONS_PER_USER = 2

@@ -27,9 +27,9 @@ from spl.token.instructions import get_associated_token_address, transfer_checke
 from spl.token.models import TransferCheckedParams
 
 from bench.synthetic import chunks
+from deploy.local.chain.tokens import token_amount
 from worker.adapters.mongo.connection import Document
 from worker.core.money import DECIMALS
-from worker.local.chain_tokens import token_amount
 
 IN_FLIGHT = 32
 CONFIRM_POLL_SECONDS = 0.1

@@ -18,14 +18,14 @@ from typing import Any, TypeVar
 from bench.synthetic import WEEK, chunks
 from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.connection import Document, Mongo
-from worker.adapters.mongo.documents import reward_document
-from worker.core.allocation import MULTIPLIER_SCALE, allocate
-from worker.core.records import PointsWindow
-from worker.core.rules import LATE_WEEKS, Rules
-from worker.ports import WikiStore
+from worker.adapters.mongo.payout.documents import reward_document
+from worker.core.payout.records import PointsWindow
+from worker.core.plan.allocation import MULTIPLIER_SCALE, allocate
+from worker.core.plan.rules import LATE_WEEKS, Rules
+from worker.ports.payout import WikiStore
 from worker.services.context import Context
-from worker.services.draft import Draft, Previous, make_draft
-from worker.services.plan_writing import publish_plan, write_plan
+from worker.services.plan.draft import Draft, Previous, make_draft
+from worker.services.plan.publish import publish_plan, write_plan
 
 ROUNDS = 5
 INSERTED_AT_ONCE = 5_000

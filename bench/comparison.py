@@ -14,11 +14,11 @@ from spl.token.instructions import get_associated_token_address
 from bench.baselines import Baseline, Treasury, in_flight, one_by_one
 from bench.floor import Floor, measure_floor
 from bench.synthetic import NEW_EVERY, chunks
-from tests.end_to_end import wiki
-from tests.end_to_end.cluster import Cluster
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.cluster import Cluster
 from worker.adapters.mongo.connection import Document
-from worker.adapters.solana.keys import Keyring, read_keypair
-from worker.adapters.solana.transactions import TransactionMaker
+from worker.adapters.solana.signing.keys import Keyring, read_keypair
+from worker.adapters.solana.signing.transactions import TransactionMaker
 
 ONE_BY_ONE, IN_FLIGHT = 40, 1_600
 """Recipients of the two baselines: enough for a steady rate, and less than a minute of each."""

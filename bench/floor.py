@@ -23,15 +23,15 @@ from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
 from bench.synthetic import chunks
+from deploy.local.chain.budget import MAX_COMPUTE_UNITS
+from deploy.local.chain.client import ChainClient
+from deploy.local.chain.execution import FEATURE_PROGRAM, V1_FEATURE, error_json
+from deploy.local.chain.tokens import mint_data, token_account_data, token_amount
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo
-from worker.adapters.mongo.schema import COLLECTIONS, CollectionSpec
+from worker.adapters.mongo.schema.spec import COLLECTIONS, CollectionSpec
 from worker.core.lifecycle import PayoutStatus
-from worker.core.records import PayoutKind
-from worker.local.chain_budget import MAX_COMPUTE_UNITS
-from worker.local.chain_client import ChainClient
-from worker.local.chain_execution import FEATURE_PROGRAM, V1_FEATURE, error_json
-from worker.local.chain_tokens import mint_data, token_account_data, token_amount
+from worker.core.payout.records import PayoutKind
 
 INSERTED_AT_ONCE = 5_000
 ACCOUNTS_PER_CALL = 100

@@ -21,19 +21,19 @@ from typing import Any
 from bench.calculation import bare_aggregation
 from bench.machine import describe_machine
 from bench.wiki_of_a_million import MOMENT, WEEK, busiest_user, populate, sample_users
-from tests.contracts.wiki_worlds import ManualClock
+from deploy.local.errors import LocalStackError
+from deploy.local.stack import LocalStack
+from tests.contracts.wiki.wiki_worlds import ManualClock
 from worker.adapters.mongo.connection import connect
-from worker.adapters.mongo.contribute import MongoContributions
-from worker.adapters.mongo.counters import MongoCounters
-from worker.adapters.mongo.dashboard import BY_USER_AND_WEEK, MongoViews
-from worker.adapters.mongo.governance import MongoGovernance
-from worker.adapters.mongo.staking_records import MongoStaking
-from worker.adapters.mongo.store import MongoStore
-from worker.core.records import PointsWindow
-from worker.local.errors import LocalStackError
-from worker.local.stack import LocalStack
-from worker.ports_check import Cursor
-from worker.services.dashboard import contributions, dashboard, history, record_running_week
+from worker.adapters.mongo.payout.store import MongoStore
+from worker.adapters.mongo.wiki.contribute import MongoContributions
+from worker.adapters.mongo.wiki.counters import MongoCounters
+from worker.adapters.mongo.wiki.dashboard import BY_USER_AND_WEEK, MongoViews
+from worker.adapters.mongo.wiki.governance import MongoGovernance
+from worker.adapters.mongo.wiki.staking_records import MongoStaking
+from worker.core.payout.records import PointsWindow
+from worker.ports.check import Cursor
+from worker.services.wiki.dashboard import contributions, dashboard, history, record_running_week
 from worker.services.wiki_context import WikiContext
 
 PAGE = 20

@@ -19,11 +19,11 @@ from solders.pubkey import Pubkey
 from spl.token.constants import TOKEN_PROGRAM_ID
 from spl.token.instructions import get_associated_token_address
 
-from tests.end_to_end import wiki
-from worker.adapters.mongo.migrations import migrate
+from deploy.local.chain.client import ChainClient
+from deploy.local.chain.setup import finalize
+from tests.end_to_end.support import wiki
+from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.week import Week
-from worker.local.chain_client import ChainClient
-from worker.local.chain_setup import finalize
 
 WEEK = Week.parse("2024-W50")
 CHUNK = 10_000

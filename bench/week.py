@@ -12,13 +12,13 @@ from typing import Any
 import psutil
 
 from bench.synthetic import WEEK, Size, populate
-from tests.end_to_end.cluster import Cluster
+from deploy.local.chain.service import chain_service
+from deploy.local.stack import LocalStack
+from tests.end_to_end.support.cluster import Cluster
 from worker.core.lifecycle import PayoutStatus, Stage
-from worker.core.records import Distribution
-from worker.local.chain_service import chain_service
-from worker.local.stack import LocalStack
-from worker.services.genesis import make_genesis
-from worker.services.reconcile import Reconciliation, reconcile
+from worker.core.payout.records import Distribution
+from worker.services.payout.reconcile import Reconciliation, reconcile
+from worker.services.plan.genesis import make_genesis
 
 SETTINGS = {
     "SWEEP_SECONDS": "60",

@@ -10,8 +10,8 @@ from typing import Any
 
 from bson import Int64
 
-from tests.end_to_end.wiki import object_id, user_id
-from worker.adapters.mongo.migrations import migrate
+from tests.end_to_end.support.wiki import object_id, user_id
+from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.week import Week
 
 WEEK = Week.parse("2024-W50")

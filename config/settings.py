@@ -51,7 +51,7 @@ class ConfigurationUnusable(Exception):
         lines = "\n".join(f"  {problem}" for problem in problems)
         super().__init__(
             f"The configuration is not usable:\n{lines}\n"
-            "Set these in the environment or in .env; `kontrib local up` writes a working example."
+            "Set these in the environment or in .env; deploy/env.example lists them all."
         )
 
 
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     clock_offset_seconds: int = 0
     """Shifts the clock, for running past weeks; refused on any but the local chain."""
     local_cluster_genesis: str | None = None
-    """The genesis hash of the local chain, as `kontrib local up` writes it."""
+    """The genesis hash of the local chain, as `make up` writes it."""
     log_format: str = Field("auto", pattern="^(auto|json|console)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 

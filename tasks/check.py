@@ -10,9 +10,9 @@ from tasks.performing import WeekRefused
 from worker.app import app, context, wiki
 from worker.bootstrap import check_store_beside, retention_beside
 from worker.core.errors import KontribError
-from worker.services.check import check_all, record_check
-from worker.services.dashboard import record_running_week
-from worker.services.retention import archive_old_weeks
+from worker.services.check.everything import check_all, record_check
+from worker.services.watch.retention import archive_old_weeks
+from worker.services.wiki.dashboard import record_running_week
 
 LISTED_MAX = 10
 

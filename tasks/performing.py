@@ -12,9 +12,9 @@ from kombu.exceptions import OperationalError
 from worker.app import PAYMENTS, WEEK, app, context, counts, settings, shutdown
 from worker.core.errors import KontribError, NotReady
 from worker.core.week import MalformedWeek, Week
-from worker.services.run import Done, do_work
-from worker.services.watch import note_stage
-from worker.services.work import Job, Work, follow_up
+from worker.services.watch.notifications import note_stage
+from worker.services.week.due import Job, Work, follow_up
+from worker.services.week.run import Done, do_work
 
 log = structlog.get_logger("kontrib.tasks")
 Given = ParamSpec("Given")

@@ -11,9 +11,9 @@ from tasks.performing import WeekRefused, week_of
 from worker.app import app, wiki
 from worker.core.errors import KontribError, NotReady
 from worker.core.week import Week
-from worker.services.counters import due_recounts, recount_week
-from worker.services.governance_keeping import keep_governance
-from worker.services.staking import keep_stakes
+from worker.services.wiki.governance_clock import keep_governance
+from worker.services.wiki.recount import due_recounts, recount_week
+from worker.services.wiki.staking import keep_stakes
 
 log = structlog.get_logger("kontrib.upkeep")
 

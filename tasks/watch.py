@@ -10,8 +10,8 @@ import structlog
 from tasks.performing import WeekRefused, week_of
 from worker.app import WEEK, app, context, notifier, settings
 from worker.core.errors import KontribError
-from worker.services.metrics import CANARY
-from worker.services.watch import (
+from worker.services.watch.metrics import CANARY
+from worker.services.watch.notifications import (
     announce,
     find_events,
     funds_sentence,

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from worker.local.chain_service import chain_service
-from worker.local.engine import NoMongoEngine
-from worker.local.stack import LocalStack
+from deploy.local.chain.service import chain_service
+from deploy.local.engine import NoMongoEngine
+from deploy.local.stack import LocalStack
 
 SLOT_MILLISECONDS = 50
 # No deadline: on a shared machine a slow example says nothing about the code.

@@ -10,17 +10,17 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.end_to_end import wiki
-from tests.end_to_end.browser import browser
-from tests.end_to_end.cluster import Cluster
-from tests.end_to_end.flower import Flower
-from tests.fakes.report_world import busy_world, report_of
-from worker.adapters.mongo.migrations import migrate
+from deploy.local.chain.service import chain_service
+from deploy.local.stack import LocalStack
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.browser import browser
+from tests.end_to_end.support.cluster import Cluster
+from tests.end_to_end.support.flower import Flower
+from tests.fakes.check.report_world import busy_world, report_of
+from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.week import Week
-from worker.local.chain_service import chain_service
-from worker.local.stack import LocalStack
-from worker.services.genesis import make_genesis
-from worker.services.report_page import report_page
+from worker.services.plan.genesis import make_genesis
+from worker.services.report.page import report_page
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WEEK = Week.parse("2024-W50")

@@ -28,9 +28,9 @@ from config.schedule import beat_schedule
 from config.settings import ConfigurationUnusable, Settings, load_settings
 from worker import flower as _flower  # noqa: F401 - refuses an open Flower
 from worker.bootstrap import build_context, build_notifier, count_keeper, wiki_context_beside
-from worker.ports import Notifier
+from worker.ports.payout import Notifier
 from worker.services.context import Context
-from worker.services.counting import CountKeeper
+from worker.services.watch.running_counts import CountKeeper
 from worker.services.wiki_context import WikiContext
 from worker.shutdown import ShutdownFlag
 

@@ -12,25 +12,25 @@ from solders.keypair import Keypair
 from config.settings import ConfigurationUnusable, Settings
 from worker.adapters.archive import PlanArchive
 from worker.adapters.clock import SystemClock
-from worker.adapters.mongo.checking import MongoChecking
+from worker.adapters.mongo.backup.retention import MongoRetention
+from worker.adapters.mongo.check.store import MongoChecking
 from worker.adapters.mongo.connection import connect
-from worker.adapters.mongo.contribute import MongoContributions
-from worker.adapters.mongo.counters import MongoCounters
-from worker.adapters.mongo.governance import MongoGovernance
-from worker.adapters.mongo.retention import MongoRetention
-from worker.adapters.mongo.staking_records import MongoStaking
-from worker.adapters.mongo.store import MongoStore
+from worker.adapters.mongo.payout.store import MongoStore
+from worker.adapters.mongo.wiki.contribute import MongoContributions
+from worker.adapters.mongo.wiki.counters import MongoCounters
+from worker.adapters.mongo.wiki.governance import MongoGovernance
+from worker.adapters.mongo.wiki.staking_records import MongoStaking
 from worker.adapters.solana.chain import SolanaChain
-from worker.adapters.solana.endpoint import rpc_errors
-from worker.adapters.solana.keys import read_keypair
-from worker.adapters.solana.transfers import TransferHistory
+from worker.adapters.solana.reading.transfers import TransferHistory
+from worker.adapters.solana.rpc.endpoint import rpc_errors
+from worker.adapters.solana.signing.keys import read_keypair
 from worker.adapters.webhook import NobodyToTell, Webhook
 from worker.core.errors import Refused
-from worker.core.figures import RPC_ERRORS
-from worker.ports import Notifier
-from worker.ports_check import CheckStore, RetentionStore
+from worker.core.watch.figures import RPC_ERRORS
+from worker.ports.check import CheckStore, RetentionStore
+from worker.ports.payout import Notifier
 from worker.services.context import Context, Limits
-from worker.services.counting import CountKeeper
+from worker.services.watch.running_counts import CountKeeper
 from worker.services.wiki_context import WikiContext
 
 PUBLIC_CLUSTERS = {

@@ -14,11 +14,11 @@ from solders.keypair import Keypair
 
 from bench.baselines import Baseline, NoTokenAccount, NotPaid, Treasury, in_flight, one_by_one
 from bench.synthetic import add_token_accounts
-from tests.end_to_end import wiki
-from tests.end_to_end.balances import associated_balances
+from deploy.local.chain.client import ChainClient
+from deploy.local.chain.setup import finalize, prepare
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.balances import associated_balances
 from worker.adapters.mongo.connection import Document, connect
-from worker.local.chain_client import ChainClient
-from worker.local.chain_setup import finalize, prepare
 
 pytestmark = pytest.mark.real
 

@@ -9,10 +9,10 @@ import pytest
 
 from bench.calculation import bare_aggregation, measure_calculation
 from bench.synthetic import WEEK, Size, populate
-from tests.end_to_end.cluster import Cluster
-from worker.core.records import PointsWindow
-from worker.local.chain_setup import prepare
-from worker.services.genesis import make_genesis
+from deploy.local.chain.setup import prepare
+from tests.end_to_end.support.cluster import Cluster
+from worker.core.payout.records import PointsWindow
+from worker.services.plan.genesis import make_genesis
 
 pytestmark = pytest.mark.real
 

@@ -17,13 +17,13 @@ from bench.floor import (
     measure_floor,
 )
 from bench.synthetic import WEEK, Size, populate
-from tests.end_to_end.cluster import Cluster
-from worker.adapters.mongo.schema import COLLECTIONS, CollectionSpec, IndexSpec
-from worker.adapters.mongo.verification import index_documents
-from worker.local.chain_setup import prepare
-from worker.services.genesis import make_genesis
-from worker.services.run import do_work
-from worker.services.work import find_work
+from deploy.local.chain.setup import prepare
+from tests.end_to_end.support.cluster import Cluster
+from worker.adapters.mongo.schema.differences import index_documents
+from worker.adapters.mongo.schema.spec import COLLECTIONS, CollectionSpec, IndexSpec
+from worker.services.plan.genesis import make_genesis
+from worker.services.week.due import find_work
+from worker.services.week.run import do_work
 
 pytestmark = pytest.mark.real
 

@@ -17,12 +17,12 @@ import time
 import traceback
 from pathlib import Path
 
+from deploy.local.chain.service import chain_service
+from deploy.local.errors import LocalStackError
+from deploy.local.stack import LocalStack
 from tests.chaos.killing import Killer
 from tests.chaos.scenarios import IN_CI, MORE, Scenario
 from tests.chaos.world import world
-from worker.local.chain_service import chain_service
-from worker.local.errors import LocalStackError
-from worker.local.stack import LocalStack
 
 SLOT_MILLISECONDS = 50
 USERS = 2_000

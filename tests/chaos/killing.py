@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
-from tests.end_to_end.cluster import Cluster
+from tests.end_to_end.support.cluster import Cluster
 
 
 @dataclass

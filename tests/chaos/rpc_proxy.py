@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 from solders.transaction import VersionedTransaction
 
+from deploy.local.chain.rpc.server import BEHIND_HEADER
 from tests.chaos.fault_proxy import LOOPBACK
-from worker.local.chain_server import BEHIND_HEADER
 
 UPSTREAM_TIMEOUT_SECONDS = 30
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import redis
 from pymongo.errors import PyMongoError
 
+from deploy.local import engine
 from tests.chaos import rpc_proxy
 from tests.chaos.fault_proxy import Fault
 from tests.chaos.rpc_proxy import RpcFault
 from tests.chaos.world import BLOCKS_BEHIND, World
-from worker.local import engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.stack import LocalStack
 from tests.chaos.killing import Killer
 from tests.chaos.scenarios import IN_CI, Scenario
 from tests.chaos.world import World, world
 from worker.core.lifecycle import PayoutStatus, Stage
-from worker.local.stack import LocalStack
 
 pytestmark = pytest.mark.real
 

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from deploy.local.chain.setup import prepare
+from deploy.local.stack import LocalStack
 from tests.chaos.fault_proxy import TcpProxy
 from tests.chaos.rpc_proxy import RpcProxy
-from tests.end_to_end import wiki
-from tests.end_to_end.balances import associated_balances, call
-from tests.end_to_end.cluster import Cluster
-from worker.adapters.mongo.migrations import migrate
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.balances import associated_balances, call
+from tests.end_to_end.support.cluster import Cluster
+from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
-from worker.core.records import Distribution
+from worker.core.payout.records import Distribution
 from worker.core.week import Week
-from worker.local.chain_setup import prepare
-from worker.local.stack import LocalStack
-from worker.services.genesis import make_genesis
-from worker.services.reconcile import reconcile
+from worker.services.payout.reconcile import reconcile
+from worker.services.plan.genesis import make_genesis
 
 FIRST_WEEK = Week.parse("2024-W40")
 POOL = 10_000 * ONE_TOKEN

@@ -10,17 +10,17 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import Settings
-from tests.fakes.ingest import FakeIngestStore
-from tests.fakes.public_chain import FakePublicChain
-from tests.fakes.reporting import FakeReporting
-from tests.fakes.wiki import wiki_in_memory
+from tests.fakes.chain.public_chain import FakePublicChain
+from tests.fakes.check.reporting import FakeReporting
+from tests.fakes.wiki.ingest import FakeIngestStore
+from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import World, store_of
 from worker.cli.main import run
 from worker.cli.session import Session
-from worker.ports import Clock, PublicAddresses, PublicChain, Store
-from worker.ports_report import ReportStore
+from worker.ports.payout import Clock, PublicAddresses, PublicChain, Store
+from worker.ports.report import ReportStore
 from worker.services.context import Context
-from worker.services.ingest import IngestStore
+from worker.services.wiki.ingest import IngestStore
 from worker.services.wiki_context import WikiContext
 
 

@@ -13,7 +13,7 @@ from tests.fakes.world import World
 from worker.cli.main import run
 from worker.cli.session import Session
 from worker.core.errors import NotReady, Unreachable
-from worker.ports import Store
+from worker.ports.payout import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,7 +98,7 @@ def test_a_local_stack_is_found_where_nothing_else_is_configured(
     assert "MONGO_URI is malformed" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["", "import", "plan", "run", "local", "migrate", "demo"])
+@pytest.mark.parametrize("command", ["", "import", "plan", "run", "migrate"])
 def test_help_is_there_with_examples(kontrib: Command, command: str) -> None:
     assert kontrib(*command.split(), "--help") == 0
     expected = "Exit codes" if not command else "kontrib"

@@ -10,9 +10,9 @@ from typing import cast
 import pytest
 
 from tests.contracts.store_worlds import FakeStoreWorld, MongoStoreWorld, StoreWorld
-from tests.contracts.wiki_worlds import FakeWikiWorld, MongoWikiWorld, WikiWorld, populate
+from tests.contracts.wiki.wiki_worlds import FakeWikiWorld, MongoWikiWorld, WikiWorld, populate
 from worker.adapters.mongo.connection import Mongo, connect
-from worker.adapters.mongo.migrations import migrate
+from worker.adapters.mongo.schema.migrations import migrate
 
 # One for each process, should several share a server.
 DATABASE = f"kontrib_contract_{os.getpid()}"

@@ -16,9 +16,9 @@ from tests.contracts.store_worlds import (
 )
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import BaseUnits, Lamports
-from worker.core.records import PayoutKind, PlanNotes, Reward, Settlement
+from worker.core.payout.records import PayoutKind, PlanNotes, Reward, Settlement
 from worker.core.week import Week
-from worker.ports import Store
+from worker.ports.payout import Store
 
 PAID_AT = NOW + timedelta(minutes=5)
 

@@ -7,8 +7,8 @@ from typing import Any
 from bson import ObjectId
 
 from tests.contracts.store_worlds import FakeStoreWorld, MongoStoreWorld
-from tests.contracts.wiki_worlds import WikiWorld
-from tests.fakes.store import FakeStore
+from tests.contracts.wiki.wiki_worlds import WikiWorld
+from tests.fakes.store.store import FakeStore
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Mongo
 

@@ -6,21 +6,21 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from tests.fakes.store import FakeStore
+from tests.fakes.store.store import FakeStore
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Mongo
-from worker.adapters.mongo.seeds import CONFIG
-from worker.adapters.mongo.store import MongoStore
-from worker.core.allocation import MULTIPLIER_SCALE
-from worker.core.commitment import Header, Row
+from worker.adapters.mongo.payout.store import MongoStore
+from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.identity import user_commitment
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import ONE_TOKEN, BaseUnits
-from worker.core.receipts import BatchId, Resolution, anchor_id, single_id
-from worker.core.records import Attempt, Distribution, Payout, PayoutKind, PlanNotes, Reward
-from worker.core.rules import rules_from
+from worker.core.payout.records import Attempt, Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.plan.allocation import MULTIPLIER_SCALE
+from worker.core.plan.commitment import Header, Row
+from worker.core.plan.receipts import BatchId, Resolution, anchor_id, single_id
+from worker.core.plan.rules import rules_from
 from worker.core.week import Week
-from worker.ports import Store
+from worker.ports.payout import Store
 
 WEEK = Week.parse("2024-12-09")
 NOW = WEEK.end + timedelta(hours=1)

@@ -10,11 +10,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from worker.core.allocation import Policy, StakingBonus
-from worker.core.commitment import Header, Row
 from worker.core.money import BaseUnits
-from worker.core.receipts import BatchId
-from worker.core.roster import Entrant
+from worker.core.plan.allocation import Policy, StakingBonus
+from worker.core.plan.commitment import Header, Row
+from worker.core.plan.entrant import Entrant
+from worker.core.plan.receipts import BatchId
 from worker.core.week import Week
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from tests.fakes.world import WEEK, World
 from tests.tools import need
 from worker.adapters.exporter import FiguresCollector
-from worker.services.metrics import collect_figures
-from worker.services.watch import note_stage, record_funds
-from worker.services.work import find_work
+from worker.services.watch.metrics import collect_figures
+from worker.services.watch.notifications import note_stage, record_funds
+from worker.services.week.due import find_work
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.local.chain_setup import prepare
+from deploy.local.chain.setup import prepare
 
 
 @pytest.fixture

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end import wiki
-from tests.end_to_end.balances import associated_balances
-from tests.end_to_end.cluster import Cluster
-from worker.adapters.mongo.backup import back_up
-from worker.adapters.mongo.migrations import migrate, verify
-from worker.adapters.mongo.restoring import restore
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.balances import associated_balances
+from tests.end_to_end.support.cluster import Cluster
+from worker.adapters.mongo.backup.restore import restore
+from worker.adapters.mongo.backup.write import back_up
+from worker.adapters.mongo.schema.migrations import migrate, verify
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
-from worker.services.genesis import make_genesis
-from worker.services.reconcile import reconcile
-from worker.services.run import do_work
-from worker.services.work import Job, Work, find_work
+from worker.services.payout.reconcile import reconcile
+from worker.services.plan.genesis import make_genesis
+from worker.services.week.due import Job, Work, find_work
+from worker.services.week.run import do_work
 
 pytestmark = pytest.mark.real
 

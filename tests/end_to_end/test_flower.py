@@ -13,15 +13,15 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.end_to_end import flower as flower_process
-from tests.end_to_end import wiki
-from tests.end_to_end.browser import browser
-from tests.end_to_end.cluster import Cluster
-from tests.end_to_end.flower import ROOT, SAVE_SECONDS, Flower
-from worker.adapters.mongo.migrations import migrate
+from deploy.local.chain.setup import prepare
+from tests.end_to_end.support import flower as flower_process
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.browser import browser
+from tests.end_to_end.support.cluster import Cluster
+from tests.end_to_end.support.flower import ROOT, SAVE_SECONDS, Flower
+from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.week import Week
-from worker.local.chain_setup import prepare
-from worker.services.genesis import make_genesis
+from worker.services.plan.genesis import make_genesis
 
 pytestmark = pytest.mark.real
 

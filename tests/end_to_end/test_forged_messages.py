@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import redis
 
-from tests.end_to_end import wiki
-from tests.end_to_end.balances import token_balances
-from tests.end_to_end.cluster import Cluster
-from worker.adapters.mongo.migrations import migrate
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.balances import token_balances
+from tests.end_to_end.support.cluster import Cluster
+from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
-from worker.services.genesis import make_genesis
+from worker.services.plan.genesis import make_genesis
 
 pytestmark = pytest.mark.real
 

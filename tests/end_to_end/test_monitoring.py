@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end import wiki
-from tests.end_to_end.cluster import Cluster
-from tests.end_to_end.flower import ROOT, environment, free_port
-from worker.adapters.mongo.migrations import migrate
+from deploy.local.chain.setup import prepare
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.cluster import Cluster
+from tests.end_to_end.support.flower import ROOT, environment, free_port
+from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.week import Week
-from worker.local.chain_setup import prepare
-from worker.services.genesis import make_genesis
+from worker.services.plan.genesis import make_genesis
 
 pytestmark = pytest.mark.real
 

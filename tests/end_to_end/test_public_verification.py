@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end import wiki
-from tests.end_to_end.public_weeks import (
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.public_weeks import (
     FROZEN_USER,
     HELD_USER,
     INVENTED_ID,
@@ -28,12 +28,12 @@ from tests.end_to_end.public_weeks import (
 from tests.fakes.bundle import MemoryBundle, with_payout
 from tests.verifier.node import run_verifier
 from worker.adapters.bundle_folder import BundleFolderWriter
-from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
-from worker.core.commitment import Header, Row, SealBuilder
-from worker.core.receipts import ReceiptState
+from worker.core.plan.commitment import Header, Row, SealBuilder
+from worker.core.plan.receipts import ReceiptState
+from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
 from worker.core.week import Week
-from worker.services.proof import make_proof
-from worker.services.publish import publish_week
+from worker.services.proof.bundle import publish_week
+from worker.services.proof.contributor import make_proof
 
 pytestmark = pytest.mark.real
 

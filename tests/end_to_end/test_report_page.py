@@ -10,9 +10,9 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-from tests.end_to_end.browser import browser
-from tests.fakes.report_world import HOSTILE, busy_world, report_of
-from worker.services.report_page import report_page
+from tests.end_to_end.support.browser import browser
+from tests.fakes.check.report_world import HOSTILE, busy_world, report_of
+from worker.services.report.page import report_page
 
 WIDTHS = (390, 1280)
 SCHEMES = ("light", "dark")

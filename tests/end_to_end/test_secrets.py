@@ -16,14 +16,14 @@ import pytest
 import redis
 from solders.keypair import Keypair
 
-from tests.end_to_end import wiki
-from tests.end_to_end.cluster import Cluster, write_env
-from tests.end_to_end.flower import PASSWORD, ROOT, Flower, free_port
-from worker.adapters.mongo.migrations import migrate
+from deploy.local.chain.setup import prepare
+from deploy.local.redis_server import find_redis_server
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.cluster import Cluster, write_env
+from tests.end_to_end.support.flower import PASSWORD, ROOT, Flower, free_port
+from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.week import Week
-from worker.local.chain_setup import prepare
-from worker.local.redis_server import find_redis_server
-from worker.services.genesis import make_genesis
+from worker.services.plan.genesis import make_genesis
 
 pytestmark = pytest.mark.real
 

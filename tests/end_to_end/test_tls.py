@@ -12,7 +12,7 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from config.broker import MalformedTls, broker_tls, without_tls_options
-from tests.end_to_end.cluster import Cluster
+from tests.end_to_end.support.cluster import Cluster
 from tests.tls import Authority, TlsProxy
 from worker.adapters.mongo.connection import connect
 from worker.core.week import Week

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end import wiki
-from tests.end_to_end.balances import token_balances
-from tests.end_to_end.cluster import Cluster
-from worker.adapters.mongo.migrations import migrate
+from tests.end_to_end.support import wiki
+from tests.end_to_end.support.balances import token_balances
+from tests.end_to_end.support.cluster import Cluster
+from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
-from worker.services.genesis import make_genesis
-from worker.services.reconcile import reconcile
+from worker.services.payout.reconcile import reconcile
+from worker.services.plan.genesis import make_genesis
 
 pytestmark = pytest.mark.real
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from tests.fakes.transactions import SYSTEM, Account, TokenAccount
-from worker.core.records import AccountProblem, Recipient
+from tests.fakes.chain.transactions import SYSTEM, Account, TokenAccount
+from worker.core.payout.records import AccountProblem, Recipient
 
 
 @lru_cache(maxsize=100_000)

@@ -12,17 +12,17 @@ from datetime import datetime, timedelta
 
 from bson import ObjectId
 
-from tests.fakes.chain import FakeChain, wallet_named
-from tests.fakes.ledger import SLOT_SECONDS, FakeLedger
-from tests.fakes.store import FakeStore
-from tests.fakes.transactions import TokenAccount, token_address
+from tests.fakes.chain.chain import FakeChain, wallet_named
+from tests.fakes.chain.ledger import SLOT_SECONDS, FakeLedger
+from tests.fakes.chain.transactions import TokenAccount, token_address
+from tests.fakes.store.store import FakeStore
 from worker.core.money import ONE_TOKEN
-from worker.core.records import Distribution, Intent
+from worker.core.payout.records import Distribution, Intent
 from worker.core.week import Week
 from worker.services.context import Context, Limits
-from worker.services.genesis import make_genesis
-from worker.services.run import Done, do_work
-from worker.services.work import Work, find_work
+from worker.services.plan.genesis import make_genesis
+from worker.services.week.due import Work, find_work
+from worker.services.week.run import Done, do_work
 
 WEEK = Week.parse("2024-W50")
 

@@ -6,23 +6,23 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from tests.fakes.chain import wallet_named
-from tests.fakes.checking import FakeChecking
-from tests.fakes.store import FakeStore
-from tests.fakes.store_state import StoredPayout, StoredReward, StoredWeek
-from tests.fakes.transactions import token_address
-from tests.fakes.wiki import wiki_in_memory
+from tests.fakes.chain.chain import wallet_named
+from tests.fakes.chain.transactions import token_address
+from tests.fakes.check.checking import FakeChecking
+from tests.fakes.store.state import StoredPayout, StoredReward, StoredWeek
+from tests.fakes.store.store import FakeStore
+from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import WEEK, World, store_of
-from worker.core.checking import Area
-from worker.core.commitment import Row
+from worker.core.check.report import Area
 from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.records import PayoutKind
+from worker.core.payout.records import PayoutKind
+from worker.core.plan.commitment import Row
 from worker.core.week import Week
-from worker.services.anchor import anchor_week
-from worker.services.check import check_all
+from worker.services.check.everything import check_all
 from worker.services.context import Deadline
-from worker.services.counters import recount_all
-from worker.services.plan import plan_week
+from worker.services.plan.anchor import anchor_week
+from worker.services.plan.plan_week import plan_week
+from worker.services.wiki.recount import recount_all
 
 WEEKS = 6
 GUIDE = "507f1f77bcf86cd799439012"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.world import World
-from tests.simulation.divergence import BATCH_SIZE, NAMES
+from tests.simulation.divergence.histories import BATCH_SIZE, NAMES
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.fakes.store import FakeStore
-from tests.fakes.store_state import State, StoredReward
+from tests.fakes.store.state import State, StoredReward
+from tests.fakes.store.store import FakeStore
 from tests.fakes.world import World, chain_of, store_of
 from tests.simulation.auditor import BookedReward, BookedWeek, Books, Inputs, Report, audit
 from worker.core.lifecycle import status_of

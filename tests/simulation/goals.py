@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.fakes.world import WEEK, user_id_of
 from tests.simulation.player import Goal
-from worker.core.backoff import ATTEMPTS_MAX
 from worker.core.lifecycle import PayoutStatus, Stage, Status
-from worker.core.records import Distribution, Reward
+from worker.core.payout.backoff import ATTEMPTS_MAX
+from worker.core.payout.records import Distribution, Reward
 from worker.core.week import Week
 from worker.services.context import Context
 

@@ -6,17 +6,17 @@ from datetime import timedelta
 
 from bson import ObjectId
 
-from tests.fakes.chain import wallet_named
-from tests.fakes.transactions import token_address
+from tests.fakes.chain.chain import wallet_named
+from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Status
 from worker.services.context import Context
-from worker.services.operate import (
+from worker.services.payout.override import (
     retry_week,
 )
-from worker.services.plan import plan_week
-from worker.services.run import do_work
-from worker.services.work import Job, Work
+from worker.services.plan.plan_week import plan_week
+from worker.services.week.due import Job, Work
+from worker.services.week.run import do_work
 
 FINALITY_SLOTS = 4
 SETTLE_SECONDS = 10.0

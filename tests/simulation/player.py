@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tests.fakes.world import World
-from tests.simulation.faults import Crashed, Process
+from tests.simulation.faults.faults import Crashed, Process
 from worker.core.errors import KontribError
 from worker.services.context import Context, Limits
-from worker.services.run import do_work
-from worker.services.work import find_work
+from worker.services.week.due import find_work
+from worker.services.week.run import do_work
 
 SWEEP_SECONDS = 150
 SWEEPS_MAX = 30

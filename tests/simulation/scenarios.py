@@ -31,16 +31,16 @@ from tests.simulation.happenings import (
 from tests.simulation.player import Act, Scenario
 from worker.core.lifecycle import Stage
 from worker.services.context import Context, Deadline
-from worker.services.genesis import make_genesis
-from worker.services.operate import (
+from worker.services.payout.override import (
     hold_reward,
     redirect_reward,
     release_reward,
     retry_week,
     wallet_of_today,
 )
-from worker.services.plan import dry_run, plan_week
-from worker.services.rebuild import rebuild_week, recover_by_wallet
+from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
+from worker.services.plan.genesis import make_genesis
+from worker.services.plan.plan_week import dry_run, plan_week
 
 # --- what operators do -----------------------------------------------------------------------
 

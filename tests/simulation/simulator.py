@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from tests.fakes.world import store_of
 from tests.simulation.auditor import audit
 from tests.simulation.facts import books_of
-from tests.simulation.faults import LATE_SECONDS, Call, Crashed, Process
-from tests.simulation.sweeping import is_closed, sweep
+from tests.simulation.faults.faults import LATE_SECONDS, Call, Crashed, Process
+from tests.simulation.faults.sweeping import is_closed, sweep
 from tests.simulation.town import EVENTS, Town
 from worker.core.errors import KontribError, Unreachable
 from worker.core.lifecycle import Status
 from worker.services.context import Context, Deadline
-from worker.services.rebuild import rebuild_week
-from worker.services.run import do_work
-from worker.services.work import Work, find_work
+from worker.services.payout.rebuild import rebuild_week
+from worker.services.week.due import Work, find_work
+from worker.services.week.run import do_work
 
 CRASH_BEFORE, CRASH_AFTER = "crash before", "crash after"
 ERROR_BEFORE, ERROR_AFTER = "error before", "error after"

@@ -12,20 +12,20 @@ from datetime import timedelta
 
 from bson import ObjectId
 
-from tests.fakes.chain import wallet_named
-from tests.fakes.chain_faults import FakeEndpoint
-from tests.fakes.store_state import State
-from tests.fakes.transactions import TokenAccount, signature_of, token_address
+from tests.fakes.chain.chain import wallet_named
+from tests.fakes.chain.faults import FakeEndpoint
+from tests.fakes.chain.transactions import TokenAccount, signature_of, token_address
+from tests.fakes.store.state import State
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from tests.simulation.auditor import Inputs
 from tests.simulation.facts import collect, inputs_of
-from tests.simulation.moods import BATCH_SIZE, SKEWS_SECONDS, MoodyChain, operator_of
+from tests.simulation.faults.moods import BATCH_SIZE, SKEWS_SECONDS, MoodyChain, operator_of
 from worker.core.errors import KontribError
 from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.genesis import make_genesis
-from worker.services.operate import hold_reward, redirect_reward, release_reward, retry_week
+from worker.services.payout.override import hold_reward, redirect_reward, release_reward, retry_week
+from worker.services.plan.genesis import make_genesis
 
 USERS = [f"user {i}" for i in range(7)]
 

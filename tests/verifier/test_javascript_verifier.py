@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.core.bundles import Bundle, bundle_of, vector_named
+from tests.core.proof.bundles import Bundle, bundle_of, vector_named
 from tests.verifier.node import run_verifier
-from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
-from worker.core.commitment import canonical_json
+from worker.core.plan.commitment import canonical_json
+from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
 
 NAMES = ["plan-v1", "plan-v1-empty", "plan-v1-on-top", "plan-v1-waived"]
 

@@ -25,7 +25,7 @@ class ArchiveUnusable(Unreachable):
 
 
 class PlanArchive:
-    """Implements `worker.ports.Archive`."""
+    """Implements `worker.ports.payout.Archive`."""
 
     def __init__(self, url: str) -> None:
         self._fs, self._base = fsspec.core.url_to_fs(url)

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from worker.core.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
 from worker.core.errors import UsageError
+from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
 from worker.core.week import Week
 
 
@@ -25,7 +25,7 @@ class BundleUnusable(UsageError):
 
 
 class BundleFolder:
-    """Reads a bundle. Implements `worker.services.bundle_files.BundleFiles`."""
+    """Reads a bundle. Implements `worker.services.proof.bundle_files.BundleFiles`."""
 
     def __init__(self, path: Path) -> None:
         """
@@ -65,7 +65,7 @@ class BundleFolder:
 
 
 class BundleFolderWriter:
-    """Writes a bundle to `<folder>/<week>`. Implements `worker.services.publish.BundleWriter`.
+    """Writes a bundle to `<folder>/<week>`. Implements `worker.services.proof.bundle.BundleWriter`.
 
     In a folder beside it first, so that a bundle is never there in part.
     """

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class SystemClock:
-    """Implements `worker.ports.Clock`."""
+    """Implements `worker.ports.payout.Clock`."""
 
     def __init__(self, offset: timedelta = timedelta()) -> None:
         self._offset = offset

@@ -18,7 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from worker.core.errors import KontribError
-from worker.core.figures import RE_SIGNS, RPC_ERRORS, Figures, FundsFigures, WeekFigures
+from worker.core.watch.figures import RE_SIGNS, RPC_ERRORS, Figures, FundsFigures, WeekFigures
 
 KEPT_SECONDS = 10.0
 """Figures are collected anew after that long, however many ask."""

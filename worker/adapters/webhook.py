@@ -29,7 +29,7 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 class Webhook:
-    """Implements `worker.ports.Notifier`."""
+    """Implements `worker.ports.payout.Notifier`."""
 
     def __init__(self, url: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._url, self._timeout_seconds = url, timeout_seconds
@@ -56,7 +56,7 @@ class Webhook:
 
 
 class NobodyToTell:
-    """Implements `worker.ports.Notifier` where no webhook is configured."""
+    """Implements `worker.ports.payout.Notifier` where no webhook is configured."""
 
     def notify(self, text: str) -> None:
         del text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, cast
 
 import typer
@@ -50,7 +49,3 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
 Inline = Annotated[
     bool, typer.Option("--inline", help="Do the work in this process, without a broker.")
 ]
-StateFolder = Annotated[
-    Path, typer.Option("--state", metavar="DIR", help="Where the local stack keeps its files.")
-]
-DEFAULT_STATE = Path(".kontrib")

@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from worker.core.contribution_lines import LINE_BYTES_MAX
 from worker.core.errors import KontribError, UsageError
+from worker.core.wiki.contribution_lines import LINE_BYTES_MAX
 
 GZIP_MAGIC = b"\x1f\x8b"
 

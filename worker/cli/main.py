@@ -11,26 +11,22 @@ from typing import Annotated
 
 import typer
 
-from worker.cli import (
-    backup_commands,
-    check_command,
-    contribute_command,
-    control_commands,
-    counters_command,
-    data_commands,
-    demo_commands,
-    governance_commands,
-    local_commands,
-    metrics_command,
-    proof_commands,
-    report_command,
-    reward_commands,
-    simulate_command,
-    staking_commands,
-    user_command,
-    week_commands,
-)
+from worker.cli.database import backup_commands
+from worker.cli.database import commands as data_commands
+from worker.cli.database import metrics as metrics_command
+from worker.cli.proof import check as check_command
+from worker.cli.proof import commands as proof_commands
+from worker.cli.report import commands as report_command
+from worker.cli.report import simulate_command
 from worker.cli.session import Session
+from worker.cli.week import commands as week_commands
+from worker.cli.week import control as control_commands
+from worker.cli.week import rewards as reward_commands
+from worker.cli.wiki import contribute as contribute_command
+from worker.cli.wiki import governance as governance_commands
+from worker.cli.wiki import recount as counters_command
+from worker.cli.wiki import staking as staking_commands
+from worker.cli.wiki import user_command
 from worker.core.errors import KontribError
 
 DONE, FAILED, WRONG_USAGE, NOT_READY, INTERRUPTED = 0, 1, 2, 3, 130
@@ -50,8 +46,6 @@ for part in (
     data_commands,
     week_commands,
     control_commands,
-    local_commands,
-    demo_commands,
     metrics_command,
     proof_commands,
     report_command,
@@ -89,11 +83,17 @@ def options(
     session.debug = session.debug or debug
 
 
-def run(arguments: Sequence[str], session: Session | None = None) -> int:
+def run(
+    arguments: Sequence[str],
+    session: Session | None = None,
+    *,
+    commands: typer.Typer = app,
+    name: str = "kontrib",
+) -> int:
     """Run one command and return its exit code. Only bugs show a traceback, and only on demand."""
     session = session or Session()
     try:
-        typer.main.get_command(app).main(args=list(arguments), prog_name="kontrib", obj=session)
+        typer.main.get_command(commands).main(args=list(arguments), prog_name=name, obj=session)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else DONE
     except KeyboardInterrupt:
@@ -122,15 +122,9 @@ def _report(error: Exception, session: Session) -> int:
 def _is_expected(error: Exception) -> bool:
     if isinstance(error, KontribError):
         return True
-    # Looked up, not imported: what is not loaded cannot have raised anything.
-    for module, name in (
-        ("config.settings", "ConfigurationUnusable"),
-        ("worker.local.errors", "LocalStackError"),
-    ):
-        expected = getattr(sys.modules.get(module), name, None)
-        if expected is not None and isinstance(error, expected):
-            return True
-    return False
+    # Looked up, not imported: `kontrib --help` loads no settings.
+    unusable = getattr(sys.modules.get("config.settings"), "ConfigurationUnusable", None)
+    return unusable is not None and isinstance(error, unusable)
 
 
 def _print_block(text: str) -> None:

@@ -13,11 +13,11 @@ from worker.core.errors import NotReady, Unreachable
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from worker.ports import Clock, PublicAddresses, PublicChain, Store
-    from worker.ports_check import CheckStore, ViewStore
-    from worker.ports_report import ReportStore
+    from worker.ports.check import CheckStore, ViewStore
+    from worker.ports.payout import Clock, PublicAddresses, PublicChain, Store
+    from worker.ports.report import ReportStore
     from worker.services.context import Context
-    from worker.services.ingest import IngestStore
+    from worker.services.wiki.ingest import IngestStore
     from worker.services.wiki_context import WikiContext
 
 LOCAL_ENV_FILE = Path(".kontrib/env")
@@ -83,13 +83,13 @@ class Session:
     @cached_property
     def store(self) -> Store:
         """The database alone: it works while the chain is unreachable."""
-        from worker.adapters.mongo.store import MongoStore
+        from worker.adapters.mongo.payout.store import MongoStore
 
         return MongoStore(self.database)
 
     @cached_property
     def ingest_store(self) -> IngestStore:
-        from worker.adapters.mongo.ingest import MongoIngestStore
+        from worker.adapters.mongo.wiki.ingest import MongoIngestStore
 
         return MongoIngestStore(self.database)
 
@@ -102,21 +102,21 @@ class Session:
 
     @cached_property
     def check_store(self) -> CheckStore:
-        from worker.adapters.mongo.checking import MongoChecking
+        from worker.adapters.mongo.check.store import MongoChecking
 
         return MongoChecking(self.database)
 
     @cached_property
     def report_store(self) -> ReportStore:
         """What a report reads beside the store."""
-        from worker.adapters.mongo.reporting import MongoReporting
+        from worker.adapters.mongo.check.reporting import MongoReporting
 
         return MongoReporting(self.database)
 
     @cached_property
     def views(self) -> ViewStore:
         """What the wiki shows of one user."""
-        from worker.adapters.mongo.dashboard import MongoViews
+        from worker.adapters.mongo.wiki.dashboard import MongoViews
 
         return MongoViews(self.database)
 
@@ -146,7 +146,7 @@ class Session:
         Raises:
             NotReady: it does not; says what is missing.
         """
-        from worker.cli.migration import require_schema
+        from worker.cli.database.migration import require_schema
 
         return require_schema(self.database)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from worker.core.errors import NotReady
-from worker.core.rules import Rules, rules_from
-from worker.ports import Archive, Chain, Clock, Store
+from worker.core.plan.rules import Rules, rules_from
+from worker.ports.payout import Archive, Chain, Clock, Store
 
 
 class Paused(NotReady):

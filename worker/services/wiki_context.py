@@ -7,10 +7,10 @@ from datetime import datetime
 
 from worker.core.errors import UsageError
 from worker.core.identity import canonical_user_id
-from worker.core.records import Account
-from worker.core.rules import Rules, rules_from
-from worker.ports import Clock, Store
-from worker.ports_wiki import (
+from worker.core.payout.records import Account
+from worker.core.plan.rules import Rules, rules_from
+from worker.ports.payout import Clock, Store
+from worker.ports.wiki import (
     ContributionStore,
     CounterStore,
     GovernanceStore,

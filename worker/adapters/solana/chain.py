@@ -1,4 +1,4 @@
-"""`SolanaChain`: one Solana cluster with our keys, as `worker.ports.Chain` wants it."""
+"""`SolanaChain`: one Solana cluster with our keys, as `worker.ports.payout.Chain` wants it."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ from collections.abc import Hashable, Mapping, Sequence
 from solders.hash import Hash
 from solders.keypair import Keypair
 
-from worker.adapters.solana import landing
-from worker.adapters.solana.accounts import CONFIRMED, FINALIZED
 from worker.adapters.solana.addresses import receipt_address
-from worker.adapters.solana.calls import Call, Reply
 from worker.adapters.solana.cluster import read_cluster_genesis
-from worker.adapters.solana.compute import ComputeLimits, shape_of
-from worker.adapters.solana.endpoint import DEFAULT_RETRIES, Retries
 from worker.adapters.solana.errors import IntentTooLarge, MalformedAnswer
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
-from worker.adapters.solana.history import History
-from worker.adapters.solana.keys import Keyring, read_address
-from worker.adapters.solana.mint import check_source, token_account_bytes, usable_mint
 from worker.adapters.solana.prices import Prices
-from worker.adapters.solana.receipt_states import read_receipts
-from worker.adapters.solana.recipients import RecipientReader
-from worker.adapters.solana.rpc import Rpc, answering
-from worker.adapters.solana.token_accounts import token_account
-from worker.adapters.solana.transactions import (
+from worker.adapters.solana.reading.accounts import CONFIRMED, FINALIZED
+from worker.adapters.solana.reading.history import History
+from worker.adapters.solana.reading.mint import check_source, token_account_bytes, usable_mint
+from worker.adapters.solana.reading.receipt_states import read_receipts
+from worker.adapters.solana.reading.recipients import RecipientReader
+from worker.adapters.solana.reading.token_account_bytes import token_account
+from worker.adapters.solana.rpc.calls import Call, Reply
+from worker.adapters.solana.rpc.endpoint import DEFAULT_RETRIES, Retries
+from worker.adapters.solana.rpc.endpoints import Rpc, answering
+from worker.adapters.solana.signing import landing
+from worker.adapters.solana.signing.compute import ComputeLimits, shape_of
+from worker.adapters.solana.signing.keys import Keyring, read_address
+from worker.adapters.solana.signing.transactions import (
     INSTRUCTIONS_MAX,
     Built,
     Limits,
     TransactionMaker,
 )
 from worker.core.money import BaseUnits, Lamports
-from worker.core.receipts import ReceiptState, Resolution
-from worker.core.records import (
+from worker.core.payout.records import (
     Blockhash,
     Costs,
     Execution,
@@ -43,7 +42,8 @@ from worker.core.records import (
     SignatureStatus,
     Treasury,
 )
-from worker.ports import PublicAddresses, Signed
+from worker.core.plan.receipts import ReceiptState, Resolution
+from worker.ports.payout import PublicAddresses, Signed
 
 RESOLUTION_SPACES = tuple(int(resolution) for resolution in Resolution)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from worker.adapters.solana.calls import Call
 from worker.adapters.solana.errors import EndpointsDisagree, MalformedAnswer
-from worker.adapters.solana.rpc import Rpc
+from worker.adapters.solana.rpc.calls import Call
+from worker.adapters.solana.rpc.endpoints import Rpc
 from worker.core.errors import Unreachable
 
 

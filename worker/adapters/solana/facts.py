@@ -6,20 +6,20 @@ import time
 
 from solders.pubkey import Pubkey
 
-from worker.adapters.solana.accounts import (
+from worker.adapters.solana.addresses import V1_FEATURE_GATE, associated_account
+from worker.adapters.solana.reading.accounts import (
     CONFIRMED,
     FINALIZED,
     ChainAccount,
     accounts_call,
     read_accounts,
 )
-from worker.adapters.solana.addresses import V1_FEATURE_GATE, associated_account
-from worker.adapters.solana.calls import Reply
-from worker.adapters.solana.keys import Keyring
-from worker.adapters.solana.mint import usable_mint
-from worker.adapters.solana.rpc import Rpc
-from worker.adapters.solana.token_accounts import MintState
-from worker.adapters.solana.transactions import TransactionMaker
+from worker.adapters.solana.reading.mint import usable_mint
+from worker.adapters.solana.reading.token_account_bytes import MintState
+from worker.adapters.solana.rpc.calls import Reply
+from worker.adapters.solana.rpc.endpoints import Rpc
+from worker.adapters.solana.signing.keys import Keyring
+from worker.adapters.solana.signing.transactions import TransactionMaker
 from worker.core.errors import Unreachable
 
 V0_REMEMBERED_SECONDS = 600.0

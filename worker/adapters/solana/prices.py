@@ -9,11 +9,11 @@ from solders.hash import Hash
 from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
-from worker.adapters.solana.accounts import CONFIRMED
-from worker.adapters.solana.calls import Call, Reply
 from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.instructions import transfer_lamports
-from worker.adapters.solana.rpc import Rpc
+from worker.adapters.solana.reading.accounts import CONFIRMED
+from worker.adapters.solana.rpc.calls import Call, Reply
+from worker.adapters.solana.rpc.endpoints import Rpc
 
 REMEMBERED_SECONDS = 300.0
 """Rent falls in steps, months apart."""

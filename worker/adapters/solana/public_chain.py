@@ -1,4 +1,4 @@
-"""`PublicSolanaChain`: a cluster as a stranger sees it, as `worker.ports.PublicChain` wants it.
+"""`PublicSolanaChain`: a cluster as a stranger sees it (`worker.ports.payout.PublicChain`).
 
 No key is needed for anything here: receipts' addresses follow from the public receipt key.
 """
@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from worker.adapters.solana.accounts import FINALIZED
-from worker.adapters.solana.calls import Call, Reply
 from worker.adapters.solana.cluster import read_cluster_genesis
-from worker.adapters.solana.endpoint import DEFAULT_RETRIES, Retries
 from worker.adapters.solana.errors import MalformedAnswer
-from worker.adapters.solana.history import PAGE_SIGNATURES, History
-from worker.adapters.solana.keys import read_address
-from worker.adapters.solana.readback import outflow_of, transaction_call
-from worker.adapters.solana.receipt_states import read_receipts
-from worker.adapters.solana.rpc import Rpc, answering
-from worker.core.receipts import ReceiptState
-from worker.core.records import Execution
-from worker.ports import Outflow, PublicAddresses
+from worker.adapters.solana.reading.accounts import FINALIZED
+from worker.adapters.solana.reading.executions import outflow_of, transaction_call
+from worker.adapters.solana.reading.history import PAGE_SIGNATURES, History
+from worker.adapters.solana.reading.receipt_states import read_receipts
+from worker.adapters.solana.rpc.calls import Call, Reply
+from worker.adapters.solana.rpc.endpoint import DEFAULT_RETRIES, Retries
+from worker.adapters.solana.rpc.endpoints import Rpc, answering
+from worker.adapters.solana.signing.keys import read_address
+from worker.core.payout.records import Execution
+from worker.core.plan.receipts import ReceiptState
+from worker.ports.payout import Outflow, PublicAddresses
 
 TIMEOUT_SECONDS = 30.0
 TRANSACTIONS_A_ROUND = 200

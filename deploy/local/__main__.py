@@ -1,0 +1,13 @@
+"""`python -m deploy.local up|down|status|demo`: the surroundings of kontrib, on one machine."""
+
+from __future__ import annotations
+
+import sys
+
+from deploy.local.cli.commands import local_app
+from worker.cli import write_anything
+from worker.cli.main import run
+
+if __name__ == "__main__":
+    write_anything()
+    sys.exit(run(sys.argv[1:], commands=local_app, name="python -m deploy.local"))

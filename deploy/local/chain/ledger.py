@@ -1,0 +1,206 @@
+"""The ledger of the local chain: what a validator knows, without the network around it.
+
+It executes transactions in the order in which they arrive, in the open block, and answers for any
+commitment. Time comes in as an argument, and the same seed gives the same blockhashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from array import array
+from dataclasses import dataclass, field
+
+from solders.account import Account
+from solders.keypair import Keypair
+from solders.message import MessageV1
+from solders.pubkey import Pubkey
+from solders.system_program import ID as SYSTEM_PROGRAM
+from solders.transaction import VersionedTransaction
+
+from deploy.local.chain.accounts import AccountStore
+from deploy.local.chain.blocks import Block, BlockQueue, Commitment, Lag, genesis_hash
+from deploy.local.chain.budget import BudgetRefusedError
+from deploy.local.chain.execution import Execution, Executor, Loaded, refused
+from deploy.local.chain.history import History, Landed
+from deploy.local.chain.tokens import TokenBook, mint_data, mint_decimals
+
+SLOTS_PER_EPOCH = 432_000
+FAUCET_LAMPORTS = 500_000_000 * 10**9
+"""Half a billion SOL: as good as endless, and far from the end of a u64."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRules:
+    """What is fixed for the life of a chain.
+
+    The first slot and height differ, and neither is 0, so that mixing them up shows at once.
+    """
+
+    lag: Lag = field(default_factory=Lag)
+    first_slot: int = 1_000
+    first_height: int = 900
+    skip_every_slots: int = 0
+    v1: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A transaction that reached the leader and left no trace; `error` is JSON, as in `Landed`."""
+
+    error: str
+
+
+class Ledger:
+    """One chain: its blocks, accounts and transactions."""
+
+    def __init__(
+        self,
+        rules: ChainRules,
+        *,
+        seed: bytes,
+        unix_seconds: int,
+        clock_offset_seconds: int = 0,
+        blocks: list[Block] | None = None,
+    ) -> None:
+        """Begin a chain, or continue after `blocks`; accounts and history are then put back."""
+        self.rules = rules
+        self.seed = seed
+        self.clock_offset_seconds = clock_offset_seconds
+        self.remembered_slots = 0
+        first = BlockQueue.first_block(
+            seed=seed,
+            slot=rules.first_slot,
+            height=rules.first_height,
+            unix_seconds=unix_seconds + clock_offset_seconds,
+        )
+        self.blocks = BlockQueue(seed=seed, lag=rules.lag, blocks=blocks or [first])
+        self.executor = Executor(v1_active_since_slot=rules.first_slot if rules.v1 else None)
+        self.accounts = AccountStore(self.executor.svm)
+        self.tokens = TokenBook(self._decimals_of)
+        self.history = History()
+        self.genesis_hash = genesis_hash(seed)
+        self.faucet = Keypair.from_seed(hashlib.sha256(b"kontrib/local/faucet" + seed).digest())
+        self.identity = Keypair.from_seed(hashlib.sha256(b"kontrib/local/node" + seed).digest())
+        faucet_account = Account(FAUCET_LAMPORTS, b"", SYSTEM_PROGRAM)
+        self.accounts.restore(self.faucet.pubkey(), faucet_account)
+        if blocks is None:
+            # The first block is settled from the start, so no transaction may go into it.
+            self.open_slot(unix_seconds)
+        self._tell_time()
+
+    def open_slot(self, unix_seconds: int) -> Block:
+        """Close the open block and begin the next; `unix_seconds` is the time without offset."""
+        slot = self.blocks.tip.slot + 1
+        if self.rules.skip_every_slots and slot % self.rules.skip_every_slots == 0:
+            slot += 1
+        block = self.blocks.open(
+            slot=slot,
+            unix_seconds=unix_seconds + self.clock_offset_seconds,
+            in_use=self.history.slots,
+        )
+        self.accounts.settle(self.blocks.at(Commitment.FINALIZED).slot - self.remembered_slots)
+        self._tell_time()
+        return block
+
+    def refusal(self, transaction: VersionedTransaction, bank: Block) -> str | None:
+        """Return why `bank` does not even look at a transaction, as JSON; None if it does."""
+        blockhash = transaction.message.recent_blockhash
+        landed = self.history.find(transaction.signatures[0])
+        if landed is not None and landed.slot <= bank.slot:
+            return '"AlreadyProcessed"'
+        if self.blocks.age_blocks(blockhash, bank) is None:
+            return '"BlockhashNotFound"'
+        return None
+
+    def submit(self, raw: bytes, transaction: VersionedTransaction) -> Landed | Dropped:
+        """Do what a leader does with a transaction: execute it in the open block, or drop it."""
+        if not self.supports(transaction):
+            return Dropped('"UnsupportedVersion"')
+        if not all(transaction.verify_with_results()):
+            return Dropped('"SignatureFailure"')
+        error = self.refusal(transaction, self.blocks.tip)
+        if error is not None:
+            return Dropped(error)
+        try:
+            loaded = self.executor.load(transaction)
+        except BudgetRefusedError as refusal:
+            return Dropped(f'"{refusal.error}"')
+        execution = self.executor.execute(loaded)
+        if not execution.landed:
+            return Dropped(execution.error or '"SanitizeFailure"')
+        return self._record(raw, loaded, execution)
+
+    def simulate(
+        self, transaction: VersionedTransaction, bank: Block, *, any_blockhash: bool = False
+    ) -> Execution:
+        """Execute on the accounts as `bank` has them, and keep nothing."""
+        if not self.supports(transaction):
+            return refused("UnsupportedVersion")
+        error = None if any_blockhash else self.refusal(transaction, bank)
+        if error is not None:
+            return refused(error.strip('"'))
+        try:
+            loaded = self.executor.load(transaction)
+        except BudgetRefusedError as refusal:
+            return refused(refusal.error)
+        if bank.slot == self.blocks.tip.slot:
+            return self.executor.simulate(loaded)
+        with self.accounts.as_of(bank.slot, loaded.addresses):
+            return self.executor.simulate(self.executor.load(transaction))
+
+    def supports(self, transaction: VersionedTransaction) -> bool:
+        """Tell whether this chain takes transactions of this version."""
+        return self.rules.v1 or not isinstance(transaction.message, MessageV1)
+
+    def drop_after(self, commitment: Commitment, unix_seconds: int) -> int:
+        """Abandon everything newer than a commitment, as a fork does; return the transactions.
+
+        Accounts go back, signatures are unknown again, and blockhashes of the abandoned blocks
+        are refused.
+        """
+        kept = self.blocks.at(commitment)
+        dropped = self.history.drop_after(kept.slot)
+        self.accounts.roll_back(kept.slot)
+        self.blocks.drop_after(kept, unix_seconds=unix_seconds + self.clock_offset_seconds)
+        self._tell_time()
+        return dropped
+
+    def put_account(self, address: Pubkey, account: Account | None) -> None:
+        """Set an account by decree, in the open block."""
+        self.accounts.write(self.blocks.tip.slot, address, account)
+
+    def _record(self, raw: bytes, loaded: Loaded, execution: Execution) -> Landed:
+        before = loaded.accounts
+        after = list(before)
+        block = self.blocks.tip
+        for index in loaded.writable():
+            address = loaded.addresses[index]
+            after[index] = self.accounts.now(address)
+            self.accounts.remember(block.slot, address, before[index])
+        lamports = [0 if account is None else account.lamports for account in (*before, *after)]
+        rows = zip(range(len(before)), before, after, strict=True)
+        landed = Landed(
+            signature=loaded.transaction.signatures[0],
+            slot=block.slot,
+            unix_seconds=block.unix_seconds,
+            raw=raw,
+            error=execution.error,
+            fee_lamports=execution.fee_lamports,
+            micro_lamports_per_compute_unit=loaded.budget.micro_lamports_per_compute_unit,
+            lookups=b"".join(bytes(address) for address in loaded.lookups),
+            lamports=array("Q", lamports).tobytes(),
+            tokens=self.tokens.pack(rows),
+            outcome=zlib.compress(bytes(execution.metadata), 1),
+        )
+        self.history.add(landed, loaded.addresses)
+        return landed
+
+    def _decimals_of(self, mint: Pubkey) -> int:
+        data = mint_data(self.accounts.now(mint))
+        return 0 if data is None else mint_decimals(data)
+
+    def _tell_time(self) -> None:
+        tip = self.blocks.tip
+        epoch = tip.slot // SLOTS_PER_EPOCH
+        self.executor.set_clock(slot=tip.slot, epoch=epoch, unix_seconds=tip.unix_seconds)

@@ -1,0 +1,92 @@
+"""The JSON-RPC 2.0 envelope of the local chain: bytes in, bytes out, without HTTP.
+
+The methods are in `chain_rpc_cluster`, `chain_rpc_accounts`, `chain_rpc_transactions` and
+`chain_rpc_admin`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+
+from deploy.local.chain.rpc import accounts as chain_rpc_accounts
+from deploy.local.chain.rpc import admin as chain_rpc_admin
+from deploy.local.chain.rpc import cluster as chain_rpc_cluster
+from deploy.local.chain.rpc import transactions as chain_rpc_transactions
+from deploy.local.chain.rpc.params import (
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    PARSE_ERROR,
+    Json,
+    Node,
+    Params,
+    RpcError,
+    invalid_params,
+)
+
+logger = logging.getLogger(__name__)
+
+Method = Callable[[Node, Params], Json]
+
+METHODS: dict[str, Method] = {
+    **chain_rpc_accounts.METHODS,
+    **chain_rpc_admin.METHODS,
+    **chain_rpc_cluster.METHODS,
+    **chain_rpc_transactions.METHODS,
+}
+
+
+def answer(node: Node, body: bytes) -> bytes:
+    """Answer a request body, which is one call or a batch of calls."""
+    try:
+        request = json.loads(body)
+    except ValueError:
+        return _dump(_error(None, RpcError(PARSE_ERROR, "Parse error")))
+    if not isinstance(request, list):
+        return _dump(_answer_one(node, request))
+    if not request:
+        return _dump(_error(None, RpcError(INVALID_REQUEST, "Invalid request")))
+    return _dump([_answer_one(node, call) for call in request])
+
+
+def calls_in(body: bytes) -> int:
+    """Count the calls of a body for a rate limit, without parsing single calls twice."""
+    if not body.lstrip().startswith(b"["):
+        return 1
+    try:
+        return max(1, len(json.loads(body)))
+    except ValueError:
+        return 1
+
+
+def _answer_one(node: Node, call: Json) -> Json:
+    if not isinstance(call, dict) or not isinstance(call.get("method"), str):
+        return _error(None, RpcError(INVALID_REQUEST, "Invalid request"))
+    name, number = call["method"], call.get("id")
+    try:
+        result = _method(node, name)(node, Params(call.get("params")))
+    except RpcError as error:
+        return _error(number, error)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        # Parameters of a wrong shape deep inside: the caller's mistake, and worth a line here.
+        logger.warning("%s: %s: %s", name, type(error).__name__, error)
+        return _error(number, invalid_params(f"Invalid params: {error}"))
+    return {"jsonrpc": "2.0", "result": result, "id": number}
+
+
+def _method(node: Node, name: str) -> Method:
+    method = METHODS.get(name)
+    if method is None and node.admin:
+        method = chain_rpc_admin.ADMIN_METHODS.get(name)
+    if method is None:
+        raise RpcError(METHOD_NOT_FOUND, "Method not found")
+    return method
+
+
+def _error(number: Json, error: RpcError) -> Json:
+    return {"jsonrpc": "2.0", "error": error.to_json(), "id": number}
+
+
+def _dump(response: Json) -> bytes:
+    return json.dumps(response, separators=(",", ":")).encode()

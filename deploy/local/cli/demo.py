@@ -1,0 +1,191 @@
+"""The whole main job on real parts, as `python -m deploy.local demo` runs it.
+
+MongoDB engine, Redis, Solana chain, Celery worker, beat and Flower are real processes. The week is
+triggered through Celery, and ends with plan, database and chain compared to the base unit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import FrameType
+
+from deploy.local.cli.demo_report import DemoResult, demo_result, show_result
+from deploy.local.cli.demo_state import begin_afresh, start_stack
+from deploy.local.cli.example_week import EXAMPLE_WEEK, example_week
+from deploy.local.cli.stack import open_whole_stack
+from deploy.local.stack import LocalStack
+from worker.adapters.mongo.schema.migrations import migrate
+from worker.cli.console import console, say
+from worker.cli.database.import_file import trial_wallet
+from worker.cli.input_file import open_input
+from worker.cli.session import Session
+from worker.cli.week.progress import follow
+from worker.cli.week.work import planned
+from worker.core.errors import KontribError, UsageError
+from worker.core.week import Week
+from worker.core.wiki.contribution_lines import read_records
+from worker.services.payout.reconcile import reconcile
+from worker.services.plan.genesis import make_genesis
+from worker.services.week.outcome import DONE
+from worker.services.wiki.ingest import IngestOptions, IngestReport, ingest
+
+PATIENCE = timedelta(seconds=90)
+"""How long a week may wait, on one machine that starts everything at once."""
+SWEEP_SECONDS = 30
+"""Long enough that no sweep repeats, for fees, what a task is at already."""
+AFTER_THE_WEEK = timedelta(hours=1)
+INTERRUPTED = 130
+
+
+class NothingToPay(UsageError):
+    """The file holds no contribution of the week."""
+
+    def __init__(self, week: Week, report: IngestReport) -> None:
+        super().__init__(
+            f"The file holds no contribution of {week.label} that counts "
+            f"({report.lines:,} lines, {report.malformed_count:,} malformed). Give another --week."
+        )
+
+
+class WeekNotPaid(KontribError):
+    """The week waits or failed; the reason is in the message."""
+
+    def __init__(self, sentence: str, state: Path) -> None:
+        super().__init__(f"{sentence} The logs are in {state / 'logs'}.")
+
+
+def run_demo(state: Path, contributions: Path | None, week: Week | None, *, keep: bool) -> int:
+    """Run it all; returns the exit code, 0 only if plan = database = chain."""
+    if contributions is not None and week is None:
+        raise UsageError("--contributions needs --week: which week of the file shall be paid?")
+    demo, started = _Demo(state, contributions, week or EXAMPLE_WEEK), time.monotonic()
+    finished = False
+    with _terminated_is_interrupted():
+        try:
+            result = demo.run()
+            show_result(console(), result, time.monotonic() - started)
+            finished = True
+        except KeyboardInterrupt:
+            say("Interrupted. A demo begins afresh each time: run it again whenever you like.")
+            return INTERRUPTED
+        finally:
+            if keep and finished:
+                say(f"Everything keeps running. Stop it: make down STATE={state}")
+            else:
+                demo.stop()
+    return 0 if result.is_exact else 1
+
+
+class _Demo:
+    """One run: its folder, its contributions, its week."""
+
+    def __init__(self, state: Path, contributions: Path | None, week: Week) -> None:
+        self._state, self._contributions, self._week = state, contributions, week
+        self._own_server = "MONGO_URI" in os.environ
+        self._session: Session | None = None
+
+    def run(self) -> DemoResult:
+        """
+        Raises:
+            StateTaken, NothingToPay, WeekNotPaid, LocalStackError: it could not be done.
+        """
+        stack = self._start()
+        session = self._session = Session(stack.env_file)
+        # Celery's processes take seconds to load, and the genesis as long to become final.
+        with ThreadPoolExecutor(1) as pool:
+            celery = pool.submit(stack.up)
+            self._fill(session)
+            with _step(f"Genesis: {self._week.label} is the first week that may be paid"):
+                make_genesis(session.context, self._week)
+            celery.result()
+        before = session.context.chain.treasury()
+        self._pay(session)
+        with _step("Comparing plan, database and chain"):
+            found = reconcile(session.context, planned(session, self._week))
+            return demo_result(session, found, before, stack)
+
+    def stop(self) -> None:
+        """Stop everything, and drop the database that was made on somebody's own server."""
+        if self._session is not None and self._own_server:
+            database = self._session.database
+            database.client.drop_database(database.name)
+        say("Stopping everything.")
+        open_whole_stack(self._state).down()
+
+    def _start(self) -> LocalStack:
+        begin_afresh(self._state)
+        # It is the Monday after that week: the weeks since then are not over, and not paid.
+        shift = self._week.end + AFTER_THE_WEEK - datetime.now(UTC)
+        settings = {
+            "SWEEP_SECONDS": str(SWEEP_SECONDS),
+            "CLOCK_OFFSET_SECONDS": str(int(shift.total_seconds())),
+        }
+        with _step("MongoDB engine, Redis and Solana chain"):
+            return start_stack(self._state, settings)
+
+    def _fill(self, session: Session) -> None:
+        """Migrate, and import the week with its users and trial wallets."""
+        with _step("Migrating the database"):
+            migrate(session.database, lambda _: None, session.clock.now())
+        options = IngestOptions(self._week, create_users=True, wallet_of=trial_wallet)
+        with _step("Importing contributions"), self._lines(session) as lines:
+            records = read_records(lines)
+            store, wiki = session.ingest_store, session.store
+            report = ingest(wiki, store, records, options, lambda _: None)
+        if report.added == 0:
+            raise NothingToPay(self._week, report)
+        say(f"    {report.added:,} contributions by {report.users_added:,} users")
+
+    @contextmanager
+    def _lines(self, session: Session) -> Iterator[Iterable[bytes]]:
+        """The file that was given, or the example week."""
+        if self._contributions is not None:
+            with open_input(str(self._contributions)) as source:
+                yield source
+            return
+        rules = session.context.rules().points
+        yield (json.dumps(c).encode() for c in example_week(rules, self._week))
+
+    def _pay(self, session: Session) -> None:
+        """Through Celery, as every Monday.
+
+        Raises:
+            WeekNotPaid: with the reason.
+        """
+        with _step(f"Paying {self._week.label} through Celery"):
+            session.wake("tasks.distribute", week=self._week.id)
+            found = follow(session, self._week, patience=PATIENCE)
+        if found.exit_code != DONE:
+            raise WeekNotPaid(found.sentence, self._state)
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    """Say what begins, and how long it took."""
+    say(f"==> {title}")
+    started = time.monotonic()
+    yield
+    say(f"    done in {time.monotonic() - started:.1f} s")
+
+
+@contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    """Leave nothing running when a supervisor ends us, either."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

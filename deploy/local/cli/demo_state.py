@@ -1,0 +1,89 @@
+"""The folder of a demo: begun afresh each time, and never mixed up with anything else."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.local.cli.stack import (
+    BEAT,
+    FLOWER,
+    WORKER,
+    open_stack,
+    open_whole_stack,
+    read_env,
+    register_celery,
+)
+from deploy.local.stack import LocalStack
+from deploy.local.state_files import write_atomically
+from worker.core.errors import Refused
+
+MARKER = "demo"
+FOREIGN = (
+    *("SOLANA_PRIVATE_KEY", "RECEIPT_KEY_FILE", "FEE_PAYER_KEY_FILE", "SOURCE_TOKEN_ACCOUNT"),
+    *("KONTRIB_ENV_FILE", "CLOCK_OFFSET_SECONDS", "PLAN_GRACE_SECONDS"),
+)
+"""Settings of another system, which must not reach a demo's processes."""
+
+
+class StateTaken(Refused):
+    """The folder holds a stack that is not a demo's."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(
+            f"{state} holds a local stack of your own, and a demo begins afresh. Give another "
+            "folder with --state, or delete that one: "
+            f"python -m deploy.local down --purge --state {state}"
+        )
+
+
+def begin_afresh(state: Path) -> None:
+    """Remove what an earlier demo left in the folder, running or killed.
+
+    Raises:
+        StateTaken: the folder holds something else.
+    """
+    if (state / MARKER).exists():
+        purge(state)
+    elif (state / "stack.json").exists():
+        raise StateTaken(state)
+    state.mkdir(parents=True, exist_ok=True)
+    (state / MARKER).touch()
+
+
+def purge(state: Path) -> list[str]:
+    """Stop a folder's stack and delete its data, a demo's settings with it; what was stopped."""
+    stopped = open_whole_stack(state).down(purge=True)
+    if (state / MARKER).exists():
+        for name in (WORKER, BEAT, FLOWER):
+            shutil.rmtree(state / name, ignore_errors=True)
+        for name in ("env", MARKER):
+            (state / name).unlink(missing_ok=True)
+    return stopped
+
+
+def start_stack(state: Path, own_settings: Mapping[str, str]) -> LocalStack:
+    """Start engine, Redis and chain; their settings then are this process's environment.
+
+    Celery's processes are registered: the next `up` starts them, with the same settings.
+    """
+    stack = open_stack(state, _environment())
+    stack.up()
+    settings = {**read_env(stack.env_file), **own_settings}
+    write_atomically(stack.env_file, "".join(f"{k}={v}\n" for k, v in settings.items()))
+    for name in FOREIGN:
+        os.environ.pop(name, None)
+    os.environ.update(settings)
+    register_celery(stack)
+    return stack
+
+
+def _environment() -> dict[str, str]:
+    """On somebody's own server, a database of this run's own: never the wiki's."""
+    environment = dict(os.environ)
+    if "MONGO_URI" in environment:
+        environment["MONGO_DATABASE"] = f"kontrib_demo_{secrets.token_hex(4)}"
+    return environment

@@ -1,0 +1,152 @@
+"""The local stack as the command line uses it: engine, Redis, chain, and Celery's processes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from deploy.local.chain.service import chain_service
+from deploy.local.processes import ProcessTable
+from deploy.local.service import LOOPBACK, ServiceContext, ServiceSpec, python_module
+from deploy.local.stack import LocalStack
+from deploy.local.state_files import write_atomically
+from worker.cli.console import say
+
+WORKER, BEAT, FLOWER = "worker", "beat", "flower"
+WORKER_NAME = "kontrib@local"
+WORKER_PROCESSES = 2
+FLOWER_USER = "kontrib"
+PROBE_SECONDS = 2.0
+READY_SECONDS = 90.0
+
+
+def open_stack(state: Path, environment: Mapping[str, str] | None = None) -> LocalStack:
+    """The stack of a state folder: MongoDB engine, Redis and chain."""
+    return LocalStack(state, _notify, services=[chain_service()], environment=environment)
+
+
+def _notify(line: str) -> None:
+    """What happens, and not what was so already."""
+    if not line.endswith(": already running"):
+        say(f"    {line}")
+
+
+def open_whole_stack(state: Path) -> LocalStack:
+    """The same with Celery's processes, if they were started there: to look at it."""
+    stack = open_stack(state)
+    started = {record.name for record in ProcessTable(stack.state).records()}
+    if started & {WORKER, BEAT, FLOWER}:
+        register_celery(stack)
+    return stack
+
+
+def register_celery(stack: LocalStack) -> None:
+    """Add a worker, beat and Flower: real processes, as in production."""
+    for spec in (_worker(stack), _beat(stack), _flower(stack)):
+        stack.register(spec)
+
+
+def flower_address(stack: LocalStack) -> str | None:
+    """Where Flower is, once it runs."""
+    port = next((s.port for s in stack.status() if s.name == FLOWER), None)
+    return f"http://{LOOPBACK}:{port}" if port else None
+
+
+def flower_login(stack: LocalStack) -> tuple[str, Path]:
+    """The user's name, and the file that only its owner can read with the password in it."""
+    return FLOWER_USER, stack.state / FLOWER / "password"
+
+
+def _celery(stack: LocalStack, *arguments: str) -> list[str]:
+    """A Celery command that takes its settings from this stack, whatever else is configured."""
+    settings = {"KONTRIB_ENV_FILE": str(stack.env_file), "LOG_FORMAT": "console"}
+    command = python_module("celery", "-A", "worker.app", *arguments)
+    program, *rest = command
+    return [program, *(f"{name}={value}" for name, value in settings.items()), *rest]
+
+
+def _worker(stack: LocalStack) -> ServiceSpec:
+    arguments = ["--concurrency", str(WORKER_PROCESSES), "--loglevel", "INFO"]
+    arguments += ["--hostname", WORKER_NAME, "--without-mingle"]
+    return ServiceSpec(
+        name=WORKER,
+        command=lambda _: _celery(stack, "worker", *arguments),
+        probe=lambda _: _ping_worker(stack.settings()["REDIS_URL"]),
+        requires=("redis",),
+        has_port=False,
+        ready_timeout_s=READY_SECONDS,
+    )
+
+
+def _ping_worker(redis_url: str) -> None:
+    """
+    Raises:
+        LookupError: it does not answer yet.
+    """
+    from celery import Celery
+
+    with Celery(broker=redis_url) as app:
+        if not app.control.ping(destination=[WORKER_NAME], timeout=PROBE_SECONDS, limit=1):
+            raise LookupError("no answer to a ping")
+
+
+def _beat(stack: LocalStack) -> ServiceSpec:
+    def schedule(context: ServiceContext) -> Path:
+        return context.directory / "schedule"
+
+    def command(context: ServiceContext) -> Sequence[str]:
+        return _celery(stack, "beat", "--schedule", str(schedule(context)), "--pidfile", "")
+
+    def probe(context: ServiceContext) -> None:
+        # The library that keeps it may add an ending of its own.
+        next(context.directory.glob(f"{schedule(context).name}*"))
+
+    return ServiceSpec(name=BEAT, command=command, probe=probe, requires=("redis",), has_port=False)
+
+
+def _flower(stack: LocalStack) -> ServiceSpec:
+    def prepare(context: ServiceContext) -> None:
+        password = secrets.token_urlsafe(12)
+        write_atomically(flower_login(stack)[1], password + "\n")
+        # In a file, since a command line can be read by every user of the machine.
+        lines = {
+            "address": LOOPBACK,
+            "port": context.port,
+            "basic_auth": [f"{FLOWER_USER}:{password}"],
+            "persistent": True,
+            "db": str(context.directory / "flower.db"),
+            "state_save_interval": 5000,
+        }
+        text = "".join(f"{name} = {value!r}\n" for name, value in lines.items())
+        write_atomically(context.directory / "flowerconfig.py", text)
+
+    def command(context: ServiceContext) -> Sequence[str]:
+        return _celery(stack, "flower", f"--conf={context.directory / 'flowerconfig.py'}")
+
+    return ServiceSpec(
+        name=FLOWER,
+        command=command,
+        prepare=prepare,
+        probe=_flower_probe,
+        requires=("redis",),
+        ready_timeout_s=READY_SECONDS,
+    )
+
+
+def _flower_probe(context: ServiceContext) -> None:
+    """It answers, if only that it wants the password."""
+    import http.client
+
+    connection = http.client.HTTPConnection(LOOPBACK, context.port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """The settings that a stack wrote."""
+    lines = path.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))

@@ -1,0 +1,137 @@
+"""The gateway's side of PostgreSQL: one connection, which comes back after a restart."""
+
+from __future__ import annotations
+
+import random
+import select
+import threading
+import time
+from collections import OrderedDict
+from typing import Any
+
+import psycopg
+
+from deploy.local.mongo.errors import is_shutdown
+
+# How long a command waits for a PostgreSQL that is being restarted before the client is told.
+CONNECT_PATIENCE_S = 20.0
+CONFLICT_ATTEMPTS_MAX = 30
+CURSORS_MAX = 2_000
+
+_ANSWERS_KEY = "answers_pkey"
+
+
+class EngineUnreachable(Exception):
+    """PostgreSQL went away: whether the command ran is not known, so the driver must ask again."""
+
+
+class OpenCursors:
+    """Where each open cursor continues, shared by all connections, the oldest dropped first."""
+
+    def __init__(self, cursors_max: int = CURSORS_MAX) -> None:
+        self._cursors_max = cursors_max
+        self._continuations: OrderedDict[int, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, cursor_id: int, continuation: bytes) -> list[int]:
+        """Remember a cursor; returns those that had to go for it."""
+        with self._lock:
+            self._continuations[cursor_id] = continuation
+            surplus = len(self._continuations) - self._cursors_max
+            return [self._continuations.popitem(last=False)[0] for _ in range(surplus)]
+
+    def take(self, cursor_id: int) -> bytes | None:
+        """Hand a cursor to one caller, and to no other until it is put back."""
+        with self._lock:
+            return self._continuations.pop(cursor_id, None)
+
+
+class Engine:
+    """A connection to DocumentDB, made when first needed: drivers' monitors never need one."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def row(
+        self, sql: str, *arguments: object, after_conflict: str | None = None
+    ) -> tuple[Any, ...]:
+        """Run one statement that always has a row. See `row_or_none`."""
+        row = self.row_or_none(sql, *arguments, after_conflict=after_conflict)
+        if row is None:
+            raise LookupError(f"no row from: {sql}")
+        return row
+
+    def row_or_none(
+        self, sql: str, *arguments: object, after_conflict: str | None = None
+    ) -> tuple[Any, ...] | None:
+        """Run one statement, a transaction by itself, and return its first row.
+
+        Deadlocks and the like undo it as a whole, and it is run again, as MongoDB does, if wanted
+        with other SQL. Raises EngineUnreachable, or psycopg.Error for what the engine refused.
+        """
+        for attempt in range(1, CONFLICT_ATTEMPTS_MAX):
+            try:
+                return self._run(sql, arguments)
+            except psycopg.Error as error:
+                if not _is_conflict(error):
+                    raise
+            sql = after_conflict or sql
+            time.sleep(random.uniform(0.001, 0.005 * attempt))
+        return self._run(sql, arguments)
+
+    def _run(self, sql: str, arguments: tuple[object, ...]) -> tuple[Any, ...] | None:
+        connection = self._connected()
+        try:
+            with connection.cursor(binary=True) as cursor:
+                # Bytes, because psycopg's types let only literal strings be SQL.
+                row = cursor.execute(sql.encode(), arguments).fetchone()
+        except psycopg.Error as error:
+            if connection.closed or is_shutdown(error.sqlstate):
+                connection.close()
+                raise EngineUnreachable(str(error)) from error
+            raise
+        if row is None:
+            return None
+        return tuple(bytes(v) if isinstance(v, memoryview) else v for v in row)
+
+    def _connected(self) -> psycopg.Connection[tuple[Any, ...]]:
+        if self._connection is not None and _is_stale(self._connection):
+            self._connection.close()
+        if self._connection is None or self._connection.closed:
+            self._connection = self._connect()
+        return self._connection
+
+    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        deadline = time.monotonic() + CONNECT_PATIENCE_S
+        while True:
+            try:
+                return psycopg.connect(
+                    self._dsn, autocommit=True, prepare_threshold=1, connect_timeout=5
+                )
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise EngineUnreachable(str(error)) from error
+                time.sleep(0.05)
+
+
+def _is_stale(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server said something between two commands: that it closes the connection.
+
+    A command that is sent after that would fail without a way to know if it ran.
+    """
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _is_conflict(error: psycopg.Error) -> bool:
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return error.diag.constraint_name == _ANSWERS_KEY
+    return isinstance(error, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected)

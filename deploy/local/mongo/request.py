@@ -1,0 +1,85 @@
+"""A MongoDB command taken apart, and what all handlers of commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import bson
+from bson.raw_bson import RawBSONDocument
+
+from deploy.local.mongo.engine import Engine, OpenCursors
+from deploy.local.mongo.errors import Document
+from deploy.local.mongo.wire import Message
+
+Reply = Mapping[str, Any] | bytes
+
+API = "documentdb_api"
+BSON = "%b::bytea::documentdb_core.bson"
+SEQUENCE = "%b::bytea::documentdb_core.bsonsequence"
+# Fields that belong to the connection, not to the command that the engine runs.
+_ENVELOPE = frozenset(
+    {"$db", "lsid", "$clusterTime", "txnNumber", "startTransaction", "autocommit",
+     "$readPreference", "readConcern", "writeConcern", "apiVersion"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command, taken apart. `retry_id` is the same when a driver repeats a write."""
+
+    name: str
+    database: str
+    fields: RawBSONDocument
+    spec: bytes
+    sequences: Mapping[str, bytes]
+    retry_id: str | None
+
+    @property
+    def collection(self) -> str:
+        return str(self.fields[self.name])
+
+    @property
+    def namespace(self) -> str:
+        return f"{self.database}.{self.collection}"
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What a command may use: this client's engine connection, and what all clients share."""
+
+    engine: Engine
+    cursors: OpenCursors
+    hello: Callable[[], Document]
+
+
+Handler = Callable[[Gateway, Request], Reply]
+
+
+def select(columns: str, function: str, *arguments: str) -> str:
+    """SQL that reads `columns` from one of the engine's functions."""
+    return " ".join(("select", columns, "from", f"{API}.{function}({', '.join(arguments)})"))
+
+
+def parse_request(message: Message) -> Request:
+    """Take a message apart. Raises bson.errors.BSONError or KeyError if it is no command."""
+    fields = RawBSONDocument(message.command)
+    spec = strip_envelope(fields)
+    retry_id = None
+    if "txnNumber" in fields:
+        retry_id = f"{fields['lsid'].raw.hex()}:{fields['txnNumber']}"
+    return Request(
+        next(iter(fields)), str(fields.get("$db", "admin")), fields, spec,
+        message.sequences, retry_id,
+    )  # fmt: skip
+
+
+def strip_envelope(fields: Mapping[str, Any]) -> bytes:
+    """The command as the engine wants it."""
+    return bson.encode({k: v for k, v in fields.items() if k not in _ENVELOPE})
+
+
+def bson_of(row: tuple[Any, ...]) -> bytes:
+    """The BSON that the engine answered with."""
+    return bytes(row[0])

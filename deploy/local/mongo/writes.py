@@ -1,0 +1,163 @@
+"""Writes: insert, update, delete and findAndModify, each repeated safely by its driver.
+
+A command that the engine runs as one statement of SQL is one transaction, so that it happens as a
+whole, or not at all, and can be run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import bson
+import psycopg
+from bson.codec_options import DatetimeConversion
+from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
+from psycopg.errors import ExclusionViolation, UniqueViolation
+
+from deploy.local.mongo.engine import Engine
+from deploy.local.mongo.errors import (
+    DUPLICATE_KEY,
+    Document,
+    describe_duplicate,
+    failure,
+    mongo_code,
+    translate_write_errors,
+)
+from deploy.local.mongo.request import BSON, SEQUENCE, Gateway, Reply, Request, bson_of, select
+from deploy.local.mongo.wire import documents_in
+
+# Documents may hold dates that Python has none for.
+_ANY_DATE = DEFAULT_RAW_BSON_OPTIONS.with_options(
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
+STATEMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
+
+
+# An upsert may lose against another one of the same key, and then finds the document: the second
+# attempt is MongoDB's own behaviour, the others are for documents that are deleted in between.
+_UPSERT_RETRIES_MAX = 3
+
+
+def write(gateway: Gateway, request: Request) -> Reply:
+    """Run an insert, update or delete command, with any number of statements in it."""
+    engine, statement = gateway.engine, _only_statement(request)
+    if statement is None or _touches_many(statement):
+        return _with_mongo_errors(engine, request, _write_many(engine, request))
+    reply = _with_mongo_errors(engine, request, _write_one(engine, request))
+    for _ in range(_UPSERT_RETRIES_MAX if statement.get("upsert") else 0):
+        if not _is_duplicate(reply):
+            break
+        reply = _with_mongo_errors(engine, request, _write_one(engine, request))
+    return reply
+
+
+def _only_statement(request: Request) -> Mapping[str, Any] | None:
+    """The statement of a command that has just one, and None if it has more."""
+    block = request.sequences.get(STATEMENTS[request.name])
+    if block is None:
+        statements: list[Mapping[str, Any]] = request.fields[STATEMENTS[request.name]]
+        return statements[0] if len(statements) == 1 else None
+    # A document begins with its length: there is a second one if the block is longer.
+    if int.from_bytes(block[:4], "little") < len(block):
+        return None
+    return RawBSONDocument(block, _ANY_DATE)
+
+
+def _touches_many(statement: Mapping[str, Any]) -> bool:
+    """Whether an update or a delete is for all documents that match, not only for the first."""
+    return bool(statement.get("multi")) or statement.get("limit") == 0
+
+
+def _is_duplicate(reply: Reply) -> bool:
+    errors = () if isinstance(reply, bytes) else reply.get("writeErrors", ())
+    return any(error["code"] == DUPLICATE_KEY for error in errors)
+
+
+def _write_one(engine: Engine, request: Request) -> bytes:
+    sql = select("p_result", request.name, "%s", BSON, SEQUENCE, "%s")
+    block = request.sequences.get(STATEMENTS[request.name])
+    return bson_of(engine.row(sql, request.database, request.spec, block, request.retry_id))
+
+
+def _write_many(engine: Engine, request: Request) -> bytes:
+    arguments = f"%s, %s, %s, %s, {BSON}, {SEQUENCE}"
+    block = request.sequences.get(STATEMENTS[request.name])
+    row = engine.row(
+        f"select kontrib_gateway.write_many(false, {arguments})",
+        *(request.retry_id, request.name, request.database, request.collection),
+        *(request.spec, block),
+        after_conflict=f"select kontrib_gateway.write_many(true, {arguments})",
+    )
+    return bson_of(row)
+
+
+def _with_mongo_errors(engine: Engine, request: Request, reply: bytes) -> Reply:
+    """Translate the errors of a write, and complete those about duplicate keys."""
+    if b"writeErrors" not in reply:
+        return reply
+    decoded: Document = bson.decode(reply)
+    duplicates = translate_write_errors(decoded)
+    keys: dict[str, Document] = {}
+    inserted = _inserted_documents(request) if duplicates else []
+    for error in duplicates:
+        index = str(error.get("errmsg", "")).rpartition("Index '")[2].rstrip("'")
+        if index not in keys:
+            keys[index] = _key_of_index(engine, request, index)
+        document = bson.decode(inserted[error["index"]]) if inserted else None
+        error |= describe_duplicate(request.namespace, index, keys[index], document)
+    return decoded
+
+
+def _inserted_documents(request: Request) -> list[bytes]:
+    if request.name != "insert":
+        return []
+    if (block := request.sequences.get("documents")) is not None:
+        return documents_in(block)
+    return [document.raw for document in request.fields["documents"]]
+
+
+def _key_of_index(engine: Engine, request: Request, index: str) -> Document:
+    """The key of an index by its name; empty if somebody dropped it in this very moment."""
+    sql = """select (i.index_spec).index_key from documentdb_api_catalog.collection_indexes i
+        join documentdb_api_catalog.collections c using (collection_id)
+        where c.database_name = %s and c.collection_name = %s
+        and (i.index_spec).index_name = %s"""
+    row = engine.row_or_none(sql, request.database, request.collection, index)
+    return bson.decode(row[0]) if row else {}
+
+
+def find_and_modify(gateway: Gateway, request: Request) -> Reply:
+    """Run one findAndModify. Raises psycopg.Error for what the engine refuses."""
+    sql = select("p_result", "find_and_modify", "%s", BSON, "%s")
+    arguments = (request.database, request.spec, request.retry_id)
+    for _ in range(_UPSERT_RETRIES_MAX if request.fields.get("upsert") else 0):
+        try:
+            return bson_of(gateway.engine.row(sql, *arguments))
+        except (UniqueViolation, ExclusionViolation):
+            continue
+    return bson_of(gateway.engine.row(sql, *arguments))
+
+
+def refused(gateway: Gateway, request: Request, error: psycopg.Error) -> Document:
+    """The reply to a command that the engine refused as a whole."""
+    code, name = mongo_code(error.sqlstate or "")
+    reply = failure(code, name, error.diag.message_primary or str(error))
+    if code == DUPLICATE_KEY and error.diag.constraint_name:
+        index, key = _index_of_constraint(gateway.engine, request, error.diag.constraint_name)
+        reply |= describe_duplicate(request.namespace, index, key, None)
+    return reply
+
+
+def _index_of_constraint(engine: Engine, request: Request, constraint: str) -> tuple[str, Document]:
+    """Name and key of the index behind a PostgreSQL constraint."""
+    if constraint.startswith("collection_pk_"):
+        return "_id_", {"_id": 1}
+    if request.name == "createIndexes":  # the index that failed to be built is not there to find
+        unique = [index for index in request.fields["indexes"] if index.get("unique")]
+        return str(unique[0]["name"]), dict(unique[0]["key"])
+    sql = """select (index_spec).index_name, (index_spec).index_key
+        from documentdb_api_catalog.collection_indexes
+        where 'documents_rum_index_' || index_id = %s"""
+    row = engine.row_or_none(sql, constraint)
+    return (str(row[0]), bson.decode(row[1])) if row else (constraint, {})

@@ -1,0 +1,52 @@
+"""What a report reads, of the store in memory and of the real one alike."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bson import Int64
+
+from tests.contracts.store_worlds import (
+    NOW,
+    RULES,
+    WEEK,
+    FakeStoreWorld,
+    MongoStoreWorld,
+    StoreWorld,
+)
+from tests.fakes.check.reporting import FakeReporting
+from tests.fakes.documents import contribution_document
+from worker.adapters.mongo.check.reporting import MongoReporting
+from worker.core.payout.records import PointsWindow
+from worker.ports.report import ReportStore, TypeTally
+
+MIDDLE = WEEK.start + timedelta(days=3)
+BEFORE = WEEK.start - timedelta(days=2)
+WINDOW = PointsWindow(WEEK, NOW, WEEK.start + timedelta(hours=1), WEEK.back(4).start)
+
+
+def reporting(world: StoreWorld) -> ReportStore:
+    if isinstance(world, FakeStoreWorld):
+        return FakeReporting(world.fake)
+    assert isinstance(world, MongoStoreWorld)
+    return MongoReporting(world.database)
+
+
+def test_what_counts_is_summed_by_type_late_contributions_included(
+    store_world: StoreWorld,
+) -> None:
+    store_world.add_contributions(
+        [
+            contribution_document("a", MIDDLE, points=100),
+            contribution_document("b", MIDDLE, points=Int64(50)),
+            contribution_document("a", BEFORE, points=30.0, recorded_at=MIDDLE),
+            contribution_document("a", MIDDLE, points=-1),
+            contribution_document("", MIDDLE, points=7),
+            contribution_document("a", WEEK.end, points=9),
+        ]
+    )
+    assert reporting(store_world).points_by_type(WINDOW, RULES) == {"creation": TypeTally(3, 180)}
+
+
+def test_nothing_paid_is_an_empty_year(store_world: StoreWorld) -> None:
+    assert reporting(store_world).paid_between("a", WEEK.start, NOW) == []

@@ -1,0 +1,70 @@
+"""Pauses between tries: they grow, they end, and they need no randomness."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.core.payout.backoff import ATTEMPTS_MAX, is_exhausted, next_attempt_at, next_look_at
+
+NOW = datetime(2024, 12, 16, tzinfo=UTC)
+SIX_HOURS = timedelta(hours=6)
+keys = st.text(max_size=30)
+
+
+def pause(attempts: int, key: str = "2024-12-09/00007", *, scale: float = 1.0) -> timedelta:
+    return next_attempt_at(NOW, attempts, key, scale=scale) - NOW
+
+
+@given(st.integers(0, 10), keys)
+def test_each_pause_is_twice_the_one_before_and_up_to_half_more(attempts: int, key: str) -> None:
+    base = timedelta(seconds=15 * 2**attempts)
+
+    assert base <= pause(attempts, key) < base * 1.5
+
+
+@given(st.integers(0, 9), keys)
+def test_pauses_grow_until_they_are_capped(attempts: int, key: str) -> None:
+    assert pause(attempts + 1, key) > pause(attempts, key)
+
+
+@given(st.integers(11, 10**9), keys)
+def test_no_pause_is_longer_than_nine_hours(attempts: int, key: str) -> None:
+    assert SIX_HOURS <= pause(attempts, key) < SIX_HOURS * 1.5
+
+
+@given(st.integers(0, 40), keys)
+def test_the_same_facts_give_the_same_moment(attempts: int, key: str) -> None:
+    assert next_attempt_at(NOW, attempts, key) == next_attempt_at(NOW, attempts, key)
+
+
+def test_batches_that_failed_together_do_not_come_back_together() -> None:
+    moments = {next_attempt_at(NOW, 5, f"2024-12-09/{i:05}") for i in range(1000)}
+
+    assert len(moments) > 900
+
+
+@given(st.integers(0, 40), keys)
+def test_tests_can_shrink_every_pause(attempts: int, key: str) -> None:
+    shrunk = pause(attempts, key, scale=0.001)
+
+    assert abs(shrunk - pause(attempts, key) * 0.001) <= timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "stop"),
+    [(0, False), (ATTEMPTS_MAX - 1, False), (ATTEMPTS_MAX, True), (ATTEMPTS_MAX + 1, True)],
+)
+def test_tries_end_visibly(attempts: int, stop: bool) -> None:
+    assert is_exhausted(attempts) is stop
+
+
+@given(st.datetimes(timezones=st.just(UTC)), keys)
+def test_what_waits_for_something_outside_is_looked_at_within_three_minutes(now, key: str) -> None:
+    look = next_look_at(now, key) - now
+
+    assert timedelta(minutes=2) <= look < timedelta(minutes=3)
+    assert next_look_at(now, key) - now == look

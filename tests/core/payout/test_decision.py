@@ -1,0 +1,84 @@
+"""P2 and P4: the one place that decides to sign, over all of its inputs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import product
+
+import pytest
+
+from worker.core.payout.decision import Step, next_step
+from worker.core.payout.records import Attempt, Landing, SignatureStatus
+from worker.core.plan.receipts import ReceiptState, Resolution
+
+LAST_VALID = 1000
+ATTEMPTS = [
+    Attempt("sig", resolution, "hash", LAST_VALID, b"wire", datetime(2024, 12, 16, tzinfo=UTC))
+    for resolution in Resolution
+]
+STATUSES = [None, *(SignatureStatus(landing) for landing in Landing)]
+STATUSES.append(SignatureStatus(Landing.FAILED, "account is frozen"))
+HEIGHTS = [0, LAST_VALID - 1, LAST_VALID, LAST_VALID + 1, 10**12]
+FACTS = list(product([None, *ATTEMPTS], STATUSES, HEIGHTS))
+
+
+def has_failed(status: SignatureStatus | None) -> bool:
+    return status is not None and status.landing is Landing.FAILED
+
+
+def may_land(attempt: Attempt | None, status: SignatureStatus | None, height: int) -> bool:
+    """Whether an attempt on a free receipt could still move tokens."""
+    if attempt is None:
+        return False
+    return height <= attempt.last_valid_block_height and not has_failed(status)
+
+
+@pytest.mark.parametrize("receipt", ReceiptState)
+def test_it_signs_only_when_nothing_signed_before_can_still_land(receipt: ReceiptState) -> None:
+    free = receipt is ReceiptState.FREE
+    for attempt, status, height in FACTS:
+        step = next_step(receipt, attempt, status, height)
+
+        assert (step is Step.SIGN) == (free and not may_land(attempt, status, height))
+
+
+@pytest.mark.parametrize("receipt", ReceiptState)
+def test_it_resends_only_what_may_land_and_was_not_seen(receipt: ReceiptState) -> None:
+    free = receipt is ReceiptState.FREE
+    for attempt, status, height in FACTS:
+        step = next_step(receipt, attempt, status, height)
+
+        unseen = status is None or status.landing is Landing.UNSEEN
+        assert (step is Step.RESEND) == (free and may_land(attempt, status, height) and unseen)
+
+
+@pytest.mark.parametrize(
+    ("receipt", "step"),
+    [
+        (ReceiptState.PAID, Step.SETTLE_PAID),
+        (ReceiptState.VOID, Step.SETTLE_VOID),
+        (ReceiptState.UNKNOWN, Step.WAIT),
+    ],
+)
+def test_a_receipt_that_is_not_free_decides_alone(receipt: ReceiptState, step: Step) -> None:
+    assert {next_step(receipt, *facts) for facts in FACTS} == {step}
+
+
+@pytest.mark.parametrize("landing", [Landing.PENDING, Landing.FINALIZED])
+def test_an_attempt_on_its_way_is_waited_for(landing: Landing) -> None:
+    step = next_step(ReceiptState.FREE, ATTEMPTS[0], SignatureStatus(landing), LAST_VALID)
+
+    assert step is Step.WAIT
+
+
+@pytest.mark.parametrize("status", [None, SignatureStatus(Landing.UNSEEN)])
+def test_a_missing_status_is_never_a_failure(status: SignatureStatus | None) -> None:
+    """P4: the last block in which the attempt may land still counts."""
+    assert next_step(ReceiptState.FREE, ATTEMPTS[0], status, LAST_VALID) is Step.RESEND
+    assert next_step(ReceiptState.FREE, ATTEMPTS[0], status, LAST_VALID + 1) is Step.SIGN
+
+
+def test_every_step_is_taken_by_some_input() -> None:
+    taken = {next_step(receipt, *facts) for receipt in ReceiptState for facts in FACTS}
+
+    assert taken == set(Step)

@@ -1,0 +1,50 @@
+"""What a report reads, in memory."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tests.fakes.store.store import FakeStore
+from tests.fakes.store.wiki_data import _part as counted_part
+from tests.fakes.store.wiki_data import _plain as plain_contribution
+from worker.core.identity import canonical_user_id
+from worker.core.lifecycle import Status
+from worker.core.payout.records import PointsWindow
+from worker.core.plan.points import defect
+from worker.core.plan.rules import Rules
+from worker.ports.report import PaidReward, TypeTally
+
+
+class FakeReporting:
+    """Implements `worker.ports.report.ReportStore` over a `FakeStore`."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self._state = store.state
+
+    def points_by_type(self, window: PointsWindow, rules: Rules) -> dict[str, TypeTally]:
+        found: dict[str, TypeTally] = {}
+        for document in self._state.contributions.values():
+            if counted_part(document, window) is None:
+                continue
+            if defect(rules.points, plain_contribution(document)) is None:
+                kind, points = str(document["type"]), int(document["total_points"])
+                known = found.get(kind, TypeTally(0, 0))
+                found[kind] = TypeTally(known.count + 1, known.points + points)
+        return found
+
+    def paid_between(self, user_id: str, start: datetime, end: datetime) -> list[PaidReward]:
+        wanted = canonical_user_id(user_id)
+        found = [
+            PaidReward(stored.week, stored.reward, stored.slot, stored.claimed_at)
+            for plan_id in self._installed_plans()
+            for stored in self._state.rewards_of(plan_id).values()
+            if stored.reward.user_id == wanted
+            and stored.reward.status is Status.COMPLETED
+            and stored.claimed_at is not None
+            and start <= stored.claimed_at < end
+        ]
+        return sorted(found, key=lambda each: (each.paid_at, each.week))
+
+    def _installed_plans(self) -> list[str]:
+        weeks = [*self._state.weeks.values(), *self._state.archive.values()]
+        return [week.distribution.plan_id for week in weeks if week.distribution.plan_id]

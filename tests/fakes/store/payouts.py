@@ -1,0 +1,194 @@
+"""Payouts of the in-memory store, and what their resolution does to rewards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from tests.fakes.store.state import Route, State, StoredPayout, StoredReward, to_milliseconds
+from worker.core.lifecycle import IllegalTransition, PayoutStatus, Status
+from worker.core.money import BaseUnits, Lamports
+from worker.core.payout.records import (
+    Attempt,
+    Payout,
+    PayoutKind,
+    Postponement,
+    Progress,
+    Settlement,
+    Tally,
+)
+
+VOID_REASON = "batch void: paid alone"
+VOID_SINGLE_REASON = "its receipt is void: it can never be paid"
+
+
+class FakePayouts:
+    """Implements the payouts' half of `worker.ports.payout.PayoutStore` over `state`."""
+
+    state: State
+
+    # --- taking and giving back -----------------------------------------------------------------
+
+    def claim(
+        self, plan_id: str, positions: range, limit: int, *, now: datetime, until: datetime
+    ) -> list[Payout]:
+        stored = self.state.payouts_of(plan_id).values()
+        due = [s for s in stored if s.is_due(now) and s.payout.index in positions]
+        due.sort(key=lambda s: (s.payout.kind, s.payout.index))
+        for each in due[:limit]:
+            self.state.put_payout(replace(each, leased_until=to_milliseconds(until)))
+        return [each.payout for each in due[:limit]]
+
+    def release(self, payouts: Sequence[Payout]) -> None:
+        for stored in self._open(payouts):
+            self.state.put_payout(replace(stored, leased_until=None))
+
+    def payout(self, plan_id: str, payout_id: str) -> Payout | None:
+        stored = self.state.payouts_of(plan_id).get(payout_id)
+        return None if stored is None else stored.payout
+
+    def open_ranges(self, plan_id: str, size: int, now: datetime) -> list[range]:
+        stored = self.state.payouts_of(plan_id).values()
+        starts = {s.payout.index // size * size for s in stored if s.is_due(now)}
+        return [range(start, start + size) for start in sorted(starts)]
+
+    def payouts_after(self, plan_id: str, after_id: str, limit: int) -> list[Payout]:
+        stored = sorted(self.state.payouts_of(plan_id).items())
+        return [each.payout for id_, each in stored if id_ > after_id][:limit]
+
+    # --- what happens to a payout ---------------------------------------------------------------
+
+    def record_attempts(self, attempts: Sequence[tuple[Payout, Attempt]]) -> None:
+        for payout, attempt in attempts:
+            for stored in self._open([payout]):
+                kept = replace(attempt, created_at=to_milliseconds(attempt.created_at))
+                self.state.put_payout(stored, attempt=kept, status=PayoutStatus.PROCESSING)
+
+    def mark_processing(self, payouts: Sequence[Payout]) -> None:
+        for stored in self._open(payouts):
+            for unpaid in self._unpaid_of(stored.payout):
+                self.state.put_reward(unpaid, status=Status.PROCESSING)
+
+    def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
+        contradicted: Settlement | None = None
+        for settlement in settlements:
+            payout = settlement.payout
+            if (stored := self.state.payouts_of(payout.plan_id).get(payout.id)) is None:
+                continue
+            if stored.payout.status.is_resolved and stored.payout.status is not settlement.status:
+                contradicted = contradicted or settlement
+                continue
+            self._settle_rewards(stored.payout, settlement, now)
+            self._settle_payout(stored, settlement)
+        if contradicted is not None:
+            opposite = {PayoutStatus.PAID: PayoutStatus.VOID, PayoutStatus.VOID: PayoutStatus.PAID}
+            current = opposite[contradicted.status]
+            raise IllegalTransition(contradicted.payout.id, current, contradicted.status)
+
+    def _settle_payout(self, stored: StoredPayout, settlement: Settlement) -> None:
+        known = stored.payout
+        fee = stored.fee if settlement.fee is None else settlement.fee
+        verified = settlement.verified or stored.verified
+        self.state.put_payout(
+            replace(stored, leased_until=None, fee=fee, verified=verified),
+            status=settlement.status,
+            signature=settlement.signature or known.signature,
+            slot=known.slot if settlement.slot is None else settlement.slot,
+            next_attempt_at=None,
+            reason=None,
+        )
+
+    def _settle_rewards(self, payout: Payout, settlement: Settlement, now: datetime) -> None:
+        if settlement.status is PayoutStatus.PAID:
+            for stored in self._rewards_of(payout):
+                self._complete(stored, settlement, now)
+        elif payout.kind is PayoutKind.SINGLE:
+            for stored in self._unpaid_of(payout):
+                self.state.put_reward(stored, status=Status.FAILED, reason=VOID_SINGLE_REASON)
+        else:
+            for stored in self._unpaid_of(payout):
+                waiting = replace(stored, route=Route.WAITING, next_attempt_at=None)
+                self.state.put_reward(waiting, status=Status.PENDING, reason=VOID_REASON)
+
+    def _complete(self, stored: StoredReward, settlement: Settlement, now: datetime) -> None:
+        slot = settlement.slot if settlement.slot is not None else stored.slot
+        claimed_at = stored.claimed_at or to_milliseconds(settlement.landed_at or now)
+        paid = replace(stored, slot=slot, claimed_at=claimed_at, next_attempt_at=None)
+        signature = settlement.signature or stored.reward.signature
+        self.state.put_reward(paid, status=Status.COMPLETED, reason=None, signature=signature)
+
+    def postpone(self, postponements: Sequence[Postponement]) -> None:
+        for each in postponements:
+            for stored in self._open([each.payout]):
+                self.state.put_payout(
+                    replace(stored, leased_until=None),
+                    next_attempt_at=to_milliseconds(each.next_attempt_at),
+                    reason=each.reason,
+                    attempts=stored.payout.attempts + each.is_failure,
+                )
+
+    # --- sums -----------------------------------------------------------------------------------
+
+    def progress(self, plan_id: str) -> Progress:
+        rewards = list(self.state.rewards_of(plan_id).values())
+        payouts = list(self.state.payouts_of(plan_id).values())
+        waiting = [s for s in rewards if s.is_waiting]
+        times = [s.next_attempt_at for s in waiting if s.reward.operator_hold is None]
+        times += [s.payout.next_attempt_at for s in payouts if s.is_claimable]
+        known_times = [time for time in times if time is not None]
+        return Progress(
+            rewards={
+                status: _tally([s for s in rewards if s.reward.status is status])
+                for status in Status
+            },
+            payouts=self.batch_counts(plan_id),
+            held=_tally(waiting),
+            next_attempt_at=min(known_times) if known_times else None,
+            fees=Lamports(sum(s.fee or 0 for s in payouts)),
+            signatures=sum(s.payout.signature is not None for s in payouts),
+        )
+
+    def outstanding(self) -> tuple[BaseUnits, int]:
+        stored_weeks = [*self.state.weeks.values(), *self.state.archive.values()]
+        plans = [s.distribution for s in stored_weeks if s.distribution.stage.is_frozen]
+        amounts: list[int] = []
+        for plan_id in [plan.plan_id for plan in plans if plan.plan_id]:
+            payouts = self.state.payouts_of(plan_id).values()
+            amounts += [s.payout.amount for s in payouts if s.is_unresolved]
+            rewards = self.state.rewards_of(plan_id).values()
+            amounts += [s.reward.row.amount for s in rewards if s.is_waiting]
+        return BaseUnits(sum(amounts)), len(amounts)
+
+    def batch_counts(self, plan_id: str) -> dict[PayoutStatus, int]:
+        counts = dict.fromkeys(PayoutStatus, 0)
+        for stored in self.state.payouts_of(plan_id).values():
+            if stored.payout.kind is PayoutKind.BATCH:
+                counts[stored.payout.status] += 1
+        return counts
+
+    # --- lookups --------------------------------------------------------------------------------
+
+    def _open(self, payouts: Sequence[Payout]) -> list[StoredPayout]:
+        found = [self.state.payouts_of(p.plan_id).get(p.id) for p in payouts]
+        return [s for s in found if s is not None and not s.payout.status.is_resolved]
+
+    def _rewards_of(self, payout: Payout) -> list[StoredReward]:
+        """The rewards that a payout pays, as far as they still go its way."""
+        rewards = self.state.rewards_of(payout.plan_id)
+        if payout.kind is PayoutKind.SINGLE:
+            return [rewards[payout.index]] if payout.index in rewards else []
+        return [
+            stored
+            for stored in rewards.values()
+            if payout.kind is PayoutKind.BATCH
+            and stored.reward.row.batch == payout.id
+            and stored.route is Route.BATCH
+        ]
+
+    def _unpaid_of(self, payout: Payout) -> list[StoredReward]:
+        return [stored for stored in self._rewards_of(payout) if stored.is_unpaid]
+
+
+def _tally(stored: Sequence[StoredReward]) -> Tally:
+    return Tally(len(stored), BaseUnits(sum(s.reward.row.amount for s in stored)))

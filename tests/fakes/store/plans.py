@@ -1,0 +1,245 @@
+"""Distributions and plans of the in-memory store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+from tests.fakes.store.state import (
+    Document,
+    Route,
+    State,
+    StoredPayout,
+    StoredReward,
+    StoredWeek,
+    as_stored,
+    to_milliseconds,
+)
+from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
+from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.plan.commitment import Header, Row
+from worker.core.plan.totals import NO_TOTALS, plan_totals
+from worker.core.week import Week
+
+_MUTABLE = (Stage.DUE, Stage.PLANNED)
+_UNTRIED: Document = {"attempts": 0, "next_attempt_at": None, "reason": None, "stopped": False}
+
+
+class FakePlans:
+    """Implements `worker.ports.payout.PlanStore` over `state`."""
+
+    state: State
+
+    def distribution(self, week: Week) -> Distribution | None:
+        stored = self.state.weeks.get(week) or self.state.archive.get(week)
+        return None if stored is None else stored.distribution
+
+    def distributions(self) -> list[Distribution]:
+        return [self.state.weeks[week].distribution for week in sorted(self.state.weeks)]
+
+    def first_week(self) -> Week | None:
+        return self.state.first_week.get("genesis")
+
+    def record_first_week(self, week: Week) -> None:
+        self.state.first_week["genesis"] = week
+
+    def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
+        if (known := self.distribution(week)) is not None:
+            return known
+        created = Distribution(week, Stage.DUE, created_at=to_milliseconds(now))
+        self.state.weeks[week] = StoredWeek(created, NO_TOTALS | {"started_at": None})
+        return created
+
+    def write_rewards(self, rewards: Sequence[Reward], week: Week, now: datetime) -> None:
+        self.ensure_distribution(week, now)
+        for reward in rewards:
+            route = Route.BATCH if reward.row.batch else Route.WAITING
+            stored = StoredReward(reward, week, route, to_milliseconds(now))
+            table = self.state.rewards.setdefault(reward.plan_id, {})
+            table.setdefault(reward.position, stored)
+
+    def write_payouts(self, payouts: Sequence[Payout], roots: Sequence[bytes]) -> None:
+        for payout, root in zip(payouts, roots, strict=True):
+            table = self.state.payouts.setdefault(payout.plan_id, {})
+            table.setdefault(payout.id, StoredPayout(payout, root))
+            if payout.kind is PayoutKind.SINGLE:
+                self._route_single(payout)
+
+    def _route_single(self, payout: Payout) -> None:
+        stored = self.state.rewards_of(payout.plan_id).get(payout.index)
+        if stored is not None:
+            self.state.put_reward(replace(stored, route=Route.SINGLE))
+            single = self.state.payouts[payout.plan_id][payout.id]
+            hold = stored.reward.operator_hold
+            self.state.put_payout(replace(single, operator_hold=hold))
+
+    def rows(self, plan_id: str, positions: range) -> Iterator[Row]:
+        stored = self.state.rewards_of(plan_id)
+        return (stored[position].reward.row for position in positions if position in stored)
+
+    def batch_roots(self, plan_id: str) -> list[bytes]:
+        batches = [
+            (stored.payout.index, stored.root)
+            for stored in self.state.payouts_of(plan_id).values()
+            if stored.payout.kind is PayoutKind.BATCH
+        ]
+        return [root for _, root in sorted(batches)]
+
+    def install_plan(
+        self, plan: Distribution, notes: PlanNotes, *, replacing: str | None, now: datetime
+    ) -> bool:
+        assert plan.header is not None
+        known = self.ensure_distribution(plan.week, now)
+        if known.plan_id == plan.plan_id:
+            return True
+        if known.plan_id != replacing or known.stage not in _MUTABLE or known.archived:
+            return False
+        stored = self.state.weeks[plan.week]
+        facts = stored.facts | plan_totals(Header.parse(plan.header)) | {"notes": _notes(notes)}
+        facts["started_at"] = facts["started_at"] or to_milliseconds(now)
+        installed = replace(plan, created_at=known.created_at, **_UNTRIED)
+        self.state.weeks[plan.week] = StoredWeek(installed, facts)
+        return True
+
+    def discard_plan(self, plan_id: str) -> None:
+        weeks = [*self.state.weeks.values(), *self.state.archive.values()]
+        if any(stored.distribution.plan_id == plan_id for stored in weeks):
+            return
+        self.state.rewards.pop(plan_id, None)
+        self.state.payouts.pop(plan_id, None)
+
+    def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
+        """Nothing is ever lost here by itself, so that `lost_too` finds no more."""
+        stored = self.state.weeks.get(week)
+        if stored is None or stored.distribution.plan_id != plan_id:
+            return
+        for other in self._plans_of(week) - {plan_id}:
+            self.discard_plan(other)
+
+    def reset_week(self, week: Week, now: datetime) -> None:
+        self.state.archive.pop(week, None)
+        self.state.weeks.pop(week, None)
+        self.ensure_distribution(week, now)
+
+    def marked_rewards(self, week: Week) -> list[Reward]:
+        if week not in self.state.weeks:
+            return []
+        stored = [row for rows in self.state.rewards.values() for row in rows.values()]
+        rewards = [row.reward for row in stored if row.week == week]
+        marked = [r for r in rewards if r.operator_hold or r.redirected_to]
+        return sorted(marked, key=lambda reward: (reward.plan_id, reward.position))
+
+    def _plans_of(self, week: Week) -> set[str]:
+        """Every plan id under which something of the week is stored."""
+        stored = [row for rows in self.state.rewards.values() for row in rows.values()]
+        ids = {row.reward.plan_id for row in stored if row.week == week}
+        for plan_id, payouts in self.state.payouts.items():
+            if any(each.payout.week == week for each in payouts.values()):
+                ids.add(plan_id)
+        return ids
+
+    def advance(
+        self, week: Week, plan_id: str, from_stage: Stage, to_stage: Stage, **facts: Any
+    ) -> bool:
+        check_transition(STAGES, str(week), from_stage, to_stage)
+        stored = self.state.weeks.get(week)
+        if stored is None:
+            return False
+        known = stored.distribution
+        if known.plan_id != plan_id or known.stage is not from_stage:
+            return False
+        facts = {name: as_stored(value) for name, value in facts.items()}
+        moved = replace(known, **(_UNTRIED | facts), stage=to_stage)
+        self.state.weeks[week] = replace(stored, distribution=moved)
+        return True
+
+    def stumble(
+        self,
+        week: Week,
+        *,
+        reason: str,
+        next_attempt_at: datetime,
+        attempts: int,
+        stopped: bool,
+    ) -> None:
+        self._change(
+            week,
+            reason=reason,
+            next_attempt_at=to_milliseconds(next_attempt_at),
+            attempts=attempts,
+            stopped=stopped,
+        )
+
+    def approve(self, week: Week) -> None:
+        self._change(week, approved=True, next_attempt_at=None)
+
+    def requeue(self, week: Week, now: datetime) -> int:
+        distribution = self.distribution(week)
+        if distribution is None or distribution.archived:
+            return 0
+        waiting = distribution.stopped or distribution.next_attempt_at is not None
+        self._change(week, **_UNTRIED)
+        if distribution.plan_id is None:
+            return int(waiting)
+        plan_id, due = distribution.plan_id, to_milliseconds(now)
+        payouts, rewards = self._requeue_payouts(plan_id, due), self._requeue_rewards(plan_id, due)
+        return payouts + rewards + int(waiting)
+
+    def _requeue_payouts(self, plan_id: str, due: datetime) -> int:
+        stored = self.state.payouts_of(plan_id).values()
+        unresolved = [each for each in stored if each.is_unresolved]
+        for each in unresolved:
+            self.state.put_payout(each, attempts=0, next_attempt_at=due)
+        return len(unresolved)
+
+    def _requeue_rewards(self, plan_id: str, due: datetime) -> int:
+        stored = self.state.rewards_of(plan_id).values()
+        waiting = [s for s in stored if s.is_waiting and s.reward.operator_hold is None]
+        for each in waiting:
+            self.state.put_reward(replace(each, next_attempt_at=due), status=Status.PENDING)
+        return len(waiting)
+
+    def record_notes(self, week: Week, **facts: Any) -> None:
+        if (stored := self.state.weeks.get(week)) is not None:
+            facts = {name: as_stored(value) for name, value in facts.items()}
+            self.state.weeks[week] = replace(stored, facts=stored.facts | facts)
+
+    def notes(self, week: Week) -> Mapping[str, Any]:
+        stored = self.state.weeks.get(week) or self.state.archive.get(week)
+        return {} if stored is None else _readable(stored)
+
+    def _change(self, week: Week, **facts: Any) -> None:
+        if (stored := self.state.weeks.get(week)) is not None:
+            changed = replace(stored.distribution, **facts)
+            self.state.weeks[week] = replace(stored, distribution=changed)
+
+
+def _notes(notes: PlanNotes) -> Document:
+    malformed = [{"_id": each.id, "reason": each.reason} for each in notes.malformed]
+    return asdict(notes) | {"malformed": malformed}
+
+
+def _readable(stored: StoredWeek) -> Document:
+    known = stored.distribution
+    return {
+        "week": known.week.id,
+        "week_start": known.week.start,
+        "week_end": known.week.end,
+        "distribution_tx_hash": known.signature,
+        "status": status_of(known.stage, stopped=known.stopped).value,
+        "completed_at": known.completed_at,
+        "created_at": known.created_at,
+        "plan_id": known.plan_id,
+        "stage": known.stage.value,
+        "root": None if known.root is None else known.root.hex(),
+        "held_root": None if known.held_root is None else known.held_root.hex(),
+        "approved": known.approved,
+        "attempts": known.attempts,
+        "next_attempt_at": known.next_attempt_at,
+        "reason": known.reason,
+        "stopped": known.stopped,
+        "archived": known.archived,
+        **stored.facts,
+    }

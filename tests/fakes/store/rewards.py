@@ -1,0 +1,99 @@
+"""Rewards of the in-memory store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from tests.fakes.store.state import Route, State, StoredPayout, StoredReward, to_milliseconds
+from tests.fakes.store.wiki_data import stored_forms
+from worker.core.identity import canonical_user_id
+from worker.core.lifecycle import Status
+from worker.core.payout.records import PayoutKind, Reward
+from worker.core.week import Week
+
+_MADE = "token_account_created_at"
+
+
+class FakeRewards:
+    """Implements the rewards' half of `worker.ports.payout.PayoutStore` over `state`."""
+
+    state: State
+
+    def rewards(self, plan_id: str, positions: range) -> list[Reward]:
+        stored = self.state.rewards_of(plan_id)
+        return [stored[position].reward for position in positions if position in stored]
+
+    def reward(self, week: Week, user_id: str) -> Reward | None:
+        plan_id, user_id = self.state.plan_of(week), canonical_user_id(user_id)
+        stored = {} if plan_id is None else self.state.rewards_of(plan_id)
+        return next((s.reward for s in stored.values() if s.reward.user_id == user_id), None)
+
+    def rewards_to_pay_alone(self, plan_id: str, now: datetime, limit: int) -> list[Reward]:
+        waiting = [s for s in self._of_plan(plan_id) if s.is_waiting]
+        free = [s for s in waiting if s.reward.operator_hold is None]
+        due = [s for s in free if s.next_attempt_at is None or s.next_attempt_at <= now]
+        first = datetime.min.replace(tzinfo=now.tzinfo)
+        due.sort(key=lambda s: (s.next_attempt_at or first, s.reward.position))
+        return [stored.reward for stored in due[:limit]]
+
+    def set_aside(
+        self, reward: Reward, status: Status, reason: str, next_attempt_at: datetime
+    ) -> None:
+        for stored in self._unpaid([reward]):
+            later = replace(stored, next_attempt_at=to_milliseconds(next_attempt_at))
+            self.state.put_reward(later, status=status, reason=reason)
+
+    def redirect(self, reward: Reward, wallet: str, now: datetime) -> None:
+        for stored in self._unpaid([reward]):
+            if stored.route is Route.BATCH:
+                continue
+            due = replace(stored, next_attempt_at=to_milliseconds(now))
+            self.state.put_reward(due, redirected_to=wallet)
+            for single in self._open_singles(reward):
+                self.state.put_payout(single, wallet=wallet, next_attempt_at=to_milliseconds(now))
+
+    def hold(self, reward: Reward, reason: str | None) -> None:
+        for stored in self._unpaid([reward]):
+            self.state.put_reward(stored, operator_hold=reason)
+            for single in self._open_singles(reward):
+                self.state.put_payout(replace(single, operator_hold=reason))
+
+    def mark_accounts_made(self, user_ids: Sequence[str], now: datetime) -> None:
+        for form in [form for user_id in user_ids for form in stored_forms(user_id)]:
+            document = self.state.users.get(form)
+            if document is not None and document.get(_MADE) is None:
+                self.state.users[form] = document | {_MADE: to_milliseconds(now)}
+
+    def rewards_needing_account(
+        self, plan_id: str, after_position: int, limit: int
+    ) -> list[Reward]:
+        needing = [r for r in self._needing_account(plan_id) if r.position > after_position]
+        return sorted(needing, key=lambda reward: reward.position)[:limit]
+
+    def count_needing_account(self, plan_id: str) -> int:
+        return len(self._needing_account(plan_id))
+
+    def accounts_made_since(self, moment: datetime) -> int:
+        made = [document.get(_MADE) for document in self.state.users.values()]
+        return sum(isinstance(at, datetime) and at >= moment for at in made)
+
+    def _needing_account(self, plan_id: str) -> list[Reward]:
+        return [s.reward for s in self._of_plan(plan_id) if s.reward.needs_account]
+
+    def _of_plan(self, plan_id: str) -> list[StoredReward]:
+        return list(self.state.rewards_of(plan_id).values())
+
+    def _unpaid(self, rewards: Sequence[Reward]) -> list[StoredReward]:
+        found = [self.state.rewards_of(r.plan_id).get(r.position) for r in rewards]
+        return [stored for stored in found if stored is not None and stored.is_unpaid]
+
+    def _open_singles(self, reward: Reward) -> list[StoredPayout]:
+        return [
+            stored
+            for stored in self.state.payouts_of(reward.plan_id).values()
+            if stored.is_unresolved
+            and stored.payout.kind is PayoutKind.SINGLE
+            and stored.payout.index == reward.position
+        ]

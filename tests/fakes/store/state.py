@@ -1,0 +1,146 @@
+"""What the in-memory store holds: frozen records in dicts, so that a snapshot is a shallow copy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import bson
+from bson.codec_options import CodecOptions
+
+from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.core.lifecycle import Status
+from worker.core.money import Lamports
+from worker.core.payout.records import Distribution, Payout, PayoutKind, Reward
+from worker.core.week import Week
+
+Document = dict[str, Any]
+_UTC: CodecOptions[Document] = CodecOptions(tz_aware=True)
+
+
+class Route(StrEnum):
+    """How a reward is paid: in its batch, alone as soon as it can be, or in a single."""
+
+    BATCH = "batch"
+    WAITING = "waiting"
+    SINGLE = "single"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReward:
+    reward: Reward
+    week: Week
+    route: Route
+    created_at: datetime
+    next_attempt_at: datetime | None = None
+    slot: int | None = None
+    claimed_at: datetime | None = None
+
+    @property
+    def is_unpaid(self) -> bool:
+        return self.reward.status is not Status.COMPLETED
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits to be paid alone, and has no single yet."""
+        return self.route is Route.WAITING and self.is_unpaid
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPayout:
+    payout: Payout
+    root: bytes
+    leased_until: datetime | None = None
+    operator_hold: str | None = None
+    fee: Lamports | None = None
+    verified: bool = False
+
+    @property
+    def is_unresolved(self) -> bool:
+        """Of a batch or single; an anchor never counts."""
+        return self.payout.kind is not PayoutKind.ANCHOR and not self.payout.status.is_resolved
+
+    @property
+    def is_claimable(self) -> bool:
+        """An operator's hold keeps back what was never signed. What was signed may land still,
+        and must be settled."""
+        held_back = self.operator_hold is not None and self.payout.attempt is None
+        return self.is_unresolved and not held_back
+
+    def is_due(self, now: datetime) -> bool:
+        times = (self.payout.next_attempt_at, self.leased_until)
+        return self.is_claimable and all(time is None or time <= now for time in times)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWeek:
+    distribution: Distribution
+    facts: Document = field(default_factory=dict)
+    """What readers see besides the distribution: totals, PlanNotes, recorded facts."""
+
+
+@dataclass(slots=True)
+class State:
+    """Every table. No value inside one is ever changed in place, only replaced."""
+
+    users: dict[object, Document] = field(default_factory=dict)
+    contributions: dict[object, Document] = field(default_factory=dict)
+    stakes: dict[int, Document] = field(default_factory=dict)
+    articles: dict[object, Document] = field(default_factory=dict)
+    article_rewards: dict[tuple[Week, str], int] = field(default_factory=dict)
+    proposals: dict[str, Document] = field(default_factory=dict)
+    votes: dict[tuple[str, str], Document] = field(default_factory=dict)
+    """By proposal and user."""
+    snapshots: dict[tuple[str, str], Document] = field(default_factory=dict)
+    """Voting power by proposal and user."""
+    config: dict[str, Document] = field(default_factory=lambda: {"token_system": CONFIG})
+    weeks: dict[Week, StoredWeek] = field(default_factory=dict)
+    archive: dict[Week, StoredWeek] = field(default_factory=dict)
+    rewards: dict[str, dict[int, StoredReward]] = field(default_factory=dict)
+    """By plan id and position."""
+    payouts: dict[str, dict[str, StoredPayout]] = field(default_factory=dict)
+    """By plan id and receipt id."""
+    first_week: dict[str, Week] = field(default_factory=dict)
+    paused: dict[str, str] = field(default_factory=dict)
+    beats: dict[str, datetime] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    marks: dict[str, datetime] = field(default_factory=dict)
+    figures: dict[str, Document] = field(default_factory=dict)
+
+    def copy(self) -> State:
+        tables = {f.name: dict(getattr(self, f.name)) for f in fields(self)}
+        for name in ("rewards", "payouts"):
+            tables[name] = {plan_id: dict(rows) for plan_id, rows in tables[name].items()}
+        return State(**tables)
+
+    def rewards_of(self, plan_id: str) -> dict[int, StoredReward]:
+        return self.rewards.get(plan_id, {})
+
+    def payouts_of(self, plan_id: str) -> dict[str, StoredPayout]:
+        return self.payouts.get(plan_id, {})
+
+    def put_reward(self, stored: StoredReward, **facts: Any) -> None:
+        """Store a reward, with these fields of its `Reward` changed."""
+        reward = replace(stored.reward, **facts)
+        self.rewards[reward.plan_id][reward.position] = replace(stored, reward=reward)
+
+    def put_payout(self, stored: StoredPayout, **facts: Any) -> None:
+        """Store a payout, with these fields of its `Payout` changed."""
+        payout = replace(stored.payout, **facts)
+        self.payouts[payout.plan_id][payout.id] = replace(stored, payout=payout)
+
+    def plan_of(self, week: Week) -> str | None:
+        stored = self.weeks.get(week) or self.archive.get(week)
+        return None if stored is None else stored.distribution.plan_id
+
+
+def to_milliseconds(moment: datetime) -> datetime:
+    """The moment as the database keeps it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def as_stored(value: Any) -> Any:
+    """A value as the database gives it back: lists for tuples, milliseconds, plain types."""
+    return bson.decode(bson.encode({"value": value}), _UTC)["value"]

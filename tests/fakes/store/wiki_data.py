@@ -1,0 +1,160 @@
+"""The wiki's side of the in-memory store. Every contribution goes through `core.points.defect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from tests.fakes.store.state import Document, State
+from worker.adapters.mongo.payout.stakes import stake_covering
+from worker.core.identity import canonical_user_id
+from worker.core.payout.records import (
+    Account,
+    MalformedContribution,
+    PointsWindow,
+    Stake,
+    UserPoints,
+    WeekPoints,
+)
+from worker.core.plan.points import defect
+from worker.core.plan.rules import Rules
+from worker.core.week import Week
+
+
+class FakeWiki:
+    """Implements `worker.ports.payout.WikiStore` over `state`."""
+
+    state: State
+
+    def rules_document(self) -> Mapping[str, Any] | None:
+        return self.state.config.get("token_system")
+
+    def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
+        count, listed = self._malformed(window, rules) if malformed_max else (0, [])
+        return WeekPoints(self._user_points(window, rules), count, tuple(listed[:malformed_max]))
+
+    def _user_points(self, window: PointsWindow, rules: Rules) -> Iterator[UserPoints]:
+        sums: dict[str, tuple[int, int]] = {}
+        for document in list(self.state.contributions.values()):
+            part = _part(document, window)
+            if part is None or defect(rules.points, _plain(document)) is not None:
+                continue
+            user_id, points = _user(document), int(document["total_points"])
+            total, late = sums.get(user_id, (0, 0))
+            sums[user_id] = (total + points, late + (points if part == "late" else 0))
+        return (UserPoints(user, total, late) for user, (total, late) in sums.items())
+
+    def _malformed(
+        self, window: PointsWindow, rules: Rules
+    ) -> tuple[int, list[MalformedContribution]]:
+        found = []
+        for document in self.state.contributions.values():
+            looked_at = _part(document, window) or _array_of_week(document, window)
+            if not looked_at and not _undated(document, window):
+                continue
+            if (reason := defect(rules.points, _plain(document))) is not None:
+                found.append(MalformedContribution(str(document["_id"]), reason))
+        return len(found), sorted(found, key=lambda each: each.id)
+
+    def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
+        found: dict[str, Account] = {}
+        for user_id in user_ids:
+            for form in reversed(stored_forms(user_id)):
+                if (document := self.state.users.get(form)) is not None:
+                    found[user_id] = _account(user_id, document, fields)
+        return found
+
+    def user_ids(self) -> Iterator[str]:
+        return iter({canonical_user_id(str(form)): None for form in self.state.users})
+
+    def stakes_covering(self, week: Week, user_ids: Sequence[str]) -> list[Stake]:
+        wanted = set(user_ids)
+        found = []
+        for document in self.state.stakes.values():
+            user_id = _user(document)
+            if user_id not in wanted or document["user_id"] not in stored_forms(user_id):
+                continue
+            if (stake := stake_covering(week, document, user_id)) is not None:
+                found.append(stake)
+        return found
+
+
+def stored_forms(user_id: str) -> list[object]:
+    """The forms in which a user's id may be stored, the usual one first."""
+    is_hex = len(user_id) == 24 and ObjectId.is_valid(user_id)
+    return [ObjectId(user_id), user_id, user_id.upper()] if is_hex else [user_id]
+
+
+def _recorded_at(document: Document) -> datetime | None:
+    """The ObjectId's time; None where there is no ObjectId."""
+    document_id = document["_id"]
+    return document_id.generation_time if isinstance(document_id, ObjectId) else None
+
+
+def _part(document: Document, window: PointsWindow) -> str | None:
+    """Whether a contribution is the week's own or a late one; None if it is neither."""
+    created_at, recorded_at = document.get("created_at"), _recorded_at(document)
+    if not isinstance(created_at, datetime):
+        return None
+    week = window.week
+    if week.start <= created_at < week.end:
+        return "own" if recorded_at is None or recorded_at < window.cutoff else None
+    if recorded_at is None or window.previous_cutoff is None:
+        return None
+    is_late = window.late_from <= created_at < week.start
+    return "late" if is_late and window.previous_cutoff <= recorded_at < window.cutoff else None
+
+
+def _array_of_week(document: Document, window: PointsWindow) -> bool:
+    """Whether a query for the week's own finds an array: its bounds may hold for two elements."""
+    value, recorded_at = document.get("created_at"), _recorded_at(document)
+    if not isinstance(value, list) or not (recorded_at is None or recorded_at < window.cutoff):
+        return False
+    dates = [each for each in value if isinstance(each, datetime)]
+    week = window.week
+    return any(each >= week.start for each in dates) and any(each < week.end for each in dates)
+
+
+def _undated(document: Document, window: PointsWindow) -> bool:
+    """Whether it has no date and, as far as its id says, was recorded since the last plan."""
+    value = document.get("created_at")
+    if any(isinstance(each, datetime) for each in (value if isinstance(value, list) else [value])):
+        return False
+    recorded_at = _recorded_at(document)
+    since = window.previous_cutoff or window.week.start
+    return recorded_at is None or since <= recorded_at < window.cutoff
+
+
+def _user(document: Document) -> str:
+    """The canonical user id; empty where there is none."""
+    user_id = document.get("user_id")
+    return canonical_user_id(str(user_id)) if isinstance(user_id, str | ObjectId) else ""
+
+
+def _plain(document: Document) -> Document:
+    return {
+        "user_id": _user(document),
+        "type": document.get("type"),
+        "total_points": document.get("total_points"),
+        "created_at_is_date": isinstance(document.get("created_at"), datetime),
+    }
+
+
+def _account(user_id: str, document: Document, fields: Sequence[str]) -> Account:
+    return Account(
+        user_id=user_id,
+        wallet=document.get("wallet_address"),
+        fields={name: field_value(document, name) for name in fields},
+        had_token_account=document.get("token_account_created_at") is not None,
+    )
+
+
+def field_value(document: Mapping[str, Any], name: str) -> object:
+    """The value of a dotted name; None where it is missing."""
+    value: Any = document
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,125 @@
+"""The doctor names everything that is missing, each with advice, and hides nothing behind it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from tests.fakes.world import WEEK, World, chain_of
+from worker.core.errors import Unreachable
+from worker.core.money import ONE_TOKEN
+from worker.services.watch.doctor import (
+    CLUSTER,
+    DATABASE,
+    Check,
+    Question,
+    beat_question,
+    examine,
+    payout_questions,
+    weeks_question,
+)
+
+
+def checks(world: World) -> dict[str, Check]:
+    return {check.name: check for check in examine(payout_questions(lambda: world.first))}
+
+
+def final(world: World) -> None:
+    """What has changed on chain is final."""
+    world.clock.sleep(30)
+
+
+def failures(world: World) -> dict[str, str]:
+    return {name: check.detail for name, check in checks(world).items() if not check.ok}
+
+
+def beat(world: World) -> Check:
+    question = beat_question(lambda: world.first.store, lambda: world.clock, 300)
+    (check,) = examine([question])
+    return check
+
+
+def test_a_funded_world_with_its_genesis_is_well(world: World) -> None:
+    world.genesis()
+    assert failures(world) == {}
+
+
+def test_a_world_without_genesis_is_not_ready(world: World) -> None:
+    final(world)
+    assert list(failures(world)) == ["genesis"]
+    assert "kontrib genesis" in checks(world)["genesis"].advice
+
+
+def test_too_few_tokens_for_the_coming_week_are_named(world: World) -> None:
+    world.genesis()
+    world.fund(tokens=-(1_000_000 - 9_999) * ONE_TOKEN)
+    final(world)
+    assert failures(world).keys() == {"treasury"}
+    assert "1 short" in failures(world)["treasury"]
+
+
+def test_too_little_sol_is_named(world: World) -> None:
+    world.genesis()
+    world.fund(lamports=-(10**12) + 3_000_000)
+    final(world)
+    assert failures(world).keys() == {"SOL"}
+
+
+def test_what_cannot_be_told_without_the_cluster_is_not_asked(world: World) -> None:
+    world.genesis()
+    chain_of(world.first).endpoints[0].down = True
+    found = failures(world)
+    assert found["mint and authority"] == f"cannot be told without: {CLUSTER}"
+    assert found["treasury"] == f"cannot be told without: {CLUSTER}"
+    assert "plan archive" not in found
+
+
+def test_an_unusable_mint_is_named(world: World) -> None:
+    world.genesis()
+    world.ledger.mint_problem = "it has 6 decimals instead of 9"
+    assert "6 decimals" in failures(world)["mint and authority"]
+
+
+def test_a_pause_is_named_with_its_reason(world: World) -> None:
+    world.genesis()
+    world.first.store.pause("the treasury moves")
+    assert "the treasury moves" in failures(world)["signing"]
+
+
+def test_a_beat_that_was_never_seen_or_is_too_old_is_named(world: World) -> None:
+    assert not beat(world).ok
+    world.first.store.beat("beat", world.clock.now())
+    assert beat(world).ok
+    world.clock.sleep(14 * 60)
+    assert beat(world).ok
+    world.clock.sleep(2 * 60)
+    assert not beat(world).ok
+
+
+def test_stopped_weeks_are_named(world: World) -> None:
+    now = world.clock.now()
+    world.first.store.ensure_distribution(WEEK, now)
+    (check,) = examine([weeks_question(lambda: world.first.store)])
+    assert check.ok
+    world.first.store.stumble(
+        WEEK, reason="no", next_attempt_at=now + timedelta(1), attempts=12, stopped=True
+    )
+    (check,) = examine([weeks_question(lambda: world.first.store)])
+    assert not check.ok
+    assert "2024-W50: no" in check.detail
+
+
+def test_a_context_that_cannot_be_made_fails_each_question_by_itself() -> None:
+    def broken() -> str:
+        raise Unreachable("MongoDB does not answer.")
+
+    asked = list(
+        examine(
+            [
+                Question(DATABASE, broken, "Start it."),
+                Question("later", lambda: "fine", "", needs=(DATABASE,)),
+                Question("other", lambda: "fine", ""),
+            ]
+        )
+    )
+    assert [check.ok for check in asked] == [False, False, True]
+    assert asked[0].advice == "Start it."

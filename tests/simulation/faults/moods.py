@@ -1,0 +1,63 @@
+"""What differs between the operators of the simulated town: clocks, endpoints and databases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from tests.fakes.chain.chain import FakeChain
+from tests.fakes.chain.faults import FakeEndpoint
+from tests.fakes.store.store import FakeStore
+from tests.fakes.world import FakeClock, World
+from worker.core.payout.records import Landing, SignatureStatus
+from worker.services.context import Context, Limits
+
+BATCH_SIZE = 2
+SKEWS_SECONDS = (0.0, 40.0)
+LIMITS = Limits(
+    batches_per_task=2,
+    batches_in_flight=4,
+    poll_seconds=4.0,
+    backoff_scale=0.05,
+    plan_grace=timedelta(minutes=10),
+)
+
+
+class SkewedClock(FakeClock):
+    """An operator's clock that is wrong by some seconds. Time passes for all alike."""
+
+    def __init__(self, true: FakeClock, skew_seconds: float) -> None:
+        self._true, self._skew = true, timedelta(seconds=skew_seconds)
+
+    def now(self) -> datetime:
+        return self._true.now() + self._skew
+
+    def sleep(self, seconds: float) -> None:
+        self._true.sleep(seconds)
+
+
+class MoodyChain(FakeChain):
+    """A cluster whose status cache can miss."""
+
+    forgets_statuses = False
+
+    def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
+        found = super().statuses(signatures)
+        unseen = SignatureStatus(Landing.UNSEEN)
+        return [unseen for _ in found] if self.forgets_statuses else found
+
+
+def operator_of(world: World, skew_seconds: float) -> Context:
+    """An operator of the world, with a database and a clock of their own."""
+    chain = MoodyChain(
+        world.ledger,
+        transfers_per_transaction=BATCH_SIZE,
+        endpoints=[FakeEndpoint(), FakeEndpoint()],
+    )
+    return Context(
+        store=FakeStore(),
+        chain=chain,
+        archive=world.archive,
+        clock=SkewedClock(world.clock, skew_seconds),
+        limits=LIMITS,
+    )

@@ -1,0 +1,119 @@
+"""Broken collaborators: each takes one safeguard of the services away.
+
+Production code has no off switch, so all of this is patched in by the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.fakes.chain.chain import FakeChain
+from tests.fakes.store.store import FakeStore
+from tests.fakes.world import WEEK
+from worker.core.payout.records import Blockhash, Intent, Landing, Reward, SignatureStatus
+from worker.core.plan.commitment import Header, Row, Seal
+from worker.core.plan.receipts import ReceiptState, state_of
+from worker.ports.payout import Signed
+from worker.services.context import Context
+from worker.services.payout import intents as paying
+from worker.services.plan import anchor, seal
+from worker.services.plan import plan_week as plan
+from worker.services.plan import publish as plan_writing
+
+
+def sign_payments_without_receipts(patch: pytest.MonkeyPatch) -> None:
+    sign = FakeChain.sign
+
+    def bare(self: FakeChain, intents: Sequence[Intent], blockhash: Blockhash) -> list[Signed]:
+        return sign(
+            self, [replace(i, receipts=()) if i.transfers else i for i in intents], blockhash
+        )
+
+    patch.setattr(FakeChain, "sign", bare)
+
+
+def believe_confirmed(patch: pytest.MonkeyPatch, concerns: Callable[[str], bool]) -> None:
+    """Read some receipts as they are now, and call final whatever has landed."""
+    receipts, statuses = FakeChain.receipts, FakeChain.statuses
+
+    def hasty(
+        self: FakeChain, ids: Sequence[str], *, not_before_slot: int = 0
+    ) -> dict[str, ReceiptState]:
+        found = receipts(self, ids, not_before_slot=not_before_slot)
+        for each in filter(concerns, ids):
+            account = self.ledger.account(self.receipt_address(each))
+            found[each] = state_of(account.space if account else None)
+        return found
+
+    def hasty_statuses(self: FakeChain, signatures: Sequence[str]) -> list[SignatureStatus]:
+        final = SignatureStatus(Landing.FINALIZED)
+        seen = statuses(self, signatures)
+        return [final if status.landing is Landing.PENDING else status for status in seen]
+
+    patch.setattr(FakeChain, "receipts", hasty)
+    patch.setattr(FakeChain, "statuses", hasty_statuses)
+
+
+def believe_an_anchor_at_once(patch: pytest.MonkeyPatch) -> None:
+    believe_confirmed(patch, lambda each: "/root/" in each or each.endswith("/anchor"))
+
+
+def believe_a_void_at_once(patch: pytest.MonkeyPatch) -> None:
+    believe_confirmed(patch, lambda each: each.count("/") == 1 and each[-1].isdigit())
+
+
+def check_no_rows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Seal, "check_batch", lambda self, index, rows: list(rows))
+
+
+def allow_singles_by_wallet(patch: pytest.MonkeyPatch) -> None:
+    def leave_out(self: paying.Payer, *arguments: object) -> None:
+        """Whoever has a wallet today may be paid alone."""
+
+    patch.setattr(paying.Payer, "_leave_out_unvoided", leave_out)
+
+
+def write_plans_blindly(patch: pytest.MonkeyPatch) -> None:
+    """Nothing that was written is read again: neither the rows nor the published file."""
+
+    def write_plan(
+        context: Context, header: Header, rewards: Iterator[Reward], plan_id: str
+    ) -> Seal:
+        written = list(rewards)
+        context.store.write_rewards(written, header.week, context.clock.now())
+        sealed = seal.seal_of(header, (reward.row for reward in written))
+        amounts = [
+            sum(r.row.amount for r in written[p.start : p.stop])
+            for p in map(header.batch_positions, range(header.batches))
+        ]
+        plan_writing._write_payouts(context, sealed, plan_id, amounts)
+        return sealed
+
+    patch.setattr(plan, "write_plan", write_plan)
+    for module in (plan_writing, anchor):
+        patch.setattr(module, "check_published", lambda context, sealed: None)
+
+
+def publish_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(plan, "publish_plan", lambda context, sealed, plan_id: None)
+    patch.setattr(anchor, "check_published", lambda context, sealed: None)
+
+
+def read_rows_of_any_plan(patch: pytest.MonkeyPatch) -> None:
+    def rows(self: FakeStore, plan_id: str, positions: range) -> Iterator[Row]:
+        merged: dict[int, Row] = {}
+        for stored in self.state.rewards.values():
+            for position, each in stored.items():
+                merged.setdefault(position, each.reward.row)
+        return (merged[position] for position in positions if position in merged)
+
+    patch.setattr(FakeStore, "rows", rows)
+
+
+def plan_without_genesis(patch: pytest.MonkeyPatch) -> None:
+    for module in (plan, anchor):
+        patch.setattr(module, "first_week", lambda context: WEEK)
+    patch.setattr("worker.services.week.due.first_week", lambda context: WEEK)

@@ -1,0 +1,124 @@
+"""Each safeguard replaced in turn by a broken collaborator: something must notice.
+
+Every scenario is played twice. With all safeguards in place nothing is found; without the one it
+is made for, the auditor finds what went wrong, or the week never closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.fakes.world import WEEK, World
+from tests.simulation.facts import audit_world, inputs_of
+from tests.simulation.faults import traps
+from tests.simulation.mutations import broken
+from worker.services.plan.genesis import make_genesis
+
+Break = Callable[[pytest.MonkeyPatch], None]
+NAMES = [f"user {i}" for i in range(6)]
+
+
+@dataclass(frozen=True, slots=True)
+class Safeguard:
+    """What is taken away, in which scenario, and the words in which somebody notices."""
+
+    name: str
+    take_away: Break
+    scenario: Callable[[World], None]
+    noticed: str
+
+
+SAFEGUARDS = [
+    Safeguard(
+        "a receipt in every payment",
+        broken.sign_payments_without_receipts,
+        traps.two_operators_pay_at_once,
+        "paid twice",
+    ),
+    Safeguard(
+        "the anchor is final",
+        broken.believe_an_anchor_at_once,
+        traps.an_anchor_is_forked_away_and_another_one_lands,
+        "not closed|not the anchored one|before its plan was final",
+    ),
+    Safeguard(
+        "rows are checked against the root",
+        broken.check_no_rows,
+        traps.somebody_edits_an_amount_in_the_database,
+        "moved other amounts",
+    ),
+    Safeguard(
+        "a single only after its batch is void",
+        broken.allow_singles_by_wallet,
+        traps.a_wallet_is_removed_and_added_again,
+        "paid twice",
+    ),
+    Safeguard(
+        "the void is final",
+        broken.believe_a_void_at_once,
+        traps.a_void_is_forked_away_after_a_single_was_paid,
+        "paid twice",
+    ),
+    Safeguard(
+        "payments are read back at finalized",
+        broken.believe_a_void_at_once,
+        traps.a_payment_is_forked_away,
+        "not closed",
+    ),
+    Safeguard(
+        "plans are read back",
+        broken.write_plans_blindly,
+        traps.the_database_loses_a_row_in_silence,
+        "not closed",
+    ),
+    Safeguard(
+        "plans are published",
+        broken.publish_nothing,
+        traps.the_database_is_lost_and_the_wiki_has_changed,
+        "not closed",
+    ),
+    Safeguard(
+        "rows belong to one plan id",
+        broken.read_rows_of_any_plan,
+        traps.a_planner_crashed_and_left_its_draft,
+        "not closed",
+    ),
+    Safeguard(
+        "genesis binds the receipt key",
+        broken.plan_without_genesis,
+        traps.another_key_with_an_empty_database,
+        "is not its receipt",
+    ),
+]
+
+
+def findings_of(scenario: Callable[[World], None]) -> str:
+    """What the auditor finds after a scenario, and whether its week could be closed."""
+    world = World(batch_size=2)
+    world.populate(len(NAMES))
+    make_genesis(world.first, WEEK)
+    inputs = inputs_of(world)
+    stuck = []
+    try:
+        scenario(world)
+    except AssertionError as error:
+        stuck.append(repr(error))
+    world.ledger.finalize()
+    return "\n".join([*stuck, *audit_world(world, inputs).findings])
+
+
+@pytest.mark.parametrize("safeguard", SAFEGUARDS, ids=lambda each: each.name)
+def test_with_every_safeguard_in_place_nothing_is_found(safeguard: Safeguard) -> None:
+    assert findings_of(safeguard.scenario) == ""
+
+
+@pytest.mark.parametrize("safeguard", SAFEGUARDS, ids=lambda each: each.name)
+def test_without_a_safeguard_somebody_notices(
+    safeguard: Safeguard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    safeguard.take_away(monkeypatch)
+    with pytest.raises(AssertionError, match=safeguard.noticed):
+        assert findings_of(safeguard.scenario) == ""

@@ -1,0 +1,189 @@
+"""Put a backup back. Checked as a whole before the first write; can be run again after a crash.
+
+Each collection is dropped, filled, counted and indexed, and then noted in a collection of its
+own. A restore that was killed goes on with the collection that it was at.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import bson
+from bson import json_util
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import CollectionInvalid
+
+from worker.adapters.mongo.backup.format import (
+    ENGINES_OWN,
+    PROGRESS,
+    BackupDamaged,
+    Manifest,
+    SavedCollection,
+    read_manifest,
+    verify_files,
+)
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
+from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.names import Route
+from worker.core.errors import KontribError, Refused
+from worker.core.lifecycle import Status
+from worker.core.payout.records import PayoutKind
+
+INSERT_BATCH = 1000
+_NOT_FOR_CREATION = {"v", "ns", ENGINES_OWN}
+
+Notify = Callable[[str], None]
+_RAW: Any = bson.CodecOptions(document_class=RawBSONDocument)
+
+
+class DatabaseNotEmpty(Refused):
+    """There is something that a restore would replace."""
+
+    def __init__(self, database: str, collections: list[str]) -> None:
+        listed = ", ".join(collections[:5]) + (", ..." if len(collections) > 5 else "")
+        super().__init__(
+            f"The database {database} is not empty ({listed}). Restore into an empty one, or "
+            f"confirm with --confirm {database} that what it holds of the backup's collections "
+            "is replaced. Nothing was written."
+        )
+
+
+class RestoreIncomplete(KontribError):
+    """Another program writes into the database that is being restored."""
+
+    def __init__(self, collection: str, expected: int, found: int) -> None:
+        super().__init__(
+            f"{collection} has {found} documents instead of {expected}. Stop the workers and the "
+            "wiki, and run `kontrib restore` again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What was restored. `mended` rewards are read from the chain again."""
+
+    manifest: Manifest
+    collections: int
+    documents: int
+    mended: int
+
+
+def restore(
+    database: Mongo, folder: Path, notify: Notify, *, confirmed: bool = False
+) -> RestoreReport:
+    """Put it back. Collections that the backup does not hold stay as they are.
+
+    Raises:
+        NoBackup, BackupDamaged: there is nothing to put back; nothing was written.
+        DatabaseNotEmpty: and not confirmed; nothing was written.
+        RestoreIncomplete: somebody else writes; run it again.
+    """
+    manifest = read_manifest(folder)
+    verify_files(folder, manifest)
+    return _Restore(database, folder, manifest, notify).run(confirmed=confirmed)
+
+
+class _Restore(MongoPart):
+    def __init__(self, database: Mongo, folder: Path, manifest: Manifest, notify: Notify) -> None:
+        super().__init__(database)
+        self._folder, self._manifest, self._notify = folder, manifest, notify
+        self._progress = database[PROGRESS]
+
+    @reaching
+    def run(self, *, confirmed: bool) -> RestoreReport:
+        # A backup of an earlier version may hold a note of its own.
+        done = {PROGRESS, *self._begin(confirmed=confirmed)}
+        for saved in self._manifest.collections:
+            if saved.name in done:
+                continue
+            self._put_back(saved)
+            self._progress.update_one(
+                {"_id": self._manifest.id}, {"$addToSet": {"done": saved.name}}
+            )
+            self._notify(f"{saved.name}: {saved.documents:,} documents")
+        mended = self._mend_singles()
+        self._progress.drop()
+        manifest = self._manifest
+        return RestoreReport(manifest, len(manifest.collections), manifest.documents, mended)
+
+    def _begin(self, *, confirmed: bool) -> set[str]:
+        """The collections that an interrupted restore of this same backup has put back."""
+        if (begun := self._progress.find_one({"_id": self._manifest.id})) is not None:
+            return set(begun.get("done", []))
+        if not confirmed:
+            self._refuse_unless_empty()
+        self._progress.drop()
+        self._progress.insert_one({"_id": self._manifest.id, "done": []})
+        return set()
+
+    def _refuse_unless_empty(self) -> None:
+        existing = self.database.list_collection_names()
+        filled = [name for name in existing if self.database[name].find_one({}, {"_id": 1})]
+        if filled:
+            raise DatabaseNotEmpty(self.database.name, sorted(filled))
+
+    def _put_back(self, saved: SavedCollection) -> None:
+        metadata = self._metadata(saved)
+        collection = self.database[saved.name]
+        collection.drop()
+        try:
+            self.database.create_collection(saved.name, **metadata["options"])
+        except CollectionInvalid:  # somebody wrote to it since it was dropped
+            raise RestoreIncomplete(saved.name, 0, collection.count_documents({})) from None
+        if saved.data is None:
+            return
+        # Raw, so that what is put back is byte for byte what was saved; and not validated again,
+        # since documents may be older than the validator.
+        into = collection.with_options(codec_options=_RAW)
+        documents = self._documents(self._folder / saved.data.path)
+        while chunk := list(itertools.islice(documents, INSERT_BATCH)):
+            into.insert_many(chunk, bypass_document_validation=True)
+        found = collection.count_documents({})
+        if found != saved.documents:
+            raise RestoreIncomplete(saved.name, saved.documents, found)
+        self._create_indexes(saved.name, metadata["indexes"])
+
+    def _metadata(self, saved: SavedCollection) -> Document:
+        path = self._folder / saved.metadata.path
+        try:
+            with gzip.open(path, "rb") as stream:
+                return dict(json_util.loads(stream.read()))
+        except (ValueError, OSError, EOFError) as error:
+            raise BackupDamaged(path, str(error)) from None
+
+    def _documents(self, path: Path) -> Iterator[Any]:
+        with gzip.open(path, "rb") as stream:
+            yield from bson.decode_file_iter(cast(IO[bytes], stream), codec_options=_RAW)
+
+    def _create_indexes(self, collection: str, indexes: list[Document]) -> None:
+        wanted = [
+            {key: value for key, value in index.items() if key not in _NOT_FOR_CREATION}
+            for index in indexes
+            if index["name"] != "_id_"
+        ]
+        if wanted:
+            self.database.command("createIndexes", collection, indexes=wanted)
+
+    def _mend_singles(self) -> int:
+        """A backup of a working system may hold a reward that was given a payout of its own a
+        moment after the payouts were copied. It waits again; before anything is signed, the
+        chain is asked whether it was paid."""
+        mended = 0
+        routed = {"route": Route.SINGLE.value}
+        wanted = {"plan_id": 1, "position": 1}
+        for reward in self.token_rewards.find(routed, wanted, batch_size=STREAM_BATCH):
+            payout = {
+                "plan_id": reward["plan_id"],
+                "kind": PayoutKind.SINGLE.value,
+                "index": reward["position"],
+            }
+            if self.payout_batches.find_one(payout, {"_id": 1}) is None:
+                waiting = {"route": Route.WAITING.value, "status": Status.PENDING.value}
+                self.token_rewards.update_one({"_id": reward["_id"]}, {"$set": waiting})
+                mended += 1
+        return mended

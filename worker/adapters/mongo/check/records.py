@@ -1,0 +1,90 @@
+"""Rows, payouts and weeks as they are stored, for who compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from worker.adapters.mongo import names
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, integer_sum
+from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.payout.contributions import canonical_user, is_user
+from worker.adapters.mongo.payout.documents import row_of
+from worker.adapters.mongo.wiki.contribution_counters import SUM_OF_POINTS
+from worker.core.payout.records import PayoutKind
+from worker.core.plan.commitment import Row
+from worker.core.week import Week
+from worker.ports.check import Contributor, StoredReward
+
+_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
+_EVERY = {"plan_id": {"$nin": [None, ""]}}
+
+
+class MongoCheckRecords(MongoPart):
+    """Implements `worker.ports.check.RecordStore`."""
+
+    @reaching
+    def planned_weeks(self) -> list[Week]:
+        documents = (
+            d for c in (self.weeks, self.archive) for d in c.find(_EVERY, {"week_start": 1})
+        )
+        return sorted({Week.containing(document["week_start"]) for document in documents})
+
+    @reaching
+    def week_fields(self, week: Week) -> Mapping[str, object]:
+        for collection in (self.weeks, self.archive):
+            document = collection.find_one({"week_start": week.start}, {"header": 0})
+            if document is not None:
+                return document | {"_id": str(document["_id"])}
+        return {}
+
+    @reaching
+    def plan_rewards(self, plan_id: str, positions: range) -> Iterator[StoredReward]:
+        selected = {"plan_id": plan_id, "position": _within(positions)}
+        found = self.token_rewards.find(selected, batch_size=STREAM_BATCH).sort("position", 1)
+        for document in found:
+            yield stored_reward_of(document)
+
+    @reaching
+    def plan_payouts(
+        self, plan_id: str, kind: PayoutKind, indexes: range
+    ) -> Iterator[Mapping[str, object]]:
+        selected = {"plan_id": plan_id, "kind": kind.value, "index": _within(indexes)}
+        # A signed transaction is some kilobyte, and nothing that is compared.
+        found = self.payout_batches.find(selected, {"attempt": 0}, batch_size=STREAM_BATCH)
+        yield from found.sort("index", 1)
+
+    @reaching
+    def contributors(self) -> Iterator[Contributor]:
+        stages: list[Document] = [
+            {"$group": {"_id": "$user_id", "count": {"$sum": 1}, "points": SUM_OF_POINTS}},
+            {"$match": is_user("$_id")},
+        ]
+        for group in self.contributions.aggregate(stages, batchSize=STREAM_BATCH):
+            user_id = canonical_user({"user_id": group["_id"]})
+            points = integer_sum("points", group["points"])
+            yield Contributor(user_id, group["count"], points)
+
+    @reaching
+    def article_weeks(self) -> list[datetime]:
+        return sorted(self.database[names.ARTICLE_REWARDS].distinct("week_start"))
+
+    @reaching
+    def article_shares(self, week_start: datetime) -> Iterator[Mapping[str, object]]:
+        yield from self.database[names.ARTICLE_REWARDS].find({"week_start": week_start}, {"_id": 0})
+
+
+def stored_reward_of(document: Mapping[str, Any]) -> StoredReward:
+    return StoredReward(document["position"], _row_of(document), document)
+
+
+def _row_of(document: Mapping[str, Any]) -> Row | None:
+    try:
+        return row_of(dict(document))
+    except _UNREADABLE:
+        return None
+
+
+def _within(numbers: range) -> Document:
+    return {"$gte": numbers.start, "$lt": numbers.stop}

@@ -1,0 +1,122 @@
+"""What a check reads, as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from worker.adapters.mongo import names
+from worker.adapters.mongo.base import STREAM_BATCH, chunks
+from worker.adapters.mongo.check.governance import (
+    MongoGovernanceRecords,
+    MongoStakeRecords,
+    plain_numbers,
+)
+from worker.adapters.mongo.check.records import MongoCheckRecords
+from worker.adapters.mongo.connection import reaching
+from worker.adapters.mongo.payout.contributions import canonical_user, first_id_of
+from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS, forms_of
+from worker.adapters.mongo.wiki.staking_records import stake_of
+from worker.core.identity import canonical_user_id
+from worker.ports.check import StoredContribution
+
+_CONTRIBUTION = dict.fromkeys(
+    (
+        "user_id", "type", "created_at", "base_points", "quality_multiplier",
+        "reputation_multiplier", "demand_multiplier", "total_points",
+    ),
+    1,
+)  # fmt: skip
+_AMOUNTS = ("total_tokens_earned", "staked_tokens", "governance_power")
+USER_COUNTERS = (
+    "total_contributions",
+    "total_points",
+    *_AMOUNTS,
+    *(f"{name}_base_units" for name in _AMOUNTS),
+    *("reputation_score", "last_reward_claim", "token_updated_at"),
+)
+ARTICLE_COUNTERS = (
+    "contribution_count",
+    "last_contribution_date",
+    "total_tokens_earned",
+    "total_tokens_earned_base_units",
+)
+_BY_ID, _BY_DATE = {"_id": 1}, {"created_at": -1}
+_FEW_DAYS = 8
+
+
+class MongoChecking(MongoCheckRecords, MongoGovernanceRecords, MongoStakeRecords):
+    """Implements `worker.ports.check.CheckStore`."""
+
+    @reaching
+    def all_contributions(self) -> Iterator[StoredContribution]:
+        found = self.contributions.find({}, _CONTRIBUTION, batch_size=STREAM_BATCH)
+        for document in found:
+            yield contribution_of(document)
+
+    @reaching
+    def recorded_since(
+        self, moment: datetime, *, made_from: datetime, made_before: datetime
+    ) -> Iterator[StoredContribution]:
+        selected = {
+            "_id": {"$gte": first_id_of(moment)},
+            "created_at": {"$gte": made_from, "$lt": made_before},
+        }
+        # A week has fewer documents than what was recorded since; all of history has more.
+        is_week = (made_before - made_from).days < _FEW_DAYS
+        found = self.contributions.find(selected, _CONTRIBUTION, batch_size=STREAM_BATCH)
+        for document in found.hint(_BY_DATE if is_week else _BY_ID):
+            yield contribution_of(document)
+
+    @reaching
+    def without_recording(self, *, made_before: datetime) -> Iterator[StoredContribution]:
+        selected = {"_id": {"$not": {"$type": "objectId"}}, "created_at": {"$lt": made_before}}
+        found = self.contributions.find(selected, _CONTRIBUTION, batch_size=STREAM_BATCH)
+        for contribution in map(contribution_of, found.hint(_BY_DATE)):
+            if contribution.created_at is not None:  # an array of dates is none
+                yield contribution
+
+    @reaching
+    def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        return self._counters(names.USERS, user_ids, USER_COUNTERS)
+
+    @reaching
+    def article_counters(self, article_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        return self._counters(names.ARTICLES, article_ids, ARTICLE_COUNTERS)
+
+    def _counters(
+        self, collection: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> dict[str, Mapping[str, object]]:
+        stored: dict[str, Mapping[str, object]] = {}
+        for chunk in chunks(ids, CHUNK_IDS):
+            selected = {"_id": {"$in": forms_of(chunk)}}
+            for document in self.database[collection].find(selected, dict.fromkeys(fields, 1)):
+                document_id = canonical_user_id(str(document.pop("_id")))
+                stored[document_id] = plain_numbers(document)
+        return stored
+
+    @reaching
+    def unreadable_stakes(self) -> Iterator[str]:
+        for document in self.stakes.find({}, batch_size=STREAM_BATCH):
+            if stake_of(document) is None:
+                yield str(document["_id"])
+
+
+def contribution_of(document: Mapping[str, Any]) -> StoredContribution:
+    document_id, created_at = document["_id"], document.get("created_at")
+    is_object_id = isinstance(document_id, ObjectId)
+    return StoredContribution(
+        id=str(document_id),
+        user_id=canonical_user(document),
+        type=document.get("type"),
+        created_at=created_at if isinstance(created_at, datetime) else None,
+        recorded_at=document_id.generation_time if is_object_id else None,
+        base_points=document.get("base_points"),
+        quality=document.get("quality_multiplier"),
+        reputation=document.get("reputation_multiplier"),
+        demand=document.get("demand_multiplier"),
+        total_points=document.get("total_points"),
+    )

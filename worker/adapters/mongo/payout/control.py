@@ -1,0 +1,87 @@
+"""Switches, heartbeats and what watchers need, as documents of `system_config`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from bson import Int64
+from pymongo import UpdateOne
+from pymongo.errors import DuplicateKeyError
+
+from worker.adapters.mongo.base import MongoPart
+from worker.adapters.mongo.connection import reaching
+
+CONTROL_ID = "control"
+COUNT_PREFIX = "count/"
+
+
+def heartbeat_id(name: str) -> str:
+    return f"heartbeat/{name}"
+
+
+def mark_id(name: str) -> str:
+    return f"mark/{name}"
+
+
+def figures_id(name: str) -> str:
+    return f"figures/{name}"
+
+
+class MongoControl(MongoPart):
+    """Implements `worker.ports.payout.ControlStore`."""
+
+    @reaching
+    def paused(self) -> str | None:
+        document = self.config.find_one({"_id": CONTROL_ID}) or {}
+        return document.get("paused")
+
+    @reaching
+    def pause(self, reason: str | None) -> None:
+        self.config.update_one({"_id": CONTROL_ID}, {"$set": {"paused": reason}}, upsert=True)
+
+    @reaching
+    def beat(self, name: str, now: datetime) -> None:
+        self.config.update_one({"_id": heartbeat_id(name)}, {"$set": {"at": now}}, upsert=True)
+
+    @reaching
+    def last_beat(self, name: str) -> datetime | None:
+        document = self.config.find_one({"_id": heartbeat_id(name)}) or {}
+        return document.get("at")
+
+    @reaching
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        # A document for each: a count's name may hold what a field's name may not.
+        updates = [
+            UpdateOne({"_id": COUNT_PREFIX + name}, {"$inc": {"count": Int64(count)}}, upsert=True)
+            for name, count in counts.items()
+            if count
+        ]
+        if updates:
+            self.config.bulk_write(updates, ordered=False)
+
+    @reaching
+    def counts(self) -> dict[str, int]:
+        found = self.config.find({"_id": {"$regex": f"^{COUNT_PREFIX}"}})
+        return {str(d["_id"]).removeprefix(COUNT_PREFIX): int(d["count"]) for d in found}
+
+    @reaching
+    def mark(self, name: str, now: datetime) -> bool:
+        try:
+            self.config.insert_one({"_id": mark_id(name), "at": now})
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @reaching
+    def unmark(self, name: str) -> None:
+        self.config.delete_one({"_id": mark_id(name)})
+
+    @reaching
+    def record_figures(self, name: str, figures: Mapping[str, Any]) -> None:
+        self.config.replace_one({"_id": figures_id(name)}, dict(figures), upsert=True)
+
+    @reaching
+    def figures(self, name: str) -> Mapping[str, Any]:
+        return self.config.find_one({"_id": figures_id(name)}, {"_id": 0}) or {}

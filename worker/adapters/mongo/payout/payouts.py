@@ -1,0 +1,295 @@
+"""Payouts: taking them, trying them, and writing what the chain decided.
+
+Rewards are written before the payout that resolves them. A crash in between leaves an unresolved
+payout, which is claimed and settled again; the other way round would leave unpaid rewards that
+nobody looks at any more.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from bson import Int64
+from pymongo import UpdateMany, UpdateOne
+
+from worker.adapters.mongo.base import UNRESOLVED, MongoPart, due_by
+from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.names import Route
+from worker.adapters.mongo.payout.documents import attempt_document, payout_of
+from worker.core.lifecycle import IllegalTransition, PayoutStatus, Status
+from worker.core.payout.records import Attempt, Payout, PayoutKind, Postponement, Settlement
+
+SIGNATURES_KEPT = 20
+VOID_REASON = "batch void: paid alone"
+VOID_SINGLE_REASON = "its receipt is void: it can never be paid"
+
+# A batch that is signed again finds its rewards processing already, and rewrites none of them.
+_NOT_YET = [Status.PENDING.value, Status.FAILED.value]
+_UNPAID = {"$ne": Status.COMPLETED.value}
+_PAYING = {"$in": [PayoutKind.BATCH.value, PayoutKind.SINGLE.value]}
+_ORDER = [("kind", 1), ("index", 1)]
+
+Update = UpdateOne | UpdateMany
+
+
+class MongoPayouts(MongoPart):
+    """Implements the payouts' half of `worker.ports.payout.PayoutStore`."""
+
+    @reaching
+    def claim(
+        self, plan_id: str, positions: range, limit: int, *, now: datetime, until: datetime
+    ) -> list[Payout]:
+        if limit <= 0:
+            return []
+        selected = _claimable(plan_id, now) | {
+            "index": {"$gte": positions.start, "$lt": positions.stop}
+        }
+        found = self.payout_batches.find(selected, {"_id": 1}).sort(_ORDER).limit(limit)
+        ids = [document["_id"] for document in found]
+        if not ids:
+            return []
+        token = uuid.uuid4().hex
+        lease = {"$set": {"lease": {"token": token, "until": until}}}
+        # One by one, in one message: an update of many looks at its condition before it waits for
+        # another worker's write, and not again (seen on DocumentDB), so that both would have it.
+        self.payout_batches.bulk_write(
+            [UpdateOne({**selected, "_id": id_}, lease) for id_ in ids], ordered=False
+        )
+        leased = self.payout_batches.find({"_id": {"$in": ids}, "lease.token": token}).sort(_ORDER)
+        return [payout_of(document) for document in leased]
+
+    @reaching
+    def release(self, payouts: Sequence[Payout]) -> None:
+        for plan_id, ids in _ids_by_plan(payouts):
+            self.payout_batches.update_many(
+                {"plan_id": plan_id, "id": {"$in": ids}, "status": {"$in": UNRESOLVED}},
+                {"$set": {"lease": None}},
+            )
+
+    @reaching
+    def payout(self, plan_id: str, payout_id: str) -> Payout | None:
+        document = self.payout_batches.find_one({"plan_id": plan_id, "id": payout_id})
+        return None if document is None else payout_of(document)
+
+    @reaching
+    def payouts_after(self, plan_id: str, after_id: str, limit: int) -> list[Payout]:
+        selected = {"plan_id": plan_id, "id": {"$gt": after_id}}
+        found = self.payout_batches.find(selected).sort("id", 1).limit(limit)
+        return [payout_of(document) for document in found]
+
+    @reaching
+    def open_ranges(self, plan_id: str, size: int, now: datetime) -> list[range]:
+        start = {"$subtract": ["$index", {"$mod": ["$index", size]}]}
+        stages: list[Document] = [
+            {"$match": _claimable(plan_id, now)},
+            {"$group": {"_id": start}},
+            {"$sort": {"_id": 1}},
+        ]
+        found = self.payout_batches.aggregate(stages)
+        return [range(int(each["_id"]), int(each["_id"]) + size) for each in found]
+
+    # --- what happens to a payout ---------------------------------------------------------------
+
+    @reaching
+    def record_attempts(self, attempts: Sequence[tuple[Payout, Attempt]]) -> None:
+        if not attempts:
+            return
+        signed = [_attempt_update(payout, attempt) for payout, attempt in attempts]
+        self.payout_batches.bulk_write(signed, ordered=False)
+
+    @reaching
+    def mark_processing(self, payouts: Sequence[Payout]) -> None:
+        processing = {"$set": {"status": Status.PROCESSING.value}}
+        resolved = self._resolved(payouts)
+        sizes = self._batch_sizes(payouts)
+        rewards: list[Update] = [
+            UpdateMany({**_rewards_of(payout, sizes), "status": {"$in": _NOT_YET}}, processing)
+            for payout in payouts
+            if payout.kind is not PayoutKind.ANCHOR and _key(payout) not in resolved
+        ]
+        if rewards:
+            self.token_rewards.bulk_write(rewards, ordered=False)
+
+    @reaching
+    def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
+        """
+        Raises:
+            IllegalTransition: the chain says the opposite of what was written before. All others
+                are settled all the same.
+        """
+        contradicted = self._contradicted(settlements)
+        sound = [s for s in settlements if _key(s.payout) not in contradicted]
+        sizes = self._batch_sizes(s.payout for s in sound)
+        rewards = [update for s in sound for update in _reward_updates(s, sizes, now)]
+        if rewards:
+            self.token_rewards.bulk_write(rewards, ordered=False)
+        if sound:
+            self.payout_batches.bulk_write([_settled(s) for s in sound], ordered=False)
+        for settlement in settlements:
+            if (current := contradicted.get(_key(settlement.payout))) is not None:
+                raise IllegalTransition(settlement.payout.id, current, settlement.status.value)
+
+    def _contradicted(self, settlements: Sequence[Settlement]) -> dict[tuple[str, str], str]:
+        """Stored final states, by plan and id, that are not what a settlement says."""
+        wanted = {_key(s.payout): s.status.value for s in settlements}
+        resolved = self._resolved([s.payout for s in settlements])
+        return {key: status for key, status in resolved.items() if status != wanted[key]}
+
+    def _resolved(self, payouts: Sequence[Payout]) -> dict[tuple[str, str], str]:
+        """Stored final states of these payouts, by plan and id."""
+        found: dict[tuple[str, str], str] = {}
+        for plan_id, ids in _ids_by_plan(payouts):
+            selected = {
+                "plan_id": plan_id,
+                "id": {"$in": ids},
+                "status": {"$nin": UNRESOLVED},
+            }
+            for document in self.payout_batches.find(selected, {"id": 1, "status": 1}):
+                found[plan_id, document["id"]] = document["status"]
+        return found
+
+    @reaching
+    def postpone(self, postponements: Sequence[Postponement]) -> None:
+        updates: list[Update] = [
+            UpdateOne(
+                _open(each.payout),
+                {
+                    "$set": {
+                        "next_attempt_at": each.next_attempt_at,
+                        "reason": each.reason,
+                        "lease": None,
+                    },
+                    "$inc": {"attempts": int(each.is_failure)},
+                },
+            )
+            for each in postponements
+        ]
+        if updates:
+            self.payout_batches.bulk_write(updates, ordered=False)
+
+    def _batch_sizes(self, payouts: Iterable[Payout]) -> dict[str, int]:
+        """Rewards in a full batch, by plan: as many as its first one has."""
+        plans = {p.plan_id for p in payouts if p.kind is PayoutKind.BATCH}
+        selected = {
+            "plan_id": {"$in": list(plans)},
+            "kind": PayoutKind.BATCH.value,
+            "index": 0,
+        }
+        found = self.payout_batches.find(selected, {"plan_id": 1, "rewards": 1}) if plans else ()
+        return {document["plan_id"]: document["rewards"] for document in found}
+
+
+def _claimable(plan_id: str, now: datetime) -> Document:
+    """Unresolved, due and not leased. An operator's hold keeps back what was never signed: what
+    was signed may land still, and must be settled."""
+    free = {"$or": [{"lease": None}, {"lease.until": {"$lte": now}}]}
+    not_held_back = {"$or": [{"operator_hold": None}, {"attempt": {"$ne": None}}]}
+    return {
+        "plan_id": plan_id,
+        "status": {"$in": UNRESOLVED},
+        "kind": _PAYING,
+        "$and": [due_by(now), free, not_held_back],
+    }
+
+
+def _key(payout: Payout) -> tuple[str, str]:
+    return payout.plan_id, payout.id
+
+
+def _ids_by_plan(payouts: Sequence[Payout]) -> Iterable[tuple[str, list[str]]]:
+    by_plan: defaultdict[str, list[str]] = defaultdict(list)
+    for payout in payouts:
+        by_plan[payout.plan_id].append(payout.id)
+    return by_plan.items()
+
+
+def _open(payout: Payout) -> Document:
+    return {"plan_id": payout.plan_id, "id": payout.id, "status": {"$in": UNRESOLVED}}
+
+
+def _attempt_update(payout: Payout, attempt: Attempt) -> Update:
+    newest = {"$each": [attempt.signature], "$slice": -SIGNATURES_KEPT}
+    return UpdateOne(
+        _open(payout),
+        {
+            "$set": {
+                "attempt": attempt_document(attempt),
+                "status": PayoutStatus.PROCESSING.value,
+            },
+            "$push": {"signatures": newest},
+        },
+    )
+
+
+def _rewards_of(payout: Payout, sizes: dict[str, int]) -> Document:
+    """The rewards that a payout pays. Those of a batch are found by position, which is indexed;
+    its number and route must fit, too."""
+    if payout.kind is PayoutKind.SINGLE:
+        return {"plan_id": payout.plan_id, "position": payout.index}
+    first = payout.index * sizes.get(payout.plan_id, payout.rewards)
+    return {
+        "plan_id": payout.plan_id,
+        "position": {"$gte": first, "$lt": first + payout.rewards},
+        "batch": payout.index,
+        "route": Route.BATCH.value,
+    }
+
+
+def _reward_updates(settlement: Settlement, sizes: dict[str, int], now: datetime) -> list[Update]:
+    payout = settlement.payout
+    if payout.kind is PayoutKind.ANCHOR:
+        return []
+    rewards = _rewards_of(payout, sizes)
+    if settlement.status is PayoutStatus.PAID:
+        return [UpdateMany(rewards, [{"$set": _paid(settlement, now)}])]
+    if payout.kind is PayoutKind.SINGLE:
+        facts: Document = {"status": Status.FAILED.value, "reason": VOID_SINGLE_REASON}
+    else:
+        facts = {
+            "status": Status.PENDING.value,
+            "reason": VOID_REASON,
+            "route": Route.WAITING.value,
+            "next_attempt_at": None,
+        }
+    return [UpdateMany({**rewards, "status": _UNPAID}, {"$set": facts})]
+
+
+def _paid(settlement: Settlement, now: datetime) -> Document:
+    """A settlement may come again, and know more: the first date stays, a signature is added."""
+    return {
+        "status": Status.COMPLETED.value,
+        "reason": None,
+        "next_attempt_at": None,
+        "claimed_at": {"$ifNull": ["$claimed_at", settlement.landed_at or now]},
+        **_known(transaction_signature=settlement.signature, slot=settlement.slot),
+    }
+
+
+def _settled(settlement: Settlement) -> Update:
+    verified = {"verified": True} if settlement.verified else {}
+    return UpdateOne(
+        {
+            "plan_id": settlement.payout.plan_id,
+            "id": settlement.payout.id,
+            "status": {"$in": [*UNRESOLVED, settlement.status.value]},
+        },
+        {
+            "$set": {
+                "status": settlement.status.value,
+                "lease": None,
+                "next_attempt_at": None,
+                "reason": None,
+                **verified,
+                **_known(signature=settlement.signature, slot=settlement.slot, fee=settlement.fee),
+            }
+        },
+    )
+
+
+def _known(**facts: str | int | None) -> Document:
+    """The facts that are known, numbers as BSON longs."""
+    known = {name: value for name, value in facts.items() if value is not None}
+    return {n: Int64(v) if isinstance(v, int) else v for n, v in known.items()}

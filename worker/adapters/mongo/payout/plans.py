@@ -1,0 +1,194 @@
+"""Plans: written as drafts under random ids, and made *the* plan by one update.
+
+There are no transactions. A draft is read by nobody but its writer, and its rows are ignored until
+the distribution names it; a crash leaves rows that `discard_other_plans` removes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+from pymongo import ReturnDocument
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
+
+from worker.adapters.mongo.base import STREAM_BATCH, chunks, raise_unless_duplicates
+from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.names import Route
+from worker.adapters.mongo.payout.documents import (
+    ROW_FIELDS,
+    UNTRIED,
+    distribution_fields,
+    notes_document,
+    payout_document,
+    reward_document,
+    reward_of,
+    row_of,
+    with_hex_roots,
+    with_longs,
+)
+from worker.adapters.mongo.payout.weeks import MongoWeeks
+from worker.core.lifecycle import Stage, status_of
+from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.plan.commitment import Header, Row
+from worker.core.plan.totals import plan_totals
+from worker.core.week import Week
+
+INSERT_BATCH = 2500
+CONNECTIONS = 2
+"""On which a plan's rewards are inserted at the same time."""
+_CHANGEABLE = [Stage.DUE.value, Stage.PLANNED.value]
+
+
+class MongoPlans(MongoWeeks):
+    """Implements `worker.ports.payout.PlanStore`."""
+
+    @reaching
+    def write_rewards(self, rewards: Sequence[Reward], week: Week, now: datetime) -> None:
+        """Rows that are there already are left as they are: writing again is harmless, and what
+        is stored is read back and hashed before it is used."""
+        distribution_id = self._distribution_id(week, now)
+
+        def insert(chunk: Sequence[Reward]) -> None:
+            documents = [reward_document(each, week, distribution_id, now) for each in chunk]
+            self._insert(self.token_rewards, documents)
+
+        # While the server indexes one part, the next is encoded.
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(insert, chunks(rewards, INSERT_BATCH)))
+
+    def _insert(self, collection: Collection[Document], documents: Sequence[Document]) -> None:
+        try:
+            collection.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            raise_unless_duplicates(error)
+
+    def _distribution_id(self, week: Week, now: datetime) -> str:
+        self._ensure_distribution(week, now)
+        document = self.weeks.find_one({"week_start": week.start}, {"_id": 1})
+        return str(document["_id"]) if document else ""
+
+    @reaching
+    def write_payouts(self, payouts: Sequence[Payout], roots: Sequence[bytes]) -> None:
+        pairs = list(zip(payouts, roots, strict=True))
+        for chunk in chunks(pairs, INSERT_BATCH):
+            documents = [payout_document(payout, root) for payout, root in chunk]
+            self._insert(self.payout_batches, documents)
+        for payout in payouts:
+            if payout.kind is PayoutKind.SINGLE:
+                self._route_single(payout)
+
+    def _route_single(self, payout: Payout) -> None:
+        """The payout is there; now its reward waits for nothing else.
+
+        An operator's hold may arrive at any moment. It is written to the reward first and to its
+        payout second, and read here in the same order, so that none falls between the two.
+        """
+        reward = self.token_rewards.find_one_and_update(
+            {"plan_id": payout.plan_id, "position": payout.index},
+            {"$set": {"route": Route.SINGLE.value}},
+            projection={"operator_hold": 1},
+            return_document=ReturnDocument.AFTER,
+        )
+        if reward is not None and reward["operator_hold"] is not None:
+            self.payout_batches.update_one(
+                {"plan_id": payout.plan_id, "id": payout.id},
+                {"$set": {"operator_hold": reward["operator_hold"]}},
+            )
+
+    @reaching
+    def rows(self, plan_id: str, positions: range) -> Iterator[Row]:
+        selected = {
+            "plan_id": plan_id,
+            "position": {"$gte": positions.start, "$lt": positions.stop},
+        }
+        found = self.token_rewards.find(selected, ROW_FIELDS, batch_size=STREAM_BATCH)
+        for document in found.sort("position", 1):
+            yield row_of(document)
+
+    @reaching
+    def batch_roots(self, plan_id: str) -> list[bytes]:
+        selected = {"plan_id": plan_id, "kind": PayoutKind.BATCH.value}
+        found = self.payout_batches.find(selected, {"rows_root": 1}, batch_size=STREAM_BATCH)
+        return [bytes(document["rows_root"]) for document in found.sort("index", 1)]
+
+    @reaching
+    def install_plan(
+        self, plan: Distribution, notes: PlanNotes, *, replacing: str | None, now: datetime
+    ) -> bool:
+        known = self._ensure_distribution(plan.week, now)
+        if known.plan_id == plan.plan_id:
+            return True
+        facts = _installed_fields(plan) | {"notes": notes_document(notes)}
+        selected = {
+            "week_start": plan.week.start,
+            "plan_id": replacing,
+            "stage": {"$in": _CHANGEABLE},
+        }
+        stage = {
+            # Literals, because a reason or a field's name may begin with a dollar sign.
+            **{name: {"$literal": value} for name, value in facts.items()},
+            "started_at": {"$ifNull": ["$started_at", now]},
+        }
+        return self.weeks.update_one(selected, [{"$set": stage}]).matched_count == 1
+
+    @reaching
+    def discard_plan(self, plan_id: str) -> None:
+        """Does nothing to a plan that a distribution has, whatever the caller thinks."""
+        if not self._is_installed(plan_id):
+            self.token_rewards.delete_many({"plan_id": plan_id})
+            self.payout_batches.delete_many({"plan_id": plan_id})
+
+    def _is_installed(self, plan_id: str) -> bool:
+        wanted = {"plan_id": plan_id}
+        return any(c.find_one(wanted, {"_id": 1}) for c in (self.weeks, self.archive))
+
+    @reaching
+    def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
+        document = self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1})
+        if document is None:
+            return
+        # Rewards from before this system have no plan id, and are none of ours to remove.
+        others = {"plan_id": {"$ne": plan_id, "$exists": True}}
+        # Only the first is indexed: an index more would cost every reward that is written.
+        of_week: Document = {"weekly_distribution_id": str(document["_id"])}
+        if lost_too:
+            of_week = {"week_start": week.start}
+        self.token_rewards.delete_many(of_week | others)
+        self.payout_batches.delete_many({"week": week.id} | others)
+
+    @reaching
+    def marked_rewards(self, week: Week) -> list[Reward]:
+        document = self.weeks.find_one({"week_start": week.start}, {"_id": 1})
+        if document is None:
+            return []
+        marks = [{"operator_hold": {"$ne": None}}, {"redirected_to": {"$ne": None}}]
+        selected = {
+            "weekly_distribution_id": str(document["_id"]),
+            "plan_id": {"$exists": True},
+            "$or": marks,
+        }
+        found = self.token_rewards.find(selected).sort([("plan_id", 1), ("position", 1)])
+        return [reward_of(document) for document in found]
+
+
+def _installed_fields(plan: Distribution) -> Document:
+    if plan.header is None:
+        raise ValueError("A plan without a header cannot be installed.")
+    facts = distribution_fields(
+        {
+            "plan_id": plan.plan_id,
+            "stage": plan.stage,
+            "header": plan.header,
+            "root": plan.root,
+            "held_root": plan.held_root,
+            "signature": plan.signature,
+            "approved": plan.approved,
+            "completed_at": plan.completed_at,
+        }
+    )
+    status = {"status": status_of(plan.stage, stopped=False).value}
+    totals = with_longs(plan_totals(Header.parse(plan.header)))
+    return {**with_hex_roots(facts), **UNTRIED, **status, **totals}

@@ -1,0 +1,187 @@
+"""Where a database differs from the schema. Reads only; migration mends what this finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from worker.adapters.mongo import names
+from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.schema import duplicates
+from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec, IndexSpec
+from worker.core.errors import Refused
+from worker.core.plan.rules import CONFIG_ID
+
+SCHEMA_ID = "schema"
+
+
+class VersionUnreadable(Refused):
+    """Which version migrated the database is not known, so nothing is done to it."""
+
+    def __init__(self, found: object) -> None:
+        what = "missing" if found is None else repr(found)
+        super().__init__(
+            f"{names.SYSTEM_CONFIG}.{SCHEMA_ID}.version is {what}, which is no number. Set it to "
+            f"the version that the database has ({SCHEMA_VERSION}, unless a newer program "
+            "migrated it), and run `kontrib migrate`. Nothing was changed."
+        )
+
+
+class Kind(StrEnum):
+    """What is wrong, in the order in which it is mended."""
+
+    COLLECTION = "collection missing"
+    VALIDATOR = "validator differs"
+    # Before the indexes: filling a field in is twice as fast without one.
+    FIELD = "field missing"
+    DUPLICATES = "values that must be unique are not"
+    INDEX = "index differs"
+    CONFIG = "configuration missing"
+    VERSION = "schema version differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as the schema has it."""
+
+    kind: Kind
+    collection: str
+    subject: str
+    """Which index, field or key."""
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        where = f"{self.collection}.{self.subject}" if self.subject else self.collection
+        return f"{self.kind}: {where} is {self.found}, should be {self.expected}"
+
+
+def differences(database: Mongo) -> list[Difference]:
+    """Everything that differs, in the order in which it is to be mended."""
+    existing = {each["name"]: each.get("options", {}) for each in database.list_collections()}
+    found = [
+        difference
+        for spec in COLLECTIONS
+        for difference in _of_collection(database, spec, existing)
+    ]
+    found += [*_of_config(database), *_of_version(database)]
+    order = list(Kind)
+    return sorted(found, key=lambda difference: order.index(difference.kind))
+
+
+def _of_collection(
+    database: Mongo, spec: CollectionSpec, existing: Mapping[str, Document]
+) -> Iterator[Difference]:
+    if spec.name not in existing:
+        yield Difference(Kind.COLLECTION, spec.name, "", "missing", "there")
+    elif spec.validator is not None:
+        options = existing[spec.name]
+        wanted = spec.validator.options
+        if any(options.get(name) != value for name, value in wanted.items()):
+            state = "there" if options.get("validator") else "missing"
+            yield Difference(Kind.VALIDATOR, spec.name, "validator", state, "as in the schema")
+    indexes = index_documents(database, spec.name) if spec.name in existing else []
+    for index in spec.indexes:
+        yield from _of_index(database, spec, index, indexes)
+    if spec.name in existing:
+        yield from _of_fields(database, spec)
+
+
+def index_documents(database: Mongo, collection: str) -> list[Document]:
+    return [dict(each) for each in database[collection].list_indexes()]
+
+
+def _of_index(
+    database: Mongo, spec: CollectionSpec, index: IndexSpec, indexes: list[Document]
+) -> Iterator[Difference]:
+    same_keys = [each for each in indexes if _keys(each) == index.keys]
+    if any(serves(each, index) for each in same_keys):
+        return
+    what = duplicates.describe(database, spec.name) if index.unique and indexes else []
+    if what:
+        yield Difference(Kind.DUPLICATES, spec.name, index.name, "; ".join(what), "unique")
+    found = ", ".join(_options_text(each) for each in same_keys) or "missing"
+    expected = _options_text(index.options)
+    yield Difference(Kind.INDEX, spec.name, index.name, found, expected)
+
+
+def serves(document: Mapping[str, Any], index: IndexSpec) -> bool:
+    """Whether an existing index, whatever its name, does what the schema's does."""
+    if _keys(document) != index.keys:
+        return False
+    if not index.unique and document.get("unique"):
+        return not document.get("sparse") and not document.get("partialFilterExpression")
+    return (
+        bool(document.get("unique")) == index.unique
+        and bool(document.get("sparse")) == index.sparse
+        and document.get("partialFilterExpression") == index.partial
+    )
+
+
+def _keys(document: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+    return tuple(
+        (field, int(direction) if isinstance(direction, int | float) else 0)
+        for field, direction in document["key"].items()
+    )
+
+
+def _options_text(options: Mapping[str, Any]) -> str:
+    """`unique, sparse`, or `plain`."""
+    words = [word for word in ("unique", "sparse") if options.get(word)]
+    if (partial := options.get("partialFilterExpression")) is not None:
+        words.append(f"partial {dict(partial)}")
+    return ", ".join(words) or "plain"
+
+
+def _of_fields(database: Mongo, spec: CollectionSpec) -> Iterator[Difference]:
+    for field, missing in _missing_fields(database, spec).items():
+        if missing:
+            found = f"missing in {missing} documents"
+            yield Difference(Kind.FIELD, spec.name, field, found, "in every document")
+
+
+def _missing_fields(database: Mongo, spec: CollectionSpec) -> dict[str, int]:
+    """In how many documents each added field is missing, from one pass over them."""
+    if not spec.added_fields:
+        return {}
+    sums: Document = {
+        field: {"$sum": {"$cond": [{"$eq": [{"$type": f"${field}"}, "missing"]}, 1, 0]}}
+        for field in spec.added_fields
+    }
+    found = list(database[spec.name].aggregate([{"$group": {"_id": None, **sums}}]))
+    return {field: found[0][field] for field in spec.added_fields} if found else {}
+
+
+def _of_config(database: Mongo) -> Iterator[Difference]:
+    document = database[names.SYSTEM_CONFIG].find_one({"_id": CONFIG_ID})
+    if document is None:
+        yield Difference(Kind.CONFIG, names.SYSTEM_CONFIG, CONFIG_ID, "missing", "there")
+        return
+    for key in CONFIG:
+        if key not in document:
+            yield Difference(Kind.CONFIG, names.SYSTEM_CONFIG, key, "missing", "set")
+
+
+def _of_version(database: Mongo) -> Iterator[Difference]:
+    version = recorded_version(database)
+    if version != SCHEMA_VERSION:
+        found = "none" if version is None else str(version)
+        yield Difference(Kind.VERSION, names.SYSTEM_CONFIG, SCHEMA_ID, found, str(SCHEMA_VERSION))
+
+
+def recorded_version(database: Mongo) -> int | None:
+    """The version that a migration left; None before the first one.
+
+    Raises:
+        VersionUnreadable: the document holds something else.
+    """
+    document = database[names.SYSTEM_CONFIG].find_one({"_id": SCHEMA_ID})
+    if document is None:
+        return None
+    version = document.get("version")
+    if isinstance(version, bool) or not isinstance(version, int | float) or version % 1 != 0:
+        raise VersionUnreadable(version)
+    return int(version)

@@ -1,0 +1,115 @@
+"""Values that are there twice where the schema needs them once: found, reported, resolved.
+
+Nothing is deleted for good. The oldest account keeps a wallet, and the others keep it under another
+name; the distribution that came furthest stays, and the others move to a collection of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from bson import ObjectId
+
+from worker.adapters.mongo import names
+from worker.adapters.mongo.base import STREAM_BATCH
+from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.payout.documents import distribution_of
+from worker.core.lifecycle import Stage
+
+CHUNK_IDS = 1000
+_NO_WALLET = {names.WALLET: {"$in": [None, ""], "$exists": True}}
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def describe(database: Mongo, collection: str) -> list[str]:
+    """What keeps a unique index of the collection from being built; empty if nothing does."""
+    if collection == names.USERS:
+        return _describe_wallets(database)
+    if collection == names.WEEKLY_DISTRIBUTIONS:
+        weeks = len(list(_repeated(database, collection, "week_start")))
+        return [f"{weeks} weeks with several distributions"] if weeks else []
+    return []
+
+
+def _describe_wallets(database: Mongo) -> list[str]:
+    empty = database[names.USERS].count_documents(_NO_WALLET)
+    shared = len(list(_repeated(database, names.USERS, names.WALLET)))
+    found = [f"{empty} users whose wallet is null or empty, instead of missing"] if empty else []
+    return [*found, f"{shared} wallets of several users"] if shared else found
+
+
+def resolve(database: Mongo, collection: str) -> Iterator[str]:
+    """Make the collection's unique index possible; says what was done to each document."""
+    if collection == names.USERS:
+        yield from _resolve_wallets(database)
+    elif collection == names.WEEKLY_DISTRIBUTIONS:
+        yield from _resolve_weeks(database)
+
+
+def _resolve_wallets(database: Mongo) -> Iterator[str]:
+    users = database[names.USERS]
+    # A sparse index holds nulls: two users without a wallet would collide.
+    emptied = users.update_many(_NO_WALLET, {"$unset": {names.WALLET: ""}}).modified_count
+    if emptied:
+        yield f"users: removed the null or empty wallet_address of {emptied} users"
+    for wallet in list(_repeated(database, names.USERS, names.WALLET)):
+        holders = list(users.find({names.WALLET: wallet}, {"_id": 1, "created_at": 1}))
+        keeper, *others = sorted(holders, key=_age)
+        for other in others:
+            users.update_one(
+                {"_id": other["_id"], names.WALLET: wallet},
+                {"$rename": {names.WALLET: names.WALLET_CONFLICT}},
+            )
+            yield (
+                f"users: {other['_id']} has the wallet {wallet} of the older account "
+                f"{keeper['_id']}; moved to {names.WALLET_CONFLICT}"
+            )
+
+
+def _age(user: Document) -> tuple[datetime, str]:
+    created_at = user.get("created_at")
+    if not isinstance(created_at, datetime):
+        is_dated = isinstance(user["_id"], ObjectId)
+        created_at = user["_id"].generation_time if is_dated else _LAST
+    return created_at, str(user["_id"])
+
+
+def _resolve_weeks(database: Mongo) -> Iterator[str]:
+    weeks = database[names.WEEKLY_DISTRIBUTIONS]
+    aside = database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS]
+    for week_start in list(_repeated(database, names.WEEKLY_DISTRIBUTIONS, "week_start")):
+        keeper, *others = sorted(weeks.find({"week_start": week_start}), key=_progress)
+        for other in others:
+            # The copy first: a crash in between leaves it in both places, and the next try ends it.
+            aside.replace_one({"_id": other["_id"]}, other, upsert=True)
+            weeks.delete_one({"_id": other["_id"]})
+            yield (
+                f"weekly_distributions: {other['_id']} is a second one for {week_start:%Y-%m-%d}, "
+                f"{keeper['_id']} came further; moved to {aside.name}"
+            )
+
+
+def _progress(document: Document) -> tuple[int, bool, str]:
+    """The furthest first; then the one with a signature, then the older one."""
+    stage = Stage.DUE
+    if isinstance(document.get("week_start"), datetime):
+        stage = distribution_of(document, archived=False).stage
+    return (
+        -list(Stage).index(stage),
+        not document.get("distribution_tx_hash"),
+        str(document["_id"]),
+    )
+
+
+def _repeated(database: Mongo, collection: str, field: str) -> Iterator[Any]:
+    """Values of a field that several documents have."""
+    stages: list[Document] = [
+        {"$match": {field: {"$exists": True, "$nin": [None, ""]}}},
+        {"$group": {"_id": f"${field}", "count": {"$sum": 1}}},
+        {"$match": {"count": {"$gt": 1}}},
+    ]
+    found = database[collection].aggregate(stages, allowDiskUse=True, batchSize=STREAM_BATCH)
+    for document in found:
+        yield document["_id"]

@@ -1,0 +1,247 @@
+"""Bring a database to the schema, and back. Each step looks first, and can be run again.
+
+A migration that was killed goes on where it stopped: what is left to do is read from the database,
+never from a list of what was done. Data that is there stays as it is: fields are added where they
+are missing, and where two values collide, none is lost (see `duplicates`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pymongo.errors import CollectionInvalid, OperationFailure
+
+from worker.adapters.mongo import names
+from worker.adapters.mongo.base import DUPLICATE_KEY, STREAM_BATCH
+from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.schema import duplicates
+from worker.adapters.mongo.schema.differences import (
+    SCHEMA_ID,
+    Difference,
+    Kind,
+    differences,
+    index_documents,
+    recorded_version,
+    serves,
+)
+from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec, IndexSpec
+from worker.core.errors import KontribError, Refused
+from worker.core.plan.rules import CONFIG_ID
+
+CHUNK_DOCUMENTS = 2000
+_UNIQUE_TRIES = 3
+_SPECS = {spec.name: spec for spec in COLLECTIONS}
+
+Notify = Callable[[str], None]
+
+
+class NewerSchema(Refused):
+    """The database was migrated by a newer version of this system."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"The database has schema version {version}, and this program knows "
+            f"{SCHEMA_VERSION}. Install the newer version; nothing was changed."
+        )
+
+
+class StillDuplicates(KontribError):
+    """Values collide as fast as they are resolved, or cannot be resolved by themselves."""
+
+    def __init__(self, collection: str, index: str) -> None:
+        super().__init__(
+            f"{collection}.{index} cannot be made unique: the same values are written again and "
+            "again, or in documents that only a person can tell apart. Stop what writes them, "
+            "and run `kontrib migrate` again."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStep:
+    """One thing that migration would do."""
+
+    kind: Kind
+    description: str
+
+
+@dataclass(slots=True)
+class MigrationReport:
+    """What migration did. `conflicts` names every document that had to give way."""
+
+    version_before: int | None
+    version: int = SCHEMA_VERSION
+    steps: list[MigrationStep] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    documents_updated: int = 0
+    remaining: list[Difference] = field(default_factory=list)
+
+
+def verify(database: Mongo) -> list[Difference]:
+    """Where the database differs from the schema; empty if nowhere."""
+    return _Migration(database).differences()
+
+
+def plan_migration(database: Mongo) -> list[MigrationStep]:
+    """What `migrate` would do now. Writes nothing.
+
+    Raises:
+        NewerSchema: the database is ahead of this program.
+        VersionUnreadable: or it may be.
+    """
+    return _Migration(database).plan()
+
+
+def migrate(database: Mongo, notify: Notify, now: datetime) -> MigrationReport:
+    """Do it. `notify` gets a line for each step.
+
+    Raises:
+        NewerSchema: the database is ahead of this program.
+        VersionUnreadable: or it may be.
+        StillDuplicates: a unique index cannot be built.
+    """
+    return _Migration(database).run(notify, now)
+
+
+class _Migration:
+    def __init__(self, database: Mongo) -> None:
+        self.database = database
+
+    @reaching
+    def differences(self) -> list[Difference]:
+        return differences(self.database)
+
+    @reaching
+    def plan(self) -> list[MigrationStep]:
+        self._refuse_newer()
+        return [_step(difference) for difference in differences(self.database)]
+
+    @reaching
+    def run(self, notify: Notify, now: datetime) -> MigrationReport:
+        self._refuse_newer()
+        report = MigrationReport(version_before=recorded_version(self.database))
+        for difference in differences(self.database):
+            step = _step(difference)
+            notify(step.description)
+            self._mend(difference, report, notify, now)
+            report.steps.append(step)
+        report.remaining = differences(self.database)
+        return report
+
+    def _refuse_newer(self) -> None:
+        version = recorded_version(self.database)
+        if version is not None and version > SCHEMA_VERSION:
+            raise NewerSchema(version)
+
+    def _mend(
+        self, difference: Difference, report: MigrationReport, notify: Notify, now: datetime
+    ) -> None:
+        collection = difference.collection
+        match difference.kind:
+            case Kind.COLLECTION:
+                self._create_collection(_SPECS[collection])
+            case Kind.VALIDATOR:
+                self._set_validator(_SPECS[collection])
+            case Kind.DUPLICATES:
+                self._resolve(collection, report, notify)
+            case Kind.INDEX:
+                self._create_index(_SPECS[collection], difference.subject, report, notify)
+            case Kind.FIELD:
+                report.documents_updated += self._add_fields(_SPECS[collection])
+            case Kind.CONFIG:
+                self._add_config(difference.subject, now)
+            case Kind.VERSION:
+                facts = {"version": SCHEMA_VERSION, "migrated_at": now}
+                config = self.database[names.SYSTEM_CONFIG]
+                config.update_one({"_id": SCHEMA_ID}, {"$set": facts}, upsert=True)
+
+    def _create_collection(self, spec: CollectionSpec) -> None:
+        options = spec.validator.options if spec.validator else {}
+        try:
+            self.database.create_collection(spec.name, **options)
+        except CollectionInvalid:  # another migration made it meanwhile
+            self._set_validator(spec)
+
+    def _set_validator(self, spec: CollectionSpec) -> None:
+        if spec.validator is not None:
+            self.database.command("collMod", spec.name, **spec.validator.options)
+
+    def _resolve(self, collection: str, report: MigrationReport, notify: Notify) -> None:
+        for line in duplicates.resolve(self.database, collection):
+            notify(line)
+            report.conflicts.append(line)
+
+    def _create_index(
+        self, spec: CollectionSpec, name: str, report: MigrationReport, notify: Notify
+    ) -> None:
+        index = next(each for each in spec.indexes if each.name == name)
+        self._drop_what_is_in_the_way(spec.name, index)
+        for _ in range(_UNIQUE_TRIES):
+            try:
+                self.database[spec.name].create_index(list(index.keys), **index.options)
+                return
+            except OperationFailure as error:
+                if not _is_duplicate(error):
+                    raise
+            # Written since they were resolved: the wiki goes on while this runs.
+            self._resolve(spec.name, report, notify)
+        raise StillDuplicates(spec.name, name)
+
+    def _drop_what_is_in_the_way(self, collection: str, index: IndexSpec) -> None:
+        """The same keys with other options, or another index under the schema's name."""
+        for existing in index_documents(self.database, collection):
+            keys = tuple((key, direction) for key, direction in existing["key"].items())
+            if (keys == index.keys or existing["name"] == index.name) and not serves(
+                existing, index
+            ):
+                self.database[collection].drop_index(existing["name"])
+
+    def _add_fields(self, spec: CollectionSpec) -> int:
+        """Set every default that is missing, a bounded number of documents at a time.
+
+        All fields at once: the second field's turn then finds nothing left to do.
+        """
+        collection, updated = self.database[spec.name], 0
+        missing = {"$or": [{name: {"$exists": False}} for name in spec.added_fields]}
+        defaults = {name: _if_missing(name, value) for name, value in spec.added_fields.items()}
+        documents = collection.find(missing, {"_id": 1}, batch_size=STREAM_BATCH)
+        while ids := [each["_id"] for each in itertools.islice(documents, CHUNK_DOCUMENTS)]:
+            changed = collection.update_many({"_id": {"$in": ids}}, [{"$set": defaults}])
+            updated += changed.modified_count
+        return updated
+
+    def _add_config(self, subject: str, now: datetime) -> None:
+        """The whole document, or one key of it. What is there stays."""
+        config = self.database[names.SYSTEM_CONFIG]
+        if subject == CONFIG_ID:
+            whole = {"$setOnInsert": {**CONFIG, "updated_at": now}}
+            config.update_one({"_id": CONFIG_ID}, whole, upsert=True)
+        else:
+            absent = {"_id": CONFIG_ID, subject: {"$exists": False}}
+            config.update_one(absent, {"$set": {subject: CONFIG[subject]}})
+
+
+def _if_missing(name: str, value: object) -> Document:
+    is_missing = {"$eq": [{"$type": f"${name}"}, "missing"]}
+    return {"$cond": [is_missing, {"$literal": value}, f"${name}"]}
+
+
+def _step(difference: Difference) -> MigrationStep:
+    where = f"{difference.collection}.{difference.subject}"
+    texts = {
+        Kind.COLLECTION: f"create collection {difference.collection}",
+        Kind.VALIDATOR: f"set the validator of {difference.collection}",
+        Kind.DUPLICATES: f"resolve {difference.found} for the index {where}",
+        Kind.INDEX: f"create index {where} ({difference.expected}; now {difference.found})",
+        Kind.FIELD: f"add field {where} where it is missing ({difference.found})",
+        Kind.CONFIG: f"set {where} to its default",
+        Kind.VERSION: f"record schema version {difference.expected}",
+    }
+    return MigrationStep(difference.kind, texts[difference.kind])
+
+
+def _is_duplicate(error: OperationFailure) -> bool:
+    return error.code == DUPLICATE_KEY

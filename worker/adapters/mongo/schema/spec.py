@@ -1,0 +1,236 @@
+"""Collections, indexes and validators, as data. docs/schema.md explains each field.
+
+Amounts of money are BSON longs: a double or a string in one of those fields is refused by the
+server itself, whoever writes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bson import Int64
+
+from worker.adapters.mongo import names
+from worker.adapters.mongo.schema.validators import (
+    ARTICLE_REWARD,
+    CONTRIBUTION,
+    DISTRIBUTION,
+    PAYOUT,
+    PROPOSAL,
+    REWARD,
+    SNAPSHOT,
+    STAKE,
+    VOTE,
+)
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSpec:
+    """An index, named as MongoDB would name it."""
+
+    keys: tuple[tuple[str, int], ...]
+    unique: bool = False
+    sparse: bool = False
+    partial: dict[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        return "_".join(f"{field}_{direction}" for field, direction in self.keys)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `create_index` takes beside the keys."""
+        options: dict[str, Any] = {"name": self.name}
+        if self.unique:
+            options["unique"] = True
+        if self.sparse:
+            options["sparse"] = True
+        if self.partial is not None:
+            options["partialFilterExpression"] = self.partial
+        return options
+
+
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """A `$jsonSchema`. `blocks` is false where the wiki writes, which must never be stopped."""
+
+    schema: dict[str, Any]
+    blocks: bool = True
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What `create` and `collMod` take.
+
+        Moderate: a document that was there before and does not fit can still be corrected.
+        """
+        return {
+            "validator": {"$jsonSchema": self.schema},
+            "validationLevel": "moderate",
+            "validationAction": "error" if self.blocks else "warn",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSpec:
+    name: str
+    indexes: tuple[IndexSpec, ...] = ()
+    validator: Validator | None = None
+    added_fields: dict[str, Any] = field(default_factory=dict)
+    """Fields that migration sets where they are missing."""
+    wiki_owned: bool = False
+    """Whether the collection belongs to the wiki and outlives a rollback."""
+
+
+def _index(*keys: str, **options: Any) -> IndexSpec:
+    """Keys as text; a leading minus is descending."""
+    pairs = [(key.removeprefix("-"), -1 if key.startswith("-") else 1) for key in keys]
+    return IndexSpec(tuple(pairs), **options)
+
+
+CREATED_AT = _index("-created_at")
+
+_DISTRIBUTION_INDEXES = (_index("week_start", unique=True), _index("status"), CREATED_AT)
+
+_USERS = CollectionSpec(
+    names.USERS,
+    indexes=(
+        _index("wallet_address", unique=True, sparse=True),
+        _index("-reputation_score"),
+        _index("-total_points"),
+        _index(names.ACCOUNT_MADE_AT, sparse=True),
+    ),
+    added_fields={
+        "reputation_score": 1.0,
+        "total_contributions": 0,
+        "total_points": 0,
+        "total_tokens_earned": 0.0,
+        "total_tokens_earned_base_units": Int64(0),
+        "staked_tokens": 0.0,
+        "staked_tokens_base_units": Int64(0),
+        "governance_power": 0.0,
+        "governance_power_base_units": Int64(0),
+        "last_reward_claim": None,
+        "token_updated_at": None,
+    },
+    wiki_owned=True,
+)
+
+_ARTICLES = CollectionSpec(
+    names.ARTICLES,
+    added_fields={
+        "demand_score": 1.0,
+        "quality_score": 1.0,
+        "total_tokens_earned": 0.0,
+        "total_tokens_earned_base_units": Int64(0),
+        "contribution_count": 0,
+        "last_contribution_date": None,
+        "token_metadata": {"featured": False, "high_demand": False, "expert_reviewed": False},
+    },
+    wiki_owned=True,
+)
+
+_CONTRIBUTIONS = CollectionSpec(
+    names.CONTRIBUTIONS,
+    indexes=(
+        _index("user_id", "-created_at"),
+        _index("article_id", "created_at"),
+        _index("type"),
+        _index("-total_points"),
+        CREATED_AT,
+        _index("idempotency_key", unique=True, sparse=True),
+    ),
+    validator=Validator(CONTRIBUTION, blocks=False),
+)
+
+_PLANNED = {"plan_id": {"$exists": True}}
+"""Rewards that were there before this system have no plan, and must not collide for that."""
+
+_TOKEN_REWARDS = CollectionSpec(
+    names.TOKEN_REWARDS,
+    indexes=(
+        _index("user_id", "week_start"),
+        _index("weekly_distribution_id"),
+        _index("status"),
+        CREATED_AT,
+        _index("plan_id", "position", unique=True, partial=_PLANNED),
+        _index("plan_id", "user_id", unique=True, partial=_PLANNED),
+        # Small ones, over the few rewards that somebody still has to look at.
+        _index("plan_id", "next_attempt_at", partial={"route": names.Route.WAITING.value}),
+        _index("plan_id", "needs_account", "position", partial={"needs_account": True}),
+    ),
+    validator=Validator(REWARD),
+)
+
+_PAYOUT_BATCHES = CollectionSpec(
+    names.PAYOUT_BATCHES,
+    indexes=(
+        _index("plan_id", "id", unique=True),
+        _index("plan_id", "status", "index"),
+        _index("plan_id", "kind", "index", unique=True),
+        _index("week"),
+    ),
+    validator=Validator(PAYOUT),
+)
+
+_STAKING_RECORDS = CollectionSpec(
+    names.STAKING_RECORDS,
+    indexes=(
+        _index("user_id", "status"),
+        _index("end_date"),
+        CREATED_AT,
+        # Two stakes at the same time must not both use the same tokens.
+        _index("user_id", "number", unique=True, partial={"number": {"$exists": True}}),
+        _index("stake_tx_hash"),
+        _index("transfer_key", unique=True, sparse=True),
+    ),
+    validator=Validator(STAKE),
+)
+
+_GOVERNANCE_VOTES = CollectionSpec(
+    names.GOVERNANCE_VOTES,
+    indexes=(_index("proposal_id", "user_id", unique=True), _index("user_id")),
+    validator=Validator(VOTE),
+)
+
+_GOVERNANCE_SNAPSHOTS = CollectionSpec(
+    names.GOVERNANCE_SNAPSHOTS,
+    indexes=(_index("proposal_id", "user_id", unique=True),),
+    validator=Validator(SNAPSHOT),
+)
+
+_ARTICLE_REWARDS = CollectionSpec(
+    names.ARTICLE_REWARDS,
+    indexes=(_index("week_start", "article_id", unique=True), _index("article_id")),
+    validator=Validator(ARTICLE_REWARD),
+)
+
+COLLECTIONS: tuple[CollectionSpec, ...] = (
+    _USERS,
+    _ARTICLES,
+    _CONTRIBUTIONS,
+    _TOKEN_REWARDS,
+    CollectionSpec(
+        names.WEEKLY_DISTRIBUTIONS,
+        indexes=(*_DISTRIBUTION_INDEXES, _index("plan_id")),
+        validator=Validator(DISTRIBUTION),
+    ),
+    _STAKING_RECORDS,
+    CollectionSpec(
+        names.GOVERNANCE_PROPOSALS,
+        indexes=(_index("proposer_id"), _index("status"), _index("voting_end"), CREATED_AT),
+        validator=Validator(PROPOSAL),
+    ),
+    CollectionSpec(names.SYSTEM_CONFIG),
+    _PAYOUT_BATCHES,
+    _ARTICLE_REWARDS,
+    _GOVERNANCE_VOTES,
+    _GOVERNANCE_SNAPSHOTS,
+    CollectionSpec(
+        names.WEEKLY_DISTRIBUTIONS_ARCHIVE,
+        indexes=_DISTRIBUTION_INDEXES,
+        validator=Validator(DISTRIBUTION),
+    ),
+)

@@ -1,0 +1,94 @@
+"""Contributions that are recorded as they are made, each once for its caller's key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from math import isfinite
+from typing import Any
+
+from bson import ObjectId
+from pymongo.errors import DuplicateKeyError
+
+from worker.adapters.mongo import names
+from worker.adapters.mongo.base import MongoPart, stored_forms
+from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.wiki.ingest import contribution_document, stored_id
+from worker.core.identity import canonical_user_id
+from worker.core.wiki.contribution_file import MULTIPLIERS, Contribution
+
+KEY = "idempotency_key"
+
+
+class MongoContributions(MongoPart):
+    """Implements `worker.ports.wiki.ContributionStore`."""
+
+    @reaching
+    def article_demand(self, article_id: str) -> tuple[bool, object]:
+        articles = self.database[names.ARTICLES]
+        found = articles.find_one({"_id": {"$in": stored_forms(article_id)}}, {"demand_score": 1})
+        return (False, None) if found is None else (True, found.get("demand_score"))
+
+    @reaching
+    def contribution_of_key(self, key: str) -> Contribution | None:
+        return self._of_key(key)
+
+    def _of_key(self, key: str) -> Contribution | None:
+        document = self.contributions.find_one({KEY: key})
+        return None if document is None else contribution_of(document)
+
+    @reaching
+    def record(self, contribution: Contribution, key: str | None) -> tuple[Contribution, bool]:
+        recorded = replace(contribution, id=str(fresh_id(contribution.created_at)))
+        try:
+            self.contributions.insert_one(keyed_document(recorded, key))
+        except DuplicateKeyError:
+            known = None if key is None else self._of_key(key)
+            if known is None:
+                raise
+            return known, False
+        return recorded, True
+
+
+def fresh_id(moment: datetime) -> ObjectId:
+    """A new ObjectId that says it was generated at this moment.
+
+    The time in it decides which week's plan counts the contribution; the rest is the driver's own.
+    """
+    return ObjectId(int(moment.timestamp()).to_bytes(4) + ObjectId().binary[4:])
+
+
+def keyed_document(contribution: Contribution, key: str | None) -> Document:
+    """As the owner's schema has it, and the key. Without one the field is missing: its index is
+    sparse, and a null would collide with every other null."""
+    document = contribution_document(contribution)
+    document["_id"] = stored_id(contribution.id)
+    return document if key is None else document | {KEY: key}
+
+
+def contribution_of(document: Document) -> Contribution:
+    """What a document says. The wiki may have written it under the key, and without our fields."""
+    base_points = _number(document, "base_points")
+    factors = {name: _number(document, f"{name}_multiplier") for name in MULTIPLIERS}
+    created_at: Any = document.get("created_at")
+    return Contribution(
+        id=str(document["_id"]),
+        user_id=canonical_user_id(str(document.get("user_id") or "")),
+        article_id=canonical_user_id(str(document.get("article_id") or "")),
+        type=str(document.get("type") or ""),
+        base_points=None if base_points is None else int(base_points),
+        multipliers={name: float(value) for name, value in factors.items() if value is not None},
+        total_points=int(_number(document, "total_points") or 0),
+        description=document.get("description") or "",
+        metadata=document.get("metadata") or {},
+        created_at=created_at,
+        updated_at=document.get("updated_at", created_at),
+        given_points=None,
+    )
+
+
+def _number(document: Document, name: str) -> int | float | None:
+    """None where it is missing, or no number: the counters leave that out, too."""
+    value = document.get(name)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return value if is_number else None

@@ -1,0 +1,168 @@
+"""What the wiki shows of one user. Each query names the index that it uses.
+
+A user's id may be stored in several forms. Each form is asked for by itself, so that an index
+gives its documents in order, and the few that are wanted are merged here.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from bson import ObjectId
+
+from worker.adapters.mongo.base import MongoPart, integer_sum, stored_forms
+from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.wiki.contribution_counters import BY_USER, SUM_OF_POINTS
+from worker.core.identity import canonical_user_id
+from worker.core.money import BaseUnits
+from worker.core.week import Week
+from worker.ports.check import Cursor, ShownContribution, ShownReward, ShownUser
+
+BY_USER_AND_WEEK = {"user_id": 1, "week_start": 1}
+_REWARD = dict.fromkeys(
+    (
+        "week_start", "plan_id", "total_points", "amount_base_units", "status", "reason",
+        "transaction_signature",
+    ),
+    1,
+)  # fmt: skip
+_SHOWN = ("article_id", "type", "total_points", "description", "created_at")
+_CONTRIBUTION = dict.fromkeys(_SHOWN, 1)
+
+
+class MongoViews(MongoPart):
+    """Implements `worker.ports.check.ViewStore`."""
+
+    @reaching
+    def shown_user(self, user_id: str) -> ShownUser | None:
+        forms = stored_forms(user_id)
+        found = {d["_id"]: d for d in self.users.find({"_id": {"$in": forms}})}
+        document = next((found[form] for form in forms if form in found), None)
+        return None if document is None else shown_user_of(user_id, document)
+
+    @reaching
+    def contributions_page(
+        self, user_id: str, after: Cursor | None, limit: int
+    ) -> list[ShownContribution]:
+        found = (
+            shown_contribution_of(document)
+            for form in self._forms_in_use(user_id)
+            for document in self._of_form(form, after, limit)
+        )
+        wanted = (c for c in found if after is None or place_of(c) < (after.created_at, after.id))
+        return heapq.nlargest(limit, wanted, key=place_of)
+
+    def _forms_in_use(self, user_id: str) -> list[object]:
+        """The form of the schema, and the others only where the wiki uses any of them."""
+        usual = canonical_user_id(user_id)
+        others = [form for form in stored_forms(user_id) if form != usual]
+        odd = {"user_id": {"$in": others}}
+        is_odd = others and self.contributions.find_one(odd, {"_id": 1}, hint=BY_USER)
+        return [usual, *others] if is_odd else [usual]
+
+    def _of_form(self, form: object, after: Cursor | None, limit: int) -> Iterator[Document]:
+        """Enough documents of one index range, newest first.
+
+        Within one moment the index keeps no order by id, so the documents of the cursor's moment,
+        and of the last one that is needed, are read all.
+        """
+        selected: Document = {"user_id": form, "created_at": {"$type": "date"}}
+        if after is not None:
+            selected["created_at"] = {"$lte": after.created_at, "$type": "date"}
+        found = self.contributions.find(selected, _CONTRIBUTION, batch_size=limit + 2)
+        counted, last = 0, None
+        for document in found.hint(BY_USER).sort("created_at", -1):
+            moment = document["created_at"]
+            if counted >= limit and moment != last:
+                return
+            yield document
+            counted, last = counted + (after is None or moment < after.created_at), moment
+
+    @reaching
+    def points_between(self, user_id: str, start: datetime, end: datetime) -> int:
+        mine = {
+            "user_id": {"$in": stored_forms(user_id), "$not": {"$type": "array"}},
+            "created_at": {"$gte": start, "$lt": end},
+        }
+        stages: list[Document] = [
+            {"$match": mine},
+            {"$group": {"_id": None, "points": SUM_OF_POINTS}},
+        ]
+        found = self.contributions.aggregate(stages, hint=BY_USER)
+        return sum(integer_sum("points", document["points"]) for document in found)
+
+    @reaching
+    def rewards_page(self, user_id: str, before: Week | None, limit: int) -> list[ShownReward]:
+        canonical = canonical_user_id(user_id)
+        selected: Document = {"user_id": canonical}
+        if before is not None:
+            selected["week_start"] = {"$lt": before.start}
+        found = self.token_rewards.find(selected, _REWARD).hint(BY_USER_AND_WEEK)
+        documents = list(found.sort("week_start", -1).limit(2 * limit + 1))
+        plans = self._plans_of(documents)
+        current = [d for d in documents if d.get("plan_id") == plans.get(d["week_start"])]
+        return [shown_reward_of(document) for document in current[:limit]]
+
+    def _plans_of(self, rewards: list[Document]) -> dict[datetime, str | None]:
+        """The plan of each of these weeks: rewards of any other are drafts, and owed to nobody."""
+        plans: dict[datetime, str | None] = {}
+        wanted = {each["week_start"] for each in rewards}
+        for collection in (self.weeks, self.archive):
+            if missing := sorted(wanted - set(plans)):
+                selected = {"week_start": {"$in": missing}}
+                for document in collection.find(selected, {"week_start": 1, "plan_id": 1}):
+                    plans[document["week_start"]] = document.get("plan_id")
+        return plans
+
+
+def place_of(contribution: ShownContribution) -> tuple[datetime, str]:
+    """Where a contribution stands among its user's."""
+    return contribution.created_at, contribution.id
+
+
+def shown_contribution_of(document: Mapping[str, Any]) -> ShownContribution:
+    article = document.get("article_id")
+    return ShownContribution(
+        id=str(document["_id"]),
+        article_id=canonical_user_id(str(article)) if isinstance(article, str | ObjectId) else "",
+        type=str(document.get("type") or ""),
+        points=_whole(document.get("total_points")),
+        description=str(document.get("description") or ""),
+        created_at=document["created_at"],
+    )
+
+
+def shown_reward_of(document: Mapping[str, Any]) -> ShownReward:
+    return ShownReward(
+        week=Week.containing(document["week_start"]),
+        points=int(document.get("total_points") or 0),
+        amount=BaseUnits(int(document.get("amount_base_units") or 0)),
+        status=str(document.get("status")),
+        reason=document.get("reason"),
+        signature=document.get("transaction_signature"),
+    )
+
+
+def shown_user_of(user_id: str, document: Mapping[str, Any]) -> ShownUser:
+    wallet = document.get("wallet_address")
+    reputation = document.get("reputation_score")
+    return ShownUser(
+        user_id=canonical_user_id(user_id),
+        wallet=wallet if isinstance(wallet, str) else None,
+        reputation=float(reputation) if isinstance(reputation, int | float) else 1.0,
+        contributions=_whole(document.get("total_contributions")),
+        points=_whole(document.get("total_points")),
+        earned=BaseUnits(_whole(document.get("total_tokens_earned_base_units"))),
+        staked=BaseUnits(_whole(document.get("staked_tokens_base_units"))),
+        power=BaseUnits(_whole(document.get("governance_power_base_units"))),
+    )
+
+
+def _whole(value: object) -> int:
+    """A counter; 0 where something else than a whole number was written."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(value) if value == value // 1 else 0

@@ -1,0 +1,230 @@
+"""Counters of users and articles that come from rewards and stakes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from bson import Int64, ObjectId
+from pymongo import ReplaceOne
+
+from worker.adapters.mongo import names
+from worker.adapters.mongo.base import MongoPart, chunks, integer_sum
+from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.payout import contributions as query
+from worker.adapters.mongo.wiki.contribution_counters import (
+    BY_USER,
+    CHUNK_IDS,
+    forms_of,
+    write_counters,
+)
+from worker.adapters.mongo.wiki.staking_records import stake_of
+from worker.core.identity import canonical_user_id
+from worker.core.lifecycle import Status
+from worker.core.money import BaseUnits, tokens_float
+from worker.core.payout.records import PointsWindow
+from worker.core.plan.rules import Rules
+from worker.core.week import Week
+from worker.core.wiki.counters import PaidReward, UserTokens
+from worker.core.wiki.staking import StakeRecord, StakeStatus
+
+CHUNK_SHARES = 5000
+_COMPLETED = Status.COMPLETED.value
+_BY_USER = {"user_id": 1, "week_start": 1}
+
+
+class MongoTokenCounters(MongoPart):
+    """Implements `worker.ports.wiki.TokenCounterStore`."""
+
+    @reaching
+    def user_tokens(
+        self, user_ids: Sequence[str], *, at: datetime | None = None
+    ) -> dict[str, UserTokens]:
+        plans, found = self.installed_plans(), {}
+        for chunk in chunks(user_ids, CHUNK_IDS):
+            earned = self._earned(plans, chunk, at)
+            stakes = self._stakes(chunk)
+            for user_id in chunk:
+                amount, claimed_at = earned.get(user_id, (0, None))
+                found[user_id] = tokens_of(amount, claimed_at, stakes.get(user_id, []), at)
+        return found
+
+    def _earned(
+        self, plans: list[str], user_ids: Sequence[str], at: datetime | None
+    ) -> dict[str, tuple[int, datetime | None]]:
+        selected: Document = {
+            "user_id": {"$in": list(user_ids)},
+            "status": _COMPLETED,
+            "plan_id": {"$in": plans},
+        }
+        if at is not None:
+            selected["$or"] = [{"claimed_at": None}, {"claimed_at": {"$lte": at}}]
+        group = {
+            "_id": "$user_id",
+            "amount": {"$sum": "$amount_base_units"},
+            "last": {"$max": "$claimed_at"},
+        }
+        stages = [{"$match": selected}, {"$group": group}]
+        return {
+            document["_id"]: (integer_sum("rewards", document["amount"]), document["last"])
+            for document in self.token_rewards.aggregate(stages, hint=_BY_USER)
+        }
+
+    def _stakes(self, user_ids: Sequence[str]) -> dict[str, list[StakeRecord]]:
+        found: dict[str, list[StakeRecord]] = {}
+        for document in self.stakes.find({"user_id": {"$in": forms_of(user_ids)}}):
+            if (stake := stake_of(document)) is not None:
+                found.setdefault(stake.user_id, []).append(stake)
+        return found
+
+    @reaching
+    def write_user_tokens(self, tokens: Mapping[str, UserTokens]) -> int:
+        fields = {user_id: user_fields(each) for user_id, each in tokens.items()}
+        return write_counters(self, names.USERS, fields)
+
+    # --- articles -------------------------------------------------------------------------------
+
+    @reaching
+    def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[PaidReward]:
+        selected = {
+            "plan_id": plan_id,
+            "position": {"$gt": after_position},
+            "status": _COMPLETED,
+        }
+        wanted = {"position": 1, "user_id": 1, "amount_base_units": 1}
+        found = self.token_rewards.find(selected, wanted).sort("position", 1).limit(limit)
+        return [
+            PaidReward(d["position"], d["user_id"], BaseUnits(int(d["amount_base_units"])))
+            for d in found
+        ]
+
+    @reaching
+    def points_by_article(
+        self, window: PointsWindow, rules: Rules, user_ids: Sequence[str]
+    ) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for counted in (query.own(window), query.late(window)):
+            for document in self._points(counted, rules, user_ids):
+                user_id = query.canonical_user({"user_id": document["_id"]["user"]})
+                article_id = _canonical_article(document["_id"].get("article"))
+                articles = found.setdefault(user_id, {})
+                articles[article_id] = articles.get(article_id, 0) + int(document["points"])
+        return found
+
+    def _points(
+        self, counted: Document | None, rules: Rules, user_ids: Sequence[str]
+    ) -> Iterator[Document]:
+        if counted is None:
+            return
+        for chunk in chunks(user_ids, CHUNK_IDS):
+            mine = {"user_id": {"$in": forms_of(chunk)}, "user_id.0": {"$exists": False}}
+            group = {
+                "_id": {"user": "$user_id", "article": "$article_id"},
+                "points": {"$sum": "$total_points"},
+            }
+            matched = {"$match": {"$and": [mine, counted, query.counts(rules)]}}
+            yield from self.contributions.aggregate([matched, {"$group": group}], hint=BY_USER)
+
+    @reaching
+    def article_rewards(self, week: Week) -> dict[str, BaseUnits]:
+        found = self.database[names.ARTICLE_REWARDS].find({"week_start": week.start})
+        return {d["article_id"]: BaseUnits(int(d["amount_base_units"])) for d in found}
+
+    @reaching
+    def write_article_rewards(
+        self, week: Week, shares: Mapping[str, BaseUnits], gone: Collection[str]
+    ) -> None:
+        rewards = self.database[names.ARTICLE_REWARDS]
+        for chunk in chunks(sorted(shares), CHUNK_SHARES):
+            writes = [
+                ReplaceOne(
+                    {"week_start": week.start, "article_id": article_id},
+                    share_document(week, article_id, shares[article_id]),
+                    upsert=True,
+                )
+                for article_id in chunk
+            ]
+            rewards.bulk_write(writes, ordered=False)
+        for chunk in chunks(sorted(gone), CHUNK_SHARES):
+            rewards.delete_many({"week_start": week.start, "article_id": {"$in": list(chunk)}})
+
+    @reaching
+    def article_tokens(self, article_ids: Sequence[str]) -> dict[str, BaseUnits]:
+        found = dict.fromkeys(article_ids, BaseUnits(0))
+        for chunk in chunks(article_ids, CHUNK_IDS):
+            stages: list[Document] = [
+                {"$match": {"article_id": {"$in": list(chunk)}}},
+                {"$group": {"_id": "$article_id", "amount": {"$sum": "$amount_base_units"}}},
+            ]
+            for d in self.database[names.ARTICLE_REWARDS].aggregate(stages):
+                found[d["_id"]] = BaseUnits(integer_sum("articles' rewards", d["amount"]))
+        return found
+
+    @reaching
+    def write_article_tokens(self, tokens: Mapping[str, BaseUnits]) -> int:
+        fields = {
+            article_id: {
+                "total_tokens_earned": tokens_float(amount),
+                "total_tokens_earned_base_units": Int64(amount),
+            }
+            for article_id, amount in tokens.items()
+        }
+        return write_counters(self, names.ARTICLES, fields)
+
+
+def tokens_of(
+    earned: int, claimed_at: datetime | None, stakes: Sequence[StakeRecord], at: datetime | None
+) -> UserTokens:
+    """A user's sums, now or at a moment. Now a stake counts by its status, then by its dates."""
+    staked = [s for s in stakes if _is_staked(s, at)]
+    moments = [moment for s in stakes for moment in _moments(s)]
+    return UserTokens(
+        earned=BaseUnits(earned),
+        staked=BaseUnits(sum(s.amount for s in staked)),
+        last_claim_at=claimed_at,
+        last_stake_at=max(moments, default=None),
+    )
+
+
+def user_fields(tokens: UserTokens) -> Document:
+    """The owner's fields of a user, each float beside the integer that it comes from."""
+    amounts = {
+        "total_tokens_earned": tokens.earned,
+        "staked_tokens": tokens.staked,
+        "governance_power": tokens.power,
+    }
+    floats = {name: tokens_float(amount) for name, amount in amounts.items()}
+    exact = {f"{name}_base_units": Int64(amount) for name, amount in amounts.items()}
+    return {
+        **floats,
+        **exact,
+        "last_reward_claim": tokens.last_claim_at,
+        "token_updated_at": tokens.last_activity_at,
+    }
+
+
+def share_document(week: Week, article_id: str, amount: BaseUnits) -> Document:
+    return {
+        "week_start": week.start,
+        "article_id": article_id,
+        "token_amount": tokens_float(amount),
+        "amount_base_units": Int64(amount),
+    }
+
+
+def _is_staked(stake: StakeRecord, at: datetime | None) -> bool:
+    return stake.status is StakeStatus.ACTIVE if at is None else stake.is_active_at(at)
+
+
+def _moments(stake: StakeRecord) -> Iterator[datetime]:
+    """When it began and when it ended, as far as it has."""
+    yield stake.start
+    if stake.unstaked_at is not None:
+        yield stake.unstaked_at
+    elif stake.status is StakeStatus.COMPLETED:
+        yield stake.end
+
+
+def _canonical_article(value: Any) -> str:
+    return canonical_user_id(str(value)) if isinstance(value, str | ObjectId) else ""

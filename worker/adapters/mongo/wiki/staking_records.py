@@ -1,0 +1,151 @@
+"""Staking records as staking writes and reads them; how a plan reads them is in `stakes`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bson import Int64, ObjectId
+from pymongo.errors import DuplicateKeyError
+
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
+from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.payout.contributions import canonical_user
+from worker.adapters.mongo.payout.stakes import rounded_down
+from worker.adapters.mongo.wiki.ingest import stored_id
+from worker.core.errors import KontribError
+from worker.core.money import BaseUnits, exact_decimal, tokens_float
+from worker.core.wiki.staking import StakeRecord, StakeStatus
+
+TRANSFER = "transfer_key"
+"""The transaction that a stake stands on: unique, and missing where there is none."""
+
+_ACTIVE = StakeStatus.ACTIVE.value
+_log = logging.getLogger(__name__)
+
+
+class MongoStaking(MongoPart):
+    """Implements `worker.ports.wiki.StakingStore`."""
+
+    @reaching
+    def stakes_of(self, user_id: str) -> list[StakeRecord]:
+        found = self.stakes.find({"user_id": {"$in": stored_forms(user_id)}})
+        records = [stake_of(document) for document in found]
+        return sorted(filter(None, records), key=lambda stake: (stake.start, stake.id))
+
+    @reaching
+    def stake(self, stake_id: str) -> StakeRecord | None:
+        document = self.stakes.find_one({"_id": {"$in": [stored_id(stake_id), stake_id]}})
+        return None if document is None else stake_of(document)
+
+    @reaching
+    def transfer_used(self, signature: str) -> bool:
+        either = {"$or": [{TRANSFER: signature}, {"stake_tx_hash": signature}]}
+        return self.stakes.find_one(either, {"_id": 1}) is not None
+
+    @reaching
+    def add_stake(self, stake: StakeRecord, now: datetime) -> StakeRecord | None:
+        added = replace(stake, id=str(ObjectId()))
+        try:
+            self.stakes.insert_one(stake_document(added, now))
+        except DuplicateKeyError:
+            return None
+        return added
+
+    @reaching
+    def update_stake(self, stake: StakeRecord, now: datetime) -> bool:
+        selected = {"_id": {"$in": [stored_id(stake.id), stake.id]}, "status": _ACTIVE}
+        changed = self.stakes.update_one(selected, {"$set": _course(stake, now)})
+        return changed.matched_count == 1
+
+    @reaching
+    def active_stakes(self) -> Iterator[StakeRecord]:
+        for document in self.stakes.find({"status": _ACTIVE}, batch_size=STREAM_BATCH):
+            if (stake := stake_of(document)) is not None:
+                yield stake
+
+    @reaching
+    def staking_users(self) -> Iterator[str]:
+        canonical = (canonical_user({"user_id": form}) for form in self.stakes.distinct("user_id"))
+        yield from {user_id: None for user_id in canonical if user_id}
+
+
+def stake_document(stake: StakeRecord, now: datetime) -> Document:
+    """The owner's fields, then ours."""
+    document = {
+        "_id": stored_id(stake.id),
+        "user_id": stake.user_id,
+        "amount": tokens_float(stake.amount),
+        "duration_days": stake.days,
+        "apy_rate": float(stake.apy),
+        "multiplier": float(stake.multiplier),
+        "start_date": stake.start,
+        "end_date": stake.end,
+        "stake_tx_hash": stake.stake_signature,
+        "created_at": now,
+        "amount_base_units": Int64(stake.amount),
+        "number": stake.number,
+        **_course(stake, now),
+    }
+    if stake.stake_signature is not None:
+        document[TRANSFER] = stake.stake_signature
+    return document
+
+
+def _course(stake: StakeRecord, now: datetime) -> Document:
+    """What changes in a stake's life."""
+    return {
+        "status": stake.status.value,
+        "unstake_tx_hash": stake.unstake_signature,
+        "unstaked_at": stake.unstaked_at,
+        "rewards_earned": tokens_float(stake.rewards_earned),
+        "rewards_earned_base_units": Int64(stake.rewards_earned),
+        "accrued_through": stake.accrued_through,
+        "updated_at": now,
+    }
+
+
+def stake_of(document: Document) -> StakeRecord | None:
+    """A record, as far as it can be read; the wiki may have written it before there were rules."""
+    try:
+        record = _read(document)
+    except (KontribError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+        _log.warning("Staking record %s is left out: %s", document.get("_id"), error)
+        return None
+    return record if record.user_id else None
+
+
+def _read(document: Document) -> StakeRecord:
+    start, end = document["start_date"], document["end_date"]
+    if not isinstance(start, datetime) or not isinstance(end, datetime):
+        raise TypeError("start_date or end_date is not a date")
+    return StakeRecord(
+        id=str(document["_id"]),
+        user_id=canonical_user(document),
+        amount=_amount(document, "amount"),
+        days=int(document.get("duration_days") or (end - start).days),
+        apy=exact_decimal(document.get("apy_rate", 0)),
+        multiplier=exact_decimal(document.get("multiplier", 1)),
+        start=start,
+        end=end,
+        number=document.get("number"),
+        status=StakeStatus(document["status"]),
+        stake_signature=document.get("stake_tx_hash"),
+        unstake_signature=document.get("unstake_tx_hash"),
+        unstaked_at=_moment(document.get("unstaked_at")),
+        rewards_earned=_amount(document, "rewards_earned"),
+        accrued_through=_moment(document.get("accrued_through")),
+    )
+
+
+def _amount(document: Document, name: str) -> BaseUnits:
+    """The exact field, or what can be read from the owner's float."""
+    exact = document.get(f"{name}_base_units")
+    return rounded_down(document.get(name, 0)) if exact is None else BaseUnits(int(exact))
+
+
+def _moment(value: Any) -> datetime | None:
+    return value if isinstance(value, datetime) else None

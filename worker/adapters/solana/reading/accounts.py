@@ -1,0 +1,83 @@
+"""Accounts as JSON-RPC shows them: strict reading, and getMultipleAccounts in pieces."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from worker.adapters.solana.errors import MalformedAnswer
+from worker.adapters.solana.rpc.calls import Call, Reply
+from worker.adapters.solana.rpc.endpoints import GET_MULTIPLE_ACCOUNTS_MAX
+
+CONFIRMED = "confirmed"
+FINALIZED = "finalized"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainAccount:
+    owner: str
+    lamports: int
+    data: bytes
+    space: int
+    """The whole data length, even where `data` is only a slice of it."""
+
+
+def accounts_call(
+    addresses: Iterable[object], commitment: str, *, data_length: int | None = None
+) -> Call:
+    """A getMultipleAccounts for up to 100 addresses; `data_length` limits the data returned."""
+    options: dict[str, Any] = {"commitment": commitment, "encoding": "base64"}
+    if data_length is not None:
+        options["dataSlice"] = {"offset": 0, "length": data_length}
+    return Call("getMultipleAccounts", [[str(address) for address in addresses], options])
+
+
+def accounts_calls(
+    addresses: Sequence[object], commitment: str, *, data_length: int | None = None
+) -> list[Call]:
+    """As many getMultipleAccounts as the addresses need, in order."""
+    starts = range(0, len(addresses), GET_MULTIPLE_ACCOUNTS_MAX)
+    pieces = (addresses[start : start + GET_MULTIPLE_ACCOUNTS_MAX] for start in starts)
+    return [accounts_call(piece, commitment, data_length=data_length) for piece in pieces]
+
+
+def read_accounts(reply: Reply, count: int) -> tuple[int, list[ChainAccount | None]]:
+    """The context slot and the accounts of a getMultipleAccounts reply, in order.
+
+    Raises:
+        MalformedAnswer: it is an error, or not `count` accounts.
+    """
+    try:
+        slot, values = reply["context"]["slot"], reply["value"]
+        if not isinstance(slot, int) or len(values) != count:
+            raise MalformedAnswer(f"expected {count} accounts")
+        return slot, [None if value is None else _account(value) for value in values]
+    except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+        raise MalformedAnswer(f"no accounts: {type(error).__name__}") from None
+
+
+def read_all_accounts(replies: Sequence[Reply], count: int) -> list[ChainAccount | None]:
+    """The accounts of consecutive getMultipleAccounts replies for `count` addresses.
+
+    Raises:
+        MalformedAnswer: some reply is not what was asked for.
+    """
+    accounts: list[ChainAccount | None] = []
+    for reply in replies:
+        expected = min(GET_MULTIPLE_ACCOUNTS_MAX, count - len(accounts))
+        accounts += read_accounts(reply, expected)[1]
+    return accounts
+
+
+def _account(value: dict[str, Any]) -> ChainAccount:
+    encoded, encoding = value["data"]
+    if encoding != "base64":
+        raise MalformedAnswer(f"encoding {encoding}")
+    data = base64.b64decode(encoded, validate=True)
+    space = value.get("space", len(data))
+    if not isinstance(space, int) or space < len(data) or not isinstance(value["owner"], str):
+        raise MalformedAnswer("an account contradicts itself")
+    return ChainAccount(value["owner"], int(value["lamports"]), data, space)

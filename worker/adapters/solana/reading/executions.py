@@ -1,0 +1,260 @@
+"""Reading a transaction of the chain back into what it did for a receipt.
+
+Anyone may mention a receipt in any transaction, so nothing here trusts what it reads: a
+transaction counts only if a top-level instruction is byte for byte the allocation of that very
+receipt, and whatever is odd is "not ours", never an exception.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from solders.pubkey import Pubkey
+from solders.system_program import ID as SYSTEM_PROGRAM
+from solders.transaction import VersionedTransaction
+
+from worker.adapters.solana.addresses import (
+    MEMO_PROGRAM,
+    TOKEN_2022_PROGRAM,
+    TOKEN_PROGRAM,
+    associated_account,
+    receipt_address,
+)
+from worker.adapters.solana.instructions import (
+    TRANSFER_CHECKED_TAG,
+    TRANSFER_TAG,
+    allocate_with_seed_data,
+)
+from worker.adapters.solana.reading.accounts import FINALIZED
+from worker.adapters.solana.reading.token_account_bytes import TOKEN_PROGRAMS
+from worker.adapters.solana.rpc.calls import Call
+from worker.core.money import BaseUnits, Lamports
+from worker.core.payout.records import Execution, Transfer
+from worker.core.plan.receipts import Resolution, receipt_seed
+from worker.ports.payout import Outflow
+from worker.ports.wiki import FoundTransfer
+
+_AMOUNT = struct.Struct("<BQ")
+_ODD = (
+    KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, binascii.Error,
+)  # fmt: skip
+
+
+def transaction_call(signature: str) -> Call:
+    options = {
+        "commitment": FINALIZED,
+        "encoding": "base64",
+        # As base64, a version that this library does not know is still read by it or refused here.
+        "maxSupportedTransactionVersion": 1,
+    }
+    return Call("getTransaction", [signature, options])
+
+
+def execution_of(
+    reply: Any, *, receipt_id: str, signature: str, base: Pubkey, mint: str
+) -> Execution | None:
+    """What a getTransaction reply did for a receipt; None if it did not allocate it."""
+    try:
+        transaction = _Landed.read(reply)
+        if transaction is None or transaction.signature != signature:
+            return None
+        return _execution(transaction, receipt_id, base, mint)
+    except _ODD:
+        return None
+
+
+def outflow_of(reply: Any, *, signature: str, account: str) -> Outflow | None:
+    """What a getTransaction reply took out of a token account, by whatever instruction.
+
+    None where it cannot be read; that never means that nothing was taken.
+    """
+    try:
+        transaction = _Landed.read(reply)
+        if transaction is None or transaction.signature != signature:
+            return None
+        before, after = (it.get(account) for it in (transaction.before, transaction.after))
+        taken = (before.amount if before else 0) - (after.amount if after else 0)
+        return Outflow(signature, transaction.slot, _memo(transaction), taken)
+    except _ODD:
+        return None
+
+
+def transfers_of(reply: Any, *, signature: str, mint: str) -> list[FoundTransfer] | None:
+    """Top-level transfers of a mint in a getTransaction reply, whoever signed it.
+
+    None for a transaction that is absent, failed, another one, or cannot be read.
+    """
+    try:
+        transaction = _Landed.read(reply)
+        if transaction is None or transaction.signature != signature:
+            return None
+        return [
+            FoundTransfer(
+                from_wallet=_owner(transaction, source),
+                to_account=target,
+                to_wallet=_receiver(transaction, target, mint),
+                amount=BaseUnits(amount),
+            )
+            for source, target, amount in _transfers(transaction, mint)
+        ]
+    except _ODD:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A top-level instruction with its accounts resolved."""
+
+    program: str
+    accounts: list[str]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Balance:
+    mint: str
+    owner: str | None
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    signature: str
+    slot: int
+    at: datetime | None
+    fee: int
+    steps: list[_Step]
+    before: dict[str, _Balance]
+    after: dict[str, _Balance]
+
+    @classmethod
+    def read(cls, reply: Any) -> _Landed | None:
+        """A successful transaction; None for an absent or a failed one."""
+        if reply is None or reply["meta"]["err"] is not None:
+            return None
+        meta = reply["meta"]
+        encoded, _ = reply["transaction"]
+        transaction = VersionedTransaction.from_bytes(base64.b64decode(encoded))
+        message = transaction.message
+        loaded = meta.get("loadedAddresses") or {}
+        keys = [str(key) for key in message.account_keys]
+        keys += [*loaded.get("writable", ()), *loaded.get("readonly", ())]
+        return cls(
+            signature=str(transaction.signatures[0]),
+            slot=int(reply["slot"]),
+            at=_moment(reply.get("blockTime")),
+            fee=int(meta["fee"]),
+            steps=[
+                _Step(keys[it.program_id_index], [keys[i] for i in it.accounts], bytes(it.data))
+                for it in message.instructions
+            ],
+            before=_balances(meta.get("preTokenBalances"), keys),
+            after=_balances(meta.get("postTokenBalances"), keys),
+        )
+
+
+def _moment(unix_seconds: Any) -> datetime | None:
+    """None for what is no date: it is not worth calling a payment unreadable."""
+    try:
+        return datetime.fromtimestamp(unix_seconds, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _balances(entries: Any, keys: list[str]) -> dict[str, _Balance]:
+    return {
+        keys[entry["accountIndex"]]: _Balance(
+            mint=entry["mint"],
+            owner=entry.get("owner"),
+            amount=int(entry["uiTokenAmount"]["amount"]),
+        )
+        for entry in entries or ()
+    }
+
+
+def _execution(landed: _Landed, receipt_id: str, base: Pubkey, mint: str) -> Execution | None:
+    resolution = _resolution(landed, receipt_id, base)
+    if resolution is None:
+        return None
+    moved = list(_transfers(landed, mint))
+    sources = {source for source, _, _ in moved}
+    return Execution(
+        receipt=receipt_id,
+        resolution=resolution,
+        signature=landed.signature,
+        slot=landed.slot,
+        fee=Lamports(landed.fee),
+        memo=_memo(landed),
+        transfers=tuple(
+            Transfer(_owner(landed, target), BaseUnits(amount)) for _, target, amount in moved
+        ),
+        source=min(sources, default=""),
+        source_decrease=BaseUnits(sum(_decrease(landed, source) for source in sources)),
+        landed_at=landed.at,
+    )
+
+
+def _resolution(landed: _Landed, receipt_id: str, base: Pubkey) -> Resolution | None:
+    address, seed = str(receipt_address(base, receipt_id)), receipt_seed(receipt_id)
+    expected = {allocate_with_seed_data(base, seed, it): it for it in Resolution}
+    for step in landed.steps:
+        if step.program == str(SYSTEM_PROGRAM) and step.accounts[:1] == [address]:
+            resolution = expected.get(step.data)
+            if resolution is not None:
+                return resolution
+    return None
+
+
+def _transfers(landed: _Landed, mint: str) -> Iterator[tuple[str, str, int]]:
+    """Source account, target account and base units of each top-level transfer of our mint.
+
+    The source is taken from the transaction: it may have been another one than is configured
+    today, and only the receipt key's owner can have signed this.
+    """
+    for step in landed.steps:
+        if step.program not in TOKEN_PROGRAMS or not step.data:
+            continue
+        tag = step.data[0]
+        if tag == TRANSFER_CHECKED_TAG and step.accounts[1] == mint:
+            yield step.accounts[0], step.accounts[2], _AMOUNT.unpack_from(step.data)[1]
+        elif tag == TRANSFER_TAG and landed.before[step.accounts[0]].mint == mint:
+            yield step.accounts[0], step.accounts[1], _AMOUNT.unpack_from(step.data)[1]
+
+
+def _owner(landed: _Landed, account: str) -> str:
+    """The wallet behind a token account; the account itself where the node does not say."""
+    balance = landed.after.get(account) or landed.before.get(account)
+    return balance.owner if balance is not None and balance.owner else account
+
+
+def _receiver(landed: _Landed, account: str, mint: str) -> str:
+    """The wallet that surely got what was sent to an account, or the account itself.
+
+    Its owner from before the transaction: one made in it may have been somebody else's when it was
+    paid, been emptied again, and only then given away. An associated account has one owner ever.
+    """
+    if (before := landed.before.get(account)) is not None:
+        return before.owner or account
+    after = landed.after.get(account)
+    if after is None or after.owner is None:
+        return account
+    mint_address, owner = Pubkey.from_string(mint), after.owner
+    programs = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
+    own = {str(associated_account(owner, mint_address, program)) for program in programs}
+    return owner if account in own else account
+
+
+def _decrease(landed: _Landed, source: str) -> int:
+    return landed.before[source].amount - landed.after[source].amount
+
+
+def _memo(landed: _Landed) -> str:
+    """The first memo, or an empty text."""
+    texts = (it.data.decode() for it in landed.steps if it.program == str(MEMO_PROGRAM))
+    return next(texts, "")

@@ -1,0 +1,123 @@
+"""Whether wallets can be paid now: the address, its account, and its associated token account."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from solders.pubkey import Pubkey
+from solders.system_program import ID as SYSTEM_PROGRAM
+
+from worker.adapters.solana.addresses import ASSOCIATED_CACHE_MAX, associated_account
+from worker.adapters.solana.reading.accounts import (
+    CONFIRMED,
+    ChainAccount,
+    accounts_calls,
+    read_all_accounts,
+)
+from worker.adapters.solana.reading.token_account_bytes import token_account
+from worker.adapters.solana.rpc.calls import Reply
+from worker.adapters.solana.rpc.endpoint import Endpoint
+from worker.adapters.solana.rpc.endpoints import Rpc, from_any
+from worker.core.payout.records import AccountProblem, Recipient
+
+
+class RecipientReader:
+    """Reads wallets and their token accounts of one mint."""
+
+    def __init__(
+        self, rpc: Rpc, *, mint: Pubkey, token_program: Pubkey, ours: Iterable[Pubkey]
+    ) -> None:
+        self._rpc = rpc
+        self._mint = mint
+        self._token_program = token_program
+        self._ours = {str(address) for address in ours}
+
+    def read(self, wallets: Sequence[str]) -> list[Recipient]:
+        """Each wallet as it is at `confirmed`, in order.
+
+        Raises:
+            Unreachable: no endpoint answered.
+        """
+        problems = {wallet: self._problem_of_address(wallet) for wallet in wallets}
+        readable = [wallet for wallet, problem in problems.items() if problem is None]
+        accounts, token_accounts = self._rpc.run(self._reading(readable)) if readable else ([], [])
+        found = {
+            wallet: self._recipient(wallet, account, token)
+            for wallet, account, token in zip(readable, accounts, token_accounts, strict=True)
+        }
+        return [
+            found.get(wallet) or Recipient(wallet, problems[wallet], account_exists=False)
+            for wallet in wallets
+        ]
+
+    def _problem_of_address(self, wallet: str) -> AccountProblem | None:
+        return AccountProblem.OURS if wallet in self._ours else _problem_of_address(wallet)
+
+    def _reading(self, wallets: list[str]) -> _Reading:
+        token_accounts = [
+            associated_account(wallet, self._mint, self._token_program) for wallet in wallets
+        ]
+        return _Reading(wallets, token_accounts)
+
+    def _recipient(
+        self, wallet: str, account: ChainAccount | None, token: ChainAccount | None
+    ) -> Recipient:
+        exists = token is not None and not _is_bare(token)
+        if account is not None and account.owner != str(SYSTEM_PROGRAM):
+            return Recipient(wallet, AccountProblem.NOT_A_WALLET, exists)
+        problem = self._problem_of_token_account(wallet, token) if exists else None
+        return Recipient(wallet, problem, exists)
+
+    def _problem_of_token_account(
+        self, wallet: str, account: ChainAccount | None
+    ) -> AccountProblem | None:
+        state = token_account(account)
+        is_ours = (
+            account is not None
+            and state is not None
+            and account.owner == str(self._token_program)
+            and (state.owner, state.mint) == (wallet, str(self._mint))
+        )
+        if state is None or not is_ours:
+            return AccountProblem.FOREIGN_OWNER
+        if state.is_frozen:
+            return AccountProblem.FROZEN
+        return AccountProblem.MEMO_REQUIRED if state.memo_required else None
+
+
+class _Reading:
+    """Wallet accounts (owners only) and token accounts, read at the same time."""
+
+    def __init__(self, wallets: list[str], token_accounts: list[Pubkey]) -> None:
+        self._wallets = wallets
+        self._token_accounts = token_accounts
+
+    async def __call__(
+        self, endpoints: list[Endpoint]
+    ) -> tuple[list[ChainAccount | None], list[ChainAccount | None]]:
+        count = len(self._wallets)
+
+        def read(replies: list[Reply]) -> list[ChainAccount | None]:
+            return read_all_accounts(replies, count)
+
+        wallets = accounts_calls(self._wallets, CONFIRMED, data_length=0)
+        token_accounts = accounts_calls(self._token_accounts, CONFIRMED)
+        return await asyncio.gather(
+            from_any(endpoints, wallets, read), from_any(endpoints, token_accounts, read)
+        )
+
+
+@lru_cache(maxsize=ASSOCIATED_CACHE_MAX)
+def _problem_of_address(wallet: str) -> AccountProblem | None:
+    try:
+        address = Pubkey.from_string(wallet)
+    except ValueError:
+        return AccountProblem.NOT_AN_ADDRESS
+    return None if address.is_on_curve() else AccountProblem.OFF_CURVE
+
+
+def _is_bare(account: ChainAccount) -> bool:
+    """Lamports that someone sent before there was a token account; creating one still works."""
+    return account.owner == str(SYSTEM_PROGRAM) and account.space == 0

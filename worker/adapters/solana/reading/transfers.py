@@ -1,0 +1,42 @@
+"""What somebody else's transaction moved, read back at finalized. Needs no key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worker.adapters.solana.reading.executions import transaction_call, transfers_of
+from worker.adapters.solana.rpc.calls import RpcError
+from worker.adapters.solana.rpc.endpoint import DEFAULT_RETRIES, Retries
+from worker.adapters.solana.rpc.endpoints import Rpc, answering
+from worker.ports.wiki import FoundTransfer
+
+
+class TransferHistory:
+    """Implements `worker.ports.wiki.TransferReader`. Makes no connection before its first call."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        mint: str,
+        timeout_seconds: float,
+        retries: Retries = DEFAULT_RETRIES,
+    ) -> None:
+        self._rpc, self._mint = Rpc(endpoints, timeout_seconds, retries), mint
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        self._rpc.close()
+
+    def finalized_transfers(self, signature: str) -> list[FoundTransfer] | None:
+        """
+        Raises:
+            Unreachable: no endpoint answered, and so nothing can be said.
+        """
+        for [reply] in answering(self._rpc.each([transaction_call(signature)])):
+            # Not every endpoint keeps all history; one that has the transaction is enough.
+            if isinstance(reply, RpcError):
+                continue
+            found = transfers_of(reply, signature=signature, mint=self._mint)
+            if found is not None:
+                return found
+        return None

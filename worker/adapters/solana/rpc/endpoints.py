@@ -1,0 +1,155 @@
+"""All configured endpoints behind one synchronous facade.
+
+What must be true of the chain is asked of every endpoint; what only has to be useful is asked of
+the first one that answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from worker.adapters.solana.errors import EndpointUnusable, RpcRefused
+from worker.adapters.solana.rpc import background
+from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
+from worker.adapters.solana.rpc.endpoint import DEFAULT_RETRIES, Endpoint, Retries, host_of
+from worker.core.errors import Unreachable
+
+T = TypeVar("T")
+
+GET_MULTIPLE_ACCOUNTS_MAX = 100
+SIGNATURE_STATUSES_MAX = 256
+
+
+class Rpc:
+    """Synchronous calls to several endpoints. Safe to make before a fork and use after it."""
+
+    def __init__(
+        self, urls: Sequence[str], timeout_seconds: float, retries: Retries = DEFAULT_RETRIES
+    ) -> None:
+        """
+        Raises:
+            EndpointUnusable: an endpoint is no URL, or there is none.
+        """
+        if not urls:
+            raise EndpointUnusable(1, "there is none")
+        self._urls = [(url, host_of(url, position)) for position, url in enumerate(urls, start=1)]
+        self._timeout_seconds = timeout_seconds
+        self._retries = retries
+        self._process_id = 0
+        self._endpoints: list[Endpoint] = []
+
+    def __repr__(self) -> str:
+        return f"Rpc({', '.join(self.hosts)})"
+
+    @property
+    def hosts(self) -> list[str]:
+        return [host for _, host in self._urls]
+
+    def close(self) -> None:
+        """Close the connections of this process. They open again when they are needed."""
+        if self._process_id == os.getpid():
+            endpoints, self._endpoints, self._process_id = self._endpoints, [], 0
+            background.run(_close(endpoints))
+
+    # --- synchronous -----------------------------------------------------------------------
+
+    def run(self, work: Callable[[list[Endpoint]], Coroutine[Any, Any, T]]) -> T:
+        """Run asynchronous work on the endpoints of this process, and wait for it."""
+        return background.run(self._on_loop(work))
+
+    def any(self, calls: Sequence[Call], read: Callable[[list[Reply]], T]) -> T:
+        """What `read` makes of the replies of the first endpoint that answers properly.
+
+        Raises:
+            Unreachable: none did.
+            RpcRefused: one answered with an error that repeating will not cure.
+        """
+
+        async def ask(endpoints: list[Endpoint]) -> T:
+            return await from_any(endpoints, calls, read)
+
+        return self.run(ask)
+
+    def each(self, calls: Sequence[Call]) -> list[list[Reply] | Unreachable]:
+        """What every endpoint replies, in the configured order; asked at the same time."""
+
+        async def ask(endpoints: list[Endpoint]) -> list[list[Reply] | Unreachable]:
+            return await from_each(endpoints, calls)
+
+        return self.run(ask)
+
+    def each_sent(self, calls: Sequence[Call]) -> list[list[Reply | None]]:
+        """The same without any retry; None where it is unknown what happened."""
+
+        async def send(endpoints: list[Endpoint]) -> list[list[Reply | None]]:
+            return await asyncio.gather(*(endpoint.send_once(calls) for endpoint in endpoints))
+
+        return self.run(send)
+
+    async def _on_loop(self, work: Callable[[list[Endpoint]], Awaitable[T]]) -> T:
+        # Connections belong to a process and its loop; after a fork they are made anew.
+        if self._process_id != os.getpid():
+            self._endpoints = [
+                Endpoint(url, host, self._timeout_seconds, self._retries)
+                for url, host in self._urls
+            ]
+            self._process_id = os.getpid()
+        return await work(self._endpoints)
+
+
+async def from_any(
+    endpoints: Sequence[Endpoint], calls: Sequence[Call], read: Callable[[list[Reply]], T]
+) -> T:
+    """Ask one endpoint after the other, until one gives replies that are no errors and readable."""
+    failures: list[Unreachable] = []
+    refusal: RpcRefused | None = None
+    for endpoint in endpoints:
+        try:
+            replies = await endpoint.read(calls)
+            refused = _first_refusal(endpoint.host, calls, replies)
+            if refused is None:
+                return read(replies)
+            refusal = refusal or refused
+        except Unreachable as failure:
+            failures.append(failure)
+    if refusal is not None:
+        raise refusal
+    raise Unreachable("; ".join(str(failure) for failure in failures))
+
+
+async def from_each(
+    endpoints: Sequence[Endpoint], calls: Sequence[Call]
+) -> list[list[Reply] | Unreachable]:
+    async def ask(endpoint: Endpoint) -> list[Reply] | Unreachable:
+        try:
+            return await endpoint.read(calls)
+        except Unreachable as failure:
+            return failure
+
+    return await asyncio.gather(*(ask(endpoint) for endpoint in endpoints))
+
+
+def answering(answers: Sequence[list[Reply] | Unreachable]) -> list[list[Reply]]:
+    """The answers of the endpoints that gave one.
+
+    Raises:
+        Unreachable: none did.
+    """
+    given = [answer for answer in answers if not isinstance(answer, Unreachable)]
+    if not given:
+        raise Unreachable("; ".join(str(answer) for answer in answers))
+    return given
+
+
+def _first_refusal(host: str, calls: Sequence[Call], replies: Sequence[Reply]) -> RpcRefused | None:
+    for call, reply in zip(calls, replies, strict=True):
+        if isinstance(reply, RpcError):
+            return RpcRefused(host, call.method, reply.message)
+    return None
+
+
+async def _close(endpoints: Sequence[Endpoint]) -> None:
+    await asyncio.gather(*(endpoint.close() for endpoint in endpoints))

@@ -1,0 +1,188 @@
+"""From an intent to signed bytes, and how much fits into one transaction.
+
+Order of instructions: all receipts, the memo, then the transfers. A payment whose receipt exists
+already so fails before it has used much, and the memo directly precedes the first transfer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from solders.hash import Hash
+from solders.instruction import Instruction
+from solders.keypair import Keypair
+from solders.message import MessageV0, MessageV1, TransactionConfig
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+from solders.transaction import VersionedTransaction
+
+from worker.adapters.solana import instructions as make
+from worker.adapters.solana.addresses import associated_account, receipt_address
+from worker.adapters.solana.errors import IntentTooLarge
+from worker.adapters.solana.signing.keys import Keyring
+from worker.core.payout.records import Intent, Transfer
+from worker.core.plan.receipts import Resolution, receipt_seed
+
+COMPUTE_UNITS_MAX = 1_400_000
+LOADED_BYTES_MAX = 64 * 1024 * 1024
+ACCOUNTS_MAX = 64
+INSTRUCTIONS_MAX = 64
+V0_BYTES_MAX = 1_232
+V1_BYTES_MAX = 4_096
+MICRO_LAMPORTS = 1_000_000
+
+SAMPLE_MEMO = "2024-12-09/00007"
+"""As long as the id of every batch: what capacities are measured with."""
+
+INSTRUCTIONS_TRACED_PER_CREATION = 7
+"""Creating an account calls other programs, and all calls of a transaction together may be 64.
+It is 5 calls for a fresh address, and 7 where someone sent lamports there before: with the
+smaller number a stranger could stop the accounts of a whole transaction for a thousandth of a
+SOL each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a transaction asks of the cluster. v1 grants exactly this, and nothing by default."""
+
+    compute_units: int = COMPUTE_UNITS_MAX
+    loaded_bytes: int = LOADED_BYTES_MAX
+    priority_fee_lamports: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Instructions together with those who must sign them."""
+
+    instructions: list[Instruction]
+    signers: list[Keypair]
+
+    def __repr__(self) -> str:
+        return f"Built({len(self.instructions)} instructions)"
+
+
+class TransactionMaker:
+    """Makes transactions of one version, mint and set of keys. Pure: it asks nobody."""
+
+    def __init__(
+        self, keys: Keyring, *, mint: Pubkey, token_program: Pubkey, source: Pubkey, v1: bool
+    ) -> None:
+        self.v1 = v1
+        self._keys = keys
+        self._mint = mint
+        self._token_program = token_program
+        self._base = keys.receipt_key.pubkey()
+        self._payer = keys.fee_payer.pubkey()
+        self._transfers = make.TransferMaker(token_program, mint, source, keys.authority.pubkey())
+
+    def of_intent(self, intent: Intent, rents: Mapping[Resolution, int]) -> Built:
+        """The instructions of an intent; `rents` are lamports for each resolution's space."""
+        listed: list[Instruction] = []
+        for receipt_id in intent.receipts:
+            address = receipt_address(self._base, receipt_id)
+            seed, space = receipt_seed(receipt_id), intent.resolution
+            listed.append(make.transfer_lamports(self._payer, address, rents[space]))
+            listed.append(make.allocate_with_seed(address, self._base, seed, space))
+        if intent.memo:
+            listed.append(make.memo(intent.memo))
+        listed.extend(
+            self._transfers.make(self._account(transfer.wallet), transfer.amount)
+            for transfer in intent.transfers
+        )
+        signers = self._keys.signers(
+            moves_tokens=bool(intent.transfers), makes_receipts=bool(intent.receipts)
+        )
+        return Built(listed, signers)
+
+    def of_creations(self, wallets: Sequence[str]) -> Built:
+        """Idempotent creations of associated token accounts, paid by the fee payer alone."""
+        listed = [
+            make.create_account_idempotent(
+                self._payer,
+                self._account(wallet),
+                Pubkey.from_string(wallet),
+                self._mint,
+                self._token_program,
+            )
+            for wallet in wallets
+        ]
+        signers = self._keys.signers(moves_tokens=False, makes_receipts=False)
+        return Built(listed, signers)
+
+    def signed(self, built: Built, blockhash: Hash, limits: Limits) -> VersionedTransaction:
+        """
+        Raises:
+            IntentTooLarge: does not fit into one transaction.
+        """
+        message = self._message(built.instructions, blockhash, limits)
+        transaction = VersionedTransaction(message, built.signers)
+        if not self._fits(message, len(bytes(transaction))):
+            raise IntentTooLarge((), len(built.instructions))
+        return transaction
+
+    def unsigned(self, built: Built, limits: Limits) -> VersionedTransaction:
+        """The same without signatures and with no blockhash, to simulate or to measure."""
+        message = self._message(built.instructions, Hash.default(), limits)
+        empty = [Signature.default()] * message.header.num_required_signatures
+        return VersionedTransaction.populate(message, empty)
+
+    @cached_property
+    def transfers_max(self) -> int:
+        """How many transfers a payment with one receipt and a memo holds."""
+
+        def sample(count: int) -> Built:
+            transfers = tuple(Transfer(wallet, 1) for wallet in sample_wallets(count))  # type: ignore[arg-type]
+            intent = Intent(("sample",), Resolution.PAID, transfers, SAMPLE_MEMO)
+            return self.of_intent(intent, {Resolution.PAID: 1})
+
+        return self._largest(sample, INSTRUCTIONS_MAX)
+
+    @cached_property
+    def creations_max(self) -> int:
+        """How many account creations fit, whatever strangers did to the addresses before."""
+        most = INSTRUCTIONS_MAX // INSTRUCTIONS_TRACED_PER_CREATION
+        return self._largest(lambda count: self.of_creations(sample_wallets(count)), most)
+
+    def _largest(self, sample: Callable[[int], Built], most: int) -> int:
+        for count in range(most, 0, -1):
+            # A fee in the sample: capacities must not depend on what a priority costs today.
+            transaction = self.unsigned(sample(count), Limits(priority_fee_lamports=1))
+            if self._fits(transaction.message, len(bytes(transaction))):
+                return count
+        return 0
+
+    def _account(self, wallet: str) -> Pubkey:
+        return associated_account(wallet, self._mint, self._token_program)
+
+    def _message(
+        self, instructions: list[Instruction], blockhash: Hash, limits: Limits
+    ) -> MessageV0 | MessageV1:
+        if self.v1:
+            config = TransactionConfig(
+                priority_fee=limits.priority_fee_lamports,
+                compute_unit_limit=limits.compute_units,
+                loaded_accounts_data_size_limit=limits.loaded_bytes,
+            )
+            return MessageV1.try_compile(self._payer, instructions, blockhash, config)
+        price = limits.priority_fee_lamports * MICRO_LAMPORTS // limits.compute_units
+        budget = [make.compute_unit_limit(limits.compute_units)]
+        budget += [make.compute_unit_price(price)] if limits.priority_fee_lamports else []
+        return MessageV0.try_compile(self._payer, [*budget, *instructions], [], blockhash)
+
+    def _fits(self, message: object, length_bytes: int) -> bool:
+        assert isinstance(message, MessageV0 | MessageV1)  # noqa: S101 - narrows a union
+        return (
+            length_bytes <= (V1_BYTES_MAX if self.v1 else V0_BYTES_MAX)
+            and len(message.account_keys) <= ACCOUNTS_MAX
+            and len(message.instructions) <= INSTRUCTIONS_MAX
+        )
+
+
+def sample_wallets(count: int) -> list[str]:
+    """Wallets that nobody has, always the same."""
+    names = (f"kontrib/sample/{number}".encode() for number in range(count))
+    keys = (Keypair.from_seed(hashlib.sha256(name).digest()) for name in names)
+    return [str(key.pubkey()) for key in keys]

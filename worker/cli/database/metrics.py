@@ -1,0 +1,53 @@
+"""`kontrib metrics`: figures for Prometheus, from the database alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from worker.cli.arguments import session_of
+from worker.core.errors import NotReady
+
+LOOPBACK = "127.0.0.1"
+PORT = 9108
+
+
+class AddressTaken(NotReady):
+    """Nothing can be served there."""
+
+    def __init__(self, address: str, port: int, why: str) -> None:
+        super().__init__(f"Cannot serve on {address}:{port}: {why}. Choose another --port.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command(epilog="Example: kontrib metrics --port 9108")(metrics)
+
+
+def metrics(
+    context: typer.Context,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = PORT,
+    address: Annotated[
+        str, typer.Option("--address", help="Where to listen; 0.0.0.0 inside a container.")
+    ] = LOOPBACK,
+) -> None:
+    """Serve figures for Prometheus at /metrics until interrupted. Needs no key."""
+    import signal
+    from datetime import timedelta
+
+    from worker.adapters.exporter import serve
+    from worker.cli.console import say
+    from worker.services.watch.metrics import collect_figures
+
+    session = session_of(context)
+    store, clock = session.store, session.clock
+    grace = timedelta(seconds=session.settings.plan_grace_seconds)
+    try:
+        server, thread = serve(lambda: collect_figures(store, clock.now(), grace), address, port)
+    except OSError as error:
+        raise AddressTaken(address, port, error.strerror or "not available") from None
+    # As the first process of a container it would not be ended otherwise.
+    signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
+    say(f"Metrics at http://{address}:{port}/metrics; end with Ctrl-C.")
+    thread.join()

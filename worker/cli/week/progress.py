@@ -1,0 +1,119 @@
+"""Follow a week while workers, or this process, do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from worker.cli.console import progress_bar, say
+from worker.cli.session import NoWorker, Session
+from worker.core.lifecycle import Stage
+from worker.core.money import tokens_text
+from worker.core.week import Week
+from worker.services.context import Context
+from worker.services.week.due import Job, Work, find_work
+from worker.services.week.outcome import WAITS, Verdict, verdict
+from worker.services.week.run import do_work
+from worker.services.week.status import Board, board
+
+POLL_SECONDS = 0.5
+SLICE_SECONDS = 5.0
+"""Work in this process is cut into slices, so that the bar moves and Ctrl-C is heard."""
+SILENCE = timedelta(seconds=30)
+DOING = {
+    Stage.DUE: "planning",
+    Stage.PLANNED: "anchoring",
+    Stage.ANCHORED: "creating token accounts",
+    Stage.PREPARED: "paying",
+    Stage.COMPLETED: "closed",
+}
+
+
+def follow(session: Session, week: Week, *, patience: timedelta = timedelta()) -> Verdict:
+    """Show a week's progress until it is done, waits for longer than `patience`, or failed.
+
+    Raises:
+        NoWorker: nothing moves, and nobody is there to move it.
+    """
+    store, clock = session.store, session.clock
+    moved_at = waits_since = clock.now()
+    last: Board | None = None
+    with live_week(week) as show:
+        while True:
+            now, current = clock.now(), board(store, week)
+            show(current)
+            if current != last:
+                moved_at, last = now, current
+            found = verdict(store, week, now)
+            is_waiting = found is not None and found.exit_code == WAITS
+            if not is_waiting:
+                waits_since = now
+            if found is not None and (not is_waiting or now - waits_since >= patience):
+                return found
+            if now - moved_at > SILENCE and not session.workers():
+                raise NoWorker
+            clock.sleep(POLL_SECONDS)
+
+
+def work_inline(context: Context, week: Week, *, at_once: bool) -> Verdict:
+    """Do everything that a week needs in this process; `at_once` plans it without the grace.
+
+    Raises:
+        KontribError: an expected failure, recorded on the week with its next try.
+    """
+    with live_week(week) as show:
+        if at_once:
+            do_work(context, Work(Job.PLAN, week), seconds=SLICE_SECONDS, at_once=True)
+        while work := find_work(context, only=week):
+            for item in work:
+                show(board(context.store, week))
+                do_work(context, item, seconds=SLICE_SECONDS)
+        show(board(context.store, week))
+    found = verdict(context.store, week, context.clock.now())
+    return found or Verdict(
+        WAITS,
+        f"{week.label} is being worked on by another worker; follow it with "
+        f"`kontrib status {week.label} --watch`.",
+    )
+
+
+@contextmanager
+def live_week(week: Week) -> Iterator[Callable[[Board], None]]:
+    """A bar where somebody looks at it, else a line whenever something changed."""
+    from rich.console import Console
+
+    watched = Console(stderr=True).is_terminal
+    last = ""
+    with progress_bar(week.label, total=None) as advance:
+
+        def show(current: Board) -> None:
+            nonlocal last
+            text = doing_text(current)
+            settled = current.paid.count + current.held.count + current.failed.count
+            advance(settled, text, total=current.contributors or None)
+            if text != last and not watched:
+                say(f"{week.label}: {text}")
+            last = text
+
+        yield show
+
+
+def doing_text(current: Board) -> str:
+    """What is being done, and how far it is."""
+    text = DOING[current.stage]
+    if current.stage in (Stage.PREPARED, Stage.COMPLETED):
+        text += (
+            f", {current.paid.count} of {current.contributors} rewards paid, "
+            f"{tokens_text(current.paid.amount)} KONTRIB"
+        )
+    return text
+
+
+def interrupted_text(current: Board) -> str:
+    """What state things are in after Ctrl-C, and how to go on."""
+    label = current.week.label
+    return (
+        f"Interrupted. {label}: {doing_text(current)}. Nothing is lost and nothing is paid twice: "
+        f"`kontrib run {label}` goes on, `kontrib status {label} --watch` only looks."
+    )

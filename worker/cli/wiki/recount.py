@@ -1,0 +1,34 @@
+"""`kontrib recount`."""
+
+from __future__ import annotations
+
+import typer
+
+from worker.cli.arguments import AsJson, OptionalWeek, session_of
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command(epilog="Example: kontrib recount 2024-W50")(recount)
+
+
+def recount(context: typer.Context, week: OptionalWeek = None, as_json: AsJson = False) -> None:
+    """Compute the counters of users and articles anew: all of them, or those of one week.
+
+    They come from contributions, completed rewards and stakes. Any number of times.
+    """
+    from worker.cli.console import emit, waiting
+    from worker.services.wiki.recount import recount_all, recount_week
+
+    wiki = session_of(context).wiki
+    with waiting("Counting"):
+        result = recount_all(wiki) if week is None else recount_week(wiki, week)
+    document = {
+        "weeks": result.weeks,
+        "users": result.users,
+        "articles": result.articles,
+        "corrected": result.corrected,
+        "articles_base_units": result.shared,
+        "without_article_base_units": result.unshared,
+    }
+    emit(document, as_json=as_json, render=lambda c: c.print(result.sentence()))

@@ -1,0 +1,140 @@
+"""Commands about stakes: stake, unstake, stakes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli.arguments import AsJson, read_text, session_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from worker.core.wiki.staking import StakeRecord
+
+_USER = "507f1f77bcf86cd799439011"
+UserArgument = Annotated[
+    str, typer.Argument(metavar="USER", help="The user's _id.", show_default=False)
+]
+
+
+def read_signature(text: str) -> str | None:
+    """A script's empty variable names no transaction."""
+    return read_text(text).strip() or None
+
+
+Transaction = Annotated[
+    str | None,
+    typer.Option(
+        "--tx",
+        parser=read_signature,
+        metavar="SIGNATURE",
+        help="The transaction that moved them.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command(epilog=f"Example: kontrib stake {_USER} 250.5 --days 90")(stake)
+    app.command(epilog="Example: kontrib unstake 6765f1c2a4b3c2d1e0f90817")(unstake)
+    app.command(epilog=f"Example: kontrib stakes {_USER} --json")(stakes)
+
+
+def stake(
+    context: typer.Context,
+    user: UserArgument,
+    amount: Annotated[
+        str, typer.Argument(metavar="AMOUNT", help="In KONTRIB.", show_default=False)
+    ],
+    days: Annotated[int, typer.Option("--days", help="30, 90, 180 or 365, as configured.")],
+    tx: Transaction = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stake what a user has earned. With STAKING_VAULT, --tx is the transfer to it."""
+    from worker.services.wiki.staking import stake
+
+    _show_one(stake(session_of(context).wiki, user, amount, days, signature=tx), as_json=as_json)
+
+
+def unstake(
+    context: typer.Context,
+    stake_id: Annotated[
+        str,
+        typer.Argument(
+            parser=read_text, metavar="STAKE", help="The stake's id.", show_default=False
+        ),
+    ],
+    tx: Transaction = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a stake: early, unless its time is over. It covers no week that ends later."""
+    from worker.services.wiki.staking import unstake
+
+    _show_one(unstake(session_of(context).wiki, stake_id, signature=tx), as_json=as_json)
+
+
+def stakes(context: typer.Context, user: UserArgument, as_json: AsJson = False) -> None:
+    """List a user's stakes, with what they have earned."""
+    from worker.cli.console import emit
+    from worker.core.wiki.staking import as_of
+
+    wiki = session_of(context).wiki
+    account, now = wiki.account(user), wiki.now()
+    found = [as_of(each, now) for each in wiki.staking.stakes_of(account.user_id)]
+    emit(
+        {"user": account.user_id, "stakes": [_document(each) for each in found]},
+        as_json=as_json,
+        render=lambda console: _show(console, found),
+    )
+
+
+def _show_one(made: StakeRecord, *, as_json: bool) -> None:
+    from worker.cli.console import emit
+
+    emit(_document(made), as_json=as_json, render=lambda console: _show(console, [made]))
+
+
+def _document(stake: StakeRecord) -> dict[str, Any]:
+    return {
+        "id": stake.id,
+        "user": stake.user_id,
+        "amount_base_units": stake.amount,
+        "days": stake.days,
+        "apy": float(stake.apy),
+        "multiplier": float(stake.multiplier),
+        "start": stake.start,
+        "end": stake.end,
+        "unstaked_at": stake.unstaked_at,
+        "status": stake.status,
+        "rewards_earned_base_units": stake.rewards_earned,
+        "accrued_through": stake.accrued_through,
+        "stake_tx_hash": stake.stake_signature,
+        "unstake_tx_hash": stake.unstake_signature,
+    }
+
+
+def _show(console: Console, stakes: Sequence[StakeRecord]) -> None:
+    from worker.cli.console import table
+    from worker.core.money import tokens_text
+
+    if not stakes:
+        console.print("No stakes.")
+        return
+    made = table(
+        *("stake", ">KONTRIB", ">days", ">multiplier", "from", "to", "status", ">interest")
+    )
+    for stake in stakes:
+        made.add_row(
+            stake.id,
+            tokens_text(stake.amount),
+            str(stake.days),
+            f"{stake.multiplier}",
+            f"{stake.start:%Y-%m-%d}",
+            f"{stake.unstaked_at or stake.end:%Y-%m-%d}",
+            stake.status.value,
+            tokens_text(stake.rewards_earned),
+        )
+    console.print(made)

@@ -1,0 +1,227 @@
+"""What a stored row, payout or week must say, given everything that it comes from.
+
+Documents are plain mappings, whatever is in them. What may legitimately be empty: a signature
+where no endpoint returned the transaction, and with it slot, fee and `verified`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.core.lifecycle import PayoutStatus, Stage, Status, status_of
+from worker.core.payout.records import PayoutKind
+from worker.core.plan.commitment import Header, Row
+from worker.core.plan.receipts import anchor_id, single_id
+from worker.core.plan.totals import plan_totals, reward_figures
+from worker.core.week import Week
+
+Fields = Mapping[str, object]
+
+BATCHED, WAITING, ALONE = "batch", "waiting", "single"
+"""How a reward is paid: with its batch, alone once it can be, alone by a payout of its own."""
+
+_OPEN = (PayoutStatus.PENDING, PayoutStatus.PROCESSING)
+_NOT_YET = (Status.PENDING, Status.PROCESSING)
+_UNPAID = (Status.PENDING, Status.PROCESSING, Status.FAILED)
+_STATUSES: Mapping[tuple[object, object], Sequence[Status]] = {
+    **{(PayoutKind.BATCH, status): _NOT_YET for status in _OPEN},
+    # A reward that could not be paid at first stays failed until its single is signed.
+    **{(PayoutKind.SINGLE, status): _UNPAID for status in _OPEN},
+    **{(kind, PayoutStatus.PAID): (Status.COMPLETED,) for kind in PayoutKind},
+    (PayoutKind.SINGLE, PayoutStatus.VOID): (Status.FAILED,),
+}
+_WITHOUT_PAYOUT = (Status.PENDING, Status.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One value that is not what it must be: of what, what is stored, what it should be."""
+
+    subject: str
+    found: str
+    expected: str
+
+
+def mismatches(subject: str, fields: Fields, expected: Fields) -> Iterator[Mismatch]:
+    """Every expected value that a document does not hold."""
+    for name, value in expected.items():
+        if (found := fields.get(name)) != value:
+            yield Mismatch(f"{subject}, {name}", _text(found), _text(value))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex() or "empty"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "missing" if value is None else str(value)
+
+
+def _one_of(subject: str, fields: Fields, name: str, allowed: Sequence[str]) -> Iterator[Mismatch]:
+    if (found := fields.get(name)) not in allowed:
+        yield Mismatch(f"{subject}, {name}", _text(found), " or ".join(allowed))
+
+
+def _presence(subject: str, fields: Fields, name: str, *, expected: bool) -> Iterator[Mismatch]:
+    if (fields.get(name) is not None) is not expected:
+        found = _text(fields.get(name))
+        yield Mismatch(f"{subject}, {name}", found, "there" if expected else "missing")
+
+
+# --- a reward ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RewardCheck:
+    """What all rewards of a plan have in common. `commitment_of` needs the receipt key's secret,
+    so it is None where nothing is read from the chain."""
+
+    week: Week
+    distribution_id: object
+    commitment_of: Callable[[str], bytes] | None
+
+    def subject(self, fields: Fields) -> str:
+        return f"{self.week.label}, reward of {fields.get('user_id')}"
+
+    def of_plan(self, row: Row, fields: Fields) -> Iterator[Mismatch]:
+        """What no root covers: whose it is, and the fields that readers look at."""
+        subject = self.subject(fields)
+        expected: dict[str, object] = {
+            "weekly_distribution_id": self.distribution_id,
+            "week_start": self.week.start,
+            "week_end": self.week.end,
+        }
+        multiplier, late = fields.get("staking_multiplier_micros"), fields.get("late_points")
+        if not isinstance(multiplier, int) or row.points * multiplier != row.weight:
+            what = f"{row.weight} (weight) / {row.points} (points)"
+            yield Mismatch(f"{subject}, staking_multiplier_micros", _text(multiplier), what)
+        else:
+            expected |= reward_figures(row.amount, multiplier)
+        yield from mismatches(subject, fields, expected)
+        if not isinstance(late, int) or not 0 <= late <= row.points:
+            what = f"at most the {row.points} points"
+            yield Mismatch(f"{subject}, late_points", _text(late), what)
+        if not self._is_of_user(row, fields.get("user_id")):
+            found = fields.get("user_id")
+            yield Mismatch(f"{subject}, user_id", _text(found), f"the user of {row.user.hex()}")
+
+    def _is_of_user(self, row: Row, user_id: object) -> bool:
+        if not isinstance(user_id, str):
+            return False
+        if user_id == f"commitment:{row.user.hex()}":
+            return True  # adopted, and of a user who is not in our data
+        return self.commitment_of is None or self.commitment_of(user_id) == row.user
+
+    def of_payment(
+        self, fields: Fields, batch: Fields | None, single: Fields | None
+    ) -> Iterator[Mismatch]:
+        """Status, date and signature against the payout that pays it, if one does."""
+        subject = self.subject(fields)
+        yield from _one_of(subject, fields, "route", _routes(batch, single))
+        paying = single if single is not None else _unless_void(batch)
+        yield from _one_of(subject, fields, "status", _statuses(paying))
+        is_paid = paying is not None and paying.get("status") == PayoutStatus.PAID
+        facts: Fields = paying if is_paid and paying is not None else {}
+        names = {"transaction_signature": "signature", "slot": "slot"}
+        expected = {name: facts.get(of_payout) for name, of_payout in names.items()}
+        yield from mismatches(subject, fields, expected)
+        yield from _presence(subject, fields, "claimed_at", expected=is_paid)
+
+
+def _routes(batch: Fields | None, single: Fields | None) -> Sequence[str]:
+    if single is not None:
+        return ALONE, WAITING  # its payout is written before the reward says so
+    return (WAITING,) if _unless_void(batch) is None else (BATCHED,)
+
+
+def _unless_void(batch: Fields | None) -> Fields | None:
+    """A void batch pays nobody: its rewards wait, each to be paid alone."""
+    is_void = batch is not None and batch.get("status") == PayoutStatus.VOID
+    return None if is_void else batch
+
+
+def _statuses(paying: Fields | None) -> Sequence[Status]:
+    if paying is None:
+        return _WITHOUT_PAYOUT
+    return _STATUSES.get((paying.get("kind"), paying.get("status")), _WITHOUT_PAYOUT)
+
+
+# --- a payout ----------------------------------------------------------------------------------
+
+
+def of_batch(
+    header: Header, index: int, rows: Sequence[Row], root: bytes, fields: Fields
+) -> Iterator[Mismatch]:
+    """A batch's payout against the rows that it pays."""
+    batch = str(header.batch_id(index))
+    expected: dict[str, object] = {"id": batch, "rewards": len(header.batch_positions(index))}
+    if fields.get("rows_root") == root:
+        expected["amount_base_units"] = sum(row.amount for row in rows)
+    else:
+        expected["rows_root"] = root  # where rows were changed, their sum says nothing more
+    yield from _of_payout(batch, header.week, expected, fields)
+
+
+def of_single(week: Week, row: Row, reward: Fields, fields: Fields) -> Iterator[Mismatch]:
+    """The payout of one reward alone. Where it goes is the plan's or an operator's word, or, of
+    a held reward, the user's wallet of the day when it was made: that is told by nothing else."""
+    single = single_id(week, row.user)
+    expected: dict[str, object] = {"id": single, "rewards": 1, "amount_base_units": row.amount}
+    wallet = reward.get("redirected_to") or row.wallet
+    if wallet and fields.get("status") in _OPEN:
+        expected["wallet"] = wallet
+    yield from _of_payout(single, week, expected, fields)
+
+
+def of_anchor(week: Week, stage: Stage, fields: Fields | None) -> Iterator[Mismatch]:
+    """The anchor's payout. It moves nothing."""
+    anchor = anchor_id(week)
+    if fields is None:
+        yield Mismatch(f"payout {anchor}", "missing", "there")
+        return
+    expected: dict[str, object] = {"id": anchor, "rewards": 0, "amount_base_units": 0}
+    if stage.is_frozen:
+        expected["status"] = PayoutStatus.PAID
+    yield from _of_payout(anchor, week, expected, fields)
+
+
+def _of_payout(payout_id: str, week: Week, expected: Fields, fields: Fields) -> Iterator[Mismatch]:
+    subject = f"payout {payout_id}"
+    yield from mismatches(subject, fields, {**expected, "week": week.id})
+    is_resolved = fields.get("status") in (PayoutStatus.PAID, PayoutStatus.VOID)
+    # All that a transaction tells comes from one reading of it: it is there together or not.
+    is_read = fields.get("signature") is not None
+    if is_read and not is_resolved:
+        yield Mismatch(f"{subject}, signature", _text(fields.get("signature")), "missing")
+    known = is_resolved and is_read
+    yield from mismatches(subject, fields, {"verified": known})
+    for name in ("slot", "fee"):
+        yield from _presence(subject, fields, name, expected=known)
+
+
+# --- a week ------------------------------------------------------------------------------------
+
+
+def of_week(header: Header, stage: Stage, fields: Fields, anchor: Fields) -> Iterator[Mismatch]:
+    """A distribution's summary for readers, against its header and its anchor's payout."""
+    subject = header.week.label
+    status = status_of(stage, stopped=bool(fields.get("stopped")))
+    expected = {**plan_totals(header), "week_end": header.week.end, "status": status}
+    yield from mismatches(subject, fields, expected)
+    if stage.is_frozen and anchor:
+        signature = {"distribution_tx_hash": anchor.get("signature")}
+        yield from mismatches(subject, fields, signature)
+    if stage is Stage.COMPLETED:
+        yield from _presence(subject, fields, "completed_at", expected=True)
+
+
+def of_sums(
+    header: Header, rewards: int, points: int, weight: int, amount: int
+) -> Iterator[Mismatch]:
+    """What the stored rows sum to, against what the header says."""
+    names = ("rewards", "total_points", "total_weight", "total_amount")
+    found = dict(zip(names, (rewards, points, weight, amount), strict=True))
+    expected = {name: getattr(header, name) for name in names}
+    yield from mismatches(f"{header.week.label}, sum of the rows", found, expected)

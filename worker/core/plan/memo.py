@@ -1,0 +1,116 @@
+"""The memos of our transactions: what a stranger reads on chain without our database."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from worker.core.errors import KontribError
+from worker.core.plan.commitment import FORMAT_VERSION, Header, canonical_json
+from worker.core.week import MalformedWeek, Week
+
+
+class MalformedMemo(KontribError):
+    """A memo on chain is not one of ours, or of another version."""
+
+    def __init__(self, memo: str, why: str) -> None:
+        super().__init__(f"Not a memo of this system ({why}): {memo[:200]!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class GenesisMemo:
+    first_week: Week
+    mint: str
+
+    def text(self) -> str:
+        value = {"first_week": self.first_week.id, "kontrib": FORMAT_VERSION, "mint": self.mint}
+        return canonical_json(value).decode()
+
+    @classmethod
+    def parse(cls, memo: str) -> GenesisMemo:
+        """
+        Raises:
+            MalformedMemo: not a genesis' memo, or of another version.
+        """
+        value = _read(memo, ("first_week", "mint"))
+        try:
+            return cls(Week.parse(value["first_week"]), value["mint"])
+        except MalformedWeek as error:
+            raise MalformedMemo(memo, str(error)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorMemo:
+    """What an anchor says of its plan."""
+
+    week: Week
+    cutoff: int
+    root: bytes
+    previous_root: bytes
+    rewards: int
+    batches: int
+    batch_size: int
+    total_amount: int
+    mint: str
+
+    @classmethod
+    def of(cls, header: Header, root: bytes) -> AnchorMemo:
+        return cls(
+            week=header.week,
+            cutoff=header.cutoff,
+            root=root,
+            previous_root=header.previous_root,
+            rewards=header.rewards,
+            batches=header.batches,
+            batch_size=header.batch_size,
+            total_amount=header.total_amount,
+            mint=header.mint,
+        )
+
+    def text(self) -> str:
+        value = {
+            "batch_size": str(self.batch_size),
+            "batches": str(self.batches),
+            "cutoff": str(self.cutoff),
+            "kontrib": FORMAT_VERSION,
+            "mint": self.mint,
+            "previous_root": self.previous_root.hex(),
+            "rewards": str(self.rewards),
+            "root": self.root.hex(),
+            "total": str(self.total_amount),
+            "week": self.week.id,
+        }
+        return canonical_json(value).decode()
+
+    @classmethod
+    def parse(cls, memo: str) -> AnchorMemo:
+        """
+        Raises:
+            MalformedMemo: not an anchor's memo, or of another version.
+        """
+        names = ("batch_size", "batches", "cutoff", "mint", "previous_root", "rewards", "root")
+        value = _read(memo, (*names, "total", "week"))
+        try:
+            return cls(
+                week=Week.parse(value["week"]),
+                cutoff=int(value["cutoff"]),
+                root=bytes.fromhex(value["root"]),
+                previous_root=bytes.fromhex(value["previous_root"]),
+                rewards=int(value["rewards"]),
+                batches=int(value["batches"]),
+                batch_size=int(value["batch_size"]),
+                total_amount=int(value["total"]),
+                mint=value["mint"],
+            )
+        except (ValueError, MalformedWeek) as error:
+            raise MalformedMemo(memo, str(error)) from None
+
+
+def _read(memo: str, names: tuple[str, ...]) -> dict[str, str]:
+    try:
+        value = json.loads(memo)
+        if value["kontrib"] != FORMAT_VERSION:
+            raise MalformedMemo(memo, f"version {value['kontrib']} is not known here")
+        return {name: str(value[name]) for name in names}
+    except (ValueError, KeyError, TypeError) as error:
+        raise MalformedMemo(memo, str(error)) from None

@@ -1,0 +1,204 @@
+"""A bundle: everything by which a stranger checks one week, in three files.
+
+`plan.jsonl` is the published plan as it is. `payouts.jsonl` says of each batch, and of each reward
+that was paid alone, what became of it on chain. `manifest.json` says which cluster, mint and
+receipt key it is about, and ties the files together. Described in docs/verification.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from worker.core.errors import Refused, UsageError
+from worker.core.money import BaseUnits
+from worker.core.payout.records import PayoutKind
+from worker.core.plan.commitment import canonical_json
+from worker.core.plan.receipts import ReceiptState
+from worker.core.week import Week
+
+BUNDLE_VERSION = "1"
+PLAN_FILE = "plan.jsonl"
+PAYOUTS_FILE = "payouts.jsonl"
+MANIFEST_FILE = "manifest.json"
+HASHED_FILES = (PAYOUTS_FILE, PLAN_FILE)
+
+UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError)
+"""What reading somebody else's line can raise: wrong JSON, types, weeks, surrogates, depth."""
+
+
+class MalformedBundle(Refused):
+    """A line of a bundle cannot be read."""
+
+    def __init__(self, place: str, why: str) -> None:
+        self.place, self.why = place, why
+        super().__init__(f"{place} cannot be read ({why}). Fetch the bundle again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a bundle is about. Addresses are base58, hashes 32 bytes."""
+
+    week: Week
+    first_week: Week
+    cluster_genesis: str
+    mint: str
+    receipt_key: str
+    """The public key from which every receipt's address is derived."""
+    source_account: str
+    """The token account that pays."""
+    root: bytes
+    held_root: bytes
+    anchor_signature: str
+    """Empty where no endpoint returned the transaction."""
+    anchor_slot: int | None
+    files: Mapping[str, bytes]
+    """SHA-256 of the other files, by name."""
+
+    def canonical(self) -> bytes:
+        """One line, without its line end; the checksum is over the same without itself."""
+        fields = self._fields()
+        checksum = hashlib.sha256(canonical_json(fields)).hexdigest()
+        return canonical_json(fields | {"checksum": checksum})
+
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "anchor_signature": self.anchor_signature,
+            "anchor_slot": slot_text(self.anchor_slot),
+            "bundle": BUNDLE_VERSION,
+            "cluster_genesis": self.cluster_genesis,
+            "files": {name: digest.hex() for name, digest in self.files.items()},
+            "first_week": self.first_week.id,
+            "held_root": self.held_root.hex(),
+            "mint": self.mint,
+            "receipt_key": self.receipt_key,
+            "root": self.root.hex(),
+            "source_account": self.source_account,
+            "week": self.week.id,
+        }
+
+    @classmethod
+    def parse(cls, content: bytes) -> Manifest:
+        """Read `manifest.json`, its line end included.
+
+        Raises:
+            MalformedBundle: no manifest, of another version, or changed since it was written.
+        """
+        try:
+            value = json.loads(content)
+            if value["bundle"] != BUNDLE_VERSION:
+                why = f"version {value['bundle']} is not known here"
+                raise MalformedBundle(MANIFEST_FILE, why)
+            parsed = cls(
+                week=Week.parse(value["week"]),
+                first_week=Week.parse(value["first_week"]),
+                root=bytes.fromhex(value["root"]),
+                held_root=bytes.fromhex(value["held_root"]),
+                anchor_slot=slot_from(value["anchor_slot"]),
+                files={name: bytes.fromhex(value["files"][name]) for name in HASHED_FILES},
+                **{name: text_of(value[name]) for name in _TEXTS},
+            )
+            canonical = parsed.canonical() + b"\n"
+        except UNREADABLE as error:
+            raise MalformedBundle(MANIFEST_FILE, f"{type(error).__name__}: {error}") from None
+        if canonical != content:
+            differing = _differing(json.loads(canonical), value)
+            raise MalformedBundle(MANIFEST_FILE, f"{differing} is not as it was written")
+        return parsed
+
+
+_TEXTS = ("anchor_signature", "cluster_genesis", "mint", "receipt_key", "source_account")
+
+
+def _differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """Which keys differ from what the others say they must be."""
+    keys = sorted(expected.keys() | found.keys())
+    differing = [key for key in keys if expected.get(key) != found.get(key)]
+    if differing == ["checksum"]:
+        return "a value (the checksum fits another one)"
+    return ", ".join(differing) or "its form"
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutLine:
+    """What became of a batch, or of a reward that was paid alone."""
+
+    id: str
+    kind: PayoutKind
+    state: ReceiptState
+    signature: str
+    """Empty while it is free, and where no endpoint returned the transaction."""
+    slot: int | None
+    amount: BaseUnits
+    """What the plan says was moved: 0 for a void or free batch."""
+    wallet: str
+    """Of a single: who got it. Empty for a batch."""
+    root: bytes
+    """Of a batch: the root of its rows. Empty for a single."""
+
+    def canonical(self) -> bytes:
+        """One line, without its line end."""
+        return canonical_json(
+            {
+                "amount": str(self.amount),
+                "id": self.id,
+                "kind": self.kind.value,
+                "root": self.root.hex(),
+                "signature": self.signature,
+                "slot": slot_text(self.slot),
+                "state": self.state.value,
+                "wallet": self.wallet,
+            }
+        )
+
+    @classmethod
+    def parse(cls, line: bytes, place: str) -> PayoutLine:
+        """Read a line, without its line end.
+
+        Raises:
+            MalformedBundle: no payout, or not in canonical form.
+        """
+        try:
+            value = json.loads(line)
+            parsed = cls(
+                id=text_of(value["id"]),
+                kind=PayoutKind(value["kind"]),
+                state=ReceiptState(value["state"]),
+                signature=text_of(value["signature"]),
+                slot=slot_from(value["slot"]),
+                amount=BaseUnits(int(value["amount"])),
+                wallet=text_of(value["wallet"]),
+                root=bytes.fromhex(value["root"]),
+            )
+            canonical = parsed.canonical()
+        except UNREADABLE as error:
+            raise MalformedBundle(place, f"{type(error).__name__}: {error}") from None
+        if canonical != line:
+            raise MalformedBundle(place, "not in canonical form")
+        return parsed
+
+
+def text_of(value: object) -> str:
+    """
+    Raises:
+        TypeError: it is no text.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def slot_text(slot: int | None) -> str:
+    """A slot as the files have it: empty where there is none."""
+    return "" if slot is None else str(slot)
+
+
+def slot_from(text: object) -> int | None:
+    """
+    Raises:
+        ValueError, TypeError: it is no slot.
+    """
+    return int(text_of(text)) if text != "" else None

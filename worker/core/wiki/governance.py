@@ -1,0 +1,190 @@
+"""Proposals and votes: states, times, weights and outcomes.
+
+A vote weighs what its user's governance power was when voting began, whatever happens later. Each
+user has one vote, and may change it until the end.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from worker.core.errors import Refused, UsageError
+from worker.core.lifecycle import IllegalTransition
+from worker.core.money import ONE_TOKEN, BaseUnits
+from worker.core.storable import NotStorable, check_storable, storable_text
+from worker.core.wiki.counters import NO_TOKENS
+
+DEFAULT_QUORUM = BaseUnits(20_000 * ONE_TOKEN)
+DEFAULT_VOTING = timedelta(days=7)
+VOTING_MAX = timedelta(days=90)
+TITLE_CHARACTERS_MAX = 300
+LATEST_END = datetime(9999, 1, 1, tzinfo=UTC)
+"""No vote can end later: what is computed from its end must be a date, too."""
+CLOSE_GRACE = timedelta(minutes=3)
+"""Longer than any write to the database can take: what was cast in time is in the tally."""
+
+
+class ProposalStatus(enum.StrEnum):
+    """The owner's words."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    PASSED = "passed"
+    REJECTED = "rejected"
+    EXECUTED = "executed"
+    CANCELLED = "cancelled"
+
+
+class ProposalType(enum.StrEnum):
+    PARAMETER_CHANGE = "parameter_change"
+    FEATURE_REQUEST = "feature_request"
+    TREASURY_ALLOCATION = "treasury_allocation"
+
+
+class Choice(enum.StrEnum):
+    FOR = "for"
+    AGAINST = "against"
+    ABSTAIN = "abstain"
+
+
+_S = ProposalStatus
+PROPOSALS: Mapping[ProposalStatus, frozenset[ProposalStatus]] = {
+    _S.DRAFT: frozenset({_S.ACTIVE, _S.CANCELLED}),
+    _S.ACTIVE: frozenset({_S.PASSED, _S.REJECTED, _S.CANCELLED}),
+    # A change that passed may have become impossible; then an operator ends it by hand.
+    _S.PASSED: frozenset({_S.EXECUTED, _S.CANCELLED}),
+    _S.REJECTED: frozenset(),
+    _S.EXECUTED: frozenset(),
+    _S.CANCELLED: frozenset(),
+}
+
+
+class ProposalUnusable(UsageError):
+    """The proposal cannot be put to a vote as it is."""
+
+
+class VoteOutsideItsTime(Refused):
+    """The proposal takes votes from `voting_start` on, until just before `voting_end`."""
+
+    def __init__(self, proposal: Proposal) -> None:
+        self.proposal = proposal
+        super().__init__(
+            f"The proposal {proposal.id} is {proposal.status.value} and takes votes from "
+            f"{proposal.voting_start:%Y-%m-%d %H:%M} to {proposal.voting_end:%Y-%m-%d %H:%M} UTC."
+        )
+
+
+class NoVotingPower(Refused):
+    """The user had no governance power when voting began."""
+
+    def __init__(self, user_id: str, proposal: Proposal) -> None:
+        self.user_id = user_id
+        super().__init__(
+            f"User {user_id} had no governance power when the vote on {proposal.id} began "
+            f"({proposal.voting_start:%Y-%m-%d %H:%M} UTC). What is earned later counts in later "
+            "votes."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """Sums of voting power in base units."""
+
+    in_favour: BaseUnits = NO_TOKENS
+    against: BaseUnits = NO_TOKENS
+    abstaining: BaseUnits = NO_TOKENS
+
+    @property
+    def total(self) -> BaseUnits:
+        return BaseUnits(self.in_favour + self.against + self.abstaining)
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What a passed proposal did to the configuration."""
+
+    parameter: str
+    old: Any
+    new: Any
+    proposer_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One proposal. `parameters` of a change: `parameter_name`, `current_value`,
+    `proposed_value`; of the other types whatever the proposer gave."""
+
+    id: str
+    title: str
+    description: str
+    proposer_id: str
+    type: ProposalType
+    parameters: Mapping[str, Any]
+    voting_start: datetime
+    voting_end: datetime
+    quorum: BaseUnits
+    created_at: datetime
+    updated_at: datetime
+    votes: Votes = field(default_factory=Votes)
+    status: ProposalStatus = ProposalStatus.DRAFT
+    execution: Execution | None = None
+    execution_signature: str | None = None
+    reason: str | None = None
+    """Why it was cancelled, or cannot be executed."""
+
+    def __post_init__(self) -> None:
+        self._check_storable()
+        if not self.title.strip() or len(self.title) > TITLE_CHARACTERS_MAX:
+            raise ProposalUnusable(
+                f"A proposal needs a title of at most {TITLE_CHARACTERS_MAX} characters."
+            )
+        if self.voting_end <= self.voting_start:
+            raise ProposalUnusable("A vote must end after it begins.")
+        if self.voting_end - self.voting_start > VOTING_MAX:
+            raise ProposalUnusable(f"A vote can last {VOTING_MAX.days} days at most.")
+        if self.voting_end > LATEST_END:
+            raise ProposalUnusable(f"A vote must end before the year {LATEST_END.year}.")
+        if self.quorum <= 0:
+            raise ProposalUnusable("The quorum must be more than 0 KONTRIB of voting power.")
+
+    def _check_storable(self) -> None:
+        try:
+            storable_text(self.title, "the title")
+            storable_text(self.description, "the description")
+            check_storable(self.parameters, "the data")
+        except NotStorable as error:
+            raise ProposalUnusable(f"The proposal cannot be recorded: {error}.") from None
+
+    def is_voting_time(self, now: datetime) -> bool:
+        return self.voting_start <= now < self.voting_end
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One user's vote; `weight` in base units, from the snapshot."""
+
+    proposal_id: str
+    user_id: str
+    choice: Choice
+    weight: BaseUnits
+    cast_at: datetime
+
+
+def check_move(proposal: Proposal, wanted: ProposalStatus) -> None:
+    """
+    Raises:
+        IllegalTransition: the table does not hold it; names both states.
+    """
+    if wanted not in PROPOSALS[proposal.status]:
+        raise IllegalTransition(f"Proposal {proposal.id}", proposal.status.value, wanted.value)
+
+
+def outcome(votes: Votes, quorum: BaseUnits) -> ProposalStatus:
+    """Passed if enough power voted, abstentions included, and more of it for than against."""
+    enough = votes.total >= quorum
+    return _S.PASSED if enough and votes.in_favour > votes.against else _S.REJECTED

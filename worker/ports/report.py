@@ -1,0 +1,44 @@
+"""What a report reads, beside `worker.ports.payout`.
+
+A method that cannot reach its server raises `Unreachable`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from worker.core.payout.records import PointsWindow, Reward
+from worker.core.plan.rules import Rules
+from worker.core.week import Week
+
+
+@dataclass(frozen=True, slots=True)
+class TypeTally:
+    """Contributions of one type that count."""
+
+    count: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class PaidReward:
+    """A completed reward, and when this database learned that it was paid."""
+
+    week: Week
+    reward: Reward
+    slot: int | None
+    paid_at: datetime
+
+
+class ReportStore(Protocol):
+    """What contributions sum to, and what one user was paid."""
+
+    def points_by_type(self, window: PointsWindow, rules: Rules) -> dict[str, TypeTally]:
+        """Contributions that a plan counts, by type, whoever made them."""
+        ...
+
+    def paid_between(self, user_id: str, start: datetime, end: datetime) -> list[PaidReward]:
+        """A user's rewards recorded as paid in a span of time, its end excluded, oldest first."""
+        ...

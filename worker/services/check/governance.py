@@ -1,0 +1,235 @@
+"""Proposals against their votes, and what they changed against what they say.
+
+What a vote was about and how it ended is taken from the proposal itself: who could rewrite it and
+all its votes consistently cannot be told from the voters. See `check_votes` for the votes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from worker.core.check.report import Area, CheckReport
+from worker.core.errors import KontribError
+from worker.core.money import MalformedAmount, exact_decimal, tokens_float
+from worker.core.wiki.governance import (
+    Execution,
+    Proposal,
+    ProposalStatus,
+    ProposalType,
+    Votes,
+    outcome,
+)
+from worker.core.wiki.parameters import ALIASES, value_at
+from worker.ports.check import CheckStore, StoredProposal
+from worker.services.check.votes import check_snapshot, check_votes
+from worker.services.wiki_context import WikiContext
+
+OVERDUE = timedelta(days=2)
+"""Votes are opened and closed within minutes; what is older than this was forgotten."""
+READS = 3
+"""A vote that comes in while it is looked at is no difference."""
+
+_SUMS = {
+    "votes_for": "in_favour",
+    "votes_against": "against",
+    "votes_abstain": "abstaining",
+    "total_voting_power": "total",
+}
+_S = ProposalStatus
+_DECIDED = frozenset({_S.PASSED, _S.REJECTED, _S.EXECUTED})
+_CHANGED = frozenset({_S.PASSED, _S.EXECUTED})
+"""Where a change may have been made: it is, just before its proposal is marked as executed."""
+
+
+def check_governance(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
+    """Every proposal with its votes, and every recorded change."""
+    known: dict[str, StoredProposal] = {}
+    for stored in store.stored_proposals():
+        report.looked_at["proposals"] += 1
+        known[stored.id] = stored
+        if stored.proposal is None:
+            _add(report, stored.id, "not readable", "opened, counted and decided")
+        elif _is_ours(stored):
+            with report.going_on(Area.GOVERNANCE, f"proposal {stored.id}"):
+                _check_proposal(wiki, store, stored.proposal, stored.fields, report)
+    for proposal_id in sorted(store.voted_on() - set(known)):
+        _add(report, proposal_id, "missing", "there: votes or voting power belong to it")
+    _check_changes(wiki, store, known, report)
+
+
+def _is_ours(stored: StoredProposal) -> bool:
+    """Whether its votes were counted here; the wiki may have decided some by itself, before."""
+    return any(f"{name}_base_units" in stored.fields for name in _SUMS)
+
+
+def _check_proposal(
+    wiki: WikiContext,
+    store: CheckStore,
+    proposal: Proposal,
+    fields: Mapping[str, object],
+    report: CheckReport,
+) -> None:
+    _check_floats(proposal.id, fields, report)
+    _check_sums(wiki, proposal, report)
+    _check_status(proposal, wiki.now(), report)
+    check_votes(store, proposal, report)
+    check_snapshot(wiki, store, proposal, report)
+
+
+# --- a proposal by itself ----------------------------------------------------------------------
+
+
+def _check_floats(proposal_id: str, fields: Mapping[str, object], report: CheckReport) -> None:
+    """The owner's floats against the integers that they come from, and the total."""
+    for name in (*_SUMS, "quorum_required"):
+        exact = fields.get(f"{name}_base_units")
+        if isinstance(exact, int) and fields.get(name) != tokens_float(exact):
+            _add(report, f"{proposal_id}, {name}", fields.get(name), tokens_float(exact))
+    parts = [fields.get(f"{name}_base_units") for name in _SUMS if name != "total_voting_power"]
+    total = fields.get("total_voting_power_base_units")
+    sums = [part for part in parts if isinstance(part, int)]
+    if len(sums) == len(parts) and total != sum(sums):
+        _add(report, f"{proposal_id}, total_voting_power_base_units", total, sum(sums))
+
+
+def _check_sums(wiki: WikiContext, proposal: Proposal, report: CheckReport) -> None:
+    current, counted = proposal, Votes()
+    for _ in range(READS):
+        try:
+            counted = wiki.governance.count_votes(proposal.id)
+        except KontribError as error:
+            if error.exit_code != KontribError.exit_code:
+                raise  # nobody answered: nothing is known
+            _add(report, f"{proposal.id}, votes", error, "integers")
+            return
+        if current.votes == counted:
+            return
+        current = wiki.governance.proposal(proposal.id) or current
+    for name, ours in _SUMS.items():
+        found, expected = getattr(current.votes, ours), getattr(counted, ours)
+        if found != expected and name != "total_voting_power":
+            _add(report, f"{proposal.id}, {name}_base_units", found, f"{expected} by its votes")
+
+
+def _check_status(proposal: Proposal, now: datetime, report: CheckReport) -> None:
+    status, ended = proposal.status, f"{proposal.voting_end:%Y-%m-%d %H:%M}"
+    if status in _DECIDED:
+        decided = _S.REJECTED if status is _S.REJECTED else _S.PASSED
+        by_votes = outcome(proposal.votes, proposal.quorum)
+        if decided is not by_votes:
+            _add(report, proposal.id, status.value, f"{by_votes.value} by its votes and quorum")
+        if now < proposal.voting_end:
+            _add(report, proposal.id, status.value, f"undecided until {ended}")
+    elif status is _S.ACTIVE and now < proposal.voting_start:
+        _add(report, proposal.id, "active before its vote begins", "draft")
+    elif status is _S.ACTIVE and now - proposal.voting_end > OVERDUE:
+        _add(report, proposal.id, f"active, though its vote ended {ended}", "passed or rejected")
+    elif status is _S.DRAFT and now - proposal.voting_start > OVERDUE:
+        began = f"{proposal.voting_start:%Y-%m-%d %H:%M}"
+        _add(report, proposal.id, f"draft, though its vote began {began}", "active or cancelled")
+
+
+# --- what proposals changed --------------------------------------------------------------------
+
+
+def _check_changes(
+    wiki: WikiContext,
+    store: CheckStore,
+    known: Mapping[str, StoredProposal],
+    report: CheckReport,
+) -> None:
+    """Each executed change is recorded once, each record is of one, and the last one holds."""
+    changes = store.recorded_changes()
+    report.looked_at["changes"] += len(changes)
+    for proposal_id, count in Counter(str(c.get("proposal_id")) for c in changes).items():
+        proposal = known[proposal_id].proposal if proposal_id in known else None
+        if proposal_id not in known:
+            _add(report, proposal_id, "missing", "there: governance_changes holds its change")
+        elif proposal is not None and proposal.status not in _CHANGED:
+            _add(report, proposal_id, proposal.status.value, "executed: its change was made")
+        if count > 1:
+            _add(report, proposal_id, f"{count} times in governance_changes", "once")
+    by_proposal = {str(change.get("proposal_id")): change for change in changes}
+    for stored in known.values():
+        if stored.proposal is not None:
+            _check_execution(stored, stored.proposal, by_proposal.get(stored.id), report)
+    _check_newest(wiki, changes, report)
+
+
+def _check_execution(
+    stored: StoredProposal,
+    proposal: Proposal,
+    change: Mapping[str, object] | None,
+    report: CheckReport,
+) -> None:
+    if change is not None and (why := _not_as_proposed(proposal, change)) is not None:
+        _add(report, f"{proposal.id}, its change", *why)
+    if proposal.status is not _S.EXECUTED or proposal.type is not ProposalType.PARAMETER_CHANGE:
+        return
+    if change is None and _is_ours(stored):
+        _add(report, proposal.id, "executed", "with its change in governance_changes")
+    elif change is not None and not _is_record_of(proposal.execution, change):
+        _add(report, f"{proposal.id}, execution", proposal.execution, f"as recorded: {change}")
+
+
+def _not_as_proposed(
+    proposal: Proposal, change: Mapping[str, object]
+) -> tuple[object, object] | None:
+    """What a change did, and what the proposal says; None if it is the same."""
+    name, value = (proposal.parameters.get(k) for k in ("parameter_name", "proposed_value"))
+    if proposal.type is not ProposalType.PARAMETER_CHANGE:
+        return f"{change.get('parameter')} to {change.get('new')}", "none"
+    is_same = (
+        change.get("parameter") == ALIASES.get(str(name), name)
+        and _is_same_value(change.get("new"), value)
+        and change.get("proposer_id") == proposal.proposer_id
+    )
+    found = f"{change.get('parameter')} to {change.get('new')} by {change.get('proposer_id')}"
+    return None if is_same else (found, f"{name} to {value} by {proposal.proposer_id}")
+
+
+def _is_record_of(execution: Execution | None, change: Mapping[str, object]) -> bool:
+    facts = ("parameter", "old", "new", "proposer_id", "at")
+    return execution is not None and all(
+        getattr(execution, name) == change.get(name) for name in facts
+    )
+
+
+def _is_same_value(found: object, proposed: object) -> bool:
+    """A proposal that the wiki wrote may hold its number as text."""
+    try:
+        return found == proposed or exact_decimal(found) == exact_decimal(proposed)
+    except MalformedAmount:
+        return False
+
+
+def _check_newest(
+    wiki: WikiContext, changes: list[Mapping[str, object]], report: CheckReport
+) -> None:
+    """The newest change holds, as long as `updated_at` says that nothing came after it.
+
+    Of older ones nothing can be said: an operator may have changed the value in between, and
+    `updated_at` tells of the last change only.
+    """
+    made = [(at, i) for i, c in enumerate(changes) if isinstance(at := c.get("at"), datetime)]
+    document = wiki.store.rules_document() or {}
+    updated_at = document.get("updated_at")
+    if not made or not isinstance(updated_at, datetime):
+        return
+    at, last = max(made)
+    newest = changes[last]
+    name = str(newest.get("parameter"))
+    found = value_at(document, tuple(name.split(".")))
+    if updated_at <= at and found != newest.get("new"):
+        expected = f"{newest.get('new')}, as proposal {newest.get('proposal_id')} made it"
+        report.add(Area.GOVERNANCE, f"system_config.{name}", found, expected)
+
+
+def _add(report: CheckReport, what: str, found: object, expected: object) -> None:
+    report.add(Area.GOVERNANCE, f"proposal {what}", _text(found), _text(expected))
+
+
+def _text(value: object) -> object:
+    return "missing" if value is None else value

@@ -1,0 +1,130 @@
+"""Stored counters of users and articles, and staking records, against what they come from."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from worker.core.check.report import Area, CheckReport
+from worker.core.money import BaseUnits, tokens_float
+from worker.core.plan.rules import Rules
+from worker.core.wiki.counters import UserActivity, UserTokens
+from worker.core.wiki.reputation import reputation
+from worker.ports.check import CheckStore
+from worker.services.wiki_context import WikiContext
+
+CHUNK = 1000
+OVERDUE = timedelta(days=2)
+"""Matured stakes are completed once a day; what is older than this was forgotten."""
+
+
+def check_people(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
+    """Stakes, voting power and counts of everyone."""
+    _check_records(wiki, store, report)
+    rules = wiki.rules()
+    for users in _chunks(wiki.store.user_ids()):
+        report.looked_at["users"] += len(users)
+        _check_users(wiki, store, users, rules, report)
+    for articles in _chunks(wiki.counters.article_ids()):
+        report.looked_at["articles"] += len(articles)
+        _check_articles(wiki, store, articles, report)
+
+
+def _check_users(
+    wiki: WikiContext, store: CheckStore, user_ids: list[str], rules: Rules, report: CheckReport
+) -> None:
+    stored = store.user_counters(user_ids)
+    activity, tokens = wiki.counters.user_activity(user_ids), wiki.counters.user_tokens(user_ids)
+    for user_id, fields in stored.items():
+        subject, its = f"user {user_id}", tokens[user_id]
+        counts = _activity_counts(activity[user_id], rules) | {
+            **_amount("total_tokens_earned", its.earned),
+            "last_reward_claim": its.last_claim_at,
+            "token_updated_at": its.last_activity_at,
+        }
+        _compare(Area.COUNTS, subject, fields, counts, report)
+        _compare(Area.STAKES, subject, fields, _amount("staked_tokens", its.staked), report)
+        _compare(Area.POWER, subject, fields, _amount("governance_power", its.power), report)
+        _check_stake_sum(subject, its, report)
+
+
+def _activity_counts(counted: UserActivity, rules: Rules) -> dict[str, object]:
+    """Reputation belongs to the wiki until the first contribution: a new user has its default."""
+    counts: dict[str, object] = {
+        "total_contributions": counted.contributions,
+        "total_points": counted.points,
+    }
+    if counted.contributions:
+        score = reputation(rules.reputation_steps, counted.contributions)
+        counts["reputation_score"] = float(score)
+    return counts
+
+
+def _check_stake_sum(subject: str, tokens: UserTokens, report: CheckReport) -> None:
+    if tokens.staked > tokens.earned:
+        found = f"{tokens.staked} base units staked"
+        report.add(Area.STAKES, subject, found, f"at most the {tokens.earned} that were earned")
+
+
+def _check_articles(
+    wiki: WikiContext, store: CheckStore, article_ids: list[str], report: CheckReport
+) -> None:
+    stored = store.article_counters(article_ids)
+    activity, tokens = (
+        wiki.counters.article_activity(article_ids),
+        wiki.counters.article_tokens(article_ids),
+    )
+    for article_id, fields in stored.items():
+        expected: dict[str, object] = {
+            "contribution_count": activity[article_id].contributions,
+            "last_contribution_date": activity[article_id].last_at,
+            **_amount("total_tokens_earned", tokens[article_id]),
+        }
+        _compare(Area.COUNTS, f"article {article_id}", fields, expected, report)
+
+
+def _check_records(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
+    """Records that nobody can read, that nobody owns, or that nobody ended."""
+    for stake_id in store.unreadable_stakes():
+        report.add(Area.STAKES, f"stake {stake_id}", "not readable", "counted for its user")
+    for users in _chunks(wiki.staking.staking_users()):
+        report.looked_at["users with stakes"] += len(users)
+        known = store.user_counters(users)
+        for user_id in users:
+            if user_id not in known:
+                report.add(Area.STAKES, f"user {user_id}", "missing", "there: they have stakes")
+    now = wiki.now()
+    for stake in wiki.staking.active_stakes():
+        if now - stake.end > OVERDUE:
+            found = f"active, though it ended on {stake.end:%Y-%m-%d}"
+            report.add(Area.STAKES, f"stake {stake.id}", found, "completed")
+
+
+def _compare(
+    area: Area,
+    subject: str,
+    fields: Mapping[str, object],
+    expected: Mapping[str, object],
+    report: CheckReport,
+) -> None:
+    for name, value in expected.items():
+        if (found := fields.get(name)) != value:
+            report.add(area, f"{subject}, {name}", _text(found), _text(value))
+
+
+def _text(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "missing" if value is None else value
+
+
+def _amount(name: str, amount: BaseUnits) -> dict[str, object]:
+    """The owner's float field, and the integer that it comes from."""
+    return {name: tokens_float(amount), f"{name}_base_units": int(amount)}
+
+
+def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter(ids)
+    while chunk := list(itertools.islice(iterator, CHUNK)):
+        yield chunk

@@ -1,0 +1,149 @@
+"""Staking records one by one: do their fields fit each other, their tier and their transfer?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+from worker.core.check.report import Area, CheckReport
+from worker.core.money import BaseUnits, tokens_float, tokens_text
+from worker.core.plan.rules import Rules
+from worker.core.wiki.parameters import STAKING_APY, STAKING_MULTIPLIER
+from worker.core.wiki.staking import DAY, StakeRecord, StakeStatus, due_accrual
+from worker.ports.check import CheckStore
+from worker.services.wiki.staking import sent_to_vault
+from worker.services.wiki_context import WikiContext
+
+Wrong = Iterator[tuple[str, object, object]]
+"""What is wrong in a stake: of which field (or of none), what is found and what is expected."""
+
+
+def check_stakes(
+    wiki: WikiContext, store: CheckStore, report: CheckReport, *, is_online: bool
+) -> None:
+    """Every staking record that can be read. `is_online`: look transfers to the vault up.
+
+    Raises:
+        Unreachable: a server did not answer, so nothing is known.
+    """
+    rules, now = wiki.rules(), wiki.now()
+    standing_on: dict[str, str] = {}
+    for stored in store.stored_stakes():
+        report.looked_at["stakes"] += 1
+        record, fields = stored.record, stored.fields
+        _list(report, record, _wrong_amounts(record, fields))
+        _list(report, record, _wrong_dates(record, fields))
+        _list(report, record, _wrong_accrual(record, now))
+        _list(report, record, _wrong_factors(record, rules))
+        _list(report, record, _used_twice(record, standing_on))
+        if record.status is StakeStatus.ACTIVE and wiki.vault is not None:
+            _list(report, record, _wrong_transfer(wiki, wiki.vault, record, is_online=is_online))
+
+
+def _wrong_amounts(record: StakeRecord, fields: Mapping[str, object]) -> Wrong:
+    """The owner's floats, where the integers that they come from are there."""
+    for name in ("amount", "rewards_earned"):
+        exact = fields.get(f"{name}_base_units")
+        if isinstance(exact, int) and fields.get(name) != tokens_float(exact):
+            yield name, fields.get(name), tokens_float(exact)
+    if record.amount <= 0:
+        yield "amount", record.amount, "more than 0"
+
+
+def _wrong_dates(record: StakeRecord, fields: Mapping[str, object]) -> Wrong:
+    if fields.get("duration_days") and record.end - record.start != _duration(record):
+        expected = f"{record.days} days after it began on {_text(record.start)}"
+        yield "end_date", _text(record.end), expected
+    ended, status = record.unstaked_at, record.status
+    if ended is None:
+        if status is StakeStatus.UNSTAKED_EARLY and _is_ours(record):
+            yield "unstaked_at", "missing", "there, since it was unstaked early"
+    elif status is StakeStatus.ACTIVE:
+        yield "unstaked_at", _text(ended), "missing, since it is active"
+    elif not record.start <= ended <= record.end:
+        yield "unstaked_at", _text(ended), f"from {_text(record.start)} to {_text(record.end)}"
+
+
+def _wrong_accrual(record: StakeRecord, now: datetime) -> Wrong:
+    """What was earned until `accrued_through`; of an ended stake, that this is all of its time."""
+    expected, through = due_accrual(record), record.accrued_through
+    if expected is None or through is None:
+        if _is_ours(record):
+            yield "accrued_through", "missing", "there"
+        return  # the wiki's own stake: its interest is not counted here yet
+    if record.rewards_earned != expected:
+        yield "rewards_earned_base_units", record.rewards_earned, expected
+    latest = _whole_days(record, min(now, record.end))
+    if through > latest:
+        yield "accrued_through", _text(through), f"{_text(latest)} or earlier"
+    elif _is_ours(record) and (ended := _ended_at(record)) is not None:
+        earliest = _whole_days(record, ended)
+        if through < earliest:
+            yield "accrued_through", _text(through), _text(earliest)
+
+
+def _wrong_factors(record: StakeRecord, rules: Rules) -> Wrong:
+    """Not beyond what could be voted, or what the tiers have now, whichever is more."""
+    multipliers = [tier.multiplier for tier in rules.staking_tiers]
+    rates = [tier.apy for tier in rules.staking_tiers]
+    for name, found, known, limits in (
+        ("multiplier", record.multiplier, multipliers, STAKING_MULTIPLIER),
+        ("apy_rate", record.apy, rates, STAKING_APY),
+    ):
+        lowest, highest = min([limits.lowest, *known]), max([limits.highest, *known])
+        if not lowest <= found <= highest:
+            yield name, found, f"from {lowest} to {highest}"
+
+
+def _used_twice(record: StakeRecord, standing_on: dict[str, str]) -> Wrong:
+    """A transaction makes one stake; `standing_on` remembers whose it is."""
+    signature = record.stake_signature
+    if isinstance(signature, str) and standing_on.setdefault(signature, record.id) != record.id:
+        yield "stake_tx_hash", f"that of stake {standing_on[signature]}", "of no other stake"
+
+
+def _wrong_transfer(
+    wiki: WikiContext, vault: str, record: StakeRecord, *, is_online: bool
+) -> Wrong:
+    """The user may have another wallet by now, so any one wallet may have sent the amount."""
+    signature, amount = record.stake_signature, tokens_text(record.amount)
+    expected = f"a transfer of {amount} KONTRIB from one wallet to the vault {vault}"
+    if not isinstance(signature, str):
+        yield "stake_tx_hash", "missing" if signature is None else signature, expected
+    elif is_online and wiki.transfers is not None:
+        found = wiki.transfers.finalized_transfers(signature)
+        if found is None:
+            yield "stake_tx_hash", "no finalized transaction that the cluster knows", expected
+        elif record.amount not in (sent := sent_to_vault(found, vault)).values():
+            moved = tokens_text(BaseUnits(sent.total()))
+            yield "stake_tx_hash", f"a transaction that moved {moved} there", expected
+
+
+def _is_ours(record: StakeRecord) -> bool:
+    """The wiki's own records have no number, and may lack fields that ours have."""
+    return record.number is not None
+
+
+def _ended_at(record: StakeRecord) -> datetime | None:
+    """When it ended; None if it has not, or nobody knows."""
+    return record.end if record.status is StakeStatus.COMPLETED else record.unstaked_at
+
+
+def _duration(record: StakeRecord) -> timedelta | None:
+    try:
+        return timedelta(days=record.days)
+    except OverflowError:
+        return None
+
+
+def _whole_days(record: StakeRecord, until: datetime) -> datetime:
+    return record.start + max(0, (until - record.start) // DAY) * DAY
+
+
+def _list(report: CheckReport, record: StakeRecord, wrong: Wrong) -> None:
+    for name, found, expected in wrong:
+        report.add(Area.STAKES, f"stake {record.id}, {name}", found, expected)
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat()

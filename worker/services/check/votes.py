@@ -1,0 +1,135 @@
+"""Votes against the snapshot that they weigh by, and snapshots against rewards and stakes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from worker.core.check.report import Area, CheckReport
+from worker.core.money import tokens_float
+from worker.core.wiki.governance import CLOSE_GRACE, Choice, Proposal, ProposalStatus
+from worker.ports.check import CheckStore
+from worker.services.wiki.governance import powers_at
+from worker.services.wiki_context import WikiContext
+
+CHUNK = 1000
+RECENT = timedelta(days=35)
+"""Snapshots of votes that ended before are not computed again: it takes a pass over all users."""
+WRITING = CLOSE_GRACE
+"""What was paid or staked so shortly before a vote may have been on its way to the database."""
+
+_OPENED = frozenset(ProposalStatus) - {ProposalStatus.DRAFT, ProposalStatus.CANCELLED}
+"""Their snapshots are complete."""
+_CHOICES = frozenset(choice.value for choice in Choice)
+
+Item = TypeVar("Item")
+
+
+# --- votes -------------------------------------------------------------------------------------
+
+
+def check_votes(store: CheckStore, proposal: Proposal, report: CheckReport) -> None:
+    """Each vote has a choice, the weight that the snapshot gives it, and was cast in time."""
+    for votes in _chunks(store.votes_cast(proposal.id)):
+        report.looked_at["votes"] += len(votes)
+        powers = store.powers(proposal.id, [str(vote.get("user_id")) for vote in votes])
+        for vote in votes:
+            user_id = str(vote.get("user_id"))
+            power = powers.get(user_id, {}).get("power_base_units", 0)
+            subject = f"proposal {proposal.id}, vote of {user_id}"
+            for found, expected in _wrong_in(vote, power, proposal):
+                report.add(Area.GOVERNANCE, subject, found, expected)
+
+
+def _wrong_in(
+    vote: Mapping[str, object], power: object, proposal: Proposal
+) -> Iterator[tuple[str, str]]:
+    weight, cast_at = vote.get("weight_base_units"), vote.get("cast_at")
+    if str(vote.get("choice")) not in _CHOICES:
+        yield f"{vote.get('choice')!r}", "for, against or abstain"
+    if weight != power or not weight:
+        yield f"a weight of {weight} base units", f"{power or 'none'}, as in the snapshot"
+    elif vote.get("weight") != _float_of(weight):
+        yield f"a weight of {vote.get('weight')}", f"{_float_of(weight)}"
+    if not isinstance(cast_at, datetime) or not proposal.is_voting_time(cast_at):
+        yield f"cast at {_moment_text(cast_at)}", "cast while the vote was open"
+
+
+# --- snapshots ---------------------------------------------------------------------------------
+
+
+def check_snapshot(
+    wiki: WikiContext, store: CheckStore, proposal: Proposal, report: CheckReport
+) -> None:
+    """Everyone's power at the beginning of the vote, computed again as it was then."""
+    now = wiki.now()
+    if now - proposal.voting_end > RECENT:
+        return
+    for entries in _chunks(store.snapshot(proposal.id)):
+        found = {str(entry.get("user_id")): entry for entry in entries}
+        report.looked_at["voting powers"] += len(found)
+        if now < proposal.voting_start:
+            for user_id in found:
+                _add(report, proposal, user_id, "in the snapshot", "none before the vote begins")
+            continue
+        _check_floats(proposal, found, report)
+        powers = {user_id: entry.get("power_base_units") for user_id, entry in found.items()}
+        _compare(wiki, proposal, powers, report)
+    if proposal.status in _OPENED:
+        _check_missing(wiki, store, proposal, report)
+
+
+def _check_missing(
+    wiki: WikiContext, store: CheckStore, proposal: Proposal, report: CheckReport
+) -> None:
+    for users in _chunks(wiki.store.user_ids()):
+        there = store.powers(proposal.id, users)
+        missing: dict[str, object] = {user_id: 0 for user_id in users if user_id not in there}
+        _compare(wiki, proposal, missing, report)
+
+
+def _check_floats(
+    proposal: Proposal, found: Mapping[str, Mapping[str, object]], report: CheckReport
+) -> None:
+    for user_id, entry in found.items():
+        exact = entry.get("power_base_units")
+        if entry.get("power") != _float_of(exact):
+            _add(report, proposal, user_id, entry.get("power"), _float_of(exact))
+
+
+def _compare(
+    wiki: WikiContext, proposal: Proposal, stored: Mapping[str, object], report: CheckReport
+) -> None:
+    """Stored powers against those of the moment, or, of what was then being written, before."""
+    began = proposal.voting_start
+    powers = powers_at(wiki, list(stored), began)
+    wrong = {u: found for u, found in stored.items() if found != powers.get(u, 0)}
+    earlier = powers_at(wiki, list(wrong), began - WRITING) if wrong else {}
+    for user_id, found in wrong.items():
+        lowest, highest = sorted((powers.get(user_id, 0), earlier.get(user_id, 0)))
+        if not isinstance(found, int) or not lowest <= found <= highest:
+            expected = f"{powers.get(user_id, 0)} at {began:%Y-%m-%d %H:%M}"
+            _add(report, proposal, user_id, f"{found} base units", expected)
+
+
+def _add(
+    report: CheckReport, proposal: Proposal, user_id: str, found: object, expected: object
+) -> None:
+    subject = f"proposal {proposal.id}, power of {user_id}"
+    report.add(Area.GOVERNANCE, subject, found, expected)
+
+
+def _float_of(exact: object) -> float | None:
+    return tokens_float(exact) if isinstance(exact, int) else None
+
+
+def _moment_text(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while chunk := list(itertools.islice(iterator, CHUNK)):
+        yield chunk

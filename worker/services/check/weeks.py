@@ -1,0 +1,157 @@
+"""Every contribution counts in exactly one week: what no plan counted, and what it cannot show.
+
+A plan is a snapshot, so what was edited, added without an ObjectId or in flight at the cut-off is
+found by adding a planned week up again. It is listed, and not paid by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from worker.core.check.report import Area, CheckReport
+from worker.core.payout.records import Distribution
+from worker.core.plan.commitment import Header
+from worker.core.plan.rules import LATE_WEEKS, Rules
+from worker.core.week import Week
+from worker.ports.check import CheckStore, StoredContribution
+from worker.services.wiki.recount import as_planned
+from worker.services.wiki_context import WikiContext
+
+CHUNK = 2000
+NAMED_MAX = 10
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def check_weeks(
+    wiki: WikiContext, store: CheckStore, planned: Sequence[Distribution], report: CheckReport
+) -> None:
+    """Every planned week that is not archived, user by user, and what came too late for any."""
+    for distribution in planned:
+        if not distribution.archived:
+            report.looked_at["planned weeks"] += 1
+            with report.going_on(Area.WEEKS, distribution.week.label):
+                _check_sums(wiki, store, distribution, report)
+    if planned:
+        _check_late(wiki, store, planned, report)
+
+
+# --- a plan against its contributions ----------------------------------------------------------
+
+
+def _check_sums(
+    wiki: WikiContext, store: CheckStore, distribution: Distribution, report: CheckReport
+) -> None:
+    window, rules = as_planned(wiki, distribution)
+    now = {each.user_id: each.points for each in wiki.store.week_points(window, rules).users}
+    label = distribution.week.label
+    for user_id, planned in _planned_points(store, distribution):
+        present = now.pop(user_id, 0)
+        if planned != present:
+            subject = f"{label}, user {user_id}"
+            report.add(Area.WEEKS, subject, f"{present} points today", f"{planned} as planned")
+    _check_left_out(wiki, distribution, rules, now, report)
+
+
+def _planned_points(store: CheckStore, distribution: Distribution) -> Iterator[tuple[str, int]]:
+    header = Header.parse(distribution.header or b"")
+    for first in range(0, header.rewards, CHUNK):
+        positions = range(first, min(first + CHUNK, header.rewards))
+        for reward in store.plan_rewards(distribution.plan_id or "", positions):
+            if reward.row is not None:  # else it is listed with the plan's records
+                yield str(reward.fields.get("user_id")), reward.row.points
+
+
+def _check_left_out(
+    wiki: WikiContext,
+    distribution: Distribution,
+    rules: Rules,
+    points: Mapping[str, int],
+    report: CheckReport,
+) -> None:
+    """Users who have enough points today, but no reward in the plan."""
+    header = Header.parse(distribution.header or b"")
+    enough = [u for u, each in points.items() if each >= int(header.rules["min_points"])]
+    fields = sorted({condition.field for condition in rules.eligibility})
+    for chunk in _chunks(enough):
+        for user_id, account in wiki.store.accounts(chunk, fields).items():
+            if all(c.holds(account.fields.get(c.field)) for c in rules.eligibility):
+                subject = f"{distribution.week.label}, user {user_id}"
+                found = f"{points[user_id]} points today"
+                report.add(Area.WEEKS, subject, found, "no reward as planned")
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[i : i + CHUNK] for i in range(0, len(ids), CHUNK))
+
+
+# --- what came too late ------------------------------------------------------------------------
+
+
+def _check_late(
+    wiki: WikiContext, store: CheckStore, planned: Sequence[Distribution], report: CheckReport
+) -> None:
+    """Recorded after its week's cut-off, and too old for the plan that comes after.
+
+    Archived weeks have had a cut-off, too: what is dated in one of them may come at any time.
+    """
+    cutoffs = {d.week: _cutoff(d) for d in planned}
+    first = wiki.store.first_week() or planned[0].week
+    earliest = min(first, planned[0].week)
+    for week, cutoff in cutoffs.items():
+        found = store.recorded_since(cutoff, made_from=week.start, made_before=week.end)
+        _list_uncounted(found, cutoffs, (earliest, first), report)
+    older = store.recorded_since(earliest.start, made_from=EARLIEST, made_before=earliest.start)
+    _list_uncounted(older, cutoffs, (earliest, first), report)
+    _list_unrecorded(store, earliest, report)
+
+
+def _list_unrecorded(store: CheckStore, first: Week, report: CheckReport) -> None:
+    """Made before there were plans. Without an ObjectId nobody can tell whether they were
+    recorded since, so they are told once, together."""
+    ids, points, count = [], 0, 0
+    for contribution in store.without_recording(made_before=first.start):
+        worth, count = contribution.total_points, count + 1
+        points += worth if isinstance(worth, int) else 0
+        ids += [contribution.id] if count <= NAMED_MAX else []
+    if count:
+        named = ", ".join(ids) + (", ..." if count > NAMED_MAX else "")
+        report.add(
+            Area.WEEKS,
+            f"contributions made before {first.label}, without an ObjectId",
+            f"{count} with {points} points, counted by no plan: {named}",
+            f"made in {first.label} or later, to be counted",
+        )
+
+
+def _list_uncounted(
+    found: Iterator[StoredContribution],
+    cutoffs: Mapping[Week, datetime],
+    first: tuple[Week, Week],
+    report: CheckReport,
+) -> None:
+    """`first`: the earliest plan, and the first one of the receipt key that is used now."""
+    for contribution in found:
+        made, recorded = contribution.created_at, contribution.recorded_at
+        if made is None or recorded is None:
+            continue
+        counting = _counting_week(cutoffs, recorded)
+        oldest = max(counting.back(LATE_WEEKS), first[1] if counting >= first[1] else first[0])
+        if made < oldest.start:
+            report.add(
+                Area.WEEKS,
+                f"contribution {contribution.id}",
+                f"counted by no plan: made {made:%Y-%m-%d}, recorded {recorded:%Y-%m-%d %H:%M:%S}",
+                f"made in {oldest.label} or later, to be counted in {counting.label}",
+            )
+
+
+def _counting_week(cutoffs: Mapping[Week, datetime], recorded: datetime) -> Week:
+    """The first plan whose cut-off comes after it was recorded; else the next one to be made."""
+    later = [week for week, cutoff in sorted(cutoffs.items()) if cutoff > recorded]
+    return later[0] if later else max(cutoffs).next()
+
+
+def _cutoff(distribution: Distribution) -> datetime:
+    header = Header.parse(distribution.header or b"")
+    return EARLIEST + timedelta(seconds=header.cutoff)

@@ -1,0 +1,148 @@
+"""What an operator does to single rewards and weeks: retry, hold, release, redirect."""
+
+from __future__ import annotations
+
+from worker.core.errors import Refused, UsageError
+from worker.core.identity import canonical_user_id
+from worker.core.lifecycle import Status
+from worker.core.payout.records import Distribution, Reward
+from worker.core.plan.receipts import ReceiptState, single_id
+from worker.core.week import Week
+from worker.services.context import Context
+from worker.services.payout.intents import problem_of
+from worker.services.plan.seal import NotPlanned
+
+
+class NoSuchReward(UsageError):
+    """The user has no reward in that week's plan."""
+
+    def __init__(self, week: Week, user: str) -> None:
+        super().__init__(
+            f"{user} has no reward in {week.label}. List the week with `kontrib status "
+            f"{week.label} --json`; a user id is 24 hex characters or the wiki's own string."
+        )
+
+
+class AlreadyPaid(Refused):
+    """The reward was paid; nothing about it can change any more."""
+
+    def __init__(self, week: Week, user: str, signature: str | None) -> None:
+        by = f" by {signature}" if signature else ""
+        super().__init__(f"{user}'s reward of {week.label} was paid already{by}.")
+
+
+class PaidWithItsBatch(Refused):
+    """The reward belongs to a batch that is not void, and goes out with it."""
+
+    def __init__(self, week: Week, user: str, batch: str, state: ReceiptState) -> None:
+        super().__init__(
+            f"{user}'s reward of {week.label} goes out with batch {batch}, whose receipt is "
+            f"{state.value}. Only held rewards and those of void batches can be changed; to stop "
+            "everything use `kontrib pause`."
+        )
+
+
+class WalletNotUsable(UsageError):
+    """A reward cannot be redirected to that wallet."""
+
+    def __init__(self, wallet: str, why: str) -> None:
+        super().__init__(f"{wallet} cannot be paid: {why}. Give another wallet.")
+
+
+def planned_week(context: Context, week: Week) -> Distribution:
+    """
+    Raises:
+        NotPlanned: the week has no plan.
+    """
+    distribution = context.store.distribution(week)
+    if distribution is None or distribution.plan_id is None:
+        raise NotPlanned(week)
+    return distribution
+
+
+def retry_week(context: Context, week: Week) -> int:
+    """Make everything unresolved of a week due now; how many that were. Moves nothing itself."""
+    return context.store.requeue(week, context.clock.now())
+
+
+def hold_reward(context: Context, week: Week, user: str, reason: str) -> Reward:
+    """Keep a reward that is paid alone from being sent.
+
+    Raises:
+        NoSuchReward, AlreadyPaid, PaidWithItsBatch.
+    """
+    reward = reward_to_change(context, week, user)
+    context.store.hold(reward, reason)
+    return reward
+
+
+def release_reward(context: Context, week: Week, user: str) -> Reward:
+    """Let a held reward go again. If another operator paid it meanwhile, the sweeper finds out.
+
+    Raises:
+        NoSuchReward, AlreadyPaid, PaidWithItsBatch.
+    """
+    reward = known_reward(context, week, user)
+    if reward.operator_hold is None or reward.status is Status.COMPLETED:
+        reward = reward_to_change(context, week, user)
+    context.store.hold(reward, None)
+    return reward
+
+
+def redirect_reward(context: Context, week: Week, user: str, wallet: str) -> Reward:
+    """Pay a held reward, or one of a void batch, to another wallet; recorded on the reward.
+
+    An attempt that is under way may still land at the old wallet: the receipt allows one of the
+    two, never both.
+
+    Raises:
+        NoSuchReward, AlreadyPaid, PaidWithItsBatch, WalletNotUsable.
+    """
+    reward = reward_to_change(context, week, user)
+    (recipient,) = context.chain.recipients([wallet])
+    if recipient.problem is not None:
+        raise WalletNotUsable(wallet, problem_of(recipient))
+    context.store.redirect(reward, wallet, context.clock.now())
+    return reward
+
+
+def wallet_of_today(context: Context, user: str) -> str:
+    """The wallet that the wiki knows of a user now.
+
+    Raises:
+        WalletNotUsable: there is none.
+    """
+    user_id = canonical_user_id(user)
+    account = context.store.accounts([user_id], []).get(user_id)
+    if account is None or not isinstance(account.wallet, str):
+        raise WalletNotUsable(f"The wallet of {user}", "the wiki knows none")
+    return account.wallet
+
+
+def known_reward(context: Context, week: Week, user: str) -> Reward:
+    """
+    Raises:
+        NotPlanned, NoSuchReward.
+    """
+    planned_week(context, week)
+    reward = context.store.reward(week, canonical_user_id(user))
+    if reward is None:
+        raise NoSuchReward(week, user)
+    return reward
+
+
+def reward_to_change(context: Context, week: Week, user: str) -> Reward:
+    """A reward that is not paid and is to be paid alone, as the chain confirms.
+
+    Raises:
+        NoSuchReward, AlreadyPaid, PaidWithItsBatch.
+    """
+    reward = known_reward(context, week, user)
+    alone = single_id(week, reward.row.user)
+    batch = reward.row.batch
+    states = context.chain.receipts([alone, *([batch] if batch else [])])
+    if reward.status is Status.COMPLETED or states[alone] is ReceiptState.PAID:
+        raise AlreadyPaid(week, user, reward.signature)
+    if batch and states[batch] is not ReceiptState.VOID:
+        raise PaidWithItsBatch(week, user, batch, states[batch])
+    return reward

@@ -1,0 +1,150 @@
+"""Rebuild a week from the receipt key, the chain and the published plan, with an empty database.
+
+With the file: it is verified against the anchored root, what was paid is written back, and the
+rest goes on. Without it: what was paid is recovered by wallet, and the rest waits for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from worker.core.lifecycle import PayoutStatus, Status
+from worker.core.payout.records import Distribution, Payout, PayoutKind, Settlement, Transfer
+from worker.core.plan.commitment import Header
+from worker.core.plan.memo import AnchorMemo
+from worker.core.plan.receipts import BatchId, ReceiptState, single_id
+from worker.core.week import Week
+from worker.services.context import Context, Deadline
+from worker.services.payout.intents import Payer
+from worker.services.payout.override import planned_week
+from worker.services.payout.settle import RESOLVED, settle_from_chain
+from worker.services.payout.singles import single_payout
+from worker.services.plan.adopt import adopt_anchored_plan, check_file, read_anchor
+from worker.services.plan.anchor import anchor_week
+from worker.services.plan.genesis import first_week
+from worker.services.plan.seal import anchored_seal
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PaidTransfer:
+    """One transfer that the chain shows, when the plan itself is missing."""
+
+    batch: str
+    signature: str
+    slot: int
+    transfer: Transfer
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What was written back. Amounts in base units."""
+
+    week: Week
+    root: bytes
+    payouts: int = 0
+    paid: int = 0
+    void: int = 0
+    open: int = 0
+    amount: int = 0
+
+
+@dataclass(slots=True)
+class RecoveredByWallet:
+    """What the chain alone tells of a week whose plan is missing."""
+
+    memo: AnchorMemo
+    location: str
+    paid: list[PaidTransfer] = field(default_factory=list)
+    void_batches: int = 0
+    open_batches: int = 0
+
+    @property
+    def amount(self) -> int:
+        return sum(entry.transfer.amount for entry in self.paid)
+
+    @property
+    def missing(self) -> int:
+        """Base units of the plan that no payment of a batch accounts for."""
+        return self.memo.total_amount - self.amount
+
+
+def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
+    """Replace the database's records of a week by what the chain and the published plan say.
+
+    Signs nothing; the sweeper goes on with what is open. Operators' holds and redirects are kept.
+
+    Raises:
+        NoGenesis, AnchorUnreadable: the chain does not say.
+        AnchoredPlanMissing: see `recover_by_wallet`.
+        PlanDoesNotMatchRoot: the published file was changed.
+    """
+    first, memo = first_week(context), read_anchor(context, week)
+    check_file(context, week, memo.root)  # before anything is forgotten
+    known = context.store.distribution(week)
+    if known is not None and known.plan_id is not None:
+        # What an earlier rebuild left: operators' notes of today are on the plan's own rewards.
+        context.store.discard_other_plans(week, known.plan_id)
+    context.store.reset_week(week, context.clock.now())
+    adopt_anchored_plan(context, week, first)
+    anchor_week(context, week, deadline)
+    distribution = planned_week(context, week)
+    payer = Payer(context, distribution, anchored_seal(context, distribution), deadline)
+    rebuilt = Rebuilt(week, memo.root)
+    after = ""
+    while chunk := context.store.payouts_after(distribution.plan_id or "", after, CHUNK):
+        batches = [p for p in chunk if p.kind is PayoutKind.BATCH]
+        _count(rebuilt, batches, settle_from_chain(context, payer, batches))
+        after = chunk[-1].id
+    _write_back_singles(context, distribution, payer, rebuilt)
+    context.store.discard_other_plans(week, distribution.plan_id or "", lost_too=True)
+    return rebuilt
+
+
+def _count(rebuilt: Rebuilt, payouts: Sequence[Payout], settlements: Sequence[Settlement]) -> None:
+    paid = [s for s in settlements if s.status is PayoutStatus.PAID]
+    rebuilt.payouts += len(payouts)
+    rebuilt.paid += len(paid)
+    rebuilt.void += len(settlements) - len(paid)
+    rebuilt.open += len(payouts) - len(settlements)
+    rebuilt.amount += sum(s.payout.amount for s in paid)
+
+
+def _write_back_singles(
+    context: Context, distribution: Distribution, payer: Payer, rebuilt: Rebuilt
+) -> None:
+    """Rewards that were paid alone: nothing but their receipts tells of them."""
+    plan_id, header = distribution.plan_id or "", Header.parse(distribution.header or b"")
+    for first in range(0, header.rewards, CHUNK):
+        rewards = context.store.rewards(plan_id, range(first, first + CHUNK))
+        alone = [r for r in rewards if r.status is not Status.COMPLETED]
+        ids = {single_id(header.week, r.row.user): r for r in alone}
+        states = context.chain.receipts(list(ids))
+        paid = [ids[i] for i, state in states.items() if state is ReceiptState.PAID]
+        singles = [single_payout(distribution, reward, reward.row.wallet) for reward in paid]
+        context.store.write_payouts(singles, [b""] * len(singles))
+        _count(rebuilt, singles, settle_from_chain(context, payer, singles))
+
+
+def recover_by_wallet(context: Context, week: Week) -> RecoveredByWallet:
+    """What was paid in a week's batches, when its plan is nowhere to be found.
+
+    Raises:
+        AnchorUnreadable: the chain does not say with which plan the week is anchored.
+    """
+    memo = read_anchor(context, week)
+    recovered = RecoveredByWallet(memo, context.archive.location(week, memo.root))
+    for first in range(0, memo.batches, CHUNK):
+        ids = [str(BatchId(week, i)) for i in range(first, min(first + CHUNK, memo.batches))]
+        states = context.chain.receipts(ids)
+        executions = context.chain.executions([i for i in ids if states[i] in RESOLVED])
+        for batch in ids:
+            recovered.void_batches += states[batch] is ReceiptState.VOID
+            recovered.open_batches += states[batch] not in RESOLVED
+            if (found := executions.get(batch)) is not None:
+                recovered.paid += [
+                    PaidTransfer(batch, found.signature, found.slot, t) for t in found.transfers
+                ]
+    return recovered

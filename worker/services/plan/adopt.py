@@ -1,0 +1,186 @@
+"""Take over a plan that is anchored on chain and is not ours, or is not in our database.
+
+Another operator anchored first, the database was lost, or an old backup was put back: the chain
+says which plan it is, the published file says what is in it, and the root proves the file.
+"""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+
+from worker.core.errors import NotReady
+from worker.core.identity import plan_salt, user_commitment
+from worker.core.lifecycle import Status
+from worker.core.payout.records import PlanNotes, Reward, missing_wallets
+from worker.core.plan.allocation import MULTIPLIER_SCALE
+from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Row, Seal
+from worker.core.plan.entrant import commitment_of
+from worker.core.plan.memo import AnchorMemo
+from worker.core.plan.receipts import ReceiptState, anchor_id, anchor_ids
+from worker.core.week import Week
+from worker.services.context import Context
+from worker.services.plan.draft import Previous, make_draft
+from worker.services.plan.publish import (
+    install_plan,
+    marks_of,
+    publish_plan,
+    with_marks,
+    write_plan,
+)
+from worker.services.plan.roster import sorted_outside
+from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of
+
+
+class AnchorUnreadable(NotReady):
+    """A week is anchored, and the transaction that says with which plan cannot be read."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(
+            f"{week.label} is anchored on chain, but no endpoint returns the transaction. Add an "
+            "endpoint with full history to SOLANA_RPC_URL; the sweeper goes on by itself."
+        )
+
+
+class AnchoredPlanMissing(NotReady):
+    """A week is anchored with a plan that is neither published here nor reproducible."""
+
+    def __init__(self, week: Week, root: bytes, location: str) -> None:
+        super().__init__(
+            f"{week.label} is anchored with the plan {root.hex()}, which is not at {location} and "
+            "is not what our data gives. Copy the file there from the operator who anchored it, "
+            "or set PLAN_ARCHIVE_URL to where it is."
+        )
+
+
+def read_anchor(context: Context, week: Week) -> AnchorMemo:
+    """What the chain says of a week's plan.
+
+    Raises:
+        AnchorUnreadable: its transaction cannot be read, or its root has no receipt.
+    """
+    execution = context.chain.executions([anchor_id(week)]).get(anchor_id(week))
+    if execution is None:
+        raise AnchorUnreadable(week)
+    memo = AnchorMemo.parse(execution.memo)
+    _, root_id = anchor_ids(week, memo.root)
+    if context.chain.receipts([root_id])[root_id] is not ReceiptState.PAID:
+        raise AnchorUnreadable(week)
+    return memo
+
+
+def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
+    """Make the anchored plan ours.
+
+    Raises:
+        AnchorUnreadable, AnchoredPlanMissing: it cannot be had now.
+        NoRoomToSort: there are too many users for the memory, and no room for a temporary file.
+        PlanDoesNotMatchRoot: the published file was changed.
+    """
+    memo, plan_id = read_anchor(context, week), uuid.uuid4().hex
+    known = context.store.ensure_distribution(week, context.clock.now())
+    marks = marks_of(context, week)
+    published = context.archive.fetch(week, memo.root)
+    if published is not None:
+        check_file(context, week, memo.root)
+        with published as lines:
+            header, rows = read_published(lines)
+            rewards = rewards_of_rows(context, header, rows, plan_id)
+            seal = write_plan(context, header, with_marks(rewards, marks), plan_id)
+        notes = PlanNotes(floor_waived=header.floor_waived)
+    else:
+        seal, notes = _plan_again(context, week, first, memo, plan_id, marks)
+    install_plan(context, seal, notes, plan_id, replacing=known.plan_id)
+    return seal
+
+
+def check_file(context: Context, week: Week, root: bytes) -> None:
+    """
+    Raises:
+        PlanDoesNotMatchRoot: the published file is not the plan of that root.
+    """
+    published = context.archive.fetch(week, root)
+    if published is None:
+        raise AnchoredPlanMissing(week, root, context.archive.location(week, root))
+    with published as lines:
+        header, rows = read_published(lines)
+        found = seal_of(header, rows).root
+    if found != root:
+        raise PlanDoesNotMatchRoot(f"The published plan of {week.label}", root, found)
+
+
+def _plan_again(
+    context: Context,
+    week: Week,
+    first: Week,
+    memo: AnchorMemo,
+    plan_id: str,
+    marks: Mapping[str, Reward],
+) -> tuple[Seal, PlanNotes]:
+    """The same data and the anchored cut-off give the same root again, or nothing is adopted."""
+    previous = Previous(memo.previous_root, _previous_cutoff(context, week, first))
+    draft = make_draft(context, week, first, memo.cutoff, previous, batch_size=memo.batch_size)
+    rewards = draft.rewards(plan_id)
+    if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
+        location = context.archive.location(week, memo.root)
+        raise AnchoredPlanMissing(week, memo.root, location)
+    seal = write_plan(context, draft.header, with_marks(rewards, marks), plan_id)
+    publish_plan(context, seal, plan_id)
+    return seal, draft.notes
+
+
+def _previous_cutoff(context: Context, week: Week, first: Week) -> int | None:
+    return None if week == first else read_anchor(context, week.previous()).cutoff
+
+
+def rewards_of_rows(
+    context: Context, header: Header, rows: Iterator[Row], plan_id: str
+) -> Iterator[Reward]:
+    """Rewards for published rows. Users are found by their commitments.
+
+    A row whose user is not in our data is kept under its commitment: it is paid all the same,
+    since the row says where to. Who has an account already does not owe it to us.
+    """
+    names = sorted_outside(_names(context, header.week))
+    numbered = enumerate(with_user_ids(rows, names))
+    while chunk := list(itertools.islice(numbered, CHUNK_ROWS)):
+        wallets = sorted({row.wallet for _, (row, _) in chunk if row.batch})
+        missing = missing_wallets(context.chain.recipients(wallets))
+        for position, (row, user_id) in chunk:
+            yield Reward(
+                plan_id=plan_id,
+                position=position,
+                user_id=user_id,
+                row=row,
+                late_points=0,
+                multiplier=row.weight // row.points if row.points else MULTIPLIER_SCALE,
+                status=Status.PENDING,
+                reason=None if row.batch else "held by the anchored plan",
+                needs_account=bool(row.batch) and row.wallet in missing,
+            )
+
+
+def _names(context: Context, week: Week) -> Iterator[bytes]:
+    """See `with_user_ids`. Every user of the wiki is tried: a row may be of late points."""
+    salt = plan_salt(context.chain.receipt_secret, week)
+    return (user_commitment(salt, each) + each.encode() for each in context.store.user_ids())
+
+
+def with_user_ids(rows: Iterable[Row], names: Iterable[bytes]) -> Iterator[tuple[Row, str]]:
+    """Rows and whom they are for. `names`: commitments with user ids behind them, ascending.
+
+    Rows ascend too, so both are read side by side, and held rows begin with the first name again.
+    Other rows that go backwards do the same: the format forbids them, but they may be anchored.
+    """
+    ahead, before = iter(names), b""
+    name = next(ahead, b"")
+    for row in rows:
+        if row.user < before:
+            ahead = iter(names)
+            name = next(ahead, b"")
+        while name and commitment_of(name) < row.user:
+            name = next(ahead, b"")
+        is_known = name and commitment_of(name) == row.user
+        yield row, name[len(row.user) :].decode() if is_known else f"commitment:{row.user.hex()}"
+        before = row.user

@@ -1,0 +1,140 @@
+"""Who takes part in a week, with what weight, and who is held and why."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from worker.core.identity import plan_salt, user_commitment
+from worker.core.payout.records import Account, PointsWindow, Recipient, UserPoints
+from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
+from worker.core.plan.entrant import Entrant
+from worker.core.plan.rules import LATE_WEEKS, Rules
+from worker.core.week import Week
+from worker.services.context import Context
+from worker.services.plan.roster import Roster
+
+CHUNK_USERS = 2000
+NO_WALLET = "no wallet address"
+CLOSED_ACCOUNT = "token account was closed after we created it"
+OVER_ACCOUNT_CAP = "waits for a token account: this week's limit is reached"
+
+
+@dataclass(slots=True)
+class Exclusions:
+    """Who was left out, for people."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    points: int = 0
+
+    def add(self, reason: str, points: int) -> None:
+        self.reasons[reason] += 1
+        self.points += points
+
+
+def points_window(
+    week: Week, first_week: Week, cutoff: int, previous_cutoff: int | None
+) -> PointsWindow:
+    """Which contributions a plan with this cut-off counts (unix seconds)."""
+    return PointsWindow(
+        week=week,
+        cutoff=datetime.fromtimestamp(cutoff, UTC),
+        previous_cutoff=(
+            None if previous_cutoff is None else datetime.fromtimestamp(previous_cutoff, UTC)
+        ),
+        late_from=max(week.back(LATE_WEEKS), first_week).start,
+    )
+
+
+def call_the_roll(
+    context: Context, week: Week, users: Iterable[UserPoints], rules: Rules
+) -> tuple[Roster, Exclusions]:
+    """Everyone who qualifies, in canonical order, and who does not."""
+    excluded = Exclusions()
+    return Roster(_entrants(context, week, users, rules, excluded)), excluded
+
+
+def _entrants(
+    context: Context,
+    week: Week,
+    users: Iterable[UserPoints],
+    rules: Rules,
+    excluded: Exclusions,
+) -> Iterator[Entrant]:
+    salt = plan_salt(context.chain.receipt_secret, week)
+    fields = sorted({condition.field for condition in rules.eligibility})
+    enough = _with_enough_points(users, rules, excluded)
+    while chunk := list(itertools.islice(enough, CHUNK_USERS)):
+        accounts = context.store.accounts([u.user_id for u in chunk], fields)
+        qualified = [u for u in chunk if _qualifies(u, accounts, rules, excluded)]
+        multipliers = _multipliers(context, week, qualified, rules)
+        recipients = _recipients(context, [accounts[u.user_id] for u in qualified])
+        for user in qualified:
+            account = accounts[user.user_id]
+            recipient = recipients.get(str(account.wallet))
+            hold = hold_reason(account, recipient)
+            yield Entrant(
+                commitment=user_commitment(salt, user.user_id),
+                user_id=user.user_id,
+                points=user.points,
+                late_points=user.late_points,
+                multiplier=multipliers.get(user.user_id, MULTIPLIER_SCALE),
+                wallet="" if hold or recipient is None else recipient.wallet,
+                hold=hold,
+                needs_account=not hold and not (recipient and recipient.account_exists),
+            )
+
+
+def _with_enough_points(
+    points: Iterable[UserPoints], rules: Rules, excluded: Exclusions
+) -> Iterator[UserPoints]:
+    for user in points:
+        if user.points >= rules.min_points:
+            yield user
+        else:
+            excluded.add(f"below {rules.min_points} points", user.points)
+
+
+def _qualifies(
+    user: UserPoints, accounts: dict[str, Account], rules: Rules, excluded: Exclusions
+) -> bool:
+    account = accounts.get(user.user_id)
+    if account is None:
+        excluded.add("unknown user", user.points)
+        return False
+    for condition in rules.eligibility:
+        if not condition.holds(account.fields.get(condition.field)):
+            excluded.add(f"not eligible: {condition.field}", user.points)
+            return False
+    return True
+
+
+def _multipliers(
+    context: Context, week: Week, users: list[UserPoints], rules: Rules
+) -> dict[str, int]:
+    """The highest multiplier among a user's stakes that cover the whole week."""
+    highest: dict[str, int] = {}
+    for stake in context.store.stakes_covering(week, [u.user_id for u in users]):
+        if stake.amount >= rules.min_stake:
+            multiplier = scaled_multiplier(stake.multiplier)
+            highest[stake.user_id] = max(highest.get(stake.user_id, 0), multiplier)
+    return highest
+
+
+def _recipients(context: Context, accounts: list[Account]) -> dict[str, Recipient]:
+    wallets = sorted({a.wallet for a in accounts if isinstance(a.wallet, str) and a.wallet})
+    return {r.wallet: r for r in context.chain.recipients(wallets)}
+
+
+def hold_reason(account: Account, recipient: Recipient | None) -> str:
+    """Why a reward cannot be paid to an account now; empty if it can."""
+    if recipient is None:
+        return NO_WALLET if account.wallet in (None, "") else "wallet is not an address"
+    if recipient.problem is not None:
+        return recipient.problem.value
+    if not recipient.account_exists and account.had_token_account:
+        return CLOSED_ACCOUNT
+    return ""

@@ -1,0 +1,102 @@
+"""Whether the money is there, for every open week together, before a week is anchored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.core.errors import NotReady
+from worker.core.money import BaseUnits, Lamports, sol_text, tokens_text
+from worker.core.payout.records import Costs, Treasury
+from worker.core.week import Week
+from worker.services.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a week needs on top of what is owed already."""
+
+    tokens: BaseUnits
+    lamports: Lamports
+
+
+@dataclass(frozen=True, slots=True)
+class FundsReport:
+    """What there is against what is needed, all open weeks summed."""
+
+    needed: Need
+    treasury: Treasury
+
+    @property
+    def tokens_short(self) -> int:
+        return max(0, self.needed.tokens - self.treasury.tokens)
+
+    @property
+    def allowance_short(self) -> int:
+        allowance = self.treasury.allowance
+        return 0 if allowance is None else max(0, self.needed.tokens - allowance)
+
+    @property
+    def lamports_short(self) -> int:
+        return max(0, self.needed.lamports - self.treasury.lamports)
+
+    @property
+    def is_enough(self) -> bool:
+        return not (self.tokens_short or self.allowance_short or self.lamports_short)
+
+
+class FundsShort(NotReady):
+    """Tokens, allowance or SOL do not cover the open weeks. Nothing was anchored."""
+
+    def __init__(self, week: Week, report: FundsReport) -> None:
+        self.report = report
+        short = []
+        if report.tokens_short:
+            short.append(f"{tokens_text(report.tokens_short)} KONTRIB in the source account")
+        if report.allowance_short:
+            short.append(f"{tokens_text(report.allowance_short)} KONTRIB of delegated allowance")
+        if report.lamports_short:
+            short.append(f"{sol_text(report.lamports_short)} SOL at the fee payer")
+        super().__init__(
+            f"{week.label} is not anchored: short of {' and of '.join(short)}, all open weeks "
+            "summed. Fund it; the sweeper goes on by itself."
+        )
+
+
+def payout_cost(costs: Costs, payouts: int) -> int:
+    """Lamports for that many receipted transactions: rent and fees."""
+    fee = costs.fee_per_signature * costs.signatures + costs.priority_fee_max
+    return payouts * (costs.receipt_rent + fee)
+
+
+def week_need(
+    costs: Costs, *, total: BaseUnits, batches: int, held: int, new_accounts: int
+) -> Need:
+    """What one week's plan will need: its anchor, batches, accounts, and held rewards alone."""
+    creations = -(-new_accounts // costs.accounts_per_transaction)
+    lamports = (
+        payout_cost(costs, batches + held + 1)
+        + costs.receipt_rent  # the anchor has two receipts
+        + new_accounts * costs.token_account_rent
+        + creations * (costs.fee_per_signature * costs.signatures + costs.priority_fee_max)
+    )
+    return Need(total, Lamports(lamports))
+
+
+def funds_report(context: Context, need: Need) -> FundsReport:
+    """Compare the treasury with a week's need plus all that anchored weeks still owe."""
+    owed, payouts = context.store.outstanding()
+    costs = context.chain.costs()
+    needed = Need(
+        BaseUnits(need.tokens + owed), Lamports(need.lamports + payout_cost(costs, payouts))
+    )
+    return FundsReport(needed, context.chain.treasury())
+
+
+def check_funds(context: Context, week: Week, need: Need) -> None:
+    """
+    Raises:
+        FundsShort: with the exact shortfall.
+    """
+    report = funds_report(context, need)
+    if not report.is_enough:
+        raise FundsShort(week, report)

@@ -1,0 +1,108 @@
+"""Genesis: the two receipts without which nothing is planned (DESIGN, section 5).
+
+They bind the receipt key to one cluster, one mint and one first week. So neither a fresh
+database, nor another mint, nor a new key can ever pay old weeks again.
+"""
+
+from __future__ import annotations
+
+from worker.core.errors import NotReady, Refused, UsageError
+from worker.core.payout.records import Intent
+from worker.core.plan.memo import GenesisMemo
+from worker.core.plan.receipts import GENESIS_ID, ReceiptState, Resolution, genesis_ids
+from worker.core.week import Week
+from worker.services.context import Context
+from worker.services.plan.send_until_resolved import send_until_resolved
+
+
+class NoGenesis(NotReady):
+    """The receipt key has no genesis for the configured cluster, mint and first week."""
+
+    def __init__(self, mint: str, first_week: Week | None, state: str) -> None:
+        week = first_week.label if first_week else "none recorded"
+        super().__init__(
+            f"No genesis for mint {mint} and first week {week} ({state}). Nothing is planned "
+            "without it. For a new installation run `kontrib genesis --first-week WEEK`; "
+            "otherwise correct TOKEN_MINT_ADDRESS, RECEIPT_KEY_FILE or SOLANA_RPC_URL."
+        )
+
+
+class GenesisExists(Refused):
+    """The receipt key had its genesis already, with other values."""
+
+    def __init__(self, first_week: Week | None) -> None:
+        found = f"first week {first_week.label}" if first_week else "its memo is unreadable"
+        super().__init__(
+            f"This receipt key has its genesis already ({found}), for other values. A genesis is "
+            "once per receipt key: use the values it was made with, or a new receipt key."
+        )
+
+
+class WeekAnchoredBefore(Refused):
+    """A new receipt key would be allowed to pay a week that another one has anchored already."""
+
+    def __init__(self, first_week: Week, anchored: Week) -> None:
+        super().__init__(
+            f"{anchored.label} is anchored with another receipt key, so a genesis that begins with "
+            f"{first_week.label} could pay it again. Begin with {anchored.next().label} or later."
+        )
+
+
+class BeforeFirstWeek(UsageError):
+    """The week lies before the first one that this receipt key may pay."""
+
+    def __init__(self, week: Week, first_week: Week) -> None:
+        super().__init__(
+            f"{week.label} lies before the first week, {first_week.label}. It is never planned."
+        )
+
+
+def first_week(context: Context) -> Week:
+    """The first week, checked against both receipts.
+
+    Raises:
+        NoGenesis: a receipt is missing or cannot be read for the configured values.
+    """
+    week = context.store.first_week() or _first_week_on_chain(context)
+    mint = context.chain.mint
+    if week is None:
+        raise NoGenesis(mint, None, "not made yet, or its memo is unreadable")
+    ids = genesis_ids(context.chain.cluster_genesis(), mint, week)
+    states = context.chain.receipts(ids)
+    if any(states[i] is not ReceiptState.PAID for i in ids):
+        found = ", ".join(f"{i.split('/')[0]}: {states[i].value}" for i in ids)
+        raise NoGenesis(mint, week, found)
+    return week
+
+
+def make_genesis(context: Context, week: Week) -> tuple[str | None, bool]:
+    """Create both receipts. Returns the signature, and whether it was made just now.
+
+    Raises:
+        GenesisExists: the receipt key has one with other values.
+        WeekAnchoredBefore: the database knows of a week, from this one on, that is anchored.
+        MintUnusable, AuthorityUnusable: see `Chain.check_mint`.
+    """
+    context.refuse_if_paused()
+    context.chain.check_mint()
+    mint = context.chain.mint
+    ids = genesis_ids(context.chain.cluster_genesis(), mint, week)
+    memo = GenesisMemo(first_week=week, mint=mint).text()
+    before = context.chain.receipts(ids)
+    if before[ids[0]] is ReceiptState.PAID and before[ids[1]] is ReceiptState.FREE:
+        raise GenesisExists(_first_week_on_chain(context))
+    made = before[ids[0]] is ReceiptState.FREE
+    anchored = [d.week for d in context.store.distributions() if d.stage.is_frozen]
+    if made and anchored and week <= max(anchored):
+        raise WeekAnchoredBefore(week, max(anchored))
+    intent = Intent(receipts=ids, resolution=Resolution.PAID, memo=memo)
+    signature = send_until_resolved(context, intent)
+    if context.chain.receipts(ids)[ids[1]] is not ReceiptState.PAID:
+        raise GenesisExists(_first_week_on_chain(context))
+    context.store.record_first_week(week)
+    return signature, made
+
+
+def _first_week_on_chain(context: Context) -> Week | None:
+    execution = context.chain.executions([GENESIS_ID]).get(GENESIS_ID)
+    return GenesisMemo.parse(execution.memo).first_week if execution else None

@@ -1,0 +1,161 @@
+"""Plan a week: compute it, write it under a draft id, read it back, publish it, make it the plan.
+
+Every contribution counts in exactly one week, decided by the document and by what is on chain.
+So the cut-off comes from the anchor where there is one, and from the clock only where there is
+none yet; weeks are planned in order, empty ones too.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from worker.core.errors import NotReady, UsageError
+from worker.core.plan.commitment import Header
+from worker.core.plan.memo import AnchorMemo
+from worker.core.plan.receipts import ReceiptState, anchor_id, anchor_ids
+from worker.core.week import Week
+from worker.services.context import Context
+from worker.services.plan.adopt import adopt_anchored_plan
+from worker.services.plan.draft import Draft, Previous, make_draft
+from worker.services.plan.genesis import BeforeFirstWeek, first_week
+from worker.services.plan.publish import (
+    install_plan,
+    marks_of,
+    publish_plan,
+    with_marks,
+    write_plan,
+)
+
+
+class WeekNotOver(UsageError):
+    """The week, or its grace, still runs."""
+
+    def __init__(self, week: Week, until: str) -> None:
+        super().__init__(f"{week.label} is not over: it can be planned from {until} UTC on.")
+
+
+class PreviousWeekOpen(NotReady):
+    """Weeks are planned in order, and the one before is not anchored yet."""
+
+    def __init__(self, week: Week, previous: Week) -> None:
+        super().__init__(
+            f"{week.label} waits for {previous.label}, which is not anchored yet. "
+            f"See `kontrib status {previous.label}`."
+        )
+
+
+class PlanningRaced(NotReady):
+    """Another worker changed the week while this one planned it."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(f"{week.label} was changed by another worker; it is planned again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan that was made, adopted or found."""
+
+    week: Week
+    header: Header
+    root: bytes
+    how: str
+    """`made`, `adopted` or `found`."""
+
+
+def check_plannable(context: Context, week: Week, *, at_once: bool) -> Week:
+    """Returns the first week. `at_once` skips the grace after the week's end.
+
+    Raises:
+        NoGenesis, BeforeFirstWeek, WeekNotOver: named by what is wrong.
+    """
+    grace = timedelta() if at_once else context.limits.plan_grace
+    if context.clock.now() < week.end + grace:
+        raise WeekNotOver(week, f"{week.end + grace:%Y-%m-%d %H:%M}")
+    first = first_week(context)
+    if week < first:
+        raise BeforeFirstWeek(week, first)
+    return first
+
+
+def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned:
+    """Make the week's plan, or adopt the one that is anchored. Idempotent.
+
+    Raises:
+        PreviousWeekOpen, MintUnusable, ...: see `check_plannable` and `make_draft`.
+    """
+    first = check_plannable(context, week, at_once=at_once)
+    context.chain.check_mint()
+    known = context.store.ensure_distribution(week, context.clock.now())
+    if known.root is not None and known.header is not None:
+        return Planned(week, Header.parse(known.header), known.root, "found")
+    anchor = context.chain.receipts([anchor_id(week)])[anchor_id(week)]
+    if anchor is not ReceiptState.FREE:
+        seal = adopt_anchored_plan(context, week, first)
+        return Planned(week, seal.header, seal.root, "adopted")
+    previous = previous_plan(context, week, first)
+    draft = make_draft(context, week, first, _next_cutoff(context), previous)
+    return _install(context, draft)
+
+
+def dry_run(context: Context, week: Week) -> Draft:
+    """What the plan would be now. Writes nothing.
+
+    Raises:
+        As `plan_week`, except that the previous week may still be unplanned.
+    """
+    first = check_plannable(context, week, at_once=True)
+    context.chain.check_mint()
+    cutoff = math.ceil(context.clock.now().timestamp())
+    try:
+        previous = previous_plan(context, week, first)
+    except PreviousWeekOpen:
+        previous = Previous()
+    return make_draft(context, week, first, cutoff, previous)
+
+
+def previous_plan(context: Context, week: Week, first: Week) -> Previous:
+    """Root and cut-off of the week before, as the chain confirms them.
+
+    The stored header is good if its root's receipt exists; else the anchor's memo is read.
+
+    Raises:
+        PreviousWeekOpen: it is not anchored at finalized.
+    """
+    if week == first:
+        return Previous()
+    before = week.previous()
+    stored = context.store.distribution(before)
+    if stored and stored.root and stored.header:
+        _, root_id = anchor_ids(before, stored.root)
+        if context.chain.receipts([root_id])[root_id] is ReceiptState.PAID:
+            return Previous(stored.root, Header.parse(stored.header).cutoff)
+    execution = context.chain.executions([anchor_id(before)]).get(anchor_id(before))
+    if execution is None:
+        raise PreviousWeekOpen(week, before)
+    memo = AnchorMemo.parse(execution.memo)
+    return Previous(memo.root, memo.cutoff)
+
+
+def _next_cutoff(context: Context) -> int:
+    """The next whole second, after it has passed: what is recorded from then on is late."""
+    cutoff = math.floor(context.clock.now().timestamp()) + 1
+    while (remaining := cutoff - context.clock.now().timestamp()) > 0:
+        context.clock.sleep(remaining)
+    return cutoff
+
+
+def _install(context: Context, draft: Draft) -> Planned:
+    """Write, read back, publish, and make it the plan by compare-and-set."""
+    plan_id, week = uuid.uuid4().hex, draft.week
+    rewards = with_marks(draft.rewards(plan_id), marks_of(context, week))
+    seal = write_plan(context, draft.header, rewards, plan_id)
+    publish_plan(context, seal, plan_id)
+    if install_plan(context, seal, draft.notes, plan_id, replacing=None):
+        return Planned(week, draft.header, seal.root, "made")
+    winner = context.store.distribution(week)
+    if winner is None or winner.header is None or winner.root is None:
+        raise PlanningRaced(week)
+    return Planned(week, Header.parse(winner.header), winner.root, "found")

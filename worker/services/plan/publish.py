@@ -1,0 +1,140 @@
+"""How a plan becomes durable: in the database under a draft id, then outside of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from worker.core.lifecycle import Stage
+from worker.core.money import BaseUnits
+from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Seal, SealBuilder
+from worker.core.plan.receipts import anchor_id
+from worker.core.week import Week
+from worker.services.context import Context
+from worker.services.plan.seal import (
+    CHUNK_ROWS,
+    published_lines,
+    read_published,
+    seal_of,
+    stored_rows,
+)
+
+
+def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan_id: str) -> Seal:
+    """Write a draft's rewards and payouts; returns the seal of what the database then holds.
+
+    Raises:
+        PlanDoesNotMatchRoot: what was read back is not what was written.
+    """
+    now, expected = context.clock.now(), SealBuilder(header)
+    amounts = [0] * header.batches
+    while chunk := list(itertools.islice(rewards, CHUNK_ROWS)):
+        for reward in chunk:
+            expected.add(reward.row)
+            if reward.row.batch:
+                amounts[reward.position // header.batch_size] += reward.row.amount
+        context.store.write_rewards(chunk, header.week, now)
+    root = expected.seal().root
+    seal = seal_of(header, stored_rows(context, plan_id, range(header.rewards)))
+    if seal.root != root:
+        raise PlanDoesNotMatchRoot(f"The plan of {header.week} as written", root, seal.root)
+    _write_payouts(context, seal, plan_id, amounts)
+    return seal
+
+
+def marks_of(context: Context, week: Week) -> dict[str, Reward]:
+    """What operators noted on a week's rewards under earlier plan ids, by user."""
+    return {reward.user_id: reward for reward in context.store.marked_rewards(week)}
+
+
+def with_marks(rewards: Iterable[Reward], marks: Mapping[str, Reward]) -> Iterator[Reward]:
+    """What operators had noted on the same users' rewards under another plan id is kept, and is
+    there before anybody can pay them."""
+    for reward in rewards:
+        mark = marks.get(reward.user_id)
+        yield (
+            reward
+            if mark is None
+            else replace(reward, operator_hold=mark.operator_hold, redirected_to=mark.redirected_to)
+        )
+
+
+def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int]) -> None:
+    header = seal.header
+    anchor = Payout(
+        id=anchor_id(header.week),
+        plan_id=plan_id,
+        week=header.week,
+        kind=PayoutKind.ANCHOR,
+        index=0,
+        rewards=0,
+        amount=BaseUnits(0),
+    )
+    context.store.write_payouts([anchor], [b""])
+    for first in range(0, header.batches, CHUNK_ROWS):
+        indexes = range(first, min(first + CHUNK_ROWS, header.batches))
+        batches = [_batch(header, plan_id, i, amounts[i]) for i in indexes]
+        context.store.write_payouts(batches, [seal.batch_roots[i] for i in indexes])
+
+
+def _batch(header: Header, plan_id: str, index: int, amount: int) -> Payout:
+    return Payout(
+        id=str(header.batch_id(index)),
+        plan_id=plan_id,
+        week=header.week,
+        kind=PayoutKind.BATCH,
+        index=index,
+        rewards=len(header.batch_positions(index)),
+        amount=BaseUnits(amount),
+    )
+
+
+def publish_plan(context: Context, seal: Seal, plan_id: str) -> None:
+    """Write the plan outside the database under its root, and read it back.
+
+    Raises:
+        PlanDoesNotMatchRoot: what was read back is not the plan.
+        Unreachable: the archive cannot be used.
+    """
+    header = seal.header
+    rows = stored_rows(context, plan_id, range(header.rewards))
+    context.archive.publish(header.week, seal.root, published_lines(header, rows))
+    check_published(context, seal)
+
+
+def check_published(context: Context, seal: Seal) -> None:
+    """
+    Raises:
+        PlanDoesNotMatchRoot: the published file is missing, or is not the plan.
+    """
+    what = f"The published plan of {seal.header.week}"
+    published = context.archive.fetch(seal.header.week, seal.root)
+    if published is None:
+        raise PlanDoesNotMatchRoot(what, seal.root, b"")
+    with published as lines:
+        header, rows = read_published(lines)
+        found = seal_of(header, rows)
+    if found.root != seal.root:
+        raise PlanDoesNotMatchRoot(what, seal.root, found.root)
+
+
+def install_plan(
+    context: Context, seal: Seal, notes: PlanNotes, plan_id: str, *, replacing: str | None
+) -> bool:
+    """Make a draft *the* plan, or discard it because another one was faster."""
+    now = context.clock.now()
+    plan = Distribution(
+        week=seal.header.week,
+        stage=Stage.PLANNED,
+        plan_id=plan_id,
+        header=seal.header.canonical(),
+        root=seal.root,
+        held_root=seal.held_root,
+    )
+    installed = context.store.install_plan(plan, notes, replacing=replacing, now=now)
+    obsolete = replacing if installed else plan_id
+    if obsolete is not None:
+        context.store.discard_plan(obsolete)
+    return installed

@@ -1,0 +1,150 @@
+"""Who takes part in a plan, in canonical order: ascending by user commitment.
+
+A large week's roster would not fit into a worker's memory, so it is sorted outside of it: runs of
+some thousand entrants are sorted in memory, written to an anonymous file, and merged into another
+one, which every pass then reads from its beginning. A small week's roster stays in memory.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+
+from worker.core.errors import KontribError, NotReady
+from worker.core.plan.entrant import Entrant, commitment_of, pack, unpack
+
+RUN_RECORDS_MAX = 50_000
+"""How many records are sorted in memory: of entrants, some 9 MB."""
+BLOCK_RECORDS = 500
+"""How many records are read at once, of each run: some 60 kB."""
+_LENGTH_BYTES = 4
+
+
+class UserTwice(KontribError):
+    """A user is twice in a roster, and would be paid twice. A bug: nothing of it may be used."""
+
+    def __init__(self, entrant: Entrant) -> None:
+        self.entrant = entrant
+        super().__init__(
+            f"User {entrant.user_id} is twice among those who qualify. Nothing was written; "
+            "report this with the week's data."
+        )
+
+
+class NoRoomToSort(NotReady):
+    """The temporary file that many users are sorted in cannot be made or written."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            f"The users cannot be sorted in a temporary file ({error}). A million of them "
+            "take 250 MB: make room for temporary files, or set TMPDIR to where it is."
+        )
+
+
+class Roster:
+    """Entrants in canonical order, each user once. Can be read many times, also at once.
+
+    Raises:
+        UserTwice: two entrants have the same commitment.
+        NoRoomToSort: there are too many for the memory, and no room for a temporary file.
+    """
+
+    def __init__(
+        self, entrants: Iterable[Entrant], run_entrants_max: int = RUN_RECORDS_MAX
+    ) -> None:
+        self._packed = sorted_outside(map(pack, entrants), run_entrants_max, _each_once)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __iter__(self) -> Iterator[Entrant]:
+        return map(unpack, self._packed)
+
+
+class _Spool:
+    """Records in an anonymous file, which the system removes whatever happens to us."""
+
+    def __init__(self) -> None:
+        try:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as we are read
+        except OSError as error:
+            raise NoRoomToSort(error) from error
+        weakref.finalize(self, self._file.close)
+        self._blocks: list[tuple[int, int]] = []  # (offset, size) in bytes
+        self._count = self._size = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.read(range(len(self._blocks)))
+
+    def append(self, records: Iterable[bytes]) -> range:
+        """Write records behind the others; returns the blocks that they are in."""
+        first, records = len(self._blocks), iter(records)
+        while block := list(itertools.islice(records, BLOCK_RECORDS)):
+            framed = (len(each).to_bytes(_LENGTH_BYTES) + each for each in block)
+            self._write(b"".join(framed))
+            self._count += len(block)
+        return range(first, len(self._blocks))
+
+    def read(self, blocks: range) -> Iterator[bytes]:
+        """The records of some blocks, in the order they were written."""
+        for offset, size in map(self._blocks.__getitem__, blocks):
+            # Not by the file's own position: several may be reading.
+            data = os.pread(self._file.fileno(), size, offset)
+            at = 0
+            while at < size:
+                start = at + _LENGTH_BYTES
+                at = start + int.from_bytes(data[at:start])
+                yield data[start:at]
+
+    def _write(self, data: bytes) -> None:
+        try:
+            written = 0
+            while written < len(data):  # a disk that gets full takes a part at first
+                written += self._file.write(data[written:])
+        except OSError as error:
+            raise NoRoomToSort(error) from error
+        self._blocks.append((self._size, len(data)))
+        self._size += len(data)
+
+
+def sorted_outside(
+    records: Iterable[bytes],
+    run_max: int = RUN_RECORDS_MAX,
+    checked: Callable[[Iterable[bytes]], Iterable[bytes]] = iter,
+) -> list[bytes] | _Spool:
+    """Records in ascending order, outside of memory if there are many. Can be read many times.
+
+    `checked` sees them once, in this order, and passes them on or raises.
+
+    Raises:
+        NoRoomToSort: there are too many for the memory, and no room for a temporary file.
+    """
+    records = iter(records)
+    run = sorted(itertools.islice(records, run_max))
+    if len(run) < run_max:
+        return list(checked(run))
+    spool, runs = _Spool(), []
+    while run:
+        runs.append(spool.append(run))
+        run = sorted(itertools.islice(records, run_max))
+    merged = _Spool()
+    merged.append(checked(heapq.merge(*map(spool.read, runs))))
+    return merged
+
+
+def _each_once(ascending: Iterable[bytes]) -> Iterator[bytes]:
+    """The records, as long as no two have the same commitment."""
+    before = b""
+    for record in ascending:
+        commitment = commitment_of(record)
+        if commitment == before:
+            raise UserTwice(unpack(record))
+        before = commitment
+        yield record

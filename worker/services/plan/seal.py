@@ -1,0 +1,120 @@
+"""The seal of a stored plan: rebuilt from the database, and trusted only if the chain agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from worker.core.errors import NotReady, Refused
+from worker.core.payout.records import Distribution
+from worker.core.plan.commitment import (
+    Header,
+    MalformedPlan,
+    PlanDoesNotMatchRoot,
+    Row,
+    Seal,
+    SealBuilder,
+)
+from worker.core.plan.receipts import ReceiptState, anchor_ids
+from worker.core.week import Week
+from worker.services.context import Context
+
+CHUNK_ROWS = 5000
+
+
+class NotPlanned(NotReady):
+    """The week has no plan yet."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(f"{week.label} is not planned yet. See `kontrib status {week.label}`.")
+
+
+class NotAnchored(Refused):
+    """The plan's root is not final on chain, so nothing of it may be signed."""
+
+    def __init__(self, week: Week, state: ReceiptState) -> None:
+        self.state = state
+        super().__init__(
+            f"The plan of {week.label} is not anchored at finalized on every endpoint (its root "
+            f"receipt is {state.value}). Nothing is signed until it is; the sweeper tries again."
+        )
+
+
+class AnchorUnknown(NotReady):
+    """Whether the plan is anchored cannot be read from every endpoint now, which says nothing
+    against the plan."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(
+            f"Whether the plan of {week.label} is anchored cannot be read from every endpoint. "
+            "Nothing is signed until it can; the sweeper tries again."
+        )
+
+
+def stored_seal(context: Context, distribution: Distribution) -> Seal:
+    """The seal as the database has it, proven to be that of the distribution's root.
+
+    Raises:
+        NotPlanned: there is no plan.
+        PlanDoesNotMatchRoot: the stored header or batch roots were changed.
+    """
+    plan_id, header = distribution.plan_id, distribution.header
+    if plan_id is None or header is None or distribution.root is None:
+        raise NotPlanned(distribution.week)
+    seal = Seal(
+        header=Header.parse(header),
+        batch_roots=tuple(context.store.batch_roots(plan_id)),
+        held_root=distribution.held_root or b"",
+    )
+    if seal.root != distribution.root:
+        what = f"The stored plan of {distribution.week.label}"
+        raise PlanDoesNotMatchRoot(what, distribution.root, seal.root)
+    return seal
+
+
+def anchored_seal(context: Context, distribution: Distribution) -> Seal:
+    """The seal, after its root receipt was read as final from every configured endpoint.
+
+    Raises:
+        NotAnchored: it was not; nothing may be signed.
+        AnchorUnknown: an endpoint did not say, or they disagree.
+        PlanDoesNotMatchRoot: see `stored_seal`.
+    """
+    seal = stored_seal(context, distribution)
+    _, root_id = anchor_ids(distribution.week, seal.root)
+    state = context.chain.receipts([root_id])[root_id]
+    if state is ReceiptState.UNKNOWN:
+        raise AnchorUnknown(distribution.week)
+    if state is not ReceiptState.PAID:
+        raise NotAnchored(distribution.week, state)
+    return seal
+
+
+def stored_rows(context: Context, plan_id: str, positions: range) -> Iterator[Row]:
+    """Stored rows in canonical order, in chunks."""
+    for first in range(positions.start, positions.stop, CHUNK_ROWS):
+        yield from context.store.rows(plan_id, positions[first - positions.start :][:CHUNK_ROWS])
+
+
+def seal_of(header: Header, rows: Iterable[Row]) -> Seal:
+    builder = SealBuilder(header)
+    for row in rows:
+        builder.add(row)
+    return builder.seal()
+
+
+def published_lines(header: Header, rows: Iterable[Row]) -> Iterator[bytes]:
+    """A plan as it is published: its header, then its rows in canonical order."""
+    yield header.canonical()
+    for row in rows:
+        yield row.canonical()
+
+
+def read_published(lines: Iterator[bytes]) -> tuple[Header, Iterator[Row]]:
+    """
+    Raises:
+        MalformedPlan: empty, or not a plan.
+    """
+    first = next(lines, None)
+    if first is None:
+        raise MalformedPlan(b"", "the file is empty")
+    return Header.parse(first), (Row.parse(line) for line in lines)

@@ -1,0 +1,64 @@
+"""Send one receipted transaction and wait until its receipt is resolved at finalized.
+
+For what an operator waits for and no database must remember: the receipt itself is the memory.
+"""
+
+from __future__ import annotations
+
+from worker.core.errors import Refused
+from worker.core.payout.decision import Step, next_step
+from worker.core.payout.records import Attempt, Intent, SignatureStatus
+from worker.core.plan.receipts import Resolution
+from worker.services.context import Context
+
+
+class TransactionRefused(Refused):
+    """The chain executed the transaction and refused it; nothing moved."""
+
+    def __init__(self, what: str, error: str) -> None:
+        self.error = error
+        super().__init__(f"The chain refused {what}: {error}. Nothing moved.")
+
+
+def send_until_resolved(context: Context, intent: Intent) -> str | None:
+    """Returns the signature that resolved it, or None where history cannot be read.
+
+    Raises:
+        TransactionRefused: executed, refused and finalized.
+        Unreachable: no endpoint answers; run it again, the receipt makes that safe.
+    """
+    attempt: Attempt | None = None
+    while True:
+        height = context.chain.finalized_height()
+        key = intent.receipts[0]
+        state = context.chain.receipts([key], not_before_slot=height.slot)[key]
+        status = context.chain.statuses([attempt.signature])[0] if attempt else None
+        step = next_step(state, attempt, status, height.block_height)
+        if step in (Step.SETTLE_PAID, Step.SETTLE_VOID):
+            found = context.chain.executions([key]).get(key)
+            return found.signature if found else None
+        if step is Step.SIGN:
+            _refuse_if_failed(key, status)
+            attempt = sign_one(context, intent)
+        if attempt is not None and step in (Step.SIGN, Step.RESEND):
+            context.chain.send([(attempt.signature, attempt.wire)])
+        context.clock.sleep(context.limits.poll_seconds)
+
+
+def sign_one(context: Context, intent: Intent) -> Attempt:
+    """Sign an intent with a fresh blockhash."""
+    blockhash = context.chain.latest_blockhash()
+    (signed,) = context.chain.sign([intent], blockhash)
+    return Attempt(
+        signature=signed.signature,
+        resolution=Resolution(intent.resolution),
+        blockhash=blockhash.value,
+        last_valid_block_height=blockhash.last_valid_block_height,
+        wire=signed.wire,
+        created_at=context.clock.now(),
+    )
+
+
+def _refuse_if_failed(what: str, status: SignatureStatus | None) -> None:
+    if status is not None and status.error:
+        raise TransactionRefused(what, status.error)

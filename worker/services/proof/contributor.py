@@ -1,0 +1,152 @@
+"""One contributor's proof: made by an operator, checked by anyone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.core.findings import Check, Outcome, outcome_of
+from worker.core.identity import canonical_user_id, plan_salt, user_salt
+from worker.core.money import tokens_text
+from worker.core.payout.records import Execution
+from worker.core.plan.commitment import Header, Row, prove_row
+from worker.core.plan.memo import AnchorMemo
+from worker.core.plan.receipts import ReceiptState, anchor_ids, single_id
+from worker.core.proof.bundle import MalformedBundle
+from worker.core.proof.contributor import ContributorProof, audit_proof
+from worker.core.week import Week
+from worker.ports.payout import PublicChain
+from worker.services.context import Context
+from worker.services.payout.intents import sums_by_wallet
+from worker.services.payout.override import NoSuchReward, planned_week
+from worker.services.plan.seal import anchored_seal, stored_rows
+from worker.services.proof.anchored_plan import resolved_together
+
+
+def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
+    """A user's row of a week, with its salt and paths.
+
+    Raises:
+        NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to prove.
+        NoSuchReward: the user has no row in it.
+    """
+    distribution = planned_week(context, week)
+    seal = anchored_seal(context, distribution)
+    user_id = canonical_user_id(user)
+    reward = context.store.reward(week, user_id)
+    if reward is None:
+        raise NoSuchReward(week, user)
+    header, plan_id = seal.header, distribution.plan_id or ""
+    is_held = reward.position in header.held_positions
+    part = header.batches if is_held else reward.position // header.batch_size
+    positions = header.held_positions if is_held else header.batch_positions(part)
+    rows = list(stored_rows(context, plan_id, positions))
+    if is_held:
+        seal.check_held(rows)
+    else:
+        seal.check_batch(part, rows)
+    return ContributorProof(
+        user_id=user_id,
+        salt=user_salt(plan_salt(context.chain.receipt_secret, week), user_id),
+        root=seal.root,
+        receipt_key=context.chain.public_addresses.receipt_key,
+        cluster_genesis=context.chain.cluster_genesis(),
+        row=prove_row(seal, part, rows, reward.position - positions.start),
+    )
+
+
+@dataclass(slots=True)
+class ProofVerification:
+    """What a proof proves, and what became of the reward where the chain was asked."""
+
+    proof: ContributorProof | None
+    checks: list[Check]
+    header: Header | None = None
+    row: Row | None = None
+    signature: str | None = None
+    """Of the payment, once it is found."""
+    fate: str = ""
+    """What the chain says of the reward, in a sentence."""
+
+    @property
+    def outcome(self) -> Outcome:
+        return outcome_of(self.checks)
+
+    def verdict(self) -> str:
+        """In one line."""
+        found = [finding for check in self.checks for finding in check.findings]
+        if self.outcome is not Outcome.OK or self.row is None or self.header is None:
+            return f"{self.outcome.upper()}: {found[0] if found else 'nothing was checked'}"
+        amount, week = tokens_text(self.row.amount), self.header.week.label
+        whose = self.proof.user_id if self.proof else ""
+        fate = self.fate or "Whether it was paid, --rpc URL tells."
+        return f"VERIFIED: {amount} KONTRIB of {week} belong to {whose}. {fate}"
+
+
+def verify_proof(content: bytes) -> ProofVerification:
+    """Check a proof against itself: no chain, no settings."""
+    try:
+        proof = ContributorProof.parse(content)
+    except MalformedBundle as error:
+        check = Check("proof")
+        check.wrong(error.place, error.why)
+        return ProofVerification(None, [check])
+    audit = audit_proof(proof)
+    return ProofVerification(proof, audit.checks, audit.header, audit.row)
+
+
+def verify_proof_on_chain(verified: ProofVerification, chain: PublicChain) -> None:
+    """Ask the chain whether the root is the anchored one, and what became of the row.
+
+    Raises:
+        Unreachable: no endpoint answers.
+    """
+    proof, header, row = verified.proof, verified.header, verified.row
+    if proof is None or header is None or row is None:
+        return
+    anchor, payment = Check("anchor"), Check("payment")
+    verified.checks += [anchor, payment]
+    cluster = chain.cluster_genesis()
+    anchor.expect("the proof", "cluster_genesis", cluster, proof.cluster_genesis)
+    memo = AnchorMemo.of(header, proof.root).text()
+    found = resolved_together(chain, anchor_ids(header.week, proof.root), memo, anchor)
+    anchor.detail = f"{header.week.id} and this root, by {found.signature if found else '?'}"
+    alone = single_id(header.week, row.user)
+    states = chain.receipts([alone, *([row.batch] if row.batch else [])])
+    for receipt, state in states.items():
+        if state is ReceiptState.UNKNOWN:
+            payment.unproven(receipt, "its receipt cannot be read, or endpoints disagree")
+            return
+    paid = [receipt for receipt, state in states.items() if state is ReceiptState.PAID]
+    if not paid:
+        verified.fate = _why_not_paid(row, states)
+    elif len(paid) > 1:
+        payment.wrong(alone, f"was paid alone although {row.batch} was paid: paid twice")
+    else:
+        _compare(verified, row, paid[0], chain.executions(paid).get(paid[0]), payment)
+    payment.detail = verified.fate
+
+
+def _why_not_paid(row: Row, states: dict[str, ReceiptState]) -> str:
+    if not row.batch:
+        return "It is held, and not paid yet."
+    if states[row.batch] is ReceiptState.VOID:
+        return f"Its batch {row.batch} is void; it is to be paid alone, and is not paid yet."
+    return f"Its batch {row.batch} is not paid yet."
+
+
+def _compare(
+    verified: ProofVerification, row: Row, receipt: str, found: Execution | None, check: Check
+) -> None:
+    """Whether the payment gave the row's wallet what the row says."""
+    if found is None:
+        verified.fate = f"It was paid under {receipt}; no endpoint returns the transaction."
+        check.unproven(receipt, "no endpoint returns the transaction that paid it")
+        return
+    moved, verified.signature = sums_by_wallet(found.transfers), found.signature
+    check.expect(receipt, "the memo of its transaction", receipt, found.memo)
+    # A held row has no wallet, and that of a void batch's row may have been redirected.
+    wallet = row.wallet if receipt == row.batch else min(moved, default="")
+    if moved[wallet] < row.amount:
+        what = f"{found.signature} gave {wallet} {moved[wallet]} instead of {row.amount}"
+        check.wrong(receipt, what)
+    verified.fate = f"Paid to {wallet} by {found.signature} in slot {found.slot}."

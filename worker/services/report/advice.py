@@ -1,0 +1,49 @@
+"""What to do about a reward that is not paid, by the reason that is recorded on it."""
+
+from __future__ import annotations
+
+from worker.core.payout.records import AccountProblem
+from worker.services.payout.singles import HOLD_EXPIRED, NOT_MADE_YET, UNREADABLE
+from worker.services.plan.eligibility import CLOSED_ACCOUNT, NO_WALLET, OVER_ACCOUNT_CAP
+
+VOID_BATCH = "its batch was voided; it is paid alone"
+BY_OPERATOR = "kept back by an operator: "
+NO_REASON = "no reason is recorded"
+
+_REDIRECT = (
+    "Ask the user for another wallet and enter it in the wiki, or redirect this one reward: "
+    "kontrib retry {week} --rewallet USER --wallet ADDRESS"
+)
+_BY_ITSELF = "Nothing: it is tried again by itself. At once: kontrib retry {week}"
+_ADVICE = {
+    NO_WALLET: "Ask the user to enter a wallet in the wiki; it is then paid by itself.",
+    CLOSED_ACCOUNT: "The user opens the token account again; it is not made twice at our cost.",
+    OVER_ACCOUNT_CAP: "Nothing: it is next week's turn. Sooner: raise max_new_accounts_per_week.",
+    NOT_MADE_YET: _BY_ITSELF,
+    UNREADABLE: "Look at the endpoints: kontrib doctor. Then: kontrib retry {week}",
+    VOID_BATCH: _BY_ITSELF,
+    HOLD_EXPIRED: "It is final by the rules. To pay it all the same, raise hold_weeks, then: "
+    "kontrib retry {week}",
+    AccountProblem.MEMO_REQUIRED.value: "The user turns off the memo requirement of their token "
+    "account; it is then paid by itself.",
+    AccountProblem.FROZEN.value: "The mint's freeze authority thaws the token account, or the "
+    "user names another wallet.",
+    **{
+        problem.value: _REDIRECT
+        for problem in (
+            AccountProblem.NOT_AN_ADDRESS,
+            AccountProblem.OFF_CURVE,
+            AccountProblem.OURS,
+            AccountProblem.NOT_A_WALLET,
+            AccountProblem.FOREIGN_OWNER,
+        )
+    },
+}
+
+
+def advice(reason: str, week_label: str) -> str:
+    """One sentence, with the command where there is one."""
+    if reason.startswith(BY_OPERATOR):
+        return f"When it may go: kontrib release USER {week_label}"
+    found = _ADVICE.get(reason, "Look at it: kontrib status {week}. Then: kontrib retry {week}")
+    return found.format(week=week_label)

@@ -1,0 +1,235 @@
+"""Examine everything that a payout needs, one question at a time, each with advice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from worker.core.errors import KontribError, NotReady
+from worker.core.lifecycle import Stage
+from worker.core.money import sol_text, tokens_text
+from worker.core.week import Week
+from worker.ports.payout import Archive, Clock, Store
+from worker.services.context import Context
+from worker.services.plan.funds import FundsReport, funds_report, week_need
+from worker.services.plan.genesis import first_week
+
+DATABASE, CLUSTER, MINT = "MongoDB", "cluster", "mint and authority"
+BEATS_MISSED_MAX = 2
+_PROBE_WEEK, _PROBE_ROOT = Week(date(1970, 1, 5)), bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The answer to one question."""
+
+    name: str
+    ok: bool
+    detail: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`probe` returns what it found, or raises an expected failure with the reason."""
+
+    name: str
+    probe: Callable[[], str]
+    advice: str
+    needs: tuple[str, ...] = ()
+    """Names of questions without whose answers this one cannot be asked."""
+
+
+class Unwell(NotReady):
+    """A probe found something that is not as it must be."""
+
+
+def examine(questions: Iterable[Question]) -> Iterator[Check]:
+    """Ask every question; one failure hides only what cannot be told without it."""
+    failed: set[str] = set()
+    for question in questions:
+        check = _ask(question, [name for name in question.needs if name in failed])
+        if not check.ok:
+            failed.add(check.name)
+        yield check
+
+
+def _ask(question: Question, lacking: list[str]) -> Check:
+    if lacking:
+        return Check(question.name, ok=False, detail=f"cannot be told without: {lacking[0]}")
+    try:
+        return Check(question.name, ok=True, detail=question.probe())
+    except KontribError as error:
+        return Check(question.name, ok=False, detail=str(error), advice=question.advice)
+
+
+def payout_questions(context: Callable[[], Context]) -> list[Question]:
+    """What the ports can tell. `context` may fail itself: then each question says so."""
+    return [
+        Question(
+            "rules",
+            lambda: _rules(context()),
+            "Correct the document `token_system` in system_config, or run `kontrib migrate`.",
+            needs=(DATABASE,),
+        ),
+        Question(
+            CLUSTER,
+            lambda: f"genesis hash {context().chain.cluster_genesis()}",
+            "Check SOLANA_RPC_URL: every endpoint must answer and belong to one cluster.",
+        ),
+        Question(
+            MINT,
+            lambda: _mint(context()),
+            "Correct TOKEN_MINT_ADDRESS, SOLANA_PRIVATE_KEY_FILE or SOURCE_TOKEN_ACCOUNT.",
+            needs=(CLUSTER,),
+        ),
+        Question(
+            "genesis",
+            lambda: f"first week {first_week(context()).label}",
+            "Run `kontrib genesis --first-week WEEK` once, or correct the key, mint or cluster.",
+            needs=(DATABASE, CLUSTER),
+        ),
+        *_money_questions(context),
+        Question(
+            "plan archive",
+            lambda: archive_answers(context().archive),
+            "Correct PLAN_ARCHIVE_URL, or the rights on that place.",
+        ),
+        Question(
+            "signing",
+            lambda: _not_paused(context()),
+            "Run `kontrib resume` when the reason is gone.",
+            needs=(DATABASE,),
+        ),
+    ]
+
+
+def _money_questions(context: Callable[[], Context]) -> list[Question]:
+    needs = (DATABASE, "rules", CLUSTER, MINT)
+    return [
+        Question(
+            "treasury",
+            lambda: _treasury(context()),
+            "Send KONTRIB to the source account, or raise the delegate's allowance.",
+            needs,
+        ),
+        Question("SOL", lambda: _lamports(context()), "Send SOL to the fee payer.", needs),
+    ]
+
+
+def beat_question(
+    store: Callable[[], Store], clock: Callable[[], Clock], sweep_seconds: float
+) -> Question:
+    """Whether the heart beats: the sweep records a pulse each time beat wakes it."""
+    silent_max = timedelta(seconds=sweep_seconds * (BEATS_MISSED_MAX + 1))
+    return Question(
+        "Celery beat",
+        lambda: _beat(store().last_beat("beat"), clock().now(), silent_max),
+        "Start `celery -A worker.app beat`, and a worker that takes the queue `control`.",
+        needs=(DATABASE,),
+    )
+
+
+def weeks_question(store: Callable[[], Store]) -> Question:
+    """Whether a week waits for a person."""
+    return Question(
+        "weeks",
+        lambda: _weeks(store()),
+        "Look with `kontrib status WEEK`, mend the reason, then `kontrib retry WEEK`.",
+        needs=(DATABASE,),
+    )
+
+
+def archive_answers(archive: Archive) -> str:
+    """Publish a line under a week that is never planned, and read it back.
+
+    Raises:
+        Unreachable: the archive cannot be used.
+        Unwell: it does not give back what was written.
+    """
+    where = archive.location(_PROBE_WEEK, _PROBE_ROOT)
+    archive.publish(_PROBE_WEEK, _PROBE_ROOT, [b"kontrib doctor"])
+    published = archive.fetch(_PROBE_WEEK, _PROBE_ROOT)
+    if published is None:
+        raise Unwell(f"What was written to {where} is not there.")
+    with published as lines:
+        if list(lines) != [b"kontrib doctor"]:
+            raise Unwell(f"What was written to {where} came back changed.")
+    return f"{where} written and read back"
+
+
+def coming_need(context: Context) -> FundsReport:
+    """The treasury against the coming week's pool and all that is owed.
+
+    Costs are guessed from the last planned week, since nobody knows yet who will contribute.
+    """
+    planned = [d for d in context.store.distributions() if d.plan_id is not None]
+    rewards = context.store.progress(planned[-1].plan_id or "") if planned else None
+    users = sum(t.count for t in rewards.rewards.values()) if rewards else 0
+    costs = context.chain.costs()
+    batches = max(1, -(-users // costs.transfers_per_transaction))
+    pool = context.rules().pool
+    return funds_report(
+        context, week_need(costs, total=pool, batches=batches, held=0, new_accounts=users // 10)
+    )
+
+
+def _rules(context: Context) -> str:
+    rules = context.rules()
+    return f"{tokens_text(rules.pool)} KONTRIB a week, from {rules.min_points} points on"
+
+
+def _mint(context: Context) -> str:
+    context.chain.check_mint()
+    return f"{context.chain.mint} is usable, and so is the authority"
+
+
+def _treasury(context: Context) -> str:
+    report = coming_need(context)
+    text = (
+        f"{tokens_text(report.treasury.tokens)} KONTRIB, "
+        f"{tokens_text(report.needed.tokens)} needed for the coming week and what is owed"
+    )
+    if report.tokens_short:
+        raise Unwell(f"{text}: {tokens_text(report.tokens_short)} short")
+    if report.allowance_short:
+        raise Unwell(f"{text}: the allowance is {tokens_text(report.allowance_short)} short")
+    return text
+
+
+def _lamports(context: Context) -> str:
+    report = coming_need(context)
+    text = (
+        f"{sol_text(report.treasury.lamports)} SOL, about "
+        f"{sol_text(report.needed.lamports)} needed for the coming week and what is owed"
+    )
+    if report.lamports_short:
+        raise Unwell(f"{text}: {sol_text(report.lamports_short)} short")
+    return text
+
+
+def _not_paused(context: Context) -> str:
+    context.refuse_if_paused()
+    return "not paused"
+
+
+def _beat(last: datetime | None, now: datetime, silent_max: timedelta) -> str:
+    if last is None:
+        raise Unwell("no beat was ever recorded")
+    age = now - last.astimezone(UTC)
+    text = f"last beat {int(age.total_seconds())} s ago"
+    if age > silent_max:
+        raise Unwell(text)
+    return text
+
+
+def _weeks(store: Store) -> str:
+    """Stopped weeks wait for a person."""
+    known = store.distributions()
+    stopped = [d for d in known if d.stopped]
+    if stopped:
+        listed = "; ".join(f"{d.week.label}: {d.reason}" for d in stopped[:3])
+        raise Unwell(f"{len(stopped)} stopped: {listed}")
+    opened = [d for d in known if d.stage is not Stage.COMPLETED]
+    return f"{len(opened)} open, none stopped"

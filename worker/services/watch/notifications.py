@@ -1,0 +1,192 @@
+"""Watch the weeks: note when they reach a stage, look at the funds, and tell people once.
+
+Nothing here takes part in a payment, and nothing that fails here stops one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from worker.core.errors import KontribError
+from worker.core.lifecycle import Stage
+from worker.core.money import sol_text, tokens_text
+from worker.core.payout.records import Distribution
+from worker.core.watch.figures import FundsFigures
+from worker.core.week import Week
+from worker.ports.payout import Notifier, Store
+from worker.services.context import Context
+from worker.services.payout.close import record_reconciliation
+from worker.services.payout.reconcile import Reconciliation, reconcile
+from worker.services.watch.doctor import coming_need
+from worker.services.watch.metrics import FUNDS, REACHED, RECENT_WEEKS, funds_figures, open_weeks
+from worker.services.week.status import Board, board
+
+CLOSED_IS_NEWS = timedelta(days=2)
+"""A week that was completed before is not announced: it was closed before anybody listened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that people are told once. `key` names it."""
+
+    key: str
+    text: str
+
+
+# --- stages ------------------------------------------------------------------------------------
+
+
+def note_stage(store: Store, week: Week, now: datetime) -> None:
+    """Write down when a week was first seen at its stage."""
+    distribution = store.distribution(week)
+    if distribution is None or distribution.archived or distribution.stage is Stage.DUE:
+        return
+    reached = dict(store.notes(week).get(REACHED) or {})
+    if distribution.stage.value not in reached:
+        store.record_notes(week, **{REACHED: reached | {distribution.stage.value: now}})
+
+
+# --- funds -------------------------------------------------------------------------------------
+
+
+def record_funds(context: Context) -> FundsFigures:
+    """Look at the treasury, and leave the figures where watchers without keys find them."""
+    report = coming_need(context)
+    figures = FundsFigures(
+        at=context.clock.now(),
+        base_units=report.treasury.tokens,
+        base_units_needed=report.needed.tokens,
+        allowance_base_units=report.treasury.allowance,
+        lamports=report.treasury.lamports,
+        lamports_needed=report.needed.lamports,
+    )
+    context.store.record_figures(FUNDS, asdict(figures))
+    return figures
+
+
+def funds_sentence(figures: FundsFigures) -> str:
+    """What there is against what is needed, for people."""
+    text = (
+        f"{tokens_text(figures.base_units)} KONTRIB of {tokens_text(figures.base_units_needed)} "
+        f"needed, {sol_text(figures.lamports)} SOL of {sol_text(figures.lamports_needed)} needed "
+        "for the coming week and what is owed"
+    )
+    if figures.allowance_base_units is not None:
+        text += f"; the allowance is {tokens_text(figures.allowance_base_units)} KONTRIB"
+    return text
+
+
+# --- reconciliation ----------------------------------------------------------------------------
+
+
+def recently_completed(store: Store) -> list[Week]:
+    """The last completed weeks, which are compared with the chain every day."""
+    completed = [d.week for d in store.distributions() if d.stage is Stage.COMPLETED]
+    return completed[-RECENT_WEEKS:]
+
+
+def reconcile_week(context: Context, week: Week) -> Reconciliation | None:
+    """Compare a completed week and record the result; None if it is not completed."""
+    distribution = context.store.distribution(week)
+    if distribution is None or distribution.stage is not Stage.COMPLETED:
+        return None
+    result = _reconciled(context, distribution)
+    record_reconciliation(context, result)
+    return result
+
+
+def _reconciled(context: Context, distribution: Distribution) -> Reconciliation:
+    """A plan that does not even fit its root is a difference to be told, not a failed task."""
+    try:
+        return reconcile(context, distribution)
+    except KontribError as error:
+        if error.exit_code != KontribError.exit_code:
+            raise  # nobody answered: nothing is known
+        return Reconciliation(distribution.week, planned=0, differences=[str(error)])
+
+
+# --- telling people ----------------------------------------------------------------------------
+
+
+def announce(store: Store, notifier: Notifier, events: Iterable[Event], now: datetime) -> int:
+    """Tell what was not told yet; how much that was.
+
+    Remembered before it is sent, so that two workers never tell twice; forgotten again if it
+    did not arrive, so that the next look tells it.
+
+    Raises:
+        Unreachable: the notifier did not take one.
+    """
+    told = 0
+    for event in events:
+        if not store.mark(event.key, now):
+            continue
+        try:
+            notifier.notify(event.text)
+        except KontribError:
+            store.unmark(event.key)
+            raise
+        told += 1
+    return told
+
+
+def find_events(
+    store: Store, now: datetime, *, grace: timedelta, stuck_after: timedelta
+) -> list[Event]:
+    """What people should know now. What is over is forgotten, so that it is news once more."""
+    known = {d.week: d for d in store.distributions()}
+    news = [d.week for d in known.values() if _is_news(d, now)]
+    stopped = [d.week for d in known.values() if d.stopped]
+    events = [_closed(board(store, week)) for week in news]
+    for week in sorted({*open_weeks(store, known, now, grace), *news, *stopped}):
+        event = _stuck(week, known.get(week), now - grace - stuck_after)
+        if event is None:
+            store.unmark(_stuck_key(week))
+        else:
+            events.append(event)
+    return events + _funds_events(store, known)
+
+
+def _is_news(distribution: Distribution, now: datetime) -> bool:
+    completed_at = distribution.completed_at
+    is_completed = distribution.stage is Stage.COMPLETED and completed_at is not None
+    return is_completed and now - (completed_at or now) < CLOSED_IS_NEWS
+
+
+def _closed(week: Board) -> Event:
+    left = {"held": week.held, "failed": week.failed}
+    rest = "".join(f", {t.count} {name}" for name, t in left.items() if t.count)
+    return Event(
+        f"closed/{week.week.id}",
+        f"{week.week.label} is closed: {tokens_text(week.paid.amount)} KONTRIB paid to "
+        f"{week.paid.count} contributors{rest}; plan, database and chain agree.",
+    )
+
+
+def _stuck_key(week: Week) -> str:
+    return f"stuck/{week.id}"
+
+
+def _stuck(week: Week, distribution: Distribution | None, overdue: datetime) -> Event | None:
+    """A week that waits for a person, or has waited too long."""
+    stage = distribution.stage if distribution else Stage.DUE
+    reason = (distribution.reason if distribution else None) or "no reason is recorded"
+    look = f"Look with `kontrib status {week.label}`."
+    if distribution is not None and distribution.stopped:
+        return Event(_stuck_key(week), f"{week.label} stopped: {reason} {look}")
+    if stage is not Stage.COMPLETED and week.end <= overdue:
+        return Event(_stuck_key(week), f"{week.label} is stuck ({stage.value}): {reason} {look}")
+    return None
+
+
+def _funds_events(store: Store, known: Mapping[Week, Distribution]) -> list[Event]:
+    refused = [d for d in known.values() if (d.reason or "").startswith("FundsShort")]
+    figures = funds_figures(store)
+    if refused:
+        return [Event("funds", f"Funds are short. {refused[0].reason}")]
+    if figures is not None and not figures.is_enough:
+        return [Event("funds", f"Funds are short: {funds_sentence(figures)}.")]
+    store.unmark("funds")
+    return []

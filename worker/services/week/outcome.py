@@ -1,0 +1,97 @@
+"""Whether a week is done, waits, or has failed: for whoever follows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.core.lifecycle import PayoutStatus, Stage
+from worker.core.money import tokens_text
+from worker.core.payout.records import Distribution
+from worker.core.week import Week
+from worker.ports.payout import Store
+from worker.services.week.status import Board, Obstacle, board, obstacles
+
+DONE, FAILED, WAITS = 0, 1, 3
+OBSTACLES_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`exit_code` is the command's: 0 done, 1 failed, 3 waits."""
+
+    exit_code: int
+    sentence: str
+
+
+def verdict(store: Store, week: Week, now: datetime) -> Verdict | None:
+    """How a week ended or what it waits for; None while it is on its way."""
+    if (blocked := _blocking(store, week)) is not None:
+        found = _waits(blocked, now)
+        return found and Verdict(found.exit_code, f"{week.label} waits for {found.sentence}")
+    distribution = store.distribution(week)
+    if distribution is None:
+        return None
+    if distribution.stage is Stage.COMPLETED:
+        return _completed(board(store, week))
+    return _waits(distribution, now) or _payouts_wait(store, distribution, now)
+
+
+def _blocking(store: Store, week: Week) -> Distribution | None:
+    """The oldest week before this one that is not anchored: weeks are planned in order."""
+    earlier = [d for d in store.distributions() if d.week < week and not d.stage.is_frozen]
+    return min(earlier, key=lambda d: d.week, default=None)
+
+
+def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
+    label, due = distribution.week.label, distribution.next_attempt_at
+    if distribution.stopped:
+        return Verdict(FAILED, f"{label} stopped after too many tries: {distribution.reason}")
+    if distribution.reason is None or due is None or due <= now:
+        return None
+    return Verdict(WAITS, f"{label} waits: {distribution.reason} (next try {_clock_time(due)})")
+
+
+def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Verdict | None:
+    """A verdict only if nothing can be done now: every payout that is left is tried later."""
+    if not distribution.stage.is_payable:
+        return None
+    plan_id = distribution.plan_id or ""
+    counts = store.batch_counts(plan_id)
+    left = counts.get(PayoutStatus.PENDING, 0) + counts.get(PayoutStatus.PROCESSING, 0)
+    due = store.progress(plan_id).next_attempt_at
+    if not left or due is None or due <= now:
+        return None
+    later = [
+        o
+        for o in obstacles(store, distribution.week, left)
+        if o.next_attempt_at is not None and o.next_attempt_at > now
+    ]
+    if len(later) < left:
+        return None
+    return Verdict(WAITS, f"{distribution.week.label}: {left} payouts wait; {_named(later)}")
+
+
+def _named(waiting: list[Obstacle]) -> str:
+    return "; ".join(f"{o.payout_id}: {o.reason}" for o in waiting[:OBSTACLES_NAMED])
+
+
+def _completed(found: Board) -> Verdict:
+    label = found.week.label
+    if found.failed.count:
+        return Verdict(
+            FAILED,
+            f"{label} is closed, but {found.failed.count} rewards "
+            f"({tokens_text(found.failed.amount)} KONTRIB) could not be paid. They are tried "
+            f"again; see `kontrib status {label}`.",
+        )
+    held = f", {found.held.count} held" if found.held.count else ""
+    return Verdict(
+        DONE,
+        f"{label} is completed: {found.paid.count} of {found.contributors} rewards paid{held}, "
+        f"{tokens_text(found.paid.amount)} KONTRIB.",
+    )
+
+
+def _clock_time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

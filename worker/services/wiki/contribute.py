@@ -1,0 +1,199 @@
+"""Record a contribution, with the points that it has at this moment.
+
+The contribution is written first, once for each of the caller's keys; the counters of its user and
+its article are then computed from all contributions. A process that dies in between leaves counters
+that the next call with the same key, the next contribution or a recount puts right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from worker.core.errors import UsageError
+from worker.core.identity import canonical_user_id
+from worker.core.money import MalformedAmount, exact_decimal
+from worker.core.plan.rules import Rules
+from worker.core.storable import is_storable_text
+from worker.core.wiki.contribution_file import (
+    Contribution,
+    MalformedRecord,
+    Occurrences,
+    contribution_from,
+)
+from worker.services.wiki.recount import recount_activity
+from worker.services.wiki_context import WikiContext
+
+KEY_CHARACTERS_MAX = 200
+
+
+class UnknownArticle(UsageError):
+    """No article of the wiki has this id."""
+
+    def __init__(self, article_id: str) -> None:
+        self.article_id = article_id
+        super().__init__(
+            f"There is no article '{article_id}'. Give the _id of a document in articles."
+        )
+
+
+class ContributionUnusable(UsageError):
+    """Something of the contribution cannot be recorded; the message says what."""
+
+
+class ScoreUnusable(UsageError):
+    """A stored score that the points depend on is no number."""
+
+    def __init__(self, name: str, value: object) -> None:
+        super().__init__(f"{name} is {value!r}, which is no number. Correct the document first.")
+
+
+class KeyUsedForAnother(UsageError):
+    """The key stands for another contribution."""
+
+    def __init__(self, key: str, known: Contribution) -> None:
+        self.key, self.known = key, known
+        super().__init__(
+            f"The key '{key}' was used for another contribution ({known.type} of article "
+            f"{known.article_id} by user {known.user_id}). Nothing was recorded; give each "
+            "contribution a key of its own."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a caller says of a contribution. `quality` is the default where it is None."""
+
+    user_id: str
+    article_id: str
+    type: str
+    quality: object = None
+    description: str = ""
+    metadata: Mapping[str, Any] | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A contribution as it is stored; `is_new` is False if the key was known."""
+
+    contribution: Contribution
+    key: str | None
+    is_new: bool
+
+
+def contribute(wiki: WikiContext, request: Request) -> Recorded:
+    """Compute a contribution's points and record it, once for each key.
+
+    Raises:
+        UnknownUser, UnknownArticle, UnknownContributionType: named by what is not there.
+        ContributionUnusable, ScoreUnusable, KeyUsedForAnother, MalformedRules: likewise.
+    """
+    rules, key = wiki.rules(), _checked_key(request.key)
+    found = _known(wiki, request, key)
+    is_new = found is None
+    if found is None:
+        found, is_new = wiki.contributions.record(_priced(wiki, request, rules), key)
+        _refuse_another(found, request, key)
+    recount_activity(wiki, rules, [found.user_id], [found.article_id])
+    return Recorded(found, key, is_new)
+
+
+def _checked_key(key: str | None) -> str | None:
+    if key is not None and not 0 < len(key) <= KEY_CHARACTERS_MAX:
+        raise ContributionUnusable(f"A key has 1 to {KEY_CHARACTERS_MAX} characters.")
+    return key
+
+
+def _known(wiki: WikiContext, request: Request, key: str | None) -> Contribution | None:
+    known = None if key is None else wiki.contributions.contribution_of_key(key)
+    if known is not None:
+        _refuse_another(known, request, key)
+    return known
+
+
+def _refuse_another(known: Contribution, request: Request, key: str | None) -> None:
+    """Quality, text and metadata may differ: they do not say which contribution it is."""
+    asked = (canonical_user_id(request.user_id), canonical_user_id(request.article_id))
+    if (known.user_id, known.article_id, known.type) != (*asked, request.type):
+        raise KeyUsedForAnother(key or "", known)
+
+
+def _priced(wiki: WikiContext, request: Request, rules: Rules) -> Contribution:
+    """The contribution with its points; its id is made when it is stored."""
+    rules.points.base(request.type)
+    account = wiki.account(request.user_id, "reputation_score")
+    article_id = canonical_user_id(request.article_id)
+    exists, demand = wiki.contributions.article_demand(article_id)
+    if not exists:
+        raise UnknownArticle(request.article_id)
+    reputation = account.fields["reputation_score"]
+    values = {
+        "user_id": account.user_id,
+        "article_id": article_id,
+        "type": request.type,
+        "quality_multiplier": _number("quality", request.quality),
+        "reputation_multiplier": _score("users.reputation_score", reputation),
+        "demand_multiplier": _score("articles.demand_score", demand),
+        "description": request.description,
+        "metadata": request.metadata,
+        "created_at": wiki.now().isoformat(),
+    }
+    try:
+        priced = contribution_from(values, rules.points, Occurrences())
+    except MalformedRecord as error:
+        raise ContributionUnusable(f"The contribution cannot be recorded: {error}.") from None
+    return replace(priced, id="")
+
+
+def _number(name: str, value: object) -> object:
+    try:
+        return None if value is None else exact_decimal(value)
+    except MalformedAmount:
+        raise ContributionUnusable(f"{name} is {value!r}, which is no number.") from None
+
+
+def _score(name: str, value: object) -> object:
+    try:
+        return None if value is None else exact_decimal(value)
+    except MalformedAmount:
+        raise ScoreUnusable(name, value) from None
+
+
+TEXTS = ("user", "article", "type")
+OPTIONAL = ("quality", "description", "metadata", "key")
+
+
+def request_from(values: object) -> Request:
+    """A request from a JSON object: `user`, `article` and `type`, and perhaps `quality`,
+    `description`, `metadata` and `key`.
+
+    Raises:
+        ContributionUnusable: something is missing, of a wrong kind, or unknown.
+    """
+    if not isinstance(values, dict):
+        raise ContributionUnusable("A contribution is a JSON object.")
+    if not all(map(is_storable_text, values)):
+        raise ContributionUnusable("The contribution has a field name that is not UTF-8.")
+    if unknown := sorted(set(values) - {*TEXTS, *OPTIONAL}):
+        known = ", ".join([*TEXTS, *OPTIONAL])
+        raise ContributionUnusable(f"'{unknown[0]}' is unknown. There are {known}.")
+    for name in TEXTS:
+        if not isinstance(values.get(name), str) or not values[name]:
+            raise ContributionUnusable(f"'{name}' must be a text.")
+    for name in ("description", "key"):
+        if not isinstance(values.get(name), str | None):
+            raise ContributionUnusable(f"'{name}' must be a text.")
+    for name in (*TEXTS, "description", "key"):
+        if not is_storable_text(values.get(name) or ""):
+            raise ContributionUnusable(f"'{name}' is not UTF-8.")
+    return Request(
+        user_id=values["user"],
+        article_id=values["article"],
+        type=values["type"],
+        quality=values.get("quality"),
+        description=values.get("description") or "",
+        metadata=values.get("metadata"),
+        key=values.get("key"),
+    )

@@ -1,0 +1,182 @@
+"""One user, as the wiki shows them: this week so far, rewards, stakes, voting power, history.
+
+What the running week will pay depends on everyone's points, and adding those up takes seconds.
+They are added up once an hour and left in the database; a dashboard only reads them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.core.money import BaseUnits
+from worker.core.payout.records import PointsWindow, UserPoints
+from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
+from worker.core.plan.rules import Rules
+from worker.core.week import Week
+from worker.core.wiki.staking import StakeRecord
+from worker.ports.check import (
+    Cursor,
+    ShownContribution,
+    ShownReward,
+    ShownUser,
+    ViewStore,
+)
+from worker.services.wiki_context import UnknownUser, WikiContext
+
+RUNNING = "running week"
+"""Under this name the running week's sums are left."""
+FRESH = timedelta(hours=2)
+RECENT_REWARDS = 5
+CHUNK = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class RunningWeek:
+    """Everyone's weight in the running week, at some moment."""
+
+    week: Week
+    at: datetime
+    users: int
+    weight: int
+    """Points times multiplier in millionths, summed over who has enough points."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """`estimate` is None where nobody added the running week up lately, or the user has too few
+    points; it changes with everyone's contributions until the week is over."""
+
+    user: ShownUser
+    week: Week
+    week_points: int
+    multiplier: int
+    estimate: BaseUnits | None
+    estimated_at: datetime | None
+    rewards: list[ShownReward]
+    stakes: list[StakeRecord]
+
+
+def dashboard(wiki: WikiContext, views: ViewStore, user_id: str) -> Dashboard:
+    """Everything of a user at a glance.
+
+    Raises:
+        UnknownUser: there is none.
+    """
+    user = _user(views, user_id)
+    now, rules = wiki.now(), wiki.rules()
+    week = Week.containing(now)
+    points = views.points_between(user.user_id, week.start, week.end)
+    stakes = wiki.staking.stakes_of(user.user_id)
+    multiplier = _own_multiplier(stakes, week, rules)
+    running = running_week(wiki)
+    is_known = running is not None and running.week == week and now - running.at < FRESH
+    estimate = _estimate(rules, points, multiplier, running) if is_known and running else None
+    return Dashboard(
+        user=user,
+        week=week,
+        week_points=points,
+        multiplier=multiplier,
+        estimate=estimate,
+        estimated_at=running.at if estimate is not None and running else None,
+        rewards=views.rewards_page(user.user_id, None, RECENT_REWARDS),
+        stakes=stakes,
+    )
+
+
+def contributions(
+    views: ViewStore, user_id: str, after: Cursor | None, limit: int
+) -> list[ShownContribution]:
+    """A page of a user's contributions, newest first.
+
+    Raises:
+        UnknownUser: there is none.
+    """
+    page = views.contributions_page(user_id, after, limit)
+    if not page:
+        _user(views, user_id)
+    return page
+
+
+def history(views: ViewStore, user_id: str, before: Week | None, limit: int) -> list[ShownReward]:
+    """A page of a user's rewards, newest week first.
+
+    Raises:
+        UnknownUser: there is none.
+    """
+    page = views.rewards_page(user_id, before, limit)
+    if not page:
+        _user(views, user_id)
+    return page
+
+
+def record_running_week(wiki: WikiContext) -> RunningWeek:
+    """Add up everyone's points of the running week, for estimates."""
+    now, rules = wiki.now(), wiki.rules()
+    week = Week.containing(now)
+    window = PointsWindow(week, cutoff=week.end, previous_cutoff=None, late_from=week.start)
+    users = weight = 0
+    points = wiki.store.week_points(window, rules).users
+    enough = (user for user in points if user.points >= rules.min_points)
+    while chunk := list(itertools.islice(enough, CHUNK)):
+        users += len(chunk)
+        weight += _weight(wiki, week, rules, chunk)
+    facts = {"week": week.id, "at": now, "users": users, "weight": str(weight)}
+    wiki.store.record_figures(RUNNING, facts)
+    return RunningWeek(week, now, users, weight)
+
+
+def running_week(wiki: WikiContext) -> RunningWeek | None:
+    """The sums as they were last left."""
+    found = wiki.store.figures(RUNNING)
+    if not found:
+        return None
+    return RunningWeek(
+        Week.parse(found["week"]), found["at"], int(found["users"]), int(found["weight"])
+    )
+
+
+def _user(views: ViewStore, user_id: str) -> ShownUser:
+    if (user := views.shown_user(user_id)) is None:
+        raise UnknownUser(user_id)
+    return user
+
+
+def _weight(wiki: WikiContext, week: Week, rules: Rules, users: Sequence[UserPoints]) -> int:
+    highest = _multipliers(wiki, week, rules, [user.user_id for user in users])
+    return sum(u.points * highest.get(u.user_id, MULTIPLIER_SCALE) for u in users)
+
+
+def _own_multiplier(stakes: Sequence[StakeRecord], week: Week, rules: Rules) -> int:
+    """The same for one user, from the stakes that are shown anyway."""
+    covering = [
+        scaled_multiplier(s.multiplier)
+        for s in stakes
+        if s.amount >= rules.min_stake
+        and s.start <= week.start
+        and min(s.end, s.unstaked_at or s.end) >= week.end
+    ]
+    return max(covering, default=MULTIPLIER_SCALE)
+
+
+def _multipliers(
+    wiki: WikiContext, week: Week, rules: Rules, user_ids: Sequence[str]
+) -> dict[str, int]:
+    """The highest multiplier among a user's stakes that cover the week, as planning has it."""
+    highest: dict[str, int] = {}
+    for stake in wiki.store.stakes_covering(week, user_ids):
+        if stake.amount >= rules.min_stake:
+            multiplier = scaled_multiplier(stake.multiplier)
+            highest[stake.user_id] = max(highest.get(stake.user_id, 0), multiplier)
+    return highest
+
+
+def _estimate(rules: Rules, points: int, multiplier: int, running: RunningWeek) -> BaseUnits | None:
+    """The user's part of the pool, if the week ended now. The user's own points may be newer
+    than the sums, so the part is never more than the pool."""
+    if points < rules.min_points or not running.weight:
+        return None
+    weight = points * multiplier
+    return BaseUnits(rules.pool * weight // max(running.weight, weight))

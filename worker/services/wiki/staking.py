@@ -1,0 +1,231 @@
+"""Stake and unstake, and what becomes of stakes from day to day.
+
+`rewards_earned` is a record for the wiki: it is not paid by the weekly run. A stake's multiplier
+takes part in the weekly reward by its dates; see `services.eligibility`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from worker.core.errors import NotReady, Refused, UsageError
+from worker.core.money import BaseUnits, base_units, tokens_text
+from worker.core.wiki.staking import (
+    StakeHasEnded,
+    StakeRecord,
+    StakeStatus,
+    as_of,
+    check_stake,
+    ended_early,
+    tier_of,
+)
+from worker.ports.wiki import FoundTransfer
+from worker.services.wiki.recount import recount_tokens
+from worker.services.wiki_context import WikiContext
+
+CHUNK_USERS = 1000
+TRIES = 5
+
+
+class UnknownStake(UsageError):
+    """No staking record has this id."""
+
+    def __init__(self, stake_id: str) -> None:
+        super().__init__(f"There is no stake '{stake_id}'. List them with `kontrib stakes USER`.")
+
+
+class TransferMissing(UsageError):
+    """Where a vault is configured, a stake stands on a transfer to it."""
+
+    def __init__(self, vault: str) -> None:
+        super().__init__(
+            f"Staked tokens go to the vault {vault} first. Name that transaction with --tx."
+        )
+
+
+class TransferNotFinal(NotReady):
+    """The transaction is not finalized, failed, or does not exist."""
+
+    def __init__(self, signature: str) -> None:
+        super().__init__(
+            f"The transaction {signature} is not finalized, or it failed. If it was sent just "
+            "now, try again in a minute."
+        )
+
+
+class TransferDiffers(Refused):
+    """The transaction is not the transfer that the stake needs."""
+
+    def __init__(self, signature: str, amount: BaseUnits, wallet: object, found: str) -> None:
+        super().__init__(
+            f"The transaction {signature} is no transfer of {tokens_text(amount)} KONTRIB from "
+            f"the user's wallet {wallet} to the vault; it holds {found}."
+        )
+
+
+class TransferUsed(Refused):
+    """A transfer makes one stake."""
+
+    def __init__(self, signature: str) -> None:
+        super().__init__(f"Another stake stands on the transaction {signature} already.")
+
+
+class StakingRaced(NotReady):
+    """The user's stakes were changed at the same time, again and again."""
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(f"The stakes of {user_id} are being changed elsewhere; try again.")
+
+
+@dataclass(slots=True)
+class StakesKept:
+    """What a day's look at all stakes came to."""
+
+    active: int = 0
+    accrued: int = 0
+    completed: int = 0
+    users_corrected: int = 0
+
+    def sentence(self) -> str:
+        return (
+            f"{self.active} active stakes, {self.accrued} accrued, {self.completed} completed, "
+            f"{self.users_corrected} users corrected"
+        )
+
+
+def stake(
+    wiki: WikiContext, user_id: str, amount: object, days: int, *, signature: str | None = None
+) -> StakeRecord:
+    """Record a stake of `amount` tokens.
+
+    Raises:
+        UnknownUser, UnknownDuration, MalformedAmount, StakeOfZero, StakeBelowMinimum,
+        StakeBeyondEarned: named by what is wrong.
+        TransferMissing, TransferNotFinal, TransferDiffers, TransferUsed: of the transaction.
+        StakingRaced: other stakes of the user were faster every time.
+    """
+    rules, account = wiki.rules(), wiki.account(user_id)
+    tier, units = tier_of(rules, days), base_units(amount)
+    check_stake(units, earned=units, staked=BaseUnits(0), minimum=rules.min_stake)
+    _check_transfer(wiki, signature, units, account.wallet)
+    for _ in range(TRIES):
+        now = wiki.now()
+        stakes = _settled(wiki, wiki.staking.stakes_of(account.user_id), now)
+        earned = wiki.counters.user_tokens([account.user_id])[account.user_id].earned
+        check_stake(units, earned=earned, staked=_staked(stakes), minimum=rules.min_stake)
+        wanted = StakeRecord(
+            id="",
+            user_id=account.user_id,
+            amount=units,
+            days=days,
+            apy=tier.apy,
+            multiplier=tier.multiplier,
+            start=now,
+            end=now + timedelta(days=days),
+            number=1 + max((s.number or 0 for s in stakes), default=0),
+            stake_signature=signature,
+            accrued_through=now,
+        )
+        if (added := wiki.staking.add_stake(wanted, now)) is not None:
+            recount_tokens(wiki, [account.user_id])
+            return added
+        _refuse_used(wiki, signature)
+    raise StakingRaced(account.user_id)
+
+
+def unstake(wiki: WikiContext, stake_id: str, *, signature: str | None = None) -> StakeRecord:
+    """End a stake: early, unless its time is over anyway.
+
+    Raises:
+        UnknownStake, StakeHasEnded: named by what is wrong.
+    """
+    known = wiki.staking.stake(stake_id)
+    if known is None:
+        raise UnknownStake(stake_id)
+    now = wiki.now()
+    ended = ended_early(known, now, signature)
+    if not wiki.staking.update_stake(ended, now):
+        faster = wiki.staking.stake(stake_id) or known
+        raise StakeHasEnded(stake_id, faster.status)
+    recount_tokens(wiki, [known.user_id])
+    return ended
+
+
+def keep_stakes(wiki: WikiContext) -> StakesKept:
+    """Accrue what whole days have earned, complete what is over, and keep users' sums right.
+
+    Any number of times a day: nothing is counted twice.
+    """
+    kept, now = StakesKept(), wiki.now()
+    for before in wiki.staking.active_stakes():
+        [settled] = _settled(wiki, [before], now)
+        kept.active += settled.status is StakeStatus.ACTIVE
+        kept.accrued += settled.rewards_earned != before.rewards_earned
+        kept.completed += settled.status is StakeStatus.COMPLETED
+    kept.users_corrected = _recount_stakers(wiki)
+    return kept
+
+
+def _recount_stakers(wiki: WikiContext) -> int:
+    """Also of those whose stake was written by a process that died before it counted."""
+    users = sorted(wiki.staking.staking_users())
+    chunks = (users[i : i + CHUNK_USERS] for i in range(0, len(users), CHUNK_USERS))
+    return sum(recount_tokens(wiki, chunk) for chunk in chunks)
+
+
+def _settled(wiki: WikiContext, stakes: Sequence[StakeRecord], now: datetime) -> list[StakeRecord]:
+    """The stakes as they are now, written where that is news."""
+    settled = []
+    for known in stakes:
+        current = as_of(known, now)
+        if current != known and not wiki.staking.update_stake(current, now):
+            current = wiki.staking.stake(known.id) or known
+        settled.append(current)
+    return settled
+
+
+def _staked(stakes: Sequence[StakeRecord]) -> BaseUnits:
+    return BaseUnits(sum(s.amount for s in stakes if s.status is StakeStatus.ACTIVE))
+
+
+def _check_transfer(
+    wiki: WikiContext, signature: str | None, amount: BaseUnits, wallet: object
+) -> None:
+    """Without a vault, a transaction that is named is recorded, and not looked at."""
+    if wiki.vault is not None and signature is None:
+        raise TransferMissing(wiki.vault)
+    _refuse_used(wiki, signature)
+    if wiki.vault is None or wiki.transfers is None or signature is None:
+        return
+    found = wiki.transfers.finalized_transfers(signature)
+    if found is None:
+        raise TransferNotFinal(signature)
+    if not isinstance(wallet, str) or sent_to_vault(found, wiki.vault)[wallet] != amount:
+        raise TransferDiffers(signature, amount, wallet, _listed(found))
+
+
+def _refuse_used(wiki: WikiContext, signature: str | None) -> None:
+    if signature is not None and wiki.staking.transfer_used(signature):
+        raise TransferUsed(signature)
+
+
+def sent_to_vault(found: Sequence[FoundTransfer], vault: str) -> Counter[str]:
+    """Base units that a transaction moved to the vault, by the wallet they came from."""
+    sent: Counter[str] = Counter()
+    for transfer in found:
+        if _is_to_vault(transfer, vault):
+            sent[transfer.from_wallet] += transfer.amount
+    return sent
+
+
+def _is_to_vault(transfer: FoundTransfer, vault: str) -> bool:
+    """The vault is configured as a wallet, or as its token account."""
+    return vault in (transfer.to_wallet, transfer.to_account)
+
+
+def _listed(found: Sequence[FoundTransfer]) -> str:
+    texts = [f"{tokens_text(t.amount)} from {t.from_wallet} to {t.to_wallet}" for t in found]
+    return "; ".join(texts) or "no transfer of this token"
