@@ -18,7 +18,7 @@ from worker.core.report.spread import BINS_MAX, WHOLE, spread
 from worker.services.payout import singles
 from worker.services.plan import eligibility
 from worker.services.plan.plan_week import plan_week
-from worker.services.plan.seal import NotPlanned
+from worker.services.plan.planned_week import NotPlanned
 from worker.services.report.advice import BY_OPERATOR, advice
 from worker.services.report.page import report_page
 from worker.services.report.week import WeekReport

@@ -21,7 +21,7 @@ from worker.core.payout.records import Costs, Distribution, Reward
 from worker.core.report.explorer import CUSTOM, transaction_url
 from worker.core.week import Week
 from worker.ports.report import PaidReward
-from worker.services.plan.seal import NotPlanned
+from worker.services.plan.planned_week import NotPlanned
 from worker.services.report.advice import advice
 from worker.services.report.page import report_page
 from worker.services.report.text import ratio_text

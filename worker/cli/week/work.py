@@ -25,8 +25,8 @@ from worker.core.week import Week
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.genesis import make_genesis
 from worker.services.plan.plan_week import check_plannable, dry_run, plan_week
+from worker.services.plan.planned_week import NotPlanned
 from worker.services.plan.preview import preview
-from worker.services.plan.seal import NotPlanned
 from worker.services.week.outcome import DONE, Verdict
 from worker.services.week.status import board, obstacles
 

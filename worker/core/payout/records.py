@@ -11,7 +11,8 @@ from typing import Any
 
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits, Lamports
-from worker.core.plan.commitment import Row
+from worker.core.plan.commitment import Header, Row
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import Resolution
 from worker.core.week import Week
 
@@ -121,6 +122,24 @@ class Distribution:
     created_at: datetime | None = None
     completed_at: datetime | None = None
     archived: bool = False
+
+    @property
+    def planned(self) -> PlannedWeek | None:
+        """The plan, or None where the week has none.
+
+        Raises:
+            MalformedPlan: the stored header was changed and cannot be read.
+        """
+        if self.plan_id is None or self.header is None or self.root is None:
+            return None
+        return PlannedWeek(
+            week=self.week,
+            plan_id=self.plan_id,
+            header=Header.parse(self.header),
+            root=self.root,
+            held_root=self.held_root or b"",
+            stage=self.stage,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.payout.intents import problem_of
-from worker.services.plan.seal import NotPlanned
+from worker.services.plan.planned_week import NotPlanned
 
 
 class NoSuchReward(UsageError):

@@ -17,8 +17,9 @@ from worker.services.plan.adopt import adopt_anchored_plan
 from worker.services.plan.funds import Need, check_funds, week_need
 from worker.services.plan.genesis import first_week
 from worker.services.plan.plan_week import previous_plan
+from worker.services.plan.planned_week import NotPlanned
 from worker.services.plan.publish import check_published
-from worker.services.plan.seal import NotPlanned, stored_seal
+from worker.services.plan.seal import stored_seal
 from worker.services.plan.send_until_resolved import TransactionRefused, sign_one
 
 

@@ -17,15 +17,9 @@ from worker.core.plan.commitment import (
 from worker.core.plan.receipts import ReceiptState, anchor_ids
 from worker.core.week import Week
 from worker.services.context import Context
+from worker.services.plan.planned_week import NotPlanned
 
 CHUNK_ROWS = 5000
-
-
-class NotPlanned(NotReady):
-    """The week has no plan yet."""
-
-    def __init__(self, week: Week) -> None:
-        super().__init__(f"{week.label} is not planned yet. See `kontrib status {week.label}`.")
 
 
 class NotAnchored(Refused):

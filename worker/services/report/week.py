@@ -22,7 +22,7 @@ from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.ports.report import ReportStore, TypeTally
-from worker.services.plan.seal import NotPlanned
+from worker.services.plan.planned_week import NotPlanned
 from worker.services.report.advice import BY_OPERATOR, NO_REASON, VOID_BATCH
 from worker.services.week.status import Board, board
 from worker.services.wiki.recount import as_planned

@@ -17,7 +17,7 @@ from worker.services.payout.singles import release_singles
 from worker.services.payout.token_accounts import prepare_accounts
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.plan_week import plan_week
-from worker.services.plan.seal import NotPlanned
+from worker.services.plan.planned_week import NotPlanned
 from worker.services.week.due import Job, Work
 
 

@@ -1,0 +1,29 @@
+"""The one way to look a planned week up."""
+
+from __future__ import annotations
+
+from worker.core.errors import NotReady
+from worker.core.plan.planned_week import PlannedWeek
+from worker.core.week import Week
+from worker.ports.payout import Store
+
+
+class NotPlanned(NotReady):
+    """The week has no plan yet."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(f"{week.label} is not planned yet. See `kontrib status {week.label}`.")
+
+
+def planned_week(store: Store, week: Week) -> PlannedWeek:
+    """The plan of a week, read from the database alone.
+
+    Raises:
+        NotPlanned: there is none.
+        MalformedPlan: its stored header cannot be read.
+    """
+    distribution = store.distribution(week)
+    planned = distribution.planned if distribution else None
+    if planned is None:
+        raise NotPlanned(week)
+    return planned
