@@ -17,7 +17,7 @@ from worker.core.payout.records import Reward, Treasury
 from worker.core.plan.commitment import Header
 from worker.core.plan.ratio import point_to_token_ratio
 from worker.services.payout.reconcile import Reconciliation
-from worker.services.plan.seal import NotPlanned
+from worker.services.plan.planned_week import NotPlanned
 
 if TYPE_CHECKING:
     from rich.console import Console
