@@ -12,7 +12,7 @@ from worker.cli.arguments import AsJson, read_text, session_of
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from worker.core.wiki.staking import StakeRecord
+    from worker.core.wiki.stake_record import StakeRecord
 
 _USER = "507f1f77bcf86cd799439011"
 UserArgument = Annotated[

@@ -1,33 +1,16 @@
-"""Stakes: what may be staked, what a stake earns, and when it ends.
-
-A stake earns simple interest by whole days of 24 hours, `amount x APY x days / 365`, rounded down
-to the base unit. The sum is computed from the stake's beginning each time, so it does not depend
-on how often or when it is looked at.
-"""
+"""What may be staked, and when a stake ends."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from decimal import Decimal
+from dataclasses import replace
+from datetime import datetime
 
 from worker.core.errors import Refused, UsageError
 from worker.core.money import BaseUnits, tokens_text
 from worker.core.plan.rules import Rules, StakingTier
-from worker.core.wiki.counters import NO_TOKENS
-
-DAY = timedelta(days=1)
-DAYS_A_YEAR = 365
-
-
-class StakeStatus(enum.StrEnum):
-    """The owner's words."""
-
-    ACTIVE = "active"
-    COMPLETED = "completed"
-    UNSTAKED_EARLY = "unstaked_early"
+from worker.core.wiki.interest import accrued
+from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 
 
 class StakeOfZero(UsageError):
@@ -76,35 +59,6 @@ class StakeHasEnded(Refused):
         super().__init__(f"The stake {stake_id} has ended already; it is {status.value}.")
 
 
-@dataclass(frozen=True, slots=True)
-class StakeRecord:
-    """One stake as `staking_records` holds it. Amounts in base units."""
-
-    id: str
-    user_id: str
-    amount: BaseUnits
-    days: int
-    apy: Decimal
-    multiplier: Decimal
-    start: datetime
-    end: datetime
-    number: int | None = None
-    """Counts a user's stakes from 1, so that two at the same time cannot both use the same
-    tokens; None for a stake that the wiki itself recorded."""
-    status: StakeStatus = StakeStatus.ACTIVE
-    stake_signature: str | None = None
-    unstake_signature: str | None = None
-    unstaked_at: datetime | None = None
-    rewards_earned: BaseUnits = NO_TOKENS
-    accrued_through: datetime | None = None
-    """The end of the last whole day that `rewards_earned` covers."""
-
-    def is_active_at(self, moment: datetime) -> bool:
-        """Whether the tokens were staked at a moment, whatever the status says today."""
-        ended = self.end if self.unstaked_at is None else min(self.end, self.unstaked_at)
-        return self.start <= moment < ended
-
-
 def tier_of(rules: Rules, days: int) -> StakingTier:
     """
     Raises:
@@ -131,12 +85,6 @@ def check_stake(
         raise StakeBeyondEarned(amount, earned - staked)
 
 
-def accrued_interest(amount: BaseUnits, apy: Decimal, days: int) -> BaseUnits:
-    """Simple interest over whole days, in base units, rounded down once."""
-    numerator, denominator = apy.as_integer_ratio()
-    return BaseUnits(amount * numerator * days // (denominator * DAYS_A_YEAR))
-
-
 def as_of(stake: StakeRecord, now: datetime) -> StakeRecord:
     """The stake with what it has earned until now, and completed if its time is over.
 
@@ -145,7 +93,7 @@ def as_of(stake: StakeRecord, now: datetime) -> StakeRecord:
     if stake.status is not StakeStatus.ACTIVE:
         return stake
     status = StakeStatus.COMPLETED if now >= stake.end else StakeStatus.ACTIVE
-    return replace(_accrued(stake, min(now, stake.end)), status=status)
+    return replace(accrued(stake, min(now, stake.end)), status=status)
 
 
 def ended_early(stake: StakeRecord, now: datetime, signature: str | None) -> StakeRecord:
@@ -161,26 +109,8 @@ def ended_early(stake: StakeRecord, now: datetime, signature: str | None) -> Sta
     # A clock that stands before the start ends the stake as it begins, never before.
     moment = max(now, stake.start)
     return replace(
-        _accrued(stake, moment),
+        accrued(stake, moment),
         status=StakeStatus.UNSTAKED_EARLY,
         unstaked_at=moment,
         unstake_signature=signature,
     )
-
-
-def due_accrual(stake: StakeRecord) -> BaseUnits | None:
-    """What `rewards_earned` must be, by `accrued_through`; None where nothing was accrued yet."""
-    if stake.accrued_through is None:
-        return None
-    days = max(0, (stake.accrued_through - stake.start) // DAY)
-    return accrued_interest(stake.amount, stake.apy, days)
-
-
-def _accrued(stake: StakeRecord, until: datetime) -> StakeRecord:
-    """With the interest of all whole days until a moment. It never goes back in time."""
-    days = max(0, (until - stake.start) // DAY)
-    through = stake.start + days * DAY
-    if stake.accrued_through is not None and stake.accrued_through >= through:
-        return stake
-    earned = accrued_interest(stake.amount, stake.apy, days)
-    return replace(stake, rewards_earned=earned, accrued_through=through)

@@ -16,7 +16,7 @@ from worker.core.payout.records import PointsWindow, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
-from worker.core.wiki.staking import StakeRecord
+from worker.core.wiki.stake_record import StakeRecord
 from worker.ports.check import (
     Cursor,
     ShownContribution,

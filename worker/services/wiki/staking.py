@@ -13,15 +13,8 @@ from datetime import datetime, timedelta
 
 from worker.core.errors import NotReady, Refused, UsageError
 from worker.core.money import BaseUnits, base_units, tokens_text
-from worker.core.wiki.staking import (
-    StakeHasEnded,
-    StakeRecord,
-    StakeStatus,
-    as_of,
-    check_stake,
-    ended_early,
-    tier_of,
-)
+from worker.core.wiki.stake_record import StakeRecord, StakeStatus
+from worker.core.wiki.staking import StakeHasEnded, as_of, check_stake, ended_early, tier_of
 from worker.ports.wiki import FoundTransfer
 from worker.services.wiki.recount import recount_tokens
 from worker.services.wiki_context import WikiContext
