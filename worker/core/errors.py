@@ -8,13 +8,13 @@ from __future__ import annotations
 
 
 class KontribError(Exception):
-    """An expected failure. Whatever is not one of these is a bug."""
+    """An expected failure. Every other exception is a bug."""
 
     exit_code = 1
 
 
 class UsageError(KontribError):
-    """The caller asked for something that has no meaning; asking again will not help."""
+    """The request makes no sense; asking again will not help."""
 
     exit_code = 2
 
@@ -26,8 +26,8 @@ class NotReady(KontribError):
 
 
 class Unreachable(NotReady):
-    """A server did not answer. What it did with our request, if anything, is unknown."""
+    """A server did not answer. Whether it acted on the request is unknown."""
 
 
 class Refused(KontribError):
-    """A safeguard said no. Nothing was signed or sent."""
+    """A safeguard refused. Nothing was signed or sent."""

@@ -25,7 +25,7 @@ def accrued_interest(amount: BaseUnits, apy: Decimal, days: int) -> BaseUnits:
 
 
 def due_accrual(stake: StakeRecord) -> BaseUnits | None:
-    """What `rewards_earned` must be, by `accrued_through`; None where nothing was accrued yet."""
+    """The right `rewards_earned` for `accrued_through`; None before the first accrual."""
     if stake.accrued_through is None:
         return None
     days = max(0, (stake.accrued_through - stake.start) // DAY)

@@ -32,8 +32,8 @@ class StakeRecord:
     start: datetime
     end: datetime
     number: int | None = None
-    """Counts a user's stakes from 1, so that two at the same time cannot both use the same
-    tokens; None for a stake that the wiki itself recorded."""
+    """Counts a user's stakes from 1, so that two stakes made at the same time cannot use the same
+    tokens. None for a stake that the wiki itself recorded."""
     status: StakeStatus = StakeStatus.ACTIVE
     stake_signature: str | None = None
     unstake_signature: str | None = None
@@ -43,6 +43,6 @@ class StakeRecord:
     """The end of the last whole day that `rewards_earned` covers."""
 
     def is_active_at(self, moment: datetime) -> bool:
-        """Whether the tokens were staked at a moment, whatever the status says today."""
+        """Whether the tokens were staked at a moment, by the dates alone."""
         ended = self.end if self.unstaked_at is None else min(self.end, self.unstaked_at)
         return self.start <= moment < ended

@@ -14,10 +14,10 @@ from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 
 
 class StakeOfZero(UsageError):
-    """Nothing would be staked."""
+    """The amount is zero."""
 
     def __init__(self) -> None:
-        super().__init__("A stake of zero is none. Stake more than 0 KONTRIB.")
+        super().__init__("A stake must be more than 0 KONTRIB.")
 
 
 class StakeBelowMinimum(UsageError):
@@ -26,13 +26,13 @@ class StakeBelowMinimum(UsageError):
     def __init__(self, amount: BaseUnits, minimum: BaseUnits) -> None:
         self.amount, self.minimum = amount, minimum
         super().__init__(
-            f"A stake of {tokens_text(amount)} KONTRIB is below the least of "
+            f"A stake of {tokens_text(amount)} KONTRIB is below the minimum of "
             f"{tokens_text(minimum)} (system_config.min_stake)."
         )
 
 
 class StakeBeyondEarned(Refused):
-    """The user has not earned that much, or has staked it already."""
+    """The user has not earned so much, or has staked it already."""
 
     def __init__(self, amount: BaseUnits, available: int) -> None:
         self.amount, self.available = amount, available
@@ -48,7 +48,7 @@ class UnknownDuration(UsageError):
     def __init__(self, days: int, known: Sequence[int]) -> None:
         self.days = days
         listed = ", ".join(map(str, known))
-        super().__init__(f"{days} is no staking period. Use one of these days: {listed}.")
+        super().__init__(f"{days} days is not a staking period. Choose one of: {listed}.")
 
 
 class StakeHasEnded(Refused):
@@ -86,9 +86,9 @@ def check_stake(
 
 
 def as_of(stake: StakeRecord, now: datetime) -> StakeRecord:
-    """The stake with what it has earned until now, and completed if its time is over.
+    """The stake with its interest until now, and completed if its time is over.
 
-    The same stake comes back as long as no whole day has passed and nothing has ended.
+    Returns the same stake while no new whole day has passed and nothing has ended.
     """
     if stake.status is not StakeStatus.ACTIVE:
         return stake
@@ -97,7 +97,7 @@ def as_of(stake: StakeRecord, now: datetime) -> StakeRecord:
 
 
 def ended_early(stake: StakeRecord, now: datetime, signature: str | None) -> StakeRecord:
-    """The stake as it is when the user ends it: early, unless its time is over anyway.
+    """The stake after the user ends it: early, unless its time is already over.
 
     Raises:
         StakeHasEnded: it was ended before.
@@ -106,7 +106,7 @@ def ended_early(stake: StakeRecord, now: datetime, signature: str | None) -> Sta
         raise StakeHasEnded(stake.id, stake.status)
     if now >= stake.end:
         return replace(as_of(stake, now), unstake_signature=signature)
-    # A clock that stands before the start ends the stake as it begins, never before.
+    # With a clock before the start, the stake ends at its start, never earlier.
     moment = max(now, stake.start)
     return replace(
         accrued(stake, moment),
