@@ -22,7 +22,7 @@ _ADVICE = {
     NOT_MADE_YET: _BY_ITSELF,
     UNREADABLE: "Look at the endpoints: kontrib doctor. Then: kontrib retry {week}",
     VOID_BATCH: _BY_ITSELF,
-    HOLD_EXPIRED: "It is final by the rules. To pay it all the same, raise hold_weeks, then: "
+    HOLD_EXPIRED: "It is final by the rules. To pay it anyway, raise hold_weeks, then: "
     "kontrib retry {week}",
     AccountProblem.MEMO_REQUIRED.value: "The user turns off the memo requirement of their token "
     "account; it is then paid by itself.",

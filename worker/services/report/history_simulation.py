@@ -7,14 +7,8 @@ from dataclasses import dataclass, field
 
 from worker.core.errors import UsageError
 from worker.core.plan.points import PointRules
-from worker.core.report.simulation import (
-    Scenario,
-    Spread,
-    WeekOutcome,
-    simulate_week,
-    spread_of,
-    totals_by_user,
-)
+from worker.core.report.simulation import Scenario, WeekOutcome, simulate_week, totals_by_user
+from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 from worker.core.wiki.contribution_file import MalformedRecord, Occurrences, contribution_from
 from worker.core.wiki.contribution_lines import Record
@@ -59,7 +53,7 @@ class Replay:
     @property
     def paid_weeks(self) -> list[WeekOutcome]:
         """Weeks in which somebody qualified."""
-        return [outcome for outcome in self.weeks if outcome.spread.recipients]
+        return [outcome for outcome in self.weeks if outcome.spread.count]
 
 
 def read_history(
@@ -97,4 +91,4 @@ def read_history(
 def replay(history: History, weeks: Sequence[Week], scenario: Scenario) -> Replay:
     """Pay each of these weeks under a scenario; a week without contributions pays nobody."""
     outcomes = [simulate_week(week, history.weeks.get(week, {}), scenario) for week in weeks]
-    return Replay(scenario, outcomes, spread_of(list(totals_by_user(outcomes).values())))
+    return Replay(scenario, outcomes, spread(list(totals_by_user(outcomes).values())))
