@@ -192,7 +192,7 @@ def _spread_document(spread: Spread) -> dict[str, Any] | None:
     """Shares in ten thousandths."""
     if not spread.total:
         return None
-    return plain(spread) | {"top_tenth": int(spread.top_tenth * WHOLE)}
+    return {**plain(spread), "top_tenth": int(spread.top_tenth * WHOLE)}
 
 
 def _reward_document(reward: Reward, cluster: str | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from worker.core.plan.rules import Rules, rules_from
 from worker.core.report.simulation import Scenario
 from worker.core.week import Week
 from worker.core.wiki.contribution_lines import Record, read_records
-from worker.services.report.history_simulation import History, Replay, read_history, replay
+from worker.services.report.history_simulation import Comparison, History, read_history, replay
 
 PROGRESS_LINES = 1000
 _File = Annotated[
@@ -96,15 +96,6 @@ class Changes:
             Scenario(rules.policy, rules.min_points, stakers, multiplier),
             Scenario(tried, least, stakers, multiplier),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """The same history under both scenarios."""
-
-    history: History
-    today: Replay
-    tried: Replay
 
 
 def register(app: typer.Typer) -> None:

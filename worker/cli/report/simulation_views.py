@@ -11,12 +11,11 @@ from worker.cli.console import table
 from worker.core.money import ONE_TOKEN, tokens_text
 from worker.core.report.simulation import Scenario, WeekOutcome
 from worker.core.report.spread import Spread
+from worker.services.report.history_simulation import Comparison
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-    from worker.cli.report.simulate import Comparison
 
 NAMES = ("today's rules", "these rules")
 

@@ -1,4 +1,4 @@
-"""Replay a history of contributions, week by week, under rules that never were."""
+"""Replays a history of contributions, week by week, under rules that are tried."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class NoHistory(UsageError):
 
 @dataclass(slots=True)
 class History:
-    """Points by week and user, and what was left out."""
+    """Points by week and user, and how many lines count for nothing."""
 
     weeks: dict[Week, dict[str, int]] = field(default_factory=dict)
     lines: int = 0
@@ -35,7 +35,7 @@ class History:
     malformed: int = 0
     first_problem: str = ""
     outside: int = 0
-    """Of other weeks."""
+    """Contributions of other weeks."""
 
     def span(self) -> list[Week]:
         """Every week from the first to the last with contributions."""
@@ -54,6 +54,15 @@ class Replay:
     def paid_weeks(self) -> list[WeekOutcome]:
         """Weeks in which somebody qualified."""
         return [outcome for outcome in self.weeks if outcome.spread.count]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The same history under both scenarios."""
+
+    history: History
+    today: Replay
+    tried: Replay
 
 
 def read_history(
