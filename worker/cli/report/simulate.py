@@ -121,7 +121,7 @@ def simulate(
     as_json: AsJson = False,
     as_csv: _AsCsv = False,
 ) -> None:
-    """Replay a history of contributions under other rules. Reads one file, and writes nothing."""
+    """Replay a history of contributions under other rules. Reads one file, and no database."""
     from worker.cli.report import simulation_views as views
 
     changes = Changes(pool, floor, min_points, staking_bonus, stakers, multiplier)

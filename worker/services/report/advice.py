@@ -1,4 +1,4 @@
-"""What to do about a reward that is not paid, by the reason that is recorded on it."""
+"""Advice for a reward that is not paid, by its recorded reason."""
 
 from __future__ import annotations
 
