@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,17 @@ def build_notifier(settings: Settings) -> Notifier:
 def count_keeper(context: Context) -> CountKeeper:
     """What a process counts for metrics."""
     return CountKeeper({RPC_ERRORS: rpc_errors, "": context.counted})
+
+
+def first_system_config() -> Mapping[str, Any]:
+    """The rules of a new database."""
+    from worker.adapters.mongo.schema.seeds import CONFIG
+
+    return CONFIG
+
+
+def render_report(template: str, **values: object) -> str:
+    """Fill in a template of `worker.adapters.report`."""
+    from worker.adapters.report.render import render
+
+    return render(template, **values)

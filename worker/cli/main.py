@@ -16,8 +16,8 @@ from worker.cli.database import commands as data_commands
 from worker.cli.database import metrics as metrics_command
 from worker.cli.proof import check as check_command
 from worker.cli.proof import commands as proof_commands
-from worker.cli.report import commands as report_command
-from worker.cli.report import simulate_command
+from worker.cli.report import report as report_command
+from worker.cli.report import simulate as simulate_command
 from worker.cli.session import Session
 from worker.cli.week import commands as week_commands
 from worker.cli.week import control as control_commands
