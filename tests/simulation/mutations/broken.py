@@ -13,12 +13,13 @@ import pytest
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.store.store import FakeStore
 from tests.fakes.world import WEEK
-from worker.core.payout.records import Blockhash, Intent, Landing, Reward, SignatureStatus
+from worker.core.payout.records import Blockhash, Intent, Landing, Payout, Reward, SignatureStatus
 from worker.core.plan.commitment import Header, Row, Seal
 from worker.core.plan.receipts import ReceiptState, state_of
 from worker.ports.payout import Signed
 from worker.services.context import Context
-from worker.services.payout import intents as paying
+from worker.services.payout import prepare
+from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.plan import anchor, seal
 from worker.services.plan import plan_week as plan
 from worker.services.plan import publish as plan_writing
@@ -70,10 +71,13 @@ def check_no_rows(patch: pytest.MonkeyPatch) -> None:
 
 
 def allow_singles_by_wallet(patch: pytest.MonkeyPatch) -> None:
-    def leave_out(self: paying.Payer, *arguments: object) -> None:
+    def any_wallet(
+        context: Context, rows: AnchoredRows, payouts: Sequence[Payout], prepared: object
+    ) -> list[Payout]:
         """Whoever has a wallet today may be paid alone."""
+        return list(payouts)
 
-    patch.setattr(paying.Payer, "_leave_out_unvoided", leave_out)
+    patch.setattr(prepare, "_of_void_batches", any_wallet)
 
 
 def write_plans_blindly(patch: pytest.MonkeyPatch) -> None:

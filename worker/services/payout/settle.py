@@ -1,15 +1,17 @@
-"""From what the chain says of a payout to what the database records of it."""
+"""Records in the database how the chain resolved payouts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from worker.core.lifecycle import PayoutStatus
-from worker.core.payout.records import Execution, Payout, Settlement, Transfer
+from worker.core.payout.intent import moved
+from worker.core.payout.records import Execution, Payout, PayoutKind, Settlement, Transfer
 from worker.core.plan.commitment import PlanDoesNotMatchRoot
 from worker.core.plan.receipts import ReceiptState
 from worker.services.context import Context
-from worker.services.payout.intents import Payer, moved
+from worker.services.payout.anchored_rows import AnchoredRows
+from worker.services.payout.outside_plan import outside_plan
 
 RESOLVED: Mapping[ReceiptState, PayoutStatus] = {
     ReceiptState.PAID: PayoutStatus.PAID,
@@ -18,7 +20,7 @@ RESOLVED: Mapping[ReceiptState, PayoutStatus] = {
 
 
 def read_back(context: Context, payouts: Sequence[Payout]) -> dict[str, Execution]:
-    """The transactions that resolved these payouts: by a signature we know, else by search."""
+    """The transactions that resolved these payouts: by a known signature, else by search."""
     known = {p.id: p.signature or (p.attempt.signature if p.attempt else "") for p in payouts}
     found = context.chain.executions_of(
         {i: signature for i, signature in known.items() if signature}
@@ -27,25 +29,72 @@ def read_back(context: Context, payouts: Sequence[Payout]) -> dict[str, Executio
     return found | (context.chain.executions(rest) if rest else {})
 
 
-def settlement_of(
-    payer: Payer,
+def settle(
+    context: Context,
+    rows: AnchoredRows,
+    payouts: Sequence[Payout],
+    states: Mapping[str, PayoutStatus],
+    signed_here: Mapping[str, Sequence[Transfer]],
+) -> list[Settlement]:
+    """Read the transactions of resolved payouts back, and write what they did.
+
+    `signed_here` holds the transfers by signature that were verified when they were signed, which
+    spares reading their rows again.
+    """
+    executions = read_back(context, payouts)
+    settlements = [
+        _settlement(rows, p, states[p.id], executions.get(p.id), signed_here) for p in payouts
+    ]
+    if settlements:
+        context.store.settle(settlements, context.clock.now())
+    return settlements
+
+
+def settle_from_chain(
+    context: Context, rows: AnchoredRows, payouts: Sequence[Payout]
+) -> list[Settlement]:
+    """Write back whatever the chain has resolved of these payouts of the plan. Signs nothing."""
+    outside = outside_plan(context.store, rows.planned, payouts)
+    payouts = [p for p in payouts if p.id not in outside]
+    receipts = context.chain.receipts([p.id for p in payouts])
+    states = {i: RESOLVED[state] for i, state in receipts.items() if state in RESOLVED}
+    return settle(context, rows, [p for p in payouts if p.id in states], states, {})
+
+
+def paid_as_planned(rows: AnchoredRows, payout: Payout, execution: Execution) -> bool:
+    """Whether a payment moved exactly the amounts of its rows, and the source lost exactly that.
+
+    A single is compared by its amount: its wallet is today's or an operator's, and an old
+    backup may not know which one it was.
+
+    Raises:
+        PlanDoesNotMatchRoot: a batch's rows are not the anchored ones, or a single's is gone.
+    """
+    if payout.kind is PayoutKind.BATCH:
+        batch = rows.of_batch(payout.index)
+        return moved(execution, [Transfer(row.wallet, row.amount) for row in batch])
+    if (row := rows.at(payout.index)) is None:
+        raise PlanDoesNotMatchRoot(f"The row of {payout.id}", rows.seal.root, b"")
+    wallets = {transfer.wallet for transfer in execution.transfers}
+    return len(wallets) == 1 and moved(execution, [Transfer(wallets.pop(), row.amount)])
+
+
+def _settlement(
+    rows: AnchoredRows,
     payout: Payout,
     status: PayoutStatus,
     execution: Execution | None,
-    expected: Sequence[Transfer] | None = None,
+    signed_here: Mapping[str, Sequence[Transfer]],
 ) -> Settlement:
-    """What to record of a resolved payout. `expected` spares reading rows that were just verified.
-
-    Without a readable transaction it is paid, unverified, and never paid again.
-    """
+    """Without a readable transaction it is paid, unverified, and never paid again."""
     if execution is None:
         return Settlement(payout, status, None, None, None, verified=False)
     if status is PayoutStatus.VOID:
         verified = moved(execution, [])
-    elif expected is not None:
+    elif (expected := signed_here.get(execution.signature)) is not None:
         verified = moved(execution, expected)
     else:
-        verified = _paid_as_planned(payer, payout, execution)
+        verified = _paid_as_known(rows, payout, execution)
     return Settlement(
         payout=payout,
         status=status,
@@ -57,26 +106,9 @@ def settlement_of(
     )
 
 
-def _paid_as_planned(payer: Payer, payout: Payout, execution: Execution) -> bool:
-    """What the chain paid is paid, also where our rows of it were changed since."""
+def _paid_as_known(rows: AnchoredRows, payout: Payout, execution: Execution) -> bool:
+    """The chain's payment stands, also where the stored rows were changed since."""
     try:
-        return payer.paid_as_planned(payout, execution)
+        return paid_as_planned(rows, payout, execution)
     except PlanDoesNotMatchRoot:
         return False
-
-
-def settle_from_chain(
-    context: Context, payer: Payer, payouts: Sequence[Payout]
-) -> list[Settlement]:
-    """Write back whatever the chain has resolved of these payouts of the plan. Signs nothing."""
-    foreign = payer.foreign(payouts)
-    payouts = [p for p in payouts if p.id not in foreign]
-    states = context.chain.receipts([p.id for p in payouts])
-    resolved = [p for p in payouts if states[p.id] in RESOLVED]
-    executions = read_back(context, resolved)
-    settlements = [
-        settlement_of(payer, p, RESOLVED[states[p.id]], executions.get(p.id)) for p in resolved
-    ]
-    if settlements:
-        context.store.settle(settlements, context.clock.now())
-    return settlements
