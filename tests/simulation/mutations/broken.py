@@ -71,9 +71,7 @@ def check_no_rows(patch: pytest.MonkeyPatch) -> None:
 
 
 def allow_singles_by_wallet(patch: pytest.MonkeyPatch) -> None:
-    def any_wallet(
-        context: Context, rows: AnchoredRows, payouts: Sequence[Payout], prepared: object
-    ) -> list[Payout]:
+    def any_wallet(rows: AnchoredRows, payouts: Sequence[Payout], prepared: object) -> list[Payout]:
         """Whoever has a wallet today may be paid alone."""
         return list(payouts)
 

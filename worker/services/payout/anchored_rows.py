@@ -19,12 +19,12 @@ class AnchoredRows:
     """Reads the rows of one plan. `seal` is the plan's, as the chain confirmed it."""
 
     def __init__(self, context: Context, planned: PlannedWeek, seal: Seal) -> None:
-        self._context, self.planned, self.seal = context, planned, seal
+        self.context, self.planned, self.seal = context, planned, seal
         self._held_leaves = bytearray()
 
     def at(self, position: int) -> Row | None:
         """The stored row at a position, which nothing proves."""
-        return next(self._context.store.rows(self.planned.plan_id, _just(position)), None)
+        return next(self._stored(range(position, position + 1)), None)
 
     def of_batch(self, index: int) -> list[Row]:
         """The proven rows of a batch.
@@ -32,54 +32,60 @@ class AnchoredRows:
         Raises:
             PlanDoesNotMatchRoot: a row is missing, extra or changed.
         """
-        positions = self.seal.header.batch_positions(index)
-        rows = list(self._context.store.rows(self.planned.plan_id, positions))
+        rows = list(self._stored(self.seal.header.batch_positions(index)))
         self.seal.check_batch(index, rows)
         return rows
 
     def of_batches(
         self, payouts: Sequence[Payout]
     ) -> Iterator[tuple[Payout, list[Row] | PlanDoesNotMatchRoot]]:
-        """The proven rows of each batch, or why there are none; one query for each run of
-        neighbours."""
+        """The proven rows of each batch, or why there are none. Neighbours share one query."""
         header = self.seal.header
         for run in runs_of_neighbours(payouts):
             first = header.batch_positions(run[0].index).start
             last = header.batch_positions(run[-1].index).stop
-            rows = self._context.store.rows(self.planned.plan_id, range(first, last))
+            rows = self._stored(range(first, last))
             for payout in run:
                 size = len(header.batch_positions(payout.index))
                 batch = list(itertools.islice(rows, size))
-                if rows_root(batch) == self.seal.batch_roots[payout.index]:
-                    yield payout, batch
-                    continue
                 try:
                     # Read by itself: a missing row moves the rows of its neighbours up.
-                    yield payout, self.of_batch(payout.index)
+                    if rows_root(batch) != self.seal.batch_roots[payout.index]:
+                        batch = self.of_batch(payout.index)
                 except PlanDoesNotMatchRoot as error:
                     yield payout, error
+                else:
+                    yield payout, batch
 
-    def held_leaves(self, payouts: Sequence[Payout]) -> dict[str, bytes]:
-        """The leaf hashes of these held rewards' rows, by payout id.
+    def leaves(self, batch: int | None, singles: Sequence[Payout]) -> dict[str, bytes]:
+        """The leaf hashes of these singles' proven rows, by payout id.
 
-        All held rows are proven once, and only their hashes stay in memory.
+        `batch`: the one that holds all of them, or None where they are held.
 
         Raises:
-            PlanDoesNotMatchRoot: a held row is missing, extra or changed.
+            PlanDoesNotMatchRoot: a row of the batch, or any held row, is missing or changed.
         """
-        positions = self.seal.header.held_positions
-        if payouts and not self._held_leaves:
-            leaves = bytearray()
-
-            def remembered() -> Iterator[Row]:
-                for row in stored_rows(self._context, self.planned.plan_id, positions):
-                    leaves.extend(leaf_hash(row.canonical()))
-                    yield row
-
-            self.seal.check_held(remembered())
-            self._held_leaves = leaves
-        places = ((p.id, (p.index - positions.start) * LEAF_BYTES) for p in payouts)
+        header = self.seal.header
+        if batch is not None:
+            rows, first = self.of_batch(batch), header.batch_positions(batch).start
+            return {p.id: leaf_hash(rows[p.index - first].canonical()) for p in singles}
+        if not self._held_leaves:
+            self._held_leaves = self._proven_held_leaves()
+        places = ((p.id, (p.index - header.held_positions.start) * LEAF_BYTES) for p in singles)
         return {i: bytes(self._held_leaves[at : at + LEAF_BYTES]) for i, at in places}
+
+    def _proven_held_leaves(self) -> bytearray:
+        """All held rows are proven once, and only their hashes stay in memory."""
+        leaves = bytearray()
+
+        def remembered() -> Iterator[Row]:
+            positions = self.seal.header.held_positions
+            for row in stored_rows(self.context, self.planned.plan_id, positions):
+                leaves.extend(leaf_hash(row.canonical()))
+                yield row
+
+        self.seal.check_held(remembered())
+        return leaves
 
     def reward(self, payout: Payout, leaf: bytes) -> Reward:
         """The reward of a single, read again just before it is signed.
@@ -87,11 +93,15 @@ class AnchoredRows:
         Raises:
             PlanDoesNotMatchRoot: its row is not the one with this proven leaf hash.
         """
-        rewards = self._context.store.rewards(self.planned.plan_id, _just(payout.index))
+        position = range(payout.index, payout.index + 1)
+        rewards = self.context.store.rewards(self.planned.plan_id, position)
         found = [leaf_hash(reward.row.canonical()) for reward in rewards]
         if found != [leaf]:
             raise PlanDoesNotMatchRoot(f"The row of {payout.id}", leaf, b"".join(found[:1]))
         return rewards[0]
+
+    def _stored(self, positions: range) -> Iterator[Row]:
+        return self.context.store.rows(self.planned.plan_id, positions)
 
 
 def runs_of_neighbours(payouts: Sequence[Payout]) -> Iterator[list[Payout]]:
@@ -104,7 +114,3 @@ def runs_of_neighbours(payouts: Sequence[Payout]) -> Iterator[list[Payout]]:
         run.append(payout)
     if run:
         yield run
-
-
-def _just(position: int) -> range:
-    return range(position, position + 1)

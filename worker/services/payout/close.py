@@ -70,7 +70,7 @@ def _settle_again(context: Context, planned: PlannedWeek) -> None:
         return
     rows = AnchoredRows(context, planned, anchored_seal(context, planned))
     for page in payout_pages(context.store, planned.plan_id, CHUNK_PAYOUTS):
-        settle_from_chain(context, rows, [p for p in page if p.kind is not PayoutKind.ANCHOR])
+        settle_from_chain(rows, [p for p in page if p.kind is not PayoutKind.ANCHOR])
 
 
 def record_reconciliation(context: Context, result: Reconciliation) -> None:

@@ -36,7 +36,6 @@ class PayReport:
     void: int = 0
     later: int = 0
     unresolved: int = 0
-    signed: int = 0
     moved: int = 0
     reasons: list[str] = field(default_factory=list)
 
@@ -84,7 +83,6 @@ class InFlight:
             for p, attempt in attempts
         }
         self.payouts = [now_signed.get(p.id, p) for p in self.payouts]
-        self.report.signed += len(attempts)
         never_signed = [i for i in now_signed if i in self._never_signed]
         self._unmarked |= {i: self._never_signed.pop(i) for i in never_signed}
 

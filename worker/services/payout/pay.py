@@ -64,7 +64,7 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
             flight.postpone([for_a_person(error.payout, str(error)) for error in outside])
             if not flight.payouts:
                 break
-            if not _round(context, rows, flight, deadline) and not flight.mark_some():
+            if not _round(rows, flight, deadline) and not flight.mark_some():
                 context.clock.sleep(context.limits.poll_seconds)
     finally:
         context.store.release(flight.payouts)
@@ -72,16 +72,16 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
     return flight.report
 
 
-def _round(context: Context, rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
+def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
     """Look at the chain once and do the next steps; whether anything was signed or resolved."""
-    look = _look(context, flight.payouts)
+    look = _look(rows.context, flight.payouts)
     # Settled first: signing may be paused or refused, and what the chain did stands anyway.
-    resolved = _settle(context, rows, flight, look.steps[Step.SETTLE_PAID], PayoutStatus.PAID)
-    resolved += _settle(context, rows, flight, look.steps[Step.SETTLE_VOID], PayoutStatus.VOID)
+    resolved = _settle(rows, flight, look.steps[Step.SETTLE_PAID], PayoutStatus.PAID)
+    resolved += _settle(rows, flight, look.steps[Step.SETTLE_VOID], PayoutStatus.VOID)
     resent = [p.attempt for p in look.steps[Step.RESEND] if p.attempt]
     if resent:
-        context.chain.send([(attempt.signature, attempt.wire) for attempt in resent])
-    signed = _sign(context, rows, flight, look, deadline) if look.steps[Step.SIGN] else 0
+        rows.context.chain.send([(attempt.signature, attempt.wire) for attempt in resent])
+    signed = _sign(rows, flight, look, deadline) if look.steps[Step.SIGN] else 0
     return resolved + signed > 0
 
 
@@ -123,13 +123,10 @@ def _statuses(context: Context, payouts: Sequence[Payout]) -> dict[str, Signatur
 # --- sending ---
 
 
-def _sign(
-    context: Context, rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline
-) -> int:
+def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline) -> int:
     """Sign, record and send what can be paid or voided now; how many transactions."""
-    prepared = prepare_payments(
-        context, rows, look.steps[Step.SIGN], deadline, refused=look.refused.keys()
-    )
+    due, context = look.steps[Step.SIGN], rows.context
+    prepared = prepare_payments(rows, due, deadline, refused=look.refused.keys())
     flight.postpone(prepared.later)
     intents: list[tuple[Payout, Intent]] = []
     for payout, intent in prepared.intents:
@@ -162,15 +159,11 @@ def _failure(context: Context, payout: Payout, reason: str) -> Postponement:
 
 
 def _settle(
-    context: Context,
-    rows: AnchoredRows,
-    flight: InFlight,
-    payouts: Sequence[Payout],
-    status: PayoutStatus,
+    rows: AnchoredRows, flight: InFlight, payouts: Sequence[Payout], status: PayoutStatus
 ) -> int:
     for chunk in chunks(payouts, SETTLED_AT_ONCE):
         states = {payout.id: status for payout in chunk}
-        settlements = settle(context, rows, chunk, states, flight.signed_here)
+        settlements = settle(rows, chunk, states, flight.signed_here)
         flight.settled(settlements)
         for each in settlements:
             if each.signature is not None and not each.verified:

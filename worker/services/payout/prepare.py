@@ -6,6 +6,7 @@ transaction is built from them.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,16 +19,14 @@ from worker.core.payout.records import (
     PayoutKind,
     Postponement,
     Recipient,
-    Reward,
     Transfer,
     missing_wallets,
 )
 from worker.core.payout.single import cannot_receive
 from worker.core.payout.void import must_be_void
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row
-from worker.core.plan.merkle import leaf_hash
 from worker.core.plan.receipts import ReceiptState, single_id
-from worker.services.context import Context, Deadline
+from worker.services.context import Deadline
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.token_accounts import create_token_accounts, recipients_by_wallet
 
@@ -44,12 +43,7 @@ class PreparedPayments:
 
 
 def prepare_payments(
-    context: Context,
-    rows: AnchoredRows,
-    payouts: Sequence[Payout],
-    deadline: Deadline,
-    *,
-    refused: Set[str],
+    rows: AnchoredRows, payouts: Sequence[Payout], deadline: Deadline, *, refused: Set[str]
 ) -> PreparedPayments:
     """Build the transactions of these payouts of the plan.
 
@@ -58,12 +52,11 @@ def prepare_payments(
     Raises:
         Paused: nothing may be signed now.
     """
-    context.refuse_if_paused()
+    rows.context.refuse_if_paused()
     prepared = PreparedPayments()
     batches = [p for p in payouts if p.kind is PayoutKind.BATCH]
-    _prepare_batches(context, rows, batches, deadline, refused, prepared)
-    singles = [p for p in payouts if p.kind is PayoutKind.SINGLE]
-    _prepare_singles(context, rows, singles, prepared)
+    _prepare_batches(rows, batches, deadline, refused, prepared)
+    _prepare_singles(rows, [p for p in payouts if p.kind is PayoutKind.SINGLE], prepared)
     return prepared
 
 
@@ -71,7 +64,6 @@ def prepare_payments(
 
 
 def _prepare_batches(
-    context: Context,
     rows: AnchoredRows,
     payouts: Sequence[Payout],
     deadline: Deadline,
@@ -86,13 +78,15 @@ def _prepare_batches(
             proven[payout.id] = found
     payouts = [payout for payout in payouts if payout.id in proven]
     wallets = {row.wallet for batch in proven.values() for row in batch}
-    seen = recipients_by_wallet(context, wallets)
-    recreated = _recreate(context, rows, payouts, proven, seen, deadline)
+    seen = recipients_by_wallet(rows.context, wallets)
+    lost = _lost_accounts(rows, payouts, proven, seen)
+    if lost:
+        create_token_accounts(rows.context, sorted(lost), deadline)
     for payout in payouts:
         batch = proven[payout.id]
-        if any(row.wallet in recreated for row in batch):
+        if any(row.wallet in lost for row in batch):
             reason = "a token account was created again; paid when it is there"
-            soon = context.clock.now() + RETRY_SOON
+            soon = rows.context.clock.now() + RETRY_SOON
             # Counted as a try, so that it is created again only once.
             prepared.later.append(Postponement(payout, soon, reason))
             continue
@@ -101,40 +95,36 @@ def _prepare_batches(
         prepared.intents.append((payout, batch_intent(receipt, batch, void=void)))
 
 
-def _recreate(
-    context: Context,
+def _lost_accounts(
     rows: AnchoredRows,
     payouts: Sequence[Payout],
     proven: Mapping[str, Sequence[Row]],
     seen: Mapping[str, Recipient],
-    deadline: Deadline,
 ) -> set[str]:
-    """Create again the accounts that we created for this plan and that are gone.
+    """Wallets whose account we created for this plan, and that have none before the first try.
 
-    Only once, since a fork may have dropped the creation. After that the owner closed it.
+    A fork may have dropped the creation. After the first try, the owner closed the account.
     """
     missing = missing_wallets(list(seen.values()))
-    wanted: set[str] = set()
+    lost: set[str] = set()
     for payout in payouts:
-        is_fresh = payout.attempts == 0 and payout.attempt is None
-        if is_fresh and any(row.wallet in missing for row in proven[payout.id]):
+        is_untried = payout.attempts == 0 and payout.attempt is None
+        if is_untried and any(row.wallet in missing for row in proven[payout.id]):
             positions = rows.seal.header.batch_positions(payout.index)
-            rewards = context.store.rewards(rows.planned.plan_id, positions)
-            wanted |= {r.row.wallet for r in rewards if r.needs_account} & missing
-    if wanted:
-        create_token_accounts(context, sorted(wanted), deadline)
-    return wanted
+            rewards = rows.context.store.rewards(rows.planned.plan_id, positions)
+            lost |= {r.row.wallet for r in rewards if r.needs_account} & missing
+    return lost
 
 
 # --- singles ---
 
 
 def _prepare_singles(
-    context: Context, rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
+    rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
 ) -> None:
-    leaves = _proven_leaves(context, rows, payouts, prepared)
-    allowed = [p for p in payouts if p.id in leaves]
-    seen = recipients_by_wallet(context, {p.wallet for p in allowed if p.wallet})
+    leaves = _proven_leaves(rows, payouts, prepared)
+    allowed = _of_void_batches(rows, [p for p in payouts if p.id in leaves], prepared)
+    seen = recipients_by_wallet(rows.context, {p.wallet for p in allowed if p.wallet})
     for payout in allowed:
         try:
             reward = rows.reward(payout, leaves[payout.id])
@@ -142,78 +132,54 @@ def _prepare_singles(
             prepared.later.append(for_a_person(payout, str(error)))
             continue
         recipient = seen.get(payout.wallet or "")
-        reason = reward.operator_hold
-        if reason is None:
-            reason = cannot_receive(recipient)
-        if reason is not None or recipient is None:
-            again = context.clock.now() + LOOK_TOMORROW
+        reason = cannot_receive(recipient) if reward.operator_hold is None else reward.operator_hold
+        if recipient is None or reason is not None:
+            again = rows.context.clock.now() + LOOK_TOMORROW
             prepared.later.append(for_an_event(payout, reason or "", again))
         else:
-            prepared.intents.append((payout, _intent_of(rows, reward, recipient)))
-
-
-def _intent_of(rows: AnchoredRows, reward: Reward, recipient: Recipient) -> Intent:
-    receipt = single_id(rows.seal.header.week, reward.row.user)
-    return single_intent(receipt, Transfer(recipient.wallet, reward.row.amount))
+            receipt = single_id(rows.seal.header.week, reward.row.user)
+            transfer = Transfer(recipient.wallet, reward.row.amount)
+            prepared.intents.append((payout, single_intent(receipt, transfer)))
 
 
 def _proven_leaves(
-    context: Context, rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
+    rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
 ) -> dict[str, bytes]:
-    """Leaf hashes of the anchored rows of the rewards that may be paid alone, by payout id.
-
-    A single is usable only if the anchored plan puts the reward in no batch, or that batch is
-    void at finalized. The current wallet never decides.
-    """
-    positions = rows.seal.header.held_positions
-    held = [p for p in payouts if p.index in positions]
-    try:
-        leaves = rows.held_leaves(held)
-    except PlanDoesNotMatchRoot as error:
-        leaves = {}
-        prepared.later += [for_a_person(payout, str(error)) for payout in held]
-    batched = [p for p in payouts if p.index not in positions]
-    return leaves | _leaves_of_batched(context, rows, batched, prepared)
-
-
-def _leaves_of_batched(
-    context: Context, rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
-) -> dict[str, bytes]:
-    header, batches, proven = rows.seal.header, dict[int, list[Row]](), list[Payout]()
+    """The leaf hashes of the anchored rows of singles, by payout id."""
+    by_batch: defaultdict[int | None, list[Payout]] = defaultdict(list)
     for payout in payouts:
-        index = payout.index // header.batch_size
+        by_batch[rows.seal.header.batch_of(payout.index)].append(payout)
+    leaves: dict[str, bytes] = {}
+    for batch, singles in by_batch.items():
         try:
-            if index not in batches:
-                batches[index] = rows.of_batch(index)
+            leaves |= rows.leaves(batch, singles)
         except PlanDoesNotMatchRoot as error:
-            prepared.later.append(for_a_person(payout, str(error)))
-        else:
-            proven.append(payout)
-    allowed = _of_void_batches(context, rows, proven, prepared)
-    places = ((p.id, divmod(p.index, header.batch_size)) for p in allowed)
-    return {i: leaf_hash(batches[batch][place].canonical()) for i, (batch, place) in places}
+            prepared.later += [for_a_person(payout, str(error)) for payout in singles]
+    return leaves
 
 
 def _of_void_batches(
-    context: Context, rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
+    rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
 ) -> list[Payout]:
-    """The payouts of rewards whose batch is void, so that it can never pay them."""
-    header, now = rows.seal.header, context.clock.now()
-    by_batch = {p.id: str(header.batch_id(p.index // header.batch_size)) for p in payouts}
-    states = context.chain.receipts(sorted(set(by_batch.values())))
+    """The singles that may be paid: the anchored plan puts the reward in no batch, or that batch
+    is void at finalized. The current wallet never decides."""
+    header, limits, now = rows.seal.header, rows.context.limits, rows.context.clock.now()
+    batches = {p.id: header.batch_of(p.index) for p in payouts}
+    ids = {i: str(header.batch_id(index)) for i, index in batches.items() if index is not None}
+    states = rows.context.chain.receipts(sorted(set(ids.values())))
     allowed = []
     for payout in payouts:
-        batch = by_batch[payout.id]
-        if states[batch] is ReceiptState.VOID:
+        batch = ids.get(payout.id)
+        state = ReceiptState.VOID if batch is None else states[batch]
+        if state is ReceiptState.VOID:
             allowed.append(payout)
-        elif states[batch] is ReceiptState.UNKNOWN:
+        elif state is ReceiptState.UNKNOWN:
             reason = f"the receipt of {batch} is unknown"
             prepared.later.append(for_an_event(payout, reason, now + RETRY_SOON))
         else:
             reason = (
                 f"{payout.id} cannot be paid alone: the anchored plan puts it in a batch whose "
-                f"receipt is {states[batch].value}, not void. Nothing was signed."
+                f"receipt is {state.value}, not void. Nothing was signed."
             )
-            scale = context.limits.backoff_scale
-            prepared.later.append(after_failure(payout, reason, now, scale=scale))
+            prepared.later.append(after_failure(payout, reason, now, scale=limits.backoff_scale))
     return allowed

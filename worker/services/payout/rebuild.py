@@ -96,7 +96,7 @@ def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
     rebuilt = Rebuilt(week, memo.root)
     for page in payout_pages(context.store, planned.plan_id, CHUNK):
         batches = [p for p in page if p.kind is PayoutKind.BATCH]
-        _count(rebuilt, batches, settle_from_chain(context, rows, batches))
+        _count(rebuilt, batches, settle_from_chain(rows, batches))
     _write_back_singles(context, rows, rebuilt)
     context.store.discard_other_plans(week, planned.plan_id, lost_too=True)
     return rebuilt
@@ -122,7 +122,7 @@ def _write_back_singles(context: Context, rows: AnchoredRows, rebuilt: Rebuilt) 
         paid = [ids[i] for i, state in states.items() if state is ReceiptState.PAID]
         singles = [single_payout(header.week, reward, reward.row.wallet) for reward in paid]
         context.store.write_payouts(singles, [b""] * len(singles))
-        _count(rebuilt, singles, settle_from_chain(context, rows, singles))
+        _count(rebuilt, singles, settle_from_chain(rows, singles))
 
 
 def recover_by_wallet(context: Context, week: Week) -> RecoveredByWallet:

@@ -9,6 +9,7 @@ from worker.core.payout.intent import moved
 from worker.core.payout.records import Execution, Payout, PayoutKind, Settlement, Transfer
 from worker.core.plan.commitment import PlanDoesNotMatchRoot
 from worker.core.plan.receipts import ReceiptState
+from worker.ports.payout import Chain, PublicChain
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.outside_plan import outside_plan
@@ -21,16 +22,25 @@ RESOLVED: Mapping[ReceiptState, PayoutStatus] = {
 
 def read_back(context: Context, payouts: Sequence[Payout]) -> dict[str, Execution]:
     """The transactions that resolved these payouts: by a known signature, else by search."""
-    known = {p.id: p.signature or (p.attempt.signature if p.attempt else "") for p in payouts}
-    found = context.chain.executions_of(
-        {i: signature for i, signature in known.items() if signature}
+    return find_executions(
+        context.chain,
+        {p.id: p.signature or (p.attempt.signature if p.attempt else "") for p in payouts},
     )
-    rest = [p.id for p in payouts if p.id not in found]
-    return found | (context.chain.executions(rest) if rest else {})
+
+
+def find_executions(
+    chain: Chain | PublicChain, signatures: Mapping[str, str]
+) -> dict[str, Execution]:
+    """The transactions that resolved these ids: by a signature where one is given, else by search.
+
+    An id whose transaction no endpoint returns is absent.
+    """
+    found = chain.executions_of({i: known for i, known in signatures.items() if known})
+    rest = [receipt for receipt in signatures if receipt not in found]
+    return found | (chain.executions(rest) if rest else {})
 
 
 def settle(
-    context: Context,
     rows: AnchoredRows,
     payouts: Sequence[Payout],
     states: Mapping[str, PayoutStatus],
@@ -41,24 +51,22 @@ def settle(
     `signed_here` holds the transfers by signature that were verified when they were signed, which
     spares reading their rows again.
     """
-    executions = read_back(context, payouts)
+    executions = read_back(rows.context, payouts)
     settlements = [
         _settlement(rows, p, states[p.id], executions.get(p.id), signed_here) for p in payouts
     ]
     if settlements:
-        context.store.settle(settlements, context.clock.now())
+        rows.context.store.settle(settlements, rows.context.clock.now())
     return settlements
 
 
-def settle_from_chain(
-    context: Context, rows: AnchoredRows, payouts: Sequence[Payout]
-) -> list[Settlement]:
+def settle_from_chain(rows: AnchoredRows, payouts: Sequence[Payout]) -> list[Settlement]:
     """Write back whatever the chain has resolved of these payouts of the plan. Signs nothing."""
-    outside = outside_plan(context.store, rows.planned, payouts)
+    outside = outside_plan(rows.context.store, rows.planned, payouts)
     payouts = [p for p in payouts if p.id not in outside]
-    receipts = context.chain.receipts([p.id for p in payouts])
+    receipts = rows.context.chain.receipts([p.id for p in payouts])
     states = {i: RESOLVED[state] for i, state in receipts.items() if state in RESOLVED}
-    return settle(context, rows, [p for p in payouts if p.id in states], states, {})
+    return settle(rows, [p for p in payouts if p.id in states], states, {})
 
 
 def paid_as_planned(rows: AnchoredRows, payout: Payout, execution: Execution) -> bool:
@@ -89,12 +97,14 @@ def _settlement(
     """Without a readable transaction it is paid, unverified, and never paid again."""
     if execution is None:
         return Settlement(payout, status, None, None, None, verified=False)
-    if status is PayoutStatus.VOID:
-        verified = moved(execution, [])
-    elif (expected := signed_here.get(execution.signature)) is not None:
-        verified = moved(execution, expected)
-    else:
-        verified = _paid_as_known(rows, payout, execution)
+    expected = [] if status is PayoutStatus.VOID else signed_here.get(execution.signature)
+    try:
+        if expected is None:
+            verified = paid_as_planned(rows, payout, execution)
+        else:
+            verified = moved(execution, expected)
+    except PlanDoesNotMatchRoot:
+        verified = False  # the payment stands, although the stored rows were changed since
     return Settlement(
         payout=payout,
         status=status,
@@ -104,11 +114,3 @@ def _settlement(
         verified=verified,
         landed_at=execution.landed_at,
     )
-
-
-def _paid_as_known(rows: AnchoredRows, payout: Payout, execution: Execution) -> bool:
-    """The chain's payment stands, also where the stored rows were changed since."""
-    try:
-        return paid_as_planned(rows, payout, execution)
-    except PlanDoesNotMatchRoot:
-        return False
