@@ -71,20 +71,19 @@ class FakePayouts:
                 self.state.put_reward(unpaid, status=Status.PROCESSING)
 
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
-        contradicted: Settlement | None = None
+        contradictions: list[IllegalTransition] = []
         for settlement in settlements:
-            payout = settlement.payout
+            payout, wanted = settlement.payout, settlement.status
             if (stored := self.state.payouts_of(payout.plan_id).get(payout.id)) is None:
                 continue
-            if stored.payout.status.is_resolved and stored.payout.status is not settlement.status:
-                contradicted = contradicted or settlement
+            current = stored.payout.status
+            if current.is_resolved and current is not wanted:
+                contradictions.append(IllegalTransition(payout.id, current, wanted))
                 continue
             self._settle_rewards(stored.payout, settlement, now)
             self._settle_payout(stored, settlement)
-        if contradicted is not None:
-            opposite = {PayoutStatus.PAID: PayoutStatus.VOID, PayoutStatus.VOID: PayoutStatus.PAID}
-            current = opposite[contradicted.status]
-            raise IllegalTransition(contradicted.payout.id, current, contradicted.status)
+        if contradictions:
+            raise contradictions[0]
 
     def _settle_payout(self, stored: StoredPayout, settlement: Settlement) -> None:
         known = stored.payout

@@ -1,8 +1,8 @@
-"""Payouts: taking them, trying them, and writing what the chain decided.
+"""Claims payouts, records their attempts, and writes how the chain resolved them.
 
 Rewards are written before the payout that resolves them. A crash in between leaves an unresolved
-payout, which is claimed and settled again; the other way round would leave unpaid rewards that
-nobody looks at any more.
+payout, which is claimed and settled again. The other order would leave unpaid rewards that no
+worker looks at any more.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class MongoPayouts(MongoPart):
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         """
         Raises:
-            IllegalTransition: the chain says the opposite of what was written before. All others
-                are settled all the same.
+            IllegalTransition: the chain says the opposite of what was written before. All other
+                payouts are settled.
         """
         contradicted = self._contradicted(settlements)
         sound = [s for s in settlements if _key(s.payout) not in contradicted]
