@@ -1,5 +1,5 @@
-"""Somebody writes to the database after the anchor: nobody is paid twice or otherwise than planned,
-nobody else has to wait for it, and it is told."""
+"""Records are changed after the anchor: every payment stays as planned, at most once, no other
+payout waits, and the change is reported."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def change_amount(world: World, position: int, times: int) -> None:
 
 
 def rename(world: World, old: str, new: str, **facts: Any) -> None:
-    """What was paid is made to look unpaid under an id whose receipt is free."""
+    """Make a paid payout look unpaid under an id whose receipt is free."""
     stored = payouts_of(world).pop(old)
     unpaid = {"status": PayoutStatus.PENDING, "attempt": None, "signature": None, **facts}
     payouts_of(world)[new] = replace(stored, payout=replace(stored.payout, id=new, **unpaid))

@@ -1,4 +1,4 @@
-"""What a worker does that was asked to end, or that hears old news of the chain."""
+"""A worker that is asked to end, and a worker whose endpoint lags, do no harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to do next with a payout, from facts alone. This is where "at most once" is decided.
+"""Decides the next step of a payout from facts alone. This makes a payment happen at most once.
 
 The facts must have been read in this order: the finalized block height, then the receipt at a
 slot not before it. So when an attempt's last valid height has passed and the receipt is free,

@@ -1,4 +1,4 @@
-"""Close a week: every batch resolved, every reward paid, held or failed, and the books agree."""
+"""Closes a week once every batch is resolved, and plan, database and chain agree."""
 
 from __future__ import annotations
 

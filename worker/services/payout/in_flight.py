@@ -1,4 +1,4 @@
-"""The payouts that one call of `pay` has claimed, and what it did with them."""
+"""Keeps the payouts that one call of `pay` has claimed, and counts their results."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class InFlight:
 
     def __init__(self, context: Context, week: Week) -> None:
         self._context = context
-        self._never_signed: dict[str, datetime] = {}
-        """When our lease ends, of the payouts that nobody had signed before us."""
+        self._lease_ends: dict[str, datetime] = {}
         self._unmarked: dict[str, datetime] = {}
+        """Ends of our leases of payouts that we signed first, and whose rewards are not marked."""
         self.payouts: list[Payout] = []
         self.signed_here: dict[str, tuple[Transfer, ...]] = {}
-        """What our own transactions move, by signature."""
+        """The transfers of the transactions that this call signed, by signature."""
         self.report = PayReport(week)
 
     def claim(self, plan_id: str, indexes: range) -> list[Payout]:
@@ -69,7 +69,7 @@ class InFlight:
         claimed = self._context.store.claim(plan_id, indexes, count, now=now, until=until)
         known = {payout.id for payout in self.payouts}
         self.payouts += [payout for payout in claimed if payout.id not in known]
-        self._never_signed |= {payout.id: until for payout in claimed if payout.attempt is None}
+        self._lease_ends |= {payout.id: until for payout in claimed}
         return claimed
 
     def record_attempts(self, signed: Sequence[tuple[Payout, Intent, Attempt]]) -> None:
@@ -77,14 +77,14 @@ class InFlight:
         attempts = [(payout, attempt) for payout, _, attempt in signed]
         self._context.store.record_attempts(attempts)
         self.signed_here |= {attempt.signature: intent.transfers for _, intent, attempt in signed}
-        self._context.counted[RE_SIGNS] += sum(p.attempt is not None for p, _ in attempts)
-        now_signed = {
+        signed_first = [payout.id for payout, _ in attempts if payout.attempt is None]
+        self._unmarked |= {i: self._lease_ends[i] for i in signed_first}
+        self._context.counted[RE_SIGNS] += len(attempts) - len(signed_first)
+        updated = {
             p.id: replace(p, attempt=attempt, status=PayoutStatus.PROCESSING)
             for p, attempt in attempts
         }
-        self.payouts = [now_signed.get(p.id, p) for p in self.payouts]
-        never_signed = [i for i in now_signed if i in self._never_signed]
-        self._unmarked |= {i: self._never_signed.pop(i) for i in never_signed}
+        self.payouts = [updated.get(p.id, p) for p in self.payouts]
 
     def mark_some(self) -> bool:
         """Mark rewards `processing` while there is nothing else to do; whether any were left.
@@ -102,7 +102,7 @@ class InFlight:
         return bool(marked)
 
     def postpone(self, later: Sequence[Postponement]) -> None:
-        """Record the next tries. A payout without one stops its week visibly."""
+        """Record the next tries. A payout that waits for a person stops its week visibly."""
         if not later:
             return
         if waiting := [each for each in later if each.next_attempt_at == NEVER]:

@@ -90,7 +90,7 @@ def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What the chain says of the payouts in flight."""
+    """The next step of each payout in flight."""
 
     steps: dict[Step, list[Payout]]
     refused: dict[str, str]

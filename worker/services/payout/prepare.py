@@ -1,6 +1,6 @@
-"""Builds the transactions of batches and singles that are signed now, and finds those that wait.
+"""Builds the transactions of batches and singles, and postpones payouts that cannot be paid now.
 
-Rows are verified against the anchored root, and every recipient is looked at, before a
+Rows are verified against the anchored root, and every recipient is looked up, before a
 transaction is built from them.
 """
 

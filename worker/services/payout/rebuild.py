@@ -1,7 +1,8 @@
 """Rebuild a week from the receipt key, the chain and the published plan, with an empty database.
 
-With the file: it is verified against the anchored root, what was paid is written back, and the
-rest goes on. Without it: what was paid is recovered by wallet, and the rest waits for a person.
+With the published file: it is verified against the anchored root, payments are written back, and
+the rest goes on. Without the file: payments are recovered by wallet, and the rest waits for a
+person.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class PaidTransfer:
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What was written back. Amounts in base units."""
+    """Counts of the payouts that were written back. `amount` is in base units."""
 
     week: Week
     root: bytes
@@ -126,7 +127,7 @@ def _write_back_singles(context: Context, rows: AnchoredRows, rebuilt: Rebuilt) 
 
 
 def recover_by_wallet(context: Context, week: Week) -> RecoveredByWallet:
-    """What was paid in a week's batches, when its plan is nowhere to be found.
+    """Recover from the chain who was paid in a week's batches, when its plan is lost.
 
     Raises:
         AnchorUnreadable: the chain does not say with which plan the week is anchored.

@@ -26,7 +26,7 @@ SIGNATURES_KEPT = 20
 VOID_REASON = "batch void: paid alone"
 VOID_SINGLE_REASON = "its receipt is void: it can never be paid"
 
-# A batch that is signed again finds its rewards processing already, and rewrites none of them.
+# The rewards of a batch that is signed again are processing already, and are not rewritten.
 _NOT_YET = [Status.PENDING.value, Status.FAILED.value]
 _UNPAID = {"$ne": Status.COMPLETED.value}
 _PAYING = {"$in": [PayoutKind.BATCH.value, PayoutKind.SINGLE.value]}
@@ -183,8 +183,8 @@ class MongoPayouts(MongoPart):
 
 
 def _claimable(plan_id: str, now: datetime) -> Document:
-    """Unresolved, due and not leased. An operator's hold keeps back what was never signed: what
-    was signed may land still, and must be settled."""
+    """Unresolved, due and not leased. An operator's hold keeps back only unsigned payouts: a signed
+    one may still land, and must be settled."""
     free = {"$or": [{"lease": None}, {"lease.until": {"$lte": now}}]}
     not_held_back = {"$or": [{"operator_hold": None}, {"attempt": {"$ne": None}}]}
     return {
