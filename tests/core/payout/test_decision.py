@@ -9,13 +9,14 @@ import pytest
 
 from tests.core.strategies import A_WEEK
 from worker.core.money import BaseUnits
+from worker.core.payout.chain import Landing, SignatureStatus
 from worker.core.payout.decision import (
     Step,
     may_be_resolved,
     next_step,
     pauses_after_refusal,
 )
-from worker.core.payout.records import Attempt, Landing, Payout, PayoutKind, SignatureStatus
+from worker.core.payout.records import Attempt, Payout, PayoutKind
 from worker.core.plan.receipts import ReceiptState, Resolution
 
 LAST_VALID = 1000

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import rows
 from worker.core.money import BaseUnits, Lamports
+from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.intent import batch_intent, moved, single_intent, sums_by_wallet
-from worker.core.payout.records import Execution, Transfer
 from worker.core.plan.commitment import Row
 from worker.core.plan.receipts import Resolution
 

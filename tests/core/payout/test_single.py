@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.core.strategies import A_WEEK, a_header, a_row, rows
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.lifecycle import Stage, Status
+from worker.core.payout.chain import AccountProblem, Recipient
 from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, OVER_ACCOUNT_CAP, hold_reason
-from worker.core.payout.records import Account, AccountProblem, PayoutKind, Recipient, Reward
+from worker.core.payout.records import Account, PayoutKind, Reward
 from worker.core.payout.single import (
     cannot_receive,
     is_hold_expired,

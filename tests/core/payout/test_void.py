@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.payout.records import AccountProblem, Recipient
+from worker.core.payout.chain import AccountProblem, Recipient
 from worker.core.payout.void import must_be_void
 
 problems = st.one_of(st.none(), st.sampled_from(AccountProblem))

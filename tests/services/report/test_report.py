@@ -13,7 +13,7 @@ from tests.fakes.check.report_world import HOSTILE, WEEKS, busy_world, report_of
 from tests.fakes.world import WEEK, World, store_of
 from worker.core.money import ONE_TOKEN
 from worker.core.payout import hold, single
-from worker.core.payout.records import AccountProblem
+from worker.core.payout.chain import AccountProblem
 from worker.core.report.explorer import transaction_url
 from worker.core.report.spread import BINS_MAX, WHOLE, spread
 from worker.services.plan.plan_week import plan_week

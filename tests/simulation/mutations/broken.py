@@ -13,7 +13,8 @@ import pytest
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.store.store import FakeStore
 from tests.fakes.world import WEEK
-from worker.core.payout.records import Blockhash, Intent, Landing, Payout, Reward, SignatureStatus
+from worker.core.payout.chain import Blockhash, Intent, Landing, SignatureStatus
+from worker.core.payout.records import Payout, Reward
 from worker.core.plan.commitment import Header, Row, Seal
 from worker.core.plan.receipts import ReceiptState, state_of
 from worker.ports.payout import Signed

@@ -17,7 +17,8 @@ from worker.cli.session import Session
 from worker.core.errors import KontribError, UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.money import tokens_text
-from worker.core.payout.records import Costs, Distribution, Reward
+from worker.core.payout.chain import Costs
+from worker.core.payout.records import Distribution, Reward
 from worker.core.report.explorer import CUSTOM, transaction_url
 from worker.core.week import Week
 from worker.ports.report import PaidReward

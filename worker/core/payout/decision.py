@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import enum
 
-from worker.core.payout.records import Attempt, Landing, Payout, SignatureStatus
+from worker.core.payout.chain import Landing, SignatureStatus
+from worker.core.payout.records import Attempt, Payout
 from worker.core.plan.receipts import ReceiptState
 
 

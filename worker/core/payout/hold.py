@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from worker.core.payout.records import Account, AccountProblem, Recipient
+from worker.core.payout.chain import AccountProblem, Recipient
+from worker.core.payout.records import Account
 
 NO_WALLET = "no wallet address"
 CLOSED_ACCOUNT = "token account was closed after we created it"

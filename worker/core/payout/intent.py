@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from worker.core.payout.records import Execution, Intent, Transfer
+from worker.core.payout.chain import Execution, Intent, Transfer
 from worker.core.plan.commitment import Row
 from worker.core.plan.receipts import Resolution
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worker.core.payout.records import Recipient
+from worker.core.payout.chain import Recipient
 
 
 def must_be_void(recipients: Sequence[Recipient], *, refused: bool) -> bool:

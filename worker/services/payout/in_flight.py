@@ -8,14 +8,8 @@ from datetime import datetime, timedelta
 
 from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.backoff import NEVER
-from worker.core.payout.records import (
-    Attempt,
-    Intent,
-    Payout,
-    Postponement,
-    Settlement,
-    Transfer,
-)
+from worker.core.payout.chain import Intent, Transfer
+from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
 from worker.services.context import Context

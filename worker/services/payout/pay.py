@@ -14,6 +14,7 @@ from worker.core.chunks import chunks
 from worker.core.errors import Refused
 from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.backoff import after_failure, for_a_person
+from worker.core.payout.chain import Intent, SignatureStatus
 from worker.core.payout.decision import (
     Step,
     is_refused,
@@ -21,7 +22,7 @@ from worker.core.payout.decision import (
     next_step,
     pauses_after_refusal,
 )
-from worker.core.payout.records import Intent, Payout, Postponement, SignatureStatus
+from worker.core.payout.records import Payout, Postponement
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.services.context import Context, Deadline

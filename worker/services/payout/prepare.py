@@ -12,16 +12,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from worker.core.payout.backoff import after_failure, for_a_person, for_an_event
+from worker.core.payout.chain import Intent, Recipient, Transfer, missing_wallets
 from worker.core.payout.intent import batch_intent, single_intent
-from worker.core.payout.records import (
-    Intent,
-    Payout,
-    PayoutKind,
-    Postponement,
-    Recipient,
-    Transfer,
-    missing_wallets,
-)
+from worker.core.payout.records import Payout, PayoutKind, Postponement
 from worker.core.payout.single import cannot_receive
 from worker.core.payout.void import must_be_void
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from worker.core.chunks import chunks
 from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.payout.records import Payout, PayoutKind, Settlement, Transfer
+from worker.core.payout.chain import Transfer
+from worker.core.payout.records import Payout, PayoutKind, Settlement
 from worker.core.payout.single import single_payout
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import BatchId, ReceiptState, single_id

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from worker.core.lifecycle import PayoutStatus, Status
+from worker.core.payout.chain import Execution
 from worker.core.payout.intent import moved
-from worker.core.payout.records import Distribution, Execution, Payout, PayoutKind
+from worker.core.payout.records import Distribution, Payout, PayoutKind
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Seal
 from worker.core.plan.receipts import ReceiptState
 from worker.core.week import Week

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from worker.core.lifecycle import Status
+from worker.core.payout.chain import Recipient, missing_wallets
 from worker.core.payout.hold import OVER_ACCOUNT_CAP
-from worker.core.payout.records import Account, Recipient, Reward, missing_wallets
+from worker.core.payout.records import Account, Reward
 from worker.core.payout.single import (
     HOLD_EXPIRED,
     NOT_MADE_YET,

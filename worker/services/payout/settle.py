@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from worker.core.lifecycle import PayoutStatus
+from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.intent import moved
-from worker.core.payout.records import Execution, Payout, PayoutKind, Settlement, Transfer
+from worker.core.payout.records import Payout, PayoutKind, Settlement
 from worker.core.plan.commitment import PlanDoesNotMatchRoot
 from worker.core.plan.receipts import ReceiptState
 from worker.ports.payout import Chain, PublicChain

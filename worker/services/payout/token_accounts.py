@@ -11,7 +11,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from worker.core.lifecycle import Stage
-from worker.core.payout.records import Landing, Recipient, missing_wallets
+from worker.core.payout.chain import Landing, Recipient, missing_wallets
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.services.context import Context, Deadline

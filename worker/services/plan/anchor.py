@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from worker.core.errors import NotReady
 from worker.core.lifecycle import PayoutStatus, Stage
+from worker.core.payout.chain import Intent
 from worker.core.payout.decision import Step, next_step
-from worker.core.payout.records import Distribution, Intent, Payout, Settlement
+from worker.core.payout.records import Distribution, Payout, Settlement
 from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Seal
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, Resolution, anchor_id, anchor_ids

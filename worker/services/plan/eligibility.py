@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from worker.core.identity import plan_salt, user_commitment
+from worker.core.payout.chain import Recipient
 from worker.core.payout.hold import hold_reason
-from worker.core.payout.records import Account, PointsWindow, Recipient, UserPoints
+from worker.core.payout.records import Account, PointsWindow, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.entrant import Entrant
 from worker.core.plan.rules import LATE_WEEKS, Rules

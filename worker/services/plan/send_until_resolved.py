@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worker.core.errors import Refused
+from worker.core.payout.chain import Intent, SignatureStatus
 from worker.core.payout.decision import Step, next_step
-from worker.core.payout.records import Attempt, Intent, SignatureStatus
+from worker.core.payout.records import Attempt
 from worker.core.plan.receipts import Resolution
 from worker.services.context import Context
 

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from worker.core.errors import NotReady
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Execution, PayoutKind
+from worker.core.payout.chain import Execution
+from worker.core.payout.records import PayoutKind
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row, Seal, SealBuilder
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, anchor_id, single_id

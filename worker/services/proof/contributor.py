@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from worker.core.findings import Check, Outcome, outcome_of
 from worker.core.identity import canonical_user_id, plan_salt, user_salt
 from worker.core.money import tokens_text
+from worker.core.payout.chain import Execution
 from worker.core.payout.intent import sums_by_wallet
-from worker.core.payout.records import Execution
 from worker.core.plan.commitment import Header, Row, prove_row
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, anchor_ids, single_id

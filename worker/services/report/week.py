@@ -9,13 +9,8 @@ from datetime import datetime
 from fractions import Fraction
 
 from worker.core.lifecycle import PayoutStatus, Stage, Status
-from worker.core.payout.records import (
-    Costs,
-    Distribution,
-    Payout,
-    PayoutKind,
-    Reward,
-)
+from worker.core.payout.chain import Costs
+from worker.core.payout.records import Distribution, Payout, PayoutKind, Reward
 from worker.core.plan.commitment import Header
 from worker.core.plan.ratio import point_to_token_ratio
 from worker.core.report.spread import Spread, spread
