@@ -29,7 +29,6 @@ VOID_SINGLE_REASON = "its receipt is void: it can never be paid"
 # The rewards of a batch that is signed again are processing already, and are not rewritten.
 _NOT_YET = [Status.PENDING.value, Status.FAILED.value]
 _UNPAID = {"$ne": Status.COMPLETED.value}
-_PAYING = {"$in": [PayoutKind.BATCH.value, PayoutKind.SINGLE.value]}
 _ORDER = [("kind", 1), ("index", 1)]
 
 Update = UpdateOne | UpdateMany
@@ -190,7 +189,7 @@ def _claimable(plan_id: str, now: datetime) -> Document:
     return {
         "plan_id": plan_id,
         "status": {"$in": UNRESOLVED},
-        "kind": _PAYING,
+        "kind": {"$in": [PayoutKind.BATCH.value, PayoutKind.SINGLE.value]},
         "$and": [due_by(now), free, not_held_back],
     }
 
