@@ -26,7 +26,6 @@ from worker.core.payout.records import (
     Intent,
     Payout,
     PlanNotes,
-    PointsWindow,
     Postponement,
     Progress,
     Recipient,
@@ -39,6 +38,7 @@ from worker.core.payout.records import (
     WeekPoints,
 )
 from worker.core.plan.commitment import Row
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.receipts import ReceiptState
 from worker.core.plan.rules import Rules
 from worker.core.week import Week

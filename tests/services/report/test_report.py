@@ -13,6 +13,7 @@ from tests.fakes.check.report_world import HOSTILE, WEEKS, busy_world, report_of
 from tests.fakes.world import WEEK, World, store_of
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.records import AccountProblem
+from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
 from worker.core.report.explorer import transaction_url
 from worker.core.report.spread import BINS_MAX, WHOLE, spread
 from worker.services.payout import singles
@@ -108,7 +109,7 @@ def test_a_link_names_its_cluster(cluster: str | None, end: str) -> None:
 def test_every_known_reason_has_advice_of_its_own() -> None:
     unknown = advice("something new", "2024-W50")
     reasons = [problem.value for problem in AccountProblem]
-    reasons += [eligibility.NO_WALLET, eligibility.CLOSED_ACCOUNT, eligibility.OVER_ACCOUNT_CAP]
+    reasons += [eligibility.NO_WALLET, eligibility.CLOSED_ACCOUNT, OVER_ACCOUNT_CAP]
     reasons += [singles.NOT_MADE_YET, singles.UNREADABLE, singles.HOLD_EXPIRED]
     reasons.append(BY_OPERATOR + "asked for {week}")
     for reason in reasons:

@@ -10,6 +10,7 @@ from worker.services.context import Context, Deadline
 from worker.services.payout.intents import Payer
 from worker.services.payout.reconcile import CHUNK_PAYOUTS, Reconciliation, reconcile
 from worker.services.payout.settle import settle_from_chain
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 5000
@@ -64,9 +65,8 @@ def _settle_again(context: Context, distribution: Distribution) -> None:
     processing = context.store.progress(plan_id).rewards.get(Status.PROCESSING)
     if processing is None or not processing.count:
         return
-    payer = Payer(
-        context, distribution, anchored_seal(context, distribution), Deadline(context.clock, 0)
-    )
+    seal = anchored_seal(context, plan_of(distribution.week, distribution))
+    payer = Payer(context, distribution, seal, Deadline(context.clock, 0))
     after = ""
     while chunk := context.store.payouts_after(plan_id, after, CHUNK_PAYOUTS):
         paying = [p for p in chunk if p.kind is not PayoutKind.ANCHOR]

@@ -34,6 +34,7 @@ from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.intents import Payer, SingleNotAllowed
 from worker.services.payout.settle import read_back, settlement_of
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal
 
 MARKED_AT_ONCE = 32
@@ -88,7 +89,7 @@ def pay(
             signed.
     """
     context.chain.check_mint()
-    seal = anchored_seal(context, distribution)
+    seal = anchored_seal(context, plan_of(distribution.week, distribution))
     work = _Work(context, distribution, seal, deadline)
     try:
         while not deadline.passed:

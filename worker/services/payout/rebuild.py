@@ -23,6 +23,7 @@ from worker.services.payout.singles import single_payout
 from worker.services.plan.adopt import adopt_anchored_plan, check_file, read_anchor
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.genesis import first_week
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal
 
 CHUNK = 500
@@ -91,7 +92,12 @@ def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
     adopt_anchored_plan(context, week, first)
     anchor_week(context, week, deadline)
     distribution = planned_week(context, week)
-    payer = Payer(context, distribution, anchored_seal(context, distribution), deadline)
+    payer = Payer(
+        context,
+        distribution,
+        anchored_seal(context, plan_of(distribution.week, distribution)),
+        deadline,
+    )
     rebuilt = Rebuilt(week, memo.root)
     after = ""
     while chunk := context.store.payouts_after(distribution.plan_id or "", after, CHUNK):

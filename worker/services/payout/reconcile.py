@@ -13,6 +13,7 @@ from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.intents import Payer, moved
 from worker.services.payout.settle import RESOLVED, read_back
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal, stored_rows
 
 CHUNK_PAYOUTS = 128
@@ -65,7 +66,7 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
     Raises:
         NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to compare with.
     """
-    seal = anchored_seal(context, distribution)
+    seal = anchored_seal(context, plan_of(distribution.week, distribution))
     plan_id = distribution.plan_id or ""
     result = Reconciliation(distribution.week, planned=seal.header.total_amount)
     progress = context.store.progress(plan_id)

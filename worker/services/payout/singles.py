@@ -21,13 +21,14 @@ from worker.core.payout.records import (
     missing_wallets,
 )
 from worker.core.plan.commitment import Header
+from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.intents import problem_of
 from worker.services.payout.token_accounts import create_token_accounts
-from worker.services.plan.eligibility import CLOSED_ACCOUNT, NO_WALLET, OVER_ACCOUNT_CAP
+from worker.services.plan.eligibility import CLOSED_ACCOUNT, NO_WALLET
 
 CHUNK_REWARDS = 500
 LOOK_AGAIN = timedelta(hours=6)

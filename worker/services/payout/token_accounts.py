@@ -14,6 +14,7 @@ from worker.core.lifecycle import Stage
 from worker.core.payout.records import Distribution, Landing, missing_wallets
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
@@ -35,7 +36,7 @@ def prepare_accounts(context: Context, distribution: Distribution, deadline: Dea
         Paused, NotAnchored: nothing may be signed.
     """
     week, plan_id = distribution.week, distribution.plan_id or ""
-    anchored_seal(context, distribution)
+    anchored_seal(context, plan_of(distribution.week, distribution))
     created, position = 0, -1
     while rewards := context.store.rewards_needing_account(plan_id, position, CHUNK_REWARDS):
         wallets = [reward.row.wallet for reward in rewards]

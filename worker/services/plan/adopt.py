@@ -6,10 +6,10 @@ says which plan it is, the published file says what is in it, and the root prove
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 
+from worker.core.chunks import chunks
 from worker.core.errors import NotReady
 from worker.core.identity import plan_salt, user_commitment
 from worker.core.lifecycle import Status
@@ -34,7 +34,7 @@ from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of
 
 
 class AnchorUnreadable(NotReady):
-    """A week is anchored, and the transaction that says with which plan cannot be read."""
+    """A week is anchored, but the transaction that names its plan cannot be read."""
 
     def __init__(self, week: Week) -> None:
         super().__init__(
@@ -44,7 +44,7 @@ class AnchorUnreadable(NotReady):
 
 
 class AnchoredPlanMissing(NotReady):
-    """A week is anchored with a plan that is neither published here nor reproducible."""
+    """The anchored plan is not published here, and our data does not give it again."""
 
     def __init__(self, week: Week, root: bytes, location: str) -> None:
         super().__init__(
@@ -55,7 +55,7 @@ class AnchoredPlanMissing(NotReady):
 
 
 def read_anchor(context: Context, week: Week) -> AnchorMemo:
-    """What the chain says of a week's plan.
+    """The memo of a week's anchor, proven by the root's receipt.
 
     Raises:
         AnchorUnreadable: its transaction cannot be read, or its root has no receipt.
@@ -74,7 +74,7 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
     """Make the anchored plan ours.
 
     Raises:
-        AnchorUnreadable, AnchoredPlanMissing: it cannot be had now.
+        AnchorUnreadable, AnchoredPlanMissing: it cannot be read now.
         NoRoomToSort: there are too many users for the memory, and no room for a temporary file.
         PlanDoesNotMatchRoot: the published file was changed.
     """
@@ -139,12 +139,11 @@ def rewards_of_rows(
 ) -> Iterator[Reward]:
     """Rewards for published rows. Users are found by their commitments.
 
-    A row whose user is not in our data is kept under its commitment: it is paid all the same,
-    since the row says where to. Who has an account already does not owe it to us.
+    A row whose user is not in our data is kept under its commitment. It is paid, since the row
+    holds the wallet. An account that exists already was not created at our cost.
     """
     names = sorted_outside(_names(context, header.week))
-    numbered = enumerate(with_user_ids(rows, names))
-    while chunk := list(itertools.islice(numbered, CHUNK_ROWS)):
+    for chunk in chunks(enumerate(with_user_ids(rows, names)), CHUNK_ROWS):
         wallets = sorted({row.wallet for _, (row, _) in chunk if row.batch})
         missing = missing_wallets(context.chain.recipients(wallets))
         for position, (row, user_id) in chunk:

@@ -1,11 +1,14 @@
-"""How a plan becomes durable: in the database under a draft id, then outside of it."""
+"""Make a plan durable: write it to the database as a draft, publish its file, and install it.
+
+All of this is done before the plan's root is anchored.
+"""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from worker.core.chunks import chunks
 from worker.core.lifecycle import Stage
 from worker.core.money import BaseUnits
 from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
@@ -23,14 +26,14 @@ from worker.services.plan.seal import (
 
 
 def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan_id: str) -> Seal:
-    """Write a draft's rewards and payouts; returns the seal of what the database then holds.
+    """Write a draft's rewards and payouts. Returns the seal of the rows read back.
 
     Raises:
-        PlanDoesNotMatchRoot: what was read back is not what was written.
+        PlanDoesNotMatchRoot: the rows read back differ from the rows written.
     """
     now, expected = context.clock.now(), SealBuilder(header)
     amounts = [0] * header.batches
-    while chunk := list(itertools.islice(rewards, CHUNK_ROWS)):
+    for chunk in chunks(rewards, CHUNK_ROWS):
         for reward in chunk:
             expected.add(reward.row)
             if reward.row.batch:
@@ -45,13 +48,12 @@ def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan
 
 
 def marks_of(context: Context, week: Week) -> dict[str, Reward]:
-    """What operators noted on a week's rewards under earlier plan ids, by user."""
+    """Rewards of earlier plan ids that operators hold or redirected, by user."""
     return {reward.user_id: reward for reward in context.store.marked_rewards(week)}
 
 
 def with_marks(rewards: Iterable[Reward], marks: Mapping[str, Reward]) -> Iterator[Reward]:
-    """What operators had noted on the same users' rewards under another plan id is kept, and is
-    there before anybody can pay them."""
+    """The rewards with the operators' notes of an earlier plan, before they can be paid."""
     for reward in rewards:
         mark = marks.get(reward.user_id)
         yield (
@@ -73,8 +75,7 @@ def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int
         amount=BaseUnits(0),
     )
     context.store.write_payouts([anchor], [b""])
-    for first in range(0, header.batches, CHUNK_ROWS):
-        indexes = range(first, min(first + CHUNK_ROWS, header.batches))
+    for indexes in chunks(range(header.batches), CHUNK_ROWS):
         batches = [_batch(header, plan_id, i, amounts[i]) for i in indexes]
         context.store.write_payouts(batches, [seal.batch_roots[i] for i in indexes])
 
@@ -95,7 +96,7 @@ def publish_plan(context: Context, seal: Seal, plan_id: str) -> None:
     """Write the plan outside the database under its root, and read it back.
 
     Raises:
-        PlanDoesNotMatchRoot: what was read back is not the plan.
+        PlanDoesNotMatchRoot: the file read back is not the plan.
         Unreachable: the archive cannot be used.
     """
     header = seal.header

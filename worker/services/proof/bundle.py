@@ -21,6 +21,7 @@ from worker.services.context import Context
 from worker.services.payout.override import planned_week
 from worker.services.payout.settle import RESOLVED
 from worker.services.plan.genesis import first_week
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal, stored_rows
 
 CHUNK = 500
@@ -74,7 +75,7 @@ def publish_week(context: Context, week: Week, writer: BundleWriter) -> Publishe
         NoGenesis, ReceiptUnreadable: the chain does not tell what belongs into it.
     """
     distribution = planned_week(context, week)
-    seal = anchored_seal(context, distribution)
+    seal = anchored_seal(context, plan_of(week, distribution))
     first = first_week(context)
     return _Publisher(context, distribution, seal, first).publish(writer)
 

@@ -18,6 +18,7 @@ from worker.ports.payout import PublicChain
 from worker.services.context import Context
 from worker.services.payout.intents import sums_by_wallet
 from worker.services.payout.override import NoSuchReward, planned_week
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal, stored_rows
 from worker.services.proof.anchored_plan import resolved_together
 
@@ -30,7 +31,7 @@ def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
         NoSuchReward: the user has no row in it.
     """
     distribution = planned_week(context, week)
-    seal = anchored_seal(context, distribution)
+    seal = anchored_seal(context, plan_of(week, distribution))
     user_id = canonical_user_id(user)
     reward = context.store.reward(week, user_id)
     if reward is None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.core.money import BaseUnits
-from worker.core.payout.records import PointsWindow, UserPoints
+from worker.core.payout.records import UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.core.wiki.staking import StakeRecord

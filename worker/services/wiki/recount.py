@@ -17,14 +17,14 @@ from typing import TypeVar
 from worker.core.errors import NotReady
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Distribution, PointsWindow
+from worker.core.payout.records import Distribution
 from worker.core.plan.commitment import Header
+from worker.core.plan.counted_contributions import PointsWindow, points_window
 from worker.core.plan.points import PointRules, Range
 from worker.core.plan.rules import MULTIPLIER_KINDS, Rules
 from worker.core.week import Week
 from worker.core.wiki.counters import UserActivity, article_shares
 from worker.core.wiki.reputation import reputation
-from worker.services.plan.eligibility import points_window
 from worker.services.wiki_context import WikiContext
 
 CHUNK_IDS = 1000
