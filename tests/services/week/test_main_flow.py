@@ -19,7 +19,8 @@ from worker.services.plan.anchor import ApprovalMissing
 from worker.services.plan.funds import FundsShort
 from worker.services.plan.genesis import BeforeFirstWeek, GenesisExists, NoGenesis, make_genesis
 from worker.services.plan.plan_week import WeekNotOver, dry_run, plan_week
-from worker.services.week.due import Job, Work, find_work
+from worker.services.week.due import find_work
+from worker.services.week.story import Job, Work
 
 POOL = 10_000 * ONE_TOKEN
 

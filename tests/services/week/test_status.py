@@ -12,9 +12,9 @@ from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.records import Postponement
 from worker.services.plan.plan_week import plan_week
-from worker.services.week.due import Job, Work
 from worker.services.week.outcome import DONE, FAILED, WAITS, verdict
 from worker.services.week.status import board, obstacles, overview
+from worker.services.week.story import Job, Work
 
 POOL = 10_000 * ONE_TOKEN
 
