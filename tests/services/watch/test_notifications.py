@@ -10,10 +10,10 @@ from tests.fakes.world import WEEK, World, chain_of
 from worker.core.errors import Unreachable
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
+from worker.core.watch.news import Event
 from worker.services.plan.funds import FundsShort
 from worker.services.watch.metrics import FUNDS
 from worker.services.watch.notifications import (
-    Event,
     announce,
     find_events,
     note_stage,
