@@ -22,10 +22,10 @@ from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.ports.report import ReportStore, TypeTally
-from worker.services.plan.planned_week import NotPlanned
+from worker.services.plan.planned_week import NotPlanned, plan_of
 from worker.services.report.advice import BY_OPERATOR, NO_REASON, VOID_BATCH
 from worker.services.week.status import Board, board
-from worker.services.wiki.recount import as_planned
+from worker.services.wiki.as_planned import as_planned
 from worker.services.wiki_context import WikiContext
 
 CHUNK = 5000
@@ -126,7 +126,7 @@ def week_report(
         ratio=point_to_token_ratio(header),
         spread=spread(gathered.amounts),
         top=gathered.top,
-        types=reports.points_by_type(*as_planned(wiki, distribution)),
+        types=reports.points_by_type(*as_planned(wiki, plan_of(week, distribution))),
         excluded=notes.get("excluded") or {},
         excluded_points=notes.get("excluded_points") or 0,
         held=gathered.groups(Status.PENDING),

@@ -23,7 +23,7 @@ from worker.core.wiki.staking import (
     tier_of,
 )
 from worker.ports.wiki import FoundTransfer
-from worker.services.wiki.recount import recount_tokens
+from worker.services.wiki.earned_tokens import recount_tokens
 from worker.services.wiki_context import WikiContext
 
 CHUNK_USERS = 1000
