@@ -13,6 +13,7 @@ from tests.contracts.store_worlds import (
     WEEK,
     StoreWorld,
     freeze,
+    installed,
     make_payouts,
     make_plan,
     make_reward,
@@ -223,7 +224,7 @@ def test_a_week_that_is_reset_is_due_and_keeps_what_operators_noted_on_its_rewar
 
     plan = make_plan(make_rewards(2, plan_id="draft"))
     assert store.install_plan(plan, PlanNotes(), replacing=None, now=NOW)
-    store.discard_other_plans(WEEK, plan.plan_id or "")
+    store.discard_other_plans(WEEK, plan.plan_id)
     assert store.marked_rewards(WEEK) == []
     assert store.rewards("plan", range(9)) == []
 
@@ -237,7 +238,7 @@ def test_a_draft_becomes_the_plan(store: Store) -> None:
 
     assert store.install_plan(plan, PlanNotes(), replacing=None, now=NOW)
 
-    assert store.distribution(WEEK) == replace(plan, created_at=NOW)
+    assert store.distribution(WEEK) == installed(plan)
 
 
 def test_readers_see_totals_ratio_and_notes_of_the_plan(store: Store) -> None:
@@ -306,7 +307,7 @@ def test_a_replaced_plan_loses_its_approval_and_its_troubles(store: Store) -> No
     plan = make_plan(make_rewards(4, plan_id="adopted"))
     store.install_plan(plan, PlanNotes(), replacing="plan", now=LATER)
 
-    assert store.distribution(WEEK) == replace(plan, created_at=NOW)
+    assert store.distribution(WEEK) == installed(plan)
 
 
 @pytest.mark.parametrize("stage", [Stage.ANCHORED, Stage.PREPARED])

@@ -21,5 +21,5 @@ class PlannedWeek:
     held_root: bytes
     """32 bytes: the root of the rows that are held."""
     stage: Stage
-    approved: bool
+    approved: bool = False
     """Whether an operator approved the plan, for rules that require it."""

@@ -11,8 +11,9 @@ from dataclasses import replace
 from worker.core.chunks import chunks
 from worker.core.lifecycle import Stage
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.payout.records import Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Seal, SealBuilder
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import anchor_id
 from worker.core.week import Week
 from worker.services.context import Context
@@ -126,13 +127,8 @@ def install_plan(
 ) -> bool:
     """Make a draft *the* plan, or discard it because another one was faster."""
     now = context.clock.now()
-    plan = Distribution(
-        week=seal.header.week,
-        stage=Stage.PLANNED,
-        plan_id=plan_id,
-        header=seal.header.canonical(),
-        root=seal.root,
-        held_root=seal.held_root,
+    plan = PlannedWeek(
+        seal.header.week, plan_id, seal.header, seal.root, seal.held_root, Stage.PLANNED
     )
     installed = context.store.install_plan(plan, notes, replacing=replacing, now=now)
     obsolete = replacing if installed else plan_id

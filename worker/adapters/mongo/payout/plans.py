@@ -19,21 +19,18 @@ from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
     ROW_FIELDS,
-    UNTRIED,
-    distribution_fields,
     notes_document,
     payout_document,
+    plan_fields,
     reward_document,
     reward_of,
     row_of,
-    with_hex_roots,
-    with_longs,
 )
 from worker.adapters.mongo.payout.weeks import MongoWeeks
-from worker.core.lifecycle import Stage, status_of
-from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
-from worker.core.plan.commitment import Header, Row
-from worker.core.plan.totals import plan_totals
+from worker.core.lifecycle import Stage
+from worker.core.payout.records import Payout, PayoutKind, PlanNotes, Reward
+from worker.core.plan.commitment import Row
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 
 INSERT_BATCH = 2500
@@ -116,12 +113,12 @@ class MongoPlans(MongoWeeks):
 
     @reaching
     def install_plan(
-        self, plan: Distribution, notes: PlanNotes, *, replacing: str | None, now: datetime
+        self, plan: PlannedWeek, notes: PlanNotes, *, replacing: str | None, now: datetime
     ) -> bool:
         known = self._ensure_distribution(plan.week, now)
         if known.plan_id == plan.plan_id:
             return True
-        facts = _installed_fields(plan) | {"notes": notes_document(notes)}
+        facts = plan_fields(plan) | {"notes": notes_document(notes)}
         selected = {
             "week_start": plan.week.start,
             "plan_id": replacing,
@@ -172,23 +169,3 @@ class MongoPlans(MongoWeeks):
         }
         found = self.token_rewards.find(selected).sort([("plan_id", 1), ("position", 1)])
         return [reward_of(document) for document in found]
-
-
-def _installed_fields(plan: Distribution) -> Document:
-    if plan.header is None:
-        raise ValueError("A plan without a header cannot be installed.")
-    facts = distribution_fields(
-        {
-            "plan_id": plan.plan_id,
-            "stage": plan.stage,
-            "header": plan.header,
-            "root": plan.root,
-            "held_root": plan.held_root,
-            "signature": plan.signature,
-            "approved": plan.approved,
-            "completed_at": plan.completed_at,
-        }
-    )
-    status = {"status": status_of(plan.stage, stopped=False).value}
-    totals = with_longs(plan_totals(Header.parse(plan.header)))
-    return {**with_hex_roots(facts), **UNTRIED, **status, **totals}
