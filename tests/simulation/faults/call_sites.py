@@ -41,8 +41,10 @@ _ORDERS = (
 DECIDES_PAYMENTS = frozenset(_SIGNS + _PLANS + _ORDERS)
 """Whoever calls one of these has a say in what is paid. The rest reads, or writes notes."""
 
-LEFT_OUT = {"doctor.py": "its archive probe publishes a file of no week, and it reads the rest"}
-"""Modules that call one of them and have no say all the same, each with the reason."""
+LEFT_OUT = {
+    "watch/doctor.py": "its archive probe publishes a file of no week, and it reads the rest"
+}
+"""Modules that call one of them and decide nothing about payments, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,7 +59,7 @@ class Site:
     def is_hit_by(self, call: Call) -> bool:
         return (
             call.method == self.method
-            and Path(call.file).name == self.file
+            and Path(call.file) == SERVICES / self.file
             and self.first_line <= call.line <= self.last_line
         )
 
@@ -67,8 +69,8 @@ class Site:
 
 def money_path() -> list[Path]:
     """The modules that have a say in what is paid, and everything of ours that they import."""
-    modules = {module.stem: module for module in SERVICES.glob("*.py")}
-    deciding = [m for m in modules.values() if m.name not in LEFT_OUT and _decides(m)]
+    modules = {_dotted(module): module for module in SERVICES.rglob("*.py")}
+    deciding = [m for m in modules.values() if _path(m) not in LEFT_OUT and _decides(m)]
     found, queue = set(deciding), list(deciding)
     while queue:
         for name in _imports(queue.pop()) & modules.keys():
@@ -87,6 +89,16 @@ def _decides(module: Path) -> bool:
     return any(site.method in DECIDES_PAYMENTS for site in _sites_of(module))
 
 
+def _path(module: Path) -> str:
+    """Such as `plan/anchor.py`."""
+    return module.relative_to(SERVICES).as_posix()
+
+
+def _dotted(module: Path) -> str:
+    """Such as `plan.anchor`."""
+    return ".".join(module.relative_to(SERVICES).with_suffix("").parts)
+
+
 def _imports(module: Path) -> set[str]:
     """Names of our services that a module imports from."""
     froms = [n for n in ast.walk(ast.parse(module.read_text())) if isinstance(n, ast.ImportFrom)]
@@ -101,7 +113,7 @@ def _sites_of(module: Path) -> Iterator[Site]:
             continue
         port = PORTS.get(_last_name(node.func.value))
         if port is not None and hasattr(port, node.func.attr):
-            yield Site(module.name, node.lineno, node.end_lineno or node.lineno, node.func.attr)
+            yield Site(_path(module), node.lineno, node.end_lineno or node.lineno, node.func.attr)
 
 
 def _last_name(node: ast.expr) -> str:

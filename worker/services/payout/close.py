@@ -65,8 +65,8 @@ def _settle_again(context: Context, distribution: Distribution) -> None:
     processing = context.store.progress(plan_id).rewards.get(Status.PROCESSING)
     if processing is None or not processing.count:
         return
-    seal = anchored_seal(context, plan_of(distribution.week, distribution))
-    payer = Payer(context, distribution, seal, Deadline(context.clock, 0))
+    planned = plan_of(distribution.week, distribution)
+    payer = Payer(context, planned, anchored_seal(context, planned), Deadline(context.clock, 0))
     after = ""
     while chunk := context.store.payouts_after(plan_id, after, CHUNK_PAYOUTS):
         paying = [p for p in chunk if p.kind is not PayoutKind.ANCHOR]

@@ -10,7 +10,6 @@ from datetime import timedelta
 
 from worker.core.errors import Refused
 from worker.core.payout.records import (
-    Distribution,
     Execution,
     Intent,
     Payout,
@@ -23,6 +22,7 @@ from worker.core.payout.records import (
 )
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row, Seal, rows_root
 from worker.core.plan.merkle import leaf_hash
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, Resolution, single_id
 from worker.services.context import Context, Deadline
 from worker.services.payout.token_accounts import create_token_accounts
@@ -68,10 +68,10 @@ class Payer:
     """Makes the intents of one plan's batches and singles."""
 
     def __init__(
-        self, context: Context, distribution: Distribution, seal: Seal, deadline: Deadline
+        self, context: Context, planned: PlannedWeek, seal: Seal, deadline: Deadline
     ) -> None:
         self._context, self._seal, self._deadline = context, seal, deadline
-        self._plan_id = distribution.plan_id or ""
+        self._plan_id = planned.plan_id
         self._held_leaves = bytearray()
 
     def foreign(self, payouts: Sequence[Payout]) -> dict[str, PayoutNotOfPlan]:

@@ -17,7 +17,6 @@ from worker.core.payout.backoff import is_exhausted, next_attempt_at
 from worker.core.payout.decision import Step, next_step
 from worker.core.payout.records import (
     Attempt,
-    Distribution,
     Execution,
     Intent,
     Landing,
@@ -28,13 +27,13 @@ from worker.core.payout.records import (
     Transfer,
 )
 from worker.core.plan.commitment import Seal
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.intents import Payer, SingleNotAllowed
 from worker.services.payout.settle import read_back, settlement_of
-from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal
 
 MARKED_AT_ONCE = 32
@@ -79,9 +78,7 @@ class PayReport:
         return self.paid + self.void
 
 
-def pay(
-    context: Context, distribution: Distribution, indexes: range, deadline: Deadline
-) -> PayReport:
+def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadline) -> PayReport:
     """Resolve the due payouts whose index is in range, as far as the deadline allows.
 
     Raises:
@@ -89,8 +86,8 @@ def pay(
             signed.
     """
     context.chain.check_mint()
-    seal = anchored_seal(context, plan_of(distribution.week, distribution))
-    work = _Work(context, distribution, seal, deadline)
+    seal = anchored_seal(context, planned)
+    work = _Work(context, planned, seal, deadline)
     try:
         while not deadline.passed:
             work.claim(indexes)
@@ -108,17 +105,17 @@ class _Work:
     """The payouts in flight of one call of `pay`."""
 
     def __init__(
-        self, context: Context, distribution: Distribution, seal: Seal, deadline: Deadline
+        self, context: Context, planned: PlannedWeek, seal: Seal, deadline: Deadline
     ) -> None:
-        self._context, self._plan_id = context, distribution.plan_id or ""
-        self._payer = Payer(context, distribution, seal, deadline)
+        self._context, self._plan_id = context, planned.plan_id
+        self._payer = Payer(context, planned, seal, deadline)
         self._expected: dict[str, tuple[Transfer, ...]] = {}
         self._statuses: dict[str, SignatureStatus] = {}
         self._fresh: dict[str, datetime] = {}
         """When our lease ends, of those that nobody had signed before us."""
         self._unmarked: dict[str, datetime] = {}
         self.in_flight: list[Payout] = []
-        self.report = PayReport(distribution.week)
+        self.report = PayReport(planned.week)
 
     def claim(self, indexes: range) -> None:
         """Take more work while there is room, a little at a time: it is signed with a fresh

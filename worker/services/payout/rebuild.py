@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.payout.records import Distribution, Payout, PayoutKind, Settlement, Transfer
-from worker.core.plan.commitment import Header
+from worker.core.payout.records import Payout, PayoutKind, Settlement, Transfer
 from worker.core.plan.memo import AnchorMemo
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import BatchId, ReceiptState, single_id
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.intents import Payer
-from worker.services.payout.override import planned_week
 from worker.services.payout.settle import RESOLVED, settle_from_chain
 from worker.services.payout.singles import single_payout
 from worker.services.plan.adopt import adopt_anchored_plan, check_file, read_anchor
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.genesis import first_week
-from worker.services.plan.planned_week import plan_of
+from worker.services.plan.planned_week import planned_week
 from worker.services.plan.seal import anchored_seal
 
 CHUNK = 500
@@ -91,21 +90,21 @@ def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
     context.store.reset_week(week, context.clock.now())
     adopt_anchored_plan(context, week, first)
     anchor_week(context, week, deadline)
-    distribution = planned_week(context, week)
+    planned = planned_week(context.store, week)
     payer = Payer(
         context,
-        distribution,
-        anchored_seal(context, plan_of(distribution.week, distribution)),
+        planned,
+        anchored_seal(context, planned),
         deadline,
     )
     rebuilt = Rebuilt(week, memo.root)
     after = ""
-    while chunk := context.store.payouts_after(distribution.plan_id or "", after, CHUNK):
+    while chunk := context.store.payouts_after(planned.plan_id, after, CHUNK):
         batches = [p for p in chunk if p.kind is PayoutKind.BATCH]
         _count(rebuilt, batches, settle_from_chain(context, payer, batches))
         after = chunk[-1].id
-    _write_back_singles(context, distribution, payer, rebuilt)
-    context.store.discard_other_plans(week, distribution.plan_id or "", lost_too=True)
+    _write_back_singles(context, planned, payer, rebuilt)
+    context.store.discard_other_plans(week, planned.plan_id, lost_too=True)
     return rebuilt
 
 
@@ -119,17 +118,17 @@ def _count(rebuilt: Rebuilt, payouts: Sequence[Payout], settlements: Sequence[Se
 
 
 def _write_back_singles(
-    context: Context, distribution: Distribution, payer: Payer, rebuilt: Rebuilt
+    context: Context, planned: PlannedWeek, payer: Payer, rebuilt: Rebuilt
 ) -> None:
     """Rewards that were paid alone: nothing but their receipts tells of them."""
-    plan_id, header = distribution.plan_id or "", Header.parse(distribution.header or b"")
+    plan_id, header = planned.plan_id, planned.header
     for first in range(0, header.rewards, CHUNK):
         rewards = context.store.rewards(plan_id, range(first, first + CHUNK))
         alone = [r for r in rewards if r.status is not Status.COMPLETED]
         ids = {single_id(header.week, r.row.user): r for r in alone}
         states = context.chain.receipts(list(ids))
         paid = [ids[i] for i, state in states.items() if state is ReceiptState.PAID]
-        singles = [single_payout(distribution, reward, reward.row.wallet) for reward in paid]
+        singles = [single_payout(planned, reward, reward.row.wallet) for reward in paid]
         context.store.write_payouts(singles, [b""] * len(singles))
         _count(rebuilt, singles, settle_from_chain(context, payer, singles))
 

@@ -66,8 +66,8 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
     Raises:
         NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to compare with.
     """
-    seal = anchored_seal(context, plan_of(distribution.week, distribution))
-    plan_id = distribution.plan_id or ""
+    planned = plan_of(distribution.week, distribution)
+    seal, plan_id = anchored_seal(context, planned), planned.plan_id
     result = Reconciliation(distribution.week, planned=seal.header.total_amount)
     progress = context.store.progress(plan_id)
     paid = progress.rewards.get(Status.COMPLETED)
@@ -76,7 +76,7 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
         tally.amount for status, tally in progress.rewards.items() if status is not Status.COMPLETED
     )
     result.on_its_way = progress.held.amount
-    payer = Payer(context, distribution, seal, Deadline(context.clock, 0))
+    payer = Payer(context, planned, seal, Deadline(context.clock, 0))
     after = ""
     while chunk := context.store.payouts_after(plan_id, after, CHUNK_PAYOUTS):
         _compare(context, payer, chunk, result)

@@ -13,15 +13,14 @@ from datetime import timedelta
 from worker.core.lifecycle import Status
 from worker.core.payout.records import (
     Account,
-    Distribution,
     Payout,
     PayoutKind,
     Recipient,
     Reward,
     missing_wallets,
 )
-from worker.core.plan.commitment import Header
 from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
@@ -47,21 +46,21 @@ class Released:
     waiting: dict[str, int] = field(default_factory=dict)
 
 
-def release_singles(context: Context, distribution: Distribution, deadline: Deadline) -> Released:
+def release_singles(context: Context, planned: PlannedWeek, deadline: Deadline) -> Released:
     """Make payouts for rewards that can be paid alone now; say of the others why not.
 
     Raises:
         Paused: nothing may be signed now.
     """
     context.refuse_if_paused()
-    released, plan_id = Released(distribution.week), distribution.plan_id or ""
+    released, plan_id = Released(planned.week), planned.plan_id
     rules = context.rules()
     while not deadline.passed:
         now = context.clock.now()
         rewards = context.store.rewards_to_pay_alone(plan_id, now, CHUNK_REWARDS)
         if not rewards:
             break
-        _Release(context, distribution, rules, released, deadline).run(rewards)
+        _Release(context, planned, rules, released, deadline).run(rewards)
     return released
 
 
@@ -71,12 +70,12 @@ class _Release:
     def __init__(
         self,
         context: Context,
-        distribution: Distribution,
+        planned: PlannedWeek,
         rules: Rules,
         released: Released,
         deadline: Deadline,
     ) -> None:
-        self._context, self._distribution = context, distribution
+        self._context, self._planned = context, planned
         self._rules, self._released, self._deadline = rules, released, deadline
         self._tried: set[str] = set()
 
@@ -96,13 +95,13 @@ class _Release:
             elif reason or recipient is None:
                 self._wait(reward, reason or NO_WALLET)
             else:
-                store.write_payouts([single_payout(self._distribution, reward, wallet)], [b""])
+                store.write_payouts([single_payout(self._planned, reward, wallet)], [b""])
                 self._released.payable += 1
 
     def _without_paid(self, rewards: Sequence[Reward]) -> list[Reward]:
         """Set apart what the chain has paid alone already and this database does not know:
         another operator paid it, or a backup was put back."""
-        week = self._distribution.week
+        week = self._planned.week
         ids = {single_id(week, reward.row.user): reward for reward in rewards}
         states = self._context.chain.receipts(list(ids))
         open_ = [ids[i] for i, state in states.items() if state is ReceiptState.FREE]
@@ -110,7 +109,7 @@ class _Release:
             if state is ReceiptState.PAID:
                 wallet = wallet_of(ids[receipt], None)
                 self._context.store.write_payouts(
-                    [single_payout(self._distribution, ids[receipt], wallet)], [b""]
+                    [single_payout(self._planned, ids[receipt], wallet)], [b""]
                 )
                 self._released.payable += 1
             elif state is not ReceiptState.FREE:
@@ -154,11 +153,11 @@ class _Release:
         By the plan's own rules: a later change of them takes nothing from anybody. Today's may
         give more time.
         """
-        planned = Header.parse(self._distribution.header or b"").rules["hold_weeks"]
+        planned = self._planned.header.rules["hold_weeks"]
         if reward.row.batch or not planned or self._rules.hold_weeks is None:
             return None
         weeks = max(int(planned), self._rules.hold_weeks)
-        deadline = self._distribution.week.end + timedelta(weeks=weeks)
+        deadline = self._planned.week.end + timedelta(weeks=weeks)
         return HOLD_EXPIRED if self._context.clock.now() > deadline else None
 
     def _wait(self, reward: Reward, reason: str, pause: timedelta = LOOK_AGAIN) -> None:
@@ -171,12 +170,12 @@ class _Release:
         waiting[reason] = waiting.get(reason, 0) + 1
 
 
-def single_payout(distribution: Distribution, reward: Reward, wallet: str) -> Payout:
+def single_payout(planned: PlannedWeek, reward: Reward, wallet: str) -> Payout:
     """The payout of one reward alone, under the one id that it can ever have."""
     return Payout(
-        id=single_id(distribution.week, reward.row.user),
-        plan_id=distribution.plan_id or "",
-        week=distribution.week,
+        id=single_id(planned.week, reward.row.user),
+        plan_id=planned.plan_id,
+        week=planned.week,
         kind=PayoutKind.SINGLE,
         index=reward.position,
         rewards=1,

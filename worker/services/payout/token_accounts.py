@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.core.lifecycle import Stage
-from worker.core.payout.records import Distribution, Landing, missing_wallets
+from worker.core.payout.records import Landing, missing_wallets
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
@@ -29,14 +29,14 @@ class Prepared:
     finished: bool
 
 
-def prepare_accounts(context: Context, distribution: Distribution, deadline: Deadline) -> Prepared:
+def prepare_accounts(context: Context, planned: PlannedWeek, deadline: Deadline) -> Prepared:
     """Create the missing accounts of an anchored plan, then move the week on to payments.
 
     Raises:
         Paused, NotAnchored: nothing may be signed.
     """
-    week, plan_id = distribution.week, distribution.plan_id or ""
-    anchored_seal(context, plan_of(distribution.week, distribution))
+    week, plan_id = planned.week, planned.plan_id
+    anchored_seal(context, planned)
     created, position = 0, -1
     while rewards := context.store.rewards_needing_account(plan_id, position, CHUNK_REWARDS):
         wallets = [reward.row.wallet for reward in rewards]

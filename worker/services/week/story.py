@@ -22,7 +22,7 @@ from worker.services.payout.singles import release_singles
 from worker.services.payout.token_accounts import prepare_accounts
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.plan_week import plan_week
-from worker.services.plan.planned_week import NotPlanned
+from worker.services.plan.planned_week import NotPlanned, planned_week
 
 
 class Job(enum.StrEnum):
@@ -150,14 +150,14 @@ def _anchor(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
 
 
 def _create_accounts(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
-    prepared = prepare_accounts(context, _distribution(context, work.week), deadline)
+    prepared = prepare_accounts(context, planned_week(context.store, work.week), deadline)
     rest = "all there" if prepared.finished else "more to create"
     return Done(f"{work.week.label}: {prepared.created} token accounts created, {rest}", again=True)
 
 
 def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
-    indexes = range(work.first, work.last)
-    report = pay(context, _distribution(context, work.week), indexes, deadline)
+    planned = planned_week(context.store, work.week)
+    report = pay(context, planned, range(work.first, work.last), deadline)
     of = report.resolved + report.unresolved + report.later
     text = f"{work.week.label}: {report.paid} of {of} payouts paid"
     parts = {"void": report.void, "unknown": report.unresolved, "to be retried": report.later}
@@ -170,22 +170,18 @@ def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
 
 
 def _release_singles(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
-    released = release_singles(context, _distribution(context, work.week), deadline)
+    released = release_singles(context, planned_week(context.store, work.week), deadline)
     waiting = "; ".join(f"{n} wait: {why}" for why, n in sorted(released.waiting.items()))
     text = f"{work.week.label}: {released.payable} rewards can be paid alone"
     return Done(text + (f", {waiting}" if waiting else ""), again=True)
 
 
 def _close(context: Context, work: Work, _: Deadline, __: bool) -> Done:
-    result = close_week(context, _distribution(context, work.week))
+    distribution = context.store.distribution(work.week)
+    if distribution is None:
+        raise NotPlanned(work.week)
+    result = close_week(context, distribution)
     return Done(f"closed; {result.sentence()}", again=False)
-
-
-def _distribution(context: Context, week: Week) -> Distribution:
-    distribution = context.store.distribution(week)
-    if distribution is None or distribution.plan_id is None:
-        raise NotPlanned(week)
-    return distribution
 
 
 _DO = {job: do for stage in Stage for job, do in story(stage).items()}
