@@ -12,7 +12,6 @@ from tests.contracts.wiki.wiki_worlds import ADA, BOB, ESSAY, GUIDE, WikiWorld
 from tests.fakes.documents import contribution_document
 from worker.core.identity import MalformedId
 from worker.core.plan.points import UnknownContributionType
-from worker.services.wiki.activity import recount_activity
 from worker.services.wiki.contribute import (
     ContributionUnusable,
     KeyUsedForAnother,
@@ -22,6 +21,7 @@ from worker.services.wiki.contribute import (
     UnknownArticle,
     contribute,
 )
+from worker.services.wiki.recount import recount_activity
 from worker.services.wiki_context import UnknownUser
 
 A_GUIDE = Request(ADA, GUIDE, "creation", quality=2.5, description="DeFi", metadata={"words": 2500})

@@ -1,7 +1,7 @@
-"""Take over a plan that is anchored on chain and is not ours, or is not in our database.
+"""Take over a plan that is anchored on chain, but is not in our database.
 
-Another operator anchored first, the database was lost, or an old backup was put back: the chain
-says which plan it is, the published file says what is in it, and the root proves the file.
+Another operator anchored first, the database was lost, or an old backup was restored. The chain
+names the plan's root, the published file holds its rows, and the root proves the file.
 """
 
 from __future__ import annotations

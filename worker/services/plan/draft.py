@@ -1,4 +1,4 @@
-"""A week's plan before it is *the* plan: computed, sealed, and not yet written anywhere."""
+"""A week's plan as it is computed, before anything is written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MALFORMED_LISTED_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Everything that a plan will hold. Rows are made anew on each pass over them."""
+    """The content of a plan. Each pass over the rewards makes them anew."""
 
     week: Week
     rules: Rules
@@ -83,7 +83,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """What a plan takes from the one before it; nothing for the first week."""
+    """Root and cut-off (unix seconds) of the plan before. The first week has neither."""
 
     root: bytes = b""
     cutoff: int | None = None
@@ -100,7 +100,8 @@ def make_draft(
 ) -> Draft:
     """Compute a week's plan from the wiki's data as it is now. Writes nothing.
 
-    `batch_size` is the anchored one when a plan is made again; else what every endpoint takes.
+    `batch_size` is given when an anchored plan is made again. By default it is the largest size
+    that every endpoint accepts.
 
     Raises:
         MalformedRules: system_config cannot be used.
@@ -138,7 +139,7 @@ def make_draft(
 
 @dataclass(slots=True)
 class _Counted:
-    """What one pass over a roster finds: a pass over a large one takes seconds."""
+    """Sums over a roster, made in one pass: a pass over a large roster takes seconds."""
 
     points: array[int] = field(default_factory=lambda: array("Q"))
     multipliers: array[int] = field(default_factory=lambda: array("Q"))

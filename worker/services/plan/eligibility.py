@@ -1,4 +1,4 @@
-"""Who takes part in a week, with what weight, and who is held and why."""
+"""Lists the users who take part in a week, with their weights, and the reasons for holds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CLOSED_ACCOUNT = "token account was closed after we created it"
 
 @dataclass(slots=True)
 class Exclusions:
-    """Who was left out, for people."""
+    """Counts and points of the users that a plan leaves out, for people."""
 
     reasons: Counter[str] = field(default_factory=Counter)
     points: int = 0

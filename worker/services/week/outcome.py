@@ -38,7 +38,7 @@ def verdict(store: Store, week: Week, now: datetime) -> Verdict | None:
 
 
 def _blocking(store: Store, week: Week) -> Distribution | None:
-    """The oldest week before this one that is not anchored: weeks are planned in order."""
+    """The oldest earlier week that is not anchored. Weeks are planned in order."""
     earlier = [d for d in store.distributions() if d.week < week and not d.stage.is_frozen]
     return min(earlier, key=lambda d: d.week, default=None)
 

@@ -51,7 +51,7 @@ class Done:
     """The result of a piece of work, for people. `again` says to look for the next one at once."""
 
     sentence: str
-    again: bool
+    again: bool = True
 
 
 Do: TypeAlias = Callable[[Context, Work, Deadline, bool], Done]
@@ -133,26 +133,24 @@ def _plan(context: Context, work: Work, _: Deadline, at_once: bool) -> Done:
     return Done(
         f"{work.week.label}: plan {planned.how}, {header.rewards} rewards "
         f"({header.held} held) in {header.batches} batches, "
-        f"{tokens_text(header.total_amount)} KONTRIB for {header.total_points} points",
-        again=True,
+        f"{tokens_text(header.total_amount)} KONTRIB for {header.total_points} points"
     )
 
 
 def _anchor(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
     anchored = anchor_week(context, work.week, deadline)
     if not anchored.finalized:
-        return Done(f"{work.week.label}: anchor sent, not final yet", again=True)
+        return Done(f"{work.week.label}: anchor sent, not final yet")
     return Done(
         f"{work.week.label}: anchored, root {anchored.root.hex()[:16]}, "
-        f"signature {anchored.signature or 'not readable yet'}",
-        again=True,
+        f"signature {anchored.signature or 'not readable yet'}"
     )
 
 
 def _create_accounts(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
     prepared = prepare_accounts(context, planned_week(context.store, work.week), deadline)
     rest = "all there" if prepared.finished else "more to create"
-    return Done(f"{work.week.label}: {prepared.created} token accounts created, {rest}", again=True)
+    return Done(f"{work.week.label}: {prepared.created} token accounts created, {rest}")
 
 
 def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
@@ -173,7 +171,7 @@ def _release_singles(context: Context, work: Work, deadline: Deadline, _: bool) 
     released = release_singles(context, planned_week(context.store, work.week), deadline)
     waiting = "; ".join(f"{n} wait: {why}" for why, n in sorted(released.waiting.items()))
     text = f"{work.week.label}: {released.payable} rewards can be paid alone"
-    return Done(text + (f", {waiting}" if waiting else ""), again=True)
+    return Done(text + (f", {waiting}" if waiting else ""))
 
 
 def _close(context: Context, work: Work, _: Deadline, __: bool) -> Done:

@@ -22,7 +22,7 @@ from worker.core.wiki.contribution_file import (
     Occurrences,
     contribution_from,
 )
-from worker.services.wiki.activity import recount_activity
+from worker.services.wiki.recount import recount_activity
 from worker.services.wiki_context import WikiContext
 
 KEY_CHARACTERS_MAX = 200

@@ -1,10 +1,14 @@
-"""Recomputes every counter of the wiki: tokens of all weeks, users and articles."""
+"""Recomputes the wiki's counters: activity from contributions, and everything at once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from worker.core.chunks import chunks
+from worker.core.plan.rules import Rules
 from worker.core.week import Week
-from worker.services.wiki.activity import recount_activity
+from worker.core.wiki.counters import UserActivity
+from worker.core.wiki.reputation import reputation
 from worker.services.wiki.earned_tokens import (
     CHUNK_IDS,
     Recount,
@@ -12,7 +16,27 @@ from worker.services.wiki.earned_tokens import (
     recount_tokens,
     recount_week,
 )
+from worker.services.wiki.until_stable import write_until_stable
 from worker.services.wiki_context import WikiContext
+
+
+def recount_activity(
+    wiki: WikiContext, rules: Rules, user_ids: Sequence[str], article_ids: Sequence[str]
+) -> int:
+    """Counts, points, reputation and dates. Returns how many documents were wrong."""
+    store, steps = wiki.counters, rules.reputation_steps
+
+    def write_users(facts: dict[str, UserActivity]) -> int:
+        scores = {
+            user_id: (activity, float(reputation(steps, activity.contributions)))
+            for user_id, activity in facts.items()
+        }
+        return store.write_user_activity(scores)
+
+    users = write_until_stable("Users", store.user_activity, write_users, user_ids)
+    return users + write_until_stable(
+        "Articles", store.article_activity, store.write_article_activity, article_ids
+    )
 
 
 def recount_all(wiki: WikiContext) -> Recount:

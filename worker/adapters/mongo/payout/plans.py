@@ -44,8 +44,8 @@ class MongoPlans(MongoWeeks):
 
     @reaching
     def write_rewards(self, rewards: Sequence[Reward], week: Week, now: datetime) -> None:
-        """Rows that are there already are left as they are: writing again is harmless, and what
-        is stored is read back and hashed before it is used."""
+        """Leaves existing rows unchanged. So writing again is harmless: the stored rows are read
+        back and hashed before they are used."""
         distribution_id = self._distribution_id(week, now)
 
         def insert(chunk: Sequence[Reward]) -> None:
@@ -78,7 +78,7 @@ class MongoPlans(MongoWeeks):
                 self._route_single(payout)
 
     def _route_single(self, payout: Payout) -> None:
-        """The payout is there; now its reward waits for nothing else.
+        """Mark the reward of a single as routed to its payout.
 
         An operator's hold may arrive at any moment. It is written to the reward first and to its
         payout second, and read here in the same order, so that none falls between the two.
@@ -133,7 +133,7 @@ class MongoPlans(MongoWeeks):
 
     @reaching
     def discard_plan(self, plan_id: str) -> None:
-        """Does nothing to a plan that a distribution has, whatever the caller thinks."""
+        """Keeps a plan that a distribution names, even if the caller calls it a draft."""
         if not self._is_installed(plan_id):
             self.token_rewards.delete_many({"plan_id": plan_id})
             self.payout_batches.delete_many({"plan_id": plan_id})
@@ -147,9 +147,9 @@ class MongoPlans(MongoWeeks):
         document = self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1})
         if document is None:
             return
-        # Rewards from before this system have no plan id, and are none of ours to remove.
+        # Rewards from before this system have no plan id. They stay.
         others = {"plan_id": {"$ne": plan_id, "$exists": True}}
-        # Only the first is indexed: an index more would cost every reward that is written.
+        # Only this field is indexed: another index would slow down every insert of a reward.
         of_week: Document = {"weekly_distribution_id": str(document["_id"])}
         if lost_too:
             of_week = {"week_start": week.start}

@@ -69,7 +69,7 @@ class MongoWeeks(MongoPart):
     def _ensure_distribution(self, week: Week, now: datetime) -> Distribution:
         if (known := self._find_distribution(week)) is not None:
             return known
-        # Another worker may be faster, and makes the same.
+        # If another worker is faster, it inserts the same document.
         with contextlib.suppress(DuplicateKeyError):
             self.weeks.insert_one(new_distribution(week, now))
         document = self.weeks.find_one({"week_start": week.start})
@@ -77,14 +77,14 @@ class MongoWeeks(MongoPart):
 
     @reaching
     def reset_week(self, week: Week, now: datetime) -> None:
-        """Under the id that it had, by which its rewards are found."""
+        """Keeps the document's id, since rewards are found by it."""
         selected, fresh = {"week_start": week.start}, new_distribution(week, now)
         if (archived := self.archive.find_one(selected, {"_id": 1})) is not None:
             fresh["_id"] = archived["_id"]
         self.weeks.replace_one(selected, fresh, upsert=True)
         self.archive.delete_one(selected)
 
-    # --- a week's way ---------------------------------------------------------------------------
+    # --- from stage to stage --------------------------------------------------------------------
 
     @reaching
     def advance(
