@@ -45,7 +45,6 @@ class PlanIsStale(NotReady):
 class Anchored:
     """The anchor of a week. `signature` is None if no endpoint returns the transaction."""
 
-    week: Week
     root: bytes
     signature: str | None
     finalized: bool
@@ -62,13 +61,13 @@ def anchor_week(context: Context, week: Week, deadline: Deadline) -> Anchored:
     while True:
         distribution = context.store.distribution(week)
         if distribution and distribution.root and distribution.stage.is_frozen:
-            return Anchored(week, distribution.root, distribution.signature, finalized=True)
+            return Anchored(distribution.root, distribution.signature, finalized=True)
         planned = plan_of(week, distribution)
         anchored = _step(context, planned)
         if anchored is not None:
             return anchored
         if deadline.passed:
-            return Anchored(week, planned.root, None, finalized=False)
+            return Anchored(planned.root, None, finalized=False)
         context.clock.sleep(context.limits.poll_seconds)
 
 
@@ -110,7 +109,7 @@ def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
         )
         context.store.settle([settlement], context.clock.now())
     context.store.advance(week, plan_id, Stage.PLANNED, Stage.ANCHORED, signature=signature)
-    return Anchored(week, seal.root, signature, finalized=True)
+    return Anchored(seal.root, signature, finalized=True)
 
 
 def _send(

@@ -32,12 +32,11 @@ def find_work(context: Context, *, only: Week | None = None) -> list[Work]:
     for week in sorted({*due_weeks(context), *planned_early}):
         if only is not None and week > only:
             break
-        distribution = known.get(week) or context.store.distribution(week)
-        distribution = distribution or Distribution(week, Stage.DUE)
-        is_frozen = distribution.stage.is_frozen
-        if only is None or week == only or not is_frozen:
+        found = known.get(week) or context.store.distribution(week)
+        distribution = found or Distribution(week, Stage.DUE)
+        if only is None or week == only or not distribution.stage.is_frozen:
             work += next_work(context, distribution, now)
-        if not is_frozen:
+        if not distribution.stage.is_frozen:
             break  # later weeks wait until this one is anchored
     return work
 
