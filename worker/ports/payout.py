@@ -163,7 +163,7 @@ class PlanStore(Protocol):
         """
         ...
 
-    def stumble(
+    def record_failure(
         self,
         week: Week,
         *,

@@ -303,7 +303,7 @@ def test_a_plan_is_replaced_only_by_who_knows_it(store: Store) -> None:
 def test_a_replaced_plan_loses_its_approval_and_its_troubles(store: Store) -> None:
     write_plan(store, 4)
     store.approve(WEEK)
-    store.stumble(WEEK, reason="short", next_attempt_at=LATER, attempts=3, stopped=True)
+    store.record_failure(WEEK, reason="short", next_attempt_at=LATER, attempts=3, stopped=True)
     plan = make_plan(make_rewards(4, plan_id="adopted"))
     store.install_plan(plan, PlanNotes(), replacing="plan", now=LATER)
 
@@ -326,7 +326,7 @@ def test_an_anchored_plan_is_never_replaced(store: Store, stage: Stage) -> None:
 
 def test_a_week_advances_with_its_facts_and_forgets_its_troubles(store: Store) -> None:
     write_plan(store, 4)
-    store.stumble(WEEK, reason="no funds", next_attempt_at=LATER, attempts=3, stopped=True)
+    store.record_failure(WEEK, reason="no funds", next_attempt_at=LATER, attempts=3, stopped=True)
 
     assert store.advance(WEEK, "plan", Stage.PLANNED, Stage.ANCHORED, signature="sig")
 
@@ -370,10 +370,10 @@ def test_a_step_that_there_is_not_is_an_error(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("stopped", "status"), [(False, "processing"), (True, "failed")])
-def test_a_stumble_is_recorded_and_shown(store: Store, stopped: bool, status: str) -> None:
+def test_a_failure_is_recorded_and_shown(store: Store, stopped: bool, status: str) -> None:
     write_plan(store, 4)
     freeze(store)
-    store.stumble(
+    store.record_failure(
         WEEK, reason="$short of {funds}", next_attempt_at=LATER, attempts=2, stopped=stopped
     )
 
@@ -384,16 +384,16 @@ def test_a_stumble_is_recorded_and_shown(store: Store, stopped: bool, status: st
     assert store.notes(WEEK)["status"] == status
 
 
-def test_a_stumble_before_the_anchor_is_pending(store: Store) -> None:
+def test_a_failure_before_the_anchor_is_pending(store: Store) -> None:
     store.ensure_distribution(WEEK, NOW)
-    store.stumble(WEEK, reason="wait", next_attempt_at=LATER, attempts=1, stopped=False)
+    store.record_failure(WEEK, reason="wait", next_attempt_at=LATER, attempts=1, stopped=False)
 
     assert store.notes(WEEK)["status"] == "pending"
 
 
 def test_an_approval_is_recorded_and_makes_the_week_due(store: Store) -> None:
     write_plan(store, 4)
-    store.stumble(WEEK, reason="approval", next_attempt_at=LATER, attempts=0, stopped=False)
+    store.record_failure(WEEK, reason="approval", next_attempt_at=LATER, attempts=0, stopped=False)
     store.approve(WEEK)
 
     found = store.distribution(WEEK)
@@ -403,7 +403,7 @@ def test_an_approval_is_recorded_and_makes_the_week_due(store: Store) -> None:
 
 
 def test_what_stops_an_unknown_week_is_not_recorded_anywhere(store: Store) -> None:
-    store.stumble(WEEK, reason="x", next_attempt_at=LATER, attempts=1, stopped=True)
+    store.record_failure(WEEK, reason="x", next_attempt_at=LATER, attempts=1, stopped=True)
     store.approve(WEEK)
     store.record_notes(WEEK, durations={})
 
@@ -428,7 +428,7 @@ def test_facts_for_people_are_kept_beside_the_rest(store: Store) -> None:
 
 def test_requeueing_makes_a_stopped_week_due(store: Store) -> None:
     store.ensure_distribution(WEEK, NOW)
-    store.stumble(WEEK, reason="x", next_attempt_at=LATER, attempts=12, stopped=True)
+    store.record_failure(WEEK, reason="x", next_attempt_at=LATER, attempts=12, stopped=True)
 
     assert store.requeue(WEEK, NOW) == 1
 

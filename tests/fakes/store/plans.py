@@ -164,7 +164,7 @@ class FakePlans:
         self.state.weeks[week] = replace(stored, distribution=moved)
         return True
 
-    def stumble(
+    def record_failure(
         self,
         week: Week,
         *,

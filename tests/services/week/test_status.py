@@ -125,7 +125,7 @@ def test_a_week_waits_for_the_one_before_it(world: World) -> None:
 def test_a_stopped_week_has_failed(world: World) -> None:
     now = world.clock.now()
     world.first.store.ensure_distribution(WEEK, now)
-    world.first.store.stumble(
+    world.first.store.record_failure(
         WEEK, reason="the chain says no", next_attempt_at=now, attempts=12, stopped=True
     )
     found = verdict(world.first.store, WEEK, now)

@@ -295,7 +295,7 @@ class _Work:
         a crash in between must not leave a week that waits for nothing, in silence."""
         label = self.report.week.label
         reasons = [f"{p.payout.id}: {p.reason.rstrip('.')}" for p in spent[:3]]
-        self._context.store.stumble(
+        self._context.store.record_failure(
             self.report.week,
             reason=f"{len(spent)} payouts wait for a person: {'; '.join(reasons)}. "
             f"Mend the cause, then run `kontrib retry {label}`.",

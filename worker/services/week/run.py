@@ -48,7 +48,7 @@ def _record_failure(context: Context, week: Week, error: KontribError) -> None:
         attempts += 1
         again = next_attempt_at(now, attempts, week.id, scale=scale)
     stopped_by = known.reason if known and known.stopped else None
-    context.store.stumble(
+    context.store.record_failure(
         week,
         reason=stopped_by or f"{type(error).__name__}: {error}",
         next_attempt_at=again,

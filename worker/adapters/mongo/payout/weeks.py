@@ -101,7 +101,7 @@ class MongoWeeks(MongoPart):
         return self.weeks.update_one(selected, {"$set": moved}).matched_count == 1
 
     @reaching
-    def stumble(
+    def record_failure(
         self,
         week: Week,
         *,
