@@ -1,6 +1,6 @@
 """The story of a week, from its contributions to its closed books.
 
-`story` tells it, `next_work` finds what is due of it, and the functions below do it.
+`story` tells it. `next_work` finds the work that is due, and `do_job` does it.
 """
 
 from __future__ import annotations
