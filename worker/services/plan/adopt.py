@@ -7,7 +7,7 @@ names the plan's root, the published file holds its rows, and the root proves th
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from worker.core.chunks import chunks
 from worker.core.errors import NotReady
@@ -24,7 +24,6 @@ from worker.services.context import Context
 from worker.services.plan.draft import Previous, make_draft
 from worker.services.plan.publish import (
     install_plan,
-    marks_of,
     publish_plan,
     with_marks,
     write_plan,
@@ -80,17 +79,16 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
     """
     memo, plan_id = read_anchor(context, week), uuid.uuid4().hex
     known = context.store.ensure_distribution(week, context.clock.now())
-    marks = marks_of(context, week)
     published = context.archive.fetch(week, memo.root)
     if published is not None:
         check_file(context, week, memo.root)
         with published as lines:
             header, rows = read_published(lines)
             rewards = rewards_of_rows(context, header, rows, plan_id)
-            seal = write_plan(context, header, with_marks(rewards, marks), plan_id)
+            seal = write_plan(context, header, with_marks(context, week, rewards), plan_id)
         notes = PlanNotes(floor_waived=header.floor_waived)
     else:
-        seal, notes = _plan_again(context, week, first, memo, plan_id, marks)
+        seal, notes = _plan_again(context, week, first, memo, plan_id)
     install_plan(context, seal, notes, plan_id, replacing=known.plan_id)
     return seal
 
@@ -111,12 +109,7 @@ def check_file(context: Context, week: Week, root: bytes) -> None:
 
 
 def _plan_again(
-    context: Context,
-    week: Week,
-    first: Week,
-    memo: AnchorMemo,
-    plan_id: str,
-    marks: Mapping[str, Reward],
+    context: Context, week: Week, first: Week, memo: AnchorMemo, plan_id: str
 ) -> tuple[Seal, PlanNotes]:
     """The same data and the anchored cut-off give the same root again, or nothing is adopted."""
     previous = Previous(memo.previous_root, _previous_cutoff(context, week, first))
@@ -125,7 +118,7 @@ def _plan_again(
     if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
         location = context.archive.location(week, memo.root)
         raise AnchoredPlanMissing(week, memo.root, location)
-    seal = write_plan(context, draft.header, with_marks(rewards, marks), plan_id)
+    seal = write_plan(context, draft.header, with_marks(context, week, rewards), plan_id)
     publish_plan(context, seal, plan_id)
     return seal, draft.notes
 

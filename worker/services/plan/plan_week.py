@@ -23,7 +23,6 @@ from worker.services.plan.draft import Draft, Previous, make_draft
 from worker.services.plan.genesis import BeforeFirstWeek, first_week
 from worker.services.plan.publish import (
     install_plan,
-    marks_of,
     publish_plan,
     with_marks,
     write_plan,
@@ -149,7 +148,7 @@ def _next_cutoff(context: Context) -> int:
 def _install(context: Context, draft: Draft) -> Planned:
     """Write, read back, publish, and make it the plan by compare-and-set."""
     plan_id, week = uuid.uuid4().hex, draft.week
-    rewards = with_marks(draft.rewards(plan_id), marks_of(context, week))
+    rewards = with_marks(context, week, draft.rewards(plan_id))
     seal = write_plan(context, draft.header, rewards, plan_id)
     publish_plan(context, seal, plan_id)
     if install_plan(context, seal, draft.notes, plan_id, replacing=None):

@@ -5,7 +5,7 @@ All of this is done before the plan's root is anchored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from worker.core.chunks import chunks
@@ -48,20 +48,15 @@ def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan
     return seal
 
 
-def marks_of(context: Context, week: Week) -> dict[str, Reward]:
-    """Rewards of earlier plan ids that operators hold or redirected, by user."""
-    return {reward.user_id: reward for reward in context.store.marked_rewards(week)}
-
-
-def with_marks(rewards: Iterable[Reward], marks: Mapping[str, Reward]) -> Iterator[Reward]:
-    """The rewards with the operators' notes of an earlier plan, before they can be paid."""
+def with_marks(context: Context, week: Week, rewards: Iterable[Reward]) -> Iterator[Reward]:
+    """The rewards with the operators' holds and redirects of earlier plan ids."""
+    marked = {reward.user_id: reward for reward in context.store.marked_rewards(week)}
     for reward in rewards:
-        mark = marks.get(reward.user_id)
-        yield (
-            reward
-            if mark is None
-            else replace(reward, operator_hold=mark.operator_hold, redirected_to=mark.redirected_to)
-        )
+        if (mark := marked.get(reward.user_id)) is None:
+            yield reward
+        else:
+            hold, wallet = mark.operator_hold, mark.redirected_to
+            yield replace(reward, operator_hold=hold, redirected_to=wallet)
 
 
 def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int]) -> None:

@@ -241,13 +241,9 @@ def payout_of(document: Document) -> Payout:
 
 
 def attempt_document(attempt: Attempt) -> Document:
-    return {
-        "signature": attempt.signature,
+    return asdict(attempt) | {
         "resolution": int(attempt.resolution),
-        "blockhash": attempt.blockhash,
         "last_valid_block_height": Int64(attempt.last_valid_block_height),
-        "wire": attempt.wire,
-        "created_at": attempt.created_at,
     }
 
 
