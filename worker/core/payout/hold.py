@@ -7,7 +7,6 @@ from worker.core.payout.records import Account
 
 NO_WALLET = "no wallet address"
 CLOSED_ACCOUNT = "token account was closed after we created it"
-OVER_ACCOUNT_CAP = "waits for a token account: this week's limit is reached"
 
 
 def hold_reason(account: Account, recipient: Recipient | None) -> str:
