@@ -13,7 +13,7 @@ from worker.core.payout.records import PayoutKind
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.proof.bundle import PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
-from worker.core.proof.bundle_check import FilesAudit, audit_files
+from worker.core.proof.verify_files import VerifiedFiles, verify_files
 from worker.core.week import Week
 
 FOLDER = Path(__file__).parents[1] / "vectors"
@@ -29,8 +29,8 @@ class Bundle:
     payouts: bytes
     plan: bytes
 
-    def audit(self) -> FilesAudit:
-        return audit_files(self.manifest, lines_of(self.payouts), lines_of(self.plan))
+    def audit(self) -> VerifiedFiles:
+        return verify_files(self.manifest, lines_of(self.payouts), lines_of(self.plan))
 
     def sealed(self) -> Bundle:
         """With a manifest that ties the files together as they are now."""

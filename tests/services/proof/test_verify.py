@@ -26,9 +26,9 @@ from worker.ports.payout import Outflow
 from worker.services.context import Context
 from worker.services.payout.override import redirect_reward
 from worker.services.plan.seal import NotAnchored
-from worker.services.proof.bundle import Published, publish_week
-from worker.services.proof.other_weeks import audit_other_week
-from worker.services.proof.verify import Verification, verify_files, verify_on_chain
+from worker.services.proof.publish_bundle import Published, publish_week
+from worker.services.proof.verify_bundle import Verification, verify_bundle, verify_on_chain
+from worker.services.proof.verify_other_weeks import verify_other_week
 from worker.services.week.due import Job, find_work
 
 INVENTED = single_id(WEEK, bytes.fromhex("ab" * 32))
@@ -57,7 +57,7 @@ def stranger(world: World) -> FakePublicChain:
 def verify(
     world: World, bundle: MemoryBundle, chain: FakePublicChain | None = None
 ) -> Verification:
-    verified = verify_files(bundle)
+    verified = verify_bundle(bundle)
     verify_on_chain(verified, bundle, chain or stranger(world))
     return verified
 
@@ -79,13 +79,13 @@ def test_a_closed_week_is_verified_by_a_stranger(world: World) -> None:
     assert verified.outcome is Outcome.OK, text_of(verified)
     assert verified.payments == 3
     assert verified.open == 1  # the held reward
-    assert verified.verdict().startswith("VERIFIED: 2024-W50, 8 rewards of 10,000 KONTRIB")
+    assert verified.sentence().startswith("VERIFIED: 2024-W50, 8 rewards of 10,000 KONTRIB")
 
 
 def test_the_files_alone_are_verified_without_any_chain(world: World) -> None:
-    verified = verify_files(closed(world))
+    verified = verify_bundle(closed(world))
     assert verified.outcome is Outcome.OK
-    assert "--rpc URL" in verified.verdict()
+    assert "--rpc URL" in verified.sentence()
 
 
 def test_two_operators_publish_the_same_bytes(world: World) -> None:
@@ -346,7 +346,7 @@ def test_a_bundle_of_yet_another_week_beside_it_explains_nothing(world: World) -
     sign_and_send(world, Intent(anchor_ids(other, root), Resolution.PAID, memo=memo))
     claimed = Outflow("signature", 1, single_id(other, row.user), row.amount)
     check = Check("treasury")
-    assert audit_other_week(stranger(world), bundle, other, [claimed], check) == 0
+    assert verify_other_week(stranger(world), bundle, other, [claimed], check) == 0
     assert check.outcome is Outcome.UNPROVEN
 
 
@@ -384,7 +384,7 @@ def test_a_manifest_that_was_forged_is_found_by_the_chain(
     world: World, changes: dict[str, Any]
 ) -> None:
     bundle = forged(closed(world), **changes)
-    assert verify_files(bundle).outcome is Outcome.OK
+    assert verify_bundle(bundle).outcome is Outcome.OK
     manifest = Manifest.parse(bundle.manifest())
     addresses = replace(
         chain_of(world.first).public_addresses,
@@ -604,7 +604,7 @@ def test_without_history_nothing_is_called_wrong_and_nothing_proven(world: World
     chain.has_history = False
     verified = verify(world, bundle, chain)
     assert verified.outcome is Outcome.UNPROVEN
-    assert verified.verdict().startswith("NOT PROVEN: 2024-W50")
+    assert verified.sentence().startswith("NOT PROVEN: 2024-W50")
 
 
 def test_an_endpoint_that_is_behind_proves_nothing(world: World) -> None:

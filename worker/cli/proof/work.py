@@ -17,14 +17,14 @@ from worker.core.money import exact_decimal, tokens_text
 from worker.core.plan.allocation import scaled_multiplier
 from worker.core.week import Week
 from worker.ports.payout import PublicAddresses
-from worker.services.proof.bundle import Published, publish_week
-from worker.services.proof.contributor import (
+from worker.services.proof.contributor_proof import (
     ProofVerification,
     make_proof,
     verify_proof,
     verify_proof_on_chain,
 )
-from worker.services.proof.verify import Verification, verify_files, verify_on_chain
+from worker.services.proof.publish_bundle import Published, publish_week
+from worker.services.proof.verify_bundle import Verification, verify_bundle, verify_on_chain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -92,7 +92,7 @@ def verify_the_bundle(
     """
     bundle, allowed = BundleFolder(path), _tiers(tiers)
     with waiting(f"Verifying {path}"):
-        verified = verify_files(bundle, allowed)
+        verified = verify_bundle(bundle, allowed)
         manifest = verified.files.manifest
         if rpc and manifest is not None:
             addresses = PublicAddresses(manifest.receipt_key, manifest.source_account)
@@ -159,7 +159,7 @@ def verify_the_proof(session: Session, path: Path, rpc: Sequence[str], *, as_jso
 def _checks_document(verified: Verification | ProofVerification) -> dict[str, Any]:
     return {
         "verified": verified.outcome is Outcome.OK,
-        "verdict": verified.verdict(),
+        "verdict": verified.sentence(),
         "checks": [
             {
                 "name": check.name,
@@ -186,7 +186,7 @@ def _show_checks(console: Console, verified: Verification | ProofVerification) -
         for note in check.notes:
             console.print(f"note: {escaped(note)}", soft_wrap=True)
     colour = COLOURS[verified.outcome]
-    console.print(f"[bold {colour}]{escaped(verified.verdict())}[/]", soft_wrap=True)
+    console.print(f"[bold {colour}]{escaped(verified.sentence())}[/]", soft_wrap=True)
 
 
 def _outcome_text(check: Check) -> str:

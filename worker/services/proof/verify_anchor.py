@@ -14,20 +14,20 @@ from worker.ports.payout import PublicChain
 
 
 @dataclass(frozen=True, slots=True)
-class AnchorAudit:
+class VerifiedAnchor:
     """`anchor_slot` is None where the anchor could not be read."""
 
     checks: list[Check]
     anchor_slot: int | None
 
 
-def audit_anchor(
+def verify_anchor(
     chain: PublicChain, manifest: Manifest, header: Header, root: bytes
-) -> AnchorAudit:
+) -> VerifiedAnchor:
     """Cluster, genesis, anchor, and the plan of the week before."""
     anchor, slot = _anchor(chain, manifest, header, root)
     checks = [_genesis(chain, manifest), anchor, _previous(chain, header)]
-    return AnchorAudit(checks, slot)
+    return VerifiedAnchor(checks, slot)
 
 
 def _genesis(chain: PublicChain, manifest: Manifest) -> Check:

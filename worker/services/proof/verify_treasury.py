@@ -15,18 +15,18 @@ from worker.core.proof.bundle import Manifest
 from worker.core.week import MalformedWeek, Week
 from worker.ports.payout import Outflow, PublicChain
 from worker.services.proof.bundle_files import BundleFiles
-from worker.services.proof.other_weeks import audit_other_week, taken_text
-from worker.services.proof.payments import PayoutsAudit
+from worker.services.proof.verify_other_weeks import taken_text, verify_other_week
+from worker.services.proof.verify_payments import PaymentsVerifier
 
 _PAYMENT_ID = re.compile(r"(\d{4}-\d{2}-\d{2})/(?:\d{5,}|u/[0-9a-f]{64})")
 
 
-def audit_treasury(
+def verify_treasury(
     chain: PublicChain,
     manifest: Manifest,
     files: BundleFiles,
     anchor_slot: int | None,
-    payouts: PayoutsAudit,
+    payouts: PaymentsVerifier,
 ) -> Check:
     """Every outgoing transfer of the source account within the period.
 
@@ -53,7 +53,7 @@ def audit_treasury(
     for signature in others:
         unlisted.add(signature, outflows.get(signature))
     other_weeks = sum(
-        audit_other_week(chain, files.beside(week), week, unlisted.of_weeks[week], check)
+        verify_other_week(chain, files.beside(week), week, unlisted.of_weeks[week], check)
         for week in sorted(unlisted.of_weeks)
     )
     check.detail = (

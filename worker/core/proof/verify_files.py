@@ -21,12 +21,12 @@ from worker.core.proof.bundle import (
     MalformedBundle,
     Manifest,
 )
-from worker.core.proof.payout_lines import Payouts, check_against_plan, read_payouts
-from worker.core.proof.plan_rows import PlanRows
+from worker.core.proof.verify_payout_lines import Payouts, check_against_plan, read_payouts
+from worker.core.proof.verify_plan_rows import PlanRows
 
 
 @dataclass(slots=True)
-class FilesAudit:
+class VerifiedFiles:
     """What the files say of themselves. `header` is None where the rest could not be read."""
 
     checks: list[Check]
@@ -40,18 +40,18 @@ class FilesAudit:
         return outcome_of(self.checks)
 
 
-def audit_files(
+def verify_files(
     manifest: bytes,
     payout_lines: Iterable[bytes],
     plan_lines: Iterable[bytes],
     tiers: Collection[int] | None = None,
-) -> FilesAudit:
+) -> VerifiedFiles:
     """Check a bundle's three files. Lines come with their line ends, as they are in the files.
 
     `tiers`: the staking multipliers, in millionths, that there may be; None for any.
     """
     files = Check("files")
-    audit = FilesAudit([files])
+    audit = VerifiedFiles([files])
     try:
         audit.manifest = Manifest.parse(manifest)
     except MalformedBundle as error:
@@ -71,7 +71,7 @@ def audit_files(
 
 
 def _audit(
-    audit: FilesAudit,
+    audit: VerifiedFiles,
     payout_lines: Iterator[bytes],
     plan_lines: Iterator[bytes],
     tiers: Collection[int] | None,
@@ -109,7 +109,7 @@ def _read_header(line: bytes, check: Check) -> Header | None:
     return header
 
 
-def _check_header(header: Header, audit: FilesAudit, check: Check) -> None:
+def _check_header(header: Header, audit: VerifiedFiles, check: Check) -> None:
     """That the header can be true at all, and is what the manifest is about."""
     place = f"{PLAN_FILE} line 1"
     counts = (header.rewards, header.held, header.batches, header.cutoff)
@@ -137,7 +137,7 @@ def _check_manifest(header: Header, manifest: Manifest) -> Check:
     return check
 
 
-def _check_root(audit: FilesAudit, header: Header, part_roots: list[bytes]) -> Check:
+def _check_root(audit: VerifiedFiles, header: Header, part_roots: list[bytes]) -> Check:
     """The root, and which part of the plan is not what its root was made of."""
     check = Check("root")
     audit.root = merkle_root([header.canonical(), *part_roots])

@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from worker.core.findings import Check, Finding, Outcome, outcome_of
 from worker.core.money import tokens_text
 from worker.core.proof.bundle import PAYOUTS_FILE, PLAN_FILE
-from worker.core.proof.bundle_check import FilesAudit, audit_files
+from worker.core.proof.verify_files import VerifiedFiles, verify_files
 from worker.ports.payout import PublicChain
-from worker.services.proof.anchored_plan import audit_anchor
 from worker.services.proof.bundle_files import BundleFiles
-from worker.services.proof.payments import PayoutsAudit
-from worker.services.proof.treasury import audit_treasury
+from worker.services.proof.verify_anchor import verify_anchor
+from worker.services.proof.verify_payments import PaymentsVerifier
+from worker.services.proof.verify_treasury import verify_treasury
 
 
 @dataclass(slots=True)
 class Verification:
     """All checks in order. `paid` and `open` are what the chain says, in base units and payouts."""
 
-    files: FilesAudit
+    files: VerifiedFiles
     on_chain: list[Check] = field(default_factory=list)
     paid: int = 0
     payments: int = 0
@@ -40,7 +40,7 @@ class Verification:
         listed = [finding for check in self.checks for finding in check.findings]
         return sorted(listed, key=lambda finding: finding.outcome is not Outcome.WRONG)
 
-    def verdict(self) -> str:
+    def sentence(self) -> str:
         """In one line."""
         header = self.files.header
         week = header.week.label if header else "this bundle"
@@ -59,13 +59,13 @@ class Verification:
         return f"VERIFIED: {week}, {planned}, {paid}{rest}."
 
 
-def verify_files(files: BundleFiles, tiers: Collection[int] | None = None) -> Verification:
+def verify_bundle(files: BundleFiles, tiers: Collection[int] | None = None) -> Verification:
     """Check a bundle against itself: no chain, no settings.
 
     `tiers`: the staking multipliers, in millionths, that the wiki has; None for any.
     """
     payouts, plan = files.lines(PAYOUTS_FILE), files.lines(PLAN_FILE)
-    audit = audit_files(files.manifest(), payouts, plan, tiers)
+    audit = verify_files(files.manifest(), payouts, plan, tiers)
     return Verification(audit)
 
 
@@ -81,10 +81,10 @@ def verify_on_chain(verified: Verification, files: BundleFiles, chain: PublicCha
         check.unproven("chain", "cannot be compared with files that cannot be read")
         verified.on_chain = [check]
         return
-    found = audit_anchor(chain, manifest, header, verified.files.root)
-    payouts = PayoutsAudit(chain, header, verified.files.payouts)
+    found = verify_anchor(chain, manifest, header, verified.files.root)
+    payouts = PaymentsVerifier(chain, header, verified.files.payouts)
     payouts.run(line.removesuffix(b"\n") for line in files.lines(PLAN_FILE))
-    treasury = audit_treasury(chain, manifest, files, found.anchor_slot, payouts)
+    treasury = verify_treasury(chain, manifest, files, found.anchor_slot, payouts)
     verified.on_chain = [*found.checks, *payouts.checks, treasury]
     verified.paid, verified.open = payouts.paid_amount, payouts.open
     verified.payments = len(payouts.payments)

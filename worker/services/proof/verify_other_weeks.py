@@ -16,14 +16,14 @@ from worker.core.plan.commitment import Row
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import anchor_ids, single_id
 from worker.core.proof.bundle import PAYOUTS_FILE, PLAN_FILE
-from worker.core.proof.bundle_check import audit_files
+from worker.core.proof.verify_files import verify_files
 from worker.core.week import Week
 from worker.ports.payout import Outflow, PublicChain
-from worker.services.proof.anchored_plan import resolved_together
 from worker.services.proof.bundle_files import BundleFiles
+from worker.services.proof.verify_anchor import resolved_together
 
 
-def audit_other_week(
+def verify_other_week(
     chain: PublicChain,
     bundle: BundleFiles | None,
     week: Week,
@@ -50,7 +50,7 @@ def taken_text(outflow: Outflow) -> str:
 
 def _is_the_anchored_plan(chain: PublicChain, bundle: BundleFiles, week: Week) -> bool:
     """Whether its files agree with each other, and the chain holds their root for the week."""
-    audit = audit_files(bundle.manifest(), bundle.lines(PAYOUTS_FILE), bundle.lines(PLAN_FILE))
+    audit = verify_files(bundle.manifest(), bundle.lines(PAYOUTS_FILE), bundle.lines(PLAN_FILE))
     if audit.header is None or audit.header.week != week or audit.outcome is not Outcome.OK:
         return False
     anchor, memo = Check("anchor"), AnchorMemo.of(audit.header, audit.root).text()

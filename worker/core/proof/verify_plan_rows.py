@@ -14,7 +14,7 @@ from worker.core.plan.allocation import MULTIPLIER_SCALE, Policy, StakingBonus, 
 from worker.core.plan.commitment import Header, MalformedPlan, Row
 from worker.core.plan.merkle import RootBuilder
 from worker.core.proof.bundle import PLAN_FILE, UNREADABLE
-from worker.core.proof.payout_lines import PaidAlone
+from worker.core.proof.verify_payout_lines import PaidAlone
 
 MULTIPLIERS_LISTED_MAX = 10
 

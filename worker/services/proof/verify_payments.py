@@ -15,7 +15,7 @@ from worker.core.payout.records import Execution, Transfer
 from worker.core.plan.commitment import Header, MalformedPlan, Row
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.proof.bundle import PLAN_FILE, PayoutLine
-from worker.core.proof.payout_lines import RESOLVED, Payouts
+from worker.core.proof.verify_payout_lines import RESOLVED, Payouts
 from worker.ports.payout import PublicChain
 from worker.services.payout.intents import sums_by_wallet
 
@@ -41,7 +41,7 @@ class _Part:
     batch: PayoutLine | None
 
 
-class PayoutsAudit:
+class PaymentsVerifier:
     """Compares a plan's batches and singles with the chain, a chunk at a time."""
 
     def __init__(self, chain: PublicChain, header: Header, payouts: Payouts) -> None:

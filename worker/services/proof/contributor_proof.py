@@ -12,14 +12,14 @@ from worker.core.plan.commitment import Header, Row, prove_row
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, anchor_ids, single_id
 from worker.core.proof.bundle import MalformedBundle
-from worker.core.proof.contributor import ContributorProof, audit_proof
+from worker.core.proof.contributor_proof import ContributorProof, verify_row
 from worker.core.week import Week
 from worker.ports.payout import PublicChain
 from worker.services.context import Context
 from worker.services.payout.intents import sums_by_wallet
 from worker.services.payout.override import NoSuchReward, planned_week
 from worker.services.plan.seal import anchored_seal, stored_rows
-from worker.services.proof.anchored_plan import resolved_together
+from worker.services.proof.verify_anchor import resolved_together
 
 
 def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
@@ -71,7 +71,7 @@ class ProofVerification:
     def outcome(self) -> Outcome:
         return outcome_of(self.checks)
 
-    def verdict(self) -> str:
+    def sentence(self) -> str:
         """In one line."""
         found = [finding for check in self.checks for finding in check.findings]
         if self.outcome is not Outcome.OK or self.row is None or self.header is None:
@@ -90,7 +90,7 @@ def verify_proof(content: bytes) -> ProofVerification:
         check = Check("proof")
         check.wrong(error.place, error.why)
         return ProofVerification(None, [check])
-    audit = audit_proof(proof)
+    audit = verify_row(proof)
     return ProofVerification(proof, audit.checks, audit.header, audit.row)
 
 

@@ -104,7 +104,7 @@ def _split(text: object) -> tuple[bytes, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class ProofAudit:
+class VerifiedRow:
     """`header` and `row` are None where they cannot be read."""
 
     checks: list[Check]
@@ -112,7 +112,7 @@ class ProofAudit:
     row: Row | None = None
 
 
-def audit_proof(proof: ContributorProof) -> ProofAudit:
+def verify_row(proof: ContributorProof) -> VerifiedRow:
     """Check a proof against itself: whose row it is, and that it belongs to the root."""
     plan, user, place = Check("row"), Check("user"), Check("place")
     checks = [plan, user, place]
@@ -120,7 +120,7 @@ def audit_proof(proof: ContributorProof) -> ProofAudit:
         header, row = Header.parse(proof.row.header), Row.parse(proof.row.row)
     except MalformedPlan as error:
         plan.wrong("the proof", str(error))
-        return ProofAudit(checks)
+        return VerifiedRow(checks)
     if proof.row.root() != proof.root:
         plan.wrong("the paths", f"do not lead from header and row to the root {proof.root.hex()}")
     plan.detail = f"belongs to the plan of {header.week.id}, root {proof.root.hex()}"
@@ -128,7 +128,7 @@ def audit_proof(proof: ContributorProof) -> ProofAudit:
     user.expect("the row", "its user commitment", commitment, row.user.hex())
     user.detail = f"{proof.user_id} with this salt is {commitment}"
     _check_place(proof.row, header, row, place)
-    return ProofAudit(checks, header, row)
+    return VerifiedRow(checks, header, row)
 
 
 def _check_place(proof: RowProof, header: Header, row: Row, check: Check) -> None:
