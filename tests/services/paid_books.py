@@ -49,7 +49,7 @@ class Books:
 
     def found(self, *, offline: bool = False) -> list[tuple[Area, str]]:
         report = check_all(self.wiki, self.checking, None if offline else self.world.first)
-        return [(each.area, each.subject) for each in report.discrepancies]
+        return [(each.area, each.subject) for each in report.findings]
 
     def records(self, *, offline: bool = True) -> list[str]:
         return [what for area, what in self.found(offline=offline) if area is Area.RECORDS]

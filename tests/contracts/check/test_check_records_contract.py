@@ -208,8 +208,8 @@ def pay_plan(world: WikiWorld) -> None:
 def records(world: WikiWorld, ports: Ports) -> list[str]:
     report = CheckReport()
     check_records(world.wiki, ports.check, None, (), report)
-    assert {d.area for d in report.discrepancies} <= {Area.RECORDS}
-    return [each.subject for each in report.discrepancies]
+    assert {d.area for d in report.findings} <= {Area.RECORDS}
+    return [each.subject for each in report.findings]
 
 
 def test_a_sound_plan_has_no_difference_at_any_stage(wiki_world: WikiWorld, ports: Ports) -> None:

@@ -195,7 +195,7 @@ def test_rows_in_another_order_are_named() -> None:
 
 def test_a_waived_floor_that_was_not_needed_is_named() -> None:
     audit = rewrite(a_bundle(), lambda rows: rows, floor_waived=True).audit()
-    assert "floor_waived is True, and must be False" in findings(audit)
+    assert "floor_waived is True, expected False" in findings(audit)
 
 
 @pytest.mark.parametrize(

@@ -29,13 +29,13 @@ def test_votes_and_stakes_are_part_of_a_check(world: World) -> None:
 
     sound = check_all(wiki, FakeChecking(store), world.first)
 
-    assert sound.discrepancies == []
+    assert sound.findings == []
     looked_at = sound.looked_at
     assert (looked_at["stakes"], looked_at["proposals"], looked_at["votes"]) == (1, 1, 1)
     assert looked_at["voting powers"] == 3
     store.state.votes[made.id, ada]["weight_base_units"] = Int64(1)
     store.state.stakes[0]["amount"] = 1.0
 
-    areas = [each.area for each in check_all(wiki, FakeChecking(store), None).discrepancies]
+    areas = [each.area for each in check_all(wiki, FakeChecking(store), None).findings]
 
     assert areas == [Area.STAKES, Area.GOVERNANCE, Area.GOVERNANCE]

@@ -403,7 +403,7 @@ def test_a_manifest_that_was_forged_is_found_by_the_chain(
         ({"slot": 7}, "the slot is 7"),
         (
             {"state": ReceiptState.VOID, "amount": BaseUnits(0)},
-            "is paid on chain, and void in the bundle",
+            "its receipt is paid on chain, expected void (as in the bundle)",
         ),
     ],
 )
@@ -433,7 +433,7 @@ def test_a_batch_that_the_bundle_calls_paid_and_the_chain_does_not_is_named(worl
         lambda line: replace(line, state=ReceiptState.PAID, signature="sig", slot=1, amount=amount),
     )
     text = text_of(verify(world, paid))
-    assert "2024-12-09/00000: is free on chain, and paid in the bundle" in text
+    assert "2024-12-09/00000: its receipt is free on chain, expected paid (as in the bundle)" in text
 
 
 def test_other_amounts_than_planned_are_named_by_wallet(world: World) -> None:
@@ -449,7 +449,7 @@ def test_other_amounts_than_planned_are_named_by_wallet(world: World) -> None:
     )
     sign_and_send(world, batch)
     text = text_of(verify(world, publish(world.first)[0]))
-    assert f"moved {row.amount + 1} to {row.wallet}, and the plan says {row.amount}" in text
+    assert f"moved {row.amount + 1} to {row.wallet}, expected {row.amount}" in text
 
 
 def test_a_void_that_moved_tokens_is_named(world: World) -> None:
@@ -464,7 +464,7 @@ def test_a_void_that_moved_tokens_is_named(world: World) -> None:
         memo="2024-12-09/00000",
     )
     sign_and_send(world, void)
-    assert "and the plan says 0" in text_of(verify(world, publish(world.first)[0]))
+    assert f"to {row.wallet}, expected 0" in text_of(verify(world, publish(world.first)[0]))
 
 
 def test_a_reward_that_was_paid_twice_is_named(world: World) -> None:
@@ -509,7 +509,7 @@ def test_one_transaction_that_stands_for_several_rewards_is_named(
     verified = verify(world, bundle)
     assert verified.outcome is Outcome.WRONG
     for receipt in ids[1:]:
-        what = f"the memo of its transaction is {ids[0]}, and must be {receipt}"
+        what = f"the memo of its transaction is {ids[0]}, expected {receipt}"
         assert f"{receipt}: {what}" in text_of(verified)
 
 

@@ -1,4 +1,4 @@
-"""A contributor's own proof: their row, the salt that makes it theirs, and its way to the root.
+"""A contributor's proof: the row, the salt that makes it theirs, and the paths to the root.
 
 Small enough to be sent in a message: below 4 KB for a million rewards. Described in
 docs/verification.md.
@@ -25,7 +25,7 @@ _NUMBERS = ("index_in_part", "part_size", "part", "parts")
 
 @dataclass(frozen=True, slots=True)
 class ContributorProof:
-    """What `kontrib proof` writes. Whoever has it knows which row is the user's."""
+    """The file that `kontrib proof` writes. Its reader knows which row is the user's."""
 
     user_id: str
     salt: bytes
@@ -103,24 +103,18 @@ def _split(text: object) -> tuple[bytes, ...]:
     return tuple(joined[i : i + HASH_BYTES] for i in range(0, len(joined), HASH_BYTES))
 
 
-@dataclass(frozen=True, slots=True)
-class VerifiedRow:
-    """`header` and `row` are None where they cannot be read."""
+def verify_row(proof: ContributorProof) -> tuple[list[Check], Header | None, Row | None]:
+    """Check whose row it is, and that it belongs to the root; the checks, header and row.
 
-    checks: list[Check]
-    header: Header | None = None
-    row: Row | None = None
-
-
-def verify_row(proof: ContributorProof) -> VerifiedRow:
-    """Check a proof against itself: whose row it is, and that it belongs to the root."""
+    Header and row are None where they cannot be read.
+    """
     plan, user, place = Check("row"), Check("user"), Check("place")
     checks = [plan, user, place]
     try:
         header, row = Header.parse(proof.row.header), Row.parse(proof.row.row)
     except MalformedPlan as error:
         plan.wrong("the proof", str(error))
-        return VerifiedRow(checks)
+        return checks, None, None
     if proof.row.root() != proof.root:
         plan.wrong("the paths", f"do not lead from header and row to the root {proof.root.hex()}")
     plan.detail = f"belongs to the plan of {header.week.id}, root {proof.root.hex()}"
@@ -128,7 +122,7 @@ def verify_row(proof: ContributorProof) -> VerifiedRow:
     user.expect("the row", "its user commitment", commitment, row.user.hex())
     user.detail = f"{proof.user_id} with this salt is {commitment}"
     _check_place(proof.row, header, row, place)
-    return VerifiedRow(checks, header, row)
+    return checks, header, row
 
 
 def _check_place(proof: RowProof, header: Header, row: Row, check: Check) -> None:

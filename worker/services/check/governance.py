@@ -1,7 +1,7 @@
 """Proposals against their votes, and what they changed against what they say.
 
-What a vote was about and how it ended is taken from the proposal itself: who could rewrite it and
-all its votes consistently cannot be told from the voters. See `check_votes` for the votes.
+A vote's subject and end are taken from the proposal itself, so a proposal that is rewritten
+consistently with all its votes is not found. See `check_votes` for the votes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
-from worker.core.errors import KontribError
+from worker.core.errors import KontribError, NotReady
 from worker.core.money import MalformedAmount, exact_decimal, tokens_float
 from worker.core.wiki.governance import (
     Execution,
@@ -52,7 +52,7 @@ def check_governance(wiki: WikiContext, store: CheckStore, report: CheckReport) 
         if stored.proposal is None:
             _add(report, stored.id, "not readable", "opened, counted and decided")
         elif _is_ours(stored):
-            with report.going_on(Area.GOVERNANCE, f"proposal {stored.id}"):
+            with report.continue_after_errors(Area.GOVERNANCE, f"proposal {stored.id}"):
                 _check_proposal(wiki, store, stored.proposal, stored.fields, report)
     for proposal_id in sorted(store.voted_on() - set(known)):
         _add(report, proposal_id, "missing", "there: votes or voting power belong to it")
@@ -99,9 +99,9 @@ def _check_sums(wiki: WikiContext, proposal: Proposal, report: CheckReport) -> N
     for _ in range(READS):
         try:
             counted = wiki.governance.count_votes(proposal.id)
+        except NotReady:
+            raise  # nobody answered: nothing is known
         except KontribError as error:
-            if error.exit_code != KontribError.exit_code:
-                raise  # nobody answered: nothing is known
             _add(report, f"{proposal.id}, votes", error, "integers")
             return
         if current.votes == counted:
@@ -228,8 +228,4 @@ def _check_newest(
 
 
 def _add(report: CheckReport, what: str, found: object, expected: object) -> None:
-    report.add(Area.GOVERNANCE, f"proposal {what}", _text(found), _text(expected))
-
-
-def _text(value: object) -> object:
-    return "missing" if value is None else value
+    report.add(Area.GOVERNANCE, f"proposal {what}", found, expected)

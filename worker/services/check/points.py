@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Hashable
 
-from worker.core.check.report import Area, CheckReport, Factors, recomputed_points
+from worker.core.check.points import Factors, recomputed_points
+from worker.core.check.report import Area, CheckReport
+from worker.core.chunks import chunks
 from worker.core.plan.points import defect
 from worker.core.plan.rules import Rules
 from worker.ports.check import CheckStore, Contributor, StoredContribution
@@ -21,26 +22,25 @@ def check_points(store: CheckStore, rules: Rules, report: CheckReport) -> None:
     points = _Recomputation(rules)
     for contribution in store.all_contributions():
         report.looked_at[LOOKED_AT] += 1
+        subject = f"contribution {contribution.id}"
         if (reason := _defect(rules, contribution)) is not None:
-            report.add(Area.POINTS, f"contribution {contribution.id}", "left out", reason)
+            report.add(Area.POINTS, subject, "left out", reason)
             continue
         factors = _factors(contribution)
         if factors.are_missing:
             continue  # only the result was recorded: there is nothing to compute it from
         expected = points.of(str(contribution.type), factors)
         if expected is None:
-            expected_text = "factors that are numbers"
-            report.add(Area.POINTS, f"contribution {contribution.id}", factors, expected_text)
+            report.add(Area.POINTS, subject, factors, "factors that are numbers")
         elif expected != contribution.total_points:
             stored = f"{contribution.total_points} points"
-            report.add(Area.POINTS, f"contribution {contribution.id}", stored, expected)
+            report.add(Area.POINTS, subject, stored, expected)
 
 
 def check_contributors(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
     """Contributions of users who are not in `users`: they can count in no plan."""
     unknown: dict[str, Contributor] = {}
-    contributors = store.contributors()
-    while chunk := list(itertools.islice(contributors, CHUNK)):
+    for chunk in chunks(store.contributors(), CHUNK):
         known = wiki.store.accounts([each.user_id for each in chunk], [])
         for each in chunk:
             if each.user_id not in known:

@@ -8,6 +8,7 @@ from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.records import Execution, Payout, Settlement, Transfer
 from worker.core.plan.commitment import PlanDoesNotMatchRoot
 from worker.core.plan.receipts import ReceiptState
+from worker.ports.payout import Chain, PublicChain
 from worker.services.context import Context
 from worker.services.payout.intents import Payer, moved
 
@@ -19,12 +20,23 @@ RESOLVED: Mapping[ReceiptState, PayoutStatus] = {
 
 def read_back(context: Context, payouts: Sequence[Payout]) -> dict[str, Execution]:
     """The transactions that resolved these payouts: by a signature we know, else by search."""
-    known = {p.id: p.signature or (p.attempt.signature if p.attempt else "") for p in payouts}
-    found = context.chain.executions_of(
-        {i: signature for i, signature in known.items() if signature}
+    return find_executions(
+        context.chain,
+        {p.id: p.signature or (p.attempt.signature if p.attempt else "") for p in payouts},
     )
-    rest = [p.id for p in payouts if p.id not in found]
-    return found | (context.chain.executions(rest) if rest else {})
+
+
+def find_executions(
+    chain: Chain | PublicChain, signatures: Mapping[str, str]
+) -> dict[str, Execution]:
+    """The transactions that resolved these ids: by a signature where one is given, else by search.
+
+    An id whose transaction no endpoint returns is absent.
+    """
+    known = {receipt: signature for receipt, signature in signatures.items() if signature}
+    found = chain.executions_of(known) if known else {}
+    rest = [receipt for receipt in signatures if receipt not in found]
+    return found | (chain.executions(rest) if rest else {})
 
 
 def settlement_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worker.core.errors import NotReady
+from worker.core.payout.records import Distribution
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.ports.payout import Store
@@ -23,7 +24,18 @@ def planned_week(store: Store, week: Week) -> PlannedWeek:
         MalformedPlan: its stored header cannot be read.
     """
     distribution = store.distribution(week)
-    planned = distribution.planned if distribution else None
-    if planned is None:
+    if distribution is None:
         raise NotPlanned(week)
+    return require_planned(distribution)
+
+
+def require_planned(distribution: Distribution) -> PlannedWeek:
+    """The plan of a week that was read before.
+
+    Raises:
+        NotPlanned: it has none.
+        MalformedPlan: its stored header cannot be read.
+    """
+    if (planned := distribution.planned) is None:
+        raise NotPlanned(distribution.week)
     return planned

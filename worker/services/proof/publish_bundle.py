@@ -6,28 +6,30 @@ bytes; the database only supplies the rows, proven by the root, and signatures t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from worker.core.chunks import chunks
 from worker.core.errors import NotReady
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Distribution, Execution, PayoutKind
+from worker.core.payout.comparison import RESOLVED, recipient_of
+from worker.core.payout.records import Execution, PayoutKind
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row, Seal, SealBuilder
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, anchor_id, single_id
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.payout.override import planned_week
-from worker.services.payout.settle import RESOLVED
+from worker.services.payout.settle import find_executions
 from worker.services.plan.genesis import first_week
-from worker.services.plan.seal import anchored_seal, stored_rows
+from worker.services.plan.seal import anchored_plan, stored_rows
+from worker.services.proof.bundle_files import BundleWriter
 
 CHUNK = 500
 
 
 class ReceiptUnreadable(NotReady):
-    """A receipt's state cannot be told, so nothing can be said of it to others."""
+    """A receipt's state cannot be read, so nothing can be published about it."""
 
     def __init__(self, receipt: str) -> None:
         super().__init__(
@@ -36,21 +38,9 @@ class ReceiptUnreadable(NotReady):
         )
 
 
-class BundleWriter(Protocol):
-    """Where a bundle goes. Nothing is visible before `finish`."""
-
-    def write(self, name: str, lines: Iterable[bytes]) -> bytes:
-        """Write a file of lines, each with a line end; the SHA-256 of the file."""
-        ...
-
-    def finish(self) -> str:
-        """Put all files in place; where they are, for people."""
-        ...
-
-
 @dataclass(slots=True)
 class Published:
-    """What was published. Amounts in base units."""
+    """The size and state of a published week. Amounts in base units."""
 
     week: Week
     root: bytes
@@ -67,33 +57,30 @@ class Published:
 
 
 def publish_week(context: Context, week: Week, writer: BundleWriter) -> Published:
-    """Write a week's bundle, closed or still open.
+    """Write the bundle of a closed or open week.
 
     Raises:
         NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to publish.
-        NoGenesis, ReceiptUnreadable: the chain does not tell what belongs into it.
+        NoGenesis, ReceiptUnreadable: the chain does not say what belongs into it.
     """
-    distribution = planned_week(context, week)
-    seal = anchored_seal(context, distribution)
-    first = first_week(context)
-    return _Publisher(context, distribution, seal, first).publish(writer)
+    planned, seal = anchored_plan(context, week)
+    return _Publisher(context, planned, seal, first_week(context)).publish(writer)
 
 
 @dataclass(slots=True)
-class _Facts:
-    """What was gathered while the plan was written."""
+class _PlanFacts:
+    """What the payouts' file needs to know of the plan, gathered while the plan is written."""
 
     amounts: list[int]
+    """Of each batch, in base units."""
     alone: dict[str, Row] = field(default_factory=dict)
     """Rows that may be paid alone, held ones and those of void batches, by single id."""
 
 
 class _Publisher:
-    def __init__(
-        self, context: Context, distribution: Distribution, seal: Seal, first: Week
-    ) -> None:
+    def __init__(self, context: Context, planned: PlannedWeek, seal: Seal, first: Week) -> None:
         self._context, self._seal, self._first = context, seal, first
-        self._plan_id = distribution.plan_id or ""
+        self._plan_id = planned.plan_id
         self._source = ""
         self._signatures = self._known_signatures()
         header = seal.header
@@ -105,7 +92,7 @@ class _Publisher:
         header = self._seal.header
         batches = [str(header.batch_id(index)) for index in range(header.batches)]
         states = self._states(batches)
-        facts = _Facts([0] * header.batches)
+        facts = _PlanFacts([0] * header.batches)
         plan_hash = writer.write(PLAN_FILE, self._plan_lines(states, facts))
         payouts_hash = writer.write(PAYOUTS_FILE, self._payout_lines(batches, states, facts))
         files = {PLAN_FILE: plan_hash, PAYOUTS_FILE: payouts_hash}
@@ -114,17 +101,17 @@ class _Publisher:
         return self._done
 
     def _known_signatures(self) -> dict[str, str]:
-        """Signatures as the database has them: where to look first, no more."""
+        """Signatures that the database has: the place to look first, and no proof."""
         known, after = {}, ""
         while chunk := self._context.store.payouts_after(self._plan_id, after, CHUNK):
-            known.update({payout.id: payout.signature for payout in chunk if payout.signature})
+            known.update({payout.id: payout.signature or "" for payout in chunk})
             after = chunk[-1].id
         return known
 
     def _states(self, ids: list[str]) -> dict[str, ReceiptState]:
         """
         Raises:
-            ReceiptUnreadable: one of them cannot be told.
+            ReceiptUnreadable: one of them cannot be read.
         """
         states = self._context.chain.receipts(ids)
         for receipt in ids:
@@ -133,20 +120,16 @@ class _Publisher:
         return states
 
     def _executions(self, ids: list[str]) -> dict[str, Execution]:
-        """By the known signature where there is one, else by search."""
-        known = {i: self._signatures[i] for i in ids if i in self._signatures}
-        found = self._context.chain.executions_of(known) if known else {}
-        rest = [i for i in ids if i not in found]
-        found |= self._context.chain.executions(rest) if rest else {}
-        # Not today's account, but the one that this week was paid from: the first payout's, in
-        # the bundle's order, so that every publisher names the same.
+        signatures = {receipt: self._signatures.get(receipt, "") for receipt in ids}
+        found = find_executions(self._context.chain, signatures)
+        # The account that paid the first payout in the bundle's order, and not today's account,
+        # so that every publisher names the same one.
         sources = (found[i].source for i in ids if i in found)
         self._source = self._source or next(filter(None, sources), "")
         return found
 
-    def _plan_lines(self, states: dict[str, ReceiptState], facts: _Facts) -> Iterator[bytes]:
-        """The plan, and on the way what each batch sums to and who may be paid alone.
-
+    def _plan_lines(self, states: dict[str, ReceiptState], facts: _PlanFacts) -> Iterator[bytes]:
+        """
         Raises:
             PlanDoesNotMatchRoot: the stored rows are not the anchored ones.
         """
@@ -165,62 +148,54 @@ class _Publisher:
             raise PlanDoesNotMatchRoot(what, self._seal.root, found)
 
     def _payout_lines(
-        self, batches: list[str], states: dict[str, ReceiptState], facts: _Facts
+        self, batches: list[str], states: dict[str, ReceiptState], facts: _PlanFacts
     ) -> Iterator[bytes]:
         """Batches in order, then what was paid alone, by user commitment."""
-        for first in range(0, len(batches), CHUNK):
-            ids = batches[first : first + CHUNK]
+        roots = iter(zip(self._seal.batch_roots, facts.amounts, strict=True))
+        for ids in chunks(batches, CHUNK):
             found = self._executions([i for i in ids if states[i] in RESOLVED])
-            for index, receipt in enumerate(ids, start=first):
-                amount, state = facts.amounts[index], states[receipt]
-                yield self._batch_line(index, receipt, state, amount, found.get(receipt))
-        yield from self._single_lines(facts)
+            for receipt in ids:
+                root, amount = next(roots)
+                yield self._batch_line(receipt, states[receipt], amount, root, found.get(receipt))
+        for ids in chunks(sorted(facts.alone), CHUNK):
+            states = self._states(ids)
+            paid = [receipt for receipt in ids if states[receipt] is ReceiptState.PAID]
+            found = self._executions(paid)
+            for receipt in paid:
+                yield self._single_line(receipt, facts.alone[receipt], found.get(receipt))
 
     def _batch_line(
-        self, index: int, receipt: str, state: ReceiptState, amount: int, found: Execution | None
+        self, receipt: str, state: ReceiptState, amount: int, root: bytes, found: Execution | None
     ) -> bytes:
         done, paid = self._done, state is ReceiptState.PAID
         done.paid += paid
         done.void += state is ReceiptState.VOID
         done.open += state is ReceiptState.FREE
-        done.paid_amount += amount if paid else 0
-        done.unreadable += state in RESOLVED and found is None
-        return PayoutLine(
-            id=receipt,
-            kind=PayoutKind.BATCH,
-            state=state,
-            signature=found.signature if found else "",
-            slot=found.slot if found else None,
-            amount=BaseUnits(amount if paid else 0),
-            wallet="",
-            root=self._seal.batch_roots[index],
-        ).canonical()
-
-    def _single_lines(self, facts: _Facts) -> Iterator[bytes]:
-        ids = sorted(facts.alone)
-        for first in range(0, len(ids), CHUNK):
-            chunk = ids[first : first + CHUNK]
-            states = self._states(chunk)
-            paid = [receipt for receipt in chunk if states[receipt] is ReceiptState.PAID]
-            found = self._executions(paid)
-            for receipt in paid:
-                yield self._single_line(receipt, facts.alone[receipt], found.get(receipt))
+        moved = BaseUnits(amount if paid else 0)
+        return self._line(PayoutKind.BATCH, receipt, state, moved, found, root=root)
 
     def _single_line(self, receipt: str, row: Row, found: Execution | None) -> bytes:
         self._done.alone += 1
-        self._done.paid_amount += row.amount
-        self._done.unreadable += found is None
-        wallets = {transfer.wallet for transfer in found.transfers} if found else set()
-        return PayoutLine(
-            id=receipt,
-            kind=PayoutKind.SINGLE,
-            state=ReceiptState.PAID,
-            signature=found.signature if found else "",
-            slot=found.slot if found else None,
-            amount=row.amount,
-            wallet=min(wallets, default=""),
-            root=b"",
-        ).canonical()
+        wallet = recipient_of(found) if found else ""
+        kind, state = PayoutKind.SINGLE, ReceiptState.PAID
+        return self._line(kind, receipt, state, row.amount, found, wallet=wallet)
+
+    def _line(
+        self,
+        kind: PayoutKind,
+        receipt: str,
+        state: ReceiptState,
+        amount: BaseUnits,
+        found: Execution | None,
+        *,
+        wallet: str = "",
+        root: bytes = b"",
+    ) -> bytes:
+        self._done.paid_amount += amount
+        self._done.unreadable += state in RESOLVED and found is None
+        signature, slot = (found.signature, found.slot) if found else ("", None)
+        line = PayoutLine(receipt, kind, state, signature, slot, amount, wallet, root)
+        return line.canonical()
 
     def _manifest(self, files: dict[str, bytes]) -> Manifest:
         chain, header = self._context.chain, self._seal.header

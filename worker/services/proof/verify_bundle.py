@@ -81,10 +81,10 @@ def verify_on_chain(verified: Verification, files: BundleFiles, chain: PublicCha
         check.unproven("chain", "cannot be compared with files that cannot be read")
         verified.on_chain = [check]
         return
-    found = verify_anchor(chain, manifest, header, verified.files.root)
+    checks, anchor_slot = verify_anchor(chain, manifest, header, verified.files.root)
     payouts = PaymentsVerifier(chain, header, verified.files.payouts)
     payouts.run(line.removesuffix(b"\n") for line in files.lines(PLAN_FILE))
-    treasury = verify_treasury(chain, manifest, files, found.anchor_slot, payouts)
-    verified.on_chain = [*found.checks, *payouts.checks, treasury]
+    treasury = verify_treasury(chain, manifest, files, anchor_slot, payouts)
+    verified.on_chain = [*checks, *payouts.checks, treasury]
     verified.paid, verified.open = payouts.paid_amount, payouts.open
     verified.payments = len(payouts.payments)

@@ -1,23 +1,31 @@
-"""Whether a plan was paid as it says: every receipt, and every transaction that made one.
+"""Compares a plan with the chain: every receipt, and every transaction that made one.
 
-Also receipts that must not be there are asked for: a reward whose batch was not voided has never
-been paid alone.
+The single receipts of rewards in batches are read, too: a reward whose batch is not void must not
+be paid alone.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from worker.core.chunks import chunks
 from worker.core.findings import Check
+from worker.core.payout.comparison import (
+    RESOLVED,
+    Recorded,
+    compare_receipt,
+    compare_transaction,
+    recipient_of,
+)
 from worker.core.payout.records import Execution, Transfer
 from worker.core.plan.commitment import Header, MalformedPlan, Row
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.proof.bundle import PLAN_FILE, PayoutLine
-from worker.core.proof.verify_payout_lines import RESOLVED, Payouts
+from worker.core.proof.verify_payout_lines import Payouts
 from worker.ports.payout import PublicChain
-from worker.services.payout.intents import sums_by_wallet
+from worker.services.payout.settle import find_executions
 
 CHUNK_BATCHES = 100
 CHUNK_HELD_ROWS = 5000
@@ -25,12 +33,12 @@ CHUNK_HELD_ROWS = 5000
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """A transaction of this week that moved tokens as planned or not."""
+    """A transaction of this week that moved tokens."""
 
     id: str
     slot: int
     source: str
-    """The token account that it came from."""
+    """The token account that paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,7 @@ class PaymentsVerifier:
         self.payments: dict[str, Payment] = {}
         """By signature."""
         self.unread: set[str] = set()
-        """Ids of which the chain did not tell what became of them, or by which transaction."""
+        """Ids whose receipt or transaction cannot be read."""
         self.paid_amount = 0
         """In base units, as the chain moved it."""
         self.open = 0
@@ -67,22 +75,21 @@ class PaymentsVerifier:
         return [self._batches, self._singles]
 
     def run(self, lines: Iterable[bytes]) -> None:
-        """Check every row of the plan, given as its lines without line ends."""
+        """Compare every row of the plan, given as its lines without line ends."""
         rows = map(Row.parse, itertools.islice(lines, 1, None))
+        parts = (
+            _Part(list(itertools.islice(rows, len(self._header.batch_positions(index)))), batch)
+            for index, batch in enumerate(self._payouts.batches)
+        )
         try:
-            for first in range(0, self._header.batches, CHUNK_BATCHES):
-                self._check_parts(list(self._parts(first, rows)))
-            while held := list(itertools.islice(rows, CHUNK_HELD_ROWS)):
-                self._check_parts([_Part(held, None)])
+            for some in chunks(parts, CHUNK_BATCHES):
+                self._compare_parts(some)
+            for held in chunks(rows, CHUNK_HELD_ROWS):
+                self._compare_parts([_Part(held, None)])
         except MalformedPlan as error:
             self._batches.unproven(PLAN_FILE, f"cannot be compared from there on: {error}")
 
-    def _parts(self, first: int, rows: Iterator[Row]) -> Iterator[_Part]:
-        for index in range(first, min(first + CHUNK_BATCHES, self._header.batches)):
-            size = len(self._header.batch_positions(index))
-            yield _Part(list(itertools.islice(rows, size)), self._payouts.batches[index])
-
-    def _check_parts(self, parts: Sequence[_Part]) -> None:
+    def _compare_parts(self, parts: Sequence[_Part]) -> None:
         week = self._header.week
         ids = [part.batch.id for part in parts if part.batch]
         ids += [single_id(week, row.user) for part in parts for row in part.rows]
@@ -95,56 +102,49 @@ class PaymentsVerifier:
             state = None
             if part.batch is not None:
                 state = states[part.batch.id]
-                self._check_batch(part.batch, part.rows, state, found.get(part.batch.id))
+                self._compare_batch(part.batch, part.rows, state, found.get(part.batch.id))
             for row in part.rows:
                 receipt = single_id(week, row.user)
-                self._check_single(row, receipt, state, states[receipt], found.get(receipt))
+                self._compare_single(row, receipt, state, states[receipt], found.get(receipt))
 
     def _executions(self, ids: Sequence[str]) -> dict[str, Execution]:
         """By the signatures of the bundle where they lead there, else by search."""
-        by_id = {line.id: line.signature for line in self._payouts.batches}
-        by_id |= {line.id: line.signature for line in self._payouts.singles.values()}
-        known = {receipt: by_id[receipt] for receipt in ids if by_id.get(receipt)}
-        found = self._chain.executions_of(known) if known else {}
-        rest = [receipt for receipt in ids if receipt not in found]
-        return found | (self._chain.executions(rest) if rest else {})
+        lines = (*self._payouts.batches, *self._payouts.singles.values())
+        signatures = {line.id: line.signature for line in lines}
+        return find_executions(self._chain, {i: signatures.get(i, "") for i in ids})
 
-    # --- a batch ---
-
-    def _check_batch(
+    def _compare_batch(
         self, line: PayoutLine, rows: Sequence[Row], state: ReceiptState, found: Execution | None
     ) -> None:
         check = self._batches
         self._paid += state is ReceiptState.PAID
         self._void += state is ReceiptState.VOID
         self.open += len(rows) if state is ReceiptState.FREE else 0
-        if not _state_fits(line, state, check):
-            return
-        if found is None:
-            check.unproven(line.id, "no endpoint returns the transaction that resolved it")
-            return
-        _compare_identity(line.id, line, found, check)
-        planned = [Transfer(row.wallet, row.amount) for row in rows]
-        self._compare_moved(line.id, found, planned if state is ReceiptState.PAID else [], check)
+        if line.state is ReceiptState.FREE and state in RESOLVED:
+            check.note(f"{line.id}: {state.value} since the bundle was published")
+        else:
+            compare_receipt(line.id, state, line.state, "(as in the bundle)", check)
+        if state in RESOLVED:
+            is_paid = state is ReceiptState.PAID
+            planned = [Transfer(row.wallet, row.amount) for row in rows] if is_paid else []
+            self._compare_transaction(line.id, line, found, planned, check)
 
-    def _compare_moved(
-        self, receipt: str, found: Execution, planned: Sequence[Transfer], check: Check
+    def _compare_transaction(
+        self,
+        receipt: str,
+        line: PayoutLine | None,
+        found: Execution | None,
+        planned: Sequence[Transfer],
+        check: Check,
     ) -> None:
-        """Sums by wallet, and what left the source account."""
-        expected, moved = sums_by_wallet(planned), sums_by_wallet(found.transfers)
-        for wallet in sorted(expected.keys() | moved.keys()):
-            if expected[wallet] != moved[wallet]:
-                what = f"moved {moved[wallet]} to {wallet}, and the plan says {expected[wallet]}"
-                check.wrong(receipt, f"{found.signature} {what}")
-        total = sum(transfer.amount for transfer in planned)
-        check.expect(receipt, "the decrease of the source account", total, found.source_decrease)
-        if found.transfers or found.source_decrease:
-            self.payments[found.signature] = Payment(receipt, found.slot, found.source)
-        self.paid_amount += found.source_decrease
+        given = Recorded(receipt, line.signature, line.slot) if line else Recorded(receipt)
+        compare_transaction(given, found, planned, check)
+        if found is not None:
+            self.paid_amount += found.source_decrease
+            if found.transfers or found.source_decrease:
+                self.payments[found.signature] = Payment(receipt, found.slot, found.source)
 
-    # --- a single ---
-
-    def _check_single(
+    def _compare_single(
         self,
         row: Row,
         receipt: str,
@@ -154,55 +154,18 @@ class PaymentsVerifier:
     ) -> None:
         check, line = self._singles, self._payouts.singles.get(row.user)
         may_be_alone = batch in (None, ReceiptState.VOID)
-        if state is ReceiptState.UNKNOWN:
-            check.unproven(receipt, "its receipt cannot be read, or endpoints disagree")
-        elif state is ReceiptState.VOID:
-            check.wrong(receipt, "is void on chain, which no single can be")
-        elif state is ReceiptState.FREE:
-            self.open += may_be_alone
-            if line is not None:
-                check.wrong(receipt, "was paid according to the bundle, and is free on chain")
-        else:
-            self._alone += 1
-            if batch is ReceiptState.UNKNOWN:
-                check.unproven(receipt, f"was paid alone, and {row.batch} cannot be read")
-            elif not may_be_alone:
-                name = batch.value if batch else ""
-                check.wrong(receipt, f"was paid alone although its batch is {name}: paid twice")
-            self._compare_single(row, receipt, line, found)
-
-    def _compare_single(
-        self, row: Row, receipt: str, line: PayoutLine | None, found: Execution | None
-    ) -> None:
-        check = self._singles
-        if found is None:
-            check.unproven(receipt, "no endpoint returns the transaction that paid it")
+        if state is not ReceiptState.PAID:
+            listed = ReceiptState.FREE if line is None else ReceiptState.PAID
+            why = "(as in the bundle)" if line else "(a single is never void)"
+            compare_receipt(receipt, state, listed, why, check)
+            self.open += may_be_alone and state is ReceiptState.FREE
             return
-        _compare_identity(receipt, line, found, check)
-        wallets = {transfer.wallet for transfer in found.transfers}
-        wallet = line.wallet if line and line.wallet else min(wallets, default="")
-        self._compare_moved(receipt, found, [Transfer(wallet, row.amount)], check)
-        if row.wallet and wallet != row.wallet:
+        self._alone += 1
+        if batch is ReceiptState.UNKNOWN:
+            check.unproven(receipt, f"was paid alone, and {row.batch} cannot be read")
+        elif batch is not None and not may_be_alone:
+            check.wrong(receipt, f"was paid alone although its batch is {batch.value}: paid twice")
+        wallet = line.wallet if line and line.wallet else recipient_of(found) if found else ""
+        self._compare_transaction(receipt, line, found, [Transfer(wallet, row.amount)], check)
+        if found is not None and row.wallet and wallet != row.wallet:
             check.note(f"{receipt}: an operator redirected it from {row.wallet} to {wallet}")
-
-
-def _state_fits(line: PayoutLine, state: ReceiptState, check: Check) -> bool:
-    """Whether the chain resolved it, as the bundle says or since it was published."""
-    if state is ReceiptState.UNKNOWN:
-        check.unproven(line.id, "its receipt cannot be read, or endpoints disagree")
-    elif line.state not in (state, ReceiptState.FREE):
-        check.wrong(line.id, f"is {state.value} on chain, and {line.state.value} in the bundle")
-    elif line.state is not state:
-        check.note(f"{line.id}: {state.value} since the bundle was published")
-    return state in RESOLVED
-
-
-def _compare_identity(
-    receipt: str, line: PayoutLine | None, found: Execution, check: Check
-) -> None:
-    """Whether the transaction is this payout's own, and the one that the bundle lists for it."""
-    # A transaction can make many receipts, and has one memo: so it counts for one id only.
-    check.expect(receipt, "the memo of its transaction", receipt, found.memo)
-    if line is not None and line.signature:
-        check.expect(line.id, "the signature", found.signature, line.signature)
-        check.expect(line.id, "the slot", found.slot, line.slot)

@@ -18,7 +18,7 @@ from worker.core.week import Week
 from worker.ports.payout import Notifier, Store
 from worker.services.context import Context
 from worker.services.payout.close import record_reconciliation
-from worker.services.payout.reconcile import Reconciliation, reconcile
+from worker.services.payout.reconcile import Reconciliation, reconcile_or_report
 from worker.services.watch.doctor import coming_need
 from worker.services.watch.metrics import FUNDS, REACHED, RECENT_WEEKS, funds_figures, open_weeks
 from worker.services.week.status import Board, board
@@ -92,19 +92,9 @@ def reconcile_week(context: Context, week: Week) -> Reconciliation | None:
     distribution = context.store.distribution(week)
     if distribution is None or distribution.stage is not Stage.COMPLETED:
         return None
-    result = _reconciled(context, distribution)
+    result = reconcile_or_report(context, distribution)
     record_reconciliation(context, result)
     return result
-
-
-def _reconciled(context: Context, distribution: Distribution) -> Reconciliation:
-    """A plan that does not even fit its root is a difference to be told, not a failed task."""
-    try:
-        return reconcile(context, distribution)
-    except KontribError as error:
-        if error.exit_code != KontribError.exit_code:
-            raise  # nobody answered: nothing is known
-        return Reconciliation(distribution.week, planned=0, differences=[str(error)])
 
 
 # --- telling people ----------------------------------------------------------------------------
