@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from bson import ObjectId
 
-from tests.fakes.check.checking import FakeChecking, FakeRetention, FakeViews
+from tests.fakes.check.check_store import FakeCheckStore, FakeRetention, FakeViews
 from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import WEEK, World, store_of, user_id_of
 from worker.core.check.report import Area, CheckReport
@@ -43,7 +43,7 @@ def wiki_of(world: World) -> WikiContext:
 
 def checked(world: World, *, offline: bool = False) -> CheckReport:
     context = None if offline else world.first
-    return check_all(wiki_of(world), FakeChecking(store_of(world.first)), context)
+    return check_all(wiki_of(world), FakeCheckStore(store_of(world.first)), context)
 
 
 def only(report: CheckReport) -> tuple[Area, str, str]:

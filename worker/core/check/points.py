@@ -10,7 +10,7 @@ from worker.core.plan.points import PointRules, total_points
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """What a contribution's points were computed from, as stored."""
+    """The numbers that a contribution's points were computed from, as stored."""
 
     base_points: object
     quality: object
@@ -18,10 +18,13 @@ class Factors:
     demand: object
 
     @property
+    def values(self) -> tuple[object, ...]:
+        return self.base_points, self.quality, self.reputation, self.demand
+
+    @property
     def are_missing(self) -> bool:
         """Whether the document holds nothing to compute from: only the result was stored."""
-        factors = (self.base_points, self.quality, self.reputation, self.demand)
-        return all(factor is None for factor in factors)
+        return all(value is None for value in self.values)
 
 
 def recomputed_points(rules: PointRules, kind: str, factors: Factors) -> int | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import lru_cache, partial
 
-from worker.core.check.points import Factors, recomputed_points
+from worker.core.check.points import recomputed_points
 from worker.core.check.report import Area, CheckReport
 from worker.core.chunks import chunks
 from worker.core.plan.points import defect
@@ -19,17 +20,20 @@ LOOKED_AT = "contributions"
 
 def check_points(store: CheckStore, rules: Rules, report: CheckReport) -> None:
     """One pass over all contributions. The stored value is what is paid, whatever this finds."""
-    points = _Recomputation(rules)
+    recompute = partial(recomputed_points, rules.points)
+    # A wiki's contributions share few combinations of factors.
+    remembered = lru_cache(CACHED_MAX)(recompute)
     for contribution in store.all_contributions():
         report.looked_at[LOOKED_AT] += 1
         subject = f"contribution {contribution.id}"
         if (reason := _defect(rules, contribution)) is not None:
             report.add(Area.POINTS, subject, "left out", reason)
             continue
-        factors = _factors(contribution)
+        kind, factors = str(contribution.type), contribution.factors
         if factors.are_missing:
             continue  # only the result was recorded: there is nothing to compute it from
-        expected = points.of(str(contribution.type), factors)
+        is_hashable = all(isinstance(value, Hashable) for value in factors.values)
+        expected = (remembered if is_hashable else recompute)(kind, factors)
         if expected is None:
             report.add(Area.POINTS, subject, factors, "factors that are numbers")
         elif expected != contribution.total_points:
@@ -53,38 +57,6 @@ def check_contributors(wiki: WikiContext, store: CheckStore, report: CheckReport
     for each in unknown.values():
         found = f"missing, with {each.contributions} contributions of {each.points} points"
         report.add(Area.POINTS, f"user {each.user_id}", found, "in users, to count in a plan")
-
-
-class _Recomputation:
-    """Remembers results: a wiki's contributions share few combinations of factors."""
-
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules.points
-        self._known: dict[tuple[str, Factors], int | None] = {}
-
-    def of(self, kind: str, factors: Factors) -> int | None:
-        key = (kind, factors)
-        if not _is_hashable(factors):
-            return recomputed_points(self._rules, kind, factors)
-        if key not in self._known:
-            if len(self._known) >= CACHED_MAX:
-                self._known.clear()
-            self._known[key] = recomputed_points(self._rules, kind, factors)
-        return self._known[key]
-
-
-def _is_hashable(factors: Factors) -> bool:
-    values = (factors.base_points, factors.quality, factors.reputation, factors.demand)
-    return all(isinstance(value, Hashable) for value in values)
-
-
-def _factors(contribution: StoredContribution) -> Factors:
-    return Factors(
-        contribution.base_points,
-        contribution.quality,
-        contribution.reputation,
-        contribution.demand,
-    )
 
 
 def _defect(rules: Rules, contribution: StoredContribution) -> str | None:

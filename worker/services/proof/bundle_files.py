@@ -13,15 +13,12 @@ class BundleFiles(Protocol):
 
     def manifest(self) -> bytes:
         """`manifest.json` as it is."""
-        ...
 
     def lines(self, name: str) -> Iterator[bytes]:
         """A file's lines with their line ends, from its beginning each time."""
-        ...
 
     def beside(self, week: Week) -> BundleFiles | None:
         """The bundle of another week in the same place; None where there is none."""
-        ...
 
 
 class BundleWriter(Protocol):
@@ -29,8 +26,6 @@ class BundleWriter(Protocol):
 
     def write(self, name: str, lines: Iterable[bytes]) -> bytes:
         """Write a file of lines, each with a line end; the SHA-256 of the file."""
-        ...
 
     def finish(self) -> str:
         """Put all files in place; their place, for people."""
-        ...

@@ -17,7 +17,7 @@ from worker.ports.check import StoredProposal, StoredStake
 
 
 class MongoGovernanceRecords(MongoPart):
-    """Implements `worker.ports.check.GovernanceRecords`."""
+    """A part of `worker.ports.check.CheckStore`."""
 
     @reaching
     def stored_proposals(self) -> Iterator[StoredProposal]:
@@ -63,7 +63,7 @@ class MongoGovernanceRecords(MongoPart):
 
 
 class MongoStakeRecords(MongoPart):
-    """Implements `worker.ports.check.StakeRecords`."""
+    """A part of `worker.ports.check.CheckStore`."""
 
     @reaching
     def stored_stakes(self) -> Iterator[StoredStake]:

@@ -22,7 +22,7 @@ _EVERY = {"plan_id": {"$nin": [None, ""]}}
 
 
 class MongoCheckRecords(MongoPart):
-    """Implements `worker.ports.check.RecordStore`."""
+    """A part of `worker.ports.check.CheckStore`."""
 
     @reaching
     def planned_weeks(self) -> list[Week]:
