@@ -7,7 +7,6 @@ docs/verification.md.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from dataclasses import dataclass
@@ -71,7 +70,7 @@ class ContributorProof:
                 row=_row_proof(value),
             )
             canonical = parsed.canonical()
-        except (*UNREADABLE, binascii.Error) as error:
+        except UNREADABLE as error:
             raise MalformedBundle("the proof", f"{type(error).__name__}: {error}") from None
         if canonical != content.removesuffix(b"\n"):
             raise MalformedBundle("the proof", "not in canonical form")

@@ -32,7 +32,7 @@ from worker.ports.check import CheckStore, StoredReward
 from worker.services.check.plan_pages import BEYOND, Page, PlanPages
 from worker.services.check.receipts import ReceiptCheck
 from worker.services.context import Context
-from worker.services.plan.planned_week import require_planned
+from worker.services.plan.planned_week import plan_of
 from worker.services.wiki_context import WikiContext
 
 LISTED_MAX = 200
@@ -56,7 +56,7 @@ def check_records(
             distribution = wiki.store.distribution(week)
             if distribution is None or distribution.plan_id is None:
                 continue  # planned anew meanwhile
-            plan, is_ours = require_planned(distribution), _is_of_this_key(wiki, week)
+            plan, is_ours = plan_of(week, distribution), _is_of_this_key(wiki, week)
             chain = commitment_of = None
             if context is not None and is_ours:
                 commitment_of = partial(user_commitment, _salt(context, week))

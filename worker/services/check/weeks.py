@@ -16,7 +16,7 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.rules import LATE_WEEKS, Rules
 from worker.core.week import Week
 from worker.ports.check import CheckStore, StoredContribution
-from worker.services.plan.planned_week import require_planned
+from worker.services.plan.planned_week import plan_of
 from worker.services.wiki.recount import as_planned
 from worker.services.wiki_context import WikiContext
 
@@ -45,7 +45,7 @@ def check_weeks(
 def _check_sums(
     wiki: WikiContext, store: CheckStore, distribution: Distribution, report: CheckReport
 ) -> None:
-    plan, (window, rules) = require_planned(distribution), as_planned(wiki, distribution)
+    plan, (window, rules) = plan_of(distribution.week, distribution), as_planned(wiki, distribution)
     now = {each.user_id: each.points for each in wiki.store.week_points(window, rules).users}
     for user_id, planned in _planned_points(store, plan):
         present = now.pop(user_id, 0)
@@ -150,4 +150,4 @@ def _counting_week(cutoffs: Mapping[Week, datetime], recorded: datetime) -> Week
 
 
 def _cutoff(distribution: Distribution) -> datetime:
-    return EARLIEST + timedelta(seconds=require_planned(distribution).header.cutoff)
+    return EARLIEST + timedelta(seconds=plan_of(distribution.week, distribution).header.cutoff)

@@ -24,7 +24,7 @@ from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.intents import Payer
 from worker.services.payout.settle import read_back
-from worker.services.plan.planned_week import require_planned
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal, stored_rows
 
 CHUNK_PAYOUTS = 128
@@ -82,7 +82,8 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
     Raises:
         NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to compare with.
     """
-    seal, planned = anchored_seal(context, distribution), require_planned(distribution)
+    planned = plan_of(distribution.week, distribution)
+    seal = anchored_seal(context, distribution)
     result = Reconciliation(planned.week, planned=seal.header.total_amount)
     progress = context.store.progress(planned.plan_id)
     paid = progress.rewards.get(Status.COMPLETED)

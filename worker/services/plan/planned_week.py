@@ -23,19 +23,16 @@ def planned_week(store: Store, week: Week) -> PlannedWeek:
         NotPlanned: there is none.
         MalformedPlan: its stored header cannot be read.
     """
-    distribution = store.distribution(week)
-    if distribution is None:
-        raise NotPlanned(week)
-    return require_planned(distribution)
+    return plan_of(week, store.distribution(week))
 
 
-def require_planned(distribution: Distribution) -> PlannedWeek:
-    """The plan of a week that was read before.
+def plan_of(week: Week, distribution: Distribution | None) -> PlannedWeek:
+    """The plan in a record that was read already.
 
     Raises:
-        NotPlanned: it has none.
-        MalformedPlan: its stored header cannot be read.
+        NotPlanned, MalformedPlan: see `planned_week`.
     """
-    if (planned := distribution.planned) is None:
-        raise NotPlanned(distribution.week)
+    planned = distribution.planned if distribution else None
+    if planned is None:
+        raise NotPlanned(week)
     return planned

@@ -14,11 +14,10 @@ from worker.core.plan.commitment import (
     Seal,
     SealBuilder,
 )
-from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, anchor_ids
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.plan.planned_week import NotPlanned, require_planned
+from worker.services.plan.planned_week import NotPlanned
 
 CHUNK_ROWS = 5000
 
@@ -82,18 +81,6 @@ def anchored_seal(context: Context, distribution: Distribution) -> Seal:
     if state is not ReceiptState.PAID:
         raise NotAnchored(distribution.week, state)
     return seal
-
-
-def anchored_plan(context: Context, week: Week) -> tuple[PlannedWeek, Seal]:
-    """A week's plan and its seal.
-
-    Raises:
-        NotPlanned, NotAnchored, AnchorUnknown, PlanDoesNotMatchRoot: see `anchored_seal`.
-    """
-    distribution = context.store.distribution(week)
-    if distribution is None:
-        raise NotPlanned(week)
-    return require_planned(distribution), anchored_seal(context, distribution)
 
 
 def stored_rows(context: Context, plan_id: str, positions: range) -> Iterator[Row]:

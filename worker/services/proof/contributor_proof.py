@@ -19,7 +19,8 @@ from worker.core.week import Week
 from worker.ports.payout import PublicChain
 from worker.services.context import Context
 from worker.services.payout.override import NoSuchReward
-from worker.services.plan.seal import anchored_plan, stored_rows
+from worker.services.plan.seal import stored_rows
+from worker.services.proof.publish_bundle import anchored_plan
 from worker.services.proof.verify_anchor import resolved_together
 
 

@@ -22,7 +22,8 @@ from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.payout.settle import find_executions
 from worker.services.plan.genesis import first_week
-from worker.services.plan.seal import anchored_plan, stored_rows
+from worker.services.plan.planned_week import NotPlanned, plan_of
+from worker.services.plan.seal import anchored_seal, stored_rows
 from worker.services.proof.bundle_files import BundleWriter
 
 CHUNK = 500
@@ -65,6 +66,18 @@ def publish_week(context: Context, week: Week, writer: BundleWriter) -> Publishe
     """
     planned, seal = anchored_plan(context, week)
     return _Publisher(context, planned, seal, first_week(context)).publish(writer)
+
+
+def anchored_plan(context: Context, week: Week) -> tuple[PlannedWeek, Seal]:
+    """A week's plan and its seal.
+
+    Raises:
+        NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final.
+    """
+    distribution = context.store.distribution(week)
+    if distribution is None:
+        raise NotPlanned(week)
+    return plan_of(week, distribution), anchored_seal(context, distribution)
 
 
 @dataclass(slots=True)
