@@ -22,7 +22,7 @@ from worker.core.wiki.staking import StakeRecord
 
 @dataclass(frozen=True, slots=True)
 class StoredContribution:
-    """A contribution as it is stored, whatever is in its fields."""
+    """A contribution as it is stored: its fields may hold anything."""
 
     id: str
     user_id: str
@@ -46,7 +46,7 @@ class StoredProposal:
 
 @dataclass(frozen=True, slots=True)
 class StoredReward:
-    """A row of a plan as it is stored, whatever is in its fields."""
+    """A row of a plan as it is stored: its fields may hold anything."""
 
     position: int
     row: Row | None
@@ -72,7 +72,7 @@ class Contributor:
 
 
 class CheckStore(Protocol):
-    """Records as they are stored, whatever is in their fields."""
+    """Records as they are stored: their fields may hold anything."""
 
     # --- plans, payouts and weeks, archived weeks included ---
 
@@ -102,7 +102,7 @@ class CheckStore(Protocol):
     # --- proposals, votes and stakes ---
 
     def stored_proposals(self) -> Iterator[StoredProposal]:
-        """Every one there is."""
+        """All of them."""
 
     def votes_cast(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
         """A proposal's votes."""
@@ -120,12 +120,12 @@ class CheckStore(Protocol):
         """The changes that votes made of the configuration, in order."""
 
     def stored_stakes(self) -> Iterator[StoredStake]:
-        """Every one that can be read."""
+        """All that can be read."""
 
     # --- contributions and counters ---
 
     def all_contributions(self) -> Iterator[StoredContribution]:
-        """Every one there is."""
+        """All of them."""
 
     def recorded_since(
         self, moment: datetime, *, made_from: datetime, made_before: datetime
@@ -201,7 +201,7 @@ class ShownUser:
 
 
 class ViewStore(Protocol):
-    """What the wiki shows of one user. Each query uses an index."""
+    """Reads of the wiki's pages about one user. Each query uses an index."""
 
     def shown_user(self, user_id: str) -> ShownUser | None: ...
 

@@ -1,4 +1,4 @@
-"""The in-memory twins of `MongoGovernanceRecords` and `MongoStakeRecords`."""
+"""The in-memory twin of `MongoGovernanceRecords`."""
 
 from __future__ import annotations
 

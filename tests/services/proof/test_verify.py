@@ -276,7 +276,9 @@ def test_without_that_bundle_a_payment_of_another_week_is_not_proven(world: Worl
     verified = verify(world, later)
     assert verified.outcome is Outcome.UNPROVEN
     assert f"{signature}: {amount} KONTRIB left the source account" in text_of(verified)
-    assert "only the plan of 2024-W50 can tell, and its bundle is not beside" in text_of(verified)
+    assert "only the plan of 2024-W50 explains it, and its bundle is not beside" in text_of(
+        verified
+    )
 
 
 def test_another_amount_than_its_own_week_planned_is_named(world: World) -> None:

@@ -40,7 +40,7 @@ def publish(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Write everything by which a stranger checks a week. It names nobody."""
+    """Write the files with which a stranger checks a week. They hold no names."""
     from worker.adapters.bundle_folder import BundleFolderWriter
     from worker.services.proof.publish_bundle import publish_week
 
@@ -90,7 +90,7 @@ def proof(
         typer.Option("--out", metavar="FILE", help="Where to write it. Default: standard output."),
     ] = None,
 ) -> None:
-    """Prove to one contributor what the plan holds for them. For their eyes: it names them."""
+    """Write the proof of one contributor's row. It names them: give it to nobody else."""
     from worker.services.proof.contributor_proof import make_proof
 
     with waiting(f"Proving the row of {user}"):

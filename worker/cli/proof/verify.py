@@ -89,7 +89,9 @@ def _tiers(text: str | None) -> frozenset[int] | None:
 
 def verify_proof(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `kontrib proof` wrote.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file that `kontrib proof` wrote.")
+    ],
     rpc: RpcUrls = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,7 +1,7 @@
-"""What a stored row, payout or week must say, given everything that it comes from.
+"""Compares stored rewards, payouts and weeks with the plan and records that they come from.
 
-Documents are plain mappings, whatever is in them. What may legitimately be empty: a signature
-where no endpoint returned the transaction, and with it slot, fee and `verified`.
+Documents are plain mappings with any content. Signature, slot, fee and `verified` may be empty
+together, where no endpoint returned the transaction.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _presence(subject: str, fields: Fields, name: str, *, expected: bool) -> Ite
 
 @dataclass(frozen=True, slots=True)
 class RewardCheck:
-    """What all rewards of a plan have in common. `commitment_of` needs the receipt key's secret,
+    """The facts that all rewards of a plan share. `commitment_of` needs the receipt key's secret,
     so it is None where nothing is read from the chain."""
 
     week: Week
@@ -67,7 +67,7 @@ class RewardCheck:
         return f"{self.week.label}, reward of {fields.get('user_id')}"
 
     def of_plan(self, row: Row, fields: Fields) -> Iterator[Finding]:
-        """What no root covers: whose it is, and the fields that readers look at."""
+        """The user, and the fields for readers, which no root covers."""
         subject = self.subject(fields)
         expected: dict[str, object] = {
             "weekly_distribution_id": self.distribution_id,
@@ -92,7 +92,7 @@ class RewardCheck:
         if not isinstance(user_id, str):
             return False
         if user_id == f"commitment:{row.user.hex()}":
-            return True  # adopted, and of a user who is not in our data
+            return True  # adopted, and the user is not in our data
         return self.commitment_of is None or self.commitment_of(user_id) == row.user
 
     def of_payment(
@@ -146,8 +146,8 @@ def of_batch(
 
 
 def of_single(week: Week, row: Row, reward: Fields, fields: Fields) -> Iterator[Finding]:
-    """The payout of one reward alone. Where it goes is the plan's or an operator's word, or, of
-    a held reward, the user's wallet of the day when it was made: that is told by nothing else."""
+    """The payout of one reward alone. It goes to the plan's or an operator's wallet. A held reward
+    goes to the user's wallet of the day, which nothing else records."""
     single = single_id(week, row.user)
     expected: dict[str, object] = {"id": single, "rewards": 1, "amount_base_units": row.amount}
     wallet = reward.get("redirected_to") or row.wallet
@@ -172,7 +172,7 @@ def _of_payout(payout_id: str, week: Week, expected: Fields, fields: Fields) -> 
     subject = f"payout {payout_id}"
     yield from differing(Area.RECORDS, subject, fields, {**expected, "week": week.id})
     is_resolved = fields.get("status") in (PayoutStatus.PAID, PayoutStatus.VOID)
-    # All that a transaction tells comes from one reading of it: it is there together or not.
+    # One reading of the transaction fills all of these fields, so they are there together or not.
     is_read = fields.get("signature") is not None
     if is_read and not is_resolved:
         yield record_finding(f"{subject}, signature", fields.get("signature"), "missing")
@@ -201,7 +201,7 @@ def of_week(header: Header, stage: Stage, fields: Fields, anchor: Fields) -> Ite
 def of_sums(
     header: Header, rewards: int, points: int, weight: int, amount: int
 ) -> Iterator[Finding]:
-    """What the stored rows sum to, against what the header says."""
+    """The sums of the stored rows against the header."""
     names = ("rewards", "total_points", "total_weight", "total_amount")
     found = dict(zip(names, (rewards, points, weight, amount), strict=True))
     expected = {name: getattr(header, name) for name in names}

@@ -36,7 +36,7 @@ def receipt_of(status: object) -> ReceiptState:
 def compare_receipt(
     subject: str, found: ReceiptState, expected: ReceiptState, why: str, check: Check
 ) -> None:
-    """Add a finding unless the chain's receipt has the expected state. `why`: who expects it."""
+    """Add a finding unless the chain's receipt has the expected state. `why`: the reason."""
     if found is ReceiptState.UNKNOWN:
         check.unproven(subject, UNREADABLE_RECEIPT)
     elif found is not expected:

@@ -53,7 +53,11 @@ def check_governance(wiki: WikiContext, store: CheckStore, report: CheckReport) 
             _add(report, stored.id, "not readable", "opened, counted and decided")
         elif _is_ours(stored):
             with report.continue_after_errors(Area.GOVERNANCE, f"proposal {stored.id}"):
-                _check_proposal(wiki, store, stored.proposal, stored.fields, report)
+                _check_floats(stored.id, stored.fields, report)
+                _check_sums(wiki, stored.proposal, report)
+                _check_status(stored.proposal, wiki.now(), report)
+                check_votes(store, stored.proposal, report)
+                check_snapshot(wiki, store, stored.proposal, report)
     for proposal_id in sorted(store.voted_on() - set(known)):
         _add(report, proposal_id, "missing", "there: votes or voting power belong to it")
     _check_changes(wiki, store, known, report)
@@ -62,20 +66,6 @@ def check_governance(wiki: WikiContext, store: CheckStore, report: CheckReport) 
 def _is_ours(stored: StoredProposal) -> bool:
     """Whether its votes were counted here; the wiki may have decided some by itself, before."""
     return any(f"{name}_base_units" in stored.fields for name in _SUMS)
-
-
-def _check_proposal(
-    wiki: WikiContext,
-    store: CheckStore,
-    proposal: Proposal,
-    fields: Mapping[str, object],
-    report: CheckReport,
-) -> None:
-    _check_floats(proposal.id, fields, report)
-    _check_sums(wiki, proposal, report)
-    _check_status(proposal, wiki.now(), report)
-    check_votes(store, proposal, report)
-    check_snapshot(wiki, store, proposal, report)
 
 
 # --- a proposal by itself ----------------------------------------------------------------------
@@ -100,7 +90,7 @@ def _check_sums(wiki: WikiContext, proposal: Proposal, report: CheckReport) -> N
         try:
             counted = wiki.governance.count_votes(proposal.id)
         except NotReady:
-            raise  # nobody answered: nothing is known
+            raise  # no server answered, so nothing is known
         except KontribError as error:
             _add(report, f"{proposal.id}, votes", error, "integers")
             return
@@ -177,7 +167,7 @@ def _check_execution(
 def _not_as_proposed(
     proposal: Proposal, change: Mapping[str, object]
 ) -> tuple[object, object] | None:
-    """What a change did, and what the proposal says; None if it is the same."""
+    """The change as recorded and as proposed; None if both are the same."""
     name, value = (proposal.parameters.get(k) for k in ("parameter_name", "proposed_value"))
     if proposal.type is not ProposalType.PARAMETER_CHANGE:
         return f"{change.get('parameter')} to {change.get('new')}", "none"
@@ -210,8 +200,8 @@ def _check_newest(
 ) -> None:
     """The newest change holds, as long as `updated_at` says that nothing came after it.
 
-    Of older ones nothing can be said: an operator may have changed the value in between, and
-    `updated_at` tells of the last change only.
+    Older ones are not compared: an operator may have changed the value in between, and
+    `updated_at` is the moment of the last change only.
     """
     made = [(at, i) for i, c in enumerate(changes) if isinstance(at := c.get("at"), datetime)]
     document = wiki.store.rules_document() or {}

@@ -1,8 +1,8 @@
 """Every plan, archived ones included: its rows against its root, its payouts and its sums.
 
-The root covers who is owed how much. Dates, signatures and the fields that readers look at are
-compared with the records that they come from. With a chain, the root and each receipt are compared,
-too: that takes a few accounts a call, where reading all transactions back would take hours.
+The root covers users, wallets and amounts. Dates, signatures and the fields for readers are compared
+with the records that they come from. With a chain, the root and each receipt are compared, too:
+that takes a few accounts a call, where reading all transactions back would take hours.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def check_records(
 
 
 def _check_gaps(wiki: WikiContext, planned: Sequence[Week], report: CheckReport) -> None:
-    """Weeks are planned in order, empty ones too, so a gap is a plan that was lost. Its payments
-    count for nobody any more, and no counter shows it."""
+    """Weeks are planned in order, empty ones too, so a gap is a plan that was lost. Counters no
+    longer include its payments, and cannot show that."""
     first = wiki.store.first_week()
     if first is None or not planned:
         return

@@ -15,7 +15,7 @@ from worker.services.wiki.staking import sent_to_vault
 from worker.services.wiki_context import WikiContext
 
 Wrong = Iterator[tuple[str, object, object]]
-"""What is wrong in a stake: of which field (or of none), what is found and what is expected."""
+"""Contradictions in a stake: the field, the value found and the value expected."""
 
 
 def check_stakes(
@@ -67,7 +67,7 @@ def _wrong_dates(record: StakeRecord, fields: Mapping[str, object]) -> Wrong:
 
 
 def _wrong_accrual(record: StakeRecord, now: datetime) -> Wrong:
-    """What was earned until `accrued_through`; of an ended stake, that this is all of its time."""
+    """Rewards until `accrued_through`, which covers the whole time of a stake that ended."""
     expected, through = due_accrual(record), record.accrued_through
     if expected is None or through is None:
         if _is_ours(record):
@@ -128,7 +128,7 @@ def _is_ours(record: StakeRecord) -> bool:
 
 
 def _ended_at(record: StakeRecord) -> datetime | None:
-    """When it ended; None if it has not, or nobody knows."""
+    """The moment that it ended; None if it has not, or if that is unknown."""
     return record.end if record.status is StakeStatus.COMPLETED else record.unstaked_at
 
 

@@ -18,10 +18,10 @@ CHUNK = 1000
 RECENT = timedelta(days=35)
 """Snapshots of votes that ended before are not computed again: it takes a pass over all users."""
 WRITING = CLOSE_GRACE
-"""What was paid or staked so shortly before a vote may have been on its way to the database."""
+"""A payment or stake so shortly before a vote may not have reached the database in time."""
 
 _OPENED = frozenset(ProposalStatus) - {ProposalStatus.DRAFT, ProposalStatus.CANCELLED}
-"""Their snapshots are complete."""
+"""Proposals in these states have complete snapshots."""
 _CHOICES = frozenset(choice.value for choice in Choice)
 
 # --- votes -------------------------------------------------------------------------------------
@@ -99,7 +99,8 @@ def _check_floats(
 def _compare(
     wiki: WikiContext, proposal: Proposal, stored: Mapping[str, object], report: CheckReport
 ) -> None:
-    """Stored powers against those of the moment, or, of what was then being written, before."""
+    """Stored powers against those of the moment. Powers that were then being written may also be
+    those of a moment before."""
     began = proposal.voting_start
     powers = powers_at(wiki, list(stored), began)
     wrong = {u: found for u, found in stored.items() if found != powers.get(u, 0)}

@@ -41,7 +41,7 @@ class Reconciliation:
     database_paid: int = 0
     database_unpaid: int = 0
     on_its_way: int = 0
-    """What of it an unresolved payout, or a single that is still to be made, will pay."""
+    """The part that unresolved payouts, and singles that are still to be made, will pay."""
     chain_paid: int = 0
     payouts: int = 0
     unreadable: int = 0
@@ -146,7 +146,7 @@ class _Comparison:
         for payout in payouts:
             if payout.id in outside:
                 result.check.wrong(payout.id, str(outside[payout.id]))
-                continue  # it will pay nobody
+                continue  # it is never paid
             result.on_its_way += 0 if payout.status.is_resolved else payout.amount
             state, why = states[payout.id], f"({payout.status} in the database)"
             compare_receipt(payout.id, state, receipt_of(payout.status), why, result.check)

@@ -12,7 +12,7 @@ class BundleFiles(Protocol):
     """One week's bundle, and those of other weeks that were published with it."""
 
     def manifest(self) -> bytes:
-        """`manifest.json` as it is."""
+        """The bytes of `manifest.json`."""
 
     def lines(self, name: str) -> Iterator[bytes]:
         """A file's lines with their line ends, from its beginning each time."""

@@ -1,4 +1,4 @@
-"""One contributor's proof: made by an operator, checked by anyone."""
+"""A contributor's proof: made by an operator, verified by anyone."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ProofVerification:
     signature: str | None = None
     """Of the payment, once it is found."""
     fate: str = ""
-    """What the chain says of the reward, in a sentence."""
+    """The state of the reward on chain, in a sentence."""
 
     @property
     def outcome(self) -> Outcome:
@@ -79,7 +79,7 @@ class ProofVerification:
             return f"{self.outcome.upper()}: {next(found, 'nothing was checked')}"
         amount, week = tokens_text(self.row.amount), self.header.week.label
         whose = self.proof.user_id if self.proof else ""
-        fate = self.fate or "Whether it was paid, --rpc URL tells."
+        fate = self.fate or "Add --rpc URL to check whether it was paid."
         return f"VERIFIED: {amount} KONTRIB of {week} belong to {whose}. {fate}"
 
 
@@ -95,7 +95,7 @@ def verify_proof(content: bytes) -> ProofVerification:
 
 
 def verify_proof_on_chain(verified: ProofVerification, chain: PublicChain) -> None:
-    """Ask the chain whether the root is the anchored one, and what became of the row.
+    """Compare the root with the anchored one, and the row with its payment.
 
     Raises:
         Unreachable: no endpoint answers.

@@ -1,4 +1,4 @@
-"""Publish a week as a bundle: everything by which a stranger checks it, and nobody's name.
+"""Publishes a week as a bundle: strangers verify the week with it, and it holds no names.
 
 All of it follows from the anchored plan and the finalized chain, so two operators publish the same
 bytes; the database only supplies the rows, proven by the root, and signatures to look at first.
@@ -82,7 +82,7 @@ def anchored_plan(context: Context, week: Week) -> tuple[PlannedWeek, Seal]:
 
 @dataclass(slots=True)
 class _PlanFacts:
-    """What the payouts' file needs to know of the plan, gathered while the plan is written."""
+    """Facts of the plan that the payouts' file needs, gathered while the plan is written."""
 
     amounts: list[int]
     """Of each batch, in base units."""

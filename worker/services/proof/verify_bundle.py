@@ -18,7 +18,7 @@ from worker.services.proof.verify_treasury import verify_treasury
 
 @dataclass(slots=True)
 class Verification:
-    """All checks in order. `paid` and `open` are what the chain says, in base units and payouts."""
+    """All checks in order. The chain gives `paid` (base units), `payments` and `open` (rewards)."""
 
     files: VerifiedFiles
     on_chain: list[Check] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Verification:
         return sorted(listed, key=lambda finding: finding.outcome is not Outcome.WRONG)
 
     def sentence(self) -> str:
-        """In one line."""
+        """The outcome in one line."""
         header = self.files.header
         week = header.week.label if header else "this bundle"
         if self.outcome is Outcome.WRONG:
@@ -53,7 +53,8 @@ class Verification:
             return f"NOT PROVEN: {week}, {count:,} things could not be read: {first}"
         planned = f"{header.rewards:,} rewards of {tokens_text(header.total_amount)} KONTRIB"
         if not self.on_chain:
-            return f"VERIFIED in itself: {week}, {planned}. Whether it was paid, --rpc URL tells."
+            advice = "Add --rpc URL to check whether it was paid."
+            return f"VERIFIED in itself: {week}, {planned}. {advice}"
         rest = f", {self.open:,} still to be paid" if self.open else ""
         paid = f"{tokens_text(self.paid)} KONTRIB paid in {self.payments:,} transactions"
         return f"VERIFIED: {week}, {planned}, {paid}{rest}."
@@ -65,12 +66,11 @@ def verify_bundle(files: BundleFiles, tiers: Collection[int] | None = None) -> V
     `tiers`: the staking multipliers, in millionths, that the wiki has; None for any.
     """
     payouts, plan = files.lines(PAYOUTS_FILE), files.lines(PLAN_FILE)
-    audit = verify_files(files.manifest(), payouts, plan, tiers)
-    return Verification(audit)
+    return Verification(verify_files(files.manifest(), payouts, plan, tiers))
 
 
 def verify_on_chain(verified: Verification, files: BundleFiles, chain: PublicChain) -> None:
-    """Compare what was verified in itself with the chain.
+    """Compare a bundle that was verified in itself with the chain.
 
     Raises:
         Unreachable: no endpoint answers.

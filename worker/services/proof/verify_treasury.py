@@ -1,4 +1,4 @@
-"""Whether anything left the treasury that no plan explains.
+"""Finds tokens that left the treasury and that no plan explains.
 
 The period runs from a week's anchor to the next week's, so that the bundles of consecutive weeks
 cover all time since the first anchor; of the newest week it runs to its last payment.
@@ -76,7 +76,7 @@ def _next_anchor_slot(chain: PublicChain, week: Week, check: Check) -> int | Non
 
 
 class _Unlisted:
-    """Sorts outflows that are no payment of this week; names those that can be none of another."""
+    """Sorts outflows that are no payment of this week: wrong ones, and those of other weeks."""
 
     def __init__(
         self, chain: PublicChain, manifest: Manifest, unread: Set[str], check: Check
@@ -107,7 +107,7 @@ class _Unlisted:
             self.of_weeks.setdefault(week, []).append(outflow)
 
     def _problem(self, outflow: Outflow, week: Week) -> str | None:
-        """Why it cannot be a payment of another week; None where that week's plan has to tell."""
+        """Why it cannot be a payment of another week; None where that week's plan decides."""
         if week == self._manifest.week:
             return f"it names {outflow.memo}, which the plan does not have or was paid otherwise"
         # Weeks are anchored in order, so in this period no later one can be paid yet.

@@ -146,10 +146,10 @@ def archive_answers(archive: Archive) -> str:
     archive.publish(_PROBE_WEEK, _PROBE_ROOT, [b"kontrib doctor"])
     published = archive.fetch(_PROBE_WEEK, _PROBE_ROOT)
     if published is None:
-        raise Unwell(f"What was written to {where} is not there.")
+        raise Unwell(f"The line that was written to {where} is not there.")
     with published as lines:
         if list(lines) != [b"kontrib doctor"]:
-            raise Unwell(f"What was written to {where} came back changed.")
+            raise Unwell(f"The line that was written to {where} came back changed.")
     return f"{where} written and read back"
 
 

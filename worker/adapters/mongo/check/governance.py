@@ -1,4 +1,4 @@
-"""What a check reads of proposals, votes and stakes, as it is stored."""
+"""Proposals, votes and stakes as they are stored, for checks."""
 
 from __future__ import annotations
 
@@ -56,20 +56,16 @@ class MongoGovernanceRecords(MongoPart):
     def recorded_changes(self) -> list[Mapping[str, object]]:
         return changes_of(self.config.find_one({"_id": CONFIG_ID}, {CHANGES: 1}) or {})
 
-    def _of_proposal(self, collection: str, proposal_id: str) -> Iterator[Mapping[str, object]]:
-        selected = {"proposal_id": proposal_id}
-        for document in self.database[collection].find(selected, batch_size=STREAM_BATCH):
-            yield plain_numbers(document)
-
-
-class MongoStakeRecords(MongoPart):
-    """A part of `worker.ports.check.CheckStore`."""
-
     @reaching
     def stored_stakes(self) -> Iterator[StoredStake]:
         for document in self.stakes.find({}, batch_size=STREAM_BATCH):
             if (record := stake_of(document)) is not None:
                 yield StoredStake(record, plain_numbers(document))
+
+    def _of_proposal(self, collection: str, proposal_id: str) -> Iterator[Mapping[str, object]]:
+        selected = {"proposal_id": proposal_id}
+        for document in self.database[collection].find(selected, batch_size=STREAM_BATCH):
+            yield plain_numbers(document)
 
 
 def stored_proposal_of(document: Document) -> StoredProposal:

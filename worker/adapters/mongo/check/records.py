@@ -1,4 +1,4 @@
-"""Rows, payouts and weeks as they are stored, for who compares them."""
+"""Rows, payouts and weeks as they are stored, for checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report reads of the wiki and of one user's rewards."""
+"""The reads of a report: points by type, and one user's rewards."""
 
 from __future__ import annotations
 

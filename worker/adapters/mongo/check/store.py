@@ -10,11 +10,7 @@ from bson import ObjectId
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH, chunks
-from worker.adapters.mongo.check.governance import (
-    MongoGovernanceRecords,
-    MongoStakeRecords,
-    plain_numbers,
-)
+from worker.adapters.mongo.check.governance import MongoGovernanceRecords, plain_numbers
 from worker.adapters.mongo.check.records import MongoCheckRecords
 from worker.adapters.mongo.connection import reaching
 from worker.adapters.mongo.payout.contributions import canonical_user, first_id_of
@@ -44,7 +40,7 @@ _BY_ID, _BY_DATE = {"_id": 1}, {"created_at": -1}
 _FEW_DAYS = 8
 
 
-class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords, MongoStakeRecords):
+class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
     """Implements `worker.ports.check.CheckStore`."""
 
     @reaching

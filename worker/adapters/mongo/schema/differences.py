@@ -31,7 +31,7 @@ class VersionUnreadable(Refused):
 
 
 class Kind(StrEnum):
-    """What is wrong, in the order in which it is mended."""
+    """Kinds of differences, in the order in which they are mended."""
 
     COLLECTION = "collection missing"
     VALIDATOR = "validator differs"
