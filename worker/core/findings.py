@@ -23,6 +23,15 @@ class Outcome(enum.StrEnum):
     UNPROVEN = "not proven"
 
 
+def value_text(value: object) -> str:
+    """A stored value, for people."""
+    if isinstance(value, bytes):
+        return value.hex() or "empty"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "missing" if value is None else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One contradiction, or one fact that cannot be read."""
@@ -50,15 +59,6 @@ def differing(
     for name, value in expected.items():
         if (found := fields.get(name)) != value:
             yield Finding(area, f"{subject}, {name}", value_text(found), value_text(value))
-
-
-def value_text(value: object) -> str:
-    """A stored value, for people."""
-    if isinstance(value, bytes):
-        return value.hex() or "empty"
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return "missing" if value is None else str(value)
 
 
 @dataclass(slots=True)

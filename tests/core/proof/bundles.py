@@ -21,6 +21,14 @@ SOURCE = "4Nd1mBQtrMJVYVfKf2PJy9NZUZdTAsp7D4xWLs4gDB4T"
 WALLET = "GqDqQTP5GZ12zpxMF1WYxURVpa1z8LjQp6iKSwCYXFPD"
 
 
+def lines_of(content: bytes) -> list[bytes]:
+    return content.splitlines(keepends=True)
+
+
+def digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """Three files in memory."""
@@ -37,14 +45,6 @@ class Bundle:
         files = {PLAN_FILE: digest(self.plan), PAYOUTS_FILE: digest(self.payouts)}
         manifest = replace(Manifest.parse(self.manifest), files=files)
         return replace(self, manifest=manifest.canonical() + b"\n")
-
-
-def lines_of(content: bytes) -> list[bytes]:
-    return content.splitlines(keepends=True)
-
-
-def digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()
 
 
 def vector_named(name: str) -> dict[str, Any]:

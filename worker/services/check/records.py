@@ -1,8 +1,8 @@
 """Every plan, archived ones included: its rows against its root, its payouts and its sums.
 
-The root covers users, wallets and amounts. Dates, signatures and the fields for readers are compared
-with the records that they come from. With a chain, the root and each receipt are compared, too:
-that takes a few accounts a call, where reading all transactions back would take hours.
+The root covers users, wallets and amounts. Dates, signatures and the fields for readers are
+compared with the records that they come from. With a chain, the root and each receipt are compared,
+too: that takes a few accounts a call, where reading all transactions back would take hours.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from worker.core.chunks import chunks
 from worker.core.findings import Check
@@ -31,22 +31,8 @@ CHUNK_BATCHES = 100
 CHUNK_HELD_ROWS = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """A transaction of this week that moved tokens."""
-
-    id: str
-    slot: int
-    source: str
-    """The token account that paid."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Rows and the batch that they are in; None for held rows."""
-
-    rows: list[Row]
-    batch: PayoutLine | None
+Part = tuple[Sequence[Row], PayoutLine | None]
+"""Rows, and the batch that they are in; None for held rows."""
 
 
 class PaymentsVerifier:
@@ -55,8 +41,8 @@ class PaymentsVerifier:
     def __init__(self, chain: PublicChain, header: Header, payouts: Payouts) -> None:
         self._chain, self._header, self._payouts = chain, header, payouts
         self._batches, self._singles = Check("batches"), Check("paid alone")
-        self.payments: dict[str, Payment] = {}
-        """By signature."""
+        self.payments: dict[str, Execution] = {}
+        """The transactions of this week that moved tokens, by signature, without transfers."""
         self.unread: set[str] = set()
         """Ids whose receipt or transaction cannot be read."""
         self.paid_amount = 0
@@ -78,32 +64,31 @@ class PaymentsVerifier:
         """Compare every row of the plan, given as its lines without line ends."""
         rows = map(Row.parse, itertools.islice(lines, 1, None))
         parts = (
-            _Part(list(itertools.islice(rows, len(self._header.batch_positions(index)))), batch)
+            (list(itertools.islice(rows, len(self._header.batch_positions(index)))), batch)
             for index, batch in enumerate(self._payouts.batches)
         )
         try:
             for some in chunks(parts, CHUNK_BATCHES):
                 self._compare_parts(some)
             for held in chunks(rows, CHUNK_HELD_ROWS):
-                self._compare_parts([_Part(held, None)])
+                self._compare_parts([(held, None)])
         except MalformedPlan as error:
             self._batches.unproven(PLAN_FILE, f"cannot be compared from there on: {error}")
 
-    def _compare_parts(self, parts: Sequence[_Part]) -> None:
+    def _compare_parts(self, parts: Sequence[Part]) -> None:
         week = self._header.week
-        ids = [part.batch.id for part in parts if part.batch]
-        ids += [single_id(week, row.user) for part in parts for row in part.rows]
+        ids = [batch.id for _, batch in parts if batch]
+        ids += [single_id(week, row.user) for rows, _ in parts for row in rows]
         states = self._chain.receipts(ids)
         self._read += len(ids)
         found = self._executions([receipt for receipt in ids if states[receipt] in RESOLVED])
         free = {receipt for receipt in ids if states[receipt] is ReceiptState.FREE}
         self.unread |= set(ids) - free - found.keys()
-        for part in parts:
-            state = None
-            if part.batch is not None:
-                state = states[part.batch.id]
-                self._compare_batch(part.batch, part.rows, state, found.get(part.batch.id))
-            for row in part.rows:
+        for rows, batch in parts:
+            state = states[batch.id] if batch else None
+            if batch is not None:
+                self._compare_batch(batch, rows, states[batch.id], found.get(batch.id))
+            for row in rows:
                 receipt = single_id(week, row.user)
                 self._compare_single(row, receipt, state, states[receipt], found.get(receipt))
 
@@ -142,7 +127,7 @@ class PaymentsVerifier:
         if found is not None:
             self.paid_amount += found.source_decrease
             if found.transfers or found.source_decrease:
-                self.payments[found.signature] = Payment(receipt, found.slot, found.source)
+                self.payments[found.signature] = replace(found, transfers=())
 
     def _compare_single(
         self,

@@ -46,7 +46,7 @@ def verify_treasury(
     for signature, payment in payments.items():
         if anchor_slot <= payment.slot <= last_slot and signature not in ours:
             why = "is not in the source account's history: another account, or history is missing"
-            check.unproven(payment.id, f"{signature} {why}")
+            check.unproven(payment.receipt, f"{signature} {why}")
     others = [signature for signature in history if signature not in ours]
     unlisted = _Unlisted(chain, manifest, payouts.unread, check)
     outflows = chain.outflows(others)
