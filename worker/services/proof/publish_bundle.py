@@ -6,8 +6,9 @@ bytes; the database only supplies the rows, proven by the root, and signatures t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from worker.core.chunks import chunks
 from worker.core.errors import NotReady
@@ -39,21 +40,21 @@ class ReceiptUnreadable(NotReady):
         )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Published:
     """The size and state of a published week. Amounts in base units."""
 
     week: Week
     root: bytes
-    location: str = ""
-    rewards: int = 0
-    total_amount: int = 0
-    paid: int = 0
-    void: int = 0
-    open: int = 0
-    alone: int = 0
-    paid_amount: int = 0
-    unreadable: int = 0
+    location: str
+    rewards: int
+    total_amount: int
+    paid: int
+    void: int
+    open: int
+    alone: int
+    paid_amount: int
+    unreadable: int
     """Payouts whose transaction no endpoint returned: their signature is left empty."""
 
 
@@ -80,38 +81,38 @@ def anchored_plan(context: Context, week: Week) -> tuple[PlannedWeek, Seal]:
     return plan_of(week, distribution), anchored_seal(context, distribution)
 
 
-@dataclass(slots=True)
-class _PlanFacts:
-    """Facts of the plan that the payouts' file needs, gathered while the plan is written."""
-
-    amounts: list[int]
-    """Of each batch, in base units."""
-    alone: dict[str, Row] = field(default_factory=dict)
-    """Rows that may be paid alone, held ones and those of void batches, by single id."""
-
-
 class _Publisher:
     def __init__(self, context: Context, planned: PlannedWeek, seal: Seal, first: Week) -> None:
         self._context, self._seal, self._first = context, seal, first
-        self._plan_id = planned.plan_id
-        self._source = ""
+        self._plan_id, self._source = planned.plan_id, ""
         self._signatures = self._known_signatures()
-        header = seal.header
-        self._done = Published(
-            header.week, seal.root, rewards=header.rewards, total_amount=header.total_amount
-        )
+        self._amounts = Counter[str]()
+        """By batch id, gathered while the plan is written."""
+        self._alone: dict[str, Row] = {}
+        """Rows that may be paid alone, held ones and those of void batches, by single id."""
+        self._listed = Counter[tuple[PayoutKind, ReceiptState]]()
+        self._paid_amount = self._unreadable = 0
 
     def publish(self, writer: BundleWriter) -> Published:
-        header = self._seal.header
+        header, listed = self._seal.header, self._listed
         batches = [str(header.batch_id(index)) for index in range(header.batches)]
         states = self._states(batches)
-        facts = _PlanFacts([0] * header.batches)
-        plan_hash = writer.write(PLAN_FILE, self._plan_lines(states, facts))
-        payouts_hash = writer.write(PAYOUTS_FILE, self._payout_lines(batches, states, facts))
-        files = {PLAN_FILE: plan_hash, PAYOUTS_FILE: payouts_hash}
+        files = {PLAN_FILE: writer.write(PLAN_FILE, self._plan_lines(states))}
+        files[PAYOUTS_FILE] = writer.write(PAYOUTS_FILE, self._payout_lines(batches, states))
         writer.write(MANIFEST_FILE, [self._manifest(files).canonical()])
-        self._done.location = writer.finish()
-        return self._done
+        return Published(
+            week=header.week,
+            root=self._seal.root,
+            location=writer.finish(),
+            rewards=header.rewards,
+            total_amount=header.total_amount,
+            paid=listed[PayoutKind.BATCH, ReceiptState.PAID],
+            void=listed[PayoutKind.BATCH, ReceiptState.VOID],
+            open=listed[PayoutKind.BATCH, ReceiptState.FREE],
+            alone=listed[PayoutKind.SINGLE, ReceiptState.PAID],
+            paid_amount=self._paid_amount,
+            unreadable=self._unreadable,
+        )
 
     def _known_signatures(self) -> dict[str, str]:
         """Signatures that the database has: the place to look first, and no proof."""
@@ -141,74 +142,57 @@ class _Publisher:
         self._source = self._source or next(filter(None, sources), "")
         return found
 
-    def _plan_lines(self, states: dict[str, ReceiptState], facts: _PlanFacts) -> Iterator[bytes]:
+    def _plan_lines(self, states: dict[str, ReceiptState]) -> Iterator[bytes]:
         """
         Raises:
             PlanDoesNotMatchRoot: the stored rows are not the anchored ones.
         """
         header, builder = self._seal.header, SealBuilder(self._seal.header)
         yield header.canonical()
-        rows = stored_rows(self._context, self._plan_id, range(header.rewards))
-        for position, row in enumerate(rows):
+        for row in stored_rows(self._context, self._plan_id, range(header.rewards)):
             builder.add(row)
-            if row.batch:
-                facts.amounts[position // header.batch_size] += row.amount
-            if not row.batch or states[row.batch] is ReceiptState.VOID:
-                facts.alone[single_id(header.week, row.user)] = row
+            self._amounts[row.batch] += row.amount
+            if not row.batch or states.get(row.batch) is ReceiptState.VOID:
+                self._alone[single_id(header.week, row.user)] = row
             yield row.canonical()
         if (found := builder.seal().root) != self._seal.root:
             what = f"The stored plan of {header.week}"
             raise PlanDoesNotMatchRoot(what, self._seal.root, found)
 
-    def _payout_lines(
-        self, batches: list[str], states: dict[str, ReceiptState], facts: _PlanFacts
-    ) -> Iterator[bytes]:
+    def _payout_lines(self, batches: list[str], states: dict[str, ReceiptState]) -> Iterator[bytes]:
         """Batches in order, then what was paid alone, by user commitment."""
-        roots = iter(zip(self._seal.batch_roots, facts.amounts, strict=True))
+        roots = dict(zip(batches, self._seal.batch_roots, strict=True))
         for ids in chunks(batches, CHUNK):
             found = self._executions([i for i in ids if states[i] in RESOLVED])
             for receipt in ids:
-                root, amount = next(roots)
-                yield self._batch_line(receipt, states[receipt], amount, root, found.get(receipt))
-        for ids in chunks(sorted(facts.alone), CHUNK):
+                is_paid = states[receipt] is ReceiptState.PAID
+                amount = BaseUnits(self._amounts[receipt] if is_paid else 0)
+                facts = PayoutKind.BATCH, states[receipt], amount, roots[receipt]
+                yield self._line(receipt, found.get(receipt), *facts)
+        for ids in chunks(sorted(self._alone), CHUNK):
             states = self._states(ids)
             paid = [receipt for receipt in ids if states[receipt] is ReceiptState.PAID]
             found = self._executions(paid)
             for receipt in paid:
-                yield self._single_line(receipt, facts.alone[receipt], found.get(receipt))
-
-    def _batch_line(
-        self, receipt: str, state: ReceiptState, amount: int, root: bytes, found: Execution | None
-    ) -> bytes:
-        done, paid = self._done, state is ReceiptState.PAID
-        done.paid += paid
-        done.void += state is ReceiptState.VOID
-        done.open += state is ReceiptState.FREE
-        moved = BaseUnits(amount if paid else 0)
-        return self._line(PayoutKind.BATCH, receipt, state, moved, found, root=root)
-
-    def _single_line(self, receipt: str, row: Row, found: Execution | None) -> bytes:
-        self._done.alone += 1
-        wallet = recipient_of(found) if found else ""
-        kind, state = PayoutKind.SINGLE, ReceiptState.PAID
-        return self._line(kind, receipt, state, row.amount, found, wallet=wallet)
+                amount = self._alone[receipt].amount
+                facts = PayoutKind.SINGLE, ReceiptState.PAID, amount, b""
+                yield self._line(receipt, found.get(receipt), *facts)
 
     def _line(
         self,
-        kind: PayoutKind,
         receipt: str,
+        found: Execution | None,
+        kind: PayoutKind,
         state: ReceiptState,
         amount: BaseUnits,
-        found: Execution | None,
-        *,
-        wallet: str = "",
-        root: bytes = b"",
+        root: bytes,
     ) -> bytes:
-        self._done.paid_amount += amount
-        self._done.unreadable += state in RESOLVED and found is None
+        self._listed[kind, state] += 1
+        self._paid_amount += amount
+        self._unreadable += state in RESOLVED and found is None
         signature, slot = (found.signature, found.slot) if found else ("", None)
-        line = PayoutLine(receipt, kind, state, signature, slot, amount, wallet, root)
-        return line.canonical()
+        wallet = recipient_of(found) if found and kind is PayoutKind.SINGLE else ""
+        return PayoutLine(receipt, kind, state, signature, slot, amount, wallet, root).canonical()
 
     def _manifest(self, files: dict[str, bytes]) -> Manifest:
         chain, header = self._context.chain, self._seal.header

@@ -183,24 +183,24 @@ def _treasury(context: Context) -> str:
     report = coming_need(context)
     there, needed = tokens_text(report.treasury.tokens), tokens_text(report.needed.tokens)
     text = f"{there} KONTRIB, {needed} needed for the coming week and what is owed"
-    _unless(report.tokens_short, text, f"{tokens_text(report.tokens_short)} short")
+    _refuse_if_short(report.tokens_short, text, f"{tokens_text(report.tokens_short)} short")
     allowance = tokens_text(report.allowance_short)
-    return _unless(report.allowance_short, text, f"the allowance is {allowance} short")
+    return _refuse_if_short(report.allowance_short, text, f"the allowance is {allowance} short")
 
 
 def _lamports(context: Context) -> str:
     report = coming_need(context)
     there, needed = sol_text(report.treasury.lamports), sol_text(report.needed.lamports)
     text = f"{there} SOL, about {needed} needed for the coming week and what is owed"
-    return _unless(report.lamports_short, text, f"{sol_text(report.lamports_short)} short")
+    return _refuse_if_short(report.lamports_short, text, f"{sol_text(report.lamports_short)} short")
 
 
-def _unless(problem: object, text: str, what: str) -> str:
+def _refuse_if_short(shortage: int, text: str, what: str) -> str:
     """
     Raises:
-        Unwell: there is a problem; `what` says which.
+        Unwell: something is short.
     """
-    if problem:
+    if shortage:
         raise Unwell(f"{text}: {what}")
     return text
 
