@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from bson import Int64
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, chunks
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS
 from worker.adapters.mongo.wiki.governance import CHANGES, proposal_of
 from worker.adapters.mongo.wiki.staking_records import stake_of
+from worker.core.chunks import chunks
 from worker.core.plan.rules import CONFIG_ID
 from worker.ports.check import StoredProposal, StoredStake
 
@@ -38,7 +39,7 @@ class MongoGovernanceRecords(MongoPart):
         snapshots = self.database[names.GOVERNANCE_SNAPSHOTS]
         stored: dict[str, Mapping[str, object]] = {}
         for chunk in chunks(user_ids, CHUNK_IDS):
-            selected = {"proposal_id": proposal_id, "user_id": {"$in": list(chunk)}}
+            selected = {"proposal_id": proposal_id, "user_id": {"$in": chunk}}
             for document in snapshots.find(selected):
                 stored[str(document["user_id"])] = plain_numbers(document)
         return stored
