@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable
 from functools import lru_cache, partial
 
@@ -10,7 +11,7 @@ from worker.core.check.report import Area, CheckReport
 from worker.core.chunks import chunks
 from worker.core.plan.points import defect
 from worker.core.plan.rules import Rules
-from worker.ports.check import CheckStore, Contributor, StoredContribution
+from worker.ports.check import CheckStore, StoredContribution
 from worker.services.wiki_context import WikiContext
 
 CACHED_MAX = 100_000
@@ -43,20 +44,16 @@ def check_points(store: CheckStore, rules: Rules, report: CheckReport) -> None:
 
 def check_contributors(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
     """Contributions of users who are not in `users`: they can count in no plan."""
-    unknown: dict[str, Contributor] = {}
+    contributions, points = Counter[str](), Counter[str]()
     for chunk in chunks(store.contributors(), CHUNK):
         known = wiki.store.accounts([each.user_id for each in chunk], [])
         for each in chunk:
             if each.user_id not in known:
-                before = unknown.get(each.user_id, Contributor(each.user_id, 0, 0))
-                unknown[each.user_id] = Contributor(
-                    each.user_id,
-                    before.contributions + each.contributions,
-                    before.points + each.points,
-                )
-    for each in unknown.values():
-        found = f"missing, with {each.contributions} contributions of {each.points} points"
-        report.add(Area.POINTS, f"user {each.user_id}", found, "in users, to count in a plan")
+                contributions[each.user_id] += each.contributions
+                points[each.user_id] += each.points
+    for user_id, count in contributions.items():
+        found = f"missing, with {count} contributions of {points[user_id]} points"
+        report.add(Area.POINTS, f"user {user_id}", found, "in users, to count in a plan")
 
 
 def _defect(rules: Rules, contribution: StoredContribution) -> str | None:

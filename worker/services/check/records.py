@@ -59,7 +59,8 @@ def check_records(
             plan, is_ours = plan_of(week, distribution), _is_of_this_key(wiki, week)
             chain = commitment_of = None
             if context is not None and is_ours:
-                commitment_of = partial(user_commitment, _salt(context, week))
+                salt = plan_salt(context.chain.receipt_secret, week)
+                commitment_of = partial(user_commitment, salt)
                 if plan.stage.is_frozen:
                     chain = ReceiptCheck(context.chain, is_read_back=week in read_back)
             check = _PlanCheck(store, plan, chain, commitment_of)
@@ -83,10 +84,6 @@ def _is_of_this_key(wiki: WikiContext, week: Week) -> bool:
     """Whether the receipt key of today anchored the week; of other keys nothing can be read."""
     first = wiki.store.first_week()
     return first is None or week >= first
-
-
-def _salt(context: Context, week: Week) -> bytes:
-    return plan_salt(context.chain.receipt_secret, week)
 
 
 def _is_same(wiki: WikiContext, before: Distribution) -> bool:

@@ -87,22 +87,18 @@ class _Unlisted:
         self.harmless = 0
 
     def add(self, signature: str, outflow: Outflow | None) -> None:
+        check = self._check
         if outflow is None:
-            self._check.unproven(signature, "mentions the source account and cannot be read")
+            check.unproven(signature, "mentions the source account and cannot be read")
         elif outflow.amount <= 0:
             self.harmless += 1
-        else:
-            self._add_taken(outflow)
-
-    def _add_taken(self, outflow: Outflow) -> None:
-        if outflow.memo in self._unread:
+        elif outflow.memo in self._unread:
             what = f"for {outflow.memo}, which cannot be read"
-            self._check.unproven(outflow.signature, f"{taken_text(outflow)} {what}")
-            return
-        week = _week_named(outflow.memo)
-        problem = "it names no payment of ours" if week is None else self._problem(outflow, week)
-        if week is None or problem is not None:
-            self._check.wrong(outflow.signature, f"{taken_text(outflow)}: {problem}")
+            check.unproven(signature, f"{taken_text(outflow)} {what}")
+        elif (week := _week_named(outflow.memo)) is None:
+            check.wrong(signature, f"{taken_text(outflow)}: it names no payment of ours")
+        elif (problem := self._problem(outflow, week)) is not None:
+            check.wrong(signature, f"{taken_text(outflow)}: {problem}")
         else:
             self.of_weeks.setdefault(week, []).append(outflow)
 
