@@ -9,6 +9,7 @@ from typing import Any
 
 from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
 from worker.adapters.solana.rpc.endpoints import SIGNATURE_STATUSES_MAX, Rpc, answering
+from worker.core.chunks import chunks
 from worker.core.payout.records import Landing, SendResult, SignatureStatus
 
 NOT_BROADCAST_CODES = frozenset({-32700, -32602, -32601, -32600, -32003, -32002})
@@ -49,11 +50,8 @@ def statuses(rpc: Rpc, signatures: Sequence[str]) -> list[SignatureStatus]:
     """
     if not signatures:
         return []
-    starts = range(0, len(signatures), SIGNATURE_STATUSES_MAX)
-    calls = [
-        Call("getSignatureStatuses", [list(signatures[start : start + SIGNATURE_STATUSES_MAX])])
-        for start in starts
-    ]
+    asked = chunks(signatures, SIGNATURE_STATUSES_MAX)
+    calls = [Call("getSignatureStatuses", [chunk]) for chunk in asked]
     views = [_statuses(replies, len(signatures)) for replies in answering(rpc.each(calls))]
     return [max(seen, key=_certainty) for seen in zip(*views, strict=True)]
 
