@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import inspect
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from bson import Int64, ObjectId
 from pymongo.errors import BulkWriteError
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.connection import Document, Mongo, reaching
 from worker.core.errors import KontribError
 from worker.core.lifecycle import PayoutStatus
 
@@ -18,8 +18,6 @@ DUPLICATE_KEY = 11000
 UNRESOLVED = [status.value for status in PayoutStatus if not status.is_resolved]
 STREAM_BATCH = 10_000
 """Documents per round trip when a whole plan or wiki is read."""
-
-Item = TypeVar("Item")
 
 
 class SumIsNoInteger(KontribError):
@@ -33,7 +31,16 @@ class SumIsNoInteger(KontribError):
 
 
 class MongoPart:
-    """The database, and its collections by the names of the schema."""
+    """The database, and its collections by the names of the schema.
+
+    Every public method of a subclass raises `MongoUnreachable` where the driver gets no answer.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, method in list(vars(cls).items()):
+            if inspect.isfunction(method) and not name.startswith("_"):
+                setattr(cls, name, reaching(method))
 
     def __init__(self, database: Mongo) -> None:
         self.database = database
@@ -54,12 +61,18 @@ class MongoPart:
 
 def stored_forms(user_id: str) -> list[object]:
     """The forms in which a user's id may be stored, the usual one first."""
-    is_hex = len(user_id) == 24 and ObjectId.is_valid(user_id)
-    return [ObjectId(user_id), user_id, user_id.upper()] if is_hex else [user_id]
+    usual = stored_id(user_id)
+    return [user_id] if usual is user_id else [usual, user_id, user_id.upper()]
 
 
-def chunks(items: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
-    return (items[i : i + size] for i in range(0, len(items), size))
+def stored_id(text: str) -> ObjectId | str:
+    """24 hex characters are an ObjectId, and everything else is itself."""
+    return ObjectId(text) if len(text) == 24 and ObjectId.is_valid(text) else text
+
+
+def by_id(text: str) -> Document:
+    """Selects a document by its id, which may be stored as an ObjectId or as text."""
+    return {"_id": {"$in": [stored_id(text), text]}}
 
 
 def due_by(now: datetime) -> Document:
@@ -80,13 +93,14 @@ def integer_sum(what: str, found: object) -> int:
     return int(found)
 
 
-def raise_unless_duplicates(error: BulkWriteError) -> None:
-    """Let duplicates pass: what is there already is what was to be written.
+def raise_unless_duplicates(error: BulkWriteError) -> list[Any]:
+    """The writes that were refused as duplicates: the documents are there already.
 
     Raises:
-        BulkWriteError: anything else went wrong, too.
+        BulkWriteError: another write failed for another reason.
     """
     details: Any = error.details or {}
     failed = details.get("writeErrors", [])
     if details.get("writeConcernErrors") or any(e["code"] != DUPLICATE_KEY for e in failed):
         raise error
+    return list(failed)

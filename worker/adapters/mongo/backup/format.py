@@ -106,7 +106,7 @@ class SavedCollection:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class BackupManifest:
     database: str
     made_at: str
     collections: tuple[SavedCollection, ...]
@@ -142,7 +142,7 @@ def file_name(collection: str) -> str:
     return quote(collection, safe=" ()+,;=@[]{}~!$'&")
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> BackupManifest:
     """
     Raises:
         NoBackup: there is none, or it cannot be read.
@@ -156,7 +156,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise NoBackup(folder, f"{MANIFEST} cannot be read ({error})") from None
 
 
-def _manifest_from(document: dict[str, Any]) -> Manifest:
+def _manifest_from(document: dict[str, Any]) -> BackupManifest:
     if document["format"] != FORMAT:
         raise ValueError(f"its format is {document['format']!r}, not {FORMAT!r}")
     collections = tuple(
@@ -169,7 +169,7 @@ def _manifest_from(document: dict[str, Any]) -> Manifest:
         )
         for each in document["collections"]
     )
-    return Manifest(str(document["database"]), str(document["made_at"]), collections)
+    return BackupManifest(str(document["database"]), str(document["made_at"]), collections)
 
 
 def _file_from(document: dict[str, Any]) -> File:
@@ -179,7 +179,7 @@ def _file_from(document: dict[str, Any]) -> File:
     return File(path, int(document["size"]), str(document["sha256"]))
 
 
-def verify_files(folder: Path, manifest: Manifest) -> None:
+def verify_files(folder: Path, manifest: BackupManifest) -> None:
     """
     Raises:
         BackupDamaged: a file is missing, or another one than was backed up.

@@ -22,13 +22,13 @@ from worker.adapters.mongo.backup.format import (
     ENGINES_OWN,
     PROGRESS,
     BackupDamaged,
-    Manifest,
+    BackupManifest,
     SavedCollection,
     read_manifest,
     verify_files,
 )
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
-from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.names import Route
 from worker.core.errors import KontribError, Refused
 from worker.core.lifecycle import Status
@@ -67,7 +67,7 @@ class RestoreIncomplete(KontribError):
 class RestoreReport:
     """What was restored. `mended` rewards are read from the chain again."""
 
-    manifest: Manifest
+    manifest: BackupManifest
     collections: int
     documents: int
     mended: int
@@ -89,12 +89,13 @@ def restore(
 
 
 class _Restore(MongoPart):
-    def __init__(self, database: Mongo, folder: Path, manifest: Manifest, notify: Notify) -> None:
+    def __init__(
+        self, database: Mongo, folder: Path, manifest: BackupManifest, notify: Notify
+    ) -> None:
         super().__init__(database)
         self._folder, self._manifest, self._notify = folder, manifest, notify
         self._progress = database[PROGRESS]
 
-    @reaching
     def run(self, *, confirmed: bool) -> RestoreReport:
         # A backup of an earlier version may hold a note of its own.
         done = {PROGRESS, *self._begin(confirmed=confirmed)}

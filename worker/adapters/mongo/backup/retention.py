@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from worker.adapters.mongo.base import MongoPart
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.connection import Document
 from worker.core.lifecycle import Stage, Status
 from worker.core.week import Week
 
@@ -21,14 +21,12 @@ _COMPLETED: Document = {
 class MongoRetention(MongoPart):
     """Implements `worker.ports.check.RetentionStore`."""
 
-    @reaching
     def completed_before(self, moment: datetime) -> list[Week]:
         # By its start, which has an index: a week is as long as any other.
         started = {"$lt": Week.containing(moment).start}
         found = self.weeks.find({"week_start": started, **_COMPLETED}, {"week_start": 1})
         return [Week.containing(d["week_start"]) for d in found.sort("week_start", 1)]
 
-    @reaching
     def archive_week(self, week: Week) -> None:
         wanted = {"week_start": week.start, **_COMPLETED}
         if (document := self.weeks.find_one(wanted)) is None:

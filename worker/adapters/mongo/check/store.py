@@ -9,7 +9,7 @@ from typing import Any
 from bson import ObjectId
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH, chunks
+from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.check.governance import (
     MongoGovernanceRecords,
     MongoStakeRecords,
@@ -20,6 +20,7 @@ from worker.adapters.mongo.connection import reaching
 from worker.adapters.mongo.payout.contributions import canonical_user, first_id_of
 from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS, forms_of
 from worker.adapters.mongo.wiki.staking_records import stake_of
+from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.ports.check import StoredContribution
 

@@ -14,7 +14,7 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from worker.adapters.mongo.base import STREAM_BATCH, chunks, raise_unless_duplicates
+from worker.adapters.mongo.base import STREAM_BATCH, raise_unless_duplicates
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
@@ -30,6 +30,7 @@ from worker.adapters.mongo.payout.documents import (
     with_longs,
 )
 from worker.adapters.mongo.payout.weeks import MongoWeeks
+from worker.core.chunks import chunks
 from worker.core.lifecycle import Stage, status_of
 from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Header, Row

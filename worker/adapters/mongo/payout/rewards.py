@@ -9,7 +9,6 @@ from typing import Any
 from worker.adapters.mongo.base import (
     UNRESOLVED,
     MongoPart,
-    chunks,
     due_by,
     integer_sum,
     stored_forms,
@@ -17,6 +16,7 @@ from worker.adapters.mongo.base import (
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT, Route
 from worker.adapters.mongo.payout.documents import reward_of
+from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits, Lamports
