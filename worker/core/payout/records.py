@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits, Lamports
@@ -359,9 +358,6 @@ class SendResult:
 
     signature: str
     refused: str | None = None
-
-
-JsonObject = dict[str, Any]
 
 
 def missing_wallets(recipients: Sequence[Recipient]) -> set[str]:

@@ -46,14 +46,6 @@ class Board:
     completed_at: datetime | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def payouts_resolved(self) -> int:
-        return sum(n for status, n in self.payouts.items() if status.is_resolved)
-
-    @property
-    def payouts_total(self) -> int:
-        return sum(self.payouts.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
