@@ -7,15 +7,18 @@ from datetime import datetime
 from typing import Any
 
 from bson import Int64, ObjectId
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.core.chunks import chunks
 from worker.core.errors import KontribError
 from worker.core.lifecycle import PayoutStatus
 
 DUPLICATE_KEY = 11000
 UNRESOLVED = [status.value for status in PayoutStatus if not status.is_resolved]
+CHUNK_DOCUMENTS = 2000
 STREAM_BATCH = 10_000
 """Documents per round trip when a whole plan or wiki is read."""
 
@@ -73,6 +76,15 @@ def stored_id(text: str) -> ObjectId | str:
 def by_id(text: str) -> Document:
     """Selects a document by its id, which may be stored as an ObjectId or as text."""
     return {"_id": {"$in": [stored_id(text), text]}}
+
+
+def update_in_chunks(collection: Collection[Document], selected: Document, update: Any) -> int:
+    """Update documents, a bounded number at a time, and return how many changed."""
+    ids = (d["_id"] for d in collection.find(selected, {"_id": 1}, batch_size=STREAM_BATCH))
+    return sum(
+        collection.update_many({"_id": {"$in": chunk}}, update).modified_count
+        for chunk in chunks(ids, CHUNK_DOCUMENTS)
+    )
 
 
 def due_by(now: datetime) -> Document:

@@ -6,11 +6,11 @@ They are added up once an hour and left in the database; a dashboard only reads 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from worker.core.chunks import chunks
 from worker.core.money import BaseUnits
 from worker.core.payout.records import PointsWindow, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
@@ -120,7 +120,7 @@ def record_running_week(wiki: WikiContext) -> RunningWeek:
     users = weight = 0
     points = wiki.store.week_points(window, rules).users
     enough = (user for user in points if user.points >= rules.min_points)
-    while chunk := list(itertools.islice(enough, CHUNK)):
+    for chunk in chunks(enough, CHUNK):
         users += len(chunk)
         weight += _weight(wiki, week, rules, chunk)
     facts = {"week": week.id, "at": now, "users": users, "weight": str(weight)}

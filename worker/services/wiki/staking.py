@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from worker.core.chunks import chunks
 from worker.core.errors import NotReady, Refused, UsageError
 from worker.core.money import BaseUnits, base_units, tokens_text
 from worker.core.wiki.staking import (
@@ -172,8 +173,7 @@ def keep_stakes(wiki: WikiContext) -> StakesKept:
 def _recount_stakers(wiki: WikiContext) -> int:
     """Also of those whose stake was written by a process that died before it counted."""
     users = sorted(wiki.staking.staking_users())
-    chunks = (users[i : i + CHUNK_USERS] for i in range(0, len(users), CHUNK_USERS))
-    return sum(recount_tokens(wiki, chunk) for chunk in chunks)
+    return sum(recount_tokens(wiki, chunk) for chunk in chunks(users, CHUNK_USERS))
 
 
 def _settled(wiki: WikiContext, stakes: Sequence[StakeRecord], now: datetime) -> list[StakeRecord]:

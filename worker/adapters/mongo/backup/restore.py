@@ -7,7 +7,6 @@ own. A restore that was killed goes on with the collection that it was at.
 from __future__ import annotations
 
 import gzip
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from worker.adapters.mongo.backup.format import (
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.names import Route
+from worker.core.chunks import chunks
 from worker.core.errors import KontribError, Refused
 from worker.core.lifecycle import Status
 from worker.core.payout.records import PayoutKind
@@ -142,7 +142,7 @@ class _Restore(MongoPart):
         # since documents may be older than the validator.
         into = collection.with_options(codec_options=_RAW)
         documents = self._documents(self._folder / saved.data.path)
-        while chunk := list(itertools.islice(documents, INSERT_BATCH)):
+        for chunk in chunks(documents, INSERT_BATCH):
             into.insert_many(chunk, bypass_document_validation=True)
         found = collection.count_documents({})
         if found != saved.documents:

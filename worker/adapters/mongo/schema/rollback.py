@@ -6,13 +6,12 @@ rebuilt from there; what is still owed is only in this database, so it refuses w
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH
+from worker.adapters.mongo.base import update_in_chunks
 from worker.adapters.mongo.connection import Mongo, reaching
 from worker.adapters.mongo.payout.control import CONTROL_ID
 from worker.adapters.mongo.payout.store import MongoStore
@@ -24,7 +23,6 @@ from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.week import Week
 
-CHUNK_DOCUMENTS = 2000
 _OUR_CONFIG = {"$or": [{"_id": {"$in": [SCHEMA_ID, CONTROL_ID, GENESIS_ID]}},
                        {"_id": {"$regex": "^(heartbeat|count|mark|figures)/"}}]}  # fmt: skip
 _OUR_USER_FIELDS = (names.WALLET, names.WALLET_CONFLICT, names.ACCOUNT_MADE_AT)
@@ -154,14 +152,11 @@ class _Rollback:
         ]
 
     def _unset(self, spec: CollectionSpec) -> int:
-        """A bounded number of documents at a time; those that have none of the fields are left."""
-        collection, fields, updated = self.database[spec.name], _fields(spec), 0
+        """Remove our fields from the documents that have any of them."""
+        fields = _fields(spec)
         having = {"$or": [{name: {"$exists": True}} for name in fields]}
         unset = {"$unset": dict.fromkeys(fields, "")}
-        documents = collection.find(having, {"_id": 1}, batch_size=STREAM_BATCH)
-        while ids := [each["_id"] for each in itertools.islice(documents, CHUNK_DOCUMENTS)]:
-            updated += collection.update_many({"_id": {"$in": ids}}, unset).modified_count
-        return updated
+        return update_in_chunks(self.database[spec.name], having, unset)
 
 
 def _wiki_owned() -> list[CollectionSpec]:
