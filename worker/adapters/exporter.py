@@ -1,7 +1,7 @@
 """The figures as Prometheus reads them.
 
-Moments are told as timestamps, since only the reader knows how long ago they are. What never
-happened is 0. Amounts are base units and lamports: exact up to 2^53, nine million KONTRIB.
+Moments are timestamps, since only the reader knows how long ago they are. 0 stands for never.
+Amounts are base units and lamports: exact up to 2^53, nine million KONTRIB.
 """
 
 from __future__ import annotations

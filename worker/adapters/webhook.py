@@ -1,4 +1,4 @@
-"""Tell people through a webhook that takes Slack's JSON: Slack, Mattermost, Discord's /slack."""
+"""Messages through a webhook that takes Slack's JSON: Slack, Mattermost, Discord's /slack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WebhookFailed(Unreachable):
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry what we tell to somewhere that nobody configured."""
+    """A redirect would carry our messages to an address that nobody configured."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None

@@ -1,4 +1,4 @@
-"""What the parts of the store share."""
+"""The base of every part of the store, and helpers for queries and writes."""
 
 from __future__ import annotations
 
@@ -88,12 +88,12 @@ def update_in_chunks(collection: Collection[Document], selected: Document, updat
 
 
 def due_by(now: datetime) -> Document:
-    """What is to be tried now: its next attempt lies in the past, or it never had one."""
+    """Selects documents whose next attempt is due, or that were never tried."""
     return {"$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
 
 
 def integer_sum(what: str, found: object) -> int:
-    """A sum that the database made, as long as it is exact.
+    """A sum that the database computed, if the sum is exact.
 
     `$sum` ignores text silently, and turns what is beyond 64 bits into a double.
 

@@ -74,7 +74,7 @@ class SolanaChain(ChainReader):
         return f"SolanaChain({self._rpc}, mint={self._mint}, {self._keys})"
 
     def receipt_address(self, receipt_id: str) -> str:
-        """Where a receipt is on chain: for people, and for whoever checks us."""
+        """The address of a receipt on chain, in base58."""
         return str(receipt_address(self._base, receipt_id))
 
     # --- the cluster and what we have on it ------------------------------------------------

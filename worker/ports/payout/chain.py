@@ -31,7 +31,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class PublicAddresses:
-    """What a stranger needs to find our receipts and payments, in base58. No secret."""
+    """The addresses of our receipts and payments, in base58. No secret."""
 
     receipt_key: str
     source_account: str
@@ -47,12 +47,12 @@ class Chain(Protocol):
 
     @property
     def receipt_secret(self) -> bytes:
-        """What plan salts are derived from. Never leaves the process."""
+        """The secret from which plan salts are derived. It never leaves the process."""
         ...
 
     @property
     def public_addresses(self) -> PublicAddresses:
-        """Where receipts and payments come from: for whoever checks us."""
+        """The addresses from which receipts and payments come, for anyone who checks them."""
         ...
 
     def cluster_genesis(self) -> str:
@@ -90,7 +90,7 @@ class Chain(Protocol):
     def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
         """The successful, finalized transactions that allocated these receipts.
 
-        An id is absent where history cannot be read; that never means that it is unpaid.
+        An id is absent where history cannot be read. An absent id may be paid.
         """
         ...
 

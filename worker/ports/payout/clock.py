@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time. The only source of it outside the command line and the task layer."""
+    """The only source of time outside the command line and the task layer."""
 
     def now(self) -> datetime:
         """The present moment, in UTC."""

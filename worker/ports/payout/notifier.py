@@ -6,11 +6,11 @@ from typing import Protocol
 
 
 class Notifier(Protocol):
-    """Tells people, somewhere they look at."""
+    """Sends messages to a place where people read them."""
 
     def notify(self, text: str) -> None:
         """
         Raises:
-            Unreachable: it may not have arrived.
+            Unreachable: the message may not have arrived.
         """
         ...

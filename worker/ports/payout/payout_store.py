@@ -46,8 +46,10 @@ class PayoutStore(Protocol):
         ...
 
     def mark_processing(self, payouts: Sequence[Payout]) -> None:
-        """Make the unpaid rewards of payouts that were signed `processing`, for readers: nothing
-        is decided by it, so it may come after sending."""
+        """Show the unpaid rewards of signed payouts as `processing`.
+
+        Only readers use this status, so the write may come after sending.
+        """
         ...
 
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:

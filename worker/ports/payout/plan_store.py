@@ -43,7 +43,7 @@ class PlanStore(Protocol):
     def write_payouts(self, payouts: Sequence[Payout], roots: Sequence[bytes]) -> None:
         """Insert payouts with their rows' roots (empty for singles and anchors).
 
-        One that exists under the same plan and id already is left as it is.
+        A payout that exists under the same plan and id stays unchanged.
         """
         ...
 
@@ -69,15 +69,17 @@ class PlanStore(Protocol):
         ...
 
     def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
-        """Remove what a week has under other plan ids than its distribution's.
+        """Remove the week's rows and payouts outside its distribution's plan.
 
-        `lost_too` also finds what belonged to a distribution that was lost: all rewards are read.
+        `lost_too` reads all rewards, and so finds rows of a distribution that was lost as well.
         """
         ...
 
     def reset_week(self, week: Week, now: datetime) -> None:
-        """Make a week due again, as if it had never been planned. What is stored under its plan
-        ids belongs to nobody any more, and stays, with what operators noted on it."""
+        """Make a week due again, as if it had never been planned.
+
+        Rows under its old plan ids stay in the database, with the notes of operators on them.
+        """
         ...
 
     def marked_rewards(self, week: Week) -> list[Reward]:
@@ -108,7 +110,7 @@ class PlanStore(Protocol):
     def approve(self, week: Week) -> None: ...
 
     def requeue(self, week: Week, now: datetime) -> int:
-        """Make everything unresolved of a week due now and clear its stops; how many that were."""
+        """Make everything unresolved of a week due now and clear its stops. Returns how many."""
         ...
 
     def record_notes(self, week: Week, **facts: Any) -> None:

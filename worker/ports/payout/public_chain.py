@@ -14,7 +14,7 @@ from worker.core.plan.receipts import ReceiptState
 
 @dataclass(frozen=True, slots=True)
 class Outflow:
-    """What a transaction took out of the source account; zero or less where it put some in."""
+    """The tokens that a transaction took out of the source account; negative where it added."""
 
     signature: str
     slot: int
@@ -24,7 +24,7 @@ class Outflow:
 
 
 class PublicChain(Protocol):
-    """One Solana cluster as a stranger sees it, who has addresses and no key."""
+    """One Solana cluster, read with public addresses and no key."""
 
     def cluster_genesis(self) -> str:
         """The cluster's genesis hash."""
@@ -48,8 +48,8 @@ class PublicChain(Protocol):
         ...
 
     def outflows(self, signatures: Sequence[str]) -> dict[str, Outflow]:
-        """What these transactions took out of the source account, by signature.
+        """The tokens that these transactions took out of the source account, by signature.
 
-        One that cannot be read is absent; that never means that it moved nothing.
+        A transaction that cannot be read is absent. An absent one may have moved tokens.
         """
         ...

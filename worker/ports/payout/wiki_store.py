@@ -16,20 +16,21 @@ from worker.core.week import Week
 
 
 class WikiStore(Protocol):
-    """What the wiki owns, and we read."""
+    """Documents of the wiki. Nothing here writes."""
 
     def rules_document(self) -> Mapping[str, Any] | None:
-        """The owner's `system_config` document as it is; see `core.rules.rules_from`."""
+        """The owner's `system_config` document; see `worker.core.plan.rules.rules_from`."""
         ...
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        """Valid points of each user with any in the window, and what cannot count, of which at
-        most `malformed_max` are listed; with 0, nobody looks for it, and the count is 0.
+        """Points of each user in the window, and contributions that cannot count.
+
+        At most `malformed_max` of those are listed. With 0 they are not searched, and not counted.
 
         A user whose id is stored in several forms appears once, in the canonical form.
 
         Raises:
-            ContributionsChanging: they are changed while they are added up; try again.
+            ContributionsChanging: contributions changed during the sum; try again.
         """
         ...
 
@@ -43,5 +44,5 @@ class WikiStore(Protocol):
 
     def stakes_covering(self, week: Week, user_ids: Sequence[str]) -> list[Stake]:
         """Stakes of these users whose dates cover the whole week (start_date, end_date,
-        unstaked_at), whatever their status says."""
+        unstaked_at). Their status does not matter."""
         ...

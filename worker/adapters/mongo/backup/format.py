@@ -1,4 +1,4 @@
-"""What a backup looks like on disk: `mongodump --gzip`'s layout, and a manifest of checksums.
+"""The layout of a backup on disk: `mongodump --gzip`'s layout, and a manifest of checksums.
 
 DIR/manifest.json                              written last: without it there is no backup
 DIR/<database>/<collection>.bson.gz            the documents, one after the other
@@ -22,9 +22,9 @@ FORMAT = "kontrib-backup/1"
 MANIFEST = "manifest.json"
 READ_BYTES = 1 << 20
 PROGRESS = "kontrib_restore"
-"""The collection that says how far a restore came; gone when it is done, and in no backup."""
+"""The collection that holds the progress of a restore. No backup contains it."""
 ENGINES_OWN = "storageEngine"
-"""What an index is to one kind of server. Every other kind refuses an index that has it."""
+"""An index option of one kind of server. Every other kind refuses an index with this option."""
 
 # The owner's priorities, with what this system adds put where it belongs. Distributions count as
 # critical, since they hold the plans' snapshots. Within the first group the order is the reverse
@@ -58,7 +58,7 @@ class BackupExists(UsageError):
 
 
 class FolderUnusable(UsageError):
-    """The backup cannot be written where it shall go."""
+    """The backup cannot be written into its folder."""
 
     def __init__(self, folder: Path, error: OSError) -> None:
         super().__init__(
@@ -120,7 +120,7 @@ class BackupManifest:
 
     @property
     def id(self) -> str:
-        """What tells this backup from every other."""
+        """The SHA-256 of the manifest, which no other backup has."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:

@@ -65,7 +65,7 @@ class RestoreIncomplete(KontribError):
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What was restored. `mended` rewards are read from the chain again."""
+    """The restored collections and documents. `mended` rewards are read from the chain again."""
 
     manifest: BackupManifest
     collections: int
@@ -76,7 +76,7 @@ class RestoreReport:
 def restore(
     database: Mongo, folder: Path, notify: Notify, *, confirmed: bool = False
 ) -> RestoreReport:
-    """Put it back. Collections that the backup does not hold stay as they are.
+    """Put a backup back. Collections outside the backup stay unchanged.
 
     Raises:
         NoBackup, BackupDamaged: there is nothing to put back; nothing was written.

@@ -33,11 +33,11 @@ class MongoRetention(MongoPart):
             return
         self._keep(document)
         removed = self.weeks.find_one_and_delete({"_id": document["_id"], **_COMPLETED})
-        # Written to meanwhile: what was there last is what is kept.
+        # Somebody wrote to it in between: the last version is kept.
         if removed is not None and removed != document:
             self._keep(removed)
 
     def _keep(self, document: Document) -> None:
         selected = {"week_start": document["week_start"]}
-        # It may be older than the validator, and is moved as it is.
+        # A document older than the validator is moved unchanged.
         self.archive.replace_one(selected, document, upsert=True, bypass_document_validation=True)

@@ -1,4 +1,4 @@
-"""`$jsonSchema` validators: what the server refuses, whoever writes it."""
+"""`$jsonSchema` validators: the server refuses a bad document from any writer."""
 
 from __future__ import annotations
 

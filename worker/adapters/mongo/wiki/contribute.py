@@ -64,7 +64,7 @@ def keyed_document(contribution: Contribution, key: str | None) -> Document:
 
 
 def contribution_of(document: Document) -> Contribution:
-    """What a document says. The wiki may have written it under the key, and without our fields."""
+    """The contribution in a document. The wiki may have written it without our fields."""
     base_points = _number(document, "base_points")
     factors = {name: _number(document, f"{name}_multiplier") for name in MULTIPLIERS}
     created_at: Any = document.get("created_at")
@@ -85,7 +85,7 @@ def contribution_of(document: Document) -> Contribution:
 
 
 def _number(document: Document, name: str) -> int | float | None:
-    """None where it is missing, or no number: the counters leave that out, too."""
+    """The number; None where it is missing or of another type. Counters leave it out, too."""
     value = document.get(name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     return value if is_number else None

@@ -110,9 +110,9 @@ def forms_of(ids: Sequence[str]) -> list[object]:
 
 
 def write_counters(part: MongoPart, collection: str, fields: Mapping[str, Document]) -> int:
-    """Set fields of the documents with these ids, where they exist and differ; how many that were.
+    """Set fields of the documents with these ids where they differ, and return how many did.
 
-    Reading first makes a recount of what is right a few times faster, and writes nothing.
+    Reading first makes a recount without differences a few times faster.
     """
     changed = 0
     for chunk in chunks(list(fields), CHUNK_IDS):

@@ -1,4 +1,4 @@
-"""What the wiki shows of one user. Each query names the index that it uses.
+"""The pages of one user for the wiki. Each query names the index that it uses.
 
 A user's id may be stored in several forms. Each form is asked for by itself, so that an index
 gives its documents in order, and the few that are wanted are merged here.

@@ -76,7 +76,7 @@ def _existing(collection: Collection[Document], ids: Sequence[ObjectId | str]) -
 
 
 def _insert_new(collection: Collection[Document], documents: Sequence[Document]) -> set[object]:
-    """Insert, and return the ids that another import was faster with."""
+    """Insert, and return the ids that another import inserted first."""
     if not documents:
         return set()
     try:

@@ -87,7 +87,7 @@ def votes_fields(votes: Votes) -> Document:
 
 
 def vote_fields(vote: Vote) -> Document:
-    """What a vote says, and what may change until the end."""
+    """The fields of a vote that may change until the end."""
     return {
         "choice": vote.choice.value,
         **amount_fields(weight=vote.weight),

@@ -1,4 +1,4 @@
-"""Staking records as staking writes and reads them; how a plan reads them is in `stakes`."""
+"""Staking records as staking writes and reads them. Plans read them in `payout.stakes`."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def stake_document(stake: StakeRecord, now: datetime) -> Document:
 
 
 def _course(stake: StakeRecord, now: datetime) -> Document:
-    """What changes in a stake's life."""
+    """The fields of a stake that change over time."""
     return {
         "status": stake.status.value,
         "unstake_tx_hash": stake.unstake_signature,

@@ -13,11 +13,11 @@ from worker.core.payout.records import Blockhash, Height
 
 
 def read_cluster_genesis(rpc: Rpc) -> str:
-    """The genesis hash that every endpoint tells.
+    """The genesis hash that every endpoint reports.
 
     Raises:
         EndpointsDisagree: endpoints belong to different clusters.
-        Unreachable: one of them does not answer, so it cannot be told.
+        Unreachable: an endpoint does not answer, so the question stays open.
     """
     found: dict[str, str] = {}
     answers = rpc.each([Call("getGenesisHash", [])])
@@ -25,7 +25,7 @@ def read_cluster_genesis(rpc: Rpc) -> str:
         if isinstance(answer, Unreachable):
             raise answer
         if not isinstance(answer[0], str):
-            raise MalformedAnswer(f"{host} tells no genesis hash")
+            raise MalformedAnswer(f"{host} reports no genesis hash")
         found[f"{position}. {host}"] = answer[0]
     if len(set(found.values())) != 1:
         raise EndpointsDisagree(found)
@@ -41,7 +41,7 @@ def read_finalized_height(rpc: Rpc) -> Height:
     answers = answering(rpc.each([Call("getEpochInfo", [{"commitment": FINALIZED}])]))
     heights = [height for answer in answers if (height := _height(answer[0])) is not None]
     if not heights:
-        raise MalformedAnswer("no endpoint tells the epoch info")
+        raise MalformedAnswer("no endpoint reports the epoch info")
     return min(heights, key=lambda height: height.block_height)
 
 

@@ -1,7 +1,7 @@
 """All configured endpoints behind one synchronous facade.
 
-What must be true of the chain is asked of every endpoint; what only has to be useful is asked of
-the first one that answers.
+Every endpoint is asked where a wrong answer could cost money. Elsewhere the first endpoint that
+answers is enough.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sending signed bytes, and asking what became of them."""
+"""Sending signed bytes, and reading their status."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _refusal(hosts: Sequence[str], replies: Sequence[Reply | None]) -> str | Non
 
 
 def statuses(rpc: Rpc, signatures: Sequence[str]) -> list[SignatureStatus]:
-    """What the recent past says of signatures; the most certain answer of any endpoint.
+    """The status of recent signatures: the most certain answer of any endpoint.
 
     Raises:
         Unreachable: no endpoint answered.

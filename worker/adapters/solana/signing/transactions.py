@@ -46,7 +46,7 @@ SOL each."""
 
 @dataclass(frozen=True, slots=True)
 class ComputeBudget:
-    """What a transaction asks of the cluster. v1 grants exactly this, and nothing by default."""
+    """The resources of a transaction. v1 grants exactly these, and nothing by default."""
 
     compute_units: int = COMPUTE_UNITS_MAX
     loaded_bytes: int = LOADED_BYTES_MAX
