@@ -31,7 +31,8 @@ from worker.adapters.mongo.backup.format import (
     in_order,
     priority_of,
 )
-from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.base import MongoPart
+from worker.adapters.mongo.connection import Document, Mongo
 
 BATCH_DOCUMENTS = 2000
 GZIP_LEVEL = 6
@@ -56,11 +57,11 @@ def back_up(database: Mongo, folder: Path, notify: Notify, now: datetime) -> Bac
         raise FolderUnusable(folder, error) from None
 
 
-class _Backup:
+class _Backup(MongoPart):
     def __init__(self, database: Mongo, folder: Path, notify: Notify) -> None:
-        self.database, self._folder, self._notify = database, folder, notify
+        super().__init__(database)
+        self._folder, self._notify = folder, notify
 
-    @reaching
     def run(self, now: datetime) -> BackupManifest:
         existing = {each["name"]: dict(each) for each in self.database.list_collections()}
         wanted = in_order([name for name in existing if _is_saved(name)])

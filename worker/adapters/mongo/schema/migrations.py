@@ -14,8 +14,8 @@ from datetime import datetime
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import DUPLICATE_KEY, update_in_chunks
-from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.base import DUPLICATE_KEY, MongoPart, update_in_chunks
+from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
     SCHEMA_ID,
@@ -104,20 +104,14 @@ def migrate(database: Mongo, notify: Notify, now: datetime) -> MigrationReport:
     return _Migration(database).run(notify, now)
 
 
-class _Migration:
-    def __init__(self, database: Mongo) -> None:
-        self.database = database
-
-    @reaching
+class _Migration(MongoPart):
     def differences(self) -> list[Difference]:
         return differences(self.database)
 
-    @reaching
     def plan(self) -> list[MigrationStep]:
         self._refuse_newer()
         return [_step(difference) for difference in differences(self.database)]
 
-    @reaching
     def run(self, notify: Notify, now: datetime) -> MigrationReport:
         self._refuse_newer()
         report = MigrationReport(version_before=recorded_version(self.database))

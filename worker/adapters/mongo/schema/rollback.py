@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import update_in_chunks
-from worker.adapters.mongo.connection import Mongo, reaching
+from worker.adapters.mongo.base import MongoPart, update_in_chunks
+from worker.adapters.mongo.connection import Mongo
 from worker.adapters.mongo.payout.control import CONTROL_ID
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.payout.weeks import GENESIS_ID
@@ -104,11 +104,11 @@ def _say_nothing(line: str) -> None:
     del line
 
 
-class _Rollback:
+class _Rollback(MongoPart):
     def __init__(self, database: Mongo, notify: Notify) -> None:
-        self.database, self._notify = database, notify
+        super().__init__(database)
+        self._notify = notify
 
-    @reaching
     def plan(self) -> list[str]:
         steps = []
         for name in self._new_collections():
@@ -119,7 +119,6 @@ class _Rollback:
             steps.append(f"remove the added fields from {spec.name}: {', '.join(_fields(spec))}")
         return [*steps, f"remove what we recorded in {names.SYSTEM_CONFIG}"]
 
-    @reaching
     def run(self) -> RollbackReport:
         steps, updated = self.plan(), 0
         # First: after a crash, weeks that are dropped must not look as if they were never planned.
