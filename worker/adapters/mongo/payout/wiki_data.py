@@ -9,11 +9,12 @@ from typing import Any
 
 from pymongo.command_cursor import CommandCursor
 
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, chunks, stored_forms
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.stakes import stake_covering
+from worker.core.chunks import chunks
 from worker.core.errors import KontribError, NotReady
 from worker.core.identity import canonical_user_id
 from worker.core.payout.records import Account, MalformedContribution, Stake, UserPoints, WeekPoints
