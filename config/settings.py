@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config.broker import broker_tls
+from config.errors import ConfigurationUnusable
 
 EXPECTED: Mapping[str, str] = {
     "MONGO_URI": "mongodb://host:27017/?replicaSet=rs0 (or mongodb+srv://...)",
@@ -39,20 +40,6 @@ EXPECTED: Mapping[str, str] = {
 
 SECRET_CHARACTERS_MIN = 4
 """What is shorter is no secret, and hiding it would make every other text unreadable."""
-
-
-class ConfigurationUnusable(Exception):
-    """Settings are missing or malformed. Holds one line for each, never a value."""
-
-    exit_code = 3
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        super().__init__(
-            f"The configuration is not usable:\n{lines}\n"
-            "Set these in the environment or in .env; deploy/env.example lists them all."
-        )
 
 
 class Settings(BaseSettings):

@@ -23,11 +23,18 @@ from celery.signals import (
 )
 
 from config.broker import broker_tls, without_tls_options
+from config.errors import ConfigurationUnusable
 from config.logging import configure_logging
 from config.schedule import beat_schedule
-from config.settings import ConfigurationUnusable, Settings, load_settings
+from config.settings import Settings, load_settings
 from worker import flower as _flower  # noqa: F401 - refuses an open Flower
-from worker.bootstrap import build_context, build_notifier, count_keeper, wiki_context_beside
+from worker.bootstrap.contexts import (
+    build_context,
+    build_notifier,
+    count_keeper,
+    wiki_context_beside,
+)
+from worker.core.errors import ExitCode
 from worker.ports.payout import Notifier
 from worker.services.context import Context
 from worker.services.watch.running_counts import CountKeeper
@@ -89,7 +96,7 @@ def _settings() -> Settings:
         return load_settings()
     except ConfigurationUnusable as error:
         sys.stderr.write(f"{error}\n")
-        raise SystemExit(error.exit_code) from None
+        raise SystemExit(ExitCode.NOT_READY) from None
 
 
 settings = _settings()
@@ -110,19 +117,19 @@ def context() -> Context:
 
 @cache
 def wiki() -> WikiContext:
-    """What points, counters, staking and governance work on, over the same connection."""
+    """The wiki's context, on the same connection."""
     return wiki_context_beside(context(), settings)
 
 
 @cache
 def counts() -> CountKeeper:
-    """What this process counts, on its way into the store."""
+    """The counts of this process, on their way into the store."""
     return count_keeper(context())
 
 
 @cache
 def notifier() -> Notifier:
-    """Where people are told."""
+    """Where messages for people go."""
     return build_notifier(settings)
 
 
@@ -136,10 +143,10 @@ def _forget_parent(**_: Any) -> None:
 
 @worker_init.connect(weak=False)
 def _refuse_without_keys(**_: Any) -> None:
-    """A worker pays. One that never could would take the messages from those that can."""
+    """A worker pays. Without keys it would take messages from the workers that can pay."""
     if settings.watch_only:
         sys.stderr.write("error: WATCH_ONLY is set. A worker needs the keys: unset it.\n")
-        raise SystemExit(ConfigurationUnusable.exit_code)
+        raise SystemExit(ExitCode.NOT_READY)
 
 
 @worker_shutting_down.connect(weak=False)
@@ -149,7 +156,7 @@ def _hand_over(**_: Any) -> None:
 
 @task_prerun.connect(weak=False)
 def _bind_task(task_id: str, task: Any, **_: Any) -> None:
-    """Every line of a task carries its id, whoever writes it."""
+    """Every log line of a task carries its id."""
     structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
 
 

@@ -15,6 +15,7 @@ from tests.fakes.check.reporting import FakeReporting
 from tests.fakes.wiki.ingest import FakeIngestStore
 from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import World, store_of
+from worker.cli.broker import Broker
 from worker.cli.main import run
 from worker.cli.session import Session
 from worker.ports.payout import Clock, PublicAddresses, PublicChain, Store
@@ -22,6 +23,8 @@ from worker.ports.report import ReportStore
 from worker.services.context import Context
 from worker.services.wiki.ingest import IngestStore
 from worker.services.wiki_context import WikiContext
+
+REDIS_URL = "redis://:secret@127.0.0.1:6379/0"
 
 
 class MemorySession(Session):
@@ -38,7 +41,7 @@ class MemorySession(Session):
     def settings(self) -> Settings:  # type: ignore[override]
         return Settings.model_construct(
             mongo_database="wiki",
-            redis_url=SecretStr("redis://:secret@127.0.0.1:6379/0"),
+            redis_url=SecretStr(REDIS_URL),
             solana_rpc_url=self.rpc_urls,
         )
 
@@ -74,16 +77,31 @@ class MemorySession(Session):
     def schema_state(self) -> str:
         return "version 1"
 
-    def ping_redis(self) -> str:
+    @property
+    def broker(self) -> Broker:  # type: ignore[override]
+        return MemoryBroker(self)
+
+    def do_woken_work(self) -> None:
+        if self.has_workers:
+            self._world.run()
+
+
+class MemoryBroker(Broker):
+    """A broker whose workers live in this process."""
+
+    def __init__(self, session: MemorySession) -> None:
+        super().__init__(REDIS_URL)
+        self._session = session
+
+    def redis_version(self) -> str:
         return "7.0.0"
 
     def workers(self) -> list[str]:
-        return ["worker@memory"] if self.has_workers else []
+        return ["worker@memory"] if self._session.has_workers else []
 
     def wake(self, task: str, **arguments: Any) -> None:
-        self.woken.append((task, arguments))
-        if self.has_workers:
-            self._world.run()
+        self._session.woken.append((task, arguments))
+        self._session.do_woken_work()
 
 
 class Command:

@@ -24,8 +24,9 @@ from worker.core.errors import KontribError
 from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.payout.override import hold_reward, redirect_reward, release_reward, retry_week
+from worker.services.payout.override import hold_reward, redirect_reward, release_reward
 from worker.services.plan.genesis import make_genesis
+from worker.services.week.unblock import retry_week
 
 USERS = [f"user {i}" for i in range(7)]
 
@@ -212,8 +213,9 @@ class Town:
         redirect_reward(operator, week, user, wallet)
 
     def retry(self, number: int) -> None:
+        operator = self.operators[number % 2]
         for week in self.weeks:
-            retry_week(self.operators[number % 2], week)
+            retry_week(operator.store, week, operator.clock.now())
 
     def _reward(self, number: int) -> tuple[Context, Week, str]:
         week = self.weeks[number // 2 % len(self.weeks)]

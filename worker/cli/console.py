@@ -63,6 +63,10 @@ def plain(value: object) -> Any:
     return str(value)
 
 
+def moment_text(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""
+
+
 def table(*columns: str, title: str | None = None) -> Table:
     """A table; a column whose name begins with `>` holds numbers."""
     from rich import box

@@ -34,6 +34,15 @@ class FileBreaksOff(KontribError):
         )
 
 
+def cut_lines(stream: io.BufferedIOBase | BinaryIO) -> Iterator[bytes]:
+    """Lines as they come, cut just above the limit."""
+    while line := stream.readline(LINE_BYTES_MAX + 1):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = stream.readline(LINE_BYTES_MAX)
+        yield line
+
+
 class Input:
     """The lines of one file. `failure` is set where it breaks off."""
 
@@ -57,13 +66,9 @@ class Input:
         return self._raw.tell() if self._raw.seekable() else 0
 
     def __iter__(self) -> Iterator[bytes]:
-        """Lines, cut just above the limit."""
         try:
-            while line := self._stream.readline(LINE_BYTES_MAX + 1):
+            for line in cut_lines(self._stream):
                 self.lines_read += 1
-                rest = line
-                while rest and not rest.endswith(b"\n"):
-                    rest = self._stream.readline(LINE_BYTES_MAX)
                 yield line
         except (EOFError, OSError, zlib.error) as error:
             self.failure = FileBreaksOff(self.name, self.lines_read, str(error))

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from worker.cli.arguments import AsJson, session_of
+from worker.cli.command import command
+from worker.core.errors import ExitCode
+
+commands = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(epilog="Example: kontrib check --offline")(check)
-
-
+@command(commands, "kontrib check --offline")
 def check(
     context: typer.Context,
     offline: Annotated[
@@ -25,4 +25,4 @@ def check(
     from worker.cli.proof.check_work import check_everything
 
     if not check_everything(session_of(context), offline=offline, as_json=as_json):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from worker.cli.arguments import AsJson, WeekArgument, session_of
+from worker.cli.command import command
+from worker.core.errors import ExitCode
 
+commands = typer.Typer()
 RpcUrls = Annotated[
     list[str] | None,
     typer.Option(
@@ -18,20 +20,7 @@ RpcUrls = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    examples: dict[Callable[..., None], str] = {
-        publish: "kontrib publish 2024-W50 bundles",
-        verify: "kontrib verify bundles/2024-12-09 --rpc https://api.mainnet-beta.solana.com",
-        proof: "kontrib proof 507f1f77bcf86cd799439011 2024-W50 --out proof.json",
-    }
-    for command, example in examples.items():
-        app.command(epilog=f"Example: {example}")(command)
-    app.command("verify-proof", epilog="Example: kontrib verify-proof proof.json --rpc URL")(
-        verify_proof
-    )
-
-
+@command(commands, "kontrib publish 2024-W50 bundles")
 def publish(
     context: typer.Context,
     week: WeekArgument,
@@ -46,6 +35,7 @@ def publish(
     publish_the_week(session_of(context), week, folder, as_json=as_json)
 
 
+@command(commands, "kontrib verify bundles/2024-12-09 --rpc https://api.mainnet-beta.solana.com")
 def verify(
     context: typer.Context,
     bundle: Annotated[
@@ -66,9 +56,10 @@ def verify(
     from worker.cli.proof.work import verify_the_bundle
 
     if not verify_the_bundle(session_of(context), bundle, rpc or [], tiers, as_json=as_json):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)
 
 
+@command(commands, "kontrib proof 507f1f77bcf86cd799439011 2024-W50 --out proof.json")
 def proof(
     context: typer.Context,
     user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
@@ -84,6 +75,7 @@ def proof(
     prove_the_row(session_of(context), week, user, out)
 
 
+@command(commands, "kontrib verify-proof proof.json --rpc URL")
 def verify_proof(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What `kontrib proof` wrote.")],
@@ -94,4 +86,4 @@ def verify_proof(
     from worker.cli.proof.work import verify_the_proof
 
     if not verify_the_proof(session_of(context), file, rpc or [], as_json=as_json):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worker.adapters.bundle_folder import BundleFolder, BundleFolderWriter
+from worker.bootstrap.without_settings import BundleFolder, BundleFolderWriter
 from worker.cli.console import emit, escaped, facts, say, table, waiting
 from worker.cli.session import Session
 from worker.core.errors import UsageError

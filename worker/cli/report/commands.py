@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
+from worker.cli.command import command
+
+commands = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(epilog="Example: kontrib report 2024-W50 --html week.html")(report)
-
-
+@command(commands, "kontrib report 2024-W50 --html week.html")
 def report(
     context: typer.Context,
     week: OptionalWeek = None,

@@ -8,20 +8,21 @@ from typing import Annotated
 import typer
 
 from worker.cli.arguments import AsJson, read_week
+from worker.cli.command import command
 from worker.core.plan.allocation import StakingBonus
 from worker.core.week import Week
 
 _TOKENS = "In KONTRIB."
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(
-        epilog="Example: kontrib simulate --pool 15000 --from 2022-W01 --to 2024-W52 "
-        "contributions.jsonl.gz --plot plot.svg"
-    )(simulate)
+commands = typer.Typer()
 
 
+@command(
+    commands,
+    "kontrib simulate --pool 15000 --from 2022-W01 --to 2024-W52 "
+    "contributions.jsonl.gz --plot plot.svg",
+)
 def simulate(
     file: Annotated[
         str,

@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worker.bootstrap import PUBLIC_CLUSTERS
+from worker.cli.board_view import board_document
 from worker.cli.console import emit, say, waiting
-from worker.cli.json_views import board_document
 from worker.cli.session import Session
 from worker.core.errors import KontribError, UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.money import tokens_text
 from worker.core.payout.records import Costs, Distribution, Reward
-from worker.core.report.explorer import CUSTOM, transaction_url
+from worker.core.report.explorer import CUSTOM, PUBLIC_CLUSTERS, transaction_url
 from worker.core.week import Week
 from worker.ports.report import PaidReward
 from worker.services.plan.planned_week import NotPlanned

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from worker.cli.console import progress_bar, say
-from worker.cli.session import NoWorker, Session
+from worker.cli.session import Session
+from worker.core.errors import ExitCode
 from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.week.due import Job, Work, find_work
-from worker.services.week.outcome import WAITS, Verdict, verdict
+from worker.services.week.outcome import Verdict, verdict
 from worker.services.week.run import do_work
 from worker.services.week.status import Board, board
 
@@ -34,7 +35,7 @@ def follow(session: Session, week: Week, *, patience: timedelta = timedelta()) -
     """Show a week's progress until it is done, waits for longer than `patience`, or failed.
 
     Raises:
-        NoWorker: nothing moves, and nobody is there to move it.
+        NoWorker: nothing moves, and no worker answers.
     """
     store, clock = session.store, session.clock
     moved_at = waits_since = clock.now()
@@ -46,13 +47,13 @@ def follow(session: Session, week: Week, *, patience: timedelta = timedelta()) -
             if current != last:
                 moved_at, last = now, current
             found = verdict(store, week, now)
-            is_waiting = found is not None and found.exit_code == WAITS
+            is_waiting = found is not None and found.exit_code == ExitCode.NOT_READY
             if not is_waiting:
                 waits_since = now
             if found is not None and (not is_waiting or now - waits_since >= patience):
                 return found
-            if now - moved_at > SILENCE and not session.workers():
-                raise NoWorker
+            if now - moved_at > SILENCE:
+                session.broker.require_workers()
             clock.sleep(POLL_SECONDS)
 
 
@@ -72,7 +73,7 @@ def work_inline(context: Context, week: Week, *, at_once: bool) -> Verdict:
         show(board(context.store, week))
     found = verdict(context.store, week, context.clock.now())
     return found or Verdict(
-        WAITS,
+        ExitCode.NOT_READY,
         f"{week.label} is being worked on by another worker; follow it with "
         f"`kontrib status {week.label} --watch`.",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worker.core.check.report import Area, CheckReport
-from worker.core.errors import KontribError
+from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.payout.records import Distribution
@@ -88,9 +88,9 @@ def _check_payouts(context: Context, distribution: Distribution, report: CheckRe
     label = distribution.week.label
     try:
         found = reconcile(context, distribution)
+    except (NotReady, UsageError):
+        raise  # nobody answered, or we asked wrongly: nothing is known
     except KontribError as error:
-        if error.exit_code != KontribError.exit_code:
-            raise  # nobody answered: nothing is known
         report.add(Area.CHAIN, label, str(error), "a plan that fits its root")
         return
     for difference in found.differences:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
-from worker.core.errors import KontribError
+from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.money import MalformedAmount, exact_decimal, tokens_float
 from worker.core.wiki.governance import (
     Execution,
@@ -99,9 +99,9 @@ def _check_sums(wiki: WikiContext, proposal: Proposal, report: CheckReport) -> N
     for _ in range(READS):
         try:
             counted = wiki.governance.count_votes(proposal.id)
+        except (NotReady, UsageError):
+            raise  # nobody answered, or we asked wrongly: nothing is known
         except KontribError as error:
-            if error.exit_code != KontribError.exit_code:
-                raise  # nobody answered: nothing is known
             _add(report, f"{proposal.id}, votes", error, "integers")
             return
         if current.votes == counted:

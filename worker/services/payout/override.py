@@ -1,4 +1,4 @@
-"""What an operator does to single rewards and weeks: retry, hold, release, redirect."""
+"""What an operator does to single rewards: hold, release, redirect."""
 
 from __future__ import annotations
 
@@ -58,11 +58,6 @@ def planned_week(context: Context, week: Week) -> Distribution:
     if distribution is None or distribution.plan_id is None:
         raise NotPlanned(week)
     return distribution
-
-
-def retry_week(context: Context, week: Week) -> int:
-    """Make everything unresolved of a week due now; how many that were. Moves nothing itself."""
-    return context.store.requeue(week, context.clock.now())
 
 
 def hold_reward(context: Context, week: Week, user: str, reason: str) -> Reward:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worker.core.errors import NotReady
+from worker.core.payout.records import Distribution
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.ports.payout import Store
@@ -27,3 +28,15 @@ def planned_week(store: Store, week: Week) -> PlannedWeek:
     if planned is None:
         raise NotPlanned(week)
     return planned
+
+
+def planned_distribution(store: Store, week: Week) -> Distribution:
+    """The record of a planned week, whose stored header may be damaged.
+
+    Raises:
+        NotPlanned: there is none.
+    """
+    distribution = store.distribution(week)
+    if distribution is None or distribution.plan_id is None:
+        raise NotPlanned(week)
+    return distribution

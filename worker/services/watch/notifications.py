@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from worker.core.errors import KontribError
+from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.lifecycle import Stage
 from worker.core.money import sol_text, tokens_text
 from worker.core.payout.records import Distribution
@@ -101,9 +101,9 @@ def _reconciled(context: Context, distribution: Distribution) -> Reconciliation:
     """A plan that does not even fit its root is a difference to be told, not a failed task."""
     try:
         return reconcile(context, distribution)
+    except (NotReady, UsageError):
+        raise  # nobody answered, or we asked wrongly: nothing is known
     except KontribError as error:
-        if error.exit_code != KontribError.exit_code:
-            raise  # nobody answered: nothing is known
         return Reconciliation(distribution.week, planned=0, differences=[str(error)])
 
 

@@ -1,43 +1,32 @@
-"""The only place where adapters meet services."""
+"""Everything that services need, for one process."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
-from solders.keypair import Keypair
 
-from config.settings import ConfigurationUnusable, Settings
+from config.settings import Settings
 from worker.adapters.archive import PlanArchive
 from worker.adapters.clock import SystemClock
-from worker.adapters.mongo.backup.retention import MongoRetention
-from worker.adapters.mongo.check.store import MongoChecking
-from worker.adapters.mongo.connection import connect
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.wiki.contribute import MongoContributions
 from worker.adapters.mongo.wiki.counters import MongoCounters
 from worker.adapters.mongo.wiki.governance import MongoGovernance
 from worker.adapters.mongo.wiki.staking_records import MongoStaking
-from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.reading.transfers import TransferHistory
 from worker.adapters.solana.rpc.endpoint import rpc_errors
-from worker.adapters.solana.signing.keys import read_keypair
 from worker.adapters.webhook import NobodyToTell, Webhook
+from worker.bootstrap.chain import open_chain
+from worker.bootstrap.database import database_of, open_database
 from worker.core.errors import Refused
+from worker.core.report.explorer import PUBLIC_CLUSTERS
 from worker.core.watch.figures import RPC_ERRORS
-from worker.ports.check import CheckStore, RetentionStore
-from worker.ports.payout import Notifier
+from worker.ports.payout import Clock, Notifier
 from worker.services.context import Context, Limits
 from worker.services.watch.running_counts import CountKeeper
 from worker.services.wiki_context import WikiContext
-
-PUBLIC_CLUSTERS = {
-    "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": "mainnet-beta",
-    "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG": "devnet",
-    "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY": "testnet",
-}
 
 
 class ClockShiftRefused(Refused):
@@ -50,43 +39,6 @@ class ClockShiftRefused(Refused):
         )
 
 
-def open_database(settings: Settings) -> Database[dict[str, Any]]:
-    """The wiki's database, with majority writes."""
-    return connect(settings.mongo_uri.get_secret_value(), settings.mongo_database)
-
-
-def open_chain(settings: Settings) -> SolanaChain:
-    """The cluster, with the configured keys.
-
-    Raises:
-        KeyUnusable: names the variable, never the key.
-    """
-    authority = _authority(settings)
-    return SolanaChain(
-        endpoints=settings.solana_rpc_url,
-        mint=settings.token_mint_address,
-        authority=authority,
-        receipt_key=_key("RECEIPT_KEY_FILE", settings.receipt_key_file) or authority,
-        fee_payer=_key("FEE_PAYER_KEY_FILE", settings.fee_payer_key_file) or authority,
-        source_token_account=settings.source_token_account,
-        timeout_seconds=settings.rpc_timeout_seconds,
-        priority_fee_lamports_max=settings.priority_fee_lamports_max,
-    )
-
-
-def _authority(settings: Settings) -> Keypair:
-    if settings.solana_private_key is not None:
-        return read_keypair("SOLANA_PRIVATE_KEY", settings.solana_private_key.get_secret_value())
-    key = _key("SOLANA_PRIVATE_KEY_FILE", settings.solana_private_key_file)
-    if key is None:
-        raise ConfigurationUnusable(["SOLANA_PRIVATE_KEY_FILE is missing"])
-    return key
-
-
-def _key(variable: str, path: Path | None) -> Keypair | None:
-    return None if path is None else read_keypair(variable, path.read_text())
-
-
 def refuse_shift_on_real_cluster(cluster_genesis: str, local_genesis: str | None) -> None:
     """
     Raises:
@@ -94,6 +46,11 @@ def refuse_shift_on_real_cluster(cluster_genesis: str, local_genesis: str | None
     """
     if cluster_genesis != local_genesis or cluster_genesis in PUBLIC_CLUSTERS:
         raise ClockShiftRefused(cluster_genesis)
+
+
+def open_clock(settings: Settings) -> Clock:
+    """The system's clock, shifted by the configured seconds."""
+    return SystemClock(timedelta(seconds=settings.clock_offset_seconds))
 
 
 def build_context(settings: Settings) -> Context:
@@ -109,7 +66,7 @@ def build_context(settings: Settings) -> Context:
         store=MongoStore(open_database(settings)),
         chain=chain,
         archive=PlanArchive(settings.plan_archive_url),
-        clock=SystemClock(timedelta(seconds=settings.clock_offset_seconds)),
+        clock=open_clock(settings),
         limits=Limits(
             plan_grace=timedelta(seconds=settings.plan_grace_seconds),
             lease=timedelta(seconds=settings.lease_seconds),
@@ -121,8 +78,9 @@ def build_context(settings: Settings) -> Context:
 
 
 def build_wiki_context(settings: Settings, database: Database[dict[str, Any]]) -> WikiContext:
-    """What points, counters, staking and governance need: no keys, and the chain only to look
-    at transfers into the vault.
+    """Everything that points, counters, staking and governance need.
+
+    It holds no keys. It reads the chain only for transfers into the vault.
 
     Raises:
         ClockShiftRefused: the clock is shifted on a real cluster.
@@ -136,7 +94,7 @@ def build_wiki_context(settings: Settings, database: Database[dict[str, Any]]) -
         counters=MongoCounters(database),
         staking=MongoStaking(database),
         governance=MongoGovernance(database),
-        clock=SystemClock(timedelta(seconds=settings.clock_offset_seconds)),
+        clock=open_clock(settings),
         vault=settings.staking_vault,
         transfers=TransferHistory(
             settings.solana_rpc_url, settings.token_mint_address, settings.rpc_timeout_seconds
@@ -145,33 +103,17 @@ def build_wiki_context(settings: Settings, database: Database[dict[str, Any]]) -
 
 
 def wiki_context_beside(context: Context, settings: Settings) -> WikiContext:
-    """The same on the database connection that a process has already."""
-    return build_wiki_context(settings, _database_of(context))
-
-
-def check_store_beside(context: Context) -> CheckStore:
-    """What checks read, on the connection that a process has already."""
-    return MongoChecking(_database_of(context))
-
-
-def retention_beside(context: Context) -> RetentionStore:
-    """What archives old weeks, on the connection that a process has already."""
-    return MongoRetention(_database_of(context))
-
-
-def _database_of(context: Context) -> Database[dict[str, Any]]:
-    if not isinstance(context.store, MongoStore):
-        raise TypeError("the context was not made by build_context")
-    return context.store.database
+    """The wiki's context on the database connection that a process already has."""
+    return build_wiki_context(settings, database_of(context))
 
 
 def build_notifier(settings: Settings) -> Notifier:
-    """Where people are told, if anywhere."""
+    """Where messages for people go, if anywhere."""
     if settings.webhook_url is None:
         return NobodyToTell()
     return Webhook(settings.webhook_url.get_secret_value())
 
 
 def count_keeper(context: Context) -> CountKeeper:
-    """What a process counts for metrics."""
+    """The counts of a process, for metrics."""
     return CountKeeper({RPC_ERRORS: rpc_errors, "": context.counted})

@@ -1,0 +1,155 @@
+"""Commands that pay a week and follow it, or compare what was paid: run, retry, reconcile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.arguments import AsJson, Inline, OptionalWeek, WeekArgument, session_of
+from worker.cli.command import command
+from worker.cli.console import emit, say, waiting
+from worker.cli.session import Session
+from worker.core.errors import ExitCode
+from worker.core.week import Week
+
+if TYPE_CHECKING:
+    from worker.services.week.outcome import Verdict
+
+OBSTACLES_SHOWN = 5
+commands = typer.Typer()
+
+
+@command(commands, "kontrib run 2024-W50")
+def run(
+    context: typer.Context,
+    week: OptionalWeek = None,
+    inline: Inline = False,
+    now: Annotated[
+        bool, typer.Option("--now", help="Do not wait for the grace after the week's end.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pay a week, by default the one that ended last, and follow it until it is done."""
+    from worker.services.plan.plan_week import check_plannable
+
+    session = session_of(context)
+    services, moment = session.context, session.clock.now()
+    week = week or Week.containing(moment).previous()
+    check_plannable(services, week, at_once=now)
+    in_grace = moment < week.end + services.limits.plan_grace
+    known = services.store.distribution(week)
+    early = in_grace and (known is None or known.plan_id is None)
+    task = ("tasks.distribute", {"at_once": early})
+    code = _pay(session, week, task, inline=inline, at_once=early, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@command(commands, "kontrib retry 2024-W50")
+def retry(
+    context: typer.Context,
+    week: WeekArgument,
+    rewallet: Annotated[
+        str | None,
+        typer.Option("--rewallet", metavar="USER", help="Redirect a held or voided reward."),
+    ] = None,
+    wallet: Annotated[
+        str | None,
+        typer.Option("--wallet", help="Where to. Default: the user's wallet of today."),
+    ] = None,
+    inline: Inline = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try everything of a week that waits or stopped again, now. Pays nobody twice."""
+    from worker.services.payout.override import redirect_reward, wallet_of_today
+    from worker.services.plan.planned_week import planned_distribution
+    from worker.services.week.unblock import retry_week
+
+    session = session_of(context)
+    if rewallet is not None:
+        target = wallet or wallet_of_today(session.context, rewallet)
+        reward = redirect_reward(session.context, week, rewallet, target)
+        say(f"{reward.user_id}'s reward of {week.label} goes to {target}.")
+    planned_distribution(session.store, week)
+    count = retry_week(session.store, week, session.clock.now())
+    say(f"{week.label}: {count} made due now.")
+    raise typer.Exit(_pay(session, week, ("tasks.retry", {}), inline=inline, as_json=as_json))
+
+
+def _pay(
+    session: Session,
+    week: Week,
+    task: tuple[str, dict[str, bool]],
+    *,
+    inline: bool,
+    as_json: bool,
+    at_once: bool = False,
+) -> ExitCode:
+    """Pay in this process, or wake workers with `task` and follow them.
+
+    Raises:
+        NoWorker, BrokerUnreachable: no worker can be woken.
+    """
+    from worker.cli.week.progress import follow
+
+    if inline:
+        return _finish(
+            session, week, lambda: _pay_here(session, week, at_once=at_once), as_json=as_json
+        )
+    session.broker.require_workers()
+    name, arguments = task
+    session.broker.wake(name, week=week.id, **arguments)
+    return _finish(session, week, lambda: follow(session, week), as_json=as_json)
+
+
+def _pay_here(session: Session, week: Week, *, at_once: bool) -> Verdict:
+    """Pay in this process, and count what users and articles have earned by it."""
+    from worker.cli.week.progress import work_inline
+    from worker.services.wiki.recount import recount_week
+
+    found = work_inline(session.context, week, at_once=at_once)
+    if found.exit_code == ExitCode.DONE:
+        recount_week(session.wiki, week)
+    return found
+
+
+def _finish(session: Session, week: Week, act: Callable[[], Verdict], *, as_json: bool) -> ExitCode:
+    """Do it, say how it ended, and how to go on after Ctrl-C."""
+    from worker.cli.board_view import board_document, show_board
+    from worker.cli.week.progress import interrupted_text
+    from worker.services.week.status import board, obstacles
+
+    store = session.store
+    try:
+        found = act()
+    except KeyboardInterrupt:
+        say(interrupted_text(board(store, week)))
+        return ExitCode.INTERRUPTED
+    current, is_done = board(store, week), found.exit_code == ExitCode.DONE
+    listed = () if is_done else obstacles(store, week, OBSTACLES_SHOWN)
+    data = board_document(current, listed) | {"exit_code": found.exit_code, "said": found.sentence}
+    emit(data, as_json=as_json, render=lambda c: show_board(c, current, listed))
+    say(found.sentence)
+    return found.exit_code
+
+
+@command(commands, "kontrib reconcile 2024-W50 --json")
+def reconcile(context: typer.Context, week: WeekArgument, as_json: AsJson = False) -> None:
+    """Compare plan, database and chain to the base unit; exits 1 where they differ."""
+    from worker.cli.json_views import reconciliation_document
+    from worker.cli.text_views import show_reconciliation
+    from worker.services.payout.reconcile import reconcile
+    from worker.services.plan.planned_week import planned_distribution
+
+    session = session_of(context)
+    distribution = planned_distribution(session.store, week)
+    with waiting(f"Comparing {week.label} with the chain"):
+        result = reconcile(session.context, distribution)
+    emit(
+        reconciliation_document(result),
+        as_json=as_json,
+        render=lambda console: show_reconciliation(console, result),
+    )
+    if not result.is_exact:
+        raise typer.Exit(ExitCode.FAILED)
