@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.task import log, task
 from worker.app import context, wiki
-from worker.bootstrap.database import database_of, open_check_store
+from worker.bootstrap.database import Stores, database_of
 from worker.services.check.everything import check_all, record_check
 
 LISTED_MAX = 10
@@ -15,7 +15,7 @@ LISTED_MAX = 10
 @task
 def check(**_: Any) -> str:
     """Compare everything that is stored with what it is computed from."""
-    report = check_all(wiki(), open_check_store(database_of(context())), context())
+    report = check_all(wiki(), Stores(database_of(context())).checks, context())
     record_check(context(), report)
     if not report.is_clean:
         listed = [str(each) for each in report.discrepancies[:LISTED_MAX]]

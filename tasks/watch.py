@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.task import log, publish, read_week, task
 from worker.app import WEEK, context, notifier, settings
-from worker.bootstrap.database import database_of, open_retention_store
+from worker.bootstrap.database import Stores, database_of
 from worker.services.watch.metrics import CANARY
 from worker.services.watch.notifications import (
     announce,
@@ -65,5 +65,6 @@ def reconcile(*, week: str | None = None, **_: Any) -> str:
 @task
 def archive(**_: Any) -> str:
     """Move completed weeks that are older than a year to the archive."""
-    retention = open_retention_store(database_of(context()))
-    return archive_old_weeks(context().store, retention, context().clock.now()).sentence()
+    stores = Stores(database_of(context()))
+    now = context().clock.now()
+    return archive_old_weeks(stores.payouts, stores.retention, now).sentence()

@@ -104,15 +104,15 @@ app = Celery("kontrib")
 app.conf.update(celery_configuration(settings))
 
 shutdown = ShutdownFlag()
-_context: Context | None = None
 
 
+@cache
 def context() -> Context:
-    """This process's context; made on first use, so that nothing is shared across a fork."""
-    global _context  # one MongoClient and one RPC client per process
-    if _context is None:
-        _context = build_context(settings)
-    return _context
+    """This process's context: one database client and one RPC client.
+
+    It is made on first use, so that nothing is shared across a fork.
+    """
+    return build_context(settings)
 
 
 @cache
@@ -135,10 +135,8 @@ def notifier() -> Notifier:
 
 @worker_process_init.connect(weak=False)
 def _forget_parent(**_: Any) -> None:
-    global _context
-    _context = None
-    wiki.cache_clear()
-    counts.cache_clear()
+    for made in (context, wiki, counts):
+        made.cache_clear()
 
 
 @worker_init.connect(weak=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from tests.fakes.chain.public_chain import FakePublicChain
+from tests.fakes.check.checking import FakeChecking, FakeViews
 from tests.fakes.check.reporting import FakeReporting
 from tests.fakes.wiki.ingest import FakeIngestStore
 from tests.fakes.wiki.wiki import wiki_in_memory
@@ -19,9 +21,7 @@ from worker.cli.broker import Broker
 from worker.cli.main import run
 from worker.cli.session import Session
 from worker.ports.payout import Clock, PublicAddresses, PublicChain, Store
-from worker.ports.report import ReportStore
 from worker.services.context import Context
-from worker.services.wiki.ingest import IngestStore
 from worker.services.wiki_context import WikiContext
 
 REDIS_URL = "redis://:secret@127.0.0.1:6379/0"
@@ -54,16 +54,18 @@ class MemorySession(Session):
         return self._world.first.store
 
     @property
-    def ingest_store(self) -> IngestStore:  # type: ignore[override]
-        return FakeIngestStore(store_of(self._world.first))
+    def stores(self) -> Any:
+        store = store_of(self._world.first)
+        return SimpleNamespace(
+            ingest=FakeIngestStore(store),
+            checks=FakeChecking(store),
+            reports=FakeReporting(store),
+            views=FakeViews(store),
+        )
 
     @property
     def wiki(self) -> WikiContext:  # type: ignore[override]
         return wiki_in_memory(store_of(self._world.first), self._world.clock)
-
-    @property
-    def report_store(self) -> ReportStore:  # type: ignore[override]
-        return FakeReporting(store_of(self._world.first))
 
     @property
     def clock(self) -> Clock:  # type: ignore[override]

@@ -56,31 +56,13 @@ def database_of(context: Context) -> Database[dict[str, Any]]:
     return context.store.database
 
 
-def open_store(database: Database[dict[str, Any]]) -> Store:
-    """The payout records alone: they can be read while the chain is unreachable."""
-    return MongoStore(database)
+class Stores:
+    """All stores on one connection, as the services know them."""
 
-
-def open_ingest_store(database: Database[dict[str, Any]]) -> IngestStore:
-    """Imports contributions."""
-    return MongoIngestStore(database)
-
-
-def open_check_store(database: Database[dict[str, Any]]) -> CheckStore:
-    """Reads for checks."""
-    return MongoChecking(database)
-
-
-def open_report_store(database: Database[dict[str, Any]]) -> ReportStore:
-    """Reads for reports."""
-    return MongoReporting(database)
-
-
-def open_view_store(database: Database[dict[str, Any]]) -> ViewStore:
-    """Reads what the wiki shows of one user."""
-    return MongoViews(database)
-
-
-def open_retention_store(database: Database[dict[str, Any]]) -> RetentionStore:
-    """Moves old weeks to the archive."""
-    return MongoRetention(database)
+    def __init__(self, database: Database[dict[str, Any]]) -> None:
+        self.payouts: Store = MongoStore(database)
+        self.ingest: IngestStore = MongoIngestStore(database)
+        self.checks: CheckStore = MongoChecking(database)
+        self.reports: ReportStore = MongoReporting(database)
+        self.views: ViewStore = MongoViews(database)
+        self.retention: RetentionStore = MongoRetention(database)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from worker.adapters.bundle_folder import BundleFolder, BundleFolderWriter
-from worker.adapters.mongo.schema.seeds import CONFIG as FIRST_RULES
+from worker.adapters.mongo.schema.seeds import CONFIG as FIRST_SYSTEM_CONFIG
 
-__all__ = ["FIRST_RULES", "BundleFolder", "BundleFolderWriter"]
+__all__ = ["FIRST_SYSTEM_CONFIG", "BundleFolder", "BundleFolderWriter"]

@@ -13,11 +13,9 @@ from worker.cli.broker import Broker
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from worker.ports.check import CheckStore, ViewStore
+    from worker.bootstrap.database import Stores
     from worker.ports.payout import Clock, PublicAddresses, PublicChain, Store
-    from worker.ports.report import ReportStore
     from worker.services.context import Context
-    from worker.services.wiki.ingest import IngestStore
     from worker.services.wiki_context import WikiContext
 
 LOCAL_ENV_FILE = Path(".kontrib/env")
@@ -59,17 +57,15 @@ class Session:
         return build_context(self.settings)
 
     @cached_property
+    def stores(self) -> Stores:
+        from worker.bootstrap.database import Stores
+
+        return Stores(self.database)
+
+    @property
     def store(self) -> Store:
         """The database alone: it works while the chain is unreachable."""
-        from worker.bootstrap.database import open_store
-
-        return open_store(self.database)
-
-    @cached_property
-    def ingest_store(self) -> IngestStore:
-        from worker.bootstrap.database import open_ingest_store
-
-        return open_ingest_store(self.database)
+        return self.stores.payouts
 
     @cached_property
     def wiki(self) -> WikiContext:
@@ -77,26 +73,6 @@ class Session:
         from worker.bootstrap.contexts import build_wiki_context
 
         return build_wiki_context(self.settings, self.database)
-
-    @cached_property
-    def check_store(self) -> CheckStore:
-        from worker.bootstrap.database import open_check_store
-
-        return open_check_store(self.database)
-
-    @cached_property
-    def report_store(self) -> ReportStore:
-        """Reads for a report, beside the store."""
-        from worker.bootstrap.database import open_report_store
-
-        return open_report_store(self.database)
-
-    @cached_property
-    def views(self) -> ViewStore:
-        """What the wiki shows of one user."""
-        from worker.bootstrap.database import open_view_store
-
-        return open_view_store(self.database)
 
     @cached_property
     def clock(self) -> Clock:

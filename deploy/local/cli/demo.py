@@ -136,7 +136,7 @@ class _Demo:
         options = IngestOptions(self._week, create_users=True, wallet_of=trial_wallet)
         with _step("Importing contributions"), self._lines(session) as lines:
             records = read_records(lines)
-            store, wiki = session.ingest_store, session.store
+            store, wiki = session.stores.ingest, session.store
             report = ingest(wiki, store, records, options, lambda _: None)
         if report.added == 0:
             raise NothingToPay(self._week, report)

@@ -76,12 +76,11 @@ def restore(
 @command(commands, "kontrib archive --dry-run")
 def archive(context: typer.Context, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Move completed weeks that are older than a year to the archive; reports still find them."""
-    from worker.bootstrap.database import open_retention_store
     from worker.services.watch.retention import archive_old_weeks
 
     session = session_of(context)
-    store, retention = session.store, open_retention_store(session.database)
-    result = archive_old_weeks(store, retention, session.clock.now(), dry_run=dry_run)
+    stores, now = session.stores, session.clock.now()
+    result = archive_old_weeks(stores.payouts, stores.retention, now, dry_run=dry_run)
     moved = [week.label for week in result.moved]
     kept = {week.label: reason for week, reason in result.kept.items()}
     lines = [

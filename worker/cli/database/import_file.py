@@ -92,7 +92,7 @@ def _ingest(session: Session, source: Input, options: IngestOptions) -> IngestRe
     with progress_bar("Importing", source.bytes_total, unit="bytes") as advance:
         return ingest(
             session.store,
-            session.ingest_store,
+            session.stores.ingest,
             read_records(source),
             options,
             lambda report: advance(source.bytes_read, f"{report.added + report.known:,} read"),

@@ -19,7 +19,7 @@ def check_everything(session: Session, *, offline: bool, as_json: bool) -> bool:
 
     context = None if offline else session.context
     with waiting("Comparing"):
-        report = check_all(session.wiki, session.check_store, context)
+        report = check_all(session.wiki, session.stores.checks, context)
     if context is not None:
         record_check(context, report)
     emit(_document(report), as_json=as_json, render=lambda console: _show(console, report))

@@ -106,7 +106,7 @@ def print_rewards(session: Session, week: Week) -> None:
 def print_year(session: Session, year: int, user: str, *, as_json: bool) -> None:
     """What a user was paid in a year, by the time at which it was recorded as paid."""
     start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
-    paid = session.report_store.paid_between(user, start, end)
+    paid = session.stores.reports.paid_between(user, start, end)
     if not paid:
         session.wiki.account(user)
     cluster, _ = _chain_facts(session)
@@ -128,7 +128,7 @@ def _unused(console: Console) -> None:
 def _report(session: Session, week: Week) -> WeekReport:
     with waiting(f"Reporting {week.label}"):
         cluster, costs = _chain_facts(session)
-        return week_report(session.wiki, session.report_store, week, cluster=cluster, costs=costs)
+        return week_report(session.wiki, session.stores.reports, week, cluster=cluster, costs=costs)
 
 
 def _chain_facts(session: Session) -> tuple[str | None, Costs | None]:

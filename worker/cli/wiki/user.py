@@ -72,7 +72,7 @@ def _show_dashboard(session: Session, user_id: str, *, as_json: bool) -> None:
     if running is None or running.week != Week.containing(now) or now - running.at > FRESH:
         with waiting("Adding up the running week"):
             record_running_week(wiki)
-    found = dashboard(wiki, session.views, user_id)
+    found = dashboard(wiki, session.stores.views, user_id)
     emit(_document(found), as_json=as_json, render=lambda console: _show(console, found))
 
 
@@ -82,7 +82,7 @@ def _list_contributions(
     from worker.services.wiki.dashboard import contributions
 
     cursor = None if after is None else _cursor(after)
-    page = contributions(session.views, user_id, cursor, limit)
+    page = contributions(session.stores.views, user_id, cursor, limit)
     following = _page_name(page[-1]) if len(page) == limit else None
     data = {"contributions": page, "next": following}
     emit(data, as_json=as_json, render=lambda console: _show_contributions(console, page))
@@ -95,7 +95,7 @@ def _list_rewards(
     from worker.services.wiki.dashboard import history
 
     before = None if after is None else Week.parse(after)
-    page = history(session.views, user_id, before, limit)
+    page = history(session.stores.views, user_id, before, limit)
     following = page[-1].week.label if len(page) == limit else None
     data = {"rewards": [_reward_document(each) for each in page], "next": following}
     emit(data, as_json=as_json, render=lambda console: _show_rewards(console, page))
