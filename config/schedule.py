@@ -1,7 +1,7 @@
-"""When beat wakes what. Data only: the tasks find out themselves what is due.
+"""When beat wakes what. Data only: the tasks find out what is due.
 
-Every entry carries `expires`, or wake-ups would pile up while no worker runs. Nothing depends
-on any one of them: the sweep finds whatever a lost message left behind.
+Every entry carries `expires`, so that messages do not pile up while no worker runs. No payment
+depends on a single message: the sweep finds the work that a lost message left.
 """
 
 from __future__ import annotations

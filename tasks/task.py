@@ -1,4 +1,4 @@
-"""What all tasks share: how an expected error is shown, how a message is read and sent."""
+"""Shared by all tasks: they show expected errors, read messages and send them in one way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.core.week import MalformedWeek, Week
 from worker.services.week.due import Job, Work
 
 POSITIONS_MAX = 2**31
-"""Beyond any plan, and within what the database can compare."""
+"""More than any plan has, and still a number that the database can compare."""
 
 log = structlog.get_logger("kontrib.tasks")
 

@@ -1,7 +1,7 @@
 """The Celery application: `celery -A worker.app worker|beat|flower`.
 
 Messages are wake-ups, not records: MongoDB holds the truth, and the sweep finds what is due. So
-messages carry ids only, nothing is retried by Celery, and losing any one of them loses nothing.
+messages carry ids only, Celery retries nothing, and a lost message loses nothing.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings; why each is so stands in docs/adr/0004-celery-as-wake-up.md."""
     transport = {
         "visibility_timeout": settings.broker_visibility_timeout_seconds,
-        # A publish to a Redis that was black-holed, not refused, would wait for ever.
+        # Without it, a publish waits for ever if packets to Redis vanish.
         "socket_timeout": settings.broker_timeout_seconds,
         "socket_connect_timeout": settings.broker_timeout_seconds,
         "socket_keepalive": True,
         "retry_on_timeout": True,
-        # Nor would a worker notice that the connection it waits on for messages is dead: an
-        # overdue answer shows it, within three times this.
+        # A worker that waits for messages sees a dead connection by an overdue answer, within
+        # three times this.
         "health_check_interval": max(1, round(settings.broker_timeout_seconds)),
     }
     return {

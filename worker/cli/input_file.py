@@ -1,4 +1,4 @@
-"""Lines of a file or of standard input, gzip or not, in little memory whatever they hold."""
+"""Lines of a file or of standard input, gzip or not, in bounded memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FileUnusable(UsageError):
 
 
 class FileBreaksOff(KontribError):
-    """The file is damaged, from some line on."""
+    """The file is damaged from a line on."""
 
     def __init__(self, name: str, lines: int, why: str) -> None:
         super().__init__(
@@ -44,7 +44,7 @@ def cut_lines(stream: io.BufferedIOBase | BinaryIO) -> Iterator[bytes]:
 
 
 class Input:
-    """The lines of one file. `failure` is set where it breaks off."""
+    """The lines of one file. `failure` is set if the file breaks off."""
 
     def __init__(self, name: str, raw: BinaryIO) -> None:
         self.name, self._raw = name, raw
@@ -78,7 +78,7 @@ class Input:
 def open_input(name: str) -> Iterator[Input]:
     """
     Raises:
-        FileUnusable: it cannot be opened.
+        FileUnusable: the file cannot be opened.
     """
     if name == "-":
         yield Input(name, cast(BinaryIO, sys.stdin.buffer))

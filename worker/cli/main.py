@@ -18,7 +18,7 @@ from worker.cli.proof import commands as proof
 from worker.cli.report import commands as report
 from worker.cli.report import simulate_command as simulate
 from worker.cli.session import Session
-from worker.cli.week import control, pay, plan, rewards, status
+from worker.cli.week import control, pay, plan, reconcile, rewards, status
 from worker.cli.wiki import contribute, governance, recount, staking, user
 from worker.core.errors import ExitCode, KontribError
 
@@ -35,8 +35,8 @@ app = typer.Typer(
 )
 # In the order in which the help lists them.
 for part in (
-    *(migrate, import_file, plan, pay, status, control, metrics, proof, report, rewards),
-    *(simulate, contribute, recount, staking, governance, backup, check, user),
+    *(migrate, import_file, plan, pay, status, reconcile, control, metrics, proof, report),
+    *(rewards, simulate, contribute, recount, staking, governance, backup, check, user),
 ):
     app.add_typer(part.commands)
 

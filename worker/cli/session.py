@@ -1,4 +1,4 @@
-"""The parts that a command works on. Each is made on first use: `kontrib --help` makes nothing."""
+"""The parts that a command works on, each made on first use: `kontrib --help` makes none."""
 
 from __future__ import annotations
 
@@ -114,6 +114,6 @@ class Session:
 
 
 def _local_stack_is_meant(environment: Mapping[str, str]) -> bool:
-    """Only where nothing else is configured: no variable, no `.env`, but a stack was started."""
+    """Whether a stack was started here, and no variable and no `.env` names another database."""
     configured = {"KONTRIB_ENV_FILE", "MONGO_URI"} & set(environment)
     return not configured and not Path(".env").exists() and LOCAL_ENV_FILE.exists()

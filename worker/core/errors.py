@@ -1,7 +1,7 @@
-"""Expected failures: one family, so that a bug is never mistaken for one of them.
+"""Expected failures: one family, so that no bug is taken for one of them.
 
-Each error is named by what happened, carries the facts as attributes, and its message says what
-to do. A command that fails with one exits with its `exit_code` and shows no traceback.
+The name of each error says what happened. It carries the facts as attributes, and its message
+says what to do. A command that fails with one exits with its `exit_code` and shows no traceback.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class KontribError(Exception):
 
 
 class UsageError(KontribError):
-    """The caller asked for something that has no meaning; asking again will not help."""
+    """The request has no meaning; asking again will not help."""
 
     exit_code = ExitCode.WRONG_USAGE
 
@@ -38,7 +38,7 @@ class NotReady(KontribError):
 
 
 class Unreachable(NotReady):
-    """A server did not answer. What it did with our request, if anything, is unknown."""
+    """A server did not answer. Whether it acted on the request is unknown."""
 
 
 class Refused(KontribError):

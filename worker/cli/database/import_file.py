@@ -24,7 +24,7 @@ commands = typer.Typer()
 
 
 class TrialWalletsRefused(Refused):
-    """Wallets whose keys anyone can derive are for a chain on this machine."""
+    """Trial wallets are for a chain on this machine: anyone can derive their keys."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -35,7 +35,7 @@ class TrialWalletsRefused(Refused):
 
 
 class NothingImported(Refused):
-    """Not one line could be read."""
+    """Every line of the file is malformed."""
 
     def __init__(self, report: IngestReport) -> None:
         first = report.malformed[0]

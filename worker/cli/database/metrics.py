@@ -17,7 +17,7 @@ commands = typer.Typer()
 
 
 class AddressTaken(NotReady):
-    """Nothing can be served there."""
+    """The address or the port is not available."""
 
     def __init__(self, address: str, port: int, why: str) -> None:
         super().__init__(f"Cannot serve on {address}:{port}: {why}. Choose another --port.")
@@ -45,7 +45,7 @@ def metrics(
         server, thread = serve(lambda: collect_figures(store, clock.now(), grace), address, port)
     except OSError as error:
         raise AddressTaken(address, port, error.strerror or "not available") from None
-    # As the first process of a container it would not be ended otherwise.
+    # The first process of a container ignores SIGTERM unless it handles the signal.
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     say(f"Metrics at http://{address}:{port}/metrics; end with Ctrl-C.")
     thread.join()

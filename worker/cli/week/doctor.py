@@ -1,13 +1,14 @@
-"""The work of `kontrib doctor`: what only the command line can ask, and what the ports can tell."""
+"""The questions of `kontrib doctor` and their answers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 from config.errors import ConfigurationUnusable
 from worker.cli.broker import Broker
-from worker.cli.console import emit, waiting
-from worker.cli.json_views import checks_document
+from worker.cli.console import emit, escaped, waiting
 from worker.cli.session import Session
-from worker.cli.text_views import show_checks
 from worker.services.watch.doctor import (
     DATABASE,
     Check,
@@ -18,9 +19,12 @@ from worker.services.watch.doctor import (
     weeks_question,
 )
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 def examine_everything(session: Session, *, as_json: bool) -> bool:
-    """Ask, print, and say whether all is well."""
+    """Ask every question, print the answers, and return whether all are good."""
     checks: list[Check] = []
     try:
         _ = session.settings
@@ -30,7 +34,7 @@ def examine_everything(session: Session, *, as_json: bool) -> bool:
         checks.append(Check("configuration", ok=True, detail="complete"))
         with waiting("Examining"):
             checks += examine(_questions(session))
-    emit(checks_document(checks), as_json=as_json, render=lambda c: show_checks(c, checks))
+    emit(_document(checks), as_json=as_json, render=lambda c: _show(c, checks))
     return all(check.ok for check in checks)
 
 
@@ -67,3 +71,21 @@ def _database(session: Session) -> str:
 
 def _redis(broker: Broker) -> str:
     return f"version {broker.redis_version()} at {broker.host}"
+
+
+def _document(checks: Sequence[Check]) -> dict[str, Any]:
+    return {
+        "ready": all(check.ok for check in checks),
+        "checks": [
+            {"name": c.name, "ok": c.ok, "detail": c.detail, "advice": c.advice or None}
+            for c in checks
+        ],
+    }
+
+
+def _show(console: Console, checks: Sequence[Check]) -> None:
+    for check in checks:
+        sign = "[green]ok  [/]" if check.ok else "[red]FAIL[/]"
+        console.print(f"{sign} [bold]{check.name}[/]: {escaped(check.detail)}", soft_wrap=True)
+        if check.advice:
+            console.print(f"     {check.advice}", markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Commands that pay a week and follow it, or compare what was paid: run, retry, reconcile."""
+"""Commands that pay a week and follow it: run, retry."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from worker.cli.arguments import AsJson, Inline, OptionalWeek, WeekArgument, session_of
 from worker.cli.command import command
-from worker.cli.console import emit, say, waiting
+from worker.cli.console import emit, say
 from worker.cli.session import Session
 from worker.core.errors import ExitCode
 from worker.core.week import Week
@@ -132,24 +132,3 @@ def _finish(session: Session, week: Week, act: Callable[[], Verdict], *, as_json
     emit(data, as_json=as_json, render=lambda c: show_board(c, current, listed))
     say(found.sentence)
     return found.exit_code
-
-
-@command(commands, "kontrib reconcile 2024-W50 --json")
-def reconcile(context: typer.Context, week: WeekArgument, as_json: AsJson = False) -> None:
-    """Compare plan, database and chain to the base unit; exits 1 where they differ."""
-    from worker.cli.json_views import reconciliation_document
-    from worker.cli.text_views import show_reconciliation
-    from worker.services.payout.reconcile import reconcile
-    from worker.services.plan.planned_week import planned_distribution
-
-    session = session_of(context)
-    distribution = planned_distribution(session.store, week)
-    with waiting(f"Comparing {week.label} with the chain"):
-        result = reconcile(session.context, distribution)
-    emit(
-        reconciliation_document(result),
-        as_json=as_json,
-        render=lambda console: show_reconciliation(console, result),
-    )
-    if not result.is_exact:
-        raise typer.Exit(ExitCode.FAILED)

@@ -1,4 +1,4 @@
-"""Follow a week while workers, or this process, do the work."""
+"""Follows a week while workers or this process pay it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.services.week.status import Board, board
 
 POLL_SECONDS = 0.5
 SLICE_SECONDS = 5.0
-"""Work in this process is cut into slices, so that the bar moves and Ctrl-C is heard."""
+"""Work in this process is done in slices, so that the bar moves and Ctrl-C is heard."""
 SILENCE = timedelta(seconds=30)
 DOING = {
     Stage.DUE: "planning",
@@ -81,7 +81,7 @@ def work_inline(context: Context, week: Week, *, at_once: bool) -> Verdict:
 
 @contextmanager
 def live_week(week: Week) -> Iterator[Callable[[Board], None]]:
-    """A bar where somebody looks at it, else a line whenever something changed."""
+    """A bar on a terminal; elsewhere a line for each change."""
     from rich.console import Console
 
     watched = Console(stderr=True).is_terminal
@@ -101,7 +101,7 @@ def live_week(week: Week) -> Iterator[Callable[[Board], None]]:
 
 
 def doing_text(current: Board) -> str:
-    """What is being done, and how far it is."""
+    """The present step, and how many rewards are paid."""
     text = DOING[current.stage]
     if current.stage in (Stage.PREPARED, Stage.COMPLETED):
         text += (
@@ -112,7 +112,7 @@ def doing_text(current: Board) -> str:
 
 
 def interrupted_text(current: Board) -> str:
-    """What state things are in after Ctrl-C, and how to go on."""
+    """The state of a week after Ctrl-C, and how to go on."""
     label = current.week.label
     return (
         f"Interrupted. {label}: {doing_text(current)}. Nothing is lost and nothing is paid twice: "

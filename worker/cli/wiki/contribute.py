@@ -83,10 +83,12 @@ def _contribute_one(wiki: WikiContext, values: dict[str, Any], *, as_json: bool)
 
 
 def _contribute_lines(wiki: WikiContext) -> bool:
-    """Each line by itself, answered before the next is read, so that a wiki may keep us open.
+    """Record line by line, and return whether all lines were recorded.
+
+    Each line is answered before the next is read, so that a wiki may keep this process open.
 
     Raises:
-        NotReady: nothing can be recorded now; the line has no answer, and can be sent again.
+        NotReady: nothing can be recorded now. The line has no answer, and can be sent again.
     """
     from worker.services.wiki.contribute import contribute
 
@@ -103,7 +105,7 @@ def _contribute_lines(wiki: WikiContext) -> bool:
             all_well = False
             name, message = type(error).__name__, str(error)
             answer = {"line": number, "ok": False, "error": name, "message": message}
-        # In ASCII, so that every answer can be written, whatever encoding the reader asked for.
+        # In ASCII, so that every answer can be written in every encoding.
         sys.stdout.write(json.dumps(answer, default=plain) + "\n")
         sys.stdout.flush()
     return all_well

@@ -21,7 +21,7 @@ commands = typer.Typer()
 
 
 def read_signature(text: str) -> str | None:
-    """A script's empty variable names no transaction."""
+    """The signature; None for the empty variable of a script."""
     return read_text(text).strip() or None
 
 

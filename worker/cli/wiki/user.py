@@ -30,7 +30,7 @@ commands = typer.Typer()
 
 
 class MalformedPage(UsageError):
-    """The text names no page."""
+    """--after names no page."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"'{text}' names no page. Give --after what the last page named.")
@@ -64,7 +64,7 @@ def user(
 
 
 def _show_dashboard(session: Session, user_id: str, *, as_json: bool) -> None:
-    """Everything at a glance. The running week is added up first unless its sums are fresh."""
+    """Show the dashboard. The running week is added up first unless its sums are fresh."""
     from worker.services.wiki.dashboard import FRESH, dashboard, record_running_week, running_week
 
     wiki = session.wiki
