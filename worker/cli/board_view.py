@@ -6,7 +6,7 @@ In JSON, amounts are integers in the unit of their name, and names never change.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from worker.cli.console import escaped, facts, moment_text, table
@@ -14,7 +14,10 @@ from worker.core.lifecycle import Stage, Status
 from worker.core.money import tokens_text
 from worker.core.payout.records import Tally
 from worker.core.week import Week
+from worker.ports.payout import Store
 from worker.services.week.status import Board, Obstacle
+from worker.services.week.status import board as read_board
+from worker.services.week.status import obstacles as read_obstacles
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +30,13 @@ COLOURS = {
     Status.FAILED: "red",
 }
 UNTOUCHED_LISTED_MAX = 3
+OBSTACLES_SHOWN = 5
+
+
+def look_at_week(store: Store, week: Week) -> tuple[Document, Callable[[Console], None]]:
+    """A week's present state as JSON data, and a function that draws it."""
+    current, listed = read_board(store, week), read_obstacles(store, week, OBSTACLES_SHOWN)
+    return board_document(current, listed), lambda console: show_board(console, current, listed)
 
 
 def week_document(week: Week) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +18,6 @@ from worker.core.week import Week
 if TYPE_CHECKING:
     from worker.services.week.outcome import Verdict
 
-OBSTACLES_SHOWN = 5
 commands = typer.Typer()
 
 
@@ -41,8 +41,8 @@ def run(
     in_grace = moment < week.end + services.limits.plan_grace
     known = services.store.distribution(week)
     early = in_grace and (known is None or known.plan_id is None)
-    task = ("tasks.distribute", {"at_once": early})
-    code = _pay(session, week, task, inline=inline, at_once=early, as_json=as_json)
+    wake = partial(session.broker.wake, "tasks.distribute", week=week.id, at_once=early)
+    code = _pay(session, week, wake, inline=inline, at_once=early, as_json=as_json)
     raise typer.Exit(code)
 
 
@@ -74,19 +74,20 @@ def retry(
     planned_distribution(session.store, week)
     count = retry_week(session.store, week, session.clock.now())
     say(f"{week.label}: {count} made due now.")
-    raise typer.Exit(_pay(session, week, ("tasks.retry", {}), inline=inline, as_json=as_json))
+    wake = partial(session.broker.wake, "tasks.retry", week=week.id)
+    raise typer.Exit(_pay(session, week, wake, inline=inline, as_json=as_json))
 
 
 def _pay(
     session: Session,
     week: Week,
-    task: tuple[str, dict[str, bool]],
+    wake: Callable[[], None],
     *,
     inline: bool,
     as_json: bool,
     at_once: bool = False,
 ) -> ExitCode:
-    """Pay in this process, or wake workers with `task` and follow them.
+    """Pay in this process, or wake workers and follow them.
 
     Raises:
         NoWorker, BrokerUnreachable: no worker can be woken.
@@ -98,8 +99,7 @@ def _pay(
             session, week, lambda: _pay_here(session, week, at_once=at_once), as_json=as_json
         )
     session.broker.require_workers()
-    name, arguments = task
-    session.broker.wake(name, week=week.id, **arguments)
+    wake()
     return _finish(session, week, lambda: follow(session, week), as_json=as_json)
 
 
@@ -116,9 +116,9 @@ def _pay_here(session: Session, week: Week, *, at_once: bool) -> Verdict:
 
 def _finish(session: Session, week: Week, act: Callable[[], Verdict], *, as_json: bool) -> ExitCode:
     """Do it, say how it ended, and how to go on after Ctrl-C."""
-    from worker.cli.board_view import board_document, show_board
+    from worker.cli.board_view import look_at_week
     from worker.cli.week.progress import interrupted_text
-    from worker.services.week.status import board, obstacles
+    from worker.services.week.status import board
 
     store = session.store
     try:
@@ -126,9 +126,8 @@ def _finish(session: Session, week: Week, act: Callable[[], Verdict], *, as_json
     except KeyboardInterrupt:
         say(interrupted_text(board(store, week)))
         return ExitCode.INTERRUPTED
-    current, is_done = board(store, week), found.exit_code == ExitCode.DONE
-    listed = () if is_done else obstacles(store, week, OBSTACLES_SHOWN)
-    data = board_document(current, listed) | {"exit_code": found.exit_code, "said": found.sentence}
-    emit(data, as_json=as_json, render=lambda c: show_board(c, current, listed))
+    data, render = look_at_week(store, week)
+    data |= {"exit_code": found.exit_code, "said": found.sentence}
+    emit(data, as_json=as_json, render=render)
     say(found.sentence)
     return found.exit_code

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from worker.services.week.status import Board
 
 WATCH_SECONDS = 2.0
-OBSTACLES_SHOWN = 5
 commands = typer.Typer()
 
 
@@ -51,13 +50,12 @@ def status(
 
 def _look(session: Session, week: Week | None) -> tuple[dict[str, Any], Callable[[Console], None]]:
     """The present state as JSON data, and a function that draws it."""
-    from worker.cli.board_view import board_document, show_board
-    from worker.services.week.status import board, obstacles, overview
+    from worker.cli.board_view import board_document, look_at_week
+    from worker.services.week.status import overview
 
     store = session.store
     if week is not None:
-        current, listed = board(store, week), obstacles(store, week, OBSTACLES_SHOWN)
-        return board_document(current, listed), lambda c: show_board(c, current, listed)
+        return look_at_week(store, week)
     boards, paused = overview(store, session.clock.now()), store.paused()
     data = {"paused": paused, "weeks": [board_document(each) for each in boards]}
     return data, lambda c: _show_all(c, boards, paused)
