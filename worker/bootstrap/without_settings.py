@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from worker.adapters.bundle_folder import BundleFolder, BundleFolderWriter
-from worker.adapters.mongo.schema.seeds import CONFIG as FIRST_SYSTEM_CONFIG
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["FIRST_SYSTEM_CONFIG", "BundleFolder", "BundleFolderWriter"]
+from worker.adapters.bundle_folder import BundleFolder, BundleFolderWriter
+
+__all__ = ["BundleFolder", "BundleFolderWriter", "first_system_config"]
+
+
+def first_system_config() -> Mapping[str, Any]:
+    """The rules of a new database."""
+    from worker.adapters.mongo.schema.seeds import CONFIG
+
+    return CONFIG

@@ -26,7 +26,7 @@ class KontribError(Exception):
 
 
 class UsageError(KontribError):
-    """The request has no meaning; asking again will not help."""
+    """The request makes no sense; asking again will not help."""
 
     exit_code = ExitCode.WRONG_USAGE
 
@@ -42,4 +42,4 @@ class Unreachable(NotReady):
 
 
 class Refused(KontribError):
-    """A safeguard said no. Nothing was signed or sent."""
+    """A safeguard refused. Nothing was signed or sent."""

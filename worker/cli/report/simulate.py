@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worker.bootstrap.without_settings import FIRST_SYSTEM_CONFIG
+from worker.bootstrap.without_settings import first_system_config
 from worker.cli.console import emit, progress_bar, say, table
 from worker.cli.input_file import Input, open_input
 from worker.cli.report.line_plot import Panel, line_plot
@@ -99,7 +99,7 @@ def run_simulation(
     Raises:
         FileUnusable, FileNotUsable, NotAContributionFile, NoHistory, MalformedRules, UsageError.
     """
-    rules = rules_from(FIRST_SYSTEM_CONFIG if rules_file is None else _document(rules_file))
+    rules = rules_from(first_system_config() if rules_file is None else _document(rules_file))
     scenarios = changes.scenarios(rules)
     with open_input(file) as source:
         history = read_history(_records(source), rules.points, *span)
