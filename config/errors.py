@@ -1,4 +1,4 @@
-"""What is wrong with a configuration. Imports nothing, so that `kontrib --help` stays fast."""
+"""Errors of the configuration. Imports nothing, so that `kontrib --help` stays fast."""
 
 from __future__ import annotations
 
