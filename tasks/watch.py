@@ -34,8 +34,8 @@ def canary(**_: Any) -> str:
     grace = timedelta(seconds=settings.plan_grace_seconds)
     stuck_after = timedelta(seconds=settings.stuck_after_seconds)
     events = find_events(store, now, grace=grace, stuck_after=stuck_after)
-    told = announce(store, notifier(), events, now)
-    return f"alive; {told} told of {len(events)} events"
+    sent = announce(store, notifier(), events, now)
+    return f"alive; {sent} of {len(events)} messages sent"
 
 
 @task
