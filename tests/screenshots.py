@@ -18,9 +18,9 @@ from tests.end_to_end.support.cluster import Cluster
 from tests.end_to_end.support.flower import Flower
 from tests.fakes.check.report_world import busy_world, report_of
 from worker.adapters.mongo.schema.migrations import migrate
+from worker.bootstrap.without_settings import render_report
 from worker.core.week import Week
 from worker.services.plan.genesis import make_genesis
-from worker.services.report.page import report_page
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WEEK = Week.parse("2024-W50")
@@ -66,7 +66,7 @@ def _flower(folder: Path, settings: dict[str, str]) -> None:
 def _report(folder: Path) -> None:
     """A week with everything in it: held, voided, paid alone, and twelve weeks before it."""
     file = folder / "report.html"
-    file.write_text(report_page(report_of(*busy_world())))
+    file.write_text(render_report("week.html", report=report_of(*busy_world())))
     with browser(folder / "report-browser", width=1280, height=1600) as page:
         for scheme in ("light", "dark"):
             media = [{"name": "prefers-color-scheme", "value": scheme}]

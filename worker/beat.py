@@ -1,7 +1,7 @@
 """Beat with a pulse that a health check can feel.
 
-Whether tasks run is the canary's to tell. This tells whether beat itself still turns: a publish
-to a Redis that hangs would stop it, and no log line would say so.
+The canary shows whether tasks run. The pulse shows whether beat itself still works: a publish to a
+hanging Redis would stop beat without any log line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from celery.beat import PersistentScheduler
 
 
 class PulsingScheduler(PersistentScheduler):  # type: ignore[misc]
-    """Touches `<schedule>.pulse` each time it looks for what is due: every minute at least."""
+    """Touches `<schedule>.pulse` each time it looks for due tasks: at least every minute."""
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         seconds_until_next = super().tick(*args, **kwargs)

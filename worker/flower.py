@@ -1,8 +1,8 @@
-"""Flower is never open: started without a way to log in, it is refused.
+"""Refuses to start Flower without a login.
 
-Whoever reaches an open Flower can read every task and, unless it is read-only, start and end
-them. The check looks at the options as Flower will use them, wherever they came from: arguments,
-environment, or a configuration file (`deploy/flower/flowerconfig.py`).
+Anyone who reaches an open Flower can read every task and, unless Flower is read-only, start and end
+tasks. The check reads the options after Flower merged them from arguments, environment and
+configuration file (`deploy/flower/flowerconfig.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MESSAGE = (
 
 
 def is_open(options: Any) -> bool:
-    """Whether Flower would let anybody in: no login, or one with an empty password."""
+    """Whether Flower is open to everybody: it has no login, or one with an empty password."""
     if options.auth:
         return False
     logins = options.basic_auth or []
@@ -32,7 +32,7 @@ def is_open(options: Any) -> bool:
 
 
 def refuse_open_flower(**_: Any) -> None:
-    """Flower loads the tasks after it read its options, and before it opens its port."""
+    """Flower loads the tasks after reading its options and before opening its port."""
     command = click.get_current_context(silent=True)
     if command is None or command.info_name != "flower":
         return

@@ -1,8 +1,8 @@
-"""Tells the processes of a worker that it was asked to end, so that they hand their work over.
+"""Asks the processes of a worker to hand their work over before the worker ends.
 
-Celery's SIGTERM waits until running tasks are done, and a task that pays goes on for minutes.
-The parent gets the signal, its children work: this byte is memory that they share. No lock guards
-it, since a child that is killed while it holds one would stop all others.
+On SIGTERM Celery waits until running tasks are done, and a payment task runs for minutes. The
+parent gets the signal, and its children do the work: they share this byte of memory. It has no
+lock, since a child killed while holding a lock would stop all others.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import mmap
 
 
 class ShutdownFlag:
-    """Made before the fork, raised by the parent, read by the children."""
+    """Created before the fork, set by the parent, read by the children."""
 
     def __init__(self) -> None:
         self._shared = mmap.mmap(-1, 1)

@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 
 from tests.end_to_end.support.browser import browser
 from tests.fakes.check.report_world import HOSTILE, busy_world, report_of
-from worker.services.report.page import report_page
+from worker.bootstrap.without_settings import render_report
 
 WIDTHS = (390, 1280)
 SCHEMES = ("light", "dark")
@@ -23,7 +23,7 @@ BACKGROUNDS = {"light": "rgb(246, 247, 249)", "dark": "rgb(16, 19, 26)"}
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     world, week = busy_world()
     path = tmp_path_factory.mktemp("report") / "week.html"
-    path.write_text(report_page(report_of(world, week)))
+    path.write_text(render_report("week.html", report=report_of(world, week)))
     return path
 
 

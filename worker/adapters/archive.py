@@ -37,7 +37,7 @@ class PlanArchive:
         path = self.location(week, root)
         try:
             self._fs.makedirs(self._fs._parent(path), exist_ok=True)
-            # Under another name first, so that a plan is there whole or not at all.
+            # Written under another name first, so that the archive never holds part of a plan.
             part = f"{path}.{os.getpid()}.part"
             with self._fs.open(part, "wb") as file:
                 for line in lines:

@@ -40,15 +40,15 @@ class BundleFolder:
     def manifest(self) -> bytes:
         """
         Raises:
-            BundleUnusable: it cannot be read.
+            BundleUnusable: a file cannot be read.
         """
         return b"".join(self.lines(MANIFEST_FILE))
 
     def lines(self, name: str) -> Iterator[bytes]:
-        """A file's lines with their line ends, from its beginning each time.
+        """The lines of a file with their line ends. Each call starts at the beginning.
 
         Raises:
-            BundleUnusable: it cannot be read.
+            BundleUnusable: a file cannot be read.
         """
         try:
             with (self._path / name).open("rb") as file:
@@ -67,7 +67,7 @@ class BundleFolder:
 class BundleFolderWriter:
     """Writes a bundle to `<folder>/<week>`. Implements `worker.services.proof.bundle.BundleWriter`.
 
-    In a folder beside it first, so that a bundle is never there in part.
+    Written to a folder beside it first, so that a bundle is never there in part.
     """
 
     def __init__(self, folder: Path, week: Week) -> None:
@@ -85,7 +85,7 @@ class BundleFolderWriter:
     def write(self, name: str, lines: Iterable[bytes]) -> bytes:
         """
         Raises:
-            BundleUnusable: it cannot be written.
+            BundleUnusable: a file cannot be written.
         """
         digest = hashlib.sha256()
         try:
@@ -106,7 +106,7 @@ class BundleFolderWriter:
         """
         try:
             self._target.mkdir(exist_ok=True)
-            # The manifest last: what it ties together is there by then.
+            # The manifest comes last: the files that it names exist by then.
             for name in (PLAN_FILE, PAYOUTS_FILE, MANIFEST_FILE):
                 (self._draft / name).replace(self._target / name)
         except OSError as error:
@@ -115,5 +115,5 @@ class BundleFolderWriter:
         return str(self._target)
 
     def discard(self) -> None:
-        """Remove what was written and not finished."""
+        """Remove an unfinished bundle."""
         shutil.rmtree(self._draft, ignore_errors=True)

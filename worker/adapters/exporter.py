@@ -1,7 +1,7 @@
-"""The figures as Prometheus reads them.
+"""Exports the figures for Prometheus.
 
-Moments are told as timestamps, since only the reader knows how long ago they are. What never
-happened is 0. Amounts are base units and lamports: exact up to 2^53, nine million KONTRIB.
+Moments are timestamps, since only the reader knows the present time. 0 means that something never
+happened. Amounts are base units and lamports: exact up to 2^53, nine million KONTRIB.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from worker.core.errors import KontribError
 from worker.core.watch.figures import RE_SIGNS, RPC_ERRORS, Figures, FundsFigures, WeekFigures
 
 KEPT_SECONDS = 10.0
-"""Figures are collected anew after that long, however many ask."""
+"""The figures are collected again after this time, however many readers ask."""
 
 Collect = Callable[[], Figures]
 
 
 class FiguresCollector(Collector):
-    """Collects when Prometheus asks. A database that does not answer is a figure, too."""
+    """Collects figures when Prometheus asks. A database that does not answer is a figure, too."""
 
     def __init__(self, collect: Collect, kept_seconds: float = KEPT_SECONDS) -> None:
         self._collect, self._kept_seconds = collect, kept_seconds
@@ -61,7 +61,7 @@ def serve(collect: Collect, address: str, port: int) -> Any:
     """Serve `/metrics` in the background; returns the server and its thread.
 
     Raises:
-        OSError: the address is taken or not ours.
+        OSError: the address is taken, or not of this machine.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(FiguresCollector(collect))

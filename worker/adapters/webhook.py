@@ -1,4 +1,4 @@
-"""Tell people through a webhook that takes Slack's JSON: Slack, Mattermost, Discord's /slack."""
+"""Notify people through a webhook that takes Slack's JSON: Slack, Mattermost, Discord's /slack."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ TEXT_CHARACTERS_MAX = 3000
 
 
 class WebhookFailed(Unreachable):
-    """The message may not have arrived. The URL is a secret, and is not repeated."""
+    """The message may not have arrived. The error leaves the URL out, since it is a secret."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"The webhook (WEBHOOK_URL) did not take a message: {why}.")
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry what we tell to somewhere that nobody configured."""
+    """A redirect would carry the message to an address that nobody configured."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -41,7 +41,7 @@ class Webhook:
     def notify(self, text: str) -> None:
         """
         Raises:
-            WebhookFailed: no answer in time, or another one than success.
+            WebhookFailed: the answer is late, or not a success.
         """
         body = json.dumps({"text": text[:TEXT_CHARACTERS_MAX]}).encode()
         headers = {"Content-Type": "application/json"}

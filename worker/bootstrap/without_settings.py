@@ -7,7 +7,7 @@ from typing import Any
 
 from worker.adapters.bundle_folder import BundleFolder, BundleFolderWriter
 
-__all__ = ["BundleFolder", "BundleFolderWriter", "first_system_config"]
+__all__ = ["BundleFolder", "BundleFolderWriter", "first_system_config", "render_report"]
 
 
 def first_system_config() -> Mapping[str, Any]:
@@ -15,3 +15,10 @@ def first_system_config() -> Mapping[str, Any]:
     from worker.adapters.mongo.schema.seeds import CONFIG
 
     return CONFIG
+
+
+def render_report(template: str, **values: object) -> str:
+    """Fill in a template of `worker.adapters.report`."""
+    from worker.adapters.report.render import render
+
+    return render(template, **values)

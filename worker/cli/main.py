@@ -15,8 +15,7 @@ from config.errors import ConfigurationUnusable
 from worker.cli.database import backup, import_file, metrics, migrate
 from worker.cli.proof import check
 from worker.cli.proof import commands as proof
-from worker.cli.report import commands as report
-from worker.cli.report import simulate_command as simulate
+from worker.cli.report import report, simulate
 from worker.cli.session import Session
 from worker.cli.week import control, pay, plan, reconcile, rewards, status
 from worker.cli.wiki import contribute, governance, recount, staking, user

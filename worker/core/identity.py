@@ -1,8 +1,8 @@
 """User ids in one canonical form, and the commitments that stand for them in public.
 
-The published plan names nobody: a user appears as SHA-256(salt || user id), with a salt of their
-own derived from the plan's salt, which in turn is derived from the receipt key's secret and the
-week. So the same data gives the same plan again, and each user can be given their own salt.
+The published plan names nobody: a user appears as SHA-256(salt || user id). Each user has a salt,
+derived from the plan's salt. The plan's salt is derived from the receipt key's secret and the week.
+So the same data gives the same plan again, and a user can receive their own salt as a proof.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class MalformedId(UsageError):
 
 
 def canonical_user_id(user_id: str) -> str:
-    """24 lower-case hex characters for an ObjectId, else the string as it is.
+    """24 lower-case hex characters for an ObjectId, else the unchanged string.
 
     Raises:
-        MalformedId: it is not UTF-8.
+        MalformedId: the id is not UTF-8.
     """
     if not is_storable_text(user_id):
         raise MalformedId(user_id)
@@ -42,10 +42,10 @@ def plan_salt(receipt_secret: bytes, week: Week) -> bytes:
 
 
 def user_salt(salt: bytes, user_id: str) -> bytes:
-    """One user's own salt in a plan: 32 bytes. May be given to that user as a proof."""
+    """One user's own salt in a plan: 32 bytes. That user may have it, as a proof."""
     return hmac.digest(salt, user_id.encode(), "sha256")
 
 
 def user_commitment(salt: bytes, user_id: str) -> bytes:
-    """What stands for a user in a plan whose salt is `salt`: 32 bytes."""
+    """The commitment that stands for a user in a plan with this salt: 32 bytes."""
     return hashlib.sha256(user_salt(salt, user_id) + user_id.encode()).digest()

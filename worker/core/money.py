@@ -23,7 +23,7 @@ _LARGEST = Decimal(INT64_MAX).scaleb(-DECIMALS)
 
 
 class MalformedAmount(UsageError):
-    """The value is no exact, non-negative amount of tokens."""
+    """The value is not an exact, non-negative amount of tokens."""
 
     def __init__(self, value: object, why: str) -> None:
         self.value = value
@@ -34,7 +34,7 @@ class MalformedAmount(UsageError):
 
 
 def exact_decimal(value: object) -> Decimal:
-    """A number as the decimal that a person would read: 1.2 is 1.2, not 1.1999999999999999556.
+    """The decimal that a person reads: the float 1.2 becomes 1.2, not 1.1999999999999999556.
 
     Raises:
         MalformedAmount: not a finite number.

@@ -1,6 +1,6 @@
-"""What a database can keep of somebody else's text and JSON.
+"""Checks whether a database can keep text and JSON from outside.
 
-Checked before anything is written: what cannot be kept would fail in the middle of the work.
+The check comes before the first write: a bad value would fail in the middle of the work.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ NESTED_MAX = 20
 
 
 class NotStorable(KontribError):
-    """A value that no database can keep; the message is the reason alone."""
+    """No database can keep the value. The message is the reason alone."""
 
 
 def storable_text(text: str, name: str) -> str:
-    """The text itself.
+    """Return the text unchanged.
 
     Raises:
         NotStorable: with the reason.
@@ -27,7 +27,7 @@ def storable_text(text: str, name: str) -> str:
 
 
 def is_storable_text(text: str) -> bool:
-    """Whether a database can keep it: lone surrogates come from bytes that are not UTF-8."""
+    """Whether a database can keep the text. Lone surrogates come from bytes that are not UTF-8."""
     if text.isascii():
         return True
     try:
@@ -38,7 +38,7 @@ def is_storable_text(text: str) -> bool:
 
 
 def check_storable(value: object, name: str, depth: int = NESTED_MAX) -> None:
-    """That a value from JSON, and everything in it, can be kept.
+    """Check a value from JSON, and everything inside it.
 
     Raises:
         NotStorable: with the reason.

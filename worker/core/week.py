@@ -37,7 +37,7 @@ class Week:
         """Read `2024-W50` or `2024-12-09`.
 
         Raises:
-            MalformedWeek: the text is neither, or the date is no Monday.
+            MalformedWeek: the text is neither form, or the date is not a Monday.
         """
         text = text.strip()
         try:
@@ -56,12 +56,12 @@ class Week:
 
     @property
     def id(self) -> str:
-        """The Monday's date, as every id on chain carries it: `2024-12-09`."""
+        """The Monday's date, which begins every id on chain: `2024-12-09`."""
         return self.monday.isoformat()
 
     @property
     def label(self) -> str:
-        """The ISO week, as people say it: `2024-W50`."""
+        """The ISO week, for people: `2024-W50`."""
         year, number, _ = self.monday.isocalendar()
         return f"{year}-W{number:02}"
 
@@ -80,7 +80,7 @@ class Week:
         return Week(self.monday - _LENGTH)
 
     def back(self, weeks: int) -> Week:
-        """The week that many weeks earlier."""
+        """The week that lies so many weeks earlier."""
         return Week(self.monday - weeks * _LENGTH)
 
     def until(self, last: Week) -> list[Week]:

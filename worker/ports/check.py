@@ -16,7 +16,7 @@ from worker.core.payout.records import PayoutKind
 from worker.core.plan.commitment import Row
 from worker.core.week import Week
 from worker.core.wiki.governance import Proposal
-from worker.core.wiki.staking import StakeRecord
+from worker.core.wiki.stake_record import StakeRecord
 
 
 @dataclass(frozen=True, slots=True)

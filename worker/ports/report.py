@@ -1,4 +1,4 @@
-"""What a report reads, beside `worker.ports.payout`.
+"""The reads of a report, beside `worker.ports.payout`.
 
 A method that cannot reach its server raises `Unreachable`.
 """
@@ -33,10 +33,10 @@ class PaidReward:
 
 
 class ReportStore(Protocol):
-    """What contributions sum to, and what one user was paid."""
+    """Sums of contributions, and the payments to one user."""
 
     def points_by_type(self, window: PointsWindow, rules: Rules) -> dict[str, TypeTally]:
-        """Contributions that a plan counts, by type, whoever made them."""
+        """Contributions that a plan counts, by type, of excluded users too."""
         ...
 
     def paid_between(self, user_id: str, start: datetime, end: datetime) -> list[PaidReward]:

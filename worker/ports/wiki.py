@@ -18,7 +18,7 @@ from worker.core.week import Week
 from worker.core.wiki.contribution_file import Contribution
 from worker.core.wiki.counters import ArticleActivity, PaidReward, UserActivity, UserTokens
 from worker.core.wiki.governance import Execution, Proposal, ProposalStatus, Vote, Votes
-from worker.core.wiki.staking import StakeRecord
+from worker.core.wiki.stake_record import StakeRecord
 
 
 class ContributionStore(Protocol):

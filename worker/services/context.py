@@ -1,4 +1,4 @@
-"""What every service is given: the ports, and a few limits."""
+"""The context of every service: the ports, and a few limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Paused(NotReady):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes and times that change how fast work is done, never what is paid."""
+    """Sizes and times. They change how fast work is done, never the payments."""
 
     plan_grace: timedelta = timedelta(minutes=10)
     lease: timedelta = timedelta(seconds=120)
@@ -34,7 +34,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The outside, as the services see it."""
+    """The ports to the outside."""
 
     store: Store
     chain: Chain
@@ -42,7 +42,7 @@ class Context:
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     counted: Counter[str] = field(default_factory=Counter)
-    """What this process counted, for metrics."""
+    """The counts of this process, for metrics."""
 
     def rules(self) -> Rules:
         return rules_from(self.store.rules_document())
@@ -50,16 +50,16 @@ class Context:
     def refuse_if_paused(self) -> None:
         """
         Raises:
-            Paused: nothing may be signed now.
+            Paused: an operator stopped all signing.
         """
         if (reason := self.store.paused()) is not None:
             raise Paused(reason)
 
 
 class Deadline:
-    """How long a piece of work may go on before it hands over to the next one.
+    """The end of the time that one piece of work may take.
 
-    At once when `stopping` says that this process is about to end.
+    The deadline passes at once when `stopping` reports that this process is ending.
     """
 
     def __init__(

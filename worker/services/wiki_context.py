@@ -1,4 +1,4 @@
-"""What points, counters, staking and governance are given. None of it needs a key."""
+"""The context of points, counters, staking and governance. It needs no key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class UnknownUser(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class WikiContext:
-    """The outside, as these services see it. `vault` is where staked tokens must have gone."""
+    """The ports to the outside. `vault` is the address that staked tokens must reach."""
 
     store: Store
     contributions: ContributionStore
@@ -41,7 +41,7 @@ class WikiContext:
     transfers: TransferReader | None = None
 
     def now(self) -> datetime:
-        """The present moment as a database keeps it: to the millisecond."""
+        """The present moment to the millisecond, the precision of the database."""
         moment = self.clock.now()
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
@@ -52,8 +52,8 @@ class WikiContext:
         """The user, with these fields.
 
         Raises:
-            UnknownUser: there is none.
-            MalformedId: nobody can have such an id.
+            UnknownUser: no user has this id.
+            MalformedId: the id is not UTF-8.
         """
         canonical = canonical_user_id(user_id)
         account = self.store.accounts([canonical], fields).get(canonical)

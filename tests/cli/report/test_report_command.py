@@ -100,7 +100,7 @@ def test_what_has_no_meaning_is_refused(kontrib: Command, arguments: list[str]) 
     assert kontrib("report", *arguments) == 2
 
 
-def test_a_week_without_a_plan_and_a_folder_that_is_none_are_told(
+def test_a_week_without_a_plan_and_a_missing_folder_are_reported(
     closed: World, kontrib: Command, tmp_path: Path
 ) -> None:
     assert kontrib("report", "2025-W50", "--csv") == 3

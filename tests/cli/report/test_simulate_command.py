@@ -70,6 +70,16 @@ def test_the_plot_is_one_svg_that_needs_nothing_else(
     assert "href" not in plot.read_text()
 
 
+def test_a_single_week_in_which_nobody_qualifies_is_drawn(
+    file: str, kontrib: Command, tmp_path: Path
+) -> None:
+    plot = tmp_path / "plot.svg"
+    span = ("--from", "2024-W51", "--to", "2024-W51", "--min-points", "1000000")
+    assert kontrib("simulate", *span, "--plot", str(plot), file) == 0, kontrib.err
+    words = [element.text for element in ElementTree.parse(plot).getroot().iter()]  # noqa: S314 - we wrote it
+    assert words.count("2024-W51") == 4
+
+
 def test_bonuses_on_top_need_somebody_who_stakes(file: str, kontrib: Command) -> None:
     kontrib.json("simulate", "--staking-bonus", "on_top", file)
     assert "nobody does" in kontrib.err

@@ -218,8 +218,8 @@ def test_an_empty_transaction_is_none(kontrib: Command, rich_ada: str, empty: st
 @pytest.mark.parametrize(
     ("amount", "days", "code", "text"),
     [
-        ("0", "90", 2, "A stake of zero is none"),
-        ("5", "91", 2, "91 is no staking period. Use one of these days: 30, 90, 180, 365."),
+        ("0", "90", 2, "A stake must be more than 0 KONTRIB"),
+        ("5", "91", 2, "91 days is not a staking period. Choose one of: 30, 90, 180, 365."),
         ("10000.1", "30", 1, "more than the 10,000 that this user has earned"),
         ("much", "30", 2, "is not an amount of KONTRIB"),
     ],

@@ -18,7 +18,7 @@ from worker.adapters.mongo import names
 from worker.core.check.report import Area, CheckReport
 from worker.core.errors import Unreachable
 from worker.core.money import ONE_TOKEN, BaseUnits
-from worker.core.wiki.staking import StakeRecord
+from worker.core.wiki.stake_record import StakeRecord
 from worker.ports.check import CheckStore
 from worker.ports.wiki import FoundTransfer
 from worker.services.check.people import check_people

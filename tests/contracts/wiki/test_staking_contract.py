@@ -18,12 +18,12 @@ from tests.fakes.wiki.staking import FakeTransfers
 from worker.core.errors import KontribError
 from worker.core.money import ONE_TOKEN, BaseUnits, MalformedAmount
 from worker.core.payout.records import Stake
+from worker.core.wiki.stake_record import StakeStatus
 from worker.core.wiki.staking import (
     StakeBelowMinimum,
     StakeBeyondEarned,
     StakeHasEnded,
     StakeOfZero,
-    StakeStatus,
     UnknownDuration,
 )
 from worker.ports.wiki import FoundTransfer

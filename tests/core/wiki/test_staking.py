@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.money import ONE_TOKEN, BaseUnits
 from worker.core.plan.rules import rules_from
+from worker.core.wiki.interest import accrued_interest
+from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 from worker.core.wiki.staking import (
     StakeBelowMinimum,
     StakeBeyondEarned,
     StakeHasEnded,
     StakeOfZero,
-    StakeRecord,
-    StakeStatus,
     UnknownDuration,
-    accrued_interest,
     as_of,
     check_stake,
     ended_early,

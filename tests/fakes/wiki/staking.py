@@ -12,7 +12,7 @@ from tests.fakes.store.state import Document, as_stored
 from tests.fakes.store.store import FakeStore
 from worker.adapters.mongo.payout.contributions import canonical_user
 from worker.adapters.mongo.wiki.staking_records import TRANSFER, stake_document, stake_of
-from worker.core.wiki.staking import StakeRecord, StakeStatus
+from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 from worker.ports.wiki import FoundTransfer
 
 

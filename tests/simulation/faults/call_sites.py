@@ -41,13 +41,15 @@ _ORDERS = (
 DECIDES_PAYMENTS = frozenset(_SIGNS + _PLANS + _ORDERS)
 """Whoever calls one of these has a say in what is paid. The rest reads, or writes notes."""
 
-LEFT_OUT = {"doctor.py": "its archive probe publishes a file of no week, and it reads the rest"}
+LEFT_OUT = {
+    "watch/doctor.py": "its archive probe publishes a file of no week, and it reads the rest"
+}
 """Modules that call one of them and have no say all the same, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Site:
-    """One call of a port's method in the source."""
+    """One call of a port's method in the source. `file` is below worker/services."""
 
     file: str
     first_line: int
@@ -57,7 +59,7 @@ class Site:
     def is_hit_by(self, call: Call) -> bool:
         return (
             call.method == self.method
-            and Path(call.file).name == self.file
+            and Path(call.file) == SERVICES / self.file
             and self.first_line <= call.line <= self.last_line
         )
 
@@ -67,8 +69,8 @@ class Site:
 
 def money_path() -> list[Path]:
     """The modules that have a say in what is paid, and everything of ours that they import."""
-    modules = {module.stem: module for module in SERVICES.glob("*.py")}
-    deciding = [m for m in modules.values() if m.name not in LEFT_OUT and _decides(m)]
+    modules = {_below(module): module for module in SERVICES.rglob("*.py")}
+    deciding = [m for name, m in modules.items() if name not in LEFT_OUT and _decides(m)]
     found, queue = set(deciding), list(deciding)
     while queue:
         for name in _imports(queue.pop()) & modules.keys():
@@ -88,11 +90,16 @@ def _decides(module: Path) -> bool:
 
 
 def _imports(module: Path) -> set[str]:
-    """Names of our services that a module imports from."""
+    """Our services that a module imports from, as files below worker/services."""
     froms = [n for n in ast.walk(ast.parse(module.read_text())) if isinstance(n, ast.ImportFrom)]
     prefix = "worker.services."
     names = [node.module or "" for node in froms]
-    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    ours = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    return {f"{name.replace('.', '/')}.py" for name in ours}
+
+
+def _below(module: Path) -> str:
+    return module.relative_to(SERVICES).as_posix()
 
 
 def _sites_of(module: Path) -> Iterator[Site]:
@@ -101,7 +108,7 @@ def _sites_of(module: Path) -> Iterator[Site]:
             continue
         port = PORTS.get(_last_name(node.func.value))
         if port is not None and hasattr(port, node.func.attr):
-            yield Site(module.name, node.lineno, node.end_lineno or node.lineno, node.func.attr)
+            yield Site(_below(module), node.lineno, node.end_lineno or node.lineno, node.func.attr)
 
 
 def _last_name(node: ast.expr) -> str:

@@ -15,7 +15,7 @@ from worker.core.money import tokens_text
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from worker.core.wiki.staking import StakeRecord
+    from worker.core.wiki.stake_record import StakeRecord
 
 commands = typer.Typer()
 

@@ -1,4 +1,4 @@
-"""Where people look a transaction up: links only, nothing here asks anybody."""
+"""Links to transactions in a block explorer. Nothing is requested here."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ PUBLIC_CLUSTERS = {
 }
 """Names of the public clusters, by their genesis hash."""
 CUSTOM = "custom"
-"""A cluster that is none of the public ones; the explorer then asks the reader's own machine."""
+"""A private cluster; the explorer then asks the reader's own machine."""
 
 
 def transaction_url(signature: str | None, cluster: str | None) -> str | None:
-    """The page of a transaction; None where there is none, or nobody knows the cluster.
+    """The page of a transaction; None without a signature or a known cluster.
 
     A link to another cluster would show that a payment does not exist, so none is guessed.
     """

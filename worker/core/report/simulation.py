@@ -1,18 +1,18 @@
-"""What a week would have paid under given rules, and how evenly: for governance to decide on.
+"""Computes what a week would have paid under given rules, and how evenly.
 
-Uses the very split that weeks are paid with. Users come in an order of their own here (no secret
-salt is known), so single amounts may differ from a real plan's by one base unit.
+It uses the split that weeks are paid with. The order of users is another one, because the secret
+salt of a plan is not known, so an amount may differ from a real plan's by one base unit.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
 from worker.core.errors import UsageError
 from worker.core.plan.allocation import MULTIPLIER_SCALE, Policy, allocate
+from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 
 
@@ -35,20 +35,6 @@ class Scenario:
         """A user's staking multiplier, in millionths."""
         staked = int.from_bytes(_digest(user_id)[:8]) % 100 < self.stakers_percent
         return self.multiplier if staked else MULTIPLIER_SCALE
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """How evenly amounts are spread. Amounts in base units, shares as exact fractions."""
-
-    recipients: int
-    total: int
-    median: int
-    """Of an even number: the mean of the two in the middle, rounded down."""
-    top_tenth_share: Fraction
-    """What the best paid tenth gets together, at least one of them."""
-    gini: Fraction
-    """0: all get the same. Near 1: one gets everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,26 +64,13 @@ def simulate_week(week: Week, points: Mapping[str, int], scenario: Scenario) -> 
     result = allocate([points[user] for user in paid], multipliers, scenario.policy)
     return WeekOutcome(
         week=week,
-        spread=spread_of(result.amounts),
+        spread=spread(result.amounts),
         points=sum(points[user] for user in paid),
         below_minimum=len(points) - len(paid),
         lifted=result.lifted,
         floor_waived=result.floor_waived,
         amounts=dict(zip(paid, result.amounts, strict=True)),
     )
-
-
-def spread_of(amounts: Sequence[int]) -> Spread:
-    """How evenly amounts are spread; all zero where there is none."""
-    ordered = sorted(amounts)
-    count, total = len(ordered), sum(ordered)
-    if total == 0:
-        return Spread(count, 0, 0, Fraction(0), Fraction(0))
-    median = (ordered[(count - 1) // 2] + ordered[count // 2]) // 2
-    top = sum(ordered[-max(1, count // 10) :])
-    ranked = sum(rank * amount for rank, amount in enumerate(ordered, start=1))
-    gini = Fraction(2 * ranked, count * total) - Fraction(count + 1, count)
-    return Spread(count, total, median, Fraction(top, total), gini)
 
 
 def totals_by_user(outcomes: Iterable[WeekOutcome]) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""Counters of users and articles: always computed from what they count, never incremented.
+"""Counters of users and articles: computed from the records that they count, never incremented.
 
-So every one of them can be computed again at any time, after any crash, with the same result.
+So each counter can be computed again at any time, after any crash, with the same result.
 Amounts are base units; the owner's float fields are derived from them.
 """
 
@@ -17,7 +17,7 @@ NO_TOKENS = BaseUnits(0)
 
 
 class SharesDoNotSum(KontribError):
-    """The shares of a reward do not sum to it. A bug: nothing of it may be used."""
+    """The shares of a reward do not sum to the reward. This is a bug: no share may be used."""
 
     def __init__(self, expected: int, actual: int) -> None:
         super().__init__(
@@ -28,7 +28,7 @@ class SharesDoNotSum(KontribError):
 
 @dataclass(frozen=True, slots=True)
 class UserActivity:
-    """What a user has contributed in all."""
+    """All contributions of a user."""
 
     contributions: int = 0
     points: int = 0
@@ -36,7 +36,7 @@ class UserActivity:
 
 @dataclass(frozen=True, slots=True)
 class ArticleActivity:
-    """What an article has received in all."""
+    """All contributions to an article."""
 
     contributions: int = 0
     last_at: datetime | None = None
@@ -44,7 +44,7 @@ class ArticleActivity:
 
 @dataclass(frozen=True, slots=True)
 class UserTokens:
-    """What a user has earned and staked, as the rewards and stakes say."""
+    """The tokens that a user has earned and staked, by rewards and stakes."""
 
     earned: BaseUnits = NO_TOKENS
     """Sum of the completed rewards of weeks' plans."""
@@ -73,19 +73,19 @@ class PaidReward:
 
 
 def governance_power(earned: BaseUnits, staked: BaseUnits) -> BaseUnits:
-    """Voting power: what is earned and not staked counts once, what is staked twice."""
+    """Voting power: earned tokens count once, and staked tokens twice."""
     return BaseUnits((earned - staked) + 2 * staked)
 
 
 def article_shares(amount: BaseUnits, points: Mapping[str, int]) -> dict[str, BaseUnits]:
-    """Split one user's reward among the articles that the user's points came from.
+    """Split one user's reward among the articles of the user's contributions.
 
     Cumulative floors in the order of the ids: the shares sum exactly to the reward, and each is
     within one base unit of its exact part. Points without an article stand under the empty id
     and keep their share, so that no other article gets it. No points give no shares.
 
     Raises:
-        SharesDoNotSum: never, unless this is wrong.
+        SharesDoNotSum: only if this function has a bug.
     """
     total, so_far, given = sum(points.values()), 0, 0
     shares: dict[str, BaseUnits] = {}

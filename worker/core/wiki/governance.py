@@ -1,7 +1,7 @@
 """Proposals and votes: states, times, weights and outcomes.
 
-A vote weighs what its user's governance power was when voting began, whatever happens later. Each
-user has one vote, and may change it until the end.
+A vote weighs as much as its user's governance power when voting began. Later changes of that power
+do not count. Each user has one vote, and may change it until the end.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ DEFAULT_VOTING = timedelta(days=7)
 VOTING_MAX = timedelta(days=90)
 TITLE_CHARACTERS_MAX = 300
 LATEST_END = datetime(9999, 1, 1, tzinfo=UTC)
-"""No vote can end later: what is computed from its end must be a date, too."""
+"""No vote can end later: dates computed from its end must be valid, too."""
 CLOSE_GRACE = timedelta(minutes=3)
-"""Longer than any write to the database can take: what was cast in time is in the tally."""
+"""Longer than any database write takes: every vote cast in time is in the tally."""
 
 
 class ProposalStatus(enum.StrEnum):
@@ -55,7 +55,7 @@ _S = ProposalStatus
 PROPOSALS: Mapping[ProposalStatus, frozenset[ProposalStatus]] = {
     _S.DRAFT: frozenset({_S.ACTIVE, _S.CANCELLED}),
     _S.ACTIVE: frozenset({_S.PASSED, _S.REJECTED, _S.CANCELLED}),
-    # A change that passed may have become impossible; then an operator ends it by hand.
+    # A passed change may have become impossible; an operator then ends the proposal by hand.
     _S.PASSED: frozenset({_S.EXECUTED, _S.CANCELLED}),
     _S.REJECTED: frozenset(),
     _S.EXECUTED: frozenset(),
@@ -64,7 +64,7 @@ PROPOSALS: Mapping[ProposalStatus, frozenset[ProposalStatus]] = {
 
 
 class ProposalUnusable(UsageError):
-    """The proposal cannot be put to a vote as it is."""
+    """The proposal cannot be put to a vote in this form."""
 
 
 class VoteOutsideItsTime(Refused):
@@ -105,7 +105,7 @@ class Votes:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What a passed proposal did to the configuration."""
+    """The change that a passed proposal made to the configuration."""
 
     parameter: str
     old: Any
@@ -116,8 +116,8 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One proposal. `parameters` of a change: `parameter_name`, `current_value`,
-    `proposed_value`; of the other types whatever the proposer gave."""
+    """One proposal. A parameter change has the `parameters` `parameter_name`, `current_value` and
+    `proposed_value`; other types have the proposer's own."""
 
     id: str
     title: str
@@ -185,6 +185,6 @@ def check_move(proposal: Proposal, wanted: ProposalStatus) -> None:
 
 
 def outcome(votes: Votes, quorum: BaseUnits) -> ProposalStatus:
-    """Passed if enough power voted, abstentions included, and more of it for than against."""
+    """Passed if all votes reach the quorum and more power is for than against."""
     enough = votes.total >= quorum
     return _S.PASSED if enough and votes.in_favour > votes.against else _S.REJECTED

@@ -1,7 +1,7 @@
-"""Which values of `system_config` a proposal may change, and within which limits.
+"""The values of `system_config` that a proposal may change, and their limits.
 
-A whitelist: what is not named here cannot be voted on. Beyond its own range, a change must leave a
-document that `rules_from` can use as a whole.
+This is an allow list: no vote changes any other value. The changed document as a whole must also be
+one that `rules_from` can use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from worker.core.plan.allocation import StakingBonus
 from worker.core.plan.rules import MalformedRules, rules_from
 
 ALIASES: Mapping[str, str] = {"weekly_token_pool": "weekly_pool"}
-"""The owner's own name for it, in proposals."""
+"""The owner's name for the weekly pool, in proposals."""
 
 Value = int | float | str
 
@@ -57,7 +57,7 @@ NUMBERS: Mapping[str, Limits] = {
 
 
 class UnknownParameter(UsageError):
-    """The name is on no list of what may be voted on, or the configuration does not have it."""
+    """No vote can change a parameter of this name, or the configuration does not have it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -70,7 +70,7 @@ class UnknownParameter(UsageError):
 
 
 class BeyondRange(UsageError):
-    """The value is not one that the parameter can have."""
+    """The parameter cannot have this value."""
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
         self.name, self.value = name, value
@@ -92,11 +92,11 @@ class Change:
 
 
 def checked_change(document: Mapping[str, Any] | None, name: str, value: object) -> Change:
-    """What a change of a parameter would make of the configuration. Changes nothing itself.
+    """Compute the configuration after a change of one parameter. Writes nothing.
 
     Raises:
-        UnknownParameter: not on the whitelist, or not in the document.
-        BeyondRange: outside the parameter's limits, or together with the other values unusable.
+        UnknownParameter: the name is not on the allow list, or not in the document.
+        BeyondRange: the value is outside its limits, or unusable beside the other values.
         MalformedRules: the document cannot be used even without the change.
     """
     rules_from(document)
@@ -118,7 +118,7 @@ def checked_change(document: Mapping[str, Any] | None, name: str, value: object)
 
 
 def value_at(document: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    """The value at a path; None where there is none."""
+    """The value at a path, or None."""
     value: Any = document
     for part in path:
         value = value.get(part) if isinstance(value, Mapping) else None

@@ -1,4 +1,4 @@
-"""How much a user's contributions weigh, by how many there were before.
+"""The reputation multiplier of a user, by the number of earlier contributions.
 
 The steps come from `system_config.reputation_steps`: below 5 contributions 0.8, from 5 on 1.0, from
 25 on 1.2, from 100 on 1.5.
@@ -11,10 +11,10 @@ from decimal import Decimal
 
 
 def reputation(steps: Sequence[tuple[int, Decimal]], contributions: int) -> Decimal:
-    """The multiplier of a user with that many contributions.
+    """The multiplier of a user with `contributions` earlier contributions.
 
     `steps` are pairs of a least count and a multiplier, ascending, the first one at 0; see
-    `core.rules.rules_from`, which refuses others.
+    `core.plan.rules.rules_from`, which refuses other values.
     """
     reached = [multiplier for least, multiplier in steps if contributions >= least]
     return reached[-1]

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from worker.core.check.report import Area, CheckReport
 from worker.core.money import BaseUnits, tokens_float, tokens_text
 from worker.core.plan.rules import Rules
+from worker.core.wiki.interest import DAY, due_accrual
 from worker.core.wiki.parameters import STAKING_APY, STAKING_MULTIPLIER
-from worker.core.wiki.staking import DAY, StakeRecord, StakeStatus, due_accrual
+from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 from worker.ports.check import CheckStore
 from worker.services.wiki.staking import sent_to_vault
 from worker.services.wiki_context import WikiContext

@@ -1,4 +1,4 @@
-"""What to do about a reward that is not paid, by the reason that is recorded on it."""
+"""Advice for a reward that is not paid, by its recorded reason."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ADVICE = {
     NOT_MADE_YET: _BY_ITSELF,
     UNREADABLE: "Look at the endpoints: kontrib doctor. Then: kontrib retry {week}",
     VOID_BATCH: _BY_ITSELF,
-    HOLD_EXPIRED: "It is final by the rules. To pay it all the same, raise hold_weeks, then: "
+    HOLD_EXPIRED: "It is final by the rules. To pay it anyway, raise hold_weeks, then: "
     "kontrib retry {week}",
     AccountProblem.MEMO_REQUIRED.value: "The user turns off the memo requirement of their token "
     "account; it is then paid by itself.",

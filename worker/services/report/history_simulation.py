@@ -1,4 +1,4 @@
-"""Replay a history of contributions, week by week, under rules that never were."""
+"""Replays a history of contributions, week by week, under rules that are tried."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ from dataclasses import dataclass, field
 
 from worker.core.errors import UsageError
 from worker.core.plan.points import PointRules
-from worker.core.report.simulation import (
-    Scenario,
-    Spread,
-    WeekOutcome,
-    simulate_week,
-    spread_of,
-    totals_by_user,
-)
+from worker.core.report.simulation import Scenario, WeekOutcome, simulate_week, totals_by_user
+from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 from worker.core.wiki.contribution_file import MalformedRecord, Occurrences, contribution_from
 from worker.core.wiki.contribution_lines import Record
@@ -33,7 +27,7 @@ class NoHistory(UsageError):
 
 @dataclass(slots=True)
 class History:
-    """Points by week and user, and what was left out."""
+    """Points by week and user, and how many lines count for nothing."""
 
     weeks: dict[Week, dict[str, int]] = field(default_factory=dict)
     lines: int = 0
@@ -41,7 +35,7 @@ class History:
     malformed: int = 0
     first_problem: str = ""
     outside: int = 0
-    """Of other weeks."""
+    """Contributions of other weeks."""
 
     def span(self) -> list[Week]:
         """Every week from the first to the last with contributions."""
@@ -59,7 +53,16 @@ class Replay:
     @property
     def paid_weeks(self) -> list[WeekOutcome]:
         """Weeks in which somebody qualified."""
-        return [outcome for outcome in self.weeks if outcome.spread.recipients]
+        return [outcome for outcome in self.weeks if outcome.spread.count]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The same history under both scenarios."""
+
+    history: History
+    today: Replay
+    tried: Replay
 
 
 def read_history(
@@ -97,4 +100,4 @@ def read_history(
 def replay(history: History, weeks: Sequence[Week], scenario: Scenario) -> Replay:
     """Pay each of these weeks under a scenario; a week without contributions pays nobody."""
     outcomes = [simulate_week(week, history.weeks.get(week, {}), scenario) for week in weeks]
-    return Replay(scenario, outcomes, spread_of(list(totals_by_user(outcomes).values())))
+    return Replay(scenario, outcomes, spread(list(totals_by_user(outcomes).values())))

@@ -1,29 +1,23 @@
-"""Everything that a report says of a week, gathered from the database alone, exact throughout."""
+"""Gathers the contents of a week's report from the database: exact numbers, and advice."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 
-from worker.core.lifecycle import PayoutStatus, Stage, Status
-from worker.core.payout.records import (
-    Costs,
-    Distribution,
-    Payout,
-    PayoutKind,
-    Reward,
-)
-from worker.core.plan.commitment import Header
+from worker.core.lifecycle import PayoutStatus, Status
+from worker.core.payout.records import Costs, Payout, PayoutKind, Reward
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.ratio import point_to_token_ratio
 from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.ports.report import ReportStore, TypeTally
 from worker.services.plan.planned_week import NotPlanned
-from worker.services.report.advice import BY_OPERATOR, NO_REASON, VOID_BATCH
+from worker.services.report.advice import BY_OPERATOR, NO_REASON, VOID_BATCH, advice
 from worker.services.week.status import Board, board
 from worker.services.wiki.recount import as_planned
 from worker.services.wiki_context import WikiContext
@@ -34,15 +28,22 @@ TREND_WEEKS = 12
 USERS_NAMED = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Group:
     """Rewards that are not paid, for one reason. Amount in base units."""
 
     reason: str
-    count: int
-    amount: int
-    users: tuple[str, ...]
+    what_to_do: str
+    count: int = 0
+    amount: int = 0
+    users: list[str] = field(default_factory=list)
     """The first of them."""
+
+    def add(self, reward: Reward) -> None:
+        self.count += 1
+        self.amount += reward.row.amount
+        if len(self.users) < USERS_NAMED:
+            self.users.append(reward.user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,12 @@ class WeekReport:
     made_at: datetime
     cluster: str | None
     board: Board
-    header: Header
     ratio: Fraction
-    spread: Spread | None
+    """KONTRIB for a weighted point."""
+    spread: Spread
     top: Sequence[Reward]
     types: Mapping[str, TypeTally]
+    """The type with the most points first."""
     excluded: Mapping[str, int]
     excluded_points: int
     held: Sequence[Group]
@@ -94,7 +96,7 @@ class WeekReport:
     def points_missing(self) -> int:
         """Points that the plan counted and today's contributions do not have, or the reverse."""
         today = sum(each.points for each in self.types.values())
-        return self.header.total_points + self.excluded_points - today
+        return self.board.points + self.excluded_points - today
 
 
 def week_report(
@@ -110,71 +112,58 @@ def week_report(
         NotPlanned: there is nothing to report yet.
     """
     store, distribution = wiki.store, wiki.store.distribution(week)
-    if distribution is None or distribution.header is None:
+    planned = distribution.planned if distribution else None
+    if distribution is None or planned is None:
         raise NotPlanned(week)
-    header, found = Header.parse(distribution.header), board(store, week)
-    payouts = _payouts(store, distribution)
-    gathered = _Gathered(_states(payouts))
-    for chunk in reward_chunks(store, distribution):
-        gathered.add(chunk)
+    found, payouts = board(store, week), _payouts(store, planned)
+    gathered = _gather(store, planned, payouts)
+    types = reports.points_by_type(*as_planned(wiki, distribution))
     notes = found.notes.get("notes") or {}
     return WeekReport(
         made_at=wiki.now(),
         cluster=cluster,
         board=found,
-        header=header,
-        ratio=point_to_token_ratio(header),
+        ratio=point_to_token_ratio(planned.header),
         spread=spread(gathered.amounts),
         top=gathered.top,
-        types=reports.points_by_type(*as_planned(wiki, distribution)),
+        types=dict(sorted(types.items(), key=lambda each: (-each[1].points, each[0]))),
         excluded=notes.get("excluded") or {},
         excluded_points=notes.get("excluded_points") or 0,
         held=gathered.groups(Status.PENDING),
         failed=gathered.groups(Status.FAILED),
         payouts=payouts,
-        cost=_cost(store, distribution, found, payouts, costs),
+        cost=_cost(store.count_needing_account(planned.plan_id), found, payouts, costs),
         trend=[_trend_week(store, each) for each in _trend_weeks(store, week)],
     )
 
 
-def reward_chunks(store: Store, distribution: Distribution) -> Iterator[list[Reward]]:
+def reward_chunks(store: Store, planned: PlannedWeek) -> Iterator[list[Reward]]:
     """The plan's rewards in canonical order."""
-    header = Header.parse(distribution.header or b"")
-    for first in range(0, header.rewards, CHUNK):
-        positions = range(first, min(first + CHUNK, header.rewards))
-        yield store.rewards(distribution.plan_id or "", positions)
+    rewards = planned.header.rewards
+    for first in range(0, rewards, CHUNK):
+        yield store.rewards(planned.plan_id, range(first, min(first + CHUNK, rewards)))
 
 
-def _payouts(store: Store, distribution: Distribution) -> list[Payout]:
-    found, after, plan_id = [], "", distribution.plan_id or ""
-    while chunk := store.payouts_after(plan_id, after, CHUNK):
+def _payouts(store: Store, planned: PlannedWeek) -> list[Payout]:
+    found: list[Payout] = []
+    after = ""
+    while chunk := store.payouts_after(planned.plan_id, after, CHUNK):
         found += [each for each in chunk if each.kind is not PayoutKind.ANCHOR]
         after = chunk[-1].id
     return sorted(found, key=lambda each: (each.kind.value, each.index))
 
 
-@dataclass(frozen=True, slots=True)
-class _States:
-    void_batches: frozenset[str]
-    alone: frozenset[int]
-    """Positions of rewards that a payout of their own is on its way to pay."""
-
-
-def _states(payouts: Iterable[Payout]) -> _States:
-    listed = list(payouts)
-    void = {p.id for p in listed if p.kind is PayoutKind.BATCH and p.status is PayoutStatus.VOID}
-    alone = {p.index for p in listed if p.kind is PayoutKind.SINGLE}
-    return _States(frozenset(void), frozenset(alone))
-
-
 @dataclass(slots=True)
 class _Gathered:
-    """What one look at every reward finds."""
+    """What one pass over the rewards finds."""
 
-    states: _States
+    week: Week
+    void_batches: frozenset[str]
+    alone: frozenset[int]
+    """Positions of rewards that have a payout of their own."""
     amounts: list[int] = field(default_factory=list)
     top: list[Reward] = field(default_factory=list)
-    _groups: dict[tuple[Status, str], tuple[int, int, list[str]]] = field(default_factory=dict)
+    unpaid: dict[tuple[Status, str], Group] = field(default_factory=dict)
 
     def add(self, rewards: list[Reward]) -> None:
         self.amounts += [reward.row.amount for reward in rewards]
@@ -183,44 +172,46 @@ class _Gathered:
         )
         for reward in rewards:
             if (why := self._why_unpaid(reward)) is not None:
-                count, amount, users = self._groups.get(why, (0, 0, []))
-                named = users if len(users) >= USERS_NAMED else [*users, reward.user_id]
-                self._groups[why] = (count + 1, amount + reward.row.amount, named)
+                if why not in self.unpaid:
+                    self.unpaid[why] = Group(why[1], advice(why[1], self.week.label))
+                self.unpaid[why].add(reward)
 
     def groups(self, status: Status) -> list[Group]:
         """The largest first."""
-        made = [
-            Group(reason, count, amount, tuple(users))
-            for (group, reason), (count, amount, users) in self._groups.items()
-            if group is status
-        ]
+        made = [group for (listed, _), group in self.unpaid.items() if listed is status]
         return sorted(made, key=lambda group: (-group.amount, group.reason))
 
     def _why_unpaid(self, reward: Reward) -> tuple[Status, str] | None:
-        """None where it is paid, or on its way without anything that keeps it."""
+        """None where it is paid, or on its way and not held."""
         if reward.status is Status.COMPLETED:
             return None
         if reward.operator_hold is not None:
             return Status.PENDING, BY_OPERATOR + reward.operator_hold
         if reward.status is Status.FAILED:
             return Status.FAILED, reward.reason or NO_REASON
-        if reward.position in self.states.alone:
+        if reward.position in self.alone:
             return None
-        if reward.row.batch in self.states.void_batches:
+        if reward.row.batch in self.void_batches:
             return Status.PENDING, reward.reason or VOID_BATCH
         return None if reward.row.batch else (Status.PENDING, reward.reason or NO_REASON)
 
 
-def _cost(
-    store: Store,
-    distribution: Distribution,
-    found: Board,
-    payouts: Sequence[Payout],
-    costs: Costs | None,
-) -> Cost:
-    anchor = 2 if distribution.stage.is_frozen else 0  # the anchor has two receipts
+def _gather(store: Store, planned: PlannedWeek, payouts: Sequence[Payout]) -> _Gathered:
+    gathered = _Gathered(
+        planned.week,
+        frozenset(
+            p.id for p in payouts if p.kind is PayoutKind.BATCH and p.status is PayoutStatus.VOID
+        ),
+        frozenset(p.index for p in payouts if p.kind is PayoutKind.SINGLE),
+    )
+    for chunk in reward_chunks(store, planned):
+        gathered.add(chunk)
+    return gathered
+
+
+def _cost(accounts: int, found: Board, payouts: Sequence[Payout], costs: Costs | None) -> Cost:
+    anchor = 2 if found.stage.is_frozen else 0  # the anchor has two receipts
     receipts = sum(payout.status.is_resolved for payout in payouts) + anchor
-    accounts = store.count_needing_account(distribution.plan_id or "")
     return Cost(
         fees=found.fees,
         receipts=receipts,
@@ -237,7 +228,7 @@ def _trend_weeks(store: Store, week: Week) -> list[Week]:
 
 
 def _trend_week(store: Store, week: Week) -> TrendWeek:
-    found, distribution = board(store, week), store.distribution(week)
-    if found.stage is Stage.DUE or distribution is None or distribution.header is None:
-        return TrendWeek(found, None)
-    return TrendWeek(found, point_to_token_ratio(Header.parse(distribution.header)))
+    distribution = store.distribution(week)
+    planned = distribution.planned if distribution else None
+    ratio = point_to_token_ratio(planned.header) if planned else None
+    return TrendWeek(board(store, week), ratio)

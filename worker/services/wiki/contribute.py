@@ -1,8 +1,8 @@
-"""Record a contribution, with the points that it has at this moment.
+"""Record a contribution with its points at this moment.
 
-The contribution is written first, once for each of the caller's keys; the counters of its user and
-its article are then computed from all contributions. A process that dies in between leaves counters
-that the next call with the same key, the next contribution or a recount puts right.
+The contribution is written first, once for each of the caller's keys. The counters of its user and
+its article are then computed from all contributions. If the process dies in between, the next call
+with the same key, the next contribution or a recount corrects the counters.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ class UnknownArticle(UsageError):
 
 
 class ContributionUnusable(UsageError):
-    """Something of the contribution cannot be recorded; the message says what."""
+    """A part of the contribution cannot be recorded; the message names it."""
 
 
 class ScoreUnusable(UsageError):
-    """A stored score that the points depend on is no number."""
+    """The points depend on a stored score that is not a number."""
 
     def __init__(self, name: str, value: object) -> None:
-        super().__init__(f"{name} is {value!r}, which is no number. Correct the document first.")
+        super().__init__(f"{name} is {value!r}, which is not a number. Correct the document first.")
 
 
 class KeyUsedForAnother(UsageError):
-    """The key stands for another contribution."""
+    """The key belongs to another contribution."""
 
     def __init__(self, key: str, known: Contribution) -> None:
         self.key, self.known = key, known
@@ -63,7 +63,7 @@ class KeyUsedForAnother(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a caller says of a contribution. `quality` is the default where it is None."""
+    """A contribution as the caller describes it. `quality` None means the default quality."""
 
     user_id: str
     article_id: str
@@ -84,11 +84,11 @@ class Recorded:
 
 
 def contribute(wiki: WikiContext, request: Request) -> Recorded:
-    """Compute a contribution's points and record it, once for each key.
+    """Compute a contribution's points and record the contribution, once for each key.
 
     Raises:
-        UnknownUser, UnknownArticle, UnknownContributionType: named by what is not there.
-        ContributionUnusable, ScoreUnusable, KeyUsedForAnother, MalformedRules: likewise.
+        UnknownUser, UnknownArticle, UnknownContributionType: nothing has this name.
+        ContributionUnusable, ScoreUnusable, KeyUsedForAnother, MalformedRules: see each class.
     """
     rules, key = wiki.rules(), _checked_key(request.key)
     found = _known(wiki, request, key)
@@ -114,14 +114,14 @@ def _known(wiki: WikiContext, request: Request, key: str | None) -> Contribution
 
 
 def _refuse_another(known: Contribution, request: Request, key: str | None) -> None:
-    """Quality, text and metadata may differ: they do not say which contribution it is."""
+    """Quality, text and metadata may differ: they do not identify a contribution."""
     asked = (canonical_user_id(request.user_id), canonical_user_id(request.article_id))
     if (known.user_id, known.article_id, known.type) != (*asked, request.type):
         raise KeyUsedForAnother(key or "", known)
 
 
 def _priced(wiki: WikiContext, request: Request, rules: Rules) -> Contribution:
-    """The contribution with its points; its id is made when it is stored."""
+    """The contribution with its points. Storing it makes its id."""
     rules.points.base(request.type)
     account = wiki.account(request.user_id, "reputation_score")
     article_id = canonical_user_id(request.article_id)
@@ -166,11 +166,11 @@ OPTIONAL = ("quality", "description", "metadata", "key")
 
 
 def request_from(values: object) -> Request:
-    """A request from a JSON object: `user`, `article` and `type`, and perhaps `quality`,
-    `description`, `metadata` and `key`.
+    """A request from a JSON object with `user`, `article` and `type`. `quality`, `description`,
+    `metadata` and `key` are optional.
 
     Raises:
-        ContributionUnusable: something is missing, of a wrong kind, or unknown.
+        ContributionUnusable: a field is missing, unknown, or of the wrong kind.
     """
     if not isinstance(values, dict):
         raise ContributionUnusable("A contribution is a JSON object.")

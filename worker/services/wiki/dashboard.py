@@ -1,7 +1,7 @@
-"""One user, as the wiki shows them: this week so far, rewards, stakes, voting power, history.
+"""One user's page: this week so far, rewards, stakes, voting power, history.
 
-What the running week will pay depends on everyone's points, and adding those up takes seconds.
-They are added up once an hour and left in the database; a dashboard only reads them.
+The estimate of the running week depends on everyone's points, and adding those up takes seconds. A
+task adds them up once an hour and stores the sums; a dashboard only reads the stored sums.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from worker.core.payout.records import PointsWindow, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
-from worker.core.wiki.staking import StakeRecord
+from worker.core.wiki.stake_record import StakeRecord
 from worker.ports.check import (
     Cursor,
     ShownContribution,
@@ -27,7 +27,7 @@ from worker.ports.check import (
 from worker.services.wiki_context import UnknownUser, WikiContext
 
 RUNNING = "running week"
-"""Under this name the running week's sums are left."""
+"""The name under which the running week's sums are stored."""
 FRESH = timedelta(hours=2)
 RECENT_REWARDS = 5
 CHUNK = 2000
@@ -35,7 +35,7 @@ CHUNK = 2000
 
 @dataclass(frozen=True, slots=True)
 class RunningWeek:
-    """Everyone's weight in the running week, at some moment."""
+    """The sum of all weights in the running week at one moment."""
 
     week: Week
     at: datetime
@@ -46,8 +46,8 @@ class RunningWeek:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """`estimate` is None where nobody added the running week up lately, or the user has too few
-    points; it changes with everyone's contributions until the week is over."""
+    """`estimate` is None without recent sums of the week, or when the user has too few points. It
+    changes with everyone's contributions until the week is over."""
 
     user: ShownUser
     week: Week
@@ -63,7 +63,7 @@ def dashboard(wiki: WikiContext, views: ViewStore, user_id: str) -> Dashboard:
     """Everything of a user at a glance.
 
     Raises:
-        UnknownUser: there is none.
+        UnknownUser: no user has this id.
     """
     user = _user(views, user_id)
     now, rules = wiki.now(), wiki.rules()
@@ -92,7 +92,7 @@ def contributions(
     """A page of a user's contributions, newest first.
 
     Raises:
-        UnknownUser: there is none.
+        UnknownUser: no user has this id.
     """
     page = views.contributions_page(user_id, after, limit)
     if not page:
@@ -104,7 +104,7 @@ def history(views: ViewStore, user_id: str, before: Week | None, limit: int) -> 
     """A page of a user's rewards, newest week first.
 
     Raises:
-        UnknownUser: there is none.
+        UnknownUser: no user has this id.
     """
     page = views.rewards_page(user_id, before, limit)
     if not page:
@@ -129,7 +129,7 @@ def record_running_week(wiki: WikiContext) -> RunningWeek:
 
 
 def running_week(wiki: WikiContext) -> RunningWeek | None:
-    """The sums as they were last left."""
+    """The sums that were stored last."""
     found = wiki.store.figures(RUNNING)
     if not found:
         return None
@@ -150,7 +150,7 @@ def _weight(wiki: WikiContext, week: Week, rules: Rules, users: Sequence[UserPoi
 
 
 def _own_multiplier(stakes: Sequence[StakeRecord], week: Week, rules: Rules) -> int:
-    """The same for one user, from the stakes that are shown anyway."""
+    """The same for one user, from the stakes that the page shows."""
     covering = [
         scaled_multiplier(s.multiplier)
         for s in stakes
@@ -164,7 +164,7 @@ def _own_multiplier(stakes: Sequence[StakeRecord], week: Week, rules: Rules) -> 
 def _multipliers(
     wiki: WikiContext, week: Week, rules: Rules, user_ids: Sequence[str]
 ) -> dict[str, int]:
-    """The highest multiplier among a user's stakes that cover the week, as planning has it."""
+    """The highest multiplier among a user's stakes that cover the week, by the rule of planning."""
     highest: dict[str, int] = {}
     for stake in wiki.store.stakes_covering(week, user_ids):
         if stake.amount >= rules.min_stake:
@@ -174,8 +174,8 @@ def _multipliers(
 
 
 def _estimate(rules: Rules, points: int, multiplier: int, running: RunningWeek) -> BaseUnits | None:
-    """The user's part of the pool, if the week ended now. The user's own points may be newer
-    than the sums, so the part is never more than the pool."""
+    """The user's part of the pool if the week ended now. The user's own points may be newer than
+    the sums, so the result is capped at the pool."""
     if points < rules.min_points or not running.weight:
         return None
     weight = points * multiplier

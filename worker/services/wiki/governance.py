@@ -1,7 +1,7 @@
 """Propose, cancel and vote.
 
-A vote's weights are what rewards and stakes say of the moment it began. So it does not matter when
-exactly it was opened, or how often that was tried.
+A vote's weights follow from rewards and stakes at the moment the vote began. So the time and the
+number of attempts to open it make no difference.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class ProposalRaced(NotReady):
 
 @dataclass(frozen=True, slots=True)
 class Idea:
-    """What a proposer gives. Of a change: `parameter` and `value`; of the others: `parameters`."""
+    """A proposal as its proposer describes it. A change has `parameter` and `value`; the other
+    types have `parameters`."""
 
     title: str
     proposer_id: str
@@ -75,10 +76,10 @@ class Idea:
 
 
 def propose(wiki: WikiContext, idea: Idea) -> Proposal:
-    """Record a proposal as a draft, and open its vote if that begins now.
+    """Record a proposal as a draft, and open its vote if the vote begins now.
 
     Raises:
-        UnknownUser, ProposalUnusable, UnknownParameter, BeyondRange: named by what is wrong.
+        UnknownUser, ProposalUnusable, UnknownParameter, BeyondRange: see each class.
     """
     now = wiki.now()
     proposer, start = wiki.account(idea.proposer_id), idea.voting_start or now
@@ -109,10 +110,10 @@ def _voting_end(start: datetime, voting_time: timedelta) -> datetime:
 
 
 def cancel(wiki: WikiContext, proposal_id: str, reason: str) -> Proposal:
-    """End a proposal that is not decided, or that passed and was not executed.
+    """End a proposal that is undecided, or passed and not executed.
 
     Raises:
-        UnknownProposal, IllegalTransition, ProposalUnusable: named by what is wrong.
+        UnknownProposal, IllegalTransition, ProposalUnusable: see each class.
     """
     if not is_storable_text(reason):
         raise ProposalUnusable("The reason is not UTF-8, and cannot be recorded.")
@@ -122,7 +123,7 @@ def cancel(wiki: WikiContext, proposal_id: str, reason: str) -> Proposal:
 def get_proposal(wiki: WikiContext, proposal_id: str) -> Proposal:
     """
     Raises:
-        UnknownProposal: there is none.
+        UnknownProposal: no proposal has this id.
     """
     found = wiki.governance.proposal(proposal_id) if is_storable_text(proposal_id) else None
     if found is None:
@@ -149,7 +150,7 @@ def _parameters(wiki: WikiContext, idea: Idea) -> dict[str, Any]:
 
 
 def open_vote(wiki: WikiContext, proposal: Proposal) -> Proposal:
-    """Take the snapshot of everyone's power, then let the votes begin. Can be repeated."""
+    """Take the snapshot of everyone's power, then open the vote. Safe to repeat."""
     users = wiki.store.user_ids()
     while chunk := list(itertools.islice(users, CHUNK_USERS)):
         wiki.governance.add_power(proposal.id, powers_at(wiki, chunk, proposal.voting_start))
@@ -157,7 +158,7 @@ def open_vote(wiki: WikiContext, proposal: Proposal) -> Proposal:
 
 
 def powers_at(wiki: WikiContext, user_ids: Sequence[str], moment: datetime) -> dict[str, BaseUnits]:
-    """What these users could vote with at a moment; who could not is left out."""
+    """The voting power of these users at a moment. Users without power are left out."""
     tokens = wiki.counters.user_tokens(user_ids, at=moment)
     return {user_id: each.power for user_id, each in tokens.items() if each.power > 0}
 
@@ -166,7 +167,7 @@ def vote(wiki: WikiContext, proposal_id: str, user_id: str, choice: Choice) -> V
     """Cast a vote, or change it.
 
     Raises:
-        UnknownProposal, UnknownUser: there is none.
+        UnknownProposal, UnknownUser: nothing has this id.
         VoteOutsideItsTime, NoVotingPower: the vote does not count.
     """
     proposal, now = get_proposal(wiki, proposal_id), wiki.now()
@@ -185,7 +186,7 @@ def vote(wiki: WikiContext, proposal_id: str, user_id: str, choice: Choice) -> V
 
 
 def count(wiki: WikiContext, proposal: Proposal) -> None:
-    """Write the sums of all votes onto the proposal, until they are what they say.
+    """Write the sums of all votes onto the proposal, until sums and votes agree.
 
     Raises:
         ProposalRaced: votes come in faster than they are counted.
@@ -199,10 +200,10 @@ def count(wiki: WikiContext, proposal: Proposal) -> None:
 
 
 def move(wiki: WikiContext, proposal: Proposal, wanted: ProposalStatus, **facts: Any) -> Proposal:
-    """Move a proposal on. If another worker moved it to the same state first, that is as good.
+    """Move a proposal to its next state. Another worker may have moved it there first.
 
     Raises:
-        IllegalTransition: it is, or meanwhile was brought, where this cannot follow.
+        IllegalTransition: its state, perhaps changed meanwhile, does not allow this.
     """
     check_move(proposal, wanted)
     facts["updated_at"] = wiki.now()

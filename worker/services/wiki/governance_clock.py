@@ -28,26 +28,26 @@ from worker.services.wiki.governance import TRIES, ProposalRaced, move, open_vot
 from worker.services.wiki_context import WikiContext
 
 _ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""What an odd document can raise. Not everything: a task's time limit is an exception, too."""
+"""The errors that an odd document can raise. A task's time limit must pass through."""
 
 NEVER_OPENED = "its voting time passed before it could be opened"
 
 
 class ProposalsStuck(KontribError):
-    """Some proposals could not be kept; everything that was due of the others was done."""
+    """Some proposals could not be handled. All due work on the others was done."""
 
     def __init__(self, stuck: Mapping[str, Exception]) -> None:
         self.stuck = stuck
         listed = "; ".join(f"{i}: {type(e).__name__}: {e}" for i, e in stuck.items())
         super().__init__(
-            f"{len(stuck)} proposals could not be kept, the others were ({listed}). "
+            f"{len(stuck)} proposals could not be handled; the others were ({listed}). "
             "Correct these documents, or end them with `kontrib cancel`."
         )
 
 
 @dataclass(slots=True)
 class GovernanceKept:
-    """What a look at all proposals came to."""
+    """The counts of one pass over all proposals."""
 
     opened: int = 0
     closed: int = 0
@@ -64,11 +64,11 @@ class GovernanceKept:
 
 
 def keep_governance(wiki: WikiContext) -> GovernanceKept:
-    """Open and close what is due, and execute changes that passed. One failure stops no other.
+    """Open and close due votes, and execute passed changes. One failure stops no other proposal.
 
     Raises:
-        ProposalsStuck: some failed as they should not; raised when all the others are done.
-        NotReady: the database does not answer, so nothing more can be done for any of them.
+        ProposalsStuck: some failed unexpectedly; raised after all the others are done.
+        NotReady: the database does not answer, so all work stops.
     """
     kept, stuck = GovernanceKept(), dict[str, Exception]()
     for status in (ProposalStatus.DRAFT, ProposalStatus.ACTIVE, ProposalStatus.PASSED):
@@ -101,19 +101,19 @@ def _keep(wiki: WikiContext, proposal: Proposal, kept: GovernanceKept) -> None:
 
 
 def close_vote(wiki: WikiContext, proposal: Proposal) -> Proposal:
-    """Count for the last time, and decide."""
+    """Count the votes for the last time, and decide."""
     votes = wiki.governance.count_votes(proposal.id)
     return move(wiki, proposal, outcome(votes, proposal.quorum), votes=votes)
 
 
 def execute(wiki: WikiContext, proposal: Proposal, *, signature: str | None = None) -> Proposal:
-    """Do what a passed parameter change says; of the other types, record that it was done.
+    """Make the change of a passed parameter change. For other types, record that it was done.
 
-    The change and its record are one write to `system_config`; a crash before the proposal is
-    marked leaves a change that the next try finds, and does not make again.
+    The change and its record are one write to `system_config`. After a crash before the proposal
+    is marked, the next try finds the record and does not make the change again.
 
     Raises:
-        IllegalTransition: it has not passed.
+        IllegalTransition: the proposal has not passed.
         MalformedRules, UnknownParameter, BeyondRange: the change is not possible any more.
         ProposalUnusable: the signature is not text that can be recorded.
     """
@@ -148,7 +148,7 @@ def _apply(wiki: WikiContext, proposal: Proposal) -> Execution:
 
 
 def _part_of(document: Mapping[str, Any], change: Change) -> Mapping[str, Any]:
-    """What the check of a change looked at: the top-level value that holds it."""
+    """The top-level value that holds the parameter, which the check read."""
     top = change.path[0]
     return {top: value_at(document, (top,))} if top in document else {}
 

@@ -1,7 +1,7 @@
-"""Import contributions from a file: any number of times, from wherever it stopped, once each.
+"""Import contributions from a file, each of them once, however often the import runs.
 
-Every contribution has its id before it is stored, from the file or from its content, so a second
-run finds what the first one added. Malformed records are listed, and the others imported.
+Every contribution has its id before it is stored, from the file or from its content. So a second
+run finds the contributions of the first. Malformed records are listed, and the others imported.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ MALFORMED_LISTED_MAX = 100
 
 
 class IngestStore(Protocol):
-    """Where imported contributions go. Nothing that exists is ever changed."""
+    """The store of imported contributions. It never changes an existing document."""
 
     def add_contributions(self, contributions: Sequence[Contribution]) -> set[str]:
-        """Insert those whose id is not there yet; the ids of these."""
+        """Insert the contributions with new ids; returns these ids."""
         ...
 
     def add_users(self, user_ids: Sequence[str]) -> int:
-        """Insert users that do not exist, with placeholders; how many these were."""
+        """Insert placeholder documents for unknown users; returns their number."""
         ...
 
     def give_wallets(self, wallets: Mapping[str, str]) -> int:
-        """Set the wallets of users who have none; how many these were."""
+        """Set the wallets of users without one; returns their number."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
-    """What to import besides contributions. `wallet_of` derives a user's trial wallet."""
+    """Options of an import. `wallet_of` derives a user's trial wallet."""
 
     week: Week | None = None
     create_users: bool = False
@@ -61,16 +61,16 @@ class MalformedLine:
 
 @dataclass(slots=True)
 class IngestReport:
-    """What an import did so far."""
+    """The counts of an import so far."""
 
     lines: int = 0
     added: int = 0
     known: int = 0
     """Already in the database."""
     elsewhere: int = 0
-    """Of another week than the one that was asked for."""
+    """Outside the requested week."""
     repriced: int = 0
-    """The file gave other points than the rules do; the rules' were stored."""
+    """The points in the file differ from the points by the rules; the latter were stored."""
     users_added: int = 0
     users_missing: int = 0
     wallets_given: int = 0
@@ -108,7 +108,7 @@ def ingest(
 
 
 class _Ingest:
-    """One import, with the users it has met already."""
+    """One import, which remembers the users it has looked up."""
 
     def __init__(self, wiki: WikiStore, store: IngestStore, options: IngestOptions) -> None:
         self._wiki, self._store, self._options = wiki, store, options
@@ -145,7 +145,7 @@ class _Ingest:
         report.repriced += sum(c.given_points not in (None, c.total_points) for c in new.values())
 
     def _meet(self, user_ids: Sequence[str]) -> None:
-        """Look up users met for the first time, and complete them where that was asked for."""
+        """Look up new users, and create their documents and wallets if the options say so."""
         self._met.update(user_ids)
         accounts = self._wiki.accounts(user_ids, [])
         missing = [user_id for user_id in user_ids if user_id not in accounts]

@@ -1,7 +1,7 @@
-"""Stake and unstake, and what becomes of stakes from day to day.
+"""Stake, unstake, and keep stakes up to date from day to day.
 
-`rewards_earned` is a record for the wiki: it is not paid by the weekly run. A stake's multiplier
-takes part in the weekly reward by its dates; see `services.eligibility`.
+`rewards_earned` is a record for the wiki: the weekly run does not pay it. A stake's multiplier
+counts in the weekly reward by the stake's dates; see `services.plan.eligibility`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,8 @@ from datetime import datetime, timedelta
 
 from worker.core.errors import NotReady, Refused, UsageError
 from worker.core.money import BaseUnits, base_units, tokens_text
-from worker.core.wiki.staking import (
-    StakeHasEnded,
-    StakeRecord,
-    StakeStatus,
-    as_of,
-    check_stake,
-    ended_early,
-    tier_of,
-)
+from worker.core.wiki.stake_record import StakeRecord, StakeStatus
+from worker.core.wiki.staking import StakeHasEnded, as_of, check_stake, ended_early, tier_of
 from worker.ports.wiki import FoundTransfer
 from worker.services.wiki.recount import recount_tokens
 from worker.services.wiki_context import WikiContext
@@ -38,7 +31,7 @@ class UnknownStake(UsageError):
 
 
 class TransferMissing(UsageError):
-    """Where a vault is configured, a stake stands on a transfer to it."""
+    """With a vault configured, each stake needs a transfer to it."""
 
     def __init__(self, vault: str) -> None:
         super().__init__(
@@ -57,24 +50,24 @@ class TransferNotFinal(NotReady):
 
 
 class TransferDiffers(Refused):
-    """The transaction is not the transfer that the stake needs."""
+    """The transaction does not make the transfer that the stake needs."""
 
     def __init__(self, signature: str, amount: BaseUnits, wallet: object, found: str) -> None:
         super().__init__(
-            f"The transaction {signature} is no transfer of {tokens_text(amount)} KONTRIB from "
+            f"The transaction {signature} is not a transfer of {tokens_text(amount)} KONTRIB from "
             f"the user's wallet {wallet} to the vault; it holds {found}."
         )
 
 
 class TransferUsed(Refused):
-    """A transfer makes one stake."""
+    """A transfer backs one stake only."""
 
     def __init__(self, signature: str) -> None:
-        super().__init__(f"Another stake stands on the transaction {signature} already.")
+        super().__init__(f"Another stake uses the transaction {signature} already.")
 
 
 class StakingRaced(NotReady):
-    """The user's stakes were changed at the same time, again and again."""
+    """Other processes kept changing the user's stakes."""
 
     def __init__(self, user_id: str) -> None:
         super().__init__(f"The stakes of {user_id} are being changed elsewhere; try again.")
@@ -82,7 +75,7 @@ class StakingRaced(NotReady):
 
 @dataclass(slots=True)
 class StakesKept:
-    """What a day's look at all stakes came to."""
+    """The counts of one pass over all stakes."""
 
     active: int = 0
     accrued: int = 0
@@ -103,9 +96,9 @@ def stake(
 
     Raises:
         UnknownUser, UnknownDuration, MalformedAmount, StakeOfZero, StakeBelowMinimum,
-        StakeBeyondEarned: named by what is wrong.
-        TransferMissing, TransferNotFinal, TransferDiffers, TransferUsed: of the transaction.
-        StakingRaced: other stakes of the user were faster every time.
+        StakeBeyondEarned: see each class.
+        TransferMissing, TransferNotFinal, TransferDiffers, TransferUsed: see each class.
+        StakingRaced: another process changed the user's stakes at every try.
     """
     rules, account = wiki.rules(), wiki.account(user_id)
     tier, units = tier_of(rules, days), base_units(amount)
@@ -137,10 +130,10 @@ def stake(
 
 
 def unstake(wiki: WikiContext, stake_id: str, *, signature: str | None = None) -> StakeRecord:
-    """End a stake: early, unless its time is over anyway.
+    """End a stake: early, unless its time is already over.
 
     Raises:
-        UnknownStake, StakeHasEnded: named by what is wrong.
+        UnknownStake, StakeHasEnded: see each class.
     """
     known = wiki.staking.stake(stake_id)
     if known is None:
@@ -155,9 +148,9 @@ def unstake(wiki: WikiContext, stake_id: str, *, signature: str | None = None) -
 
 
 def keep_stakes(wiki: WikiContext) -> StakesKept:
-    """Accrue what whole days have earned, complete what is over, and keep users' sums right.
+    """Accrue interest by whole days, complete stakes whose time is over, and correct users' sums.
 
-    Any number of times a day: nothing is counted twice.
+    Running it several times a day changes nothing more.
     """
     kept, now = StakesKept(), wiki.now()
     for before in wiki.staking.active_stakes():
@@ -170,14 +163,14 @@ def keep_stakes(wiki: WikiContext) -> StakesKept:
 
 
 def _recount_stakers(wiki: WikiContext) -> int:
-    """Also of those whose stake was written by a process that died before it counted."""
+    """Includes users whose stake was written by a process that died before the recount."""
     users = sorted(wiki.staking.staking_users())
     chunks = (users[i : i + CHUNK_USERS] for i in range(0, len(users), CHUNK_USERS))
     return sum(recount_tokens(wiki, chunk) for chunk in chunks)
 
 
 def _settled(wiki: WikiContext, stakes: Sequence[StakeRecord], now: datetime) -> list[StakeRecord]:
-    """The stakes as they are now, written where that is news."""
+    """The stakes at this moment. Changed stakes are written."""
     settled = []
     for known in stakes:
         current = as_of(known, now)
@@ -194,7 +187,7 @@ def _staked(stakes: Sequence[StakeRecord]) -> BaseUnits:
 def _check_transfer(
     wiki: WikiContext, signature: str | None, amount: BaseUnits, wallet: object
 ) -> None:
-    """Without a vault, a transaction that is named is recorded, and not looked at."""
+    """Without a vault, a named transaction is recorded unchecked."""
     if wiki.vault is not None and signature is None:
         raise TransferMissing(wiki.vault)
     _refuse_used(wiki, signature)
@@ -213,7 +206,7 @@ def _refuse_used(wiki: WikiContext, signature: str | None) -> None:
 
 
 def sent_to_vault(found: Sequence[FoundTransfer], vault: str) -> Counter[str]:
-    """Base units that a transaction moved to the vault, by the wallet they came from."""
+    """Base units that a transaction moved to the vault, by source wallet."""
     sent: Counter[str] = Counter()
     for transfer in found:
         if _is_to_vault(transfer, vault):
@@ -222,7 +215,7 @@ def sent_to_vault(found: Sequence[FoundTransfer], vault: str) -> Counter[str]:
 
 
 def _is_to_vault(transfer: FoundTransfer, vault: str) -> bool:
-    """The vault is configured as a wallet, or as its token account."""
+    """The setting names the vault's wallet or its token account."""
     return vault in (transfer.to_wallet, transfer.to_account)
 
 

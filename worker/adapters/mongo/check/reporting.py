@@ -1,4 +1,4 @@
-"""What a report reads of the wiki and of one user's rewards."""
+"""Reads contributions by type, and one user's rewards, for reports."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from worker.adapters.mongo.names import Route
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.payout.records import PayoutKind
 from worker.core.wiki.governance import Choice, ProposalStatus, ProposalType
-from worker.core.wiki.staking import StakeStatus
+from worker.core.wiki.stake_record import StakeStatus
 
 Schema = dict[str, Any]
 

@@ -27,7 +27,7 @@ from worker.core.payout.records import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.core.wiki.counters import PaidReward, UserTokens
-from worker.core.wiki.staking import StakeRecord, StakeStatus
+from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 
 CHUNK_SHARES = 5000
 _COMPLETED = Status.COMPLETED.value

@@ -18,7 +18,7 @@ from worker.adapters.mongo.payout.stakes import rounded_down
 from worker.adapters.mongo.wiki.ingest import stored_id
 from worker.core.errors import KontribError
 from worker.core.money import BaseUnits, exact_decimal, tokens_float
-from worker.core.wiki.staking import StakeRecord, StakeStatus
+from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 
 TRANSFER = "transfer_key"
 """The transaction that a stake stands on: unique, and missing where there is none."""

@@ -1,0 +1,67 @@
+"""Renders the week's page and the simulation's plot from Jinja2 templates.
+
+Every value is escaped, and a name that a template misspells is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from worker.core.money import sol_text, tokens_text
+from worker.core.report.explorer import transaction_url
+from worker.core.report.text import change_text, ratio_text, share_text
+
+SHOWN = 8
+_AXIS_TOPS = (10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100)
+
+
+def render(template: str, **values: object) -> str:
+    """Fill in `week.html` or `simulation.svg`."""
+    return _ENVIRONMENT.get_template(template).render(values)
+
+
+def _short(signature: str) -> str:
+    if len(signature) <= 2 * SHOWN:
+        return signature
+    return f"{signature[:SHOWN]}…{signature[-SHOWN:]}"
+
+
+def _axis_top(lines: Sequence[Sequence[int | Fraction]]) -> Fraction:
+    """The end of an axis for these values: a round number that can be read in quarters."""
+    highest = max(max(line, default=0) for line in lines) or 1
+    power = Fraction(1, 10)
+    while power * 10 < highest:
+        power *= 10
+    while power >= highest:
+        power /= 10
+    return next(top for step in _AXIS_TOPS if (top := power * step / 10) >= highest)
+
+
+def _axis_text(value: Fraction) -> str:
+    return f"{float(value):,.10g}"
+
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_ENVIRONMENT.filters |= {
+    "number": "{:,}".format,
+    "tokens": tokens_text,
+    "sol": sol_text,
+    "ratio": ratio_text,
+    "share": share_text,
+    "change": change_text,
+    "short": _short,
+    "axis_top": _axis_top,
+    "axis_text": _axis_text,
+}
+_ENVIRONMENT.globals["transaction_url"] = transaction_url

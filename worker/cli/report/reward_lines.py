@@ -1,0 +1,86 @@
+"""A reward as a line of CSV, exact and without thousands separators."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+from worker.core.money import tokens_text
+from worker.core.payout.records import Reward
+from worker.core.report.explorer import transaction_url
+from worker.core.week import Week
+
+REWARD_COLUMNS = (
+    "week",
+    "week_start",
+    "user_id",
+    "points",
+    "late_points",
+    "staking_multiplier",
+    "amount_base_units",
+    "amount_kontrib",
+    "status",
+    "reason",
+    "wallet",
+    "payout",
+    "transaction",
+    "explorer",
+)
+YEAR_COLUMNS = (
+    "paid_at",
+    "week",
+    "week_start",
+    "week_end",
+    "user_id",
+    "points",
+    "staking_multiplier",
+    "amount_base_units",
+    "amount_kontrib",
+    "wallet",
+    "slot",
+    "transaction",
+    "explorer",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def reward_line(week: Week, reward: Reward, cluster: str | None) -> dict[str, object]:
+    """The values of a reward, by column."""
+    row = reward.row
+    return {
+        "week": week.label,
+        "week_start": week.id,
+        "week_end": week.next().id,
+        "user_id": reward.user_id,
+        "points": row.points,
+        "late_points": reward.late_points,
+        "staking_multiplier": _tokens(reward.multiplier * 1000),
+        "amount_base_units": row.amount,
+        "amount_kontrib": _tokens(row.amount),
+        "status": reward.status.value,
+        "reason": reward.operator_hold or reward.reason,
+        "wallet": reward.redirected_to or row.wallet,
+        "payout": row.batch or "alone",
+        "transaction": reward.signature,
+        "explorer": transaction_url(reward.signature, cluster),
+    }
+
+
+def write_csv(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> None:
+    """Print these columns of the lines."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    for line in lines:
+        writer.writerow([_cell(line[name]) for name in columns])
+
+
+def _tokens(amount: int) -> str:
+    return tokens_text(amount).replace(",", "")
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from reading a stored text as a formula."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
