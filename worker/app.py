@@ -31,9 +31,10 @@ from worker import flower as _flower  # noqa: F401 - refuses an open Flower
 from worker.bootstrap.contexts import (
     build_context,
     build_notifier,
+    build_wiki_context,
     count_keeper,
-    wiki_context_beside,
 )
+from worker.bootstrap.database import database_of
 from worker.core.errors import ExitCode
 from worker.ports.payout import Notifier
 from worker.services.context import Context
@@ -118,7 +119,7 @@ def context() -> Context:
 @cache
 def wiki() -> WikiContext:
     """The wiki's context, on the same connection."""
-    return wiki_context_beside(context(), settings)
+    return build_wiki_context(settings, database_of(context()))
 
 
 @cache

@@ -19,7 +19,7 @@ from worker.adapters.solana.reading.transfers import TransferHistory
 from worker.adapters.solana.rpc.endpoint import rpc_errors
 from worker.adapters.webhook import NobodyToTell, Webhook
 from worker.bootstrap.chain import open_chain
-from worker.bootstrap.database import database_of, open_database
+from worker.bootstrap.database import open_database
 from worker.core.errors import Refused
 from worker.core.report.explorer import PUBLIC_CLUSTERS
 from worker.core.watch.figures import RPC_ERRORS
@@ -100,11 +100,6 @@ def build_wiki_context(settings: Settings, database: Database[dict[str, Any]]) -
             settings.solana_rpc_url, settings.token_mint_address, settings.rpc_timeout_seconds
         ),
     )
-
-
-def wiki_context_beside(context: Context, settings: Settings) -> WikiContext:
-    """The wiki's context on the database connection that a process already has."""
-    return build_wiki_context(settings, database_of(context))
 
 
 def build_notifier(settings: Settings) -> Notifier:
