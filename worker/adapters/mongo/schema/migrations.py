@@ -27,7 +27,7 @@ from worker.adapters.mongo.schema.differences import (
 )
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec, IndexSpec
-from worker.core.errors import KontribError, Refused
+from worker.core.errors import KontribError, NotReady, Refused
 from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
 
@@ -45,6 +45,14 @@ class NewerSchema(Refused):
             f"The database has schema version {version}, and this program knows "
             f"{SCHEMA_VERSION}. Install the newer version; nothing was changed."
         )
+
+
+class SchemaDiffers(NotReady):
+    """The database differs from the schema that `kontrib migrate` leaves."""
+
+    def __init__(self, differences: list[Finding]) -> None:
+        listed = "; ".join(str(d) for d in differences[:3])
+        super().__init__(f"{len(differences)} differences from the schema: {listed}.")
 
 
 class StillDuplicates(KontribError):
@@ -81,6 +89,17 @@ class MigrationReport:
 def verify(database: Mongo) -> list[Finding]:
     """Where the database differs from the schema; empty if nowhere."""
     return _Migration(database).differences()
+
+
+def require_schema(database: Mongo) -> str:
+    """The schema's version, as a sentence.
+
+    Raises:
+        SchemaDiffers: the database differs from it.
+    """
+    if found := verify(database):
+        raise SchemaDiffers(found)
+    return f"version {SCHEMA_VERSION}"
 
 
 def plan_migration(database: Mongo) -> list[MigrationStep]:
