@@ -12,8 +12,8 @@ from worker.adapters.archive import PlanArchive
 from worker.adapters.clock import SystemClock
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.wiki.contribute import MongoContributions
-from worker.adapters.mongo.wiki.counters import MongoCounters
 from worker.adapters.mongo.wiki.governance import MongoGovernance
+from worker.adapters.mongo.wiki.reward_counters import MongoCounters
 from worker.adapters.mongo.wiki.staking_records import MongoStaking
 from worker.adapters.solana.reading.transfers import TransferHistory
 from worker.adapters.solana.rpc.endpoint import rpc_errors

@@ -1,10 +1,11 @@
-"""Proposals, votes and executed changes to documents and back: the owner's fields, then ours."""
+"""Converts proposals, votes and executed changes to documents and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from worker.adapters.mongo.base import stored_id
 from worker.adapters.mongo.connection import Document
@@ -20,6 +21,8 @@ from worker.core.wiki.governance import (
     Votes,
 )
 
+Field = TypeVar("Field", str, datetime)
+
 _VOTE_FIELDS = {
     "votes_for": "in_favour",
     "votes_against": "against",
@@ -29,7 +32,7 @@ _VOTE_FIELDS = {
 
 
 def proposal_document(proposal: Proposal) -> Document:
-    """The owner's fields, each amount with its exact twin, then ours."""
+    """The owner's fields and ours. Each float of tokens has an exact integer beside it."""
     execution = proposal.execution
     return {
         "_id": stored_id(proposal.id),
@@ -52,28 +55,31 @@ def proposal_document(proposal: Proposal) -> Document:
 
 
 def proposal_of(document: Document) -> Proposal | None:
-    """The proposal, or None where the document cannot be read."""
+    """The proposal, or None if the document is unreadable."""
     return read_or_leave_out("Proposal", _read, document)
 
 
 def _read(document: Document) -> Proposal:
     execution, parameters = document.get("execution"), document.get("parameters") or {}
+    made_at = _typed(document, "created_at", datetime)
     if not isinstance(parameters, Mapping):
         raise TypeError("parameters is not an object")
     counted = {ours: stored_amount(document, theirs) for theirs, ours in _VOTE_FIELDS.items()}
     del counted["total"]
     return Proposal(
         id=str(document["_id"]),
-        title=_text(document, "title"),
-        description=_text(document, "description") if document.get("description") else "",
+        title=_typed(document, "title", str),
+        description=_typed(document, "description", str) if document.get("description") else "",
         proposer_id=str(document["proposer_id"]),
         type=ProposalType(document["proposal_type"]),
         parameters=parameters,
-        voting_start=_moment(document, "voting_start"),
-        voting_end=_moment(document, "voting_end"),
+        voting_start=_typed(document, "voting_start", datetime),
+        voting_end=_typed(document, "voting_end", datetime),
         quorum=stored_amount(document, "quorum_required"),
-        created_at=_moment(document, "created_at"),
-        updated_at=_moment(document, "updated_at" if document.get("updated_at") else "created_at"),
+        created_at=made_at,
+        updated_at=_typed(document, "updated_at", datetime)
+        if document.get("updated_at")
+        else made_at,
         votes=Votes(**counted),
         status=ProposalStatus(document["status"]),
         execution=execution_of(execution) if execution else None,
@@ -87,12 +93,9 @@ def votes_fields(votes: Votes) -> Document:
 
 
 def vote_fields(vote: Vote) -> Document:
-    """The fields of a vote that may change until the end."""
-    return {
-        "choice": vote.choice.value,
-        **amount_fields(weight=vote.weight),
-        "cast_at": vote.cast_at,
-    }
+    """The fields of a vote that the user may change until the vote ends."""
+    amounts = amount_fields(weight=vote.weight)
+    return {"choice": vote.choice.value, **amounts, "cast_at": vote.cast_at}
 
 
 def vote_of(document: Document) -> Vote:
@@ -110,20 +113,13 @@ def power_document(proposal_id: str, user_id: str, power: BaseUnits) -> Document
 
 
 def execution_document(execution: ExecutedChange) -> Document:
-    return {
-        "parameter": execution.parameter,
-        "old": execution.old,
-        "new": execution.new,
-        "proposer_id": execution.proposer_id,
-        "at": execution.at,
-    }
+    return asdict(execution)
 
 
 def execution_of(document: Mapping[str, Any]) -> ExecutedChange:
     if not isinstance(document, Mapping):
         raise TypeError("the execution is not an object")
-    facts = ("parameter", "old", "new", "proposer_id", "at")
-    return ExecutedChange(**{name: document[name] for name in facts})
+    return ExecutedChange(**{field.name: document[field.name] for field in fields(ExecutedChange)})
 
 
 def is_change_of(change: object, proposal_id: str) -> bool:
@@ -131,7 +127,7 @@ def is_change_of(change: object, proposal_id: str) -> bool:
 
 
 def stored_facts(facts: Mapping[str, Any]) -> Document:
-    """Fields of `Proposal` as they are stored."""
+    """Changed fields of a `Proposal` under the names and types of the document."""
     stored: Document = {}
     for name, value in facts.items():
         if name == "votes":
@@ -145,13 +141,7 @@ def stored_facts(facts: Mapping[str, Any]) -> Document:
     return stored
 
 
-def _text(document: Document, name: str) -> str:
-    if not isinstance(value := document[name], str):
-        raise TypeError(f"{name} is not text")
-    return value
-
-
-def _moment(document: Document, name: str) -> datetime:
-    if not isinstance(value := document[name], datetime):
-        raise TypeError(f"{name} is not a date")
+def _typed(document: Document, name: str, kind: type[Field]) -> Field:
+    if not isinstance(value := document[name], kind):
+        raise TypeError(f"{name} is not of type {kind.__name__}")
     return value
