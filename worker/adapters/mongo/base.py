@@ -26,7 +26,7 @@ STREAM_BATCH = 10_000
 """Documents per round trip when a whole plan or wiki is read."""
 
 
-class SumIsNoInteger(KontribError):
+class SumNotInteger(KontribError):
     """The database computed a sum that is not a 64-bit integer. Nothing may be based on it."""
 
     def __init__(self, what: str, found: object) -> None:
@@ -59,9 +59,9 @@ class MongoPart:
         self.token_rewards = database[names.TOKEN_REWARDS]
         self.payout_batches = database[names.PAYOUT_BATCHES]
 
-    def installed_plans(self) -> list[str]:
-        """The plans that distributions name. Only rewards of these plans are owed."""
-        documents = self._all_weeks({}, {"plan_id": 1})
+    def installed_plans(self, **selected: Any) -> list[str]:
+        """The plans that these distributions name. Only rewards of such plans are owed."""
+        documents = self._all_weeks(selected, {"plan_id": 1})
         return [document["plan_id"] for document in documents if document.get("plan_id")]
 
     def _all_weeks(self, selected: Document, fields: Document) -> Iterator[Document]:
@@ -121,10 +121,10 @@ def integer_sum(what: str, found: object) -> int:
     `$sum` silently ignores text, and turns a sum beyond 64 bits into a double.
 
     Raises:
-        SumIsNoInteger: the sum is not an integer.
+        SumNotInteger: the sum is not an integer.
     """
     if isinstance(found, bool) or not isinstance(found, int | Int64):
-        raise SumIsNoInteger(what, found)
+        raise SumNotInteger(what, found)
     return int(found)
 
 

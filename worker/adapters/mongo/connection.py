@@ -1,4 +1,4 @@
-"""One client per process, and one error for a database that does not answer."""
+"""Opens the database, and replaces the driver's connection errors by ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from bson.codec_options import DatetimeConversion
 from pymongo import MongoClient, ReadPreference
-from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
     BulkWriteError,
@@ -29,14 +28,15 @@ Mongo = Database[Document]
 
 SERVER_SELECTION_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_MS = 5_000
-# Above the sum over a week of a million contributions, below a task's soft time limit.
+# Longer than it takes to sum a week of a million contributions, shorter than a task's soft limit.
 SOCKET_TIMEOUT_MS = 120_000
 
 _NO_ANSWER = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
 """`ConnectionFailure` covers a missing server, a broken connection and an exhausted pool."""
 _DENIED_CODES = {13, 18}
 _INTERRUPTED_CODES = {6, 7, 43, 89, 112, 262}
-"""Host unreachable or not found, cursor lost, network timeout, write conflict, out of time."""
+"""In order: host unreachable, host not found, cursor lost, network timeout, write conflict,
+time limit exceeded."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -121,7 +121,7 @@ def hosts_of(database: Mongo) -> str:
 def reaching(method: Callable[Given, Result]) -> Callable[Given, Result]:
     """Decorate a store's method, to replace the driver's errors about the connection by ours.
 
-    The store must have an attribute with its database or a collection.
+    The store has its database in the attribute `database`.
 
     Raises:
         MongoUnreachable, MongoDenied: instead of the driver's errors. Other errors are bugs and
@@ -145,27 +145,18 @@ def reaching(method: Callable[Given, Result]) -> Callable[Given, Result]:
 
 
 @contextmanager
-def _translated_errors(store: object) -> Iterator[None]:
+def _translated_errors(store: Any) -> Iterator[None]:
     try:
         yield
     except _NO_ANSWER as error:
-        raise MongoUnreachable(_hosts_of_store(store), type(error).__name__) from None
+        raise MongoUnreachable(hosts_of(store.database), type(error).__name__) from None
     except BulkWriteError as error:
         if (error.details or {}).get("writeConcernErrors"):
-            raise MongoUnreachable(_hosts_of_store(store), "WriteConcernError") from None
+            raise MongoUnreachable(hosts_of(store.database), "WriteConcernError") from None
         raise
     except OperationFailure as error:
         if error.code in _INTERRUPTED_CODES:
-            raise MongoUnreachable(_hosts_of_store(store), f"error {error.code}") from None
+            raise MongoUnreachable(hosts_of(store.database), f"error {error.code}") from None
         if error.code in _DENIED_CODES:
-            raise MongoDenied(_hosts_of_store(store)) from None
+            raise MongoDenied(hosts_of(store.database)) from None
         raise
-
-
-def _hosts_of_store(store: object) -> str:
-    for value in vars(store).values():
-        if isinstance(value, Database):
-            return hosts_of(value)
-        if isinstance(value, Collection):
-            return hosts_of(value.database)
-    return "an unknown host"

@@ -22,8 +22,7 @@ class MongoGovernanceRecords(MongoPart):
 
     def stored_proposals(self) -> Iterator[StoredProposal]:
         found = self.database[names.GOVERNANCE_PROPOSALS].find({}, batch_size=STREAM_BATCH)
-        for document in found:
-            yield stored_proposal_of(document)
+        yield from map(stored_proposal_of, found)
 
     def votes_cast(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
         yield from self._of_proposal(names.GOVERNANCE_VOTES, proposal_id)

@@ -109,7 +109,9 @@ class MongoPayouts(MongoPart):
             IllegalTransition: the chain contradicts a stored final state. All other payouts are
                 settled.
         """
-        contradicted = self._contradicted(settlements)
+        wanted = {_key(s.payout): s.status.value for s in settlements}
+        resolved = self._resolved([s.payout for s in settlements])
+        contradicted = {key: status for key, status in resolved.items() if status != wanted[key]}
         sound = [s for s in settlements if _key(s.payout) not in contradicted]
         sizes = self._batch_sizes(s.payout for s in sound)
         rewards = [update for s in sound for update in _reward_updates(s, sizes, now)]
@@ -120,12 +122,6 @@ class MongoPayouts(MongoPart):
         for settlement in settlements:
             if (current := contradicted.get(_key(settlement.payout))) is not None:
                 raise IllegalTransition(settlement.payout.id, current, settlement.status.value)
-
-    def _contradicted(self, settlements: Sequence[Settlement]) -> dict[tuple[str, str], str]:
-        """Stored final states that differ from their settlement, by plan and id."""
-        wanted = {_key(s.payout): s.status.value for s in settlements}
-        resolved = self._resolved([s.payout for s in settlements])
-        return {key: status for key, status in resolved.items() if status != wanted[key]}
 
     def _resolved(self, payouts: Sequence[Payout]) -> dict[tuple[str, str], str]:
         """Stored final states of these payouts, by plan and id."""

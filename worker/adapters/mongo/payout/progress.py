@@ -80,8 +80,7 @@ class MongoProgress(MongoPart):
         Each unpaid reward is counted once. Only between two writes of a settlement is a reward
         counted twice, so the result may exceed the debt, but is never below it.
         """
-        weeks = self._all_weeks({"stage": {"$in": _FROZEN}}, {"plan_id": 1})
-        plans = {"$in": [week["plan_id"] for week in weeks if week.get("plan_id")]}
+        plans = {"$in": self.installed_plans(stage={"$in": _FROZEN})}
         group = {"_id": None, "count": _COUNTED, "amount": {"$sum": _AMOUNT}}
         owed = Tally(0, BaseUnits(0))
         for collection, selected in (

@@ -109,12 +109,9 @@ class MongoWeeks(MongoPart):
         if before is None:
             return 0
         known = distribution_of(before, archived=False)
-        waiting = int(known.stopped or known.next_attempt_at is not None)
-        if known.plan_id is None:
-            return waiting
-        return waiting + self._requeue_payouts(known.plan_id, now)
-
-    def _requeue_payouts(self, plan_id: str, now: datetime) -> int:
+        count = int(known.stopped or known.next_attempt_at is not None)
+        if (plan_id := known.plan_id) is None:
+            return count
         payouts = self.payout_batches.update_many(
             unresolved_payments(plan_id), {"$set": {"attempts": 0, "next_attempt_at": now}}
         )
@@ -122,7 +119,7 @@ class MongoWeeks(MongoPart):
             {**waiting(plan_id), "operator_hold": None},
             {"$set": {"status": Status.PENDING.value, "next_attempt_at": now}},
         )
-        return payouts.matched_count + rewards.matched_count
+        return count + payouts.matched_count + rewards.matched_count
 
     # --- notes ----------------------------------------------------------------------------------
 

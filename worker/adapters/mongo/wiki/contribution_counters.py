@@ -18,11 +18,11 @@ from worker.adapters.mongo.base import (
     stored_forms,
 )
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.payout.contributions import BY_USER
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.counters import ArticleActivity, UserActivity
 
-BY_USER = {"user_id": 1, "created_at": -1}
 BY_ARTICLE = {"article_id": 1, "created_at": 1}
 _EXACT_IN_A_DOUBLE = 2**53
 _POINTS = "$total_points"

@@ -13,7 +13,8 @@ from typing import Any
 
 from worker.adapters.mongo.base import MongoPart, canonical_id, integer_sum, stored_forms
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.wiki.contribution_counters import BY_USER, SUM_OF_POINTS
+from worker.adapters.mongo.payout.contributions import BY_USER
+from worker.adapters.mongo.wiki.contribution_counters import SUM_OF_POINTS
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits
 from worker.core.week import Week

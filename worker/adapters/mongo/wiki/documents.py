@@ -39,3 +39,13 @@ def read_or_leave_out(
     except (KontribError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         _log.warning("%s %s is left out: %s", what, document.get("_id"), error)
         return None
+
+
+def typed(document: Document, name: str, kind: type[Read]) -> Read:
+    """
+    Raises:
+        TypeError: the field has another type.
+    """
+    if not isinstance(value := document[name], kind):
+        raise TypeError(f"{name} is not of type {kind.__name__}")
+    return value

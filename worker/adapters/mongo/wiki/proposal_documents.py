@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from worker.adapters.mongo.base import stored_id
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.wiki.documents import amount_fields, read_or_leave_out, stored_amount
+from worker.adapters.mongo.wiki.documents import (
+    amount_fields,
+    read_or_leave_out,
+    stored_amount,
+    typed,
+)
 from worker.core.money import BaseUnits
 from worker.core.wiki.governance import (
     Choice,
@@ -20,8 +25,6 @@ from worker.core.wiki.governance import (
     Vote,
     Votes,
 )
-
-Field = TypeVar("Field", str, datetime)
 
 _VOTE_FIELDS = {
     "votes_for": "in_favour",
@@ -61,23 +64,23 @@ def proposal_of(document: Document) -> Proposal | None:
 
 def _read(document: Document) -> Proposal:
     execution, parameters = document.get("execution"), document.get("parameters") or {}
-    made_at = _typed(document, "created_at", datetime)
+    made_at = typed(document, "created_at", datetime)
     if not isinstance(parameters, Mapping):
         raise TypeError("parameters is not an object")
     counted = {ours: stored_amount(document, theirs) for theirs, ours in _VOTE_FIELDS.items()}
     del counted["total"]
     return Proposal(
         id=str(document["_id"]),
-        title=_typed(document, "title", str),
-        description=_typed(document, "description", str) if document.get("description") else "",
+        title=typed(document, "title", str),
+        description=typed(document, "description", str) if document.get("description") else "",
         proposer_id=str(document["proposer_id"]),
         type=ProposalType(document["proposal_type"]),
         parameters=parameters,
-        voting_start=_typed(document, "voting_start", datetime),
-        voting_end=_typed(document, "voting_end", datetime),
+        voting_start=typed(document, "voting_start", datetime),
+        voting_end=typed(document, "voting_end", datetime),
         quorum=stored_amount(document, "quorum_required"),
         created_at=made_at,
-        updated_at=_typed(document, "updated_at", datetime)
+        updated_at=typed(document, "updated_at", datetime)
         if document.get("updated_at")
         else made_at,
         votes=Votes(**counted),
@@ -128,20 +131,11 @@ def is_change_of(change: object, proposal_id: str) -> bool:
 
 def stored_facts(facts: Mapping[str, Any]) -> Document:
     """Changed fields of a `Proposal` under the names and types of the document."""
-    stored: Document = {}
-    for name, value in facts.items():
-        if name == "votes":
-            stored |= votes_fields(value)
-        elif name == "execution":
-            stored[name] = None if value is None else execution_document(value)
-        elif name == "execution_signature":
-            stored["execution_tx_hash"] = value
-        else:
-            stored[name] = value
+    stored = dict(facts)
+    if "votes" in stored:
+        stored |= votes_fields(stored.pop("votes"))
+    if "execution_signature" in stored:
+        stored["execution_tx_hash"] = stored.pop("execution_signature")
+    if (execution := stored.get("execution")) is not None:
+        stored["execution"] = execution_document(execution)
     return stored
-
-
-def _typed(document: Document, name: str, kind: type[Field]) -> Field:
-    if not isinstance(value := document[name], kind):
-        raise TypeError(f"{name} is not of type {kind.__name__}")
-    return value

@@ -12,7 +12,7 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import CHUNK_IDS, canonical_id, forms_of, integer_sum
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout import contributions as query
-from worker.adapters.mongo.wiki.contribution_counters import BY_USER, MongoActivity, write_counters
+from worker.adapters.mongo.wiki.contribution_counters import MongoActivity, write_counters
 from worker.adapters.mongo.wiki.dashboard import BY_USER_AND_WEEK
 from worker.adapters.mongo.wiki.documents import amount_fields
 from worker.adapters.mongo.wiki.staking_records import stake_of
@@ -111,7 +111,9 @@ class MongoCounters(MongoActivity):
                 "points": {"$sum": "$total_points"},
             }
             matched = {"$match": {"$and": [mine, counted, query.counts(rules)]}}
-            yield from self.contributions.aggregate([matched, {"$group": group}], hint=BY_USER)
+            yield from self.contributions.aggregate(
+                [matched, {"$group": group}], hint=query.BY_USER
+            )
 
     def article_rewards(self, week: Week) -> dict[str, BaseUnits]:
         found = self.database[names.ARTICLE_REWARDS].find({"week_start": week.start})

@@ -19,7 +19,12 @@ from worker.adapters.mongo.base import (
     stored_id,
 )
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.wiki.documents import amount_fields, read_or_leave_out, stored_amount
+from worker.adapters.mongo.wiki.documents import (
+    amount_fields,
+    read_or_leave_out,
+    stored_amount,
+    typed,
+)
 from worker.core.money import exact_decimal
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 
@@ -107,9 +112,7 @@ def stake_of(document: Document) -> StakeRecord | None:
 
 
 def _read(document: Document) -> StakeRecord:
-    start, end = document["start_date"], document["end_date"]
-    if not isinstance(start, datetime) or not isinstance(end, datetime):
-        raise TypeError("start_date or end_date is not a date")
+    start, end = (typed(document, name, datetime) for name in ("start_date", "end_date"))
     return StakeRecord(
         id=str(document["_id"]),
         user_id=canonical_id(document.get("user_id")),
