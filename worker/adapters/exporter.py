@@ -36,7 +36,7 @@ class FiguresCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         figures = self._figures()
-        yield _gauge("database_up", "Whether the database answers.", int(figures is not None))
+        yield _gauge("database_up", "1 if the database answers.", int(figures is not None))
         if figures is not None:
             yield from _whole(figures)
             yield from _counts(figures.counts)
@@ -75,7 +75,7 @@ def _whole(figures: Figures) -> Iterator[Metric]:
         "distributions_open", "Weeks that are over, but not completed.", figures.weeks_open
     )
     yield _gauge("distributions_stopped", "Weeks that wait for an operator.", figures.weeks_stopped)
-    yield _gauge("paused", "Whether signing is paused.", int(figures.is_paused))
+    yield _gauge("paused", "1 if signing is paused.", int(figures.is_paused))
     beat = "The last sweep by a worker, on behalf of beat."
     yield _gauge("beat_timestamp_seconds", beat, _seconds(figures.beat_at))
     canary = "The last run of the task that runs every minute."

@@ -60,7 +60,7 @@ class MongoPart:
         self.payout_batches = database[names.PAYOUT_BATCHES]
 
     def installed_plans(self, **selected: Any) -> list[str]:
-        """The plans that these distributions name. Only rewards of such plans are owed."""
+        """Plans that the selected distributions name. Rewards of other plans are not owed."""
         documents = self._all_weeks(selected, {"plan_id": 1})
         return [document["plan_id"] for document in documents if document.get("plan_id")]
 

@@ -1,4 +1,4 @@
-"""Opens the database, and replaces the driver's connection errors by ours."""
+"""Opens the database, and replaces the driver's connection errors with ours."""
 
 from __future__ import annotations
 
@@ -35,15 +35,14 @@ _NO_ANSWER = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
 """`ConnectionFailure` covers a missing server, a broken connection and an exhausted pool."""
 _DENIED_CODES = {13, 18}
 _INTERRUPTED_CODES = {6, 7, 43, 89, 112, 262}
-"""In order: host unreachable, host not found, cursor lost, network timeout, write conflict,
-time limit exceeded."""
+"""Host unreachable, host not found, cursor lost, network timeout, write conflict, time limit."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
 class MongoUnreachable(Unreachable):
-    """The database did not answer. It may or may not have performed the request."""
+    """The database did not answer, but may have performed the request."""
 
     def __init__(self, hosts: str, why: str) -> None:
         self.hosts = hosts
@@ -94,7 +93,7 @@ def connect(
             tz_aware=True,
             # A date outside Python's range in one document must not stop a plan.
             datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-            # Decisions about money read from the primary, whatever the URI says.
+            # Decisions about money need reads from the primary, whatever the URI says.
             read_preference=ReadPreference.PRIMARY,
             w="majority",
             retryWrites=True,
@@ -119,7 +118,7 @@ def hosts_of(database: Mongo) -> str:
 
 
 def reaching(method: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Decorate a store's method, to replace the driver's errors about the connection by ours.
+    """Decorate a store's method: replace the driver's errors about the connection with ours.
 
     The store has its database in the attribute `database`.
 

@@ -19,7 +19,7 @@ from worker.core.plan.totals import NO_TOTALS, plan_totals, reward_figures
 from worker.core.week import Week
 
 UNTRIED: Document = {"attempts": 0, "next_attempt_at": None, "reason": None, "stopped": False}
-"""The fields of a distribution that was not tried yet in its current stage."""
+"""The fields of a distribution that has not failed in its current stage."""
 
 # --- distributions -----------------------------------------------------------------------------
 
@@ -103,7 +103,7 @@ def _from_hex(text: str | None) -> bytes | None:
 
 
 def status_expression(*, stopped: bool) -> Document:
-    """An expression for the owner's status of a distribution, which the server computes."""
+    """A server-side expression: the owner's status of a distribution, computed from its stage."""
     branches = [
         {"case": {"$eq": ["$stage", stage.value]}, "then": status_of(stage, stopped=stopped).value}
         for stage in Stage

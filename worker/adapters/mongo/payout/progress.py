@@ -77,8 +77,8 @@ class MongoProgress(MongoPart):
     def outstanding(self) -> tuple[BaseUnits, int]:
         """The amount and number of unresolved payouts, and of rewards that wait to be paid alone.
 
-        Each unpaid reward is counted once. Only between two writes of a settlement is a reward
-        counted twice, so the result may exceed the debt, but is never below it.
+        Each unpaid reward is counted once. Between two writes of a settlement, a reward may be
+        counted twice. So the result may exceed the debt, but is never below it.
         """
         plans = {"$in": self.installed_plans(stage={"$in": _FROZEN})}
         group = {"_id": None, "count": _COUNTED, "amount": {"$sum": _AMOUNT}}

@@ -56,7 +56,7 @@ class MongoRewards(MongoPart):
             self.payout_batches.update_one(_open_single(reward), {"$set": facts})
 
     def hold(self, reward: Reward, reason: str | None) -> None:
-        """Write the reward first and its payout second: see `MongoPlans.write_payouts`."""
+        """Write the reward first and its payout second: `MongoPlans.write_payouts` relies on it."""
         held = {"$set": {"operator_hold": reason}}
         changed = self.token_rewards.update_one({**_one(reward), "status": _UNPAID}, held)
         if changed.matched_count:

@@ -42,7 +42,7 @@ def stake_covering(week: Week, document: Mapping[str, Any], user_id: str) -> Sta
 
 
 def rounded_down(tokens: object) -> BaseUnits:
-    """The owner's float of tokens in base units. Sums of floats have digits below a base unit."""
+    """The owner's float of tokens in base units. Sums may have digits below a base unit."""
     number = exact_decimal(tokens)
     if not 0 <= number <= 10**DECIMALS:
         return base_units(tokens)

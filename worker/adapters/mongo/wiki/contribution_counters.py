@@ -105,7 +105,7 @@ class MongoActivity(MongoPart):
 def write_counters(part: MongoPart, collection: str, fields: Mapping[str, Document]) -> int:
     """Set the fields of these documents, by id, and return how many documents changed.
 
-    Only documents that differ are written: this makes a recount without differences much faster.
+    Documents that are already correct are only read, which is a few times faster.
     """
     changed = 0
     for chunk in chunks(list(fields), CHUNK_IDS):

@@ -54,7 +54,7 @@ class MongoViews(MongoPart):
         return [usual, *others] if is_odd else [usual]
 
     def _of_form(self, form: object, after: Cursor | None, limit: int) -> Iterator[Document]:
-        """Enough documents with this form of the id, newest first.
+        """Enough documents for a page, all with this form of the id, newest first.
 
         The index has no order by id within one moment. So this method reads all documents of the
         cursor's moment, and all of the last moment on the page.

@@ -33,7 +33,7 @@ def stored_amount(document: Document, name: str) -> BaseUnits:
 def read_or_leave_out(
     what: str, read: Callable[[Document], Read], document: Document
 ) -> Read | None:
-    """The record in a document. An unreadable document of the wiki is logged and gives None."""
+    """The record in a document; None, and a warning in the log, if the document is unreadable."""
     try:
         return read(document)
     except (KontribError, KeyError, TypeError, ValueError, ArithmeticError) as error:

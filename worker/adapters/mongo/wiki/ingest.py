@@ -20,7 +20,7 @@ class MongoIngestStore(MongoPart):
     """Implements `worker.services.wiki.ingest.IngestStore`."""
 
     def add_contributions(self, contributions: Sequence[Contribution]) -> set[str]:
-        # A query and an insert are several times faster than upserts. Unique ids keep them safe.
+        # A query before the insert is several times faster than upserts. Unique ids make it safe.
         documents = {stored_id(c.id): c for c in reversed(contributions)}
         for known in self.contributions.find({"_id": {"$in": list(documents)}}, {"_id": 1}):
             del documents[known["_id"]]

@@ -111,9 +111,8 @@ class MongoCounters(MongoActivity):
                 "points": {"$sum": "$total_points"},
             }
             matched = {"$match": {"$and": [mine, counted, query.counts(rules)]}}
-            yield from self.contributions.aggregate(
-                [matched, {"$group": group}], hint=query.BY_USER
-            )
+            stages: list[Document] = [matched, {"$group": group}]
+            yield from self.contributions.aggregate(stages, hint=query.BY_USER)
 
     def article_rewards(self, week: Week) -> dict[str, BaseUnits]:
         found = self.database[names.ARTICLE_REWARDS].find({"week_start": week.start})
@@ -159,9 +158,10 @@ def tokens_of(
 
     Now a stake counts by its status. At another moment it counts by its dates.
     """
-    staked = [
-        s for s in stakes if (s.status is StakeStatus.ACTIVE if at is None else s.is_active_at(at))
-    ]
+    if at is None:
+        staked = [s for s in stakes if s.status is StakeStatus.ACTIVE]
+    else:
+        staked = [s for s in stakes if s.is_active_at(at)]
     moments = [moment for s in stakes for moment in _moments(s)]
     return UserTokens(
         earned=BaseUnits(earned),
