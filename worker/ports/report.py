@@ -38,8 +38,6 @@ class ReportStore(Protocol):
 
     def points_by_type(self, window: PointsWindow, rules: Rules) -> dict[str, TypeTally]:
         """Contributions that a plan counts, by type, of excluded users too."""
-        ...
 
     def paid_between(self, user_id: str, start: datetime, end: datetime) -> list[PaidReward]:
         """A user's rewards recorded as paid in a span of time, its end excluded, oldest first."""
-        ...

@@ -14,12 +14,9 @@ class Archive(Protocol):
 
     def publish(self, week: Week, root: bytes, lines: Iterable[bytes]) -> None:
         """Write a plan under its root and flush it. Publishing the same again is harmless."""
-        ...
 
     def fetch(self, week: Week, root: bytes) -> AbstractContextManager[Iterator[bytes]] | None:
         """The lines of a published plan, or None if it is not there."""
-        ...
 
     def location(self, week: Week, root: bytes) -> str:
         """Where a plan is, for people."""
-        ...

@@ -43,17 +43,14 @@ class Chain(Protocol):
     @property
     def mint(self) -> str:
         """The configured mint's address."""
-        ...
 
     @property
     def receipt_secret(self) -> bytes:
         """The secret from which plan salts are derived. It never leaves the process."""
-        ...
 
     @property
     def public_addresses(self) -> PublicAddresses:
         """The addresses from which receipts and payments come, for anyone who checks them."""
-        ...
 
     def cluster_genesis(self) -> str:
         """The cluster's genesis hash.
@@ -61,7 +58,6 @@ class Chain(Protocol):
         Raises:
             EndpointsDisagree: endpoints belong to different clusters.
         """
-        ...
 
     def check_mint(self) -> None:
         """
@@ -70,7 +66,6 @@ class Chain(Protocol):
                 supported; names what was found and what was expected.
             AuthorityUnusable: neither owner nor delegate of the source account.
         """
-        ...
 
     def treasury(self) -> Treasury: ...
 
@@ -78,40 +73,32 @@ class Chain(Protocol):
 
     def finalized_height(self) -> Height:
         """The lowest finalized block height among the endpoints that answer."""
-        ...
 
     def latest_blockhash(self) -> Blockhash: ...
 
     def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
         """Finalized states from every configured endpoint; UNKNOWN where they disagree, one
         does not answer, or one is behind `not_before_slot`."""
-        ...
 
     def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
         """The successful, finalized transactions that allocated these receipts.
 
         An id is absent where history cannot be read. An absent id may be paid.
         """
-        ...
 
     def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
         """The same, by receipt id -> known signature: one read each instead of a search."""
-        ...
 
     def recipients(self, wallets: Sequence[str]) -> list[Recipient]:
         """Each wallet and its associated token account as they are now, in order."""
-        ...
 
     def sign(self, intents: Sequence[Intent], blockhash: Blockhash) -> list[Signed]:
         """Sign each intent as one transaction, compute limits taken from simulation."""
-        ...
 
     def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
         """Sign idempotent creations of associated token accounts, several a transaction."""
-        ...
 
     def send(self, wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
         """Send signed bytes, by (signature, bytes), once to every endpoint, without retries."""
-        ...
 
     def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]: ...

@@ -11,6 +11,5 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The present moment, in UTC."""
-        ...
 
     def sleep(self, seconds: float) -> None: ...

@@ -13,4 +13,3 @@ class Notifier(Protocol):
         Raises:
             Unreachable: the message may not have arrived.
         """
-        ...

@@ -16,7 +16,6 @@ class WikiStore(Protocol):
 
     def rules_document(self) -> Mapping[str, Any] | None:
         """The owner's `system_config` document; see `worker.core.plan.rules.rules_from`."""
-        ...
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
         """Points of each user in the window, and contributions that cannot count.
@@ -28,17 +27,13 @@ class WikiStore(Protocol):
         Raises:
             ContributionsChanging: contributions changed during the sum; try again.
         """
-        ...
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
         """The users among these that exist, by canonical id."""
-        ...
 
     def user_ids(self) -> Iterator[str]:
         """Every user of the wiki, by canonical id."""
-        ...
 
     def stakes_covering(self, week: Week, user_ids: Sequence[str]) -> list[Stake]:
         """Stakes of these users whose dates cover the whole week (start_date, end_date,
         unstaked_at). Their status does not matter."""
-        ...
