@@ -1,4 +1,4 @@
-"""What somebody else's transaction moved, read back at finalized. Needs no key."""
+"""Reads the transfers in a finalized transaction of anyone. Needs no key."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class TransferHistory:
     def finalized_transfers(self, signature: str) -> list[FoundTransfer] | None:
         """
         Raises:
-            Unreachable: no endpoint answered, and so nothing can be said.
+            Unreachable: every endpoint failed to answer.
         """
         for [reply] in answering(self._rpc.each([transaction_call(signature)])):
-            # Not every endpoint keeps all history; one that has the transaction is enough.
+            # An endpoint may keep only a part of history; one with the transaction is enough.
             if isinstance(reply, RpcError):
                 continue
             found = transfers_of(reply, signature=signature, mint=self._mint)
