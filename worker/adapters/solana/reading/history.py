@@ -115,7 +115,13 @@ class ExecutionHistory:
                 return
             replies = await endpoint.read([transaction_call(signature) for _, signature in pairs])
             for (receipt_id, signature), reply in zip(pairs, replies, strict=True):
-                execution = self._execution(receipt_id, signature, reply)
+                execution = execution_of(
+                    reply,
+                    receipt_id=receipt_id,
+                    signature=signature,
+                    base=self._base,
+                    mint=self._mint,
+                )
                 if execution is not None:
                     found[receipt_id] = execution
             rest = {
@@ -123,13 +129,6 @@ class ExecutionHistory:
                 for it, listed in rest.items()
                 if it not in found and (left := listed[size:])
             }
-
-    def _execution(self, receipt_id: str, signature: str, reply: Any) -> Execution | None:
-        if isinstance(reply, RpcError):
-            return None
-        return execution_of(
-            reply, receipt_id=receipt_id, signature=signature, base=self._base, mint=self._mint
-        )
 
 
 def _in_order(receipt_id: str, listed: list[Mention]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worker.adapters.solana.reading.executions import transaction_call, transfers_of
-from worker.adapters.solana.rpc.calls import RpcError
 from worker.adapters.solana.rpc.endpoint import DEFAULT_RETRIES, Retries
 from worker.adapters.solana.rpc.endpoints import Rpc, answering
 from worker.ports.wiki import FoundTransfer
@@ -34,8 +33,6 @@ class TransferHistory:
         """
         for [reply] in answering(self._rpc.each([transaction_call(signature)])):
             # An endpoint may keep only a part of history; one with the transaction is enough.
-            if isinstance(reply, RpcError):
-                continue
             found = transfers_of(reply, signature=signature, mint=self._mint)
             if found is not None:
                 return found
