@@ -53,7 +53,7 @@ def process_identity(pid: int) -> str | None:
     if not sys.platform.startswith("linux"):
         return _identity_by_ps(pid)
     try:
-        # The command name is in brackets and may hold anything, brackets and spaces included.
+        # The command name is in brackets, and may itself hold brackets and spaces.
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):

@@ -29,7 +29,7 @@ _OUR_FILES = (MEMORY_FILE, "processes.json")
 
 
 class LocalStack:
-    """The services of one state folder. Every error that it raises is a LocalStackError."""
+    """The services of one state folder. Raises only LocalStackError."""
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ class Budget:
 
     @property
     def fee_lamports(self) -> int:
-        """The whole fee, which is owed whether the transaction succeeds or fails."""
+        """The whole fee. A landed transaction owes it, also after a failure."""
         return self.signatures * SIGNATURE_FEE_LAMPORTS + self.priority_fee_lamports
 
     @property

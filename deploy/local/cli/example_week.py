@@ -67,7 +67,7 @@ def _contribution(chance: random.Random, week: Week, author: int) -> Contributio
 
 
 def _worth(rules: PointRules, points: int) -> Contribution:
-    """Type and multipliers that give exactly so many points.
+    """Type and multipliers that give exactly the wanted points.
 
     Raises:
         LookupError: these rules have no such combination.

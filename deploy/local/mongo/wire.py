@@ -36,7 +36,7 @@ class Message:
 
 
 def read_message(stream: BinaryIO) -> Message | None:
-    """The next request, or None when the client has gone. Raises MalformedMessage."""
+    """The next request; None after the client has left. Raises MalformedMessage."""
     header = stream.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None

@@ -93,7 +93,7 @@ def _write_many(engine: Engine, request: Request) -> bytes:
 
 
 def _with_mongo_errors(engine: Engine, request: Request, reply: bytes) -> Reply:
-    """Translate the errors of a write, and complete those about duplicate keys."""
+    """Translate the errors of a write, and describe its duplicate keys."""
     if b"writeErrors" not in reply:
         return reply
     decoded: Document = bson.decode(reply)
@@ -128,7 +128,7 @@ def _key_of_index(engine: Engine, request: Request, index: str) -> Document:
 
 
 def find_and_modify(gateway: Gateway, request: Request) -> Reply:
-    """Run one findAndModify. Raises psycopg.Error for what the engine refuses."""
+    """Run one findAndModify. Raises psycopg.Error if the engine refuses."""
     sql = select("p_result", "find_and_modify", "%s", BSON, "%s")
     arguments = (request.database, request.spec, request.retry_id)
     for _ in range(_UPSERT_RETRIES_MAX if request.fields.get("upsert") else 0):

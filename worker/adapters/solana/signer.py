@@ -27,7 +27,7 @@ RESOLUTION_SPACES = tuple(int(resolution) for resolution in Resolution)
 
 
 class Signer:
-    """Signs intents and account creations. Reads rent, prices and simulations of the cluster."""
+    """Signs intents and account creations. Reads rent, fees and simulations."""
 
     def __init__(
         self,

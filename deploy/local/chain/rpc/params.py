@@ -61,7 +61,7 @@ def invalid_params(message: str) -> RpcError:
 class Node:
     """The server's side of a call: the ledger, and the switches of an operator.
 
-    A node that is `behind_blocks` shows the chain of so many blocks ago. It still forwards
+    A node that is `behind_blocks` shows the chain of that many blocks ago. It still forwards
     transactions to the leader.
     """
 

@@ -31,7 +31,7 @@ MAX_REQUEST_BYTES = 50 * 1024
 """The limit of a real server: a batch of ten payments fits, a batch of twelve does not."""
 
 BEHIND_HEADER = "X-Blocks-Behind"
-"""The header that makes the server answer like a node so many blocks behind.
+"""The header that makes the server answer like a node that is a number of blocks behind.
 
 Needs `--admin`; see `local_rememberSlots`."""
 

@@ -61,7 +61,7 @@ def transaction_call(signature: str) -> Call:
 def execution_of(
     reply: Any, *, receipt_id: str, signature: str, base: Pubkey, mint: str
 ) -> Execution | None:
-    """The execution of a receipt in a getTransaction reply; None if it allocates another one."""
+    """The execution of a receipt by a getTransaction reply; None if it did not allocate it."""
     return _read(reply, signature, lambda landed: _execution(landed, receipt_id, base, mint))
 
 

@@ -38,7 +38,7 @@ def read_receipts(
 
 
 PIECE = 20 * GET_MULTIPLE_ACCOUNTS_MAX
-"""Addresses read at once. A failure makes at most so many states unknown."""
+"""Addresses read at once. A failure makes at most one piece of states unknown."""
 
 
 async def _read_piece(
