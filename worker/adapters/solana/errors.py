@@ -11,6 +11,7 @@ class EndpointsDisagree(NotReady):
     """The configured endpoints belong to different clusters."""
 
     def __init__(self, found: Mapping[str, str]) -> None:
+        self.found = dict(found)
         listed = ", ".join(f"{host}: {value}" for host, value in found.items())
         super().__init__(
             f"The RPC endpoints do not belong to one cluster ({listed}). "
@@ -22,6 +23,7 @@ class MintUnusable(NotReady):
     """The mint is missing, of the wrong kind, or carries an extension that hinders payments."""
 
     def __init__(self, mint: str, found: str, expected: str = "a mint we can pay out") -> None:
+        self.mint, self.found = mint, found
         super().__init__(f"The mint {mint} cannot be used: found {found}, expected {expected}.")
 
 
@@ -29,6 +31,7 @@ class AuthorityUnusable(NotReady):
     """The payout authority may not spend from the source account."""
 
     def __init__(self, authority: str, source: str, found: str) -> None:
+        self.authority, self.source, self.found = authority, source, found
         super().__init__(
             f"The payout authority {authority} cannot pay from {source}: found {found}. "
             "It must be the owner of that token account, or its delegate."
@@ -39,6 +42,7 @@ class KeyUnusable(UsageError):
     """A configured key cannot be read. The message names the variable, never its value."""
 
     def __init__(self, variable: str, why: str) -> None:
+        self.variable = variable
         super().__init__(
             f"{variable} holds no usable key ({why}). Write the secret as a JSON array of 64 "
             "numbers, like the Solana command line, or in base58."
@@ -66,6 +70,7 @@ class IntentTooLarge(Refused):
     """
 
     def __init__(self, receipts: Sequence[str], transfers: int) -> None:
+        self.receipts, self.transfers = tuple(receipts), transfers
         super().__init__(
             f"{', '.join(receipts)} does not fit into one transaction of the version that every "
             f"endpoint accepts: it has {transfers} transfers."
@@ -76,6 +81,7 @@ class RpcRefused(NotReady):
     """An endpoint answered a request with a permanent error. A retry would not help."""
 
     def __init__(self, host: str, method: str, why: str) -> None:
+        self.host, self.method = host, method
         super().__init__(f"{host} refused {method}: {why}")
 
 
