@@ -1,4 +1,4 @@
-"""Links to transactions in a block explorer. Nothing is requested here."""
+"""Makes links to transactions in a block explorer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PUBLIC_CLUSTERS = {
 }
 """Names of the public clusters, by their genesis hash."""
 CUSTOM = "custom"
-"""A private cluster; the explorer then asks the reader's own machine."""
+"""A private cluster. The explorer then connects to the reader's own machine."""
 
 
 def transaction_url(signature: str | None, cluster: str | None) -> str | None:
     """The page of a transaction; None without a signature or a known cluster.
 
-    A link to another cluster would show that a payment does not exist, so none is guessed.
+    A link to the wrong cluster would claim that the payment does not exist.
     """
     if not signature or cluster is None:
         return None
