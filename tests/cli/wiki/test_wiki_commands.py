@@ -270,7 +270,7 @@ def test_a_draft_can_be_cancelled(kontrib: Command, rich_ada: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--parameter", "treasury", "--value", "1"), "'treasury' is no parameter"),
+        (("--parameter", "treasury", "--value", "1"), "Votes cannot change 'treasury'"),
         (("--parameter", "weekly_pool", "--value", "0"), "it must be from 1 to 1000000"),
         (("--parameter", "weekly_pool"), "names a parameter and its new value"),
         (("--type", "feature_request", "--data", "[]"), "--data must be a JSON object"),

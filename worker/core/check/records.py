@@ -21,7 +21,7 @@ from worker.core.week import Week
 Fields = Mapping[str, object]
 
 BATCHED, WAITING, ALONE = "batch", "waiting", "single"
-"""How a reward is paid: with its batch; alone, at a later time; alone, by a payout of its own."""
+"""How a reward is paid: with its batch; alone, but without a payout yet; alone, by a single."""
 
 _OPEN = (PayoutStatus.PENDING, PayoutStatus.PROCESSING)
 _NOT_YET = (Status.PENDING, Status.PROCESSING)
@@ -145,8 +145,8 @@ def of_batch(
 
 
 def of_single(week: Week, row: Row, reward: Fields, fields: Fields) -> Iterator[Finding]:
-    """Compare the payout of a single with its row. The wallet is the plan's or an operator's. The
-    wallet of a held reward is the user's at that moment, so there is nothing to compare it with."""
+    """Compare the payout of a single with its row. The wallet is the plan's or an operator's. A
+    held reward goes to the user's wallet of that day, which has no other record."""
     single = single_id(week, row.user)
     expected: dict[str, object] = {"id": single, "rewards": 1, "amount_base_units": row.amount}
     wallet = reward.get("redirected_to") or row.wallet

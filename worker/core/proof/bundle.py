@@ -178,10 +178,7 @@ class PayoutLine:
 
 
 def text_of(value: object) -> str:
-    """
-    Raises:
-        TypeError: the value is not text.
-    """
+    """The value, if it is text; otherwise raises TypeError."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not text")
     return value
@@ -193,8 +190,5 @@ def slot_text(slot: int | None) -> str:
 
 
 def slot_from(text: object) -> int | None:
-    """
-    Raises:
-        ValueError, TypeError: the text is not a slot.
-    """
+    """The slot of a text, None if it is empty. Other texts raise ValueError or TypeError."""
     return int(text_of(text)) if text != "" else None

@@ -34,7 +34,7 @@ class ContributorProof:
     row: RowProof
 
     def canonical(self) -> bytes:
-        """One line, without its line end. Header and row are canonical JSON inside of it."""
+        """One line, without its line end. Header and row are canonical JSON inside it."""
         return canonical_json(
             {
                 "cluster_genesis": self.cluster_genesis,

@@ -79,9 +79,12 @@ def _verify(
     """Run each check in turn. Stop if the rest of the files cannot be read."""
     check, listed = Check("header"), Check("payouts")
     verified.checks += [check, listed]
-    header = _read_header(next(plan_lines, b""), check)
-    if header is None:
+    try:
+        header = Header.parse(next(plan_lines, b""))
+    except MalformedPlan as error:
+        check.wrong(f"{PLAN_FILE} line 1", str(error))
         return
+    check.detail = f"{header.week.id}, {header.rewards:,} rewards, format version 1"
     verified.payouts = read_payouts(payout_lines, header.week, listed)
     _check_header(header, verified, check)
     if check.outcome is not Outcome.OK:
@@ -97,16 +100,6 @@ def _verify(
     batches, singles = len(verified.payouts.batches), len(verified.payouts.singles)
     listed.detail = f"{batches:,} batches and {singles:,} paid alone, as the plan allows"
     verified.checks.append(_check_root(verified, header, rows.part_roots))
-
-
-def _read_header(line: bytes, check: Check) -> Header | None:
-    try:
-        header = Header.parse(line)
-    except MalformedPlan as error:
-        check.wrong(f"{PLAN_FILE} line 1", str(error))
-        return None
-    check.detail = f"{header.week.id}, {header.rewards:,} rewards, format version 1"
-    return header
 
 
 def _check_header(header: Header, verified: VerifiedFiles, check: Check) -> None:

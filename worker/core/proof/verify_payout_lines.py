@@ -86,10 +86,7 @@ def _add_single(payouts: Payouts, line: PayoutLine, week: Week, place: str, chec
 
 
 def check_against_plan(
-    payouts: Payouts,
-    batch_amounts: Sequence[int],
-    alone: Mapping[bytes, PaidAlone],
-    check: Check,
+    payouts: Payouts, batch_amounts: Sequence[int], alone: Mapping[bytes, PaidAlone], check: Check
 ) -> None:
     """Compare amounts with the plan's rows, and singles with what may be paid alone."""
     for index, line in enumerate(payouts.batches):

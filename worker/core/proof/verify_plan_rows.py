@@ -156,8 +156,10 @@ def _check_amounts(header: Header, sorted_shares: list[Share], check: Check) -> 
     for before, share in itertools.pairwise(sorted_shares):
         if before[0] == share[0]:
             check.wrong(f"{PLAN_FILE} line {share[4]}", "the user has two rows")
+    rules = header.rules
     try:
-        policy = _policy(header)
+        pool, least = BaseUnits(int(rules["pool"])), BaseUnits(int(rules["min_amount"]))
+        policy = Policy(pool, least, StakingBonus(rules["staking_bonus"]))
         points, multipliers = [s[1] for s in sorted_shares], [s[2] for s in sorted_shares]
         result = allocate(points, multipliers, policy)
     except (*UNREADABLE, KontribError) as error:
@@ -170,15 +172,6 @@ def _check_amounts(header: Header, sorted_shares: list[Share], check: Check) -> 
     place = f"{PLAN_FILE} line 1"
     check.expect(place, "floor_waived", result.floor_waived, header.floor_waived)
     check.detail = f"recomputed {policy.staking_bonus}, {result.lifted:,} lifted to the floor"
-
-
-def _policy(header: Header) -> Policy:
-    rules = header.rules
-    return Policy(
-        BaseUnits(int(rules["pool"])),
-        BaseUnits(int(rules["min_amount"])),
-        StakingBonus(rules["staking_bonus"]),
-    )
 
 
 def _whole(text: object, default: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-EXPLORER = "https://explorer.solana.com/tx/"
 MAINNET = "mainnet-beta"
 PUBLIC_CLUSTERS = {
     "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": MAINNET,
@@ -23,5 +22,5 @@ def transaction_url(signature: str | None, cluster: str | None) -> str | None:
     """
     if not signature or cluster is None:
         return None
-    page = EXPLORER + quote(signature, safe="")
+    page = f"https://explorer.solana.com/tx/{quote(signature, safe='')}"
     return page if cluster == MAINNET else f"{page}?cluster={quote(cluster, safe='')}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Context, Decimal
 from fractions import Fraction
 
-RATIO_DIGITS = 8
-_ROUNDING = Context(prec=RATIO_DIGITS)
+_ROUNDING = Context(prec=8)
 
 
 def ratio_text(ratio: Fraction) -> str:

@@ -86,10 +86,6 @@ class Change:
     new: Value
     document: dict[str, Any]
 
-    @property
-    def name(self) -> str:
-        return ".".join(self.path)
-
 
 def checked_change(document: Mapping[str, Any] | None, name: str, value: object) -> Change:
     """Compute the configuration after a change of one parameter. Writes nothing.

@@ -32,7 +32,7 @@ class StakeBelowMinimum(UsageError):
 
 
 class StakeBeyondEarned(Refused):
-    """The user has not earned enough tokens that are not staked."""
+    """The stake is larger than the user's earned and unstaked tokens."""
 
     def __init__(self, amount: BaseUnits, available: int) -> None:
         self.amount, self.available = amount, available

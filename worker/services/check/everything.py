@@ -73,21 +73,14 @@ def _check_chain(context: Context, recent: Sequence[Distribution], report: Check
     """Compare recent weeks with their transactions, and the treasury with the unpaid rewards."""
     for distribution in recent:
         report.looked_at["weeks on chain"] += 1
-        with report.continue_after_errors(Area.CHAIN, distribution.week.label):
-            _check_payouts(context, distribution, report)
-    _check_treasury(context, report)
-
-
-def _check_payouts(context: Context, distribution: Distribution, report: CheckReport) -> None:
-    found = reconcile_or_report(context, distribution)
-    report.extend(found.check.findings)
-    if found.mismatch and found.check.ok:
-        sums = f"{found.database_paid} base units paid, {found.database_unpaid} unpaid"
-        expected = f"{found.chain_paid} paid on chain, {found.planned} planned"
-        report.add(Area.CHAIN, distribution.week.label, sums, expected)
-
-
-def _check_treasury(context: Context, report: CheckReport) -> None:
+        label = distribution.week.label
+        with report.continue_after_errors(Area.CHAIN, label):
+            found = reconcile_or_report(context, distribution)
+            report.extend(found.check.findings)
+            if found.mismatch and found.check.ok:
+                sums = f"{found.database_paid} base units paid, {found.database_unpaid} unpaid"
+                expected = f"{found.chain_paid} paid on chain, {found.planned} planned"
+                report.add(Area.CHAIN, label, sums, expected)
     owed, count = context.store.outstanding()
     treasury = context.chain.treasury()
     limits = [treasury.tokens, treasury.allowance]

@@ -119,13 +119,10 @@ def _check_status(proposal: Proposal, now: datetime, report: CheckReport) -> Non
 
 
 def _check_changes(
-    wiki: WikiContext,
-    store: CheckStore,
-    known: Mapping[str, StoredProposal],
-    report: CheckReport,
+    wiki: WikiContext, store: CheckStore, known: Mapping[str, StoredProposal], report: CheckReport
 ) -> None:
-    """Each executed change has one record, each record has its proposal, and the newest change is
-    in effect."""
+    """Check that each executed change has one record, that each record has its proposal, and that
+    the newest change is in effect."""
     changes = store.recorded_changes()
     report.looked_at["changes"] += len(changes)
     for proposal_id, count in Counter(str(c.get("proposal_id")) for c in changes).items():

@@ -14,7 +14,7 @@ from worker.ports.check import CheckStore, StoredReward
 
 CHUNK_REWARDS = 2000
 BEYOND = 2**31
-"""Above the number of rewards in any plan."""
+"""More than the number of rewards in any plan."""
 
 Fields = Mapping[str, object]
 

@@ -41,17 +41,19 @@ def check_records(
 ) -> None:
     """Check every planned week, archived weeks included. `read_back` names the weeks whose recorded
     payouts `reconcile` compares with their transactions."""
-    planned = store.planned_weeks()
-    _check_gaps(wiki, planned, report)
+    planned, first = store.planned_weeks(), wiki.store.first_week()
+    if first is not None and planned:
+        _check_gaps(first, planned, report)
     for week in planned:
         report.looked_at["plans"] += 1
         with report.continue_after_errors(Area.RECORDS, week.label):
             distribution = wiki.store.distribution(week)
             if distribution is None or distribution.plan_id is None:
                 continue  # the week was planned again in the meantime
-            plan, is_ours = plan_of(week, distribution), _is_of_this_key(wiki, week)
+            plan = plan_of(week, distribution)
             chain = commitment_of = None
-            if context is not None and is_ours:
+            # Before the first week, another receipt key was in use. Its receipts cannot be read.
+            if context is not None and (first is None or week >= first):
                 salt = plan_salt(context.chain.receipt_secret, week)
                 commitment_of = partial(user_commitment, salt)
                 if plan.stage.is_frozen:
@@ -60,35 +62,23 @@ def check_records(
             check.run()
             report.looked_at["rewards"] += check.sums.rewards
             if _is_same(wiki, distribution):
-                _list(check.found, week, report)
+                report.extend(check.found.findings)
+                found = check.found.wrong_count + check.found.unproven_count
+                if more := found - len(check.found.findings):
+                    report.add(Area.RECORDS, week.label, f"{more} more differences", "none")
 
 
-def _check_gaps(wiki: WikiContext, planned: Sequence[Week], report: CheckReport) -> None:
+def _check_gaps(first: Week, planned: Sequence[Week], report: CheckReport) -> None:
     """Find lost plans: every week is planned in order, even an empty one, so no gap is right. The
     counters cannot show a lost plan, because they lack its payments, too."""
-    first = wiki.store.first_week()
-    if first is None or not planned:
-        return
     for week in sorted(set(first.until(planned[-1])) - set(planned)):
         report.add(Area.RECORDS, week.label, "without a plan", "planned, as the weeks after it")
-
-
-def _is_of_this_key(wiki: WikiContext, week: Week) -> bool:
-    """Whether today's receipt key anchored the week. Receipts of other keys cannot be read."""
-    first = wiki.store.first_week()
-    return first is None or week >= first
 
 
 def _is_same(wiki: WikiContext, before: Distribution) -> bool:
     """Whether the week stayed in its state during the check. If not, findings may be false."""
     now = wiki.store.distribution(before.week)
     return now is not None and (now.plan_id, now.stage) == (before.plan_id, before.stage)
-
-
-def _list(found: Check, week: Week, report: CheckReport) -> None:
-    report.extend(found.findings)
-    if more := found.wrong_count + found.unproven_count - len(found.findings):
-        report.add(Area.RECORDS, week.label, f"{more} more differences", "none")
 
 
 @dataclass(slots=True)

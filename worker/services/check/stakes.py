@@ -22,11 +22,7 @@ Wrong = Iterator[tuple[str, object, object]]
 def check_stakes(
     wiki: WikiContext, store: CheckStore, report: CheckReport, *, is_online: bool
 ) -> None:
-    """Check every readable staking record; with `is_online`, also its transfer to the vault.
-
-    Raises:
-        Unreachable: a server did not answer, so the result is unknown.
-    """
+    """Check every readable staking record; with `is_online`, also its transfer to the vault."""
     rules, now = wiki.rules(), wiki.now()
     standing_on: dict[str, str] = {}
     for stored in store.stored_stakes():
@@ -79,7 +75,8 @@ def _wrong_accrual(record: StakeRecord, now: datetime) -> Wrong:
     latest = _whole_days(record, min(now, record.end))
     if through > latest:
         yield "accrued_through", through, f"{latest.isoformat()} or earlier"
-    elif _is_ours(record) and (ended := _ended_at(record)) is not None:
+    ended = record.end if record.status is StakeStatus.COMPLETED else record.unstaked_at
+    if through <= latest and _is_ours(record) and ended is not None:
         earliest = _whole_days(record, ended)
         if through < earliest:
             yield "accrued_through", through, earliest
@@ -126,11 +123,6 @@ def _wrong_transfer(wiki: WikiContext, record: StakeRecord, *, is_online: bool) 
 def _is_ours(record: StakeRecord) -> bool:
     """Whether this program wrote the record. The wiki's own records may lack some fields."""
     return record.number is not None
-
-
-def _ended_at(record: StakeRecord) -> datetime | None:
-    """When the stake ended; None if it is active, or if the time is unknown."""
-    return record.end if record.status is StakeStatus.COMPLETED else record.unstaked_at
 
 
 def _duration(record: StakeRecord) -> timedelta | None:

@@ -48,20 +48,16 @@ def _check_sums(
     plan = plan_of(distribution.week, distribution)
     window, rules = as_planned(wiki, plan)
     now = {each.user_id: each.points for each in wiki.store.week_points(window, rules).users}
-    for user_id, planned in _planned_points(store, plan):
-        present = now.pop(user_id, 0)
-        if planned != present:
-            subject = f"{plan.week.label}, user {user_id}"
-            report.add(Area.WEEKS, subject, f"{present} points today", f"{planned} as planned")
+    for first in range(0, plan.header.rewards, CHUNK):
+        positions = range(first, min(first + CHUNK, plan.header.rewards))
+        for reward in store.plan_rewards(plan.plan_id, positions):
+            if reward.row is None:
+                continue  # `check_records` lists unreadable rows
+            user_id, planned = str(reward.fields.get("user_id")), reward.row.points
+            if planned != (present := now.pop(user_id, 0)):
+                subject = f"{plan.week.label}, user {user_id}"
+                report.add(Area.WEEKS, subject, f"{present} points today", f"{planned} as planned")
     _check_left_out(wiki, plan, rules, now, report)
-
-
-def _planned_points(store: CheckStore, plan: PlannedWeek) -> Iterator[tuple[str, int]]:
-    for positions in chunks(range(plan.header.rewards), CHUNK):
-        some = range(positions[0], positions[-1] + 1)
-        for reward in store.plan_rewards(plan.plan_id, some):
-            if reward.row is not None:  # `check_records` lists unreadable rows
-                yield str(reward.fields.get("user_id")), reward.row.points
 
 
 def _check_left_out(

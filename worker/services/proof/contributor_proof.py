@@ -1,4 +1,4 @@
-"""Makes a contributor's proof, and verifies one. Only an operator can make it."""
+"""Makes and verifies contributors' proofs. Only an operator can make them; anyone can verify."""
 
 from __future__ import annotations
 

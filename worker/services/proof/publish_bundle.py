@@ -118,10 +118,7 @@ class _Publisher:
         )
 
     def _states(self, ids: list[str]) -> dict[str, ReceiptState]:
-        """
-        Raises:
-            ReceiptUnreadable: a receipt cannot be read.
-        """
+        """The states of these receipts. ReceiptUnreadable if one cannot be read."""
         states = self._context.chain.receipts(ids)
         for receipt in ids:
             if states[receipt] is ReceiptState.UNKNOWN:
@@ -138,10 +135,7 @@ class _Publisher:
         return found
 
     def _plan_lines(self, states: dict[str, ReceiptState]) -> Iterator[bytes]:
-        """
-        Raises:
-            PlanDoesNotMatchRoot: the stored rows are not the anchored ones.
-        """
+        """Header and rows. PlanDoesNotMatchRoot if the rows are not the anchored ones."""
         header, builder = self._seal.header, SealBuilder(self._seal.header)
         yield header.canonical()
         for row in stored_rows(self._context, self._plan_id, range(header.rewards)):

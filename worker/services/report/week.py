@@ -102,12 +102,7 @@ class WeekReport:
 
 
 def week_report(
-    wiki: WikiContext,
-    reports: ReportStore,
-    week: Week,
-    *,
-    cluster: str | None,
-    costs: Costs | None,
+    wiki: WikiContext, reports: ReportStore, week: Week, *, cluster: str | None, costs: Costs | None
 ) -> WeekReport:
     """
     Raises:

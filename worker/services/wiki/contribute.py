@@ -1,4 +1,4 @@
-"""Record a contribution with its points at this moment.
+"""Records a contribution with its points at this moment.
 
 The contribution is written first, once for each of the caller's keys. The counters of its user and
 its article are then computed from all contributions. If the process dies in between, the next call

@@ -114,7 +114,14 @@ def _count_week(wiki: WikiContext, planned: PlannedWeek, result: Recount) -> Non
         users += len(user_ids)
     result.unshared = shares.pop("", 0)
     result.shared, result.users = shares.total(), users
-    _write_shares(wiki, planned.week, shares, result)
+    before = wiki.counters.article_rewards(planned.week)
+    changed = {a: BaseUnits(share) for a, share in shares.items() if before.get(a) != share}
+    gone = sorted(set(before) - set(shares))
+    if changed or gone:
+        wiki.counters.write_article_rewards(planned.week, changed, gone)
+    touched = sorted({*before, *shares})
+    result.articles = len(touched)
+    result.corrected += sum(recount_article_tokens(wiki, ids) for ids in chunks(touched, CHUNK_IDS))
 
 
 def shares_by_article(
@@ -133,17 +140,6 @@ def shares_by_article(
             shares.update(article_shares(reward.amount, points.get(reward.user_id, {})))
         yield user_ids, shares
         position = paid[-1].position
-
-
-def _write_shares(wiki: WikiContext, week: Week, shares: Counter[str], result: Recount) -> None:
-    before = wiki.counters.article_rewards(week)
-    changed = {a: BaseUnits(share) for a, share in shares.items() if before.get(a) != share}
-    gone = sorted(set(before) - set(shares))
-    if changed or gone:
-        wiki.counters.write_article_rewards(week, changed, gone)
-    touched = sorted({*before, *shares})
-    result.articles = len(touched)
-    result.corrected += sum(recount_article_tokens(wiki, ids) for ids in chunks(touched, CHUNK_IDS))
 
 
 def recount_article_tokens(wiki: WikiContext, article_ids: Sequence[str]) -> int:

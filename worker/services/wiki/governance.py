@@ -1,4 +1,4 @@
-"""Propose, cancel and vote.
+"""Records proposals and votes, and opens votes.
 
 A vote's weights follow from rewards and stakes at the moment the vote began. So the time and the
 number of attempts to open it make no difference.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.lifecycle import IllegalTransition
@@ -23,7 +22,7 @@ from worker.core.wiki.governance import (
     check_move,
     outcome,
 )
-from worker.core.wiki.parameters import Change, checked_change, value_at
+from worker.core.wiki.parameters import checked_change
 from worker.services.wiki.governance import TRIES, ProposalRaced, move, open_vote
 from worker.services.wiki_context import WikiContext
 
@@ -97,7 +96,12 @@ def _keep(wiki: WikiContext, proposal: Proposal, kept: GovernanceKept) -> None:
         move(wiki, proposal, outcome(votes, proposal.quorum), votes=votes)
         kept.closed += 1
     elif status is ProposalStatus.PASSED and proposal.type is ProposalType.PARAMETER_CHANGE:
-        _execute_or_note(wiki, proposal, kept)
+        try:
+            execute(wiki, proposal)
+            kept.executed += 1
+        except (UsageError, MalformedRules) as error:
+            wiki.governance.note(proposal.id, f"{type(error).__name__}: {error}", now)
+            kept.waiting += 1
 
 
 def execute(wiki: WikiContext, proposal: Proposal, *, signature: str | None = None) -> Proposal:
@@ -114,9 +118,8 @@ def execute(wiki: WikiContext, proposal: Proposal, *, signature: str | None = No
     if signature is not None and not is_storable_text(signature):
         raise ProposalUnusable("The transaction's signature is not UTF-8.")
     check_move(proposal, ProposalStatus.EXECUTED)
-    execution = None
-    if proposal.type is ProposalType.PARAMETER_CHANGE:
-        execution = _apply(wiki, proposal)
+    is_change = proposal.type is ProposalType.PARAMETER_CHANGE
+    execution = _apply(wiki, proposal) if is_change else None
     return move(
         wiki,
         proposal,
@@ -134,25 +137,9 @@ def _apply(wiki: WikiContext, proposal: Proposal) -> ExecutedChange:
             return made
         document = wiki.store.rules_document() or {}
         change = checked_change(document, str(name), value)
-        execution = ExecutedChange(
-            change.name, change.old, change.new, proposal.proposer_id, wiki.now()
-        )
-        wiki.governance.apply_change(
-            proposal.id, change.path, execution, expected=_part_of(document, change)
-        )
+        facts = ".".join(change.path), change.old, change.new, proposal.proposer_id
+        execution = ExecutedChange(*facts, wiki.now())
+        top = change.path[0]
+        read = {top: document[top]} if top in document else {}
+        wiki.governance.apply_change(proposal.id, change.path, execution, expected=read)
     raise ProposalRaced(proposal.id)
-
-
-def _part_of(document: Mapping[str, Any], change: Change) -> Mapping[str, Any]:
-    """The top-level value that holds the parameter, as the check read it."""
-    top = change.path[0]
-    return {top: value_at(document, (top,))} if top in document else {}
-
-
-def _execute_or_note(wiki: WikiContext, passed: Proposal, kept: GovernanceKept) -> None:
-    try:
-        execute(wiki, passed)
-        kept.executed += 1
-    except (UsageError, MalformedRules) as error:
-        wiki.governance.note(passed.id, f"{type(error).__name__}: {error}", wiki.now())
-        kept.waiting += 1

@@ -39,9 +39,11 @@ def recount_activity(
 
 
 def recount_all(wiki: WikiContext) -> Recount:
-    """Recompute every counter."""
+    """Recompute every counter, archived weeks included."""
     result, rules = Recount(), wiki.rules()
-    for week in _all_weeks(wiki):
+    first = wiki.store.first_week()
+    since_first = first.until(Week.containing(wiki.now())) if first else []
+    for week in sorted({d.week for d in wiki.store.distributions()}.union(since_first)):
         of_week = recount_week(wiki, week)
         result.weeks += of_week.weeks
         result.corrected += of_week.corrected
@@ -56,10 +58,3 @@ def recount_all(wiki: WikiContext) -> Recount:
         result.corrected += recount_activity(wiki, rules, [], articles)
         result.corrected += recount_article_tokens(wiki, articles)
     return result
-
-
-def _all_weeks(wiki: WikiContext) -> list[Week]:
-    """All weeks that are known, archived ones included."""
-    first, last = wiki.store.first_week(), Week.containing(wiki.now())
-    known = {d.week for d in wiki.store.distributions()}
-    return sorted(known | set(first.until(last) if first else []))

@@ -53,10 +53,14 @@ class TransferNotFinal(NotReady):
 class TransferDiffers(Refused):
     """The transaction does not make the transfer that the stake needs."""
 
-    def __init__(self, signature: str, amount: BaseUnits, wallet: object, found: str) -> None:
+    def __init__(
+        self, signature: str, amount: BaseUnits, wallet: object, found: Sequence[FoundTransfer]
+    ) -> None:
+        texts = [f"{tokens_text(t.amount)} from {t.from_wallet} to {t.to_wallet}" for t in found]
+        listed = "; ".join(texts) or "no transfer of this token"
         super().__init__(
             f"The transaction {signature} is not a transfer of {tokens_text(amount)} KONTRIB from "
-            f"the user's wallet {wallet} to the vault; it holds {found}."
+            f"the user's wallet {wallet} to the vault; it holds {listed}."
         )
 
 
@@ -96,8 +100,8 @@ def stake(
     """Record a stake of `amount` tokens.
 
     Raises:
-        UnknownUser, UnknownDuration, MalformedAmount: the request names something unknown.
-        StakeOfZero, StakeBelowMinimum, StakeBeyondEarned: the amount is not allowed.
+        UnknownUser, UnknownDuration: nothing has this name.
+        MalformedAmount, StakeOfZero, StakeBelowMinimum, StakeBeyondEarned: the amount is wrong.
         TransferMissing, TransferNotFinal, TransferDiffers, TransferUsed: the transfer to the vault
             does not back this stake.
         StakingRaced: another process changed the user's stakes at every try.
@@ -110,7 +114,8 @@ def stake(
         now = wiki.now()
         stakes = _settled(wiki, wiki.staking.stakes_of(account.user_id), now)
         earned = wiki.counters.user_tokens([account.user_id])[account.user_id].earned
-        check_stake(units, earned=earned, staked=_staked(stakes), minimum=rules.min_stake)
+        staked = BaseUnits(sum(s.amount for s in stakes if s.status is StakeStatus.ACTIVE))
+        check_stake(units, earned=earned, staked=staked, minimum=rules.min_stake)
         wanted = StakeRecord(
             id="",
             user_id=account.user_id,
@@ -178,14 +183,10 @@ def _settled(wiki: WikiContext, stakes: Sequence[StakeRecord], now: datetime) ->
     return settled
 
 
-def _staked(stakes: Sequence[StakeRecord]) -> BaseUnits:
-    return BaseUnits(sum(s.amount for s in stakes if s.status is StakeStatus.ACTIVE))
-
-
 def _check_transfer(
     wiki: WikiContext, signature: str | None, amount: BaseUnits, wallet: object
 ) -> None:
-    """Check the transfer to the vault. Without a vault, any transaction is accepted."""
+    """Check the transfer to the vault. Without a vault, the transaction is not read."""
     if wiki.vault is not None and signature is None:
         raise TransferMissing(wiki.vault)
     _refuse_used(wiki, signature)
@@ -195,7 +196,7 @@ def _check_transfer(
     if found is None:
         raise TransferNotFinal(signature)
     if not isinstance(wallet, str) or sent_to_vault(found, wiki.vault)[wallet] != amount:
-        raise TransferDiffers(signature, amount, wallet, _listed(found))
+        raise TransferDiffers(signature, amount, wallet, found)
 
 
 def _refuse_used(wiki: WikiContext, signature: str | None) -> None:
@@ -211,8 +212,3 @@ def sent_to_vault(found: Sequence[FoundTransfer], vault: str) -> Counter[str]:
         if vault in (transfer.to_wallet, transfer.to_account):
             sent[transfer.from_wallet] += transfer.amount
     return sent
-
-
-def _listed(found: Sequence[FoundTransfer]) -> str:
-    texts = [f"{tokens_text(t.amount)} from {t.from_wallet} to {t.to_wallet}" for t in found]
-    return "; ".join(texts) or "no transfer of this token"

@@ -16,7 +16,7 @@ Facts = TypeVar("Facts")
 
 
 class StillChanging(NotReady):
-    """The facts change faster than they are counted."""
+    """The facts kept changing during the count."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
