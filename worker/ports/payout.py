@@ -62,13 +62,13 @@ class WikiStore(Protocol):
         ...
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        """Valid points of each user with any in the window, and what cannot count, of which at
-        most `malformed_max` are listed; with 0, nobody looks for it, and the count is 0.
+        """Valid points of each user in the window, all from one moment.
 
-        A user whose id is stored in several forms appears once, in the canonical form.
+        Malformed contributions are counted, and at most `malformed_max` are listed. A user whose
+        id is stored in several forms appears once, in the canonical form.
 
         Raises:
-            ContributionsChanging: they are changed while they are added up; try again.
+            PointsNotExact: a sum of doubles is beyond the integers that a double holds.
         """
         ...
 
