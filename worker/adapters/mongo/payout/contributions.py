@@ -49,14 +49,15 @@ def own(window: PointsWindow) -> Document:
 def late(window: PointsWindow) -> Document | None:
     """Created before the week, and recorded since the last plan. The first plan has none.
 
-    A query compares each element of an array. Without the last condition, an array of dates
-    could be both in the week and late.
+    Most contributions fail the first comparison of `created_at`, which makes it the cheaper one.
+    A query compares each element of an array: without the last condition, an array of dates could
+    be both in the week and late.
     """
     if window.previous_cutoff is None:
         return None
     return {
         **_recorded(window.previous_cutoff, window),
-        "created_at": {"$gte": window.late_from, "$lt": window.week.start},
+        "created_at": {"$lt": window.week.start, "$gte": window.late_from},
         "created_at.0": {"$exists": False},
     }
 
@@ -176,5 +177,9 @@ def as_plain(contribution: Mapping[str, Any]) -> dict[str, object]:
 
 def canonical_user(document: Mapping[str, Any]) -> str:
     """The canonical user id of a document; empty if it has no usable one."""
-    user_id = document.get("user_id")
+    return canonical_form(document.get("user_id"))
+
+
+def canonical_form(user_id: object) -> str:
+    """The canonical form of a user's id; empty if it is no usable one."""
     return canonical_user_id(str(user_id)) if isinstance(user_id, str | ObjectId) else ""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.payout.contributions import as_plain, canonical_user
+from worker.adapters.mongo.payout.contributions import as_plain, canonical_form
 from worker.core.errors import KontribError
 from worker.core.payout.records import MalformedContribution, UserPoints, WeekPoints
 from worker.core.plan.points import defect
@@ -34,8 +33,8 @@ class WeekSum:
     def __init__(self, rules: Rules, mark: str, malformed_max: int, *, exactly: bool) -> None:
         self._rules, self._mark, self._exactly = rules, mark, exactly
         self._malformed_max = malformed_max
-        self._points: Counter[str] = Counter()
-        self._late: Counter[str] = Counter()
+        self._points: dict[str, int] = {}
+        self._late: dict[str, int] = {}
         self._seen = self._counted = self._after_cutoff = self._malformed_count = 0
         self._malformed: list[MalformedContribution] = []
 
@@ -53,7 +52,7 @@ class WeekSum:
             else:
                 self._judge(contribution, is_late)
         else:
-            user_id, points = canonical_user({"user_id": key}), group["points"]
+            user_id, points = canonical_form(key), group["points"]
             if not user_id or not self._is_exact(points):
                 raise PointsNotExact(key, points)
             self._add(user_id, int(points), count, is_late)
@@ -76,9 +75,9 @@ class WeekSum:
 
     def _add(self, user_id: str, points: int, count: int, is_late: bool) -> None:
         self._counted += count
-        self._points[user_id] += points
+        self._points[user_id] = self._points.get(user_id, 0) + points
         if is_late:
-            self._late[user_id] += points
+            self._late[user_id] = self._late.get(user_id, 0) + points
 
     def _first_malformed(self) -> list[MalformedContribution]:
         return sorted(self._malformed, key=lambda each: each.id)[: self._malformed_max]
@@ -86,7 +85,7 @@ class WeekSum:
     def result(self) -> WeekPoints:
         late = self._late
         return WeekPoints(
-            (UserPoints(user, points, late[user]) for user, points in self._points.items()),
+            (UserPoints(user, points, late.get(user, 0)) for user, points in self._points.items()),
             self._malformed_count,
             tuple(self._first_malformed()),
             seen=self._seen,
