@@ -29,7 +29,7 @@ from tests.contracts.store_worlds import (
     make_rewards,
     write_plan,
 )
-from tests.fakes.documents import contribution_document
+from tests.fakes.documents import contribution_document, object_id
 from worker.adapters.mongo.base import SumIsNoInteger, integer_sum
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
@@ -291,22 +291,62 @@ def test_a_contribution_that_is_recorded_while_the_week_is_added_up_waits_for_th
     assert (found.seen, found.after_cutoff) == (2, 1)
 
 
+@pytest.mark.parametrize("form", [str, ObjectId])
 def test_a_usual_week_is_one_aggregation(
-    database: Mongo, store: MongoStore, monkeypatch: pytest.MonkeyPatch
+    database: Mongo, store: MongoStore, monkeypatch: pytest.MonkeyPatch, form: Callable[[str], Any]
 ) -> None:
-    for number, (user, points) in enumerate(
-        [("u", 10), (ObjectId("aa" * 12), Int64(5)), ("u", -1), ("u", "many")]
+    user, other = form("aa" * 12), form("bb" * 12)
+    for number, (user_id, points) in enumerate(
+        [(user, 10), (other, Int64(5)), (user, 3), (user, -1), (user, "many")]
     ):
         database.contributions.insert_one(
-            contribution_document(user, WEEK.start, points=points, number=number)
+            contribution_document(user_id, WEEK.start, points=points, number=number)
         )
     begun = before_aggregation(store, monkeypatch, 0, lambda: None)
 
     found = store.week_points(PointsWindow(WEEK, NOW, WEEK.start, WEEK.back(4).start), RULES, 10)
 
-    assert sorted(each.points for each in found.users) == [5, 10]
-    assert (found.counted, found.malformed_count) == (2, 2)
+    assert sorted(each.points for each in found.users) == [5, 13]
+    assert (found.counted, found.malformed_count) == (3, 2)
     assert len(begun) == 1
+
+
+@pytest.mark.parametrize("other", [ObjectId("aa" * 12), "AA" * 12])
+def test_a_user_with_two_ids_needs_a_second_aggregation(
+    database: Mongo, store: MongoStore, monkeypatch: pytest.MonkeyPatch, other: object
+) -> None:
+    for number, user_id in enumerate(["aa" * 12, other]):
+        database.contributions.insert_one(
+            contribution_document(user_id, WEEK.start, points=10, number=number)
+        )
+    begun = before_aggregation(store, monkeypatch, 0, lambda: None)
+
+    found = store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES)
+
+    assert list(found.users) == [UserPoints("aa" * 12, 20, 0)]
+    assert len(begun) == 2
+
+
+def test_many_users_are_all_there(database: Mongo, store: MongoStore) -> None:
+    late = {"created_at": WEEK.start - timedelta(days=1)}
+    documents = [
+        contribution_document(f"user {i}", WEEK.start, points=i % 100) for i in range(2500)
+    ]
+    documents += [
+        contribution_document(f"user {i}", WEEK.start, points=7) | late for i in range(2490, 2510)
+    ]
+    database.contributions.insert_many(
+        document | {"_id": object_id(WEEK.start, number)}
+        for number, document in enumerate(documents)
+    )
+
+    found = store.week_points(PointsWindow(WEEK, NOW, WEEK.start, WEEK.back(4).start), RULES)
+
+    users = {each.user_id: (each.points, each.late_points) for each in found.users}
+    assert users == {
+        f"user {i}": (i % 100 * (i < 2500) + 7 * (i >= 2490), 7 * (i >= 2490)) for i in range(2510)
+    }
+    assert found.counted == 2520
 
 
 def test_doubles_are_added_up_exactly_by_a_second_aggregation_alone(

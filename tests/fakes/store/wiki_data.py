@@ -36,7 +36,7 @@ class FakeWiki:
         sums: dict[str, tuple[int, int]] = {}
         counted, after_cutoff, malformed = 0, 0, []
         for document in list(self.state.contributions.values()):
-            part = _part(document, window)
+            part = _place(document, window)
             if part == "after":
                 after_cutoff += 1
             elif part is not None:
@@ -93,7 +93,13 @@ def _recorded_at(document: Document) -> datetime | None:
 
 
 def _part(document: Document, window: PointsWindow) -> str | None:
-    """The part of the window that a contribution is in; None if it is outside."""
+    """Whether a contribution is the week's own or a late one; None if it is neither."""
+    place = _place(document, window)
+    return place if place in ("own", "late") else None
+
+
+def _place(document: Document, window: PointsWindow) -> str | None:
+    """Own, late, undated, or recorded after the cut-off; None if it is outside of the window."""
     created_at, recorded_at = document.get("created_at"), _recorded_at(document)
     is_after = recorded_at is not None and recorded_at >= window.cutoff
     if _in_week(created_at, window.week):

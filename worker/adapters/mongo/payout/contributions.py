@@ -140,8 +140,8 @@ def sum_stages(window: PointsWindow, rules: Rules, mark: str, *, exactly: bool) 
     `{mark: null}` for all that were recorded after the cut-off. `mark` must be random, so that no
     stored user id can contain it.
 
-    Unless `exactly`, points of any numeric type and users of any type are grouped. If each `_id`
-    is a user's id and each sum an integer, the groups are exact nevertheless: one double or
+    Unless `exactly`, points of any numeric type and users of any type are grouped. The groups are
+    exact nevertheless if each sum is an integer, and each `_id` a user's only one: a double or
     Decimal128 makes a sum a double or Decimal128.
     """
     first_after = first_id_of(window.cutoff)
@@ -151,10 +151,36 @@ def sum_stages(window: PointsWindow, rules: Rules, mark: str, *, exactly: bool) 
     after = {"$and": [{"$gte": ["$_id", first_after]}, {"$lte": ["$_id", _LAST_ID]}]}
     odd = {mark: ODD_FIELDS}
     key = {"$cond": [{"$and": usual}, "$user_id", {"$cond": [after, {mark: None}, odd]}]}
-    stages = [{"$match": in_week(window)}, _group(key)]
+    groups = [_group(key), *([_BY_CANONICAL_ID] if exactly else [])]
+    stages = [{"$match": in_week(window)}, *groups]
     if (is_late := late(window)) is not None:
-        stages.append(_union({"$match": is_late}, _group(key), {"$addFields": {"late": True}}))
+        stages.append(_union({"$match": is_late}, *groups, {"$addFields": {"late": True}}))
     return [*stages, _union({"$match": undated(window)}, _group(odd))]
+
+
+_BY_CANONICAL_ID: Document = {
+    "$group": {
+        "_id": {
+            "$switch": {
+                "branches": [
+                    {
+                        "case": {"$eq": [{"$type": "$_id"}, "objectId"]},
+                        "then": {"$toString": "$_id"},
+                    },
+                    {"case": {"$eq": [{"$type": "$_id"}, "object"]}, "then": "$_id"},
+                    {
+                        "case": {"$regexMatch": {"input": "$_id", "regex": "^[0-9a-fA-F]{24}$"}},
+                        "then": {"$toLower": "$_id"},
+                    },
+                ],
+                "default": "$_id",
+            }
+        },
+        "points": {"$sum": "$points"},
+        "count": {"$sum": "$count"},
+    }
+}
+"""Grouping once by the stored id and then by its canonical form spares a million conversions."""
 
 
 def _group(key: Document) -> Document:

@@ -29,8 +29,8 @@ class MongoWiki(MongoPart):
 
     @reaching
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        """All numbers come from one aggregation. The first one is a third faster, and enough for
-        integers; if points are doubles, or a contribution has no user, the second one replaces it.
+        """All numbers come from one aggregation. The first one is faster, and nearly always enough.
+        The second one replaces it if, for example, points are doubles or a user has two ids.
         """
         try:
             return self._week_points(window, rules, malformed_max, exactly=False)
