@@ -1,7 +1,7 @@
 """`python -m bench.queries`: what the wiki shows, and a week's calculation, at a million.
 
 The local engine, one client. Targets: p99 of a page of contributions below 20 ms and of a
-dashboard below 40 ms; adding a week up, every contribution checked, in less than 5 s and within 1.3
+dashboard below 40 ms; adding a week up, every contribution checked, in less than 5 s and within 2
 times of the bare aggregation.
 """
 
@@ -38,7 +38,7 @@ from worker.services.wiki_context import WikiContext
 
 PAGE = 20
 WARM_UP, ROUNDS = 20, 3
-CONTRIBUTIONS_MS, DASHBOARD_MS, CALCULATION_SECONDS, RATIO_MAX = 20.0, 40.0, 5.0, 1.3
+CONTRIBUTIONS_MS, DASHBOARD_MS, CALCULATION_SECONDS, RATIO_MAX = 20.0, 40.0, 5.0, 2.0
 
 
 @dataclass(frozen=True)

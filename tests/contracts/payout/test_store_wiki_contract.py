@@ -6,6 +6,7 @@ gives both the same odd documents.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -240,10 +241,12 @@ def test_what_has_no_date_is_listed_by_the_plan_that_follows_its_recording(
     assert malformed(store_world, 10)[0] == int(listed)
 
 
-def test_with_a_limit_of_zero_nobody_looks_for_what_cannot_count(store_world: StoreWorld) -> None:
+def test_with_a_limit_of_zero_malformed_contributions_are_only_counted(
+    store_world: StoreWorld,
+) -> None:
     store_world.add_contributions([contribution_document(USER, MIDDLE, points=-1)])
 
-    assert malformed(store_world, 0) == (0, [])
+    assert malformed(store_world, 0) == (1, [])
 
 
 def test_all_are_counted_and_the_first_are_listed(store_world: StoreWorld) -> None:
@@ -256,6 +259,37 @@ def test_all_are_counted_and_the_first_are_listed(store_world: StoreWorld) -> No
 
     count, listed = malformed(store_world, 3)
     assert (count, len(listed)) == (9, 3)
+
+
+def test_every_contribution_that_was_seen_is_in_one_count(store_world: StoreWorld) -> None:
+    late = WEEK.start - timedelta(days=1)
+    store_world.add_contributions(
+        [
+            contribution_document(USER, MIDDLE, points=1),
+            contribution_document(USER, MIDDLE, points=2.0),
+            contribution_document(USER, late, points=3, recorded_at=MIDDLE),
+            contribution_document(USER, MIDDLE, points=-1),
+            contribution_document(USER, late, points="3", recorded_at=MIDDLE),
+            contribution_document(USER, "Monday", recorded_at=MIDDLE),
+            contribution_document(USER, MIDDLE, recorded_at=CUTOFF),
+            contribution_document(None, MIDDLE, recorded_at=CUTOFF),
+            contribution_document(USER, late, recorded_at=CUTOFF),
+        ]
+    )
+
+    found = store_world.store.week_points(WINDOW, RULES)
+
+    assert (found.seen, found.counted, found.malformed_count, found.after_cutoff) == (8, 3, 3, 2)
+
+
+@pytest.mark.parametrize("key", ["id", "mark", "$_id", ""])
+def test_a_user_id_cannot_pass_for_a_contribution(store_world: StoreWorld, key: str) -> None:
+    forged = {"id": 1, "user_id": USER, "type": "creation", "total_points": 9, "created_at": MIDDLE}
+    for user_id in (forged, {key: forged}, [forged], {key: None}):
+        store_world.add_contributions([contribution_document(user_id, MIDDLE)])
+
+    assert points(store_world) == []
+    assert malformed(store_world, 10)[0] == 4
 
 
 # --- both agree on anything --------------------------------------------------------------------
@@ -340,11 +374,14 @@ def test_fake_and_database_agree_on_odd_contributions(
     answers = []
     for world in (FakeStoreWorld(), MongoStoreWorld(contract_database)):
         world.add_contributions(stored)
-        count, listed = malformed(world, 100, window)
-        answers.append((points(world, window), count, listed))
+        found = world.store.week_points(window, RULES, 100)
+        users = sorted(found.users, key=lambda user: user.user_id)
+        assert found.seen == found.counted + found.malformed_count + found.after_cutoff
+        answers.append((users, replace(found, users=iter(()))))
 
-    fake, real = answers
-    assert real == fake
+    (fake_users, fake), (real_users, real) = answers
+    assert real_users == fake_users
+    assert replace(real, users=fake.users) == fake
 
 
 # --- accounts ----------------------------------------------------------------------------------

@@ -35,12 +35,21 @@ class MalformedContribution:
 
 @dataclass(frozen=True, slots=True)
 class WeekPoints:
-    """The points in a window. `users` can be read once, in no particular order."""
+    """The points of a window, and how many contributions it holds.
+
+    `seen` = `counted` + `malformed_count` + `after_cutoff`.
+    """
 
     users: Iterator[UserPoints]
+    """Can be read once, in no particular order."""
     malformed_count: int = 0
     malformed: tuple[MalformedContribution, ...] = ()
-    """The first contributions that cannot count."""
+    """The first malformed contributions, in the order of their ids."""
+    seen: int = 0
+    counted: int = 0
+    """The week's own and late contributions whose points are in `users`."""
+    after_cutoff: int = 0
+    """Created in the week, recorded after the cut-off: late for the next plan."""
 
 
 @dataclass(frozen=True, slots=True)

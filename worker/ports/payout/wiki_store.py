@@ -18,14 +18,13 @@ class WikiStore(Protocol):
         """The owner's `system_config` document; see `worker.core.plan.rules.rules_from`."""
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        """Points of each user in the window, and malformed contributions.
+        """Points of each user in the window, all from one moment.
 
-        At most `malformed_max` malformed contributions are listed. With 0 they are neither
-        searched nor counted. A user whose id is stored in several forms appears once, under the
-        canonical id.
+        All malformed contributions are counted, and at most `malformed_max` of them are listed. A
+        user whose id is stored in several forms appears once, under the canonical id.
 
         Raises:
-            ContributionsChanging: contributions changed during the sum; try again.
+            PointsNotExact: a sum of doubles is larger than the integers that a double holds.
         """
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
