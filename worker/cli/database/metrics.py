@@ -1,4 +1,4 @@
-"""`kontrib metrics`: figures for Prometheus, from the database alone."""
+"""`kontrib metrics`: serves figures from the database to Prometheus."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def metrics(
     context: typer.Context,
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = PORT,
     address: Annotated[
-        str, typer.Option("--address", help="Where to listen; 0.0.0.0 inside a container.")
+        str, typer.Option("--address", help="The address to listen on; 0.0.0.0 inside a container.")
     ] = LOOPBACK,
 ) -> None:
     """Serve figures for Prometheus at /metrics until interrupted. Needs no key."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 import csv
 import sys
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 from worker.cli.console import table
 from worker.core.money import ONE_TOKEN, tokens_text
 from worker.core.report.simulation import Scenario, WeekOutcome
 from worker.core.report.spread import Spread
 from worker.services.report.history_simulation import Comparison
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
 
 NAMES = ("today's rules", "these rules")
 

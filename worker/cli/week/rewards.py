@@ -1,10 +1,11 @@
-"""Commands about single rewards, and about a week's records: hold, release, rebuild."""
+"""Commands on single rewards and on a week's records: hold, release, rebuild."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, WeekArgument, session_of
 from worker.cli.command import command
@@ -13,9 +14,6 @@ from worker.cli.session import Session
 from worker.core.errors import UsageError
 from worker.core.money import tokens_text
 from worker.core.week import Week
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 REBUILD_SECONDS = 3600.0
 commands = typer.Typer()
@@ -28,7 +26,7 @@ def hold(
     week: WeekArgument,
     reason: Annotated[str, typer.Option("--reason", help="Recorded on the reward.")],
 ) -> None:
-    """Keep an unpaid reward that goes out alone from being sent."""
+    """Hold back an unpaid reward that would be sent alone."""
     from worker.services.payout.override import hold_reward
 
     reward = hold_reward(session_of(context).context, week, user, reason)
@@ -37,7 +35,7 @@ def hold(
 
 @command(commands, f"kontrib release {EXAMPLE_USER} 2024-W50")
 def release(context: typer.Context, user: UserArgument, week: WeekArgument) -> None:
-    """Let a held reward go again."""
+    """End the hold on a reward."""
     from worker.services.payout.override import release_reward
 
     session = session_of(context)
@@ -52,19 +50,19 @@ def rebuild(
     week: WeekArgument,
     from_chain: Annotated[
         bool,
-        typer.Option("--from-chain", help="Confirm: the database's records are replaced."),
+        typer.Option("--from-chain", help="Confirm that the database's records are replaced."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Replace a week's records by what the chain and the published plan say. Signs nothing.
+    """Rebuild a week's records from the chain and the published plan. Signs nothing.
 
-    Without the published plan it shows what was paid, by wallet, and changes nothing.
+    Without the published plan, list the payments by wallet and change nothing.
     """
     from worker.services.plan.adopt import AnchoredPlanMissing
 
     if not from_chain:
         raise UsageError(
-            f"This replaces what the database says of {week.label}. Confirm it with --from-chain."
+            f"This replaces the database's records of {week.label}. Confirm it with --from-chain."
         )
     session = session_of(context)
     try:

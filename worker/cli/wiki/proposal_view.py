@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
 
 from worker.cli.console import emit, escaped, facts, moment_text, table
 from worker.core.money import tokens_text
 from worker.core.wiki.governance import Proposal, ProposalType
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def show_one(proposal: Proposal, *, as_json: bool) -> None:

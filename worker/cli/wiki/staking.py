@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_text, session_of
 from worker.cli.command import command
@@ -13,8 +14,6 @@ from worker.cli.console import emit, table
 from worker.core.money import tokens_text
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from worker.core.wiki.stake_record import StakeRecord
 
 commands = typer.Typer()

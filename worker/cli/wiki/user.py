@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, session_of
 from worker.cli.command import command
@@ -20,8 +21,6 @@ from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.week import Week
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from worker.ports.check import Cursor, ShownContribution, ShownReward
     from worker.services.wiki.dashboard import Dashboard
 
