@@ -1,4 +1,7 @@
-"""The operator's command, `kontrib`."""
+"""The operator's command, `kontrib`.
+
+Functions import the libraries of databases, chains and Celery late, so that `--help` stays fast.
+"""
 
 from __future__ import annotations
 

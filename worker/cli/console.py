@@ -59,9 +59,13 @@ def say(text: str) -> None:
 def emit(data: Any, *, as_json: bool, render: Callable[[Console], None]) -> None:
     """Print data as JSON for a machine, or rendered for a person."""
     if as_json:
-        sys.stdout.write(json.dumps(data, default=plain, indent=2, ensure_ascii=False) + "\n")
+        print_json(data)
     else:
         render(console())
+
+
+def print_json(data: Any) -> None:
+    sys.stdout.write(json.dumps(data, default=plain, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -40,12 +40,13 @@ def check_document(check: Check) -> dict[str, Any]:
     }
 
 
-def show_findings(console: Console, findings: Iterable[Finding]) -> None:
-    """Print short findings as a table."""
+def show_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """Print short findings, if there are any, as a table."""
     made = table("about", "what", "found", "expected")
     for each in findings:
         made.add_row(*map(escaped, (each.area, each.subject, each.found, each.expected)))
-    console.print(made)
+    if findings:
+        console.print(made)
 
 
 def show_checks(console: Console, checks: Sequence[Check]) -> None:

@@ -74,12 +74,9 @@ def run(
         return done.code if isinstance(done.code, int) else ExitCode.DONE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except KontribError as error:
+    except (KontribError, ConfigurationUnusable) as error:
         _print_block(str(error))
-        return error.exit_code
-    except ConfigurationUnusable as error:
-        _print_block(str(error))
-        return ExitCode.NOT_READY
+        return error.exit_code if isinstance(error, KontribError) else ExitCode.NOT_READY
     except Exception as error:  # noqa: BLE001 - the last place that can report a bug
         _report_bug(error, is_debugging=session.debug)
         return ExitCode.FAILED

@@ -10,6 +10,8 @@ import typer
 from worker.cli.arguments import AsJson, DryRun, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, table, waiting
+from worker.cli.database.confirm import require_name
+from worker.services.watch.retention import archive_old_weeks
 
 if TYPE_CHECKING:
     from worker.bootstrap.database import BackupManifest
@@ -53,7 +55,6 @@ def restore(
 ) -> None:
     """Restore a backup after checking all of it. Run it again after any interruption."""
     from worker.bootstrap.database import restore
-    from worker.cli.database.confirm import require_name
 
     database = session_of(context).database
     if confirm is not None:
@@ -76,8 +77,6 @@ def restore(
 @command(commands, "kontrib archive --dry-run")
 def archive(context: typer.Context, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Move weeks completed over a year ago to the archive. Reports still find them."""
-    from worker.services.watch.retention import archive_old_weeks
-
     session = session_of(context)
     stores, now = session.stores, session.clock.now()
     result = archive_old_weeks(stores.payouts, stores.retention, now, dry_run=dry_run)

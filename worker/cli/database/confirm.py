@@ -18,26 +18,19 @@ class NotConfirmed(Refused):
         )
 
 
-class WrongDatabase(UsageError):
-    """--confirm names another database than the configured one."""
-
-    def __init__(self, given: str, database: str) -> None:
-        super().__init__(
-            f"--confirm names {given}, but the configured database is {database}. Nothing was "
-            "changed."
-        )
-
-
 def require_name(database: str, given: str | None, warning: str) -> None:
     """Check the given name, or ask the person at the terminal for it.
 
     Raises:
-        WrongDatabase: the given name is another database's.
+        UsageError: the given name is another database's.
         NotConfirmed: no name was given or typed correctly.
     """
     if given is not None:
         if given != database:
-            raise WrongDatabase(given, database)
+            raise UsageError(
+                f"--confirm names {given}, but the configured database is {database}. "
+                "Nothing was changed."
+            )
         return
     if not sys.stdin.isatty():
         raise NotConfirmed(database)

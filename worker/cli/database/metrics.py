@@ -16,13 +16,6 @@ PORT = 9108
 commands = typer.Typer()
 
 
-class AddressTaken(NotReady):
-    """The address or the port is not available."""
-
-    def __init__(self, address: str, port: int, why: str) -> None:
-        super().__init__(f"Cannot serve on {address}:{port}: {why}. Choose another --port.")
-
-
 @command(commands, "kontrib metrics --port 9108")
 def metrics(
     context: typer.Context,
@@ -44,7 +37,8 @@ def metrics(
     try:
         server, thread = serve(lambda: collect_figures(store, clock.now(), grace), address, port)
     except OSError as error:
-        raise AddressTaken(address, port, error.strerror or "not available") from None
+        why = error.strerror or "not available"
+        raise NotReady(f"Cannot serve on {address}:{port}: {why}. Choose another --port.") from None
     # The first process of a container ignores SIGTERM unless it handles the signal.
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     say(f"Metrics at http://{address}:{port}/metrics; end with Ctrl-C.")

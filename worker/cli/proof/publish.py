@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,9 +12,8 @@ from worker.cli.arguments import AsJson, WeekArgument, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting, write_private
 from worker.core.money import tokens_text
-
-if TYPE_CHECKING:
-    from worker.services.proof.publish_bundle import Published
+from worker.services.proof.contributor_proof import make_proof
+from worker.services.proof.publish_bundle import Published, publish_week
 
 commands = typer.Typer()
 
@@ -30,7 +29,6 @@ def publish(
 ) -> None:
     """Write the files with which anybody can check a week. They hold no names."""
     from worker.bootstrap.without_settings import BundleFolderWriter
-    from worker.services.proof.publish_bundle import publish_week
 
     writer = BundleFolderWriter(folder, week)
     try:
@@ -80,8 +78,6 @@ def proof(
     ] = None,
 ) -> None:
     """Write the proof of one contributor's row. Give it to that contributor alone."""
-    from worker.services.proof.contributor_proof import make_proof
-
     with waiting(f"Proving the row of {user}"):
         content = make_proof(session_of(context).context, week, user).canonical() + b"\n"
     if out is None:

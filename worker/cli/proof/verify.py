@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,10 +15,12 @@ from worker.cli.findings_view import check_document, coloured, show_checks
 from worker.cli.input_file import FileUnusable
 from worker.core.errors import ExitCode
 from worker.core.findings import Outcome
-
-if TYPE_CHECKING:
-    from worker.services.proof.contributor_proof import ProofVerification
-    from worker.services.proof.verify_bundle import Verification
+from worker.core.money import exact_decimal
+from worker.core.plan.allocation import scaled_multiplier
+from worker.ports.payout import PublicAddresses
+from worker.services.proof import contributor_proof
+from worker.services.proof.contributor_proof import ProofVerification
+from worker.services.proof.verify_bundle import Verification, verify_bundle, verify_on_chain
 
 PROOF_BYTES_MAX = 1 << 20
 """No proof is longer. The limit keeps a huge file from exhausting memory."""
@@ -46,15 +48,13 @@ def verify(
         typer.Option(
             "--tiers",
             metavar="LIST",
-            help="The wiki's staking multipliers, such as 1.1,1.3,1.6,2; any other counts as wrong.",
+            help="The wiki's staking multipliers, as 1.1,1.3,1.6,2; any other counts as wrong.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a published week, without database, keys or settings. Exits 1 unless it holds."""
     from worker.bootstrap.without_settings import BundleFolder
-    from worker.ports.payout import PublicAddresses
-    from worker.services.proof.verify_bundle import verify_bundle, verify_on_chain
 
     files, allowed = BundleFolder(bundle), _tiers(tiers)
     with waiting(f"Verifying {bundle}"):
@@ -78,9 +78,6 @@ def _tiers(text: str | None) -> frozenset[int] | None:
     Raises:
         UsageError: a part of the list is not a multiplier.
     """
-    from worker.core.money import exact_decimal
-    from worker.core.plan.allocation import scaled_multiplier
-
     if text is None:
         return None
     return frozenset(scaled_multiplier(exact_decimal(part.strip())) for part in text.split(","))
@@ -96,9 +93,6 @@ def verify_proof(
     as_json: AsJson = False,
 ) -> None:
     """Check one contributor's proof, without database, keys or settings."""
-    from worker.ports.payout import PublicAddresses
-    from worker.services.proof import contributor_proof
-
     try:
         with file.open("rb") as content:
             verified = contributor_proof.verify_proof(content.read(PROOF_BYTES_MAX))

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
 from worker.cli.board_view import board_document
 from worker.cli.command import command
-from worker.cli.console import emit, plain, say, waiting, write_private
+from worker.cli.console import plain, print_json, say, waiting, write_private
 from worker.cli.report.reward_lines import REWARD_COLUMNS, YEAR_COLUMNS, reward_line, write_csv
 from worker.cli.session import Session
 from worker.core.errors import KontribError
 from worker.core.identity import canonical_user_id
 from worker.core.money import tokens_text
+from worker.core.payout.chain import Costs
+from worker.core.payout.records import Payout, Reward
 from worker.core.report.explorer import CUSTOM, PUBLIC_CLUSTERS, transaction_url
 from worker.core.report.spread import WHOLE, Spread
 from worker.core.report.text import ratio_text
 from worker.core.week import Week
-
-if TYPE_CHECKING:
-    from worker.core.payout.chain import Costs
-    from worker.core.payout.records import Payout, Reward
-    from worker.services.report.week import Group, WeekReport
+from worker.services.plan.planned_week import planned_week
+from worker.services.report.week import Group, WeekReport, reward_chunks, week_report
 
 commands = typer.Typer()
 
@@ -70,7 +69,7 @@ def report(
         write_private(html, page)
         say(f"The report is in {html}, {len(page):,} bytes. It names contributors by their ids.")
     else:
-        _print_json(_document(_report_of(session, week)))
+        print_json(_document(_report_of(session, week)))
 
 
 def _print_rewards(session: Session, week: Week) -> None:
@@ -79,9 +78,6 @@ def _print_rewards(session: Session, week: Week) -> None:
     Raises:
         NotPlanned: the week has no plan.
     """
-    from worker.services.plan.planned_week import planned_week
-    from worker.services.report.week import reward_chunks
-
     planned = planned_week(session.store, week)
     cluster, _ = _chain_facts(session)
     chunks = reward_chunks(session.store, planned)
@@ -105,19 +101,13 @@ def _print_year(session: Session, year: int, user: str, *, as_json: bool) -> Non
     if as_json:
         facts = {"year": year, "user_id": canonical_user_id(user), "total_base_units": total}
         rows = [{name: line[name] for name in YEAR_COLUMNS} for line in lines]
-        _print_json(facts | {"rewards": rows})
+        print_json(facts | {"rewards": rows})
         return
     write_csv(YEAR_COLUMNS, lines)
     say(f"{len(found):,} rewards in {year}, {tokens_text(total)} KONTRIB.")
 
 
-def _print_json(document: dict[str, Any]) -> None:
-    emit(document, as_json=True, render=lambda _: None)
-
-
 def _report_of(session: Session, week: Week) -> WeekReport:
-    from worker.services.report.week import week_report
-
     with waiting(f"Reporting {week.label}"):
         cluster, costs = _chain_facts(session)
         return week_report(session.wiki, session.stores.reports, week, cluster=cluster, costs=costs)

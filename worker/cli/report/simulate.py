@@ -36,7 +36,7 @@ _Pool = Annotated[
 ]
 _MinPoints = Annotated[
     int | None,
-    typer.Option("--min-points", min=1, help="The least points that qualify for a reward."),
+    typer.Option("--min-points", min=1, help="Points that qualify for a reward."),
 ]
 _Floor = Annotated[
     str | None,
@@ -48,10 +48,10 @@ _Bonus = Annotated[
 ]
 _Stakers = Annotated[
     int,
-    typer.Option("--stakers", min=0, max=100, help="Assume that this percentage of users stakes."),
+    typer.Option("--stakers", min=0, max=100, help="Percentage of users that stake."),
 ]
 _Multiplier = Annotated[
-    str, typer.Option("--multiplier", help="The staking multiplier of these users.")
+    str, typer.Option("--multiplier", help="Staking multiplier of these users.")
 ]
 _First = Annotated[
     Week | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,9 +14,15 @@ from worker.cli.findings_view import check_document, show_checks
 from worker.cli.session import Session
 from worker.core.errors import ExitCode
 from worker.core.findings import Check
-
-if TYPE_CHECKING:
-    from worker.services.watch.doctor import Question
+from worker.services.watch.doctor import (
+    DATABASE,
+    Question,
+    ask,
+    beat_question,
+    payout_questions,
+    weeks_question,
+)
+from worker.services.week.unblock import resume_signing
 
 commands = typer.Typer()
 
@@ -36,8 +42,6 @@ def pause(
 @command(commands, "kontrib resume")
 def resume(context: typer.Context) -> None:
     """Sign again, beginning with all work that waited for it."""
-    from worker.services.week.unblock import resume_signing
-
     session = session_of(context)
     resume_signing(session.store, session.clock.now())
     say("Signing goes on.")
@@ -47,8 +51,6 @@ def resume(context: typer.Context) -> None:
 @command(commands, "kontrib doctor --json")
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """Examine everything that a payout needs. Exits 3 if something is missing."""
-    from worker.services.watch.doctor import ask
-
     session = session_of(context)
     configuration = Check("configuration", "complete")
     checks = [configuration]
@@ -68,35 +70,29 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def _questions(session: Session) -> list[Question]:
-    from worker.services.watch import doctor
-
-    question, broker = doctor.Question, session.broker
+    broker = session.broker
     return [
-        question(
-            doctor.DATABASE,
+        Question(
+            DATABASE,
             lambda: (
                 f"answers; {len(session.store.distributions())} weeks in "
                 f"{session.settings.mongo_database}"
             ),
             "Start MongoDB, or correct MONGO_URI.",
         ),
-        question(
-            "schema", session.schema_state, "Run `kontrib migrate`.", needs=(doctor.DATABASE,)
-        ),
-        question(
+        Question("schema", session.schema_state, "Run `kontrib migrate`.", needs=(DATABASE,)),
+        Question(
             "Redis",
             lambda: f"version {broker.redis_version()} at {broker.host}",
             "Start Redis, or correct REDIS_URL.",
         ),
-        question(
+        Question(
             "Celery workers",
             lambda: ", ".join(broker.require_workers()),
             "Start `celery -A worker.app worker`.",
             needs=("Redis",),
         ),
-        doctor.beat_question(
-            lambda: session.store, lambda: session.clock, session.settings.sweep_seconds
-        ),
-        *doctor.payout_questions(lambda: session.context),
-        doctor.weeks_question(lambda: session.store),
+        beat_question(lambda: session.store, lambda: session.clock, session.settings.sweep_seconds),
+        *payout_questions(lambda: session.context),
+        weeks_question(lambda: session.store),
     ]

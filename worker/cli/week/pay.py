@@ -13,9 +13,14 @@ from worker.cli.board_view import look_at_week
 from worker.cli.command import command
 from worker.cli.console import emit, say
 from worker.cli.session import Session
+from worker.cli.week.progress import doing_text, follow, work_inline
 from worker.core.errors import ExitCode
 from worker.core.week import Week
+from worker.services.payout.override import redirect_reward, wallet_of_today
+from worker.services.plan.plan_week import check_plannable
+from worker.services.plan.planned_week import planned_distribution
 from worker.services.week.status import board
+from worker.services.week.unblock import retry_week
 
 commands = typer.Typer()
 
@@ -31,8 +36,6 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Pay a week and follow it until it is done. Default: the week that ended last."""
-    from worker.services.plan.plan_week import check_plannable
-
     session = session_of(context)
     services, moment = session.context, session.clock.now()
     week = week or Week.containing(moment).previous()
@@ -60,10 +63,6 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Retry now all work of a week that waits or stopped. Pays nobody twice."""
-    from worker.services.payout.override import redirect_reward, wallet_of_today
-    from worker.services.plan.planned_week import planned_distribution
-    from worker.services.week.unblock import retry_week
-
     session = session_of(context)
     if rewallet is not None:
         target = wallet or wallet_of_today(session.context, rewallet)
@@ -90,16 +89,11 @@ def _pay(
     Raises:
         NoWorker, BrokerUnreachable: no worker can be woken.
     """
-    from worker.cli.week.progress import doing_text, follow, work_inline
-
     if not inline:
         session.broker.require_workers()
         wake()
     try:
-        if inline:
-            found = work_inline(session, week, at_once=at_once)
-        else:
-            found = follow(session, week)
+        found = work_inline(session, week, at_once=at_once) if inline else follow(session, week)
     except KeyboardInterrupt:
         say(
             f"Interrupted. {week.label}: {doing_text(board(session.store, week))}. Nothing is lost "

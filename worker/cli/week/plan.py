@@ -12,9 +12,14 @@ from worker.cli.board_view import board_document, show_board
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting
 from worker.cli.session import Session
+from worker.cli.week import plan_view
 from worker.core.lifecycle import Stage
 from worker.core.week import Week
+from worker.services.plan.genesis import make_genesis
+from worker.services.plan.plan_week import dry_run, plan_week
+from worker.services.plan.preview import preview
 from worker.services.week.status import board
+from worker.services.week.unblock import approve_week
 
 commands = typer.Typer()
 
@@ -28,14 +33,12 @@ def genesis(
             "--first-week",
             parser=read_week,
             metavar="WEEK",
-            help="The first week that is ever paid.",
+            help="The first week to be paid.",
         ),
     ],
     as_json: AsJson = False,
 ) -> None:
     """Bind the receipt key to this cluster, this mint and a first week, once and for ever."""
-    from worker.services.plan.genesis import make_genesis
-
     with waiting("Waiting until the genesis is final on chain"):
         signature, made = make_genesis(session_of(context).context, first_week)
     data = {"first_week": first_week.label, "made_now": made, "signature": signature}
@@ -59,13 +62,13 @@ def plan(
 
 
 def _preview(session: Session, week: Week, *, as_json: bool) -> None:
-    from worker.cli.week.plan_view import preview_document, show_preview
-    from worker.services.plan.plan_week import dry_run
-    from worker.services.plan.preview import preview
-
     with waiting(f"Computing {week.label}"):
         found = preview(session.context, dry_run(session.context, week))
-    emit(preview_document(found), as_json=as_json, render=lambda c: show_preview(c, found))
+    emit(
+        plan_view.preview_document(found),
+        as_json=as_json,
+        render=lambda c: plan_view.show_preview(c, found),
+    )
     if found.stage is not Stage.DUE:
         say(
             f"Note: {week.label} has a plan already (stage {found.stage.value}), and kontrib pays "
@@ -74,21 +77,18 @@ def _preview(session: Session, week: Week, *, as_json: bool) -> None:
 
 
 def _plan(session: Session, week: Week, *, as_json: bool) -> None:
-    from worker.cli.week.plan_view import notes_document, notes_of, show_notes
-    from worker.services.plan.plan_week import plan_week
-
     context = session.context
     with waiting(f"Planning {week.label}"):
         planned = plan_week(context, week, at_once=True)
     current = board(context.store, week)
     where = context.archive.location(week, planned.root)
-    notes = notes_of(current)
-    data = board_document(current) | {"notes": notes_document(notes)}
+    notes = plan_view.notes_of(current)
+    data = board_document(current) | {"notes": plan_view.notes_document(notes)}
     data |= {"how": planned.how, "published": where}
 
     def render(console: Console) -> None:
         show_board(console, current)
-        show_notes(console, notes)
+        plan_view.show_notes(console, notes)
 
     emit(data, as_json=as_json, render=render)
     say(f"The plan was {planned.how} and is published at {where}.")
@@ -101,8 +101,6 @@ def _plan(session: Session, week: Week, *, as_json: bool) -> None:
 @command(commands, "kontrib approve 2024-W50")
 def approve(context: typer.Context, week: WeekArgument) -> None:
     """Let a planned week be anchored, where system_config.require_approval is on."""
-    from worker.services.week.unblock import approve_week
-
     session = session_of(context)
     if not approve_week(session.store, week, session.clock.now()):
         say(f"{week.label} is anchored already; there is nothing to approve.")

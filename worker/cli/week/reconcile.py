@@ -11,6 +11,8 @@ from worker.cli.command import command
 from worker.cli.console import emit, escaped, table, waiting
 from worker.core.errors import ExitCode
 from worker.core.money import tokens_text
+from worker.services.payout.reconcile import reconcile as compare_books
+from worker.services.plan.planned_week import planned_distribution
 
 commands = typer.Typer()
 
@@ -18,13 +20,10 @@ commands = typer.Typer()
 @command(commands, "kontrib reconcile 2024-W50 --json")
 def reconcile(context: typer.Context, week: WeekArgument, as_json: AsJson = False) -> None:
     """Compare plan, database and chain to the base unit. Exits 1 if they differ."""
-    from worker.services.payout.reconcile import reconcile
-    from worker.services.plan.planned_week import planned_distribution
-
     session = session_of(context)
     distribution = planned_distribution(session.store, week)
     with waiting(f"Comparing {week.label} with the chain"):
-        result = reconcile(session.context, distribution)
+        result = compare_books(session.context, distribution)
     amounts = {
         "planned": result.planned,
         "paid according to the database": result.database_paid,

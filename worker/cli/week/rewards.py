@@ -14,6 +14,10 @@ from worker.cli.session import Session
 from worker.core.errors import UsageError
 from worker.core.money import tokens_text
 from worker.core.week import Week
+from worker.services.context import Deadline
+from worker.services.payout.override import hold_reward, release_reward
+from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
+from worker.services.plan.adopt import AnchoredPlanMissing
 
 REBUILD_SECONDS = 3600.0
 commands = typer.Typer()
@@ -27,8 +31,6 @@ def hold(
     reason: Annotated[str, typer.Option("--reason", help="Recorded on the reward.")],
 ) -> None:
     """Hold back an unpaid reward that would be sent alone."""
-    from worker.services.payout.override import hold_reward
-
     reward = hold_reward(session_of(context).context, week, user, reason)
     say(f"{reward.user_id}'s reward of {week.label} is held: {reason}")
 
@@ -36,8 +38,6 @@ def hold(
 @command(commands, f"kontrib release {EXAMPLE_USER} 2024-W50")
 def release(context: typer.Context, user: UserArgument, week: WeekArgument) -> None:
     """End the hold on a reward."""
-    from worker.services.payout.override import release_reward
-
     session = session_of(context)
     reward = release_reward(session.context, week, user)
     say(f"{reward.user_id}'s reward of {week.label} is released.")
@@ -58,8 +58,6 @@ def rebuild(
 
     Without the published plan, list the payments by wallet and change nothing.
     """
-    from worker.services.plan.adopt import AnchoredPlanMissing
-
     if not from_chain:
         raise UsageError(
             f"This replaces the database's records of {week.label}. Confirm it with --from-chain."
@@ -73,9 +71,6 @@ def rebuild(
 
 
 def _rebuild(session: Session, week: Week, *, as_json: bool) -> None:
-    from worker.services.context import Deadline
-    from worker.services.payout.rebuild import rebuild_week
-
     with waiting(f"Rebuilding {week.label} from the chain"):
         deadline = Deadline(session.clock, REBUILD_SECONDS)
         rebuilt = rebuild_week(session.context, week, deadline)
@@ -94,8 +89,6 @@ def _rebuild(session: Session, week: Week, *, as_json: bool) -> None:
 
 
 def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
-    from worker.services.payout.rebuild import recover_by_wallet
-
     found = recover_by_wallet(session.context, week)
     data: dict[str, Any] = {
         "week": week.label,
