@@ -77,19 +77,19 @@ class FakeWiki:
 
 
 def stored_forms(user_id: str) -> list[object]:
-    """The forms in which a user's id may be stored, the usual one first."""
+    """The possible stored forms of a user's id, the usual one first."""
     is_hex = len(user_id) == 24 and ObjectId.is_valid(user_id)
     return [ObjectId(user_id), user_id, user_id.upper()] if is_hex else [user_id]
 
 
 def _recorded_at(document: Document) -> datetime | None:
-    """The ObjectId's time; None where there is no ObjectId."""
+    """The ObjectId's time; None for any other value."""
     document_id = document["_id"]
     return document_id.generation_time if isinstance(document_id, ObjectId) else None
 
 
 def _part(document: Document, window: PointsWindow) -> str | None:
-    """Whether a contribution is the week's own or a late one; None if it is neither."""
+    """Return "own" or "late" for a contribution that counts in the week, else None."""
     created_at, recorded_at = document.get("created_at"), _recorded_at(document)
     if not isinstance(created_at, datetime):
         return None
@@ -103,7 +103,7 @@ def _part(document: Document, window: PointsWindow) -> str | None:
 
 
 def _array_of_week(document: Document, window: PointsWindow) -> bool:
-    """Whether a query for the week's own finds an array: its bounds may hold for two elements."""
+    """Whether the query for the week finds an array: each bound may match another element."""
     value, recorded_at = document.get("created_at"), _recorded_at(document)
     if not isinstance(value, list) or not (recorded_at is None or recorded_at < window.cutoff):
         return False
@@ -113,7 +113,7 @@ def _array_of_week(document: Document, window: PointsWindow) -> bool:
 
 
 def _undated(document: Document, window: PointsWindow) -> bool:
-    """Whether it has no date and, as far as its id says, was recorded since the last plan."""
+    """Whether a contribution has no date, and its id is newer than the last plan."""
     value = document.get("created_at")
     if any(isinstance(each, datetime) for each in (value if isinstance(value, list) else [value])):
         return False
@@ -123,7 +123,7 @@ def _undated(document: Document, window: PointsWindow) -> bool:
 
 
 def _user(document: Document) -> str:
-    """The canonical user id; empty where there is none."""
+    """The canonical user id; empty if the document has none."""
     user_id = document.get("user_id")
     return canonical_user_id(str(user_id)) if isinstance(user_id, str | ObjectId) else ""
 
@@ -147,7 +147,7 @@ def _account(user_id: str, document: Document, fields: Sequence[str]) -> Account
 
 
 def field_value(document: Mapping[str, Any], name: str) -> object:
-    """The value of a dotted name; None where it is missing."""
+    """The value of a dotted name; None if it is missing."""
     value: Any = document
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
