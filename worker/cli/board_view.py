@@ -33,7 +33,7 @@ OBSTACLES_SHOWN = 5
 
 
 def look_at_week(store: Store, week: Week) -> tuple[Document, Callable[[Console], None]]:
-    """A week's present state as JSON data, and a function that draws it."""
+    """A week's state as JSON data, and a function that prints it for people."""
     current, listed = read_board(store, week), read_obstacles(store, week, OBSTACLES_SHOWN)
     return board_document(current, listed), lambda console: show_board(console, current, listed)
 

@@ -1,4 +1,4 @@
-"""The layout of findings in every command: a table, a line, and JSON."""
+"""The layout of findings in every command, for people and as JSON."""
 
 from __future__ import annotations
 

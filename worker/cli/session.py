@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,14 +33,14 @@ class Session:
     def settings(self) -> Settings:
         """
         Raises:
-            ConfigurationUnusable: names every variable that is missing or malformed.
+            ConfigurationUnusable: lists every missing or malformed variable.
         """
         from config.settings import load_settings
 
         if self.env_file is not None:
             # The Celery application reads the settings by itself, from the same file.
             os.environ["KONTRIB_ENV_FILE"] = str(self.env_file)
-        elif _local_stack_is_meant(os.environ):
+        elif _local_stack_is_meant():
             os.environ["KONTRIB_ENV_FILE"] = str(LOCAL_ENV_FILE)
         return load_settings()
 
@@ -113,7 +113,7 @@ class Session:
         return Broker(self.settings.redis_url.get_secret_value())
 
 
-def _local_stack_is_meant(environment: Mapping[str, str]) -> bool:
+def _local_stack_is_meant() -> bool:
     """Whether a local stack was started here, and nothing names another database."""
-    configured = {"KONTRIB_ENV_FILE", "MONGO_URI"} & set(environment)
+    configured = {"KONTRIB_ENV_FILE", "MONGO_URI"} & set(os.environ)
     return not configured and not Path(".env").exists() and LOCAL_ENV_FILE.exists()

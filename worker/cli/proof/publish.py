@@ -36,8 +36,17 @@ def publish(
             published = publish_week(session_of(context).context, week, writer)
     finally:
         writer.discard()
-    rows = facts(_rows(published))
-    emit(_document(published), as_json=as_json, render=lambda console: console.print(rows))
+    unreadable = f"{published.unreadable:,} transactions; add an archive endpoint"
+    total, paid = tokens_text(published.total_amount), tokens_text(published.paid_amount)
+    rows = {
+        "week": f"{published.week.label}, root {published.root.hex()}",
+        "planned": f"{published.rewards:,} rewards, {total} KONTRIB",
+        "paid": f"{paid} KONTRIB",
+        "batches": f"{published.paid:,} paid, {published.void:,} void, {published.open:,} open",
+        "paid alone": f"{published.alone:,}",
+        "unreadable": unreadable if published.unreadable else None,
+    }
+    emit(_document(published), as_json=as_json, render=lambda c: c.print(facts(rows)))
     say(f"The bundle is in {published.location}. Check it: kontrib verify {published.location}")
 
 
@@ -52,18 +61,6 @@ def _document(published: Published) -> dict[str, Any]:
         "batches": {"paid": published.paid, "void": published.void, "open": published.open},
         "paid_alone": published.alone,
         "unreadable": published.unreadable,
-    }
-
-
-def _rows(published: Published) -> dict[str, object]:
-    unreadable = f"{published.unreadable:,} transactions; add an archive endpoint"
-    return {
-        "week": f"{published.week.label}, root {published.root.hex()}",
-        "planned": f"{published.rewards:,} rewards, {tokens_text(published.total_amount)} KONTRIB",
-        "paid": f"{tokens_text(published.paid_amount)} KONTRIB",
-        "batches": f"{published.paid:,} paid, {published.void:,} void, {published.open:,} open",
-        "paid alone": f"{published.alone:,}",
-        "unreadable": unreadable if published.unreadable else None,
     }
 
 

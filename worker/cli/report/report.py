@@ -56,7 +56,9 @@ def report(
     session = session_of(context)
     if year is not None or user is not None:
         if year is None or user is None or week is not None or html is not None:
-            raise typer.BadParameter("a year needs --year Y --user ID, --csv or --json, no week")
+            raise typer.BadParameter(
+                "a year needs --year Y --user ID, --csv or --json, and no week"
+            )
         _print_year(session, year, user, as_json=as_json)
     elif week is None:
         raise typer.BadParameter("name a week, as 2024-W50, or --year Y --user ID")

@@ -94,8 +94,8 @@ def _plan(session: Session, week: Week, *, as_json: bool) -> None:
     say(f"The plan was {planned.how} and is published at {where}.")
     if current.stage is Stage.PLANNED:
         wait = context.rules().require_approval and not current.approved
-        first = f"after `kontrib approve {week.label}`, " if wait else ""
-        say(f"Nothing is paid yet. Workers anchor it {first}or `kontrib run {week.label}`.")
+        first = f" after `kontrib approve {week.label}`" if wait else ""
+        say(f"Nothing is paid yet. Workers or `kontrib run {week.label}` anchor the plan{first}.")
 
 
 @command(commands, "kontrib approve 2024-W50")

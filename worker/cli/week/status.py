@@ -49,7 +49,7 @@ def status(
 
 
 def _look(session: Session, week: Week | None) -> tuple[dict[str, Any], Callable[[Console], None]]:
-    """The present state as JSON data, and a function that draws it."""
+    """The state as JSON data, and a function that prints it for people."""
     store = session.store
     if week is not None:
         return look_at_week(store, week)
