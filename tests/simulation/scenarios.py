@@ -1,4 +1,4 @@
-"""Small weeks for the exhaustive test: every call of the money path is in one of them."""
+"""Small weeks for the exhaustive test, which together make every call of the money path."""
 
 from __future__ import annotations
 

@@ -274,7 +274,7 @@ def test_a_draft_can_be_cancelled(kontrib: Command, rich_ada: str) -> None:
         (("--parameter", "weekly_pool", "--value", "0"), "it must be from 1 to 1000000"),
         (("--parameter", "weekly_pool"), "names a parameter and its new value"),
         (("--type", "feature_request", "--data", "[]"), "--data must be a JSON object"),
-        (("--type", "feature_request", "--start", "soon"), "'soon' is no moment"),
+        (("--type", "feature_request", "--start", "soon"), "'soon' is not a moment"),
     ],
 )
 def test_a_proposal_that_cannot_be_is_refused(

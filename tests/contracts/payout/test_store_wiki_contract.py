@@ -1,6 +1,6 @@
-"""What the services rely on, of the store in memory and of the real one alike: the wiki's data.
+"""The contract of both stores about the wiki's data.
 
-The fake decides with `core.points.defect`; the real one with a pipeline of the database. Hypothesis
+The fake decides with `core.points.defect`, the real store with an aggregation pipeline. Hypothesis
 gives both the same odd documents.
 """
 
@@ -196,7 +196,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
 def test_bad_data_hurts_only_itself(
     store_world: StoreWorld, reason: str, facts: dict[str, Any]
 ) -> None:
-    bad_id = object_id(MIDDLE, 2**40)  # far beyond those that are counted
+    bad_id = object_id(MIDDLE, 2**40)  # far beyond the counted ones
     made: dict[str, Any] = {"user_id": USER, "created_at": MIDDLE, "document_id": bad_id} | facts
     store_world.add_contributions([contribution_document(**made)])
     store_world.add_contributions([contribution_document(USER, MIDDLE, points=10)])
@@ -325,7 +325,7 @@ IDS = st.one_of(
 
 @st.composite
 def contributions(draw: st.DrawFn) -> dict[str, Any]:
-    """Mostly good ones, each with a few fields that are anything."""
+    """Mostly valid contributions, each with a few arbitrary fields."""
     document: dict[str, Any] = {
         "id": draw(IDS),
         "user_id": draw(st.sampled_from([USER, USER.upper(), ObjectId(USER), "other", "Other"])),
@@ -342,7 +342,7 @@ def contributions(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def with_ids(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Unique `_id`s: an ObjectId of that second, or something that is none."""
+    """Unique `_id`s: an ObjectId of that second, or a value of another type."""
     made = []
     for number, document in enumerate(documents):
         kind = document["id"]

@@ -27,7 +27,7 @@ GUIDE, ESSAY = "607f1f77bcf86cd799439021", "607f1f77bcf86cd799439022"
 
 
 class ManualClock:
-    """Time that passes when a test says so."""
+    """A clock that only a test advances."""
 
     def __init__(self, now: datetime) -> None:
         self.moment = now

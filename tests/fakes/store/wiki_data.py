@@ -75,25 +75,25 @@ class FakeWiki:
 
 
 def stored_forms(user_id: str) -> list[object]:
-    """The forms in which a user's id may be stored, the usual one first."""
+    """The possible stored forms of a user's id, the usual one first."""
     is_hex = len(user_id) == 24 and ObjectId.is_valid(user_id)
     return [ObjectId(user_id), user_id, user_id.upper()] if is_hex else [user_id]
 
 
 def _recorded_at(document: Document) -> datetime | None:
-    """The ObjectId's time; None where there is no ObjectId."""
+    """The ObjectId's time; None for any other value."""
     document_id = document["_id"]
     return document_id.generation_time if isinstance(document_id, ObjectId) else None
 
 
 def _part(document: Document, window: PointsWindow) -> str | None:
-    """Whether a contribution is the week's own or a late one; None if it is neither."""
+    """Return "own" or "late" for a contribution that counts in the week, else None."""
     place = _place(document, window)
     return place if place in ("own", "late") else None
 
 
 def _place(document: Document, window: PointsWindow) -> str | None:
-    """Own, late, undated, or recorded after the cut-off; None if it is outside of the window."""
+    """The place of a contribution: own, late, undated or after; None if it is outside the window."""
     created_at, recorded_at = document.get("created_at"), _recorded_at(document)
     is_after = recorded_at is not None and recorded_at >= window.cutoff
     if _in_week(created_at, window.week):
@@ -124,7 +124,7 @@ def _is_undated(created_at: object) -> bool:
 
 
 def _user(document: Document) -> str:
-    """The canonical user id; empty where there is none."""
+    """The canonical user id; empty if the document has none."""
     user_id = document.get("user_id")
     return canonical_user_id(str(user_id)) if isinstance(user_id, str | ObjectId) else ""
 
@@ -148,7 +148,7 @@ def _account(user_id: str, document: Document, fields: Sequence[str]) -> Account
 
 
 def field_value(document: Mapping[str, Any], name: str) -> object:
-    """The value of a dotted name; None where it is missing."""
+    """The value of a dotted name; None if it is missing."""
     value: Any = document
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

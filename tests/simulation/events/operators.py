@@ -69,7 +69,7 @@ def back_up(town: Town, number: int) -> None:
 
 
 def put_back(town: Town, number: int) -> None:
-    """An old backup is put back, the wiki's own collections included."""
+    """An operator restores an old backup, including the wiki's own collections."""
     if town.backups:
         operator, state = town.backups[number % len(town.backups)]
         store_of(town.operators[operator]).restore(state)
