@@ -93,7 +93,7 @@ def _part(document: Document, window: PointsWindow) -> str | None:
 
 
 def _place(document: Document, window: PointsWindow) -> str | None:
-    """The place of a contribution: own, late, undated or after; None if it is outside the window."""
+    """The place of a contribution: own, late, undated or after; None outside the window."""
     created_at, recorded_at = document.get("created_at"), _recorded_at(document)
     is_after = recorded_at is not None and recorded_at >= window.cutoff
     if _in_week(created_at, window.week):
