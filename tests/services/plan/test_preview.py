@@ -33,7 +33,7 @@ def test_the_largest_rewards_come_first(world: World) -> None:
     world.populate(20)
     world.genesis()
     top = previewed(world).top
-    assert [reward.points for reward in top] == sorted((r.points for r in top), reverse=True)
+    assert [r.points for r, _ in top] == sorted((r.points for r, _ in top), reverse=True)
     assert len(top) == 10
 
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.core.findings import Check
@@ -14,7 +14,10 @@ from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.intent import sums_by_wallet
 from worker.core.plan.receipts import ReceiptState
 
-RESOLVED = (ReceiptState.PAID, ReceiptState.VOID)
+RESOLVED: Mapping[ReceiptState, PayoutStatus] = {
+    ReceiptState.PAID: PayoutStatus.PAID,
+    ReceiptState.VOID: PayoutStatus.VOID,
+}
 UNREADABLE_RECEIPT = "its receipt cannot be read, or endpoints disagree"
 
 
@@ -29,8 +32,7 @@ class Recorded:
 
 def receipt_of(status: object) -> ReceiptState:
     """The state that the receipt of a payout with this status must have."""
-    known = {PayoutStatus.PAID: ReceiptState.PAID, PayoutStatus.VOID: ReceiptState.VOID}
-    return next((state for each, state in known.items() if each == status), ReceiptState.FREE)
+    return next((state for state, each in RESOLVED.items() if each == status), ReceiptState.FREE)
 
 
 def compare_receipt(

@@ -8,8 +8,9 @@ that attempt can never land any more.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
-from worker.core.payout.chain import Landing, SignatureStatus
+from worker.core.payout.chain import Landing, Recipient, SignatureStatus
 from worker.core.payout.records import Attempt, Payout
 from worker.core.plan.receipts import ReceiptState
 
@@ -67,3 +68,15 @@ def pauses_after_refusal(payout: Payout) -> bool:
     """
     attempt, again = payout.attempt, payout.next_attempt_at
     return attempt is not None and (again is None or again <= attempt.created_at)
+
+
+def must_be_void(recipients: Sequence[Recipient], *, refused: bool) -> bool:
+    """Whether a batch of these recipients is voided, so that its rewards can be paid alone.
+
+    `refused`: the chain executed and refused the batch's payment. A missing account counts only
+    then, because an endpoint that lags does not show a new account. A problem with an account
+    that exists counts at once, because the chain would pay an account that has a new owner.
+    """
+    if any(recipient.problem is not None for recipient in recipients):
+        return True
+    return refused and any(not recipient.account_exists for recipient in recipients)

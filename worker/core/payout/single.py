@@ -1,24 +1,37 @@
-"""Rewards that are paid alone: held ones, and those of void batches.
+"""Decides about rewards that are paid alone: held ones, and those of void batches.
 
-Decides where such a reward goes, why it waits, and which payout it gets.
+A reward is held at planning, and waits later, while it has no recipient that can be paid.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from worker.core.payout.chain import Recipient
-from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET
+from worker.core.payout.chain import AccountProblem, Recipient
 from worker.core.payout.records import Account, Payout, PayoutKind, Reward
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import single_id
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 
+NO_WALLET = "no wallet address"
+CLOSED_ACCOUNT = "token account was closed after we created it"
 NOT_MADE_YET = "its token account could not be created yet"
 UNREADABLE = "its receipt cannot be read from every endpoint"
 HOLD_EXPIRED = "held for longer than hold_weeks allows"
+
+
+def hold_reason(account: Account, recipient: Recipient | None) -> str:
+    """Why a plan holds the reward of an account; empty if it can be paid."""
+    if recipient is None:
+        missing = account.wallet in (None, "")
+        return NO_WALLET if missing else AccountProblem.NOT_AN_ADDRESS.value
+    if recipient.problem is not None:
+        return recipient.problem.value
+    if not recipient.account_exists and account.had_token_account:
+        return CLOSED_ACCOUNT
+    return ""
 
 
 def wallet_of(reward: Reward, account: Account | None) -> str:

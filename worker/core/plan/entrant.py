@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
+OVER_ACCOUNT_CAP = "waits for a token account: this week's limit is reached"
 _HEAD = struct.Struct(">32sQQQ??II")
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
 _TEXT = ("utf-8", "surrogatepass")  # any text comes back unchanged
@@ -74,3 +76,14 @@ def unpack(packed: bytes) -> Entrant:
 
 def commitment_of(packed: bytes) -> bytes:
     return packed[:32]
+
+
+def cap_new_accounts(entrants: Iterable[Entrant], limit: int) -> Iterator[Entrant]:
+    """The same entrants in the same order. Each that needs an account beyond the limit is held."""
+    needed = 0
+    for entrant in entrants:
+        needed += entrant.needs_account
+        if entrant.needs_account and needed > limit:
+            yield replace(entrant, wallet="", hold=OVER_ACCOUNT_CAP, needs_account=False)
+        else:
+            yield entrant

@@ -13,10 +13,10 @@ from datetime import timedelta
 
 from worker.core.payout.backoff import after_failure, for_a_person, for_an_event
 from worker.core.payout.chain import Intent, Recipient, Transfer, missing_wallets
+from worker.core.payout.decision import must_be_void
 from worker.core.payout.intent import batch_intent, single_intent
 from worker.core.payout.records import Payout, PayoutKind, Postponement
 from worker.core.payout.single import cannot_receive
-from worker.core.payout.void import must_be_void
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.services.context import Deadline

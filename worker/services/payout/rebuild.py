@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from worker.core.chunks import chunks
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.payout.chain import Transfer
+from worker.core.payout.comparison import RESOLVED
 from worker.core.payout.records import Payout, PayoutKind, Settlement
 from worker.core.payout.single import single_payout
 from worker.core.plan.memo import AnchorMemo
@@ -21,7 +22,7 @@ from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.pages import payout_pages
-from worker.services.payout.settle import RESOLVED, settle_from_chain
+from worker.services.payout.settle import settle_from_chain
 from worker.services.plan.adopt import adopt_anchored_plan, check_file, read_anchor
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.genesis import first_week

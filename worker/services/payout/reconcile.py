@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.findings import Check
 from worker.core.lifecycle import Status
-from worker.core.payout.chain import Execution, Transfer
+from worker.core.payout.chain import Execution
 from worker.core.payout.comparison import (
     RESOLVED,
     Recorded,
     compare_receipt,
     compare_transaction,
     receipt_of,
-    recipient_of,
 )
 from worker.core.payout.records import Distribution, Payout, PayoutKind
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Seal
@@ -25,7 +24,8 @@ from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.outside_plan import outside_plan
-from worker.services.payout.settle import read_back
+from worker.services.payout.pages import payout_pages
+from worker.services.payout.settle import planned_transfers, read_back
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal, stored_rows
 
@@ -95,10 +95,8 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
     )
     result.on_its_way = progress.held.amount
     comparison = _Comparison(AnchoredRows(context, planned, seal), result)
-    after = ""
-    while chunk := context.store.payouts_after(planned.plan_id, after, CHUNK_PAYOUTS):
-        comparison.add([p for p in chunk if p.kind is not PayoutKind.ANCHOR])
-        after = chunk[-1].id
+    for page in payout_pages(context.store, planned.plan_id, CHUNK_PAYOUTS):
+        comparison.add([p for p in page if p.kind is not PayoutKind.ANCHOR])
     _check_held(context, seal, planned, result)
     if result.on_its_way != result.database_unpaid:
         forgotten = result.database_unpaid - result.on_its_way
@@ -165,24 +163,9 @@ class _Comparison:
             result.chain_paid += found.source_decrease
         try:
             is_paid = state is ReceiptState.PAID
-            transfers = self._planned_transfers(payout, found) if found and is_paid else []
+            transfers = planned_transfers(self.rows, payout, found) if found and is_paid else []
         except PlanDoesNotMatchRoot as error:
             result.check.wrong(payout.id, str(error))
             return
         recorded = Recorded(payout.id, payout.signature or "", payout.slot)
         compare_transaction(recorded, found, transfers, result.check)
-
-    def _planned_transfers(self, payout: Payout, found: Execution) -> list[Transfer]:
-        """The transfers of a payout by its anchored rows.
-
-        A single goes to the wallet that it was paid to: the user's or an operator's choice of
-        the day, which an old backup may not know.
-
-        Raises:
-            PlanDoesNotMatchRoot: a batch's rows are not the anchored ones, or a single's is gone.
-        """
-        if payout.kind is PayoutKind.BATCH:
-            return [Transfer(row.wallet, row.amount) for row in self.rows.of_batch(payout.index)]
-        if (row := self.rows.at(payout.index)) is None:
-            raise PlanDoesNotMatchRoot(f"The row of {payout.id}", self.rows.seal.root, b"")
-        return [Transfer(recipient_of(found), row.amount)]

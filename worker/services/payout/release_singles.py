@@ -23,10 +23,9 @@ from worker.core.payout.single import (
     single_payout,
     wallet_of,
 )
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, single_id
-from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.token_accounts import create_token_accounts, recipients_by_wallet
 
@@ -39,7 +38,6 @@ LOOK_SOON = timedelta(minutes=5)
 class Released:
     """How many rewards can now be paid alone, and how many still cannot, by reason."""
 
-    week: Week
     payable: int = 0
     waiting: dict[str, int] = field(default_factory=dict)
 
@@ -67,7 +65,7 @@ class _Release:
     def __init__(self, context: Context, planned: PlannedWeek, deadline: Deadline) -> None:
         self._context, self._planned, self._deadline = context, planned, deadline
         self._rules = context.rules()
-        self.released = Released(planned.week)
+        self.released = Released()
 
     def run(self, rewards: Sequence[Reward]) -> None:
         rewards = self._without_paid(rewards)
@@ -78,7 +76,11 @@ class _Release:
         seen |= recipients_by_wallet(self._context, tried) if tried else {}
         for reward in rewards:
             wallet, account = wallets[reward.user_id], accounts.get(reward.user_id)
-            reason = self._reason_to_wait(reward, seen.get(wallet), account)
+            now = self._context.clock.now()
+            if is_hold_expired(self._planned, reward, self._rules, now):
+                self._wait(reward, HOLD_EXPIRED)
+                continue
+            reason = obstacle(seen.get(wallet), account)
             if reason == OVER_ACCOUNT_CAP and wallet in tried:
                 self._wait(reward, NOT_MADE_YET, LOOK_SOON)
             elif reason is not None:
@@ -125,14 +127,6 @@ class _Release:
             had = [user_id for user_id in chosen if wallets[user_id] in made]
             self._context.store.mark_accounts_made(had, self._context.clock.now())
         return tried
-
-    def _reason_to_wait(
-        self, reward: Reward, recipient: Recipient | None, account: Account | None
-    ) -> str | None:
-        now = self._context.clock.now()
-        if is_hold_expired(self._planned, reward, self._rules, now):
-            return HOLD_EXPIRED
-        return obstacle(recipient, account)
 
     def _make_payout(self, reward: Reward, wallet: str) -> None:
         payout = single_payout(self._planned.week, reward, wallet)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from worker.core.lifecycle import Stage
 from worker.core.payout.chain import Landing, Recipient, missing_wallets
 from worker.core.plan.planned_week import PlannedWeek
-from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.pages import pages_needing_account
 from worker.services.plan.seal import anchored_seal
@@ -25,7 +24,6 @@ CHUNK_REWARDS = 6000
 class PreparedAccounts:
     """How many accounts were created, and whether all of them exist now."""
 
-    week: Week
     created: int
     finished: bool
 
@@ -45,12 +43,12 @@ def prepare_accounts(
         missing = missing_wallets(context.chain.recipients(wallets))
         while missing:
             if deadline.passed:
-                return PreparedAccounts(planned.week, created, finished=False)
+                return PreparedAccounts(created, finished=False)
             made = create_token_accounts(context, sorted(missing), deadline)
             created += len(made)
             missing -= made
     context.store.advance(planned.week, planned.plan_id, Stage.ANCHORED, Stage.PREPARED)
-    return PreparedAccounts(planned.week, created, finished=True)
+    return PreparedAccounts(created, finished=True)
 
 
 def recipients_by_wallet(context: Context, wallets: Set[str]) -> dict[str, Recipient]:

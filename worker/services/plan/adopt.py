@@ -16,7 +16,7 @@ from worker.core.lifecycle import Status
 from worker.core.payout.chain import missing_wallets
 from worker.core.payout.records import PlanNotes, Reward
 from worker.core.plan.allocation import MULTIPLIER_SCALE
-from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Row, Seal
+from worker.core.plan.commitment import Header, Row, Seal
 from worker.core.plan.entrant import commitment_of
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, anchor_id, anchor_ids
@@ -25,6 +25,7 @@ from worker.services.context import Context
 from worker.services.plan.draft import Previous, make_draft
 from worker.services.plan.publish import (
     install_plan,
+    is_published,
     publish_plan,
     with_marks,
     write_plan,
@@ -97,23 +98,19 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
 def check_file(context: Context, week: Week, root: bytes) -> None:
     """
     Raises:
-        PlanDoesNotMatchRoot: the published file is not the plan of that root.
+        AnchoredPlanMissing: no file is published under that root.
+        PlanDoesNotMatchRoot: the published file holds another plan.
     """
-    published = context.archive.fetch(week, root)
-    if published is None:
+    if not is_published(context, week, root):
         raise AnchoredPlanMissing(week, root, context.archive.location(week, root))
-    with published as lines:
-        header, rows = read_published(lines)
-        found = seal_of(header, rows).root
-    if found != root:
-        raise PlanDoesNotMatchRoot(f"The published plan of {week.label}", root, found)
 
 
 def _plan_again(
     context: Context, week: Week, first: Week, memo: AnchorMemo, plan_id: str
 ) -> tuple[Seal, PlanNotes]:
     """The same data and the anchored cut-off give the same root again, or nothing is adopted."""
-    previous = Previous(memo.previous_root, _previous_cutoff(context, week, first))
+    cutoff = None if week == first else read_anchor(context, week.previous()).cutoff
+    previous = Previous(memo.previous_root, cutoff)
     draft = make_draft(context, week, first, memo.cutoff, previous, batch_size=memo.batch_size)
     rewards = draft.rewards(plan_id)
     if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
@@ -122,10 +119,6 @@ def _plan_again(
     seal = write_plan(context, draft.header, with_marks(context, week, rewards), plan_id)
     publish_plan(context, seal, plan_id)
     return seal, draft.notes
-
-
-def _previous_cutoff(context: Context, week: Week, first: Week) -> int | None:
-    return None if week == first else read_anchor(context, week.previous()).cutoff
 
 
 def rewards_of_rows(

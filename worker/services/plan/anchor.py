@@ -128,19 +128,15 @@ def _send(
         if status is not None and status.error:
             raise TransactionRefused(f"the anchor of {planned.week.label}", status.error)
         check_before_anchor(context, planned, seal)
-        attempt = sign_one(context, anchor_intent(seal))
+        intent = Intent(
+            receipts=anchor_ids(planned.week, seal.root),
+            resolution=Resolution.PAID,
+            memo=AnchorMemo.of(seal.header, seal.root).text(),
+        )
+        attempt = sign_one(context, intent)
         context.store.record_attempts([(payout, attempt)])
     if attempt is not None and step in (Step.SIGN, Step.RESEND):
         context.chain.send([(attempt.signature, attempt.wire)])
-
-
-def anchor_intent(seal: Seal) -> Intent:
-    """The transaction that anchors a plan: two receipts and the memo."""
-    return Intent(
-        receipts=anchor_ids(seal.header.week, seal.root),
-        resolution=Resolution.PAID,
-        memo=AnchorMemo.of(seal.header, seal.root).text(),
-    )
 
 
 def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> None:

@@ -14,10 +14,8 @@ from worker.core.payout.records import PlanNotes, Reward, WeekPoints
 from worker.core.plan.allocation import Allocation, allocate
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.counted_contributions import points_window
-from worker.core.plan.entrant import Entrant
-from worker.core.plan.new_account_cap import cap_new_accounts
+from worker.core.plan.entrant import Entrant, cap_new_accounts
 from worker.core.plan.receipts import BatchId
-from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.eligibility import Exclusions, list_eligible_users
@@ -30,8 +28,6 @@ MALFORMED_LISTED_MAX = 200
 class Draft:
     """The content of a plan. Each pass over the rewards makes them anew."""
 
-    week: Week
-    rules: Rules
     header: Header
     roster: Roster
     allocation: Allocation
@@ -42,7 +38,7 @@ class Draft:
         """All rewards in plan order: batched ones first, then held ones."""
         size, payable = self.header.batch_size, self.header.rewards - self.header.held
         for position, (entrant, amount) in enumerate(self._pairs(held=False)):
-            batch = str(BatchId(self.week, position // size))
+            batch = str(BatchId(self.header.week, position // size))
             yield self._reward(plan_id, position, entrant, amount, batch)
         if not self.header.held:
             return  # without another pass over all
@@ -110,7 +106,8 @@ def make_draft(
     rules = context.rules()
     window = points_window(week, first_week, cutoff, previous.cutoff)
     points = context.store.week_points(window, rules, MALFORMED_LISTED_MAX)
-    roster, excluded = list_eligible_users(context, week, points.users, rules)
+    excluded = Exclusions()
+    roster = Roster(list_eligible_users(context, week, points.users, rules, excluded))
     counted = _count(roster)
     if counted.new_accounts > rules.max_new_accounts_per_week:
         roster = Roster(cap_new_accounts(roster, rules.max_new_accounts_per_week))
@@ -134,7 +131,7 @@ def make_draft(
         floor_waived=allocation.floor_waived,
     )
     notes = _notes(counted, allocation, excluded, points)
-    return Draft(week, rules, header, roster, allocation, notes, counted.new_accounts)
+    return Draft(header, roster, allocation, notes, counted.new_accounts)
 
 
 @dataclass(slots=True)

@@ -147,7 +147,7 @@ def _next_cutoff(context: Context) -> int:
 
 def _install(context: Context, draft: Draft) -> Planned:
     """Write, read back, publish, and make it the plan by compare-and-set."""
-    plan_id, week = uuid.uuid4().hex, draft.week
+    plan_id, week = uuid.uuid4().hex, draft.header.week
     rewards = with_marks(context, week, draft.rewards(plan_id))
     seal = write_plan(context, draft.header, rewards, plan_id)
     publish_plan(context, seal, plan_id)

@@ -72,20 +72,19 @@ def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int
     )
     context.store.write_payouts([anchor], [b""])
     for indexes in chunks(range(header.batches), CHUNK_ROWS):
-        batches = [_batch(header, plan_id, i, amounts[i]) for i in indexes]
+        batches = [
+            Payout(
+                id=str(header.batch_id(index)),
+                plan_id=plan_id,
+                week=header.week,
+                kind=PayoutKind.BATCH,
+                index=index,
+                rewards=len(header.batch_positions(index)),
+                amount=BaseUnits(amounts[index]),
+            )
+            for index in indexes
+        ]
         context.store.write_payouts(batches, [seal.batch_roots[i] for i in indexes])
-
-
-def _batch(header: Header, plan_id: str, index: int, amount: int) -> Payout:
-    return Payout(
-        id=str(header.batch_id(index)),
-        plan_id=plan_id,
-        week=header.week,
-        kind=PayoutKind.BATCH,
-        index=index,
-        rewards=len(header.batch_positions(index)),
-        amount=BaseUnits(amount),
-    )
 
 
 def publish_plan(context: Context, seal: Seal, plan_id: str) -> None:
@@ -106,15 +105,25 @@ def check_published(context: Context, seal: Seal) -> None:
     Raises:
         PlanDoesNotMatchRoot: the published file is missing, or is not the plan.
     """
-    what = f"The published plan of {seal.header.week}"
-    published = context.archive.fetch(seal.header.week, seal.root)
+    if not is_published(context, seal.header.week, seal.root):
+        raise PlanDoesNotMatchRoot(f"The published plan of {seal.header.week}", seal.root, b"")
+
+
+def is_published(context: Context, week: Week, root: bytes) -> bool:
+    """Whether the archive holds the file of the plan with that root.
+
+    Raises:
+        PlanDoesNotMatchRoot: the file holds another plan.
+    """
+    published = context.archive.fetch(week, root)
     if published is None:
-        raise PlanDoesNotMatchRoot(what, seal.root, b"")
+        return False
     with published as lines:
         header, rows = read_published(lines)
-        found = seal_of(header, rows)
-    if found.root != seal.root:
-        raise PlanDoesNotMatchRoot(what, seal.root, found.root)
+        found = seal_of(header, rows).root
+    if found != root:
+        raise PlanDoesNotMatchRoot(f"The published plan of {week.label}", root, found)
+    return True
 
 
 def install_plan(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worker.core.errors import Refused
-from worker.core.payout.chain import Intent, SignatureStatus
+from worker.core.payout.chain import Intent
 from worker.core.payout.decision import Step, next_step
 from worker.core.payout.records import Attempt
 from worker.core.plan.receipts import Resolution
@@ -19,7 +19,6 @@ class TransactionRefused(Refused):
     """The chain executed the transaction and refused it; nothing moved."""
 
     def __init__(self, what: str, error: str) -> None:
-        self.error = error
         super().__init__(f"The chain refused {what}: {error}. Nothing moved.")
 
 
@@ -41,7 +40,8 @@ def send_until_resolved(context: Context, intent: Intent) -> str | None:
             found = context.chain.executions([key]).get(key)
             return found.signature if found else None
         if step is Step.SIGN:
-            _refuse_if_failed(key, status)
+            if status is not None and status.error:
+                raise TransactionRefused(key, status.error)
             attempt = sign_one(context, intent)
         if attempt is not None and step in (Step.SIGN, Step.RESEND):
             context.chain.send([(attempt.signature, attempt.wire)])
@@ -70,8 +70,3 @@ def sign_all(context: Context, intents: Sequence[Intent]) -> list[Attempt]:
         )
         for intent, transaction in zip(intents, signed, strict=True)
     ]
-
-
-def _refuse_if_failed(what: str, status: SignatureStatus | None) -> None:
-    if status is not None and status.error:
-        raise TransactionRefused(what, status.error)

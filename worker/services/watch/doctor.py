@@ -183,25 +183,19 @@ def _treasury(context: Context) -> str:
     report = coming_need(context)
     there, needed = tokens_text(report.treasury.tokens), tokens_text(report.needed.tokens)
     text = f"{there} KONTRIB, {needed} needed for the coming week and what is owed"
-    _refuse_if_short(report.tokens_short, text, f"{tokens_text(report.tokens_short)} short")
-    allowance = tokens_text(report.allowance_short)
-    return _refuse_if_short(report.allowance_short, text, f"the allowance is {allowance} short")
+    if report.tokens_short:
+        raise Unwell(f"{text}: {tokens_text(report.tokens_short)} short")
+    if report.allowance_short:
+        raise Unwell(f"{text}: the allowance is {tokens_text(report.allowance_short)} short")
+    return text
 
 
 def _lamports(context: Context) -> str:
     report = coming_need(context)
     there, needed = sol_text(report.treasury.lamports), sol_text(report.needed.lamports)
     text = f"{there} SOL, about {needed} needed for the coming week and what is owed"
-    return _refuse_if_short(report.lamports_short, text, f"{sol_text(report.lamports_short)} short")
-
-
-def _refuse_if_short(shortage: int, text: str, what: str) -> str:
-    """
-    Raises:
-        Unwell: something is short.
-    """
-    if shortage:
-        raise Unwell(f"{text}: {what}")
+    if report.lamports_short:
+        raise Unwell(f"{text}: {sol_text(report.lamports_short)} short")
     return text
 
 
