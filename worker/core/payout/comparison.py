@@ -38,7 +38,7 @@ def receipt_of(status: object) -> ReceiptState:
 def compare_receipt(
     subject: str, found: ReceiptState, expected: ReceiptState, why: str, check: Check
 ) -> None:
-    """Add a finding unless the chain's receipt has the expected state. `why`: the reason."""
+    """Add a finding unless the receipt has the expected state. `why` explains the expectation."""
     if found is ReceiptState.UNKNOWN:
         check.unproven(subject, UNREADABLE_RECEIPT)
     elif found is not expected:
@@ -71,8 +71,8 @@ def compare_transaction(
 
 
 def recipient_of(found: Execution) -> str:
-    """The wallet that a single was paid to; empty where nothing was moved.
+    """The wallet that a single was paid to; empty if nothing was moved.
 
-    Where several wallets were paid, any of them: the comparison then names the others.
+    If several wallets were paid, the first by name. The comparison then finds the others.
     """
     return min((transfer.wallet for transfer in found.transfers), default="")

@@ -19,7 +19,7 @@ NO_TOTALS: dict[str, Any] = {
 
 
 def plan_totals(header: Header) -> dict[str, Any]:
-    """A plan's totals for readers. Floats are derived from integers, and never read back."""
+    """A plan's totals. No code reads the floats back."""
     return {
         "total_points": header.total_points,
         "total_tokens": tokens_float(header.total_amount),

@@ -35,11 +35,11 @@ class AlreadyPaid(Refused):
 
 
 class PaidWithItsBatch(Refused):
-    """The reward belongs to a batch that is not void, and goes out with it."""
+    """The reward belongs to a batch that is not void, and is paid with it."""
 
     def __init__(self, week: Week, user: str, batch: str, state: ReceiptState) -> None:
         super().__init__(
-            f"{user}'s reward of {week.label} goes out with batch {batch}, whose receipt is "
+            f"{user}'s reward of {week.label} is paid with batch {batch}, whose receipt is "
             f"{state.value}. Only held rewards and those of void batches can be changed; to stop "
             "everything use `kontrib pause`."
         )
@@ -86,10 +86,10 @@ def redirect_reward(context: Context, week: Week, user: str, wallet: str) -> Rew
 
 
 def wallet_of_today(context: Context, user: str) -> str:
-    """The wallet that the wiki knows of a user now.
+    """The user's current wallet in the wiki.
 
     Raises:
-        WalletNotUsable: there is none.
+        WalletNotUsable: the wiki knows no wallet.
     """
     user_id = canonical_user_id(user)
     account = context.store.accounts([user_id], []).get(user_id)

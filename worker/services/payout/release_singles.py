@@ -1,11 +1,12 @@
 """Releases rewards that are paid alone: held ones once they can be paid, and those of void batches.
 
-Each has one id for ever, `<week>/u/<user commitment>`. The anchored plan and the chain decide
-whether it may be used (services.payout.prepare), never today's wallet.
+Each has one permanent id, `<week>/u/<user commitment>`. The anchored plan and the chain decide
+whether the id may be used (services.payout.prepare), never today's wallet.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -39,11 +40,11 @@ class Released:
     """How many rewards can now be paid alone, and how many still cannot, by reason."""
 
     payable: int = 0
-    waiting: dict[str, int] = field(default_factory=dict)
+    waiting: Counter[str] = field(default_factory=Counter)
 
 
 def release_singles(context: Context, planned: PlannedWeek, deadline: Deadline) -> Released:
-    """Make payouts for rewards that can be paid alone now; record why the others cannot.
+    """Make payouts for rewards that can be paid alone now. Record the reasons of the others.
 
     Raises:
         Paused: nothing may be signed now.
@@ -89,8 +90,8 @@ class _Release:
                 self._make_payout(reward, wallet)
 
     def _without_paid(self, rewards: Sequence[Reward]) -> list[Reward]:
-        """Set apart the rewards that the chain has paid alone without this database's knowledge:
-        another operator paid them, or a backup was put back."""
+        """Set apart rewards that were paid alone, unknown to this database: by another operator, or
+        before a backup was restored."""
         ids = {single_id(self._planned.week, reward.row.user): reward for reward in rewards}
         states = self._context.chain.receipts(list(ids))
         for receipt, state in states.items():
@@ -109,7 +110,7 @@ class _Release:
     ) -> set[str]:
         """Create accounts at our cost for users who never had one, within the week's limit.
 
-        Returns the wallets that it tried to create one for.
+        Returns the wallets of the tried creations.
         """
         week_ago = self._context.clock.now() - timedelta(days=7)
         limit = self._rules.max_new_accounts_per_week
@@ -123,7 +124,7 @@ class _Release:
         tried = {wallets[user_id] for user_id in chosen}
         if tried:
             made = create_token_accounts(self._context, sorted(tried), self._deadline)
-            # Only created accounts: a failed creation would hold its reward for ever.
+            # Only created accounts: a failed creation would hold its reward forever.
             had = [user_id for user_id in chosen if wallets[user_id] in made]
             self._context.store.mark_accounts_made(had, self._context.clock.now())
         return tried
@@ -134,10 +135,9 @@ class _Release:
         self.released.payable += 1
 
     def _wait(self, reward: Reward, reason: str, pause: timedelta = LOOK_AGAIN) -> None:
-        """A reward of a void batch has failed visibly; a held one goes on being held."""
+        """Set a reward aside. One of a void batch fails visibly; a held one stays held."""
         held = not reward.row.batch and reason != HOLD_EXPIRED
         status = Status.PENDING if held else Status.FAILED
         again = self._context.clock.now() + pause
         self._context.store.set_aside(reward, status, reason, again)
-        waiting = self.released.waiting
-        waiting[reason] = waiting.get(reason, 0) + 1
+        self.released.waiting[reason] += 1

@@ -42,10 +42,10 @@ def settle(
     states: Mapping[str, PayoutStatus],
     signed_here: Mapping[str, Sequence[Transfer]],
 ) -> list[Settlement]:
-    """Read the transactions of resolved payouts back, and write what they did.
+    """Read the transactions of resolved payouts, and record their results.
 
-    `signed_here` holds the transfers by signature that were verified when they were signed, which
-    spares reading their rows again.
+    `signed_here`: transfers by signature. They were verified at signing, so their rows are not read
+    again.
     """
     executions = read_back(rows.context, payouts)
     settlements = [
@@ -57,7 +57,7 @@ def settle(
 
 
 def settle_from_chain(rows: AnchoredRows, payouts: Sequence[Payout]) -> list[Settlement]:
-    """Write back whatever the chain has resolved of these payouts of the plan. Signs nothing."""
+    """Record which of these payouts the chain has resolved. Signs nothing."""
     outside = outside_plan(rows.context.store, rows.planned, payouts)
     payouts = [p for p in payouts if p.id not in outside]
     receipts = rows.context.chain.receipts([p.id for p in payouts])
@@ -88,7 +88,7 @@ def _settlement(
     execution: Execution | None,
     signed_here: Mapping[str, Sequence[Transfer]],
 ) -> Settlement:
-    """Without a readable transaction it is paid, unverified, and never paid again."""
+    """A payout without a readable transaction is resolved, but not verified."""
     if execution is None:
         return Settlement(payout, status, None, None, None, verified=False)
     expected = [] if status is PayoutStatus.VOID else signed_here.get(execution.signature)

@@ -40,18 +40,18 @@ class AnchorUnreadable(NotReady):
     def __init__(self, week: Week) -> None:
         super().__init__(
             f"{week.label} is anchored on chain, but no endpoint returns the transaction. Add an "
-            "endpoint with full history to SOLANA_RPC_URL; the sweeper goes on by itself."
+            "endpoint with full history to SOLANA_RPC_URL; the sweeper continues by itself."
         )
 
 
 class AnchoredPlanMissing(NotReady):
-    """The anchored plan is not published here, and our data does not give it again."""
+    """The anchored plan is not published here, and our data gives another plan."""
 
     def __init__(self, week: Week, root: bytes, location: str) -> None:
         super().__init__(
-            f"{week.label} is anchored with the plan {root.hex()}, which is not at {location} and "
-            "is not what our data gives. Copy the file there from the operator who anchored it, "
-            "or set PLAN_ARCHIVE_URL to where it is."
+            f"{week.label} is anchored with the plan {root.hex()}. The plan is not at {location}, "
+            "and our data gives another one. Copy the file there from the operator who anchored "
+            "it, or set PLAN_ARCHIVE_URL to its place."
         )
 
 
@@ -72,11 +72,11 @@ def read_anchor(context: Context, week: Week) -> AnchorMemo:
 
 
 def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
-    """Make the anchored plan ours.
+    """Store the anchored plan as the week's plan.
 
     Raises:
-        AnchorUnreadable, AnchoredPlanMissing: it cannot be read now.
-        NoRoomToSort: there are too many users for the memory, and no room for a temporary file.
+        AnchorUnreadable, AnchoredPlanMissing: the anchored plan cannot be read now.
+        NoRoomToSort: the users need a temporary file, and there is no room for it.
         PlanDoesNotMatchRoot: the published file was changed.
     """
     memo, plan_id = read_anchor(context, week), uuid.uuid4().hex
@@ -108,7 +108,7 @@ def check_file(context: Context, week: Week, root: bytes) -> None:
 def _plan_again(
     context: Context, week: Week, first: Week, memo: AnchorMemo, plan_id: str
 ) -> tuple[Seal, PlanNotes]:
-    """The same data and the anchored cut-off give the same root again, or nothing is adopted."""
+    """Compute the plan again with the anchored cut-off. Only the anchored root is accepted."""
     cutoff = None if week == first else read_anchor(context, week.previous()).cutoff
     previous = Previous(memo.previous_root, cutoff)
     draft = make_draft(context, week, first, memo.cutoff, previous, batch_size=memo.batch_size)
@@ -127,7 +127,7 @@ def rewards_of_rows(
     """Rewards for published rows. Users are found by their commitments.
 
     A row whose user is not in our data is kept under its commitment. It is paid, since the row
-    holds the wallet. An account that exists already was not created at our cost.
+    holds the wallet. A row needs an account only if its wallet lacks one now.
     """
     names = sorted_outside(_names(context, header.week))
     for chunk in chunks(enumerate(with_user_ids(rows, names)), CHUNK_ROWS):
@@ -148,16 +148,16 @@ def rewards_of_rows(
 
 
 def _names(context: Context, week: Week) -> Iterator[bytes]:
-    """See `with_user_ids`. Every user of the wiki is tried: a row may be of late points."""
+    """The commitment and id of each user of the wiki. Late points may be of any user."""
     salt = plan_salt(context.chain.receipt_secret, week)
     return (user_commitment(salt, each) + each.encode() for each in context.store.user_ids())
 
 
 def with_user_ids(rows: Iterable[Row], names: Iterable[bytes]) -> Iterator[tuple[Row, str]]:
-    """Rows and whom they are for. `names`: commitments with user ids behind them, ascending.
+    """Each row with its user id. `names`: a commitment and the user id after it, ascending.
 
-    Rows ascend too, so both are read side by side, and held rows begin with the first name again.
-    Other rows that go backwards do the same: the format forbids them, but they may be anchored.
+    Rows ascend too, so both are read side by side. Held rows begin again with the first name. So do
+    rows in a wrong order: the format forbids them, but they may be anchored.
     """
     ahead, before = iter(names), b""
     name = next(ahead, b"")

@@ -58,7 +58,7 @@ class FundsShort(NotReady):
             short.append(f"{sol_text(report.lamports_short)} SOL at the fee payer")
         super().__init__(
             f"{week.label} is not anchored: short of {' and of '.join(short)}, all open weeks "
-            "summed. Fund it; the sweeper goes on by itself."
+            "summed. Send the funds; the sweeper then continues by itself."
         )
 
 
@@ -79,8 +79,8 @@ class Estimate:
         return 1 + self.batches + self.singles + self.account_creations
 
     @property
-    def lamports(self) -> int:
-        return self.receipts_rent + self.accounts_rent + self.fees
+    def lamports(self) -> Lamports:
+        return Lamports(self.receipts_rent + self.accounts_rent + self.fees)
 
 
 def estimate(costs: Costs, *, batches: int, held: int, new_accounts: int) -> Estimate:
@@ -101,23 +101,10 @@ def _transaction_fee(costs: Costs) -> int:
     return costs.fee_per_signature * costs.signatures + costs.priority_fee_max
 
 
-def week_need(
-    costs: Costs, *, total: BaseUnits, batches: int, held: int, new_accounts: int
-) -> Need:
-    """The need of a plan with these numbers."""
-    cost = estimate(costs, batches=batches, held=held, new_accounts=new_accounts)
-    return Need(total, Lamports(cost.lamports))
-
-
 def plan_need(costs: Costs, header: Header, new_accounts: int) -> Need:
     """The need of a plan with this header."""
-    return week_need(
-        costs,
-        total=header.total_amount,
-        batches=header.batches,
-        held=header.held,
-        new_accounts=new_accounts,
-    )
+    cost = estimate(costs, batches=header.batches, held=header.held, new_accounts=new_accounts)
+    return Need(header.total_amount, cost.lamports)
 
 
 def funds_report(context: Context, need: Need) -> FundsReport:

@@ -63,7 +63,7 @@ class Planned:
 
 
 def check_plannable(context: Context, week: Week, *, at_once: bool) -> Week:
-    """Returns the first week. `at_once` skips the grace after the week's end.
+    """Check that a week may be planned, and return the first week. `at_once` skips the grace.
 
     Raises:
         NoGenesis, BeforeFirstWeek, WeekNotOver: the week is not planned.
@@ -81,7 +81,8 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
     """Make the week's plan, or adopt the one that is anchored. Idempotent.
 
     Raises:
-        PreviousWeekOpen, MintUnusable, ...: see `check_plannable` and `make_draft`.
+        PreviousWeekOpen: the week before is not anchored.
+        MintUnusable, ...: see `check_plannable` and `make_draft`.
     """
     first = check_plannable(context, week, at_once=at_once)
     context.chain.check_mint()
@@ -119,7 +120,7 @@ def previous_plan(context: Context, week: Week, first: Week) -> Previous:
     The stored header is used if its root has a receipt, else the memo of the anchor.
 
     Raises:
-        PreviousWeekOpen: it is not anchored at finalized.
+        PreviousWeekOpen: the week before is not anchored at finalized.
     """
     if week == first:
         return Previous()
@@ -138,7 +139,7 @@ def previous_plan(context: Context, week: Week, first: Week) -> Previous:
 
 
 def _next_cutoff(context: Context) -> int:
-    """The next whole second, after it has passed. Contributions recorded later are late."""
+    """Wait for the next whole second and return it. Contributions recorded later are late."""
     cutoff = math.floor(context.clock.now().timestamp()) + 1
     while (remaining := cutoff - context.clock.now().timestamp()) > 0:
         context.clock.sleep(remaining)

@@ -49,7 +49,7 @@ def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan
 
 
 def with_marks(context: Context, week: Week, rewards: Iterable[Reward]) -> Iterator[Reward]:
-    """The rewards with the operators' holds and redirects of earlier plan ids."""
+    """The rewards, with the holds and redirects that operators made under earlier plan ids."""
     marked = {reward.user_id: reward for reward in context.store.marked_rewards(week)}
     for reward in rewards:
         if (mark := marked.get(reward.user_id)) is None:
@@ -129,7 +129,7 @@ def is_published(context: Context, week: Week, root: bytes) -> bool:
 def install_plan(
     context: Context, seal: Seal, notes: PlanNotes, plan_id: str, *, replacing: str | None
 ) -> bool:
-    """Make a draft *the* plan, or discard it because another one was faster."""
+    """Make a draft the week's plan. False if another draft was faster: this one is discarded."""
     now = context.clock.now()
     plan = PlannedWeek(
         seal.header.week, plan_id, seal.header, seal.root, seal.held_root, Stage.PLANNED

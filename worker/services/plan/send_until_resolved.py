@@ -1,6 +1,6 @@
 """Send one receipted transaction and wait until its receipt is resolved at finalized.
 
-For what an operator waits for and no database must remember: the receipt itself is the memory.
+An operator waits for it. No database has to remember the transaction, because the receipt does.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class TransactionRefused(Refused):
 
 
 def send_until_resolved(context: Context, intent: Intent) -> str | None:
-    """Returns the signature that resolved it, or None where history cannot be read.
+    """Returns the signature that resolved the receipt, or None if no endpoint returns it.
 
     Raises:
-        TransactionRefused: executed, refused and finalized.
-        Unreachable: no endpoint answers; run it again, the receipt makes that safe.
+        TransactionRefused: the chain executed and refused the transaction.
+        Unreachable: no endpoint answers. The receipt makes another call safe.
     """
     attempt: Attempt | None = None
     while True:
@@ -42,16 +42,10 @@ def send_until_resolved(context: Context, intent: Intent) -> str | None:
         if step is Step.SIGN:
             if status is not None and status.error:
                 raise TransactionRefused(key, status.error)
-            attempt = sign_one(context, intent)
+            (attempt,) = sign_all(context, [intent])
         if attempt is not None and step in (Step.SIGN, Step.RESEND):
             context.chain.send([(attempt.signature, attempt.wire)])
         context.clock.sleep(context.limits.poll_seconds)
-
-
-def sign_one(context: Context, intent: Intent) -> Attempt:
-    """Sign an intent with a fresh blockhash."""
-    (attempt,) = sign_all(context, [intent])
-    return attempt
 
 
 def sign_all(context: Context, intents: Sequence[Intent]) -> list[Attempt]:

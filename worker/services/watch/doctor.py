@@ -13,7 +13,7 @@ from worker.core.money import sol_text, tokens_text
 from worker.core.week import Week
 from worker.ports.payout import Archive, Clock, Store
 from worker.services.context import Context
-from worker.services.plan.funds import FundsReport, funds_report, week_need
+from worker.services.plan.funds import FundsReport, Need, estimate, funds_report
 from worker.services.plan.genesis import first_week
 
 DATABASE, CLUSTER, MINT = "MongoDB", "cluster", "mint and authority"
@@ -29,15 +29,15 @@ class Question:
     probe: Callable[[], str]
     advice: str
     needs: tuple[str, ...] = ()
-    """Names of questions without whose answers this one cannot be asked."""
+    """Names of the questions that must be answered first."""
 
 
 class Unwell(NotReady):
-    """A probe found something that is not as it must be."""
+    """A probe found a fault."""
 
 
 def ask(questions: Iterable[Question]) -> Iterator[Check]:
-    """Ask every question; a failure leaves only the questions that need its answer unanswered."""
+    """Ask every question. A failure leaves only the questions unanswered that need it."""
     failed: set[str] = set()
     for question in questions:
         check = Check(question.name)
@@ -59,7 +59,7 @@ def _ask(question: Question, check: Check) -> None:
 
 
 def payout_questions(context: Callable[[], Context]) -> list[Question]:
-    """Questions about the ports. `context` may fail itself: then each question reports it."""
+    """Questions about the ports. If `context` fails, each question reports the failure."""
     return [
         Question(
             "rules",
@@ -115,7 +115,7 @@ def _money_questions(context: Callable[[], Context]) -> list[Question]:
 def beat_question(
     store: Callable[[], Store], clock: Callable[[], Clock], sweep_seconds: float
 ) -> Question:
-    """Whether Celery beat runs: the sweep records each time that beat wakes it."""
+    """Asks whether Celery beat runs. The sweep records each time that beat wakes it."""
     silent_max = timedelta(seconds=sweep_seconds * (BEATS_MISSED_MAX + 1))
     return Question(
         "Celery beat",
@@ -126,7 +126,7 @@ def beat_question(
 
 
 def weeks_question(store: Callable[[], Store]) -> Question:
-    """Whether a week waits for a person."""
+    """Asks whether a week waits for a person."""
     return Question(
         "weeks",
         lambda: _weeks(store()),
@@ -140,7 +140,7 @@ def archive_answers(archive: Archive) -> str:
 
     Raises:
         Unreachable: the archive cannot be used.
-        Unwell: it does not give back what was written.
+        Unwell: the archive does not return the written line.
     """
     where = archive.location(_PROBE_WEEK, _PROBE_ROOT)
     archive.publish(_PROBE_WEEK, _PROBE_ROOT, [b"kontrib doctor"])
@@ -154,7 +154,7 @@ def archive_answers(archive: Archive) -> str:
 
 
 def coming_need(context: Context) -> FundsReport:
-    """The treasury against the coming week's pool and all that is owed.
+    """The treasury against the coming week's pool and all debts.
 
     Costs are estimated from the last planned week: the coming week's contributors are not known.
     """
@@ -164,9 +164,8 @@ def coming_need(context: Context) -> FundsReport:
     costs = context.chain.costs()
     batches = max(1, -(-users // costs.transfers_per_transaction))
     pool = context.rules().pool
-    return funds_report(
-        context, week_need(costs, total=pool, batches=batches, held=0, new_accounts=users // 10)
-    )
+    cost = estimate(costs, batches=batches, held=0, new_accounts=users // 10)
+    return funds_report(context, Need(pool, cost.lamports))
 
 
 def _rules(context: Context) -> str:

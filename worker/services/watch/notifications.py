@@ -24,8 +24,6 @@ from worker.services.watch.doctor import coming_need
 from worker.services.watch.metrics import FUNDS, REACHED, RECENT_WEEKS, funds_figures, open_weeks
 from worker.services.week.status import Board, board
 
-# --- stages ------------------------------------------------------------------------------------
-
 
 def note_stage(store: Store, week: Week, now: datetime) -> None:
     """Write down when a week was first seen at its stage."""
@@ -35,9 +33,6 @@ def note_stage(store: Store, week: Week, now: datetime) -> None:
     reached = dict(store.notes(week).get(REACHED) or {})
     if distribution.stage.value not in reached:
         store.record_notes(week, **{REACHED: reached | {distribution.stage.value: now}})
-
-
-# --- funds -------------------------------------------------------------------------------------
 
 
 def record_funds(context: Context) -> FundsFigures:
@@ -67,9 +62,6 @@ def funds_sentence(figures: FundsFigures) -> str:
     return text
 
 
-# --- reconciliation ----------------------------------------------------------------------------
-
-
 def recently_completed(store: Store) -> list[Week]:
     """The last completed weeks. They are compared with the chain every day."""
     completed = [d.week for d in store.distributions() if d.stage is Stage.COMPLETED]
@@ -86,11 +78,8 @@ def reconcile_week(context: Context, week: Week) -> Reconciliation | None:
     return result
 
 
-# --- notifying people --------------------------------------------------------------------------
-
-
 def announce(store: Store, notifier: Notifier, events: Iterable[Event], now: datetime) -> int:
-    """Send the events that were not sent yet. Returns how many these are.
+    """Send the events that were not sent yet. Returns their number.
 
     An event is marked before it is sent, so that two workers never send it twice. The mark is
     removed if the event did not arrive, so that it is sent at the next look.
@@ -114,7 +103,7 @@ def announce(store: Store, notifier: Notifier, events: Iterable[Event], now: dat
 def find_events(
     store: Store, now: datetime, *, grace: timedelta, stuck_after: timedelta
 ) -> list[Event]:
-    """The events of now. The mark of an event that ended is removed: it can be news again."""
+    """The current events. An event that ended loses its mark, so that it can be news again."""
     known = {d.week: d for d in store.distributions()}
     completed = [d.week for d in known.values() if is_newly_completed(d, now)]
     stopped = [d.week for d in known.values() if d.stopped]

@@ -1,4 +1,4 @@
-"""Says whether a week is done, waits or has failed, for commands that follow it."""
+"""Reports whether a week is done, waits or has failed, for commands that follow it."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def overview(store: Store, now: datetime) -> list[Board]:
 
 
 def obstacles(store: Store, week: Week, limit: int) -> list[Obstacle]:
-    """The first payouts of an anchored plan that are tried again, and why."""
+    """The first payouts of an anchored plan that wait for another try, with the reasons."""
     distribution = store.distribution(week)
     planned = distribution.planned if distribution else None
     if planned is None or not planned.stage.is_payable:
