@@ -45,10 +45,10 @@ def test_the_estimate_is_what_the_funds_are_checked_against(world: World) -> Non
     costs = chain_of(world.first).costs()
     fee = costs.fee_per_signature * costs.signatures + costs.priority_fee_max
     assert found.estimate.new_accounts == 3
-    assert (found.estimate.batches, found.estimate.singles) == (1, 1)
-    assert found.estimate.receipts_rent == (2 + 1 + 1) * costs.receipt_rent
+    assert (found.estimate.batches, found.estimate.singles) == (2, 1)
+    assert found.estimate.receipts_rent == (2 + 2 + 1) * costs.receipt_rent
     assert found.estimate.accounts_rent == 3 * costs.token_account_rent
-    assert found.estimate.fees == (1 + 1 + 1 + 1) * fee
+    assert found.estimate.fees == (1 + 2 + 1 + 1) * fee
     assert found.estimate.lamports == found.funds.needed.lamports
     assert found.funds.is_enough
 

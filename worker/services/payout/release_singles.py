@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from worker.core.lifecycle import Status
@@ -35,38 +34,32 @@ LOOK_AGAIN = timedelta(hours=6)
 LOOK_SOON = timedelta(minutes=5)
 
 
-@dataclass(slots=True)
-class Released:
-    """How many rewards can now be paid alone, and how many still cannot, by reason."""
-
-    payable: int = 0
-    waiting: Counter[str] = field(default_factory=Counter)
-
-
-def release_singles(context: Context, planned: PlannedWeek, deadline: Deadline) -> Released:
+def release_singles(context: Context, planned: PlannedWeek, deadline: Deadline) -> Release:
     """Make payouts for rewards that can be paid alone now. Record the reasons of the others.
 
     Raises:
         Paused: nothing may be signed now.
     """
     context.refuse_if_paused()
-    release = _Release(context, planned, deadline)
+    release = Release(context, planned, deadline)
     while not deadline.passed:
         now = context.clock.now()
         rewards = context.store.rewards_to_pay_alone(planned.plan_id, now, CHUNK_REWARDS)
         if not rewards:
             break
         release.run(rewards)
-    return release.released
+    return release
 
 
-class _Release:
-    """Releases the rewards of one week, a chunk at a time."""
+class Release:
+    """Releases the rewards of one week, a chunk at a time, and counts them."""
 
     def __init__(self, context: Context, planned: PlannedWeek, deadline: Deadline) -> None:
         self._context, self._planned, self._deadline = context, planned, deadline
         self._rules = context.rules()
-        self.released = Released()
+        self.payable = 0
+        self.waiting: Counter[str] = Counter()
+        """Rewards that cannot be paid yet, by reason."""
 
     def run(self, rewards: Sequence[Reward]) -> None:
         rewards = self._without_paid(rewards)
@@ -132,7 +125,7 @@ class _Release:
     def _make_payout(self, reward: Reward, wallet: str) -> None:
         payout = single_payout(self._planned.week, reward, wallet)
         self._context.store.write_payouts([payout], [b""])
-        self.released.payable += 1
+        self.payable += 1
 
     def _wait(self, reward: Reward, reason: str, pause: timedelta = LOOK_AGAIN) -> None:
         """Set a reward aside. One of a void batch fails visibly; a held one stays held."""
@@ -140,4 +133,4 @@ class _Release:
         status = Status.PENDING if held else Status.FAILED
         again = self._context.clock.now() + pause
         self._context.store.set_aside(reward, status, reason, again)
-        self.released.waiting[reason] += 1
+        self.waiting[reason] += 1

@@ -1,10 +1,8 @@
-"""Make a plan durable: write it to the database as a draft, publish its file, and install it.
-
-All of this is done before the plan's root is anchored.
-"""
+"""Make a plan durable before it is anchored: write a draft, publish its file, and install it."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -17,13 +15,7 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import anchor_id
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.plan.seal import (
-    CHUNK_ROWS,
-    published_lines,
-    read_published,
-    seal_of,
-    stored_rows,
-)
+from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of, stored_rows
 
 
 def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan_id: str) -> Seal:
@@ -96,7 +88,8 @@ def publish_plan(context: Context, seal: Seal, plan_id: str) -> None:
     """
     header = seal.header
     rows = stored_rows(context, plan_id, range(header.rewards))
-    context.archive.publish(header.week, seal.root, published_lines(header, rows))
+    lines = itertools.chain([header.canonical()], (row.canonical() for row in rows))
+    context.archive.publish(header.week, seal.root, lines)
     check_published(context, seal)
 
 

@@ -86,13 +86,6 @@ def seal_of(header: Header, rows: Iterable[Row]) -> Seal:
     return builder.seal()
 
 
-def published_lines(header: Header, rows: Iterable[Row]) -> Iterator[bytes]:
-    """A plan as it is published: its header, then its rows in canonical order."""
-    yield header.canonical()
-    for row in rows:
-        yield row.canonical()
-
-
 def read_published(lines: Iterator[bytes]) -> tuple[Header, Iterator[Row]]:
     """
     Raises:

@@ -84,7 +84,18 @@ def payout_questions(context: Callable[[], Context]) -> list[Question]:
             "Run `kontrib genesis --first-week WEEK` once, or correct the key, mint or cluster.",
             needs=(DATABASE, CLUSTER),
         ),
-        *_money_questions(context),
+        Question(
+            "treasury",
+            lambda: _treasury(context()),
+            "Send KONTRIB to the source account, or raise the delegate's allowance.",
+            needs=(DATABASE, "rules", CLUSTER, MINT),
+        ),
+        Question(
+            "SOL",
+            lambda: _lamports(context()),
+            "Send SOL to the fee payer.",
+            needs=(DATABASE, "rules", CLUSTER, MINT),
+        ),
         Question(
             "plan archive",
             lambda: archive_answers(context().archive),
@@ -96,19 +107,6 @@ def payout_questions(context: Callable[[], Context]) -> list[Question]:
             "Run `kontrib resume` when the reason is gone.",
             needs=(DATABASE,),
         ),
-    ]
-
-
-def _money_questions(context: Callable[[], Context]) -> list[Question]:
-    needs = (DATABASE, "rules", CLUSTER, MINT)
-    return [
-        Question(
-            "treasury",
-            lambda: _treasury(context()),
-            "Send KONTRIB to the source account, or raise the delegate's allowance.",
-            needs,
-        ),
-        Question("SOL", lambda: _lamports(context()), "Send SOL to the fee payer.", needs),
     ]
 
 
