@@ -15,8 +15,6 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import Resolution
 from worker.core.week import Week
 
-# --- from the wiki -----------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
 class UserPoints:
@@ -63,9 +61,6 @@ class Stake:
     multiplier: Decimal
     start: datetime
     end: datetime
-
-
-# --- a week's plan -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +134,6 @@ class PlanNotes:
     late_points: int = 0
     floor_waived: bool = False
     lifted: int = 0
-
-
-# --- payouts -----------------------------------------------------------------------------------
 
 
 class PayoutKind(enum.StrEnum):

@@ -78,7 +78,7 @@ def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
 
     Raises:
         NoGenesis, AnchorUnreadable: the genesis or the anchor cannot be read.
-        AnchoredPlanMissing: see `recover_by_wallet`.
+        AnchoredPlanMissing: the plan is not published. Use `recover_by_wallet`.
         PlanDoesNotMatchRoot: the published file was changed.
     """
     first, memo = first_week(context), read_anchor(context, week)

@@ -148,7 +148,7 @@ def rewards_of_rows(
 
 
 def _names(context: Context, week: Week) -> Iterator[bytes]:
-    """The commitment and id of each user of the wiki. Late points may be of any user."""
+    """The commitment and id of every user of the wiki, since late points may be of any user."""
     salt = plan_salt(context.chain.receipt_secret, week)
     return (user_commitment(salt, each) + each.encode() for each in context.store.user_ids())
 

@@ -81,7 +81,6 @@ def make_genesis(context: Context, week: Week) -> tuple[str | None, bool]:
     Raises:
         GenesisExists: the receipt key has a genesis with other values.
         WeekAnchoredBefore: the database holds an anchored week that is not earlier than this one.
-        MintUnusable, AuthorityUnusable: see `Chain.check_mint`.
     """
     context.refuse_if_paused()
     context.chain.check_mint()

@@ -99,11 +99,7 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
 
 
 def dry_run(context: Context, week: Week) -> Draft:
-    """The plan as it would be now. Writes nothing.
-
-    Raises:
-        As `plan_week`, except that the previous week may still be unplanned.
-    """
+    """The plan that the current data gives, even if the week before is open. Writes nothing."""
     first = check_plannable(context, week, at_once=True)
     context.chain.check_mint()
     cutoff = math.ceil(context.clock.now().timestamp())

@@ -61,7 +61,6 @@ def anchored_seal(context: Context, planned: PlannedWeek) -> Seal:
     Raises:
         NotAnchored: the root has no such receipt, and nothing may be signed.
         AnchorUnknown: an endpoint does not answer, or they disagree.
-        PlanDoesNotMatchRoot: see `stored_seal`.
     """
     seal = stored_seal(context, planned)
     _, root_id = anchor_ids(planned.week, seal.root)

@@ -179,7 +179,7 @@ def _mint(context: Context) -> str:
 def _treasury(context: Context) -> str:
     report = coming_need(context)
     there, needed = tokens_text(report.treasury.tokens), tokens_text(report.needed.tokens)
-    text = f"{there} KONTRIB, {needed} needed for the coming week and what is owed"
+    text = f"{there} KONTRIB, {needed} needed for the coming week and all debts"
     if report.tokens_short:
         raise Unwell(f"{text}: {tokens_text(report.tokens_short)} short")
     if report.allowance_short:
@@ -190,7 +190,7 @@ def _treasury(context: Context) -> str:
 def _lamports(context: Context) -> str:
     report = coming_need(context)
     there, needed = sol_text(report.treasury.lamports), sol_text(report.needed.lamports)
-    text = f"{there} SOL, about {needed} needed for the coming week and what is owed"
+    text = f"{there} SOL, about {needed} needed for the coming week and all debts"
     if report.lamports_short:
         raise Unwell(f"{text}: {sol_text(report.lamports_short)} short")
     return text

@@ -55,7 +55,7 @@ def funds_sentence(figures: FundsFigures) -> str:
     text = (
         f"{tokens_text(figures.base_units)} KONTRIB of {tokens_text(figures.base_units_needed)} "
         f"needed, {sol_text(figures.lamports)} SOL of {sol_text(figures.lamports_needed)} needed "
-        "for the coming week and what is owed"
+        "for the coming week and all debts"
     )
     if figures.allowance_base_units is not None:
         text += f"; the allowance is {tokens_text(figures.allowance_base_units)} KONTRIB"

@@ -124,9 +124,6 @@ def _range_size(batches: int, largest: int) -> int:
     return -(-batches // parts) if parts > 1 else largest
 
 
-# --- the jobs ----------------------------------------------------------------------------------
-
-
 def _plan(context: Context, work: Work, _: Deadline, at_once: bool) -> Done:
     planned = plan_week(context, work.week, at_once=at_once)
     header = planned.header
