@@ -16,7 +16,7 @@ from worker.core.money import sol_text, tokens_text
 from worker.core.payout.chain import Treasury
 from worker.core.payout.records import Reward
 from worker.core.plan.commitment import Header
-from worker.core.plan.ratio import point_to_token_ratio
+from worker.core.plan.totals import point_to_token_ratio
 from worker.services.payout.reconcile import Reconciliation
 from worker.services.plan.planned_week import plan_of
 

@@ -12,8 +12,8 @@ from worker.cli.console import escaped, facts, table
 from worker.core.money import sol_text, tokens_text
 from worker.core.payout.records import MalformedContribution, PlanNotes
 from worker.core.plan.allocation import MULTIPLIER_SCALE
-from worker.services.plan.funds import FundsReport
-from worker.services.plan.preview import Estimate, Preview
+from worker.services.plan.funds import Estimate, FundsReport
+from worker.services.plan.preview import Preview
 from worker.services.week.status import Board
 
 LISTED_MAX = 10
@@ -35,11 +35,11 @@ def preview_document(preview: Preview) -> Document:
                 "user_id": reward.user_id,
                 "points": reward.points,
                 "staking_multiplier": reward.multiplier / MULTIPLIER_SCALE,
-                "amount_base_units": reward.amount,
+                "amount_base_units": amount,
                 "wallet": reward.wallet or None,
                 "held": reward.hold or None,
             }
-            for reward in preview.top
+            for reward, amount in preview.top
         ],
         "estimate": _estimate(preview.estimate),
         "funds": _funds(preview.funds),
@@ -92,12 +92,12 @@ def show_preview(console: Console, preview: Preview) -> None:
         f"ratio {float(preview.ratio):.6g}"
     )
     made = table("contributor", ">points", ">multiplier", ">KONTRIB", "wallet")
-    for reward in preview.top:
+    for reward, amount in preview.top:
         made.add_row(
             escaped(reward.user_id),
             f"{reward.points:,}",
             f"{reward.multiplier / MULTIPLIER_SCALE:g}",
-            tokens_text(reward.amount),
+            tokens_text(amount),
             escaped(f"held: {reward.hold}" if reward.hold else reward.wallet),
         )
     if preview.top:

@@ -15,8 +15,6 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import Resolution
 from worker.core.week import Week
 
-# --- from the wiki -----------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
 class UserPoints:
@@ -62,7 +60,7 @@ class Account:
     fields: dict[str, object]
     """The fields that eligibility asks for."""
     had_token_account: bool
-    """Whether we created their associated token account once already."""
+    """Whether we already created their associated token account once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +70,6 @@ class Stake:
     multiplier: Decimal
     start: datetime
     end: datetime
-
-
-# --- a week's plan -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +133,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class PlanNotes:
-    """Counts of everything that planning left out or held, for people. Not part of the root."""
+    """Counts of all that planning left out or held, for people. Not part of the root."""
 
     excluded: dict[str, int] = field(default_factory=dict)
     excluded_points: int = 0
@@ -148,9 +143,6 @@ class PlanNotes:
     late_points: int = 0
     floor_waived: bool = False
     lifted: int = 0
-
-
-# --- payouts -----------------------------------------------------------------------------------
 
 
 class PayoutKind(enum.StrEnum):
@@ -191,12 +183,12 @@ class Payout:
     signature: str | None = None
     slot: int | None = None
     wallet: str | None = None
-    """Of a single: its recipient, fixed when it is made and changed only by a redirect."""
+    """The recipient of a single. Only a redirect changes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a payout ended on chain. `signature` is None where history cannot be read."""
+    """The resolution of a payout on chain. `signature` is None if no endpoint returns it."""
 
     payout: Payout
     status: PayoutStatus
@@ -209,13 +201,13 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Postponement:
-    """When and why a payout is tried again."""
+    """The time of a payout's next try, and the reason for the wait."""
 
     payout: Payout
     next_attempt_at: datetime
     reason: str
     is_failure: bool = True
-    """Whether it counts as a failed try. Waiting for an event outside does not count."""
+    """False for a wait for an outside event, which does not count as a failed try."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.payout.chain import Costs
 from worker.core.payout.records import Payout, PayoutKind, Reward
 from worker.core.plan.planned_week import PlannedWeek
-from worker.core.plan.ratio import point_to_token_ratio
+from worker.core.plan.totals import point_to_token_ratio
 from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 from worker.ports.payout import Store
