@@ -8,7 +8,7 @@ import pytest
 
 from worker.core.lifecycle import Stage
 from worker.core.payout.records import Distribution
-from worker.core.watch.news import stuck_text
+from worker.core.watch.stuck import stuck_text
 from worker.core.week import Week
 
 WEEK = Week.parse("2024-W50")

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from worker.core.lifecycle import Stage
 from worker.core.payout.records import Distribution
-from worker.core.week import Week
 
 CLOSED_IS_NEWS = timedelta(days=2)
 """An older completion is not announced, since monitoring may have begun later."""
@@ -26,15 +25,3 @@ def is_newly_completed(distribution: Distribution, now: datetime) -> bool:
     completed_at = distribution.completed_at
     is_completed = distribution.stage is Stage.COMPLETED and completed_at is not None
     return is_completed and now - (completed_at or now) < CLOSED_IS_NEWS
-
-
-def stuck_text(week: Week, distribution: Distribution | None, overdue: datetime) -> str | None:
-    """A text if the week stopped, or is open although it ended by `overdue`; else None."""
-    stage = distribution.stage if distribution else Stage.DUE
-    reason = (distribution.reason if distribution else None) or "no reason is recorded"
-    look = f"Look with `kontrib status {week.label}`."
-    if distribution is not None and distribution.stopped:
-        return f"{week.label} stopped: {reason} {look}"
-    if stage is not Stage.COMPLETED and week.end <= overdue:
-        return f"{week.label} is stuck ({stage.value}): {reason} {look}"
-    return None

@@ -29,6 +29,7 @@ class BooksDisagree(Refused):
     """Plan, database and chain do not agree; the week stays open."""
 
     def __init__(self, result: Reconciliation) -> None:
+        self.result = result
         listed = "\n".join(f"  {line}" for line in result.differences[:10])
         super().__init__(
             f"{result.sentence()}. Look with `kontrib reconcile {result.week.label}`.\n{listed}"

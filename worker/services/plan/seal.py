@@ -25,6 +25,7 @@ class NotAnchored(Refused):
     """The plan's root is not final on chain, so no payment may be signed."""
 
     def __init__(self, week: Week, state: ReceiptState) -> None:
+        self.state = state
         super().__init__(
             f"The plan of {week.label} is not anchored at finalized on every endpoint (its root "
             f"receipt is {state.value}). Nothing is signed until it is; the sweeper tries again."

@@ -19,6 +19,7 @@ class TransactionRefused(Refused):
     """The chain executed the transaction and refused it; nothing moved."""
 
     def __init__(self, what: str, error: str) -> None:
+        self.error = error
         super().__init__(f"The chain refused {what}: {error}. Nothing moved.")
 
 

@@ -14,7 +14,8 @@ from worker.core.lifecycle import Stage
 from worker.core.money import sol_text, tokens_text
 from worker.core.payout.records import Distribution
 from worker.core.watch.figures import FundsFigures
-from worker.core.watch.news import Event, is_newly_completed, stuck_text
+from worker.core.watch.news import Event, is_newly_completed
+from worker.core.watch.stuck import stuck_text
 from worker.core.week import Week
 from worker.ports.payout import Notifier, Store
 from worker.services.context import Context
