@@ -22,7 +22,7 @@ UNREADABLE_RECEIPT = "its receipt cannot be read, or endpoints disagree"
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedPayment:
     """A payout as the database or a bundle lists it. `signature` is empty where none is known."""
 
     id: str
@@ -46,7 +46,7 @@ def compare_receipt(
 
 
 def compare_transaction(
-    recorded: Recorded, found: Execution | None, planned: Sequence[Transfer], check: Check
+    recorded: RecordedPayment, found: Execution | None, planned: Sequence[Transfer], check: Check
 ) -> None:
     """Compare the transaction that resolved a payout with its record and with the plan.
 

@@ -11,7 +11,7 @@ from worker.core.lifecycle import Status
 from worker.core.payout.chain import Execution
 from worker.core.payout.comparison import (
     RESOLVED,
-    Recorded,
+    RecordedPayment,
     compare_receipt,
     compare_transaction,
     receipt_of,
@@ -160,5 +160,5 @@ def _compare_transaction(
     except PlanDoesNotMatchRoot as error:
         result.check.wrong(payout.id, str(error))
         return
-    recorded = Recorded(payout.id, payout.signature or "", payout.slot)
+    recorded = RecordedPayment(payout.id, payout.signature or "", payout.slot)
     compare_transaction(recorded, found, transfers, result.check)

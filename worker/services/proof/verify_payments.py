@@ -15,7 +15,7 @@ from worker.core.findings import Check
 from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.comparison import (
     RESOLVED,
-    Recorded,
+    RecordedPayment,
     compare_receipt,
     compare_transaction,
     recipient_of,
@@ -121,7 +121,11 @@ class PaymentsVerifier:
         planned: Sequence[Transfer],
         check: Check,
     ) -> None:
-        given = Recorded(receipt, line.signature, line.slot) if line else Recorded(receipt)
+        given = (
+            RecordedPayment(receipt, line.signature, line.slot)
+            if line
+            else RecordedPayment(receipt)
+        )
         compare_transaction(given, found, planned, check)
         if found is not None:
             self.paid_amount += found.source_decrease
