@@ -80,6 +80,10 @@ class CollectionSpec:
     validator: Validator | None = None
     added_fields: dict[str, Any] = field(default_factory=dict)
     """Fields that migration sets where they are missing."""
+    service_fields: tuple[str, ...] = ()
+    """Fields that the services write to documents which may be the wiki's."""
+    essential: tuple[str, ...] = ()
+    """Fields without which a document means something else than the schema's."""
     wiki_owned: bool = False
     """Whether the collection belongs to the wiki and outlives a rollback."""
 
@@ -88,6 +92,12 @@ def _index(*keys: str, **options: Any) -> IndexSpec:
     """Keys as text; a leading minus is descending."""
     pairs = [(key.removeprefix("-"), -1 if key.startswith("-") else 1) for key in keys]
     return IndexSpec(tuple(pairs), **options)
+
+
+def _added(schema: dict[str, Any], *names: str) -> tuple[str, ...]:
+    """These fields, and the exact twins of the owner's amounts."""
+    twins = (name for name in schema["properties"] if name.endswith("_base_units"))
+    return (*names, *twins)
 
 
 CREATED_AT = _index("-created_at")
@@ -115,6 +125,7 @@ _USERS = CollectionSpec(
         "last_reward_claim": None,
         "token_updated_at": None,
     },
+    service_fields=(names.WALLET, names.ACCOUNT_MADE_AT),
     wiki_owned=True,
 )
 
@@ -143,6 +154,8 @@ _CONTRIBUTIONS = CollectionSpec(
         _index("idempotency_key", unique=True, sparse=True),
     ),
     validator=Validator(CONTRIBUTION, blocks=False),
+    service_fields=("idempotency_key",),
+    essential=("user_id", "type", "total_points"),
 )
 
 _PLANNED = {"plan_id": {"$exists": True}}
@@ -162,6 +175,7 @@ _TOKEN_REWARDS = CollectionSpec(
         _index("plan_id", "needs_account", "position", partial={"needs_account": True}),
     ),
     validator=Validator(REWARD),
+    essential=("user_id", "week_start", "status"),
 )
 
 _PAYOUT_BATCHES = CollectionSpec(
@@ -173,6 +187,7 @@ _PAYOUT_BATCHES = CollectionSpec(
         _index("week"),
     ),
     validator=Validator(PAYOUT),
+    essential=("plan_id", "id"),
 )
 
 _STAKING_RECORDS = CollectionSpec(
@@ -187,24 +202,29 @@ _STAKING_RECORDS = CollectionSpec(
         _index("transfer_key", unique=True, sparse=True),
     ),
     validator=Validator(STAKE),
+    service_fields=_added(STAKE, "unstaked_at", "accrued_through", "number", "transfer_key"),
+    essential=("user_id", "amount"),
 )
 
 _GOVERNANCE_VOTES = CollectionSpec(
     names.GOVERNANCE_VOTES,
     indexes=(_index("proposal_id", "user_id", unique=True), _index("user_id")),
     validator=Validator(VOTE),
+    essential=("proposal_id", "user_id"),
 )
 
 _GOVERNANCE_SNAPSHOTS = CollectionSpec(
     names.GOVERNANCE_SNAPSHOTS,
     indexes=(_index("proposal_id", "user_id", unique=True),),
     validator=Validator(SNAPSHOT),
+    essential=("proposal_id", "user_id"),
 )
 
 _ARTICLE_REWARDS = CollectionSpec(
     names.ARTICLE_REWARDS,
     indexes=(_index("week_start", "article_id", unique=True), _index("article_id")),
     validator=Validator(ARTICLE_REWARD),
+    essential=("week_start", "article_id"),
 )
 
 COLLECTIONS: tuple[CollectionSpec, ...] = (
@@ -216,12 +236,20 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
         names.WEEKLY_DISTRIBUTIONS,
         indexes=(*_DISTRIBUTION_INDEXES, _index("plan_id")),
         validator=Validator(DISTRIBUTION),
+        service_fields=_added(
+            DISTRIBUTION,
+            *("week", "plan_id", "stage", "header", "root", "held_root", "notes", "approved"),
+            *("attempts", "next_attempt_at", "reason", "stopped"),
+        ),
+        essential=("week_start", "status"),
     ),
     _STAKING_RECORDS,
     CollectionSpec(
         names.GOVERNANCE_PROPOSALS,
         indexes=(_index("proposer_id"), _index("status"), _index("voting_end"), CREATED_AT),
         validator=Validator(PROPOSAL),
+        service_fields=_added(PROPOSAL),
+        essential=("title", "status"),
     ),
     CollectionSpec(names.SYSTEM_CONFIG),
     _PAYOUT_BATCHES,
@@ -232,5 +260,6 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
         names.WEEKLY_DISTRIBUTIONS_ARCHIVE,
         indexes=_DISTRIBUTION_INDEXES,
         validator=Validator(DISTRIBUTION),
+        essential=("week_start", "status"),
     ),
 )

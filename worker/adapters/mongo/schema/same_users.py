@@ -1,0 +1,72 @@
+"""User documents whose ids are one in canonical form: nobody can tell which of them is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bson import ObjectId
+
+from worker.adapters.mongo import names
+from worker.adapters.mongo.base import STREAM_BATCH
+from worker.adapters.mongo.connection import Document, Mongo
+
+_CHUNK = 1000
+_LISTED_MAX = 20
+_HEX = "^[0-9a-fA-F]{24}$"
+MIXED_CASE = "^(?=.*[a-f])(?=.*[A-F])[0-9a-fA-F]{24}$"
+"""Ids in a form in which nobody looks for them."""
+
+
+def same_users(database: Mongo) -> Iterator[tuple[str, list[object]]]:
+    """Each canonical id that several documents have, and the ids as they are stored.
+
+    Only text of 24 hexadecimal characters can be the same as another id.
+    """
+    users = database[names.USERS]
+    stages: list[Document] = [
+        {"$match": {"_id": {"$type": "string", "$regex": _HEX}}},
+        {"$group": {"_id": {"$toLower": "$_id"}, "ids": {"$push": "$_id"}}},
+    ]
+    found = users.aggregate(stages, allowDiskUse=True, batchSize=STREAM_BATCH)
+    chunk: dict[str, list[Any]] = {}
+    for document in found:
+        chunk[document["_id"]] = document["ids"]
+        if len(chunk) == _CHUNK:
+            yield from _with_object_ids(database, chunk)
+            chunk = {}
+    yield from _with_object_ids(database, chunk)
+
+
+def mixed_case_ids(database: Mongo) -> Iterator[str]:
+    """Ids of 24 hexadecimal characters in both cases, as they are stored."""
+    selected = {"_id": {"$type": "string", "$regex": MIXED_CASE}}
+    for document in database[names.USERS].find(selected, {"_id": 1}, batch_size=STREAM_BATCH):
+        yield document["_id"]
+
+
+def describe_same_users(database: Mongo) -> list[str]:
+    """A line for each canonical id that several documents have; the first ones only."""
+    lines: list[str] = []
+    for count, (user_id, ids) in enumerate(same_users(database)):
+        if count == _LISTED_MAX:
+            return [*lines, "users: and more; `kontrib check` lists them all"]
+        listed = ", ".join(map(repr, sorted(ids, key=repr)))
+        lines.append(
+            f"users: {len(ids)} documents are user {user_id} ({listed}): this user's rewards are "
+            "held until one is left"
+        )
+    return lines
+
+
+def _with_object_ids(
+    database: Mongo, chunk: dict[str, list[Any]]
+) -> Iterator[tuple[str, list[object]]]:
+    if not chunk:
+        return
+    wanted = {"_id": {"$in": [ObjectId(each) for each in chunk]}}
+    for document in database[names.USERS].find(wanted, {"_id": 1}):
+        chunk[str(document["_id"])].append(document["_id"])
+    for user_id, ids in chunk.items():
+        if len(ids) > 1:
+            yield user_id, ids
