@@ -112,6 +112,12 @@ def connect(
         raise MalformedMongoUri from None
 
 
+def is_unanswered(error: OperationFailure) -> bool:
+    """Whether an error is about the way to the server, and not about what was asked."""
+    write_concern = (error.details or {}).get("writeConcernErrors")
+    return bool(write_concern) or error.code in _DENIED_CODES | _INTERRUPTED_CODES
+
+
 def hosts_of(database: Mongo) -> str:
     """Where the database is, for messages: never the credentials."""
     servers = database.client.topology_description.server_descriptions()
