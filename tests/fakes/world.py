@@ -17,7 +17,8 @@ from tests.fakes.chain.ledger import SLOT_SECONDS, FakeLedger
 from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.store.store import FakeStore
 from worker.core.money import ONE_TOKEN
-from worker.core.payout.records import Distribution, Intent
+from worker.core.payout.chain import Intent
+from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Limits
 from worker.services.plan.genesis import make_genesis

@@ -15,27 +15,29 @@ from typing import Any, Protocol
 
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits
-from worker.core.payout.records import (
-    Account,
-    Attempt,
+from worker.core.payout.chain import (
     Blockhash,
     Costs,
-    Distribution,
     Execution,
     Height,
     Intent,
+    Recipient,
+    SendResult,
+    SignatureStatus,
+    Treasury,
+)
+from worker.core.payout.records import (
+    Account,
+    Attempt,
+    Distribution,
     Payout,
     PlanNotes,
     PointsWindow,
     Postponement,
     Progress,
-    Recipient,
     Reward,
-    SendResult,
     Settlement,
-    SignatureStatus,
     Stake,
-    Treasury,
     WeekPoints,
 )
 from worker.core.plan.commitment import Row

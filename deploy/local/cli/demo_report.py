@@ -13,7 +13,8 @@ from worker.cli.console import escaped, facts, table
 from worker.cli.session import Session
 from worker.core.lifecycle import Status
 from worker.core.money import sol_text, tokens_text
-from worker.core.payout.records import Reward, Treasury
+from worker.core.payout.chain import Treasury
+from worker.core.payout.records import Reward
 from worker.core.plan.commitment import Header
 from worker.core.plan.ratio import point_to_token_ratio
 from worker.services.payout.reconcile import Reconciliation

@@ -31,7 +31,7 @@ from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.signing.keys import read_address
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN, BaseUnits
-from worker.core.payout.records import Intent, Transfer
+from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.commitment import Row
 from worker.core.plan.receipts import Resolution, single_id
 from worker.core.week import Week

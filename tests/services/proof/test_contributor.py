@@ -16,7 +16,7 @@ from tests.fakes.chain.public_chain import FakePublicChain
 from tests.fakes.world import WEEK, World, chain_of, sign_and_send, user_id_of
 from worker.core.findings import Outcome
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Intent, Transfer
+from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.commitment import Header, Row, Seal, canonical_json, prove_row
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.merkle import merkle_root

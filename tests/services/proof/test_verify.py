@@ -16,7 +16,7 @@ from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, sign_and_send, store_of, user_id_of
 from worker.core.findings import Check, Outcome
 from worker.core.money import ONE_TOKEN, BaseUnits, tokens_text
-from worker.core.payout.records import Intent, Transfer
+from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, Resolution, anchor_ids, single_id

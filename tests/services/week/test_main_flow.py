@@ -12,7 +12,7 @@ from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import ONE_TOKEN
-from worker.core.payout.records import AccountProblem
+from worker.core.payout.chain import AccountProblem
 from worker.services.context import Paused
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.anchor import ApprovalMissing

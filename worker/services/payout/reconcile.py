@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.payout.records import Distribution, Execution, Payout, PayoutKind
+from worker.core.payout.chain import Execution
+from worker.core.payout.intent import moved
+from worker.core.payout.records import Distribution, Payout, PayoutKind
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Seal
 from worker.core.plan.receipts import ReceiptState
 from worker.core.week import Week
-from worker.services.context import Context, Deadline
-from worker.services.payout.intents import Payer, moved
-from worker.services.payout.settle import RESOLVED, read_back
+from worker.services.context import Context
+from worker.services.payout.anchored_rows import AnchoredRows
+from worker.services.payout.outside_plan import outside_plan
+from worker.services.payout.settle import RESOLVED, paid_as_planned, read_back
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal, stored_rows
 
 CHUNK_PAYOUTS = 128
@@ -65,8 +69,8 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
     Raises:
         NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to compare with.
     """
-    seal = anchored_seal(context, distribution)
-    plan_id = distribution.plan_id or ""
+    planned = plan_of(distribution.week, distribution)
+    seal, plan_id = anchored_seal(context, planned), planned.plan_id
     result = Reconciliation(distribution.week, planned=seal.header.total_amount)
     progress = context.store.progress(plan_id)
     paid = progress.rewards.get(Status.COMPLETED)
@@ -75,10 +79,10 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
         tally.amount for status, tally in progress.rewards.items() if status is not Status.COMPLETED
     )
     result.on_its_way = progress.held.amount
-    payer = Payer(context, distribution, seal, Deadline(context.clock, 0))
+    rows = AnchoredRows(context, planned, seal)
     after = ""
     while chunk := context.store.payouts_after(plan_id, after, CHUNK_PAYOUTS):
-        _compare(context, payer, chunk, result)
+        _compare(context, rows, chunk, result)
         after = chunk[-1].id
     _check_held(context, seal, plan_id, result)
     if result.on_its_way != result.database_unpaid:
@@ -95,25 +99,25 @@ def _check_held(context: Context, seal: Seal, plan_id: str, result: Reconciliati
 
 
 def _compare(
-    context: Context, payer: Payer, payouts: Sequence[Payout], result: Reconciliation
+    context: Context, rows: AnchoredRows, payouts: Sequence[Payout], result: Reconciliation
 ) -> None:
     payable = [p for p in payouts if p.kind is not PayoutKind.ANCHOR]
-    foreign = payer.foreign(payable)
-    for error in foreign.values():
+    outside = outside_plan(context.store, rows.planned, payable)
+    for error in outside.values():
         _differ(result, str(error))
     states = context.chain.receipts([p.id for p in payable])
     resolved = [p for p in payable if states[p.id] in RESOLVED]
     found = read_back(context, resolved)
     for payout in payable:
         result.payouts += 1
-        if payout.id in foreign:
+        if payout.id in outside:
             continue  # it will pay nobody
         result.on_its_way += 0 if payout.status.is_resolved else payout.amount
-        _compare_one(payer, payout, states[payout.id], found.get(payout.id), result)
+        _compare_one(rows, payout, states[payout.id], found.get(payout.id), result)
 
 
 def _compare_one(
-    payer: Payer,
+    rows: AnchoredRows,
     payout: Payout,
     state: ReceiptState,
     execution: Execution | None,
@@ -136,7 +140,7 @@ def _compare_one(
         _differ(result, f"{payout.id}: recorded {payout.signature}, on chain {execution.signature}")
     try:
         paid = state is ReceiptState.PAID
-        right = payer.paid_as_planned(payout, execution) if paid else moved(execution, [])
+        right = paid_as_planned(rows, payout, execution) if paid else moved(execution, [])
     except PlanDoesNotMatchRoot as error:
         _differ(result, str(error))
         return

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from worker.core.errors import NotReady
 from worker.core.identity import plan_salt, user_commitment
 from worker.core.lifecycle import Status
-from worker.core.payout.records import PlanNotes, Reward, missing_wallets
+from worker.core.payout.chain import missing_wallets
+from worker.core.payout.records import PlanNotes, Reward
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Row, Seal
 from worker.core.plan.entrant import commitment_of

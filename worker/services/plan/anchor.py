@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from worker.core.errors import NotReady
 from worker.core.lifecycle import PayoutStatus, Stage
+from worker.core.payout.chain import Intent
 from worker.core.payout.decision import Step, next_step
-from worker.core.payout.records import Distribution, Intent, Payout, Settlement
+from worker.core.payout.records import Distribution, Payout, Settlement
 from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Seal
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, Resolution, anchor_id, anchor_ids
@@ -17,7 +18,7 @@ from worker.services.plan.adopt import adopt_anchored_plan
 from worker.services.plan.funds import Need, check_funds, week_need
 from worker.services.plan.genesis import first_week
 from worker.services.plan.plan_week import previous_plan
-from worker.services.plan.planned_week import NotPlanned
+from worker.services.plan.planned_week import NotPlanned, plan_of
 from worker.services.plan.publish import check_published
 from worker.services.plan.seal import stored_seal
 from worker.services.plan.send_until_resolved import TransactionRefused, sign_one
@@ -81,7 +82,7 @@ def _step(context: Context, distribution: Distribution) -> Anchored | None:
     week = distribution.week
     payout = context.store.payout(distribution.plan_id or "", anchor_id(week))
     try:
-        seal = stored_seal(context, distribution)
+        seal = stored_seal(context, plan_of(week, distribution))
     except PlanDoesNotMatchRoot:
         payout = None
     if payout is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
+from worker.core.payout.hold import OVER_ACCOUNT_CAP
 from worker.core.payout.records import PlanNotes, Reward, WeekPoints
 from worker.core.plan.allocation import Allocation, allocate
 from worker.core.plan.commitment import Header, Row
@@ -18,12 +19,7 @@ from worker.core.plan.receipts import BatchId
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.plan.eligibility import (
-    OVER_ACCOUNT_CAP,
-    Exclusions,
-    call_the_roll,
-    points_window,
-)
+from worker.services.plan.eligibility import Exclusions, call_the_roll, points_window
 from worker.services.plan.roster import Roster
 
 MALFORMED_LISTED_MAX = 200

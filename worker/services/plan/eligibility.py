@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from worker.core.identity import plan_salt, user_commitment
-from worker.core.payout.records import Account, PointsWindow, Recipient, UserPoints
+from worker.core.payout.chain import Recipient
+from worker.core.payout.hold import hold_reason
+from worker.core.payout.records import Account, PointsWindow, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.entrant import Entrant
 from worker.core.plan.rules import LATE_WEEKS, Rules
@@ -18,9 +20,6 @@ from worker.services.context import Context
 from worker.services.plan.roster import Roster
 
 CHUNK_USERS = 2000
-NO_WALLET = "no wallet address"
-CLOSED_ACCOUNT = "token account was closed after we created it"
-OVER_ACCOUNT_CAP = "waits for a token account: this week's limit is reached"
 
 
 @dataclass(slots=True)
@@ -127,14 +126,3 @@ def _multipliers(
 def _recipients(context: Context, accounts: list[Account]) -> dict[str, Recipient]:
     wallets = sorted({a.wallet for a in accounts if isinstance(a.wallet, str) and a.wallet})
     return {r.wallet: r for r in context.chain.recipients(wallets)}
-
-
-def hold_reason(account: Account, recipient: Recipient | None) -> str:
-    """Why a reward cannot be paid to an account now; empty if it can."""
-    if recipient is None:
-        return NO_WALLET if account.wallet in (None, "") else "wallet is not an address"
-    if recipient.problem is not None:
-        return recipient.problem.value
-    if not recipient.account_exists and account.had_token_account:
-        return CLOSED_ACCOUNT
-    return ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from worker.core.errors import NotReady
 from worker.core.money import BaseUnits, Lamports, sol_text, tokens_text
-from worker.core.payout.records import Costs, Treasury
+from worker.core.payout.chain import Costs, Treasury
 from worker.core.week import Week
 from worker.services.context import Context
 

@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from worker.core.lifecycle import Stage
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Costs, PlanNotes
+from worker.core.payout.chain import Costs
+from worker.core.payout.records import PlanNotes
 from worker.core.plan.commitment import Header
 from worker.core.plan.ratio import point_to_token_ratio
 from worker.core.week import Week

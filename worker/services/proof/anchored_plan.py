@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.core.findings import Check
-from worker.core.payout.records import Execution
+from worker.core.payout.chain import Execution
 from worker.core.plan.commitment import Header
 from worker.core.plan.memo import AnchorMemo, GenesisMemo
 from worker.core.plan.receipts import ReceiptState, anchor_ids, genesis_ids

@@ -12,15 +12,17 @@ from typing import Protocol
 
 from worker.core.errors import NotReady
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Distribution, Execution, PayoutKind
+from worker.core.payout.chain import Execution
+from worker.core.payout.records import PayoutKind
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row, Seal, SealBuilder
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, anchor_id, single_id
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.payout.override import planned_week
 from worker.services.payout.settle import RESOLVED
 from worker.services.plan.genesis import first_week
+from worker.services.plan.planned_week import planned_week
 from worker.services.plan.seal import anchored_seal, stored_rows
 
 CHUNK = 500
@@ -73,10 +75,10 @@ def publish_week(context: Context, week: Week, writer: BundleWriter) -> Publishe
         NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to publish.
         NoGenesis, ReceiptUnreadable: the chain does not tell what belongs into it.
     """
-    distribution = planned_week(context, week)
-    seal = anchored_seal(context, distribution)
+    planned = planned_week(context.store, week)
+    seal = anchored_seal(context, planned)
     first = first_week(context)
-    return _Publisher(context, distribution, seal, first).publish(writer)
+    return _Publisher(context, planned, seal, first).publish(writer)
 
 
 @dataclass(slots=True)
@@ -89,11 +91,9 @@ class _Facts:
 
 
 class _Publisher:
-    def __init__(
-        self, context: Context, distribution: Distribution, seal: Seal, first: Week
-    ) -> None:
+    def __init__(self, context: Context, planned: PlannedWeek, seal: Seal, first: Week) -> None:
         self._context, self._seal, self._first = context, seal, first
-        self._plan_id = distribution.plan_id or ""
+        self._plan_id = planned.plan_id
         self._source = ""
         self._signatures = self._known_signatures()
         header = seal.header

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from worker.core.findings import Check, Outcome, outcome_of
 from worker.core.identity import canonical_user_id, plan_salt, user_salt
 from worker.core.money import tokens_text
-from worker.core.payout.records import Execution
+from worker.core.payout.chain import Execution
+from worker.core.payout.intent import sums_by_wallet
 from worker.core.plan.commitment import Header, Row, prove_row
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, anchor_ids, single_id
@@ -16,8 +17,8 @@ from worker.core.proof.contributor import ContributorProof, audit_proof
 from worker.core.week import Week
 from worker.ports.payout import PublicChain
 from worker.services.context import Context
-from worker.services.payout.intents import sums_by_wallet
-from worker.services.payout.override import NoSuchReward, planned_week
+from worker.services.payout.override import NoSuchReward
+from worker.services.plan.planned_week import planned_week
 from worker.services.plan.seal import anchored_seal, stored_rows
 from worker.services.proof.anchored_plan import resolved_together
 
@@ -29,13 +30,13 @@ def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
         NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to prove.
         NoSuchReward: the user has no row in it.
     """
-    distribution = planned_week(context, week)
-    seal = anchored_seal(context, distribution)
+    planned = planned_week(context.store, week)
+    seal = anchored_seal(context, planned)
     user_id = canonical_user_id(user)
     reward = context.store.reward(week, user_id)
     if reward is None:
         raise NoSuchReward(week, user)
-    header, plan_id = seal.header, distribution.plan_id or ""
+    header, plan_id = seal.header, planned.plan_id
     is_held = reward.position in header.held_positions
     part = header.batches if is_held else reward.position // header.batch_size
     positions = header.held_positions if is_held else header.batch_positions(part)

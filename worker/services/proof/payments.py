@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from worker.core.findings import Check
-from worker.core.payout.records import Execution, Transfer
+from worker.core.payout.chain import Execution, Transfer
+from worker.core.payout.intent import sums_by_wallet
 from worker.core.plan.commitment import Header, MalformedPlan, Row
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.proof.bundle import PLAN_FILE, PayoutLine
 from worker.core.proof.payout_lines import RESOLVED, Payouts
 from worker.ports.payout import PublicChain
-from worker.services.payout.intents import sums_by_wallet
 
 CHUNK_BATCHES = 100
 CHUNK_HELD_ROWS = 5000

@@ -9,7 +9,8 @@ from datetime import datetime
 from fractions import Fraction
 
 from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.payout.records import Costs, Payout, PayoutKind, Reward
+from worker.core.payout.chain import Costs
+from worker.core.payout.records import Payout, PayoutKind, Reward
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.ratio import point_to_token_ratio
 from worker.core.report.spread import Spread, spread

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.money import tokens_text
 from worker.core.payout.backoff import is_exhausted, next_attempt_at, next_look_at
-from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.close import close_week
 from worker.services.payout.pay import pay
-from worker.services.payout.singles import release_singles
+from worker.services.payout.release_singles import release_singles
 from worker.services.payout.token_accounts import prepare_accounts
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.plan_week import plan_week
-from worker.services.plan.planned_week import NotPlanned
+from worker.services.plan.planned_week import NotPlanned, planned_week
 from worker.services.week.due import Job, Work
 
 
@@ -76,13 +75,6 @@ def _stumble(context: Context, week: Week, error: KontribError) -> None:
     )
 
 
-def _distribution(context: Context, week: Week) -> Distribution:
-    distribution = context.store.distribution(week)
-    if distribution is None or distribution.plan_id is None:
-        raise NotPlanned(week)
-    return distribution
-
-
 def _plan(context: Context, work: Work, _: Deadline, at_once: bool) -> Done:
     planned = plan_week(context, work.week, at_once=at_once)
     header = planned.header
@@ -106,14 +98,14 @@ def _anchor(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
 
 
 def _accounts(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
-    prepared = prepare_accounts(context, _distribution(context, work.week), deadline)
+    prepared = prepare_accounts(context, planned_week(context.store, work.week), deadline)
     rest = "all there" if prepared.finished else "more to create"
     return Done(f"{work.week.label}: {prepared.created} token accounts created, {rest}", again=True)
 
 
 def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
-    distribution = _distribution(context, work.week)
-    report = pay(context, distribution, range(work.first, work.last), deadline)
+    planned = planned_week(context.store, work.week)
+    report = pay(context, planned, range(work.first, work.last), deadline)
     of = report.resolved + report.unresolved + report.later
     text = f"{work.week.label}: {report.paid} of {of} payouts paid"
     parts = {"void": report.void, "unknown": report.unresolved, "to be retried": report.later}
@@ -126,14 +118,17 @@ def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
 
 
 def _singles(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
-    released = release_singles(context, _distribution(context, work.week), deadline)
+    released = release_singles(context, planned_week(context.store, work.week), deadline)
     waiting = "; ".join(f"{n} wait: {why}" for why, n in sorted(released.waiting.items()))
     text = f"{work.week.label}: {released.payable} rewards can be paid alone"
     return Done(text + (f", {waiting}" if waiting else ""), again=True)
 
 
 def _close(context: Context, work: Work, _: Deadline, __: bool) -> Done:
-    result = close_week(context, _distribution(context, work.week))
+    distribution = context.store.distribution(work.week)
+    if distribution is None:
+        raise NotPlanned(work.week)
+    result = close_week(context, distribution)
     return Done(f"closed; {result.sentence()}", again=False)
 
 
