@@ -168,6 +168,10 @@ class CheckStore(RecordStore, GovernanceRecords, StakeRecords, Protocol):
         """The stored counters of the articles that exist, as they are."""
         ...
 
+    def same_users(self) -> Iterator[tuple[str, list[str]]]:
+        """Ids that several user documents have in canonical form, and those ids as stored."""
+        ...
+
     def unreadable_stakes(self) -> Iterator[str]:
         """Ids of staking records that count for nothing, since they cannot be read."""
         ...

@@ -144,7 +144,7 @@ def test_a_link_names_its_cluster(cluster: str | None, end: str) -> None:
 def test_every_known_reason_has_advice_of_its_own() -> None:
     unknown = advice("something new", "2024-W50")
     reasons = [problem.value for problem in AccountProblem]
-    reasons += [hold.NO_WALLET, hold.CLOSED_ACCOUNT, hold.OVER_ACCOUNT_CAP]
+    reasons += [hold.NO_WALLET, hold.CLOSED_ACCOUNT, hold.OVER_ACCOUNT_CAP, hold.USER_TWICE]
     reasons += [single.NOT_MADE_YET, single.UNREADABLE, single.HOLD_EXPIRED]
     reasons.append(BY_OPERATOR + "asked for {week}")
     for reason in reasons:

@@ -14,6 +14,7 @@ from worker.services.watch.doctor import (
     beat_question,
     examine,
     payout_questions,
+    users_question,
     weeks_question,
 )
 
@@ -56,6 +57,7 @@ def _questions(session: Session) -> list[Question]:
         beat_question(lambda: session.store, lambda: session.clock, session.settings.sweep_seconds),
         *payout_questions(lambda: session.context),
         weeks_question(lambda: session.store),
+        users_question(lambda: session.check_store),
     ]
 
 

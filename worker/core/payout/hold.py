@@ -6,12 +6,15 @@ from worker.core.payout.chain import AccountProblem, Recipient
 from worker.core.payout.records import Account
 
 NO_WALLET = "no wallet address"
+USER_TWICE = "several user documents have this id"
 CLOSED_ACCOUNT = "token account was closed after we created it"
 OVER_ACCOUNT_CAP = "waits for a token account: this week's limit is reached"
 
 
 def hold_reason(account: Account, recipient: Recipient | None) -> str:
     """Why a reward cannot be paid to an account now; empty if it can."""
+    if account.is_twice:
+        return USER_TWICE
     if recipient is None:
         missing = account.wallet in (None, "")
         return NO_WALLET if missing else AccountProblem.NOT_AN_ADDRESS.value

@@ -69,6 +69,8 @@ class Account:
     """The fields that eligibility asks for."""
     had_token_account: bool
     """Whether we created their associated token account once already."""
+    is_twice: bool = False
+    """Whether several documents of the wiki are this user, so that its wallet is uncertain."""
 
 
 @dataclass(frozen=True, slots=True)

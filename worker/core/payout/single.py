@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from worker.core.payout.chain import Recipient
-from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, OVER_ACCOUNT_CAP
+from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, OVER_ACCOUNT_CAP, USER_TWICE
 from worker.core.payout.records import Account, Payout, PayoutKind, Reward
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import single_id
@@ -23,13 +23,14 @@ HOLD_EXPIRED = "held for longer than hold_weeks allows"
 def wallet_of(reward: Reward, account: Account | None) -> str:
     """Where a reward goes: an operator's redirect, else the plan's wallet, else today's wallet.
 
-    Only held rewards have no wallet in the plan. Empty where the user has none.
+    Only held rewards have no wallet in the plan. Empty where the user has none, or several
+    documents are this user.
     """
     if reward.redirected_to:
         return reward.redirected_to
     if reward.row.wallet:
         return reward.row.wallet
-    wallet = account.wallet if account else None
+    wallet = account.wallet if account and not account.is_twice else None
     return wallet if isinstance(wallet, str) else ""
 
 
@@ -41,7 +42,7 @@ def had_account(account: Account | None) -> bool:
 def obstacle(recipient: Recipient | None, account: Account | None) -> str | None:
     """Why a reward gets no payout of its own now, or None."""
     if recipient is None:
-        return NO_WALLET
+        return USER_TWICE if account and account.is_twice else NO_WALLET
     if recipient.problem is not None:
         return recipient.problem.value
     if recipient.account_exists:

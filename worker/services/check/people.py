@@ -22,6 +22,9 @@ OVERDUE = timedelta(days=2)
 def check_people(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
     """Stakes, voting power and counts of everyone."""
     _check_records(wiki, store, report)
+    for user_id, ids in store.same_users():
+        found = f"{len(ids)} documents: {', '.join(ids)}"
+        report.add(Area.COUNTS, f"user {user_id}", found, "one: their rewards are held")
     rules = wiki.rules()
     for users in _chunks(wiki.store.user_ids()):
         report.looked_at["users"] += len(users)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worker.core.payout.chain import AccountProblem
-from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, OVER_ACCOUNT_CAP
+from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, OVER_ACCOUNT_CAP, USER_TWICE
 from worker.core.payout.single import HOLD_EXPIRED, NOT_MADE_YET, UNREADABLE
 
 VOID_BATCH = "its batch was voided; it is paid alone"
@@ -17,6 +17,8 @@ _REDIRECT = (
 _BY_ITSELF = "Nothing: it is tried again by itself. At once: kontrib retry {week}"
 _ADVICE = {
     NO_WALLET: "Ask the user to enter a wallet in the wiki; it is then paid by itself.",
+    USER_TWICE: "Keep one document of this user in the wiki (kontrib check names them); it is then "
+    "paid by itself.",
     CLOSED_ACCOUNT: "The user opens the token account again; it is not made twice at our cost.",
     OVER_ACCOUNT_CAP: "Nothing: it is next week's turn. Sooner: raise max_new_accounts_per_week.",
     NOT_MADE_YET: _BY_ITSELF,

@@ -18,6 +18,7 @@ from worker.adapters.mongo.check.governance import (
 from worker.adapters.mongo.check.records import MongoCheckRecords
 from worker.adapters.mongo.connection import reaching
 from worker.adapters.mongo.payout.contributions import canonical_user, first_id_of
+from worker.adapters.mongo.same_users import same_users
 from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS, forms_of
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.identity import canonical_user_id
@@ -97,6 +98,11 @@ class MongoChecking(MongoCheckRecords, MongoGovernanceRecords, MongoStakeRecords
                 document_id = canonical_user_id(str(document.pop("_id")))
                 stored[document_id] = plain_numbers(document)
         return stored
+
+    @reaching
+    def same_users(self) -> Iterator[tuple[str, list[str]]]:
+        for user_id, ids in same_users(self.database):
+            yield user_id, sorted(map(repr, ids))
 
     @reaching
     def unreadable_stakes(self) -> Iterator[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,6 +17,7 @@ from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.stakes import stake_covering
+from worker.adapters.mongo.same_users import mixed_case_ids
 from worker.core.errors import KontribError, NotReady
 from worker.core.identity import canonical_user_id
 from worker.core.payout.records import (
@@ -29,6 +33,7 @@ from worker.core.plan.rules import CONFIG_ID, Rules
 from worker.core.week import Week
 
 CHUNK_IDS = 1000
+MIXED_CASE_SECONDS = 60
 READ_AHEAD_MAX = 100_000
 """Sums that are read while the search goes on: some 47 MB."""
 _EXACT_IN_A_DOUBLE = 2**53
@@ -59,6 +64,8 @@ class PointsNotExact(KontribError):
 
 class MongoWiki(MongoPart):
     """Implements `worker.ports.payout.WikiStore`."""
+
+    _mixed_case: tuple[float, frozenset[str]] = (-math.inf, frozenset())
 
     @reaching
     def rules_document(self) -> Mapping[str, Any] | None:
@@ -173,10 +180,21 @@ class MongoWiki(MongoPart):
                 document["_id"]: document
                 for document in self.users.find({"_id": {"$in": list(forms)}}, projection)
             }
+            forms_of = Counter(forms[form] for form in documents)
+            forms_of.update(self._mixed_case_ids() & set(forms_of))
             for form in reversed(forms):
                 if (document := documents.get(form)) is not None:
-                    found[forms[form]] = _account(forms[form], document, fields)
+                    is_twice = forms_of[forms[form]] > 1
+                    found[forms[form]] = _account(forms[form], document, fields, is_twice=is_twice)
         return found
+
+    def _mixed_case_ids(self) -> frozenset[str]:
+        """Looked for once a minute: each look searches all ids, and a plan asks chunk by chunk."""
+        read_at, ids = self._mixed_case
+        if time.monotonic() - read_at > MIXED_CASE_SECONDS:
+            ids = mixed_case_ids(self.database)
+            self._mixed_case = (time.monotonic(), ids)
+        return ids
 
     @reaching
     def user_ids(self) -> Iterator[str]:
@@ -226,12 +244,13 @@ def _malformed(document: Document, rules: Rules) -> MalformedContribution:
     return MalformedContribution(str(document["_id"]), reason)
 
 
-def _account(user_id: str, document: Document, fields: Sequence[str]) -> Account:
+def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twice: bool) -> Account:
     return Account(
         user_id=user_id,
         wallet=document.get("wallet_address"),
         fields={name: _value_at(document, name) for name in fields},
         had_token_account=document.get(ACCOUNT_MADE_AT) is not None,
+        is_twice=is_twice,
     )
 
 

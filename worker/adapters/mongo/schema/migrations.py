@@ -20,6 +20,7 @@ from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailur
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.same_users import describe_same_users
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
     SCHEMA_ID,
@@ -36,7 +37,6 @@ from worker.adapters.mongo.schema.origin import (
     record_origin,
     recorded_origin,
 )
-from worker.adapters.mongo.schema.same_users import describe_same_users
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec
 from worker.core.errors import KontribError

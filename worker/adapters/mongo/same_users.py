@@ -14,8 +14,7 @@ from worker.adapters.mongo.connection import Document, Mongo
 _CHUNK = 1000
 _LISTED_MAX = 20
 _HEX = "^[0-9a-fA-F]{24}$"
-MIXED_CASE = "^(?=.*[a-f])(?=.*[A-F])[0-9a-fA-F]{24}$"
-"""Ids in a form in which nobody looks for them."""
+_MIXED_CASE = "^(?=.*[a-f])(?=.*[A-F])[0-9a-fA-F]{24}$"
 
 
 def same_users(database: Mongo) -> Iterator[tuple[str, list[object]]]:
@@ -38,11 +37,14 @@ def same_users(database: Mongo) -> Iterator[tuple[str, list[object]]]:
     yield from _with_object_ids(database, chunk)
 
 
-def mixed_case_ids(database: Mongo) -> Iterator[str]:
-    """Ids of 24 hexadecimal characters in both cases, as they are stored."""
-    selected = {"_id": {"$type": "string", "$regex": MIXED_CASE}}
-    for document in database[names.USERS].find(selected, {"_id": 1}, batch_size=STREAM_BATCH):
-        yield document["_id"]
+def mixed_case_ids(database: Mongo) -> frozenset[str]:
+    """The canonical form of every id that is stored as hexadecimal text in both cases.
+
+    Nobody looks for these forms: there is one for each choice of capitals.
+    """
+    selected = {"_id": {"$type": "string", "$regex": _MIXED_CASE}}
+    found = database[names.USERS].find(selected, {"_id": 1}, batch_size=STREAM_BATCH)
+    return frozenset(document["_id"].lower() for document in found)
 
 
 def describe_same_users(database: Mongo) -> list[str]:
