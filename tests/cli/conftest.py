@@ -11,12 +11,14 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from tests.fakes.chain.public_chain import FakePublicChain
+from tests.fakes.check.checking import FakeChecking
 from tests.fakes.check.reporting import FakeReporting
 from tests.fakes.wiki.ingest import FakeIngestStore
 from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import World, store_of
 from worker.cli.main import run
 from worker.cli.session import Session
+from worker.ports.check import CheckStore
 from worker.ports.payout import Clock, PublicAddresses, PublicChain, Store
 from worker.ports.report import ReportStore
 from worker.services.context import Context
@@ -61,6 +63,10 @@ class MemorySession(Session):
     @property
     def report_store(self) -> ReportStore:  # type: ignore[override]
         return FakeReporting(store_of(self._world.first))
+
+    @property
+    def check_store(self) -> CheckStore:  # type: ignore[override]
+        return FakeChecking(store_of(self._world.first))
 
     @property
     def clock(self) -> Clock:  # type: ignore[override]

@@ -19,8 +19,9 @@ from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.genesis import make_genesis
-from worker.services.week.due import Job, Work, find_work
+from worker.services.week.due import find_work
 from worker.services.week.run import do_work
+from worker.services.week.story import Job, Work
 
 pytestmark = pytest.mark.real
 

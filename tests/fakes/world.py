@@ -22,8 +22,9 @@ from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Limits
 from worker.services.plan.genesis import make_genesis
-from worker.services.week.due import Work, find_work
-from worker.services.week.run import Done, do_work
+from worker.services.week.due import find_work
+from worker.services.week.run import do_work
+from worker.services.week.story import Done, Work
 
 WEEK = Week.parse("2024-W50")
 

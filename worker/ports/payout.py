@@ -32,7 +32,6 @@ from worker.core.payout.records import (
     Distribution,
     Payout,
     PlanNotes,
-    PointsWindow,
     Postponement,
     Progress,
     Reward,
@@ -41,6 +40,8 @@ from worker.core.payout.records import (
     WeekPoints,
 )
 from worker.core.plan.commitment import Row
+from worker.core.plan.counted_contributions import PointsWindow
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
@@ -127,7 +128,7 @@ class PlanStore(Protocol):
         ...
 
     def install_plan(
-        self, plan: Distribution, notes: PlanNotes, *, replacing: str | None, now: datetime
+        self, plan: PlannedWeek, notes: PlanNotes, *, replacing: str | None, now: datetime
     ) -> bool:
         """Make a draft *the* plan by compare-and-set on the distribution's plan id.
 
@@ -164,7 +165,7 @@ class PlanStore(Protocol):
         """
         ...
 
-    def stumble(
+    def record_failure(
         self,
         week: Week,
         *,

@@ -38,8 +38,9 @@ from worker.core.week import Week
 from worker.services.context import Context, Limits
 from worker.services.plan.genesis import make_genesis
 from worker.services.proof.bundle import publish_week
-from worker.services.week.due import Job, find_work
+from worker.services.week.due import find_work
 from worker.services.week.run import do_work
+from worker.services.week.story import Job
 
 WEEKS = [Week.parse(f"2024-W{number}") for number in (49, 50, 51)]
 USERS = 130

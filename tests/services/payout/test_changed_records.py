@@ -22,7 +22,8 @@ from worker.core.payout.single import single_payout
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.services.payout.override import retry_week
 from worker.services.payout.reconcile import reconcile
-from worker.services.week.due import Job, find_work
+from worker.services.week.due import find_work
+from worker.services.week.story import Job
 
 A_DAY = 24 * 3600
 

@@ -14,8 +14,9 @@ from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.chain import Recipient
 from worker.services.plan.plan_week import plan_week
-from worker.services.week.due import Job, Work, find_work
+from worker.services.week.due import find_work
 from worker.services.week.run import do_work
+from worker.services.week.story import Job, Work
 
 POOL = 10_000 * ONE_TOKEN
 

@@ -29,7 +29,8 @@ from worker.services.plan.seal import NotAnchored
 from worker.services.proof.bundle import Published, publish_week
 from worker.services.proof.other_weeks import audit_other_week
 from worker.services.proof.verify import Verification, verify_files, verify_on_chain
-from worker.services.week.due import Job, find_work
+from worker.services.week.due import find_work
+from worker.services.week.story import Job
 
 INVENTED = single_id(WEEK, bytes.fromhex("ab" * 32))
 

@@ -117,7 +117,7 @@ def test_stopped_weeks_are_named(world: World) -> None:
     world.first.store.ensure_distribution(WEEK, now)
     (check,) = examine([weeks_question(lambda: world.first.store)])
     assert check.ok
-    world.first.store.stumble(
+    world.first.store.record_failure(
         WEEK, reason="no", next_attempt_at=now + timedelta(1), attempts=12, stopped=True
     )
     (check,) = examine([weeks_question(lambda: world.first.store)])

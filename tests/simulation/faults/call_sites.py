@@ -31,7 +31,7 @@ _ORDERS = (
     "release",
     "mark_processing",
     "postpone",
-    "stumble",
+    "record_failure",
     "requeue",
     "set_aside",
     "redirect",
@@ -44,12 +44,12 @@ DECIDES_PAYMENTS = frozenset(_SIGNS + _PLANS + _ORDERS)
 LEFT_OUT = {
     "watch/doctor.py": "its archive probe publishes a file of no week, and it reads the rest"
 }
-"""Modules that call one of them and decide nothing about payments, each with the reason."""
+"""Modules that call one of them and have no say all the same, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Site:
-    """One call of a port's method in the source."""
+    """One call of a port's method in the source. `file` is below worker/services."""
 
     file: str
     first_line: int
@@ -69,8 +69,8 @@ class Site:
 
 def money_path() -> list[Path]:
     """The modules that have a say in what is paid, and everything of ours that they import."""
-    modules = {_dotted(module): module for module in SERVICES.rglob("*.py")}
-    deciding = [m for m in modules.values() if _path(m) not in LEFT_OUT and _decides(m)]
+    modules = {_below(module): module for module in SERVICES.rglob("*.py")}
+    deciding = [m for name, m in modules.items() if name not in LEFT_OUT and _decides(m)]
     found, queue = set(deciding), list(deciding)
     while queue:
         for name in _imports(queue.pop()) & modules.keys():
@@ -89,22 +89,17 @@ def _decides(module: Path) -> bool:
     return any(site.method in DECIDES_PAYMENTS for site in _sites_of(module))
 
 
-def _path(module: Path) -> str:
-    """Such as `plan/anchor.py`."""
-    return module.relative_to(SERVICES).as_posix()
-
-
-def _dotted(module: Path) -> str:
-    """Such as `plan.anchor`."""
-    return ".".join(module.relative_to(SERVICES).with_suffix("").parts)
-
-
 def _imports(module: Path) -> set[str]:
-    """Names of our services that a module imports from."""
+    """Our services that a module imports from, as files below worker/services."""
     froms = [n for n in ast.walk(ast.parse(module.read_text())) if isinstance(n, ast.ImportFrom)]
     prefix = "worker.services."
     names = [node.module or "" for node in froms]
-    return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+    ours = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    return {f"{name.replace('.', '/')}.py" for name in ours}
+
+
+def _below(module: Path) -> str:
+    return module.relative_to(SERVICES).as_posix()
 
 
 def _sites_of(module: Path) -> Iterator[Site]:
@@ -113,7 +108,7 @@ def _sites_of(module: Path) -> Iterator[Site]:
             continue
         port = PORTS.get(_last_name(node.func.value))
         if port is not None and hasattr(port, node.func.attr):
-            yield Site(_path(module), node.lineno, node.end_lineno or node.lineno, node.func.attr)
+            yield Site(_below(module), node.lineno, node.end_lineno or node.lineno, node.func.attr)
 
 
 def _last_name(node: ast.expr) -> str:

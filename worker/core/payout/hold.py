@@ -8,7 +8,6 @@ from worker.core.payout.records import Account
 NO_WALLET = "no wallet address"
 USER_TWICE = "several user documents have this id"
 CLOSED_ACCOUNT = "token account was closed after we created it"
-OVER_ACCOUNT_CAP = "waits for a token account: this week's limit is reached"
 
 
 def hold_reason(account: Account, recipient: Recipient | None) -> str:

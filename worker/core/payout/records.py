@@ -19,21 +19,6 @@ from worker.core.week import Week
 
 
 @dataclass(frozen=True, slots=True)
-class PointsWindow:
-    """Which contributions a plan counts.
-
-    Own: `created_at` in the week, recorded before `cutoff` or without an ObjectId. Late:
-    `created_at` in [late_from, week.start), recorded in [previous_cutoff, cutoff). Recorded
-    means the ObjectId's time, in whole seconds.
-    """
-
-    week: Week
-    cutoff: datetime
-    previous_cutoff: datetime | None
-    late_from: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class UserPoints:
     """A user's valid points in a window, late ones included."""
 
@@ -140,6 +125,7 @@ class Distribution:
             root=self.root,
             held_root=self.held_root or b"",
             stage=self.stage,
+            approved=self.approved,
         )
 
 

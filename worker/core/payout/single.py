@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from worker.core.payout.chain import Recipient
-from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, OVER_ACCOUNT_CAP, USER_TWICE
+from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, USER_TWICE
 from worker.core.payout.records import Account, Payout, PayoutKind, Reward
+from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import single_id
 from worker.core.plan.rules import Rules

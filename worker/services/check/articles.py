@@ -12,7 +12,8 @@ from worker.core.money import tokens_float
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.ports.check import CheckStore
-from worker.services.wiki.recount import is_counted, shares_by_article
+from worker.services.plan.planned_week import plan_of
+from worker.services.wiki.earned_tokens import is_counted, shares_by_article
 from worker.services.wiki_context import WikiContext
 
 AMOUNT = "amount_base_units"
@@ -52,7 +53,7 @@ def _of_week(
     wiki: WikiContext, store: CheckStore, distribution: Distribution
 ) -> Iterator[Mismatch]:
     expected: Counter[str] = Counter()
-    for _, shares in shares_by_article(wiki, distribution):
+    for _, shares in shares_by_article(wiki, plan_of(distribution.week, distribution)):
         expected.update(shares)
     expected.pop("", None)
     week = distribution.week

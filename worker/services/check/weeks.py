@@ -15,7 +15,8 @@ from worker.core.plan.commitment import Header
 from worker.core.plan.rules import LATE_WEEKS, Rules
 from worker.core.week import Week
 from worker.ports.check import CheckStore, StoredContribution
-from worker.services.wiki.recount import as_planned
+from worker.services.plan.planned_week import plan_of
+from worker.services.wiki.as_planned import as_planned
 from worker.services.wiki_context import WikiContext
 
 CHUNK = 2000
@@ -42,7 +43,7 @@ def check_weeks(
 def _check_sums(
     wiki: WikiContext, store: CheckStore, distribution: Distribution, report: CheckReport
 ) -> None:
-    window, rules = as_planned(wiki, distribution)
+    window, rules = as_planned(wiki, plan_of(distribution.week, distribution))
     now = {each.user_id: each.points for each in wiki.store.week_points(window, rules).users}
     label = distribution.week.label
     for user_id, planned in _planned_points(store, distribution):

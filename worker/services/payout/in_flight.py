@@ -111,7 +111,7 @@ class InFlight:
         a crash in between must not leave a week that waits for nothing, in silence."""
         week = self.report.week
         reasons = [f"{each.payout.id}: {each.reason.rstrip('.')}" for each in waiting[:3]]
-        self._context.store.stumble(
+        self._context.store.record_failure(
             week,
             reason=f"{len(waiting)} payouts wait for a person: {'; '.join(reasons)}. "
             f"Mend the cause, then run `kontrib retry {week.label}`.",

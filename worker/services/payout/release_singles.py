@@ -12,7 +12,6 @@ from datetime import timedelta
 
 from worker.core.lifecycle import Status
 from worker.core.payout.chain import Recipient, missing_wallets
-from worker.core.payout.hold import OVER_ACCOUNT_CAP
 from worker.core.payout.records import Account, Reward
 from worker.core.payout.single import (
     HOLD_EXPIRED,
@@ -24,6 +23,7 @@ from worker.core.payout.single import (
     single_payout,
     wallet_of,
 )
+from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.week import Week

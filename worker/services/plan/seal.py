@@ -33,8 +33,7 @@ class NotAnchored(Refused):
 
 
 class AnchorUnknown(NotReady):
-    """Whether the plan is anchored cannot be read from every endpoint now, which says nothing
-    against the plan."""
+    """Some endpoint does not say now whether the plan is anchored. The plan may be fine."""
 
     def __init__(self, week: Week) -> None:
         super().__init__(
@@ -44,16 +43,13 @@ class AnchorUnknown(NotReady):
 
 
 def stored_seal(context: Context, planned: PlannedWeek) -> Seal:
-    """The seal as the database has it, proven to be that of the plan's root.
+    """The seal as the database has it, proven against the stored root.
 
     Raises:
         PlanDoesNotMatchRoot: the stored header or batch roots were changed.
     """
-    seal = Seal(
-        header=planned.header,
-        batch_roots=tuple(context.store.batch_roots(planned.plan_id)),
-        held_root=planned.held_root,
-    )
+    batch_roots = tuple(context.store.batch_roots(planned.plan_id))
+    seal = Seal(header=planned.header, batch_roots=batch_roots, held_root=planned.held_root)
     if seal.root != planned.root:
         what = f"The stored plan of {planned.week.label}"
         raise PlanDoesNotMatchRoot(what, planned.root, seal.root)
@@ -65,7 +61,7 @@ def anchored_seal(context: Context, planned: PlannedWeek) -> Seal:
 
     Raises:
         NotAnchored: it was not; nothing may be signed.
-        AnchorUnknown: an endpoint did not say, or they disagree.
+        AnchorUnknown: an endpoint does not answer, or they disagree.
         PlanDoesNotMatchRoot: see `stored_seal`.
     """
     seal = stored_seal(context, planned)

@@ -20,7 +20,7 @@ from worker.ports.report import ReportStore, TypeTally
 from worker.services.plan.planned_week import NotPlanned
 from worker.services.report.advice import BY_OPERATOR, NO_REASON, VOID_BATCH, advice
 from worker.services.week.status import Board, board
-from worker.services.wiki.recount import as_planned
+from worker.services.wiki.as_planned import as_planned
 from worker.services.wiki_context import WikiContext
 
 CHUNK = 5000
@@ -118,7 +118,7 @@ def week_report(
         raise NotPlanned(week)
     found, payouts = board(store, week), _payouts(store, planned)
     gathered = _gather(store, planned, payouts)
-    types = reports.points_by_type(*as_planned(wiki, distribution))
+    types = reports.points_by_type(*as_planned(wiki, planned))
     notes = found.notes.get("notes") or {}
     return WeekReport(
         made_at=wiki.now(),

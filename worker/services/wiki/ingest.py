@@ -6,12 +6,12 @@ run finds the contributions of the first. Malformed records are listed, and the 
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from worker.core.chunks import chunks
 from worker.core.plan.rules import rules_from
 from worker.core.week import Week
 from worker.core.wiki.contribution_file import (
@@ -99,8 +99,7 @@ def ingest(
         NotAContributionFile: the records have another format.
     """
     work = _Ingest(wiki, store, options)
-    contributions = work.prepare(records)
-    while chunk := list(itertools.islice(contributions, options.chunk_records)):
+    for chunk in chunks(work.prepare(records), options.chunk_records):
         work.store_chunk(chunk)
         on_progress(work.report)
     on_progress(work.report)
