@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from tests.fakes.chain.public_chain import FakePublicChain
-from tests.fakes.check.checking import FakeChecking
+from tests.fakes.check.check_store import FakeCheckStore
 from tests.fakes.check.reporting import FakeReporting
 from tests.fakes.wiki.ingest import FakeIngestStore
 from tests.fakes.wiki.wiki import wiki_in_memory
@@ -66,7 +66,7 @@ class MemorySession(Session):
 
     @property
     def check_store(self) -> CheckStore:  # type: ignore[override]
-        return FakeChecking(store_of(self._world.first))
+        return FakeCheckStore(store_of(self._world.first))
 
     @property
     def clock(self) -> Clock:  # type: ignore[override]

@@ -112,7 +112,7 @@ def test_a_view_is_refused_by_name(database: Mongo, name: str) -> None:
     database.create_collection(name, viewOn="people", pipeline=[])
 
     assert f"{name} is a view" in refusal(database)
-    assert any(d.collection == name and "view" in d.found for d in verify(database))
+    assert any(d.subject == name and "view" in d.found for d in verify(database))
 
 
 def test_every_obstacle_is_named_at_once(database: Mongo) -> None:

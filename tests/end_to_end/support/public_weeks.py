@@ -37,7 +37,7 @@ from worker.core.plan.receipts import Resolution, single_id
 from worker.core.week import Week
 from worker.services.context import Context, Limits
 from worker.services.plan.genesis import make_genesis
-from worker.services.proof.bundle import publish_week
+from worker.services.proof.publish_bundle import publish_week
 from worker.services.week.due import find_work
 from worker.services.week.run import do_work
 from worker.services.week.story import Job

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from worker.core.errors import KontribError, NotReady, UsageError
+from worker.core.errors import KontribError
 from worker.core.lifecycle import Stage
 from worker.core.money import sol_text, tokens_text
 from worker.core.payout.records import Distribution
@@ -20,7 +20,7 @@ from worker.core.week import Week
 from worker.ports.payout import Notifier, Store
 from worker.services.context import Context
 from worker.services.payout.close import record_reconciliation
-from worker.services.payout.reconcile import Reconciliation, reconcile
+from worker.services.payout.reconcile import Reconciliation, reconcile_or_report
 from worker.services.watch.doctor import coming_need
 from worker.services.watch.metrics import FUNDS, REACHED, RECENT_WEEKS, funds_figures, open_weeks
 from worker.services.week.status import Board, board
@@ -82,19 +82,9 @@ def reconcile_week(context: Context, week: Week) -> Reconciliation | None:
     distribution = context.store.distribution(week)
     if distribution is None or distribution.stage is not Stage.COMPLETED:
         return None
-    result = _reconciled(context, distribution)
+    result = reconcile_or_report(context, distribution)
     record_reconciliation(context, result)
     return result
-
-
-def _reconciled(context: Context, distribution: Distribution) -> Reconciliation:
-    """A plan that does not fit its root is a difference to report. The task does not fail."""
-    try:
-        return reconcile(context, distribution)
-    except (NotReady, UsageError):
-        raise  # nobody answered, or we asked wrongly: nothing is known
-    except KontribError as error:
-        return Reconciliation(distribution.week, planned=0, differences=[str(error)])
 
 
 # --- notifying people --------------------------------------------------------------------------

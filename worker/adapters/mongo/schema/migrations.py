@@ -24,7 +24,6 @@ from worker.adapters.mongo.same_users import describe_same_users
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
     SCHEMA_ID,
-    Difference,
     Kind,
     differences,
     recorded_version,
@@ -40,6 +39,7 @@ from worker.adapters.mongo.schema.origin import (
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec
 from worker.core.errors import KontribError
+from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
 
 CHUNK_DOCUMENTS = 2000
@@ -81,10 +81,10 @@ class MigrationReport:
     warnings: list[str] = field(default_factory=list)
     """What a person has to correct, because migration cannot."""
     documents_updated: int = 0
-    remaining: list[Difference] = field(default_factory=list)
+    remaining: list[Finding] = field(default_factory=list)
 
 
-def verify(database: Mongo) -> list[Difference]:
+def verify(database: Mongo) -> list[Finding]:
     """Where the database differs from the schema; empty if nowhere."""
     return _Migration(database).differences()
 
@@ -123,7 +123,7 @@ class _Migration:
         self._origin = Origin()
 
     @reaching
-    def differences(self) -> list[Difference]:
+    def differences(self) -> list[Finding]:
         return differences(self.database)
 
     @reaching
@@ -156,7 +156,7 @@ class _Migration:
         return report
 
     def _mend_or_find_mended(
-        self, difference: Difference, report: MigrationReport, notify: Notify, now: datetime
+        self, difference: Finding, report: MigrationReport, notify: Notify, now: datetime
     ) -> None:
         """Mend a difference, or see that another migration has mended it at the same time."""
         for tries_left in reversed(range(_RACE_TRIES)):
@@ -164,17 +164,18 @@ class _Migration:
                 self._mend(difference, report, notify, now)
                 return
             except (OperationFailure, IndexRefused):
-                if not any(_is_same(d, difference) for d in differences(self.database)):
+                left = {(each.area, each.subject) for each in differences(self.database)}
+                if (difference.area, difference.subject) not in left:
                     return
                 if not tries_left:
                     raise
                 time.sleep(_RACE_PAUSE_SECONDS)
 
     def _mend(
-        self, difference: Difference, report: MigrationReport, notify: Notify, now: datetime
+        self, difference: Finding, report: MigrationReport, notify: Notify, now: datetime
     ) -> None:
-        collection = difference.collection
-        match difference.kind:
+        collection, _, name = difference.subject.partition(".")
+        match Kind(difference.area):
             case Kind.COLLECTION:
                 self._create_collection(_SPECS[collection])
             case Kind.VALIDATOR:
@@ -182,11 +183,11 @@ class _Migration:
             case Kind.DUPLICATES:
                 self._resolve(collection, report, notify)
             case Kind.INDEX:
-                self._create_index(_SPECS[collection], difference.subject, report, notify)
+                self._create_index(_SPECS[collection], name, report, notify)
             case Kind.FIELD:
                 report.documents_updated += self._add_fields(_SPECS[collection])
             case Kind.CONFIG:
-                self._add_config(difference.subject, now)
+                self._add_config(name, now)
             case Kind.VERSION:
                 facts = {"version": SCHEMA_VERSION, "migrated_at": now}
                 config = self.database[names.SYSTEM_CONFIG]
@@ -277,23 +278,19 @@ def _if_missing(name: str, then: object, otherwise: object) -> Document:
     return {"$cond": [{"$eq": [{"$type": f"${name}"}, "missing"]}, then, otherwise]}
 
 
-def _is_same(one: Difference, other: Difference) -> bool:
-    return (one.kind, one.collection, one.subject) == (other.kind, other.collection, other.subject)
-
-
 def _rename_step(name: str) -> MigrationStep:
     return MigrationStep(Kind.COLLECTION, f"rename collection {name} to {name}{SET_ASIDE_SUFFIX}")
 
 
-def _step(difference: Difference) -> MigrationStep:
-    where = f"{difference.collection}.{difference.subject}"
+def _step(difference: Finding) -> MigrationStep:
+    kind, where, found = Kind(difference.area), difference.subject, difference.found
     texts = {
-        Kind.COLLECTION: f"create collection {difference.collection}",
-        Kind.VALIDATOR: f"set the validator of {difference.collection}",
-        Kind.DUPLICATES: f"resolve {difference.found} for the index {where}",
-        Kind.INDEX: f"create index {where} ({difference.expected}; now {difference.found})",
-        Kind.FIELD: f"add field {where} where it is missing ({difference.found})",
+        Kind.COLLECTION: f"create collection {where}",
+        Kind.VALIDATOR: f"set the validator of {where.partition('.')[0]}",
+        Kind.DUPLICATES: f"resolve {found} for the index {where}",
+        Kind.INDEX: f"create index {where} ({difference.expected}; now {found})",
+        Kind.FIELD: f"add field {where} where it is missing ({found})",
         Kind.CONFIG: f"set {where} to its default",
         Kind.VERSION: f"record schema version {difference.expected}",
     }
-    return MigrationStep(difference.kind, texts[difference.kind])
+    return MigrationStep(kind, texts[kind])

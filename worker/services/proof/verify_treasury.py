@@ -1,4 +1,4 @@
-"""Whether anything left the treasury that no plan explains.
+"""Finds tokens that left the treasury and that no plan explains.
 
 The period runs from a week's anchor to the next week's, so that the bundles of consecutive weeks
 cover all time since the first anchor; of the newest week it runs to its last payment.
@@ -15,18 +15,18 @@ from worker.core.proof.bundle import Manifest
 from worker.core.week import MalformedWeek, Week
 from worker.ports.payout import Outflow, PublicChain
 from worker.services.proof.bundle_files import BundleFiles
-from worker.services.proof.other_weeks import audit_other_week, taken_text
-from worker.services.proof.payments import PayoutsAudit
+from worker.services.proof.verify_other_weeks import taken_text, verify_other_week
+from worker.services.proof.verify_payments import PaymentsVerifier
 
 _PAYMENT_ID = re.compile(r"(\d{4}-\d{2}-\d{2})/(?:\d{5,}|u/[0-9a-f]{64})")
 
 
-def audit_treasury(
+def verify_treasury(
     chain: PublicChain,
     manifest: Manifest,
     files: BundleFiles,
     anchor_slot: int | None,
-    payouts: PayoutsAudit,
+    payouts: PaymentsVerifier,
 ) -> Check:
     """Every outgoing transfer of the source account within the period.
 
@@ -46,14 +46,14 @@ def audit_treasury(
     for signature, payment in payments.items():
         if anchor_slot <= payment.slot <= last_slot and signature not in ours:
             why = "is not in the source account's history: another account, or history is missing"
-            check.unproven(payment.id, f"{signature} {why}")
+            check.unproven(payment.receipt, f"{signature} {why}")
     others = [signature for signature in history if signature not in ours]
     unlisted = _Unlisted(chain, manifest, payouts.unread, check)
     outflows = chain.outflows(others)
     for signature in others:
         unlisted.add(signature, outflows.get(signature))
     other_weeks = sum(
-        audit_other_week(chain, files.beside(week), week, unlisted.of_weeks[week], check)
+        verify_other_week(chain, files.beside(week), week, unlisted.of_weeks[week], check)
         for week in sorted(unlisted.of_weeks)
     )
     check.detail = (
@@ -76,7 +76,7 @@ def _next_anchor_slot(chain: PublicChain, week: Week, check: Check) -> int | Non
 
 
 class _Unlisted:
-    """Sorts outflows that are no payment of this week; names those that can be none of another."""
+    """Sorts outflows that are no payment of this week: wrong ones, and those of other weeks."""
 
     def __init__(
         self, chain: PublicChain, manifest: Manifest, unread: Set[str], check: Check
@@ -87,27 +87,23 @@ class _Unlisted:
         self.harmless = 0
 
     def add(self, signature: str, outflow: Outflow | None) -> None:
+        check = self._check
         if outflow is None:
-            self._check.unproven(signature, "mentions the source account and cannot be read")
+            check.unproven(signature, "mentions the source account and cannot be read")
         elif outflow.amount <= 0:
             self.harmless += 1
-        else:
-            self._add_taken(outflow)
-
-    def _add_taken(self, outflow: Outflow) -> None:
-        if outflow.memo in self._unread:
+        elif outflow.memo in self._unread:
             what = f"for {outflow.memo}, which cannot be read"
-            self._check.unproven(outflow.signature, f"{taken_text(outflow)} {what}")
-            return
-        week = _week_named(outflow.memo)
-        problem = "it names no payment of ours" if week is None else self._problem(outflow, week)
-        if week is None or problem is not None:
-            self._check.wrong(outflow.signature, f"{taken_text(outflow)}: {problem}")
+            check.unproven(signature, f"{taken_text(outflow)} {what}")
+        elif (week := _week_named(outflow.memo)) is None:
+            check.wrong(signature, f"{taken_text(outflow)}: it names no payment of ours")
+        elif (problem := self._problem(outflow, week)) is not None:
+            check.wrong(signature, f"{taken_text(outflow)}: {problem}")
         else:
             self.of_weeks.setdefault(week, []).append(outflow)
 
     def _problem(self, outflow: Outflow, week: Week) -> str | None:
-        """Why it cannot be a payment of another week; None where that week's plan has to tell."""
+        """Why it cannot be a payment of another week; None where that week's plan decides."""
         if week == self._manifest.week:
             return f"it names {outflow.memo}, which the plan does not have or was paid otherwise"
         # Weeks are anchored in order, so in this period no later one can be paid yet.

@@ -1,7 +1,7 @@
-"""The check of a bundle's files against themselves: points, weights, amounts and roots anew.
+"""Verifies the files of a bundle against each other: points, weights, amounts and roots anew.
 
-Everything is computed from the rows, and whatever differs is named by file and line. Nothing here
-trusts what it reads. What only the chain can tell is asked by services.chain_audit.
+Everything is computed from the rows, and each contradiction is named by file and line. The chain is
+asked by `worker.services.proof.verify_bundle`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from worker.core.proof.bundle import (
     MalformedBundle,
     Manifest,
 )
-from worker.core.proof.payout_lines import Payouts, check_against_plan, read_payouts
-from worker.core.proof.plan_rows import PlanRows
+from worker.core.proof.verify_payout_lines import Payouts, check_against_plan, read_payouts
+from worker.core.proof.verify_plan_rows import PlanRows
 
 
 @dataclass(slots=True)
-class FilesAudit:
-    """What the files say of themselves. `header` is None where the rest could not be read."""
+class VerifiedFiles:
+    """The checks and contents of the files. `header` is None where the plan cannot be read."""
 
     checks: list[Check]
     manifest: Manifest | None = None
@@ -40,63 +40,63 @@ class FilesAudit:
         return outcome_of(self.checks)
 
 
-def audit_files(
+def verify_files(
     manifest: bytes,
     payout_lines: Iterable[bytes],
     plan_lines: Iterable[bytes],
     tiers: Collection[int] | None = None,
-) -> FilesAudit:
+) -> VerifiedFiles:
     """Check a bundle's three files. Lines come with their line ends, as they are in the files.
 
     `tiers`: the staking multipliers, in millionths, that there may be; None for any.
     """
     files = Check("files")
-    audit = FilesAudit([files])
+    verified = VerifiedFiles([files])
     try:
-        audit.manifest = Manifest.parse(manifest)
+        verified.manifest = Manifest.parse(manifest)
     except MalformedBundle as error:
         files.wrong(error.place, error.why)
     lines = {
         PAYOUTS_FILE: _Lines(PAYOUTS_FILE, payout_lines, files),
         PLAN_FILE: _Lines(PLAN_FILE, plan_lines, files),
     }
-    _audit(audit, iter(lines[PAYOUTS_FILE]), iter(lines[PLAN_FILE]), tiers)
-    if audit.manifest is not None:
+    _verify(verified, lines[PAYOUTS_FILE].bodies, lines[PLAN_FILE].bodies, tiers)
+    if verified.manifest is not None:
         for name in HASHED_FILES:
             found = lines[name].digest()
-            if found != audit.manifest.files[name]:
+            if found != verified.manifest.files[name]:
                 files.wrong(name, f"has the SHA-256 {found.hex()}, not the manifest's")
     files.detail = f"{len(HASHED_FILES)} files have the SHA-256 of the manifest"
-    return audit
+    return verified
 
 
-def _audit(
-    audit: FilesAudit,
+def _verify(
+    verified: VerifiedFiles,
     payout_lines: Iterator[bytes],
     plan_lines: Iterator[bytes],
     tiers: Collection[int] | None,
 ) -> None:
-    """Each check in turn, as far as what was read carries."""
+    """Each check in turn, until the files cannot be read any further."""
     check, listed = Check("header"), Check("payouts")
-    audit.checks += [check, listed]
+    verified.checks += [check, listed]
     header = _read_header(next(plan_lines, b""), check)
     if header is None:
         return
-    audit.payouts = read_payouts(payout_lines, header.week, listed)
-    _check_header(header, audit, check)
+    verified.payouts = read_payouts(payout_lines, header.week, listed)
+    _check_header(header, verified, check)
     if check.outcome is not Outcome.OK:
         return
-    audit.header = header
-    if audit.manifest is not None:
-        audit.checks.append(_check_manifest(header, audit.manifest))
-    rows = PlanRows(header, audit.payouts.singles, tiers)
+    verified.header = header
+    if verified.manifest is not None:
+        verified.checks.append(_check_manifest(header, verified.manifest))
+    rows = PlanRows(header, verified.payouts.singles, tiers)
     for line in plan_lines:
         rows.add(line)
-    audit.checks += rows.finish()
-    check_against_plan(audit.payouts, rows.batch_amounts, rows.alone, listed)
-    batches, singles = len(audit.payouts.batches), len(audit.payouts.singles)
+    verified.checks += rows.finish()
+    check_against_plan(verified.payouts, rows.batch_amounts, rows.alone, listed)
+    batches, singles = len(verified.payouts.batches), len(verified.payouts.singles)
     listed.detail = f"{batches:,} batches and {singles:,} paid alone, as the plan allows"
-    audit.checks.append(_check_root(audit, header, rows.part_roots))
+    verified.checks.append(_check_root(verified, header, rows.part_roots))
 
 
 def _read_header(line: bytes, check: Check) -> Header | None:
@@ -109,7 +109,7 @@ def _read_header(line: bytes, check: Check) -> Header | None:
     return header
 
 
-def _check_header(header: Header, audit: FilesAudit, check: Check) -> None:
+def _check_header(header: Header, verified: VerifiedFiles, check: Check) -> None:
     """That the header can be true at all, and is what the manifest is about."""
     place = f"{PLAN_FILE} line 1"
     counts = (header.rewards, header.held, header.batches, header.cutoff)
@@ -119,7 +119,7 @@ def _check_header(header: Header, audit: FilesAudit, check: Check) -> None:
     payable = header.rewards - header.held
     check.expect(place, "batches", -(-payable // header.batch_size), header.batches)
     # Also what keeps a forged count from making us count to it.
-    listed = len(audit.payouts.batches)
+    listed = len(verified.payouts.batches)
     check.expect(PAYOUTS_FILE, "the number of readable batches", header.batches, listed)
 
 
@@ -137,21 +137,21 @@ def _check_manifest(header: Header, manifest: Manifest) -> Check:
     return check
 
 
-def _check_root(audit: FilesAudit, header: Header, part_roots: list[bytes]) -> Check:
-    """The root, and which part of the plan is not what its root was made of."""
+def _check_root(verified: VerifiedFiles, header: Header, part_roots: list[bytes]) -> Check:
+    """The root, and the parts of the plan that the root was not made of."""
     check = Check("root")
-    audit.root = merkle_root([header.canonical(), *part_roots])
-    check.detail = audit.root.hex()
-    for line, found in zip(audit.payouts.batches, part_roots, strict=False):
+    verified.root = merkle_root([header.canonical(), *part_roots])
+    check.detail = verified.root.hex()
+    for line, found in zip(verified.payouts.batches, part_roots, strict=False):
         if line.root != found:
             check.wrong(line.id, f"its rows have the root {found.hex()}, not {line.root.hex()}")
-    if (manifest := audit.manifest) is None:
+    if (manifest := verified.manifest) is None:
         return check
     if part_roots[-1] != manifest.held_root:
         check.wrong("the held rows", "are not those of the manifest's held_root")
-    if audit.root != manifest.root:
+    if verified.root != manifest.root:
         where = PLAN_FILE if check.wrong_count else f"{PLAN_FILE} line 1"
-        check.wrong(where, f"gives the root {audit.root.hex()}, not {manifest.root.hex()}")
+        check.wrong(where, f"gives the root {verified.root.hex()}, not {manifest.root.hex()}")
     return check
 
 
@@ -159,22 +159,18 @@ class _Lines:
     """A file's lines without their ends, hashed as they pass."""
 
     def __init__(self, name: str, lines: Iterable[bytes], check: Check) -> None:
-        self._name, self._check = name, check
         self._hash = hashlib.sha256()
-        self._lines = self._bodies(lines)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._lines
+        self.bodies = self._bodies(name, lines, check)
 
     def digest(self) -> bytes:
-        """The hash of the whole file, whatever of it was read."""
-        for _ in self._lines:
+        """The hash of the whole file, the lines included that were not read yet."""
+        for _ in self.bodies:
             pass
         return self._hash.digest()
 
-    def _bodies(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+    def _bodies(self, name: str, lines: Iterable[bytes], check: Check) -> Iterator[bytes]:
         for number, line in enumerate(lines, start=1):
             self._hash.update(line)
             if not line.endswith(b"\n"):
-                self._check.wrong(f"{self._name} line {number}", "has no line end")
+                check.wrong(f"{name} line {number}", "has no line end")
             yield line.removesuffix(b"\n")

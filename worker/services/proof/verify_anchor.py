@@ -1,11 +1,10 @@
-"""Whether a plan is the one that the chain holds for its week."""
+"""Compares a plan with the plan that the chain holds for its week."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from worker.core.findings import Check
 from worker.core.payout.chain import Execution
+from worker.core.payout.comparison import compare_receipt
 from worker.core.plan.commitment import Header
 from worker.core.plan.memo import AnchorMemo, GenesisMemo
 from worker.core.plan.receipts import ReceiptState, anchor_ids, genesis_ids
@@ -13,21 +12,13 @@ from worker.core.proof.bundle import MANIFEST_FILE, Manifest
 from worker.ports.payout import PublicChain
 
 
-@dataclass(frozen=True, slots=True)
-class AnchorAudit:
-    """`anchor_slot` is None where the anchor could not be read."""
-
-    checks: list[Check]
-    anchor_slot: int | None
-
-
-def audit_anchor(
+def verify_anchor(
     chain: PublicChain, manifest: Manifest, header: Header, root: bytes
-) -> AnchorAudit:
-    """Cluster, genesis, anchor, and the plan of the week before."""
+) -> tuple[list[Check], int | None]:
+    """Compare cluster, genesis, anchor and the plan of the week before; the anchor's slot, or
+    None where the anchor cannot be read."""
     anchor, slot = _anchor(chain, manifest, header, root)
-    checks = [_genesis(chain, manifest), anchor, _previous(chain, header)]
-    return AnchorAudit(checks, slot)
+    return [_genesis(chain, manifest), anchor, _previous(chain, header)], slot
 
 
 def _genesis(chain: PublicChain, manifest: Manifest) -> Check:
@@ -92,10 +83,7 @@ def resolved_together(
 
 
 def require_paid(states: dict[str, ReceiptState], check: Check) -> bool:
-    """Note every receipt that is not of length 1; whether all are."""
+    """Add every receipt that is not of length 1 as a finding; whether all are."""
     for receipt, state in states.items():
-        if state is ReceiptState.UNKNOWN:
-            check.unproven(receipt, "its receipt cannot be read, or endpoints disagree")
-        elif state is not ReceiptState.PAID:
-            check.wrong(receipt, f"its receipt is {state.value} on chain")
+        compare_receipt(receipt, state, ReceiptState.PAID, "(length 1)", check)
     return all(state is ReceiptState.PAID for state in states.values())

@@ -1,4 +1,4 @@
-"""A contributor's own proof: their row, the salt that makes it theirs, and its way to the root.
+"""A contributor's proof: the row, the salt that makes it theirs, and the paths to the root.
 
 Small enough to be sent in a message: below 4 KB for a million rewards. Described in
 docs/verification.md.
@@ -7,7 +7,6 @@ docs/verification.md.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ _NUMBERS = ("index_in_part", "part_size", "part", "parts")
 
 @dataclass(frozen=True, slots=True)
 class ContributorProof:
-    """What `kontrib proof` writes. Whoever has it knows which row is the user's."""
+    """The file that `kontrib proof` writes. Its reader knows which row is the user's."""
 
     user_id: str
     salt: bytes
@@ -71,7 +70,7 @@ class ContributorProof:
                 row=_row_proof(value),
             )
             canonical = parsed.canonical()
-        except (*UNREADABLE, binascii.Error) as error:
+        except UNREADABLE as error:
             raise MalformedBundle("the proof", f"{type(error).__name__}: {error}") from None
         if canonical != content.removesuffix(b"\n"):
             raise MalformedBundle("the proof", "not in canonical form")
@@ -103,24 +102,18 @@ def _split(text: object) -> tuple[bytes, ...]:
     return tuple(joined[i : i + HASH_BYTES] for i in range(0, len(joined), HASH_BYTES))
 
 
-@dataclass(frozen=True, slots=True)
-class ProofAudit:
-    """`header` and `row` are None where they cannot be read."""
+def verify_row(proof: ContributorProof) -> tuple[list[Check], Header | None, Row | None]:
+    """Check whose row it is, and that it belongs to the root; the checks, header and row.
 
-    checks: list[Check]
-    header: Header | None = None
-    row: Row | None = None
-
-
-def audit_proof(proof: ContributorProof) -> ProofAudit:
-    """Check a proof against itself: whose row it is, and that it belongs to the root."""
+    Header and row are None where they cannot be read.
+    """
     plan, user, place = Check("row"), Check("user"), Check("place")
     checks = [plan, user, place]
     try:
         header, row = Header.parse(proof.row.header), Row.parse(proof.row.row)
     except MalformedPlan as error:
         plan.wrong("the proof", str(error))
-        return ProofAudit(checks)
+        return checks, None, None
     if proof.row.root() != proof.root:
         plan.wrong("the paths", f"do not lead from header and row to the root {proof.root.hex()}")
     plan.detail = f"belongs to the plan of {header.week.id}, root {proof.root.hex()}"
@@ -128,7 +121,7 @@ def audit_proof(proof: ContributorProof) -> ProofAudit:
     user.expect("the row", "its user commitment", commitment, row.user.hex())
     user.detail = f"{proof.user_id} with this salt is {commitment}"
     _check_place(proof.row, header, row, place)
-    return ProofAudit(checks, header, row)
+    return checks, header, row
 
 
 def _check_place(proof: RowProof, header: Header, row: Row, check: Check) -> None:

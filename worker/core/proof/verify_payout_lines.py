@@ -1,4 +1,4 @@
-"""The check of a bundle's `payouts.jsonl`: what it may say, whatever the chain says."""
+"""Verifies the `payouts.jsonl` of a bundle against its plan. The chain is not asked here."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.core.findings import Check
+from worker.core.payout.comparison import RESOLVED
 from worker.core.payout.records import PayoutKind
 from worker.core.plan.receipts import BatchId, ReceiptState
 from worker.core.proof.bundle import PAYOUTS_FILE, MalformedBundle, PayoutLine
 from worker.core.week import Week
-
-RESOLVED = (ReceiptState.PAID, ReceiptState.VOID)
 
 
 @dataclass(slots=True)
@@ -24,14 +23,14 @@ class Payouts:
 
 @dataclass(frozen=True, slots=True)
 class PaidAlone:
-    """What the plan says of a reward that was paid alone. `batch` is None when it was held."""
+    """The row of a reward that was paid alone. `batch` is None when the reward was held."""
 
     batch: int | None
     amount: int
 
 
 def read_payouts(lines: Iterable[bytes], week: Week, check: Check) -> Payouts:
-    """Read every line, note what is wrong with it, and go on. Lines come without their ends."""
+    """Read every line, and add contradictions to `check`. Lines come without their ends."""
     payouts, signatures, last_single = Payouts(), set[str](), ""
     for number, content in enumerate(lines, start=1):
         place = f"{PAYOUTS_FILE} line {number}"
@@ -45,7 +44,10 @@ def read_payouts(lines: Iterable[bytes], week: Week, check: Check) -> Payouts:
             check.wrong(place, f"{line.signature} stands here a second time")
         signatures.add(line.signature)
         if line.kind is PayoutKind.BATCH:
-            _add_batch(payouts, line, week, place, check)
+            expected = str(BatchId(week, len(payouts.batches)))
+            if line.id != expected or payouts.singles:
+                check.wrong(place, f"{line.id} stands where {expected} must be")
+            payouts.batches.append(line)
         else:
             if line.id <= last_single:
                 check.wrong(place, f"{line.id} is not in order")
@@ -55,7 +57,7 @@ def read_payouts(lines: Iterable[bytes], week: Week, check: Check) -> Payouts:
 
 
 def _check_line(line: PayoutLine, place: str, check: Check) -> None:
-    """What no line may say, of whatever plan."""
+    """Rules that hold for the lines of every plan."""
     is_batch = line.kind is PayoutKind.BATCH
     if line.kind is PayoutKind.ANCHOR or line.state is ReceiptState.UNKNOWN:
         check.wrong(place, f"{line.kind} {line.state.value} is no payout's state")
@@ -69,13 +71,6 @@ def _check_line(line: PayoutLine, place: str, check: Check) -> None:
         check.wrong(place, "a signature and a slot go together")
     if line.signature and line.state not in RESOLVED:
         check.wrong(place, f"{line.id} has a signature and is {line.state.value}")
-
-
-def _add_batch(payouts: Payouts, line: PayoutLine, week: Week, place: str, check: Check) -> None:
-    expected = str(BatchId(week, len(payouts.batches)))
-    if line.id != expected or payouts.singles:
-        check.wrong(place, f"{line.id} stands where {expected} must be")
-    payouts.batches.append(line)
 
 
 def _add_single(payouts: Payouts, line: PayoutLine, week: Week, place: str, check: Check) -> None:

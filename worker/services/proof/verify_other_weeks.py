@@ -1,7 +1,7 @@
-"""What the treasury paid for other weeks, compared with those weeks' own bundles.
+"""Compares payments for other weeks with the bundles of those weeks.
 
-A receipt says that an id is spent, and nothing of whether a plan has that id, or for which amount.
-So an outflow is a payment of another week only by that week's anchored plan.
+A receipt proves that an id is spent. Only the anchored plan of a week proves that the week has the
+id, and its amount.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from worker.core.plan.commitment import Row
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import anchor_ids, single_id
 from worker.core.proof.bundle import PAYOUTS_FILE, PLAN_FILE
-from worker.core.proof.bundle_check import audit_files
+from worker.core.proof.verify_files import verify_files
 from worker.core.week import Week
 from worker.ports.payout import Outflow, PublicChain
-from worker.services.proof.anchored_plan import resolved_together
 from worker.services.proof.bundle_files import BundleFiles
+from worker.services.proof.verify_anchor import resolved_together
 
 
-def audit_other_week(
+def verify_other_week(
     chain: PublicChain,
     bundle: BundleFiles | None,
     week: Week,
@@ -32,13 +32,13 @@ def audit_other_week(
 ) -> int:
     """Compare outflows that name payments of one other week with its plan; how many it explains.
 
-    `bundle` is that week's; None where nobody gave it.
+    `bundle` is that week's; None where it is not there.
     """
     if bundle is not None and _is_the_anchored_plan(chain, bundle, week):
         return _explained(bundle, week, outflows, check)
     why = "is not beside this one" if bundle is None else "beside this one does not hold"
     for outflow in outflows:
-        what = f"only the plan of {week.label} can tell, and its bundle {why}"
+        what = f"only the plan of {week.label} explains it, and its bundle {why}"
         check.unproven(outflow.signature, f"{taken_text(outflow)} for {outflow.memo}: {what}")
     return 0
 
@@ -50,11 +50,11 @@ def taken_text(outflow: Outflow) -> str:
 
 def _is_the_anchored_plan(chain: PublicChain, bundle: BundleFiles, week: Week) -> bool:
     """Whether its files agree with each other, and the chain holds their root for the week."""
-    audit = audit_files(bundle.manifest(), bundle.lines(PAYOUTS_FILE), bundle.lines(PLAN_FILE))
-    if audit.header is None or audit.header.week != week or audit.outcome is not Outcome.OK:
+    files = verify_files(bundle.manifest(), bundle.lines(PAYOUTS_FILE), bundle.lines(PLAN_FILE))
+    if files.header is None or files.header.week != week or files.outcome is not Outcome.OK:
         return False
-    anchor, memo = Check("anchor"), AnchorMemo.of(audit.header, audit.root).text()
-    resolved_together(chain, anchor_ids(week, audit.root), memo, anchor)
+    anchor, memo = Check("anchor"), AnchorMemo.of(files.header, files.root).text()
+    resolved_together(chain, anchor_ids(week, files.root), memo, anchor)
     return anchor.outcome is Outcome.OK
 
 
@@ -74,7 +74,7 @@ def _explained(bundle: BundleFiles, week: Week, outflows: Sequence[Outflow], che
 
 
 def _planned_amounts(bundle: BundleFiles, week: Week, ids: Set[str]) -> Counter[str]:
-    """What the plan has for each of these batches and singles; those that it lacks are absent."""
+    """The amount of each of these batches and singles; ids that the plan lacks are absent."""
     amounts: Counter[str] = Counter()
     for line in itertools.islice(bundle.lines(PLAN_FILE), 1, None):
         row = Row.parse(line.removesuffix(b"\n"))

@@ -1,4 +1,4 @@
-"""The in-memory twins of `MongoChecking`, `MongoRetention` and `MongoViews`."""
+"""The in-memory twins of `MongoCheckStore`, `MongoRetention` and `MongoViews`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from worker.ports.check import (
 )
 
 
-class FakeChecking(FakeGovernanceRecords, FakeCheckRecords):
+class FakeCheckStore(FakeGovernanceRecords, FakeCheckRecords):
     """Implements `worker.ports.check.CheckStore` in memory."""
 
     def all_contributions(self) -> Iterator[StoredContribution]:

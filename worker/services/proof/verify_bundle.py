@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 from worker.core.findings import Check, Finding, Outcome, outcome_of
 from worker.core.money import tokens_text
 from worker.core.proof.bundle import PAYOUTS_FILE, PLAN_FILE
-from worker.core.proof.bundle_check import FilesAudit, audit_files
+from worker.core.proof.verify_files import VerifiedFiles, verify_files
 from worker.ports.payout import PublicChain
-from worker.services.proof.anchored_plan import audit_anchor
 from worker.services.proof.bundle_files import BundleFiles
-from worker.services.proof.payments import PayoutsAudit
-from worker.services.proof.treasury import audit_treasury
+from worker.services.proof.verify_anchor import verify_anchor
+from worker.services.proof.verify_payments import PaymentsVerifier
+from worker.services.proof.verify_treasury import verify_treasury
 
 
 @dataclass(slots=True)
 class Verification:
-    """All checks in order. `paid` and `open` are what the chain says, in base units and payouts."""
+    """All checks in order. The chain gives `paid` (base units), `payments` and `open` (rewards)."""
 
-    files: FilesAudit
+    files: VerifiedFiles
     on_chain: list[Check] = field(default_factory=list)
     paid: int = 0
     payments: int = 0
@@ -40,8 +40,8 @@ class Verification:
         listed = [finding for check in self.checks for finding in check.findings]
         return sorted(listed, key=lambda finding: finding.outcome is not Outcome.WRONG)
 
-    def verdict(self) -> str:
-        """In one line."""
+    def sentence(self) -> str:
+        """The outcome in one line."""
         header = self.files.header
         week = header.week.label if header else "this bundle"
         if self.outcome is Outcome.WRONG:
@@ -53,24 +53,24 @@ class Verification:
             return f"NOT PROVEN: {week}, {count:,} things could not be read: {first}"
         planned = f"{header.rewards:,} rewards of {tokens_text(header.total_amount)} KONTRIB"
         if not self.on_chain:
-            return f"VERIFIED in itself: {week}, {planned}. Whether it was paid, --rpc URL tells."
+            advice = "Add --rpc URL to check whether it was paid."
+            return f"VERIFIED in itself: {week}, {planned}. {advice}"
         rest = f", {self.open:,} still to be paid" if self.open else ""
         paid = f"{tokens_text(self.paid)} KONTRIB paid in {self.payments:,} transactions"
         return f"VERIFIED: {week}, {planned}, {paid}{rest}."
 
 
-def verify_files(files: BundleFiles, tiers: Collection[int] | None = None) -> Verification:
+def verify_bundle(files: BundleFiles, tiers: Collection[int] | None = None) -> Verification:
     """Check a bundle against itself: no chain, no settings.
 
     `tiers`: the staking multipliers, in millionths, that the wiki has; None for any.
     """
     payouts, plan = files.lines(PAYOUTS_FILE), files.lines(PLAN_FILE)
-    audit = audit_files(files.manifest(), payouts, plan, tiers)
-    return Verification(audit)
+    return Verification(verify_files(files.manifest(), payouts, plan, tiers))
 
 
 def verify_on_chain(verified: Verification, files: BundleFiles, chain: PublicChain) -> None:
-    """Compare what was verified in itself with the chain.
+    """Compare a bundle that was verified in itself with the chain.
 
     Raises:
         Unreachable: no endpoint answers.
@@ -81,10 +81,10 @@ def verify_on_chain(verified: Verification, files: BundleFiles, chain: PublicCha
         check.unproven("chain", "cannot be compared with files that cannot be read")
         verified.on_chain = [check]
         return
-    found = audit_anchor(chain, manifest, header, verified.files.root)
-    payouts = PayoutsAudit(chain, header, verified.files.payouts)
+    checks, anchor_slot = verify_anchor(chain, manifest, header, verified.files.root)
+    payouts = PaymentsVerifier(chain, header, verified.files.payouts)
     payouts.run(line.removesuffix(b"\n") for line in files.lines(PLAN_FILE))
-    treasury = audit_treasury(chain, manifest, files, found.anchor_slot, payouts)
-    verified.on_chain = [*found.checks, *payouts.checks, treasury]
+    treasury = verify_treasury(chain, manifest, files, anchor_slot, payouts)
+    verified.on_chain = [*checks, *payouts.checks, treasury]
     verified.paid, verified.open = payouts.paid_amount, payouts.open
     verified.payments = len(payouts.payments)

@@ -14,7 +14,7 @@ from worker.core.plan.allocation import MULTIPLIER_SCALE, Policy, StakingBonus, 
 from worker.core.plan.commitment import Header, MalformedPlan, Row
 from worker.core.plan.merkle import RootBuilder
 from worker.core.proof.bundle import PLAN_FILE, UNREADABLE
-from worker.core.proof.payout_lines import PaidAlone
+from worker.core.proof.verify_payout_lines import PaidAlone
 
 MULTIPLIERS_LISTED_MAX = 10
 
@@ -43,7 +43,7 @@ class PlanRows:
         """Of each batch, and last of the held rows."""
         self.batch_amounts = [0] * header.batches
         self.alone: dict[bytes, PaidAlone] = {}
-        """What the plan says of those who were paid alone."""
+        """The rows of the users who were paid alone."""
 
     def add(self, line: bytes) -> None:
         """Check the next row, given without its line end."""
@@ -65,13 +65,18 @@ class PlanRows:
         self._check_numbers(row, position, number, place)
 
     def finish(self) -> list[Check]:
-        """What became of it, after the last row."""
+        """The checks, after the last row."""
         header = self._header
         self._close_parts_before(header.batches + 1)
         self._rows.expect(PLAN_FILE, "the number of rows", header.rewards, self._seen)
         self._rows.detail = f"{self._seen:,} rows in canonical order, batches cut right"
         self._finish_weights()
-        return [self._rows, self._check_totals(), self._weights, self._check_amounts()]
+        amounts = Check("amounts")
+        if self._rows.wrong_count or self._weights.wrong_count:
+            amounts.unproven(PLAN_FILE, "cannot be computed from rows that are wrong themselves")
+        else:
+            _check_amounts(header, list(heapq.merge(*self._shares)), amounts)
+        return [self._rows, self._check_totals(), self._weights, amounts]
 
     def _finish_weights(self) -> None:
         used = sorted(self._multipliers.items())
@@ -85,8 +90,6 @@ class PlanRows:
             if multiplier not in (MULTIPLIER_SCALE, *self._tiers):
                 what = f"{count:,} rows have the multiplier {multiplier / MULTIPLIER_SCALE:g}"
                 self._weights.wrong(self._first_with[multiplier], f"{what}, which is no tier")
-
-    # --- one row ---
 
     def _part_of(self, position: int) -> int:
         held = position >= self._payable
@@ -113,7 +116,7 @@ class PlanRows:
             self._rows.wrong(place, f"has the wallet {row.wallet!r} and the batch {expected!r}")
 
     def _check_numbers(self, row: Row, position: int, number: int, place: str) -> None:
-        """Points, weight and amount; what can be computed only from all rows comes later."""
+        """Points, weight and amount. Sums over all rows are checked at the end."""
         is_held, part = position >= self._payable, self._part_of(position)
         self._points += row.points
         self._weight += row.weight
@@ -134,46 +137,37 @@ class PlanRows:
         self._first_with.setdefault(multiplier, place)
         self._shares[is_held].append((row.user, row.points, multiplier, row.amount, number))
 
-    # --- all rows ---
-
     def _check_totals(self) -> Check:
         check, header = Check("totals"), self._header
         place = f"{PLAN_FILE} line 1"
-        for name, expected in (
-            ("total_points", self._points),
-            ("total_weight", self._weight),
-            ("total_amount", self._amount),
-        ):
-            check.expect(place, name, expected, getattr(header, name))
+        check.expect(place, "total_points", self._points, header.total_points)
+        check.expect(place, "total_weight", self._weight, header.total_weight)
+        check.expect(place, "total_amount", self._amount, header.total_amount)
         ratio = f"{self._amount / self._points / 10**9:.9f}" if self._points else "none"
         total = tokens_text(self._amount)
         check.detail = f"{total} KONTRIB for {self._points:,} points, {ratio} a point on average"
         return check
 
-    def _check_amounts(self) -> Check:
-        """Every amount computed again, from weights and rules alone."""
-        check = Check("amounts")
-        if self._rows.wrong_count or self._weights.wrong_count:
-            check.unproven(PLAN_FILE, "cannot be computed from rows that are wrong themselves")
-            return check
-        shares = list(heapq.merge(*self._shares))
-        for before, share in itertools.pairwise(shares):
-            if before[0] == share[0]:
-                check.wrong(f"{PLAN_FILE} line {share[4]}", "the user has two rows")
-        try:
-            policy = _policy(self._header)
-            result = allocate([s[1] for s in shares], [s[2] for s in shares], policy)
-        except (*UNREADABLE, KontribError) as error:
-            check.wrong(f"{PLAN_FILE} line 1", f"its rules cannot be applied: {error}")
-            return check
-        for share, amount in zip(shares, result.amounts, strict=True):
-            if share[3] != amount:
-                place = f"{PLAN_FILE} line {share[4]} (user {share[0].hex()[:16]})"
-                check.wrong(place, f"the amount is {share[3]}, and must be {amount}")
-        waived = self._header.floor_waived
-        check.expect(f"{PLAN_FILE} line 1", "floor_waived", result.floor_waived, waived)
-        check.detail = f"recomputed {policy.staking_bonus}, {result.lifted:,} lifted to the floor"
-        return check
+
+def _check_amounts(header: Header, sorted_shares: list[Share], check: Check) -> None:
+    """Every amount computed again, from weights and rules alone."""
+    for before, share in itertools.pairwise(sorted_shares):
+        if before[0] == share[0]:
+            check.wrong(f"{PLAN_FILE} line {share[4]}", "the user has two rows")
+    try:
+        policy = _policy(header)
+        points, multipliers = [s[1] for s in sorted_shares], [s[2] for s in sorted_shares]
+        result = allocate(points, multipliers, policy)
+    except (*UNREADABLE, KontribError) as error:
+        check.wrong(f"{PLAN_FILE} line 1", f"its rules cannot be applied: {error}")
+        return
+    for share, amount in zip(sorted_shares, result.amounts, strict=True):
+        if share[3] != amount:
+            place = f"{PLAN_FILE} line {share[4]} (user {share[0].hex()[:16]})"
+            check.expect(place, "the amount", amount, share[3])
+    place = f"{PLAN_FILE} line 1"
+    check.expect(place, "floor_waived", result.floor_waived, header.floor_waived)
+    check.detail = f"recomputed {policy.staking_bonus}, {result.lifted:,} lifted to the floor"
 
 
 def _policy(header: Header) -> Policy:

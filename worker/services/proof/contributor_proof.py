@@ -1,4 +1,4 @@
-"""One contributor's proof: made by an operator, checked by anyone."""
+"""A contributor's proof: made by an operator, verified by anyone."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from worker.core.findings import Check, Outcome, outcome_of
 from worker.core.identity import canonical_user_id, plan_salt, user_salt
 from worker.core.money import tokens_text
 from worker.core.payout.chain import Execution
+from worker.core.payout.comparison import UNREADABLE_RECEIPT, recipient_of
 from worker.core.payout.intent import sums_by_wallet
 from worker.core.plan.commitment import Header, Row, prove_row
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, anchor_ids, single_id
 from worker.core.proof.bundle import MalformedBundle
-from worker.core.proof.contributor import ContributorProof, audit_proof
+from worker.core.proof.contributor_proof import ContributorProof, verify_row
 from worker.core.week import Week
 from worker.ports.payout import PublicChain
 from worker.services.context import Context
 from worker.services.payout.override import NoSuchReward
-from worker.services.plan.planned_week import planned_week
-from worker.services.plan.seal import anchored_seal, stored_rows
-from worker.services.proof.anchored_plan import resolved_together
+from worker.services.plan.seal import stored_rows
+from worker.services.proof.publish_bundle import anchored_plan
+from worker.services.proof.verify_anchor import resolved_together
 
 
 def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
@@ -30,17 +31,16 @@ def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
         NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to prove.
         NoSuchReward: the user has no row in it.
     """
-    planned = planned_week(context.store, week)
-    seal = anchored_seal(context, planned)
+    planned, seal = anchored_plan(context, week)
     user_id = canonical_user_id(user)
     reward = context.store.reward(week, user_id)
     if reward is None:
         raise NoSuchReward(week, user)
-    header, plan_id = seal.header, planned.plan_id
+    header = seal.header
     is_held = reward.position in header.held_positions
     part = header.batches if is_held else reward.position // header.batch_size
     positions = header.held_positions if is_held else header.batch_positions(part)
-    rows = list(stored_rows(context, plan_id, positions))
+    rows = list(stored_rows(context, planned.plan_id, positions))
     if is_held:
         seal.check_held(rows)
     else:
@@ -57,7 +57,7 @@ def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
 
 @dataclass(slots=True)
 class ProofVerification:
-    """What a proof proves, and what became of the reward where the chain was asked."""
+    """The checks of a proof, and the reward's payment where the chain was asked."""
 
     proof: ContributorProof | None
     checks: list[Check]
@@ -66,20 +66,20 @@ class ProofVerification:
     signature: str | None = None
     """Of the payment, once it is found."""
     fate: str = ""
-    """What the chain says of the reward, in a sentence."""
+    """The state of the reward on chain, in a sentence."""
 
     @property
     def outcome(self) -> Outcome:
         return outcome_of(self.checks)
 
-    def verdict(self) -> str:
-        """In one line."""
-        found = [finding for check in self.checks for finding in check.findings]
+    def sentence(self) -> str:
+        """The outcome in one line."""
         if self.outcome is not Outcome.OK or self.row is None or self.header is None:
-            return f"{self.outcome.upper()}: {found[0] if found else 'nothing was checked'}"
+            found = (finding for check in self.checks for finding in check.findings)
+            return f"{self.outcome.upper()}: {next(found, 'nothing was checked')}"
         amount, week = tokens_text(self.row.amount), self.header.week.label
         whose = self.proof.user_id if self.proof else ""
-        fate = self.fate or "Whether it was paid, --rpc URL tells."
+        fate = self.fate or "Add --rpc URL to check whether it was paid."
         return f"VERIFIED: {amount} KONTRIB of {week} belong to {whose}. {fate}"
 
 
@@ -91,12 +91,11 @@ def verify_proof(content: bytes) -> ProofVerification:
         check = Check("proof")
         check.wrong(error.place, error.why)
         return ProofVerification(None, [check])
-    audit = audit_proof(proof)
-    return ProofVerification(proof, audit.checks, audit.header, audit.row)
+    return ProofVerification(proof, *verify_row(proof))
 
 
 def verify_proof_on_chain(verified: ProofVerification, chain: PublicChain) -> None:
-    """Ask the chain whether the root is the anchored one, and what became of the row.
+    """Compare the root with the anchored one, and the row with its payment.
 
     Raises:
         Unreachable: no endpoint answers.
@@ -115,7 +114,7 @@ def verify_proof_on_chain(verified: ProofVerification, chain: PublicChain) -> No
     states = chain.receipts([alone, *([row.batch] if row.batch else [])])
     for receipt, state in states.items():
         if state is ReceiptState.UNKNOWN:
-            payment.unproven(receipt, "its receipt cannot be read, or endpoints disagree")
+            payment.unproven(receipt, UNREADABLE_RECEIPT)
             return
     paid = [receipt for receipt, state in states.items() if state is ReceiptState.PAID]
     if not paid:
@@ -138,16 +137,16 @@ def _why_not_paid(row: Row, states: dict[str, ReceiptState]) -> str:
 def _compare(
     verified: ProofVerification, row: Row, receipt: str, found: Execution | None, check: Check
 ) -> None:
-    """Whether the payment gave the row's wallet what the row says."""
+    """Compare the payment with the row. Other rows of its batch may have the same wallet."""
     if found is None:
         verified.fate = f"It was paid under {receipt}; no endpoint returns the transaction."
         check.unproven(receipt, "no endpoint returns the transaction that paid it")
         return
-    moved, verified.signature = sums_by_wallet(found.transfers), found.signature
     check.expect(receipt, "the memo of its transaction", receipt, found.memo)
     # A held row has no wallet, and that of a void batch's row may have been redirected.
-    wallet = row.wallet if receipt == row.batch else min(moved, default="")
-    if moved[wallet] < row.amount:
-        what = f"{found.signature} gave {wallet} {moved[wallet]} instead of {row.amount}"
-        check.wrong(receipt, what)
+    wallet = row.wallet if receipt == row.batch else recipient_of(found)
+    amount = sums_by_wallet(found.transfers)[wallet]
+    if amount < row.amount:
+        check.wrong(receipt, f"{found.signature} gave {wallet} {amount}", f"{row.amount} or more")
+    verified.signature = found.signature
     verified.fate = f"Paid to {wallet} by {found.signature} in slot {found.slot}."
