@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.connection import Document, Mongo
 
+KEPT_SECONDS = 60
 _CHUNK = 1000
 _LISTED_MAX = 20
 _HEX = "^[0-9a-fA-F]{24}$"
@@ -37,14 +40,24 @@ def same_users(database: Mongo) -> Iterator[tuple[str, list[object]]]:
     yield from _with_object_ids(database, chunk)
 
 
-def mixed_case_ids(database: Mongo) -> frozenset[str]:
+class MixedCaseIds:
     """The canonical form of every id that is stored as hexadecimal text in both cases.
 
-    Nobody looks for these forms: there is one for each choice of capitals.
+    Nobody looks for these forms: there is one for each choice of capitals. Each look reads all ids,
+    and a plan asks chunk by chunk: so the answer is kept for a minute.
     """
-    selected = {"_id": {"$type": "string", "$regex": _MIXED_CASE}}
-    found = database[names.USERS].find(selected, {"_id": 1}, batch_size=STREAM_BATCH)
-    return frozenset(document["_id"].lower() for document in found)
+
+    def __init__(self, database: Mongo) -> None:
+        self._users = database[names.USERS]
+        self._read_at, self._ids = -math.inf, frozenset[str]()
+
+    def read(self) -> frozenset[str]:
+        if time.monotonic() - self._read_at > KEPT_SECONDS:
+            selected = {"_id": {"$type": "string", "$regex": _MIXED_CASE}}
+            found = self._users.find(selected, {"_id": 1}, batch_size=STREAM_BATCH)
+            self._ids = frozenset(document["_id"].lower() for document in found)
+            self._read_at = time.monotonic()
+        return self._ids
 
 
 def describe_same_users(database: Mongo) -> list[str]:

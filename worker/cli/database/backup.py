@@ -11,7 +11,7 @@ from worker.cli.session import Session
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from worker.adapters.mongo.backup.format import Manifest
+    from worker.adapters.mongo.backup.format import BackupManifest
     from worker.services.watch.retention import Archiving
 
 
@@ -72,7 +72,7 @@ def _show_archiving(console: Console, result: Archiving, dry_run: bool) -> None:
         console.print(f"  {week.label} stays: {why}", markup=False)
 
 
-def _document(manifest: Manifest) -> dict[str, Any]:
+def _document(manifest: BackupManifest) -> dict[str, Any]:
     return {
         "database": manifest.database,
         "made_at": manifest.made_at,
@@ -84,7 +84,7 @@ def _document(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _show(console: Console, manifest: Manifest) -> None:
+def _show(console: Console, manifest: BackupManifest) -> None:
     made = table("collection", "priority", ">documents", ">bytes")
     for each in manifest.collections:
         size = each.data.size if each.data else 0

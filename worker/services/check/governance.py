@@ -14,7 +14,7 @@ from worker.core.check.report import Area, CheckReport
 from worker.core.errors import KontribError, NotReady
 from worker.core.money import MalformedAmount, exact_decimal, tokens_float
 from worker.core.wiki.governance import (
-    Execution,
+    ExecutedChange,
     Proposal,
     ProposalStatus,
     ProposalType,
@@ -180,7 +180,7 @@ def _not_as_proposed(
     return None if is_same else (found, f"{name} to {value} by {proposal.proposer_id}")
 
 
-def _is_record_of(execution: Execution | None, change: Mapping[str, object]) -> bool:
+def _is_record_of(execution: ExecutedChange | None, change: Mapping[str, object]) -> bool:
     facts = ("parameter", "old", "new", "proposer_id", "at")
     return execution is not None and all(
         getattr(execution, name) == change.get(name) for name in facts

@@ -18,7 +18,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
-from worker.adapters.mongo.backup.format import BackupDamaged, Manifest, SavedCollection
+from worker.adapters.mongo.backup.format import BackupDamaged, BackupManifest, SavedCollection
 from worker.adapters.mongo.connection import Document
 
 DOCUMENT_BYTES_MAX = (16 << 20) + (16 << 10)
@@ -41,7 +41,7 @@ _NOT_OPTIONS = {
 _INDEX_KINDS = {"text", "2d", "2dsphere", "hashed", "wildcard"}
 
 
-def verify_content(folder: Path, manifest: Manifest) -> None:
+def verify_content(folder: Path, manifest: BackupManifest) -> None:
     """
     Raises:
         BackupDamaged: a file lies outside of the folder, or holds something else than a backup.

@@ -10,7 +10,8 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS
-from worker.adapters.mongo.wiki.governance import CHANGES, proposal_of
+from worker.adapters.mongo.wiki.governance import CHANGES
+from worker.adapters.mongo.wiki.proposal_documents import proposal_of
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.chunks import chunks
 from worker.core.plan.rules import CONFIG_ID

@@ -14,7 +14,7 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from worker.adapters.mongo.base import STREAM_BATCH, chunks, raise_unless_duplicates
+from worker.adapters.mongo.base import STREAM_BATCH, raise_unless_duplicates
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
@@ -27,6 +27,7 @@ from worker.adapters.mongo.payout.documents import (
     row_of,
 )
 from worker.adapters.mongo.payout.weeks import MongoWeeks
+from worker.core.chunks import chunks
 from worker.core.lifecycle import Stage
 from worker.core.payout.records import Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Row

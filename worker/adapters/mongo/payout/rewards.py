@@ -8,13 +8,13 @@ from datetime import datetime
 from worker.adapters.mongo.base import (
     UNRESOLVED,
     MongoPart,
-    chunks,
     due_by,
     stored_forms,
 )
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT, Route
 from worker.adapters.mongo.payout.documents import reward_of
+from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
 from worker.core.payout.records import PayoutKind, Reward

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +11,13 @@ from typing import Any
 
 from pymongo.command_cursor import CommandCursor
 
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, chunks, stored_forms
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.stakes import stake_covering
-from worker.adapters.mongo.same_users import mixed_case_ids
+from worker.adapters.mongo.same_users import MixedCaseIds
+from worker.core.chunks import chunks
 from worker.core.errors import KontribError, NotReady
 from worker.core.identity import canonical_user_id
 from worker.core.payout.records import Account, MalformedContribution, Stake, UserPoints, WeekPoints
@@ -27,7 +27,6 @@ from worker.core.plan.rules import CONFIG_ID, Rules
 from worker.core.week import Week
 
 CHUNK_IDS = 1000
-MIXED_CASE_SECONDS = 60
 READ_AHEAD_MAX = 100_000
 """Sums that are read while the search goes on: some 47 MB."""
 _EXACT_IN_A_DOUBLE = 2**53
@@ -59,7 +58,9 @@ class PointsNotExact(KontribError):
 class MongoWiki(MongoPart):
     """Implements `worker.ports.payout.WikiStore`."""
 
-    _mixed_case: tuple[float, frozenset[str]] = (-math.inf, frozenset())
+    @functools.cached_property
+    def _mixed_case(self) -> MixedCaseIds:
+        return MixedCaseIds(self.database)
 
     @reaching
     def rules_document(self) -> Mapping[str, Any] | None:
@@ -175,22 +176,13 @@ class MongoWiki(MongoPart):
                 for document in self.users.find({"_id": {"$in": list(forms)}}, projection)
             }
             forms_of = Counter(forms[form] for form in documents)
-            forms_of.update(self._mixed_case_ids() & set(forms_of))
+            forms_of.update(self._mixed_case.read() & set(forms_of))
             for form in reversed(forms):
                 if (document := documents.get(form)) is not None:
                     is_twice = forms_of[forms[form]] > 1
                     found[forms[form]] = _account(forms[form], document, fields, is_twice=is_twice)
         return found
 
-    def _mixed_case_ids(self) -> frozenset[str]:
-        """Looked for once a minute: each look searches all ids, and a plan asks chunk by chunk."""
-        read_at, ids = self._mixed_case
-        if time.monotonic() - read_at > MIXED_CASE_SECONDS:
-            ids = mixed_case_ids(self.database)
-            self._mixed_case = (time.monotonic(), ids)
-        return ids
-
-    @reaching
     def user_ids(self) -> Iterator[str]:
         for document in self.users.find({}, {"_id": 1}, batch_size=STREAM_BATCH):
             yield canonical_user_id(str(document["_id"]))

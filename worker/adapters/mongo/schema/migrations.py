@@ -9,7 +9,6 @@ two values collide, none is lost (see `duplicates`).
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -18,8 +17,8 @@ from datetime import datetime
 from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH
-from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.base import MongoPart, update_in_chunks
+from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.same_users import describe_same_users
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
@@ -42,7 +41,6 @@ from worker.core.errors import KontribError
 from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
 
-CHUNK_DOCUMENTS = 2000
 _UNIQUE_TRIES = 3
 _RACE_TRIES = 5
 _RACE_PAUSE_SECONDS = 0.5
@@ -116,23 +114,20 @@ def migrate(
     return _Migration(database, set_aside).run(notify, now)
 
 
-class _Migration:
+class _Migration(MongoPart):
     def __init__(self, database: Mongo, set_aside: Collection[str] = ()) -> None:
-        self.database = database
+        super().__init__(database)
         self._set_aside = set_aside
         self._origin = Origin()
 
-    @reaching
     def differences(self) -> list[Finding]:
         return differences(self.database)
 
-    @reaching
     def plan(self) -> list[MigrationStep]:
         renamed = look_at(self.database, self._set_aside)
         found = differences(self.database, set_aside=renamed)
         return [*map(_rename_step, renamed), *(_step(difference) for difference in found)]
 
-    @reaching
     def run(self, notify: Notify, now: datetime) -> MigrationReport:
         renamed = look_at(self.database, self._set_aside)
         found = differences(self.database, set_aside=renamed)
@@ -233,17 +228,10 @@ class _Migration:
         raise StillDuplicates(spec.name, name)
 
     def _add_fields(self, spec: CollectionSpec) -> int:
-        """Set every default that is missing, a bounded number of documents at a time.
-
-        All fields at once: the second field's turn then finds nothing left to do.
-        """
-        collection, updated = self.database[spec.name], 0
+        """Set every default that is missing, all fields in one pass over the documents."""
         missing = {"$or": [{name: {"$exists": False}} for name in spec.added_fields]}
         update = [{"$set": _defaults(spec, self._origin)}]
-        documents = collection.find(missing, {"_id": 1}, batch_size=STREAM_BATCH)
-        while ids := [each["_id"] for each in itertools.islice(documents, CHUNK_DOCUMENTS)]:
-            updated += collection.update_many({"_id": {"$in": ids}}, update).modified_count
-        return updated
+        return update_in_chunks(self.database[spec.name], missing, update)
 
     def _add_config(self, subject: str, now: datetime) -> None:
         """The whole document, or one key of it. What is there stays."""

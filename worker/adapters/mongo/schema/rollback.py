@@ -10,14 +10,13 @@ rebuilt from there; what is still owed is only in this database, so it refuses w
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH
-from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.base import MongoPart, update_in_chunks
+from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.payout.control import CONTROL_ID
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.payout.weeks import GENESIS_ID
@@ -33,7 +32,6 @@ from worker.core.money import tokens_text
 from worker.core.plan.rules import CONFIG_ID
 from worker.core.week import Week
 
-CHUNK_DOCUMENTS = 2000
 _OUR_CONFIG = {"$or": [{"_id": {"$in": [SCHEMA_ID, ORIGIN_ID, CONTROL_ID, GENESIS_ID]}},
                        {"_id": {"$regex": "^(heartbeat|count|mark|figures)/"}}]}  # fmt: skip
 _MOVED_WALLETS = (names.WALLET_CONFLICT, names.WALLET_REMOVED)
@@ -117,15 +115,14 @@ def _say_nothing(line: str) -> None:
     del line
 
 
-class _Rollback:
+class _Rollback(MongoPart):
     def __init__(self, database: Mongo, notify: Notify) -> None:
-        self.database, self._notify = database, notify
+        super().__init__(database)
+        self._notify = notify
 
-    @reaching
     def plan(self) -> list[str]:
         return self._steps(RollbackScope(self.database))
 
-    @reaching
     def run(self) -> RollbackReport:
         scope = RollbackScope(self.database)
         steps, updated = self._steps(scope), 0
@@ -224,15 +221,11 @@ class _Rollback:
         return updated
 
     def _unset(self, spec: CollectionSpec, selected: Document, fields: list[str]) -> int:
-        """A bounded number of documents at a time; those that have none of the fields are left."""
+        """Remove fields from the selected documents."""
         if not fields:
             return 0
-        collection, updated = self.database[spec.name], 0
         unset = {"$unset": dict.fromkeys(fields, "")}
-        documents = collection.find(selected, {"_id": 1}, batch_size=STREAM_BATCH)
-        while ids := [each["_id"] for each in itertools.islice(documents, CHUNK_DOCUMENTS)]:
-            updated += collection.update_many({"_id": {"$in": ids}}, unset).modified_count
-        return updated
+        return update_in_chunks(self.database[spec.name], selected, unset)
 
     def _clean_config(self, scope: RollbackScope) -> None:
         """Remove the keys and the documents that were not there, the record itself last."""

@@ -12,54 +12,39 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.base import MongoPart, by_id, raise_unless_duplicates, stored_id
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.schema.spec import COLLECTIONS
 from worker.core.wiki.contribution_file import Contribution
 
-DUPLICATE_KEY = 11000
 (USER_DEFAULTS,) = [spec.added_fields for spec in COLLECTIONS if spec.name == names.USERS]
 
 
-class MongoIngestStore:
+class MongoIngestStore(MongoPart):
     """Implements `worker.services.wiki.ingest.IngestStore`."""
 
-    def __init__(self, database: Mongo) -> None:
-        self._contributions = database[names.CONTRIBUTIONS]
-        self._users = database[names.USERS]
-
-    @reaching
     def add_contributions(self, contributions: Sequence[Contribution]) -> set[str]:
         # Looking first is several times faster than upserts, and as safe: the ids are unique.
         documents = {stored_id(c.id): c for c in reversed(contributions)}
-        for known in _existing(self._contributions, list(documents)):
+        for known in _existing(self.contributions, list(documents)):
             del documents[known]
         new = [contribution_document(c) for c in documents.values()]
-        refused = _insert_new(self._contributions, new)
+        refused = _insert_new(self.contributions, new)
         return {c.id for key, c in documents.items() if key not in refused}
 
-    @reaching
     def add_users(self, user_ids: Sequence[str]) -> int:
         documents = [user_document(user_id, datetime.now(UTC)) for user_id in user_ids]
-        return len(documents) - len(_insert_new(self._users, documents))
+        return len(documents) - len(_insert_new(self.users, documents))
 
-    @reaching
     def give_wallets(self, wallets: Mapping[str, str]) -> int:
         if not wallets:
             return 0
         missing = {"wallet_address": {"$in": [None, ""]}}
         updates = [
-            UpdateOne(
-                {"_id": {"$in": [stored_id(user_id), user_id]}} | missing,
-                {"$set": {"wallet_address": wallet}},
-            )
+            UpdateOne(by_id(user_id) | missing, {"$set": {"wallet_address": wallet}})
             for user_id, wallet in wallets.items()
         ]
-        return self._users.bulk_write(updates, ordered=False).modified_count
-
-
-def stored_id(text: str) -> ObjectId | str:
-    """24 hex characters are an ObjectId, and everything else is itself."""
-    return ObjectId(text) if len(text) == 24 and ObjectId.is_valid(text) else text
+        return self.users.bulk_write(updates, ordered=False).modified_count
 
 
 def contribution_document(contribution: Contribution) -> Document:
@@ -91,16 +76,11 @@ def _existing(collection: Collection[Document], ids: Sequence[ObjectId | str]) -
 
 
 def _insert_new(collection: Collection[Document], documents: Sequence[Document]) -> set[object]:
-    """Insert, and return the ids that another import was faster with."""
+    """Insert, and return the ids that another import inserted first."""
     if not documents:
         return set()
     try:
         collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
-        refused = error.details["writeErrors"]
-        if error.details.get("writeConcernErrors") or any(
-            e["code"] != DUPLICATE_KEY for e in refused
-        ):
-            raise
-        return {documents[e["index"]]["_id"] for e in refused}
+        return {documents[e["index"]]["_id"] for e in raise_unless_duplicates(error)}
     return set()
