@@ -35,13 +35,22 @@ def migrate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
     ] = False,
+    set_aside: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-aside",
+            metavar="COLLECTION",
+            help="Keep a collection of the wiki's that has another meaning under another name.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create collections, indexes and validators, and add the new fields. Any number of times."""
     if context.invoked_subcommand is None:
         from worker.cli.database.migration import run_migration
 
-        run_migration(session_of(context), dry_run=dry_run, as_json=as_json)
+        session = session_of(context)
+        run_migration(session, set_aside or [], dry_run=dry_run, as_json=as_json)
 
 
 @migrate_app.command(epilog="Example: kontrib migrate verify")

@@ -27,18 +27,18 @@ class SchemaDiffers(NotReady):
         super().__init__(f"{len(differences)} differences from the schema: {listed}.")
 
 
-def run_migration(session: Session, *, dry_run: bool, as_json: bool) -> None:
+def run_migration(session: Session, set_aside: list[str], *, dry_run: bool, as_json: bool) -> None:
     """Migrate, or say what migration would do."""
     from worker.adapters.mongo.schema.migrations import migrate, plan_migration
 
     if dry_run:
         with waiting("Looking"):
-            steps = plan_migration(session.database)
+            steps = plan_migration(session.database, set_aside)
         texts = [step.description for step in steps]
         emit({"steps": texts}, as_json=as_json, render=lambda c: _show_steps(c, texts))
         return
     with waiting("Migrating"):
-        report = migrate(session.database, say, session.clock.now())
+        report = migrate(session.database, say, session.clock.now(), set_aside)
     emit(_document(report), as_json=as_json, render=lambda c: _show_report(c, report))
 
 
@@ -118,6 +118,7 @@ def _document(report: MigrationReport) -> dict[str, Any]:
         "version": report.version,
         "steps": [step.description for step in report.steps],
         "conflicts": report.conflicts,
+        "warnings": report.warnings,
         "documents_updated": report.documents_updated,
         "remaining": [finding_document(each) for each in report.remaining],
     }
