@@ -1,4 +1,4 @@
-"""Lines of a file or of standard input, gzip or not, in little memory whatever they hold."""
+"""Lines of a file or of standard input, gzip or not, in bounded memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FileUnusable(UsageError):
 
 
 class FileBreaksOff(KontribError):
-    """The file is damaged, from some line on."""
+    """The file is damaged from a line on."""
 
     def __init__(self, name: str, lines: int, why: str) -> None:
         super().__init__(
@@ -34,8 +34,17 @@ class FileBreaksOff(KontribError):
         )
 
 
+def cut_lines(stream: io.BufferedIOBase | BinaryIO) -> Iterator[bytes]:
+    """Lines as they come, cut just above the limit."""
+    while line := stream.readline(LINE_BYTES_MAX + 1):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = stream.readline(LINE_BYTES_MAX)
+        yield line
+
+
 class Input:
-    """The lines of one file. `failure` is set where it breaks off."""
+    """The lines of one file. `failure` is set if the file breaks off."""
 
     def __init__(self, name: str, raw: BinaryIO) -> None:
         self.name, self._raw = name, raw
@@ -57,13 +66,9 @@ class Input:
         return self._raw.tell() if self._raw.seekable() else 0
 
     def __iter__(self) -> Iterator[bytes]:
-        """Lines, cut just above the limit."""
         try:
-            while line := self._stream.readline(LINE_BYTES_MAX + 1):
+            for line in cut_lines(self._stream):
                 self.lines_read += 1
-                rest = line
-                while rest and not rest.endswith(b"\n"):
-                    rest = self._stream.readline(LINE_BYTES_MAX)
                 yield line
         except (EOFError, OSError, zlib.error) as error:
             self.failure = FileBreaksOff(self.name, self.lines_read, str(error))
@@ -73,7 +78,7 @@ class Input:
 def open_input(name: str) -> Iterator[Input]:
     """
     Raises:
-        FileUnusable: it cannot be opened.
+        FileUnusable: the file cannot be opened.
     """
     if name == "-":
         yield Input(name, cast(BinaryIO, sys.stdin.buffer))

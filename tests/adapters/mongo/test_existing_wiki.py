@@ -12,7 +12,7 @@ import pytest
 from bson import Int64, ObjectId
 
 from tests.contracts.store_worlds import freeze, write_plan
-from worker.adapters.mongo.connection import Mongo, connect
+from worker.adapters.mongo.connection import DocumentRefused, Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.schema.look import NothingToSetAside
 from worker.adapters.mongo.schema.migrations import (
@@ -24,6 +24,9 @@ from worker.adapters.mongo.schema.migrations import (
 from worker.adapters.mongo.schema.obstacles import CannotTake
 from worker.adapters.mongo.schema.rollback import plan_rollback, rollback
 from worker.adapters.mongo.schema.spec import COLLECTIONS
+from worker.adapters.mongo.wiki.contribute import MongoContributions
+from worker.adapters.mongo.wiki.ingest import MongoIngestStore
+from worker.core.wiki.contribution_file import Contribution
 
 pytestmark = pytest.mark.real
 
@@ -628,3 +631,32 @@ def test_users_whose_ids_are_one_are_named(database: Mongo) -> None:
     assert len(warnings) == 2
     assert any(f"3 documents are user {HEX} " in line for line in warnings)
     assert any(f"2 documents are user {'b' * 24} ('{'Bb' * 12}'" in line for line in warnings)
+
+
+def test_a_contribution_that_the_wikis_validator_refuses_is_an_error_that_says_so(
+    database: Mongo,
+) -> None:
+    """A field that the wiki requires is none of ours, so migration takes the validator."""
+    schema = {"bsonType": "object", "required": ["revision"]}
+    database.create_collection("contributions", validator={"$jsonSchema": schema})
+    assert run(database).remaining == []
+    made = Contribution(
+        id="c",
+        user_id="ada",
+        article_id="a",
+        type="creation",
+        base_points=100,
+        multipliers={},
+        total_points=100,
+        description="",
+        metadata={},
+        created_at=NOW,
+        updated_at=NOW,
+        given_points=None,
+    )
+
+    with pytest.raises(DocumentRefused, match="The validator of contributions"):
+        MongoIngestStore(database).add_contributions([made])
+    with pytest.raises(DocumentRefused, match="The validator of contributions"):
+        MongoContributions(database).record(made, "key")
+    assert database.contributions.count_documents({}) == 0

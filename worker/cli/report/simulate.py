@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.arguments import AsJson, read_week
+from worker.cli.command import command
 from worker.cli.console import emit, progress_bar, say
 from worker.cli.input_file import FileUnusable, Input, open_input
 from worker.cli.report.report import ReportNotWritten
@@ -23,6 +24,7 @@ from worker.core.wiki.contribution_lines import Record, read_records
 from worker.services.report.history_simulation import Comparison, History, read_history, replay
 
 PROGRESS_LINES = 1000
+commands = typer.Typer()
 _File = Annotated[
     str,
     typer.Argument(
@@ -98,14 +100,11 @@ class Changes:
         )
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(
-        epilog="Example: kontrib simulate --pool 15000 --from 2022-W01 --to 2024-W52 "
-        "contributions.jsonl.gz --plot plot.svg"
-    )(simulate)
-
-
+@command(
+    commands,
+    "kontrib simulate --pool 15000 --from 2022-W01 --to 2024-W52 "
+    "contributions.jsonl.gz --plot plot.svg",
+)
 def simulate(
     file: _File,
     pool: _Pool = None,
@@ -158,7 +157,7 @@ def _compare(
 
 def _system_config(path: Path | None) -> Mapping[str, Any]:
     if path is None:
-        from worker.bootstrap import first_system_config
+        from worker.bootstrap.without_settings import first_system_config
 
         return first_system_config()
     try:
@@ -194,7 +193,7 @@ def _print_notes(changes: Changes, history: History) -> None:
 
 
 def _write_plot(path: Path, values: Mapping[str, object]) -> None:
-    from worker.bootstrap import render_report
+    from worker.bootstrap.without_settings import render_report
 
     try:
         path.write_text(render_report("simulation.svg", **values), encoding="utf-8")

@@ -15,8 +15,8 @@ from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT
 from worker.adapters.mongo.payout import contributions as query
+from worker.adapters.mongo.payout.same_users import MixedCaseIds
 from worker.adapters.mongo.payout.stakes import stake_covering
-from worker.adapters.mongo.same_users import MixedCaseIds
 from worker.core.chunks import chunks
 from worker.core.errors import KontribError, NotReady
 from worker.core.identity import canonical_user_id
@@ -62,11 +62,9 @@ class MongoWiki(MongoPart):
     def _mixed_case(self) -> MixedCaseIds:
         return MixedCaseIds(self.database)
 
-    @reaching
     def rules_document(self) -> Mapping[str, Any] | None:
         return self.config.find_one({"_id": CONFIG_ID})
 
-    @reaching
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
         """Nearly always nothing is unusual in a week, and then the bare sum is right: it is made
         on one connection while another one looks for what is unusual. If there is anything, each
@@ -164,7 +162,6 @@ class MongoWiki(MongoPart):
             found += [_malformed(document, rules) for document in listed]
         return count, sorted(found, key=lambda each: each.id)[:limit]
 
-    @reaching
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
         tops = {field.split(".")[0]: 1 for field in fields}
         projection = {"wallet_address": 1, ACCOUNT_MADE_AT: 1, **tops}
@@ -187,7 +184,6 @@ class MongoWiki(MongoPart):
         for document in self.users.find({}, {"_id": 1}, batch_size=STREAM_BATCH):
             yield canonical_user_id(str(document["_id"]))
 
-    @reaching
     def stakes_covering(self, week: Week, user_ids: Sequence[str]) -> list[Stake]:
         found = []
         for chunk in chunks(user_ids, CHUNK_IDS):

@@ -18,8 +18,8 @@ from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailur
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, update_in_chunks
-from worker.adapters.mongo.connection import Document, Mongo
-from worker.adapters.mongo.same_users import describe_same_users
+from worker.adapters.mongo.connection import Mongo
+from worker.adapters.mongo.payout.same_users import describe_same_users
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
     SCHEMA_ID,
@@ -27,6 +27,7 @@ from worker.adapters.mongo.schema.differences import (
     differences,
     recorded_version,
 )
+from worker.adapters.mongo.schema.fields import defaults
 from worker.adapters.mongo.schema.indexes import IndexRefused, build_index
 from worker.adapters.mongo.schema.look import look_at, rename
 from worker.adapters.mongo.schema.obstacles import SET_ASIDE_SUFFIX
@@ -37,7 +38,7 @@ from worker.adapters.mongo.schema.origin import (
 )
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec
-from worker.core.errors import KontribError
+from worker.core.errors import KontribError, NotReady
 from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
 
@@ -47,6 +48,14 @@ _RACE_PAUSE_SECONDS = 0.5
 _SPECS = {spec.name: spec for spec in COLLECTIONS}
 
 Notify = Callable[[str], None]
+
+
+class SchemaDiffers(NotReady):
+    """The database differs from the schema that `kontrib migrate` leaves."""
+
+    def __init__(self, differences: list[Finding]) -> None:
+        listed = "; ".join(str(d) for d in differences[:3])
+        super().__init__(f"{len(differences)} differences from the schema: {listed}.")
 
 
 class StillDuplicates(KontribError):
@@ -85,6 +94,17 @@ class MigrationReport:
 def verify(database: Mongo) -> list[Finding]:
     """Where the database differs from the schema; empty if nowhere."""
     return _Migration(database).differences()
+
+
+def require_schema(database: Mongo) -> str:
+    """The schema's version, as a sentence.
+
+    Raises:
+        SchemaDiffers: the database differs from it.
+    """
+    if found := verify(database):
+        raise SchemaDiffers(found)
+    return f"version {SCHEMA_VERSION}"
 
 
 def plan_migration(database: Mongo, set_aside: Collection[str] = ()) -> list[MigrationStep]:
@@ -230,7 +250,7 @@ class _Migration(MongoPart):
     def _add_fields(self, spec: CollectionSpec) -> int:
         """Set every default that is missing, all fields in one pass over the documents."""
         missing = {"$or": [{name: {"$exists": False}} for name in spec.added_fields]}
-        update = [{"$set": _defaults(spec, self._origin)}]
+        update = [{"$set": defaults(spec, self._origin)}]
         return update_in_chunks(self.database[spec.name], missing, update)
 
     def _add_config(self, subject: str, now: datetime) -> None:
@@ -242,28 +262,6 @@ class _Migration(MongoPart):
         else:
             absent = {"_id": CONFIG_ID, subject: {"$exists": False}}
             config.update_one(absent, {"$set": {subject: CONFIG[subject]}})
-
-
-def _defaults(spec: CollectionSpec, origin: Origin) -> Document:
-    """Defaults for what is missing. What other documents had before is noted in the document: a
-    rollback takes it away from those that did not have it."""
-    wikis = [name for name in spec.added_fields if name in origin.fields.get(spec.name, ())]
-    defaults: Document = {
-        name: _if_missing(name, {"$literal": value}, f"${name}")
-        for name, value in spec.added_fields.items()
-    }
-    if wikis:
-        noted = f"${names.ADDED_FIELDS}"
-        added = {"$concatArrays": [_if_missing(name, [name], []) for name in wikis]}
-        union = {"$setUnion": [{"$ifNull": [noted, []]}, added]}
-        defaults[names.ADDED_FIELDS] = {
-            "$cond": [{"$eq": [union, []]}, {"$ifNull": [noted, "$$REMOVE"]}, union]
-        }
-    return defaults
-
-
-def _if_missing(name: str, then: object, otherwise: object) -> Document:
-    return {"$cond": [{"$eq": [{"$type": f"${name}"}, "missing"]}, then, otherwise]}
 
 
 def _rename_step(name: str) -> MigrationStep:

@@ -14,6 +14,7 @@ from pymongo.errors import OperationFailure
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.schema.fields import if_missing
 from worker.adapters.mongo.schema.origin import validation_of
 from worker.adapters.mongo.schema.spec import CollectionSpec
 
@@ -117,7 +118,9 @@ def _refused_documents(
     for fields in (spec.added_fields, _fields(spec)):
         is_default = fields is spec.added_fields
         values = {
-            name: _if_missing(name, value) if is_default else {"$literal": value}
+            name: if_missing(name, {"$literal": value}, f"${name}")
+            if is_default
+            else {"$literal": value}
             for name, value in fields.items()
         }
         stages: list[Document] = [
@@ -133,8 +136,3 @@ def _refused_documents(
                 f"has our fields ({', '.join(fields)}). Allow them in it, or correct the document."
             )
             return
-
-
-def _if_missing(name: str, value: object) -> Document:
-    is_missing = {"$eq": [{"$type": f"${name}"}, "missing"]}
-    return {"$cond": [is_missing, {"$literal": value}, f"${name}"]}

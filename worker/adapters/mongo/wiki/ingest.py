@@ -13,7 +13,7 @@ from pymongo.errors import BulkWriteError
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, by_id, raise_unless_duplicates, stored_id
-from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.connection import Document, under_the_wikis_validator
 from worker.adapters.mongo.schema.spec import COLLECTIONS
 from worker.core.wiki.contribution_file import Contribution
 
@@ -80,7 +80,8 @@ def _insert_new(collection: Collection[Document], documents: Sequence[Document])
     if not documents:
         return set()
     try:
-        collection.insert_many(documents, ordered=False)
+        with under_the_wikis_validator(collection.name):
+            collection.insert_many(documents, ordered=False)
     except BulkWriteError as error:
         return {documents[e["index"]]["_id"] for e in raise_unless_duplicates(error)}
     return set()
