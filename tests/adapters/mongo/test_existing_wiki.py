@@ -21,7 +21,7 @@ from worker.adapters.mongo.schema.migrations import (
     plan_migration,
     verify,
 )
-from worker.adapters.mongo.schema.obstacles import CannotTake
+from worker.adapters.mongo.schema.obstacles import CannotTake, unusable
 from worker.adapters.mongo.schema.rollback import plan_rollback, rollback
 from worker.adapters.mongo.schema.spec import COLLECTIONS
 from worker.adapters.mongo.wiki.contribute import MongoContributions
@@ -116,6 +116,40 @@ def test_a_view_is_refused_by_name(database: Mongo, name: str) -> None:
 
     assert f"{name} is a view" in refusal(database)
     assert any(d.subject == name and "view" in d.found for d in verify(database))
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        (None, None),
+        ({"type": "collection", "options": {}}, None),
+        ({"type": "collection"}, None),
+        ({"type": "collection", "options": {"collation": {"locale": "simple"}}}, None),
+        ({"type": "view", "options": {"viewOn": "people"}}, "is a view"),
+        ({"type": "timeseries", "options": {"timeseries": {}}}, "is a time series"),
+        ({"type": "collection", "options": {"capped": True, "size": 9}}, "is capped"),
+        ({"type": "collection", "options": {"collation": {"locale": "en"}}}, "has a collation"),
+    ],
+)
+def test_collections_of_other_kinds_cannot_be_used(
+    listed: dict[str, Any] | None, reason: str | None
+) -> None:
+    """The local engine makes none of the last three."""
+    found = list(unusable(listed))
+
+    assert bool(found) == (reason is not None)
+    assert all(each.startswith(str(reason)) for each in found)
+
+
+def test_a_rollback_leaves_views_of_a_wiki_that_was_never_migrated(database: Mongo) -> None:
+    database.people.insert_one({"_id": 1})
+    for name in ("users", "payout_batches"):
+        database.create_collection(name, viewOn="people", pipeline=[])
+    before = everything(database)
+
+    rollback(database, quiet, NOW)
+
+    assert everything(database) == before
 
 
 def test_every_obstacle_is_named_at_once(database: Mongo) -> None:

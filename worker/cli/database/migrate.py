@@ -125,7 +125,7 @@ def rollback(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove the added fields and drop the new collections. Deletes financial records.
+    """Remove what migration added, and nothing else. Deletes financial records.
 
     Refused while a week needs them, confirmed by the database's name, and after a backup.
     """

@@ -51,8 +51,10 @@ def build_index(database: Mongo, collection: str, index: IndexSpec) -> None:
         try:
             _create(database, collection, {"key": dict(index.keys), **options})
         except OperationFailure as error:
-            if error.code != _OPTIONS_CONFLICT or not replaced:
+            if error.code != _OPTIONS_CONFLICT:
                 raise
+            if not replaced:
+                raise IndexRefused(collection, index.name, error) from None
             # Servers before 5.0 have one index for the same keys.
             _swap(database, collection, replaced, {"key": dict(index.keys), **index.options})
     for each in replaced:

@@ -44,8 +44,8 @@ class CannotTake(Refused):
 def obstacles(database: Mongo, *, is_first: bool, set_aside: Collection[str] = ()) -> list[str]:
     """Everything that is in the way. `is_first`: no migration has looked at the database before."""
     listed = {each["name"]: each for each in database.list_collections()}
-    found = [f"{name} {why}" for name in OUR_COLLECTIONS for why in _unusable(listed.get(name))]
-    plain = {name: each for name, each in listed.items() if not any(_unusable(each))}
+    found = [f"{name} {why}" for name in OUR_COLLECTIONS for why in unusable(listed.get(name))]
+    plain = {name: each for name, each in listed.items() if not any(unusable(each))}
     for spec in COLLECTIONS:
         if spec.name in plain and spec.name not in set_aside:
             if is_first and (other := another_meaning(database, spec)) is not None:
@@ -60,7 +60,7 @@ def obstacles(database: Mongo, *, is_first: bool, set_aside: Collection[str] = (
     return found
 
 
-def _unusable(listed: Mapping[str, Any] | None) -> Iterator[str]:
+def unusable(listed: Mapping[str, Any] | None) -> Iterator[str]:
     """Why a collection as a whole cannot be used."""
     if listed is None:
         return

@@ -98,7 +98,8 @@ def record_origin(database: Mongo, now: datetime, set_aside: Mapping[str, str]) 
 def look(database: Mongo, set_aside: Mapping[str, str] | None = None) -> Origin:
     """What is there now. Collections that are set aside count as missing."""
     set_aside = set_aside or {}
-    listed = {each["name"]: each for each in database.list_collections()}
+    found = map(dict, database.list_collections())
+    listed = {each["name"]: each for each in found if each.get("type") == "collection"}
     there = frozenset(n for n in OUR_COLLECTIONS if n in listed and n not in set_aside)
     config = database[names.SYSTEM_CONFIG]
     validators = {name: validation_of(listed[name].get("options", {})) for name in there}

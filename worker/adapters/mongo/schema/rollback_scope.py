@@ -42,7 +42,8 @@ class RollbackScope:
 
     def __init__(self, database: Mongo) -> None:
         self._database = database
-        self._existing = set(database.list_collection_names())
+        listed = database.list_collections(filter={"type": "collection"})
+        self._existing = {each["name"] for each in listed}
         recorded = recorded_origin(database) or Origin(is_known=False)
         self.origin = recorded if recorded.is_known else _assumed(database, recorded)
 
