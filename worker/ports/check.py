@@ -141,6 +141,10 @@ class CheckStore(Protocol):
     def article_counters(self, article_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         """The counters, as stored, of the existing articles among these."""
 
+    def same_users(self) -> Iterator[tuple[str, list[str]]]:
+        """Ids that several user documents have in canonical form, and those ids as stored."""
+        ...
+
     def unreadable_stakes(self) -> Iterator[str]:
         """Ids of the unreadable staking records. They count for nothing."""
 

@@ -258,3 +258,64 @@ def test_a_migration_that_was_killed_can_be_run_again(
     assert list(database.users.find({}, {"name": 1, "prefs": 1}).sort("_id", 1)) == names
     assert list(database.comments.find()) == [{"_id": 1, "text": "not ours"}]
     assert database.users.index_information()["name_1"]["unique"]
+
+
+def test_three_migrations_at_once_end_right(database: Mongo, mongo_uri: str) -> None:
+    """Real processes. The wallets collide, and an index of the wiki's is replaced."""
+    database.users.update_many({}, [{"$set": {"wallet_address": {"$concat": ["w"]}}}])
+    database.users.create_index("wallet_address")
+    before = everything(database)
+    arguments = [sys.executable, "-c", MIGRATION, mongo_uri, database.name, "1000", "0"]
+
+    started = [
+        subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT)
+        for _ in range(3)
+    ]
+
+    assert [(process.communicate(timeout=120)[1], process.returncode) for process in started] == [
+        (b"", 0)
+    ] * 3
+    assert verify(database) == []
+    assert database.users.count_documents({"wallet_address": "w"}) == 1
+    assert kontrib(database, "migrate", "rollback", "--no-backup", "--confirm", database.name) == 0
+    assert everything(database) == before
+
+
+def test_what_migration_cannot_take_is_named_and_nothing_is_changed(
+    database: Mongo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database.contributions.insert_one({"_id": 1, "donor": "Ada", "amount": 5})
+    before = everything(database)
+
+    for arguments in (("migrate",), ("migrate", "--dry-run")):
+        assert kontrib(database, *arguments) == 1
+        shown = " ".join(capsys.readouterr().err.split())
+        assert "contributions has another meaning" in shown
+        assert "--set-aside contributions" in shown
+    assert everything(database) == before
+    assert kontrib(database, "migrate", "--set-aside", "articles") == 2
+
+    assert kontrib(database, "migrate", "--set-aside", "contributions") == 0
+    assert database.contributions_before_kontrib.find_one() == {
+        "_id": 1,
+        "donor": "Ada",
+        "amount": 5,
+    }
+    assert kontrib(database, "migrate", "rollback", "--no-backup", "--confirm", database.name) == 0
+    assert everything(database) == before
+
+
+def test_migrate_names_users_with_several_documents(
+    database: Mongo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user_id = "5f0f77bcf86cd7994390110a"
+    database.users.insert_many(
+        [{"_id": form, "name": repr(form)} for form in (user_id, user_id.upper())]
+    )
+
+    assert kontrib(database, "migrate", "--json") == 0
+
+    shown = capsys.readouterr()
+    (warning,) = json.loads(shown.out)["warnings"]
+    assert f"2 documents are user {user_id}" in warning
+    assert warning in " ".join(shown.err.split())

@@ -105,6 +105,18 @@ def test_stakes_that_nobody_can_read_are_named(wiki_world: WikiWorld, ports: Por
     assert list(ports.check.unreadable_stakes()) == ["odd"]
 
 
+def test_users_whose_ids_are_one_are_listed(wiki_world: WikiWorld, ports: Ports) -> None:
+    other, mixed = "b" * 24, "Bb" * 12
+    for form in (BOB, BOB.upper(), other, mixed, "Plain", "plain"):
+        wiki_world.base.add_user({"_id": form})
+    wiki_world.base.add_user({"_id": ObjectId(BOB)})
+
+    assert dict(ports.check.same_users()) == {
+        BOB: sorted(map(repr, {ObjectId(BOB), BOB, BOB.upper()})),
+        other: sorted([repr(other), repr(mixed)]),
+    }
+
+
 # --- retention ---------------------------------------------------------------------------------
 
 

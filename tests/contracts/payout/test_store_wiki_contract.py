@@ -35,6 +35,7 @@ from worker.core.payout.records import MalformedContribution, UserPoints
 from worker.core.plan.counted_contributions import PointsWindow
 
 USER = "507f1f77bcf86cd799439011"
+MIXED_CASE = "507F1f77bcf86cd799439011"
 CUTOFF = NOW
 PREVIOUS_CUTOFF = WEEK.start + timedelta(hours=1)
 WINDOW = PointsWindow(WEEK, CUTOFF, PREVIOUS_CUTOFF, WEEK.back(4).start)
@@ -409,6 +410,31 @@ def test_of_two_accounts_with_one_id_the_usual_form_counts(store_world: StoreWor
     store_world.add_user(user_document(ObjectId(USER), "object id"))
 
     assert store_world.store.accounts([USER], [])[USER].wallet == "object id"
+
+
+@pytest.mark.parametrize(
+    ("forms", "is_twice"),
+    [
+        ([ObjectId(USER)], False),
+        ([USER], False),
+        ([USER.upper()], False),
+        ([ObjectId(USER), USER], True),
+        ([USER, USER.upper()], True),
+        ([ObjectId(USER), MIXED_CASE], True),
+        ([USER.upper(), MIXED_CASE], True),
+        ([ObjectId(USER), "Plain", "plain", "PLAIN"], False),
+    ],
+)
+def test_an_account_says_whether_several_documents_are_the_user(
+    store_world: StoreWorld, forms: list[object], is_twice: bool
+) -> None:
+    for form in dict.fromkeys(forms):
+        store_world.add_user(user_document(form, f"wallet of {form!r}"))
+
+    found = store_world.store.accounts([USER, "plain"], [])
+
+    assert found[USER].is_twice == is_twice
+    assert all(not account.is_twice for user, account in found.items() if user != USER)
 
 
 def test_the_fields_that_eligibility_asks_for_come_along(store_world: StoreWorld) -> None:

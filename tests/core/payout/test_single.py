@@ -13,12 +13,10 @@ from tests.core.strategies import A_WEEK, a_header, a_row, rows
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.lifecycle import Stage, Status
 from worker.core.payout.chain import AccountProblem, Recipient
+from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, USER_TWICE, hold_reason
 from worker.core.payout.records import Account, PayoutKind, Reward
 from worker.core.payout.single import (
-    CLOSED_ACCOUNT,
-    NO_WALLET,
     cannot_receive,
-    hold_reason,
     is_hold_expired,
     obstacle,
     single_payout,
@@ -51,8 +49,10 @@ def a_reward(row: Row, *, redirected_to: str | None = None) -> Reward:
     )
 
 
-def an_account(*, wallet: object = "wallet", had_token_account: bool = False) -> Account:
-    return Account("user", wallet, {}, had_token_account)
+def an_account(
+    *, wallet: object = "wallet", had_token_account: bool = False, is_twice: bool = False
+) -> Account:
+    return Account("user", wallet, {}, had_token_account, is_twice)
 
 
 # --- held at planning --------------------------------------------------------------------------
@@ -76,6 +76,8 @@ def test_a_reward_is_batched_only_if_its_recipient_can_be_paid(
         (an_account(wallet=None), None, NO_WALLET),
         (an_account(wallet=""), None, NO_WALLET),
         (an_account(wallet=5), None, "wallet is not an address"),
+        (an_account(is_twice=True), None, USER_TWICE),
+        (an_account(is_twice=True), Recipient("w", None, True), USER_TWICE),
         (an_account(), Recipient("w", AccountProblem.FROZEN, True), "token account is frozen"),
         (an_account(had_token_account=True), Recipient("w", None, False), CLOSED_ACCOUNT),
         (an_account(had_token_account=True), Recipient("w", None, True), ""),
@@ -100,6 +102,7 @@ def test_a_reward_gets_a_payout_only_if_the_payout_can_be_signed(
     ("recipient", "account", "reason"),
     [
         (None, an_account(), NO_WALLET),
+        (None, an_account(is_twice=True), USER_TWICE),
         (Recipient("w", AccountProblem.OURS, True), an_account(), "wallet is one of our own"),
         (Recipient("w", None, False), an_account(had_token_account=True), CLOSED_ACCOUNT),
         (Recipient("w", None, False), None, CLOSED_ACCOUNT),

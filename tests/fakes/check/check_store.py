@@ -10,7 +10,7 @@ from tests.fakes.check.governance import FakeGovernanceRecords
 from tests.fakes.check.records import FakeCheckRecords
 from tests.fakes.store.state import Document
 from tests.fakes.store.store import FakeStore
-from tests.fakes.store.wiki_data import _recorded_at, _user, stored_forms
+from tests.fakes.store.wiki_data import _recorded_at, _user, same_users, stored_forms
 from worker.adapters.mongo.check.governance import plain_numbers
 from worker.adapters.mongo.check.store import (
     ARTICLE_COUNTERS,
@@ -58,6 +58,11 @@ class FakeCheckStore(FakeGovernanceRecords, FakeCheckRecords):
 
     def article_counters(self, article_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         return _counters(self._store.state.articles, article_ids, ARTICLE_COUNTERS)
+
+    def same_users(self) -> Iterator[tuple[str, list[str]]]:
+        for user_id, ids in same_users(self._store.state.users).items():
+            if len(ids) > 1:
+                yield user_id, sorted(map(repr, ids))
 
     def unreadable_stakes(self) -> Iterator[str]:
         for key, document in self._store.state.stakes.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -56,7 +56,8 @@ class FakeWiki:
         for user_id in user_ids:
             for form in reversed(stored_forms(user_id)):
                 if (document := self.state.users.get(form)) is not None:
-                    found[user_id] = _account(user_id, document, fields)
+                    is_twice = len(same_users(self.state.users).get(user_id, ())) > 1
+                    found[user_id] = _account(user_id, document, fields, is_twice=is_twice)
         return found
 
     def user_ids(self) -> Iterator[str]:
@@ -138,12 +139,22 @@ def _plain(document: Document) -> Document:
     }
 
 
-def _account(user_id: str, document: Document, fields: Sequence[str]) -> Account:
+def same_users(ids: Iterable[object]) -> dict[str, list[object]]:
+    """Stored ids of users, by their canonical form."""
+    found: dict[str, list[object]] = {}
+    for each in ids:
+        if isinstance(each, str | ObjectId):
+            found.setdefault(canonical_user_id(str(each)), []).append(each)
+    return found
+
+
+def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twice: bool) -> Account:
     return Account(
         user_id=user_id,
         wallet=document.get("wallet_address"),
         fields={name: field_value(document, name) for name in fields},
         had_token_account=document.get("token_account_created_at") is not None,
+        is_twice=is_twice,
     )
 
 

@@ -165,6 +165,19 @@ def test_a_counter_that_was_changed(paid: World, field: str, area: Area) -> None
     assert (found_area, subject) == (area, f"user {user_id_of('user 2')}, {field}")
 
 
+def test_a_user_with_two_documents_is_named(paid: World) -> None:
+    store = store_of(paid.first)
+    user_id, upper = user_id_of("b"), user_id_of("b").upper()
+    document = next(iter(store.state.users.values()))
+    for form in (ObjectId(user_id), upper):
+        store.add_user({**document, "_id": form})
+
+    named = [d for d in checked(paid).findings if "2 documents" in d.found]
+
+    assert [d.subject for d in named] == [f"user {user_id}"]
+    assert repr(upper) in named[0].found
+
+
 def test_stakes_that_are_forgotten_unreadable_or_nobodys(paid: World) -> None:
     store, now = store_of(paid.first), paid.clock.now()
     stake = {

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes.world import WEEK, World, store_of
-from worker.core.payout.single import NO_WALLET
+from worker.core.payout.hold import NO_WALLET
 from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.receipts import BatchId
 from worker.services.plan import draft

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.fakes.world import WEEK, World, chain_of
+from tests.fakes.check.check_store import FakeCheckStore
+from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.errors import Unreachable
 from worker.core.findings import Check, Outcome
 from worker.core.money import ONE_TOKEN
@@ -15,6 +16,7 @@ from worker.services.watch.doctor import (
     ask,
     beat_question,
     payout_questions,
+    users_question,
     weeks_question,
 )
 
@@ -36,6 +38,22 @@ def beat(world: World) -> Check:
     question = beat_question(lambda: world.first.store, lambda: world.clock, 300)
     (check,) = ask([question])
     return check
+
+
+def test_users_with_several_documents_are_named(world: World) -> None:
+    store = FakeCheckStore(store_of(world.first))
+    (well,) = ask([users_question(lambda: store)])
+    assert well.ok
+    for each in "abcd":
+        for form in (each * 24, each.upper() * 24):
+            store_of(world.first).add_user({"_id": form})
+
+    (found,) = ask([users_question(lambda: store)])
+
+    assert not found.ok
+    (finding,) = found.findings
+    assert finding.found.startswith(f"4 users have several documents: {'a' * 24} (")
+    assert finding.found.endswith(", ...")
 
 
 def test_a_funded_world_with_its_genesis_is_well(world: World) -> None:

@@ -14,9 +14,11 @@ from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.chain import AccountProblem
+from worker.core.payout.hold import USER_TWICE
 from worker.core.payout.records import Distribution
 from worker.core.plan.totals import NO_TOTALS
 from worker.services.context import Paused
+from worker.services.payout.override import WalletNotUsable, wallet_of_today
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.anchor import ApprovalMissing
 from worker.services.plan.funds import FundsShort
@@ -148,6 +150,35 @@ def test_who_adopts_a_plan_owes_nobody_an_account_that_was_there(world: World) -
         users = [user_id_of(name) for name in [*names, "newcomer"]]
         made = [i for i, a in context.store.accounts(users, []).items() if a.had_token_account]
         assert made == ([user_id_of("newcomer")] if context is world.first else [])
+
+
+def test_a_user_with_two_documents_is_held_until_one_is_left(world: World) -> None:
+    names, store = world.populate(5), store_of(world.first)
+    twice = user_id_of(names[2])
+    store.add_user({"_id": twice, "wallet_address": wallet_named(names[0])})
+    world.genesis()
+    world.run()
+
+    reward = store.reward(WEEK, twice)
+    assert reward is not None
+    assert (reward.reason, reward.row.wallet) == (USER_TWICE, "")
+    balances = world.balances(names)
+    assert balances.pop(names[2]) == 0
+    assert all(balances.values())
+    with pytest.raises(WalletNotUsable, match=USER_TWICE):
+        wallet_of_today(world.first, twice)
+    store.requeue(WEEK, world.clock.now())
+    world.run()
+    waiting = store.reward(WEEK, twice)
+    assert waiting is not None
+    assert (waiting.status, waiting.reason) == (Status.PENDING, USER_TWICE)
+
+    del store.state.users[twice]
+    for _ in range(2):  # a payout is made, and paid
+        store.requeue(WEEK, world.clock.now())
+        for work in find_work(world.first, only=WEEK):
+            world.do(world.first, work)
+    assert sum(world.balances(names).values()) == POOL
 
 
 def test_a_frozen_recipient_found_at_planning_is_held(world: World) -> None:

@@ -26,6 +26,12 @@ WALLET = "wallet_address"
 WALLET_CONFLICT = "wallet_address_conflict"
 """Field of `users`. Migration moves a wallet here if an older account has the same wallet."""
 
+WALLET_REMOVED = "wallet_address_removed"
+"""Field of `users`: a null or empty wallet, which migration moved here for the unique index."""
+
+ADDED_FIELDS = "kontrib_added_fields"
+"""Field of `users` and `articles`: which of the wiki's own fields migration added to a document."""
+
 ACCOUNT_MADE_AT = "token_account_created_at"
 """Field of `users`: when we paid for the creation of the user's token account."""
 

@@ -29,31 +29,44 @@ commands.add_typer(migrate_commands, name="migrate")
 
 
 @migrate_commands.callback()
-def migrate(context: typer.Context, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+def migrate(
+    context: typer.Context,
+    dry_run: DryRun = False,
+    set_aside: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set-aside",
+            metavar="COLLECTION",
+            help="Keep a collection of the wiki's that has another meaning under another name.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Create collections, indexes and validators, and add the new fields. Any number of times."""
     if context.invoked_subcommand is None:
         act = _plan_migration if dry_run else _migrate
-        act(session_of(context), as_json=as_json)
+        act(session_of(context), set_aside or [], as_json=as_json)
 
 
-def _plan_migration(session: Session, *, as_json: bool) -> None:
+def _plan_migration(session: Session, set_aside: list[str], *, as_json: bool) -> None:
     from worker.bootstrap.database import plan_migration
 
     with waiting("Looking"):
-        steps = [step.description for step in plan_migration(session.database)]
+        steps = [step.description for step in plan_migration(session.database, set_aside)]
     _emit_steps(steps, as_json=as_json)
 
 
-def _migrate(session: Session, *, as_json: bool) -> None:
+def _migrate(session: Session, set_aside: list[str], *, as_json: bool) -> None:
     from worker.bootstrap.database import migrate
 
     with waiting("Migrating"):
-        report = migrate(session.database, say, session.clock.now())
+        report = migrate(session.database, say, session.clock.now(), set_aside)
     data = {
         "version_before": report.version_before,
         "version": report.version,
         "steps": [step.description for step in report.steps],
         "conflicts": report.conflicts,
+        "warnings": report.warnings,
         "documents_updated": report.documents_updated,
         "remaining": [finding_document(each) for each in report.remaining],
     }
@@ -112,7 +125,7 @@ def rollback(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove the added fields and drop the new collections. Deletes financial records.
+    """Remove what migration added, and nothing else. Deletes financial records.
 
     Refused while a week needs them, confirmed by the database's name, and after a backup.
     """

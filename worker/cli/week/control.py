@@ -20,6 +20,7 @@ from worker.services.watch.doctor import (
     ask,
     beat_question,
     payout_questions,
+    users_question,
     weeks_question,
 )
 from worker.services.week.unblock import resume_signing
@@ -95,4 +96,5 @@ def _questions(session: Session) -> list[Question]:
         beat_question(lambda: session.store, lambda: session.clock, session.settings.sweep_seconds),
         *payout_questions(lambda: session.context),
         weeks_question(lambda: session.store),
+        users_question(lambda: session.stores.checks),
     ]

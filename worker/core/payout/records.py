@@ -61,6 +61,8 @@ class Account:
     """The fields that eligibility asks for."""
     had_token_account: bool
     """Whether we already created their associated token account once."""
+    is_twice: bool = False
+    """Whether several documents of the wiki are this user, so that its wallet is uncertain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from worker.core.payout.chain import AccountProblem, Recipient
+from worker.core.payout.chain import Recipient
+from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, USER_TWICE
 from worker.core.payout.records import Account, Payout, PayoutKind, Reward
 from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
@@ -15,35 +16,22 @@ from worker.core.plan.receipts import single_id
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 
-NO_WALLET = "no wallet address"
-CLOSED_ACCOUNT = "token account was closed after we created it"
 NOT_MADE_YET = "its token account could not be created yet"
 UNREADABLE = "its receipt cannot be read from every endpoint"
 HOLD_EXPIRED = "held for longer than hold_weeks allows"
 
 
-def hold_reason(account: Account, recipient: Recipient | None) -> str:
-    """Why a plan holds the reward of an account; empty if it can be paid."""
-    if recipient is None:
-        missing = account.wallet in (None, "")
-        return NO_WALLET if missing else AccountProblem.NOT_AN_ADDRESS.value
-    if recipient.problem is not None:
-        return recipient.problem.value
-    if not recipient.account_exists and account.had_token_account:
-        return CLOSED_ACCOUNT
-    return ""
-
-
 def wallet_of(reward: Reward, account: Account | None) -> str:
     """The wallet of a reward: an operator's redirect, else the plan's wallet, else today's.
 
-    Only held rewards have no wallet in the plan. Empty if the user has no wallet.
+    Only held rewards have no wallet in the plan. Empty if the user has no wallet, or if several
+    documents are this user.
     """
     if reward.redirected_to:
         return reward.redirected_to
     if reward.row.wallet:
         return reward.row.wallet
-    wallet = account.wallet if account else None
+    wallet = account.wallet if account and not account.is_twice else None
     return wallet if isinstance(wallet, str) else ""
 
 
@@ -55,7 +43,7 @@ def had_account(account: Account | None) -> bool:
 def obstacle(recipient: Recipient | None, account: Account | None) -> str | None:
     """Why a reward gets no payout of its own now, or None."""
     if recipient is None:
-        return NO_WALLET
+        return USER_TWICE if account and account.is_twice else NO_WALLET
     if recipient.problem is not None:
         return recipient.problem.value
     if recipient.account_exists:

@@ -20,6 +20,9 @@ OVERDUE = timedelta(days=2)
 def check_people(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
     """Check everyone's stakes, voting power and counts."""
     _check_stakes(wiki, store, report)
+    for user_id, ids in store.same_users():
+        found = f"{len(ids)} documents: {', '.join(ids)}"
+        report.add(Area.COUNTS, f"user {user_id}", found, "one: their rewards are held")
     rules = wiki.rules()
     for users in chunks(wiki.store.user_ids(), CHUNK):
         report.looked_at["users"] += len(users)

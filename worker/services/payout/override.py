@@ -9,6 +9,7 @@ from __future__ import annotations
 from worker.core.errors import Refused, UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
+from worker.core.payout.hold import USER_TWICE
 from worker.core.payout.records import Reward
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.week import Week
@@ -93,6 +94,8 @@ def wallet_of_today(context: Context, user: str) -> str:
     """
     user_id = canonical_user_id(user)
     account = context.store.accounts([user_id], []).get(user_id)
+    if account is not None and account.is_twice:
+        raise WalletNotUsable(f"The wallet of {user}", USER_TWICE)
     if account is None or not isinstance(account.wallet, str):
         raise WalletNotUsable(f"The wallet of {user}", "the wiki knows none")
     return account.wallet

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from worker.core.chunks import chunks
 from worker.core.identity import plan_salt, user_commitment
+from worker.core.payout.hold import hold_reason
 from worker.core.payout.records import Account, UserPoints
-from worker.core.payout.single import hold_reason
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.entrant import Entrant
 from worker.core.plan.rules import Rules

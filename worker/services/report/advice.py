@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from worker.core.payout.chain import AccountProblem
-from worker.core.payout.single import (
-    CLOSED_ACCOUNT,
-    HOLD_EXPIRED,
-    NO_WALLET,
-    NOT_MADE_YET,
-    UNREADABLE,
-)
+from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, USER_TWICE
+from worker.core.payout.single import HOLD_EXPIRED, NOT_MADE_YET, UNREADABLE
 from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 
 VOID_BATCH = "its batch was voided; it is paid alone"
@@ -24,6 +19,8 @@ _BY_ITSELF = "Nothing: it is tried again by itself. At once: kontrib retry {week
 _ADVICE = {
     **{problem.value: _REDIRECT for problem in AccountProblem},
     NO_WALLET: "Ask the user to enter a wallet in the wiki; it is then paid by itself.",
+    USER_TWICE: "Keep one document of this user in the wiki (kontrib check names them); it is then "
+    "paid by itself.",
     CLOSED_ACCOUNT: "The user must open the token account again; we do not pay for a second one.",
     OVER_ACCOUNT_CAP: "Nothing: it is paid next week. Sooner: raise max_new_accounts_per_week.",
     NOT_MADE_YET: _BY_ITSELF,

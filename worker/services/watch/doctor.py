@@ -11,6 +11,7 @@ from worker.core.findings import Check, Finding
 from worker.core.lifecycle import Stage
 from worker.core.money import sol_text, tokens_text
 from worker.core.week import Week
+from worker.ports.check import CheckStore
 from worker.ports.payout import Archive, Clock, Store
 from worker.services.context import Context
 from worker.services.plan.funds import FundsReport, Need, estimate, funds_report
@@ -18,6 +19,7 @@ from worker.services.plan.genesis import first_week
 
 DATABASE, CLUSTER, MINT = "MongoDB", "cluster", "mint and authority"
 BEATS_MISSED_MAX = 2
+USERS_LISTED_MAX = 3
 _PROBE_WEEK, _PROBE_ROOT = Week(date(1970, 1, 5)), bytes(32)
 
 
@@ -133,6 +135,16 @@ def weeks_question(store: Callable[[], Store]) -> Question:
     )
 
 
+def users_question(store: Callable[[], CheckStore]) -> Question:
+    """Whether each user is one document."""
+    return Question(
+        "users",
+        lambda: _users(store()),
+        "Keep one document of each user in the wiki: until then their rewards are held.",
+        needs=(DATABASE,),
+    )
+
+
 def archive_answers(archive: Archive) -> str:
     """Publish a line under a week that is never planned, and read it back.
 
@@ -209,6 +221,15 @@ def _beat(last: datetime | None, now: datetime, silent_max: timedelta) -> str:
     if age > silent_max:
         raise Unwell(text)
     return text
+
+
+def _users(store: CheckStore) -> str:
+    twice = [f"{user_id} ({', '.join(ids)})" for user_id, ids in store.same_users()]
+    if twice:
+        more = ", ..." if len(twice) > USERS_LISTED_MAX else ""
+        listed = ", ".join(twice[:USERS_LISTED_MAX]) + more
+        raise Unwell(f"{len(twice)} users have several documents: {listed}")
+    return "each is one document"
 
 
 def _weeks(store: Store) -> str:

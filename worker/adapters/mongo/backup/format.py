@@ -152,7 +152,7 @@ def read_manifest(folder: Path) -> BackupManifest:
         raise NoBackup(folder, f"there is no {MANIFEST}")
     try:
         return _manifest_from(json.loads(path.read_text()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise NoBackup(folder, f"{MANIFEST} cannot be read ({error})") from None
 
 
@@ -161,22 +161,41 @@ def _manifest_from(document: dict[str, Any]) -> BackupManifest:
         raise ValueError(f"its format is {document['format']!r}, not {FORMAT!r}")
     collections = tuple(
         SavedCollection(
-            name=str(each["name"]),
+            name=_name_from(each["name"]),
             priority=str(each["priority"]),
-            documents=int(each["documents"]),
+            documents=_count_from(each["documents"]),
             data=None if each["data"] is None else _file_from(each["data"]),
             metadata=_file_from(each["metadata"]),
         )
         for each in document["collections"]
     )
+    if len({each.name for each in collections}) < len(collections):
+        raise ValueError("it has a collection twice")
     return BackupManifest(str(document["database"]), str(document["made_at"]), collections)
+
+
+def _name_from(name: object) -> str:
+    if (
+        not isinstance(name, str)
+        or not name
+        or name.startswith("system.")
+        or set("$\0") & set(name)
+    ):
+        raise ValueError(f"no collection of a backup has the name {name!r}")
+    return name
+
+
+def _count_from(count: object) -> int:
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise ValueError(f"{count!r} is no number of documents or bytes")
+    return count
 
 
 def _file_from(document: dict[str, Any]) -> File:
     path = str(document["path"])
     if Path(path).is_absolute() or ".." in Path(path).parts:
         raise ValueError(f"{path!r} lies outside of the backup")
-    return File(path, int(document["size"]), str(document["sha256"]))
+    return File(path, _count_from(document["size"]), str(document["sha256"]))
 
 
 def verify_files(folder: Path, manifest: BackupManifest) -> None:

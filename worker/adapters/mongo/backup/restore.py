@@ -13,21 +13,20 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import bson
-from bson import json_util
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import CollectionInvalid
+from pymongo.errors import CollectionInvalid, OperationFailure
 
+from worker.adapters.mongo.backup.content import read_metadata, verify_content
 from worker.adapters.mongo.backup.format import (
     ENGINES_OWN,
     PROGRESS,
-    BackupDamaged,
     BackupManifest,
     SavedCollection,
     read_manifest,
     verify_files,
 )
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
-from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.connection import Document, Mongo, is_unanswered
 from worker.adapters.mongo.names import Route
 from worker.core.chunks import chunks
 from worker.core.errors import KontribError, Refused
@@ -63,6 +62,17 @@ class RestoreIncomplete(KontribError):
         )
 
 
+class RestoreRefused(KontribError):
+    """The server does not take a collection of the backup."""
+
+    def __init__(self, collection: str, error: OperationFailure) -> None:
+        why = (error.details or {}).get("errmsg", str(error))
+        super().__init__(
+            f"The server refuses {collection} ({str(why)[:200]}), so the database is restored in "
+            "part. Restore into a server of the version that was backed up, or use another backup."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
     """The restored collections and documents. `mended` rewards are read from the chain again."""
@@ -81,10 +91,12 @@ def restore(
     Raises:
         NoBackup, BackupDamaged: there is nothing to put back; nothing was written.
         DatabaseNotEmpty: and not confirmed; nothing was written.
+        RestoreRefused: the server does not take a collection.
         RestoreIncomplete: somebody else writes; run it again.
     """
     manifest = read_manifest(folder)
     verify_files(folder, manifest)
+    verify_content(folder, manifest)
     return _Restore(database, folder, manifest, notify).run(confirmed=confirmed)
 
 
@@ -102,7 +114,12 @@ class _Restore(MongoPart):
         for saved in self._manifest.collections:
             if saved.name in done:
                 continue
-            self._put_back(saved)
+            try:
+                self._put_back(saved)
+            except OperationFailure as error:
+                if is_unanswered(error):
+                    raise
+                raise RestoreRefused(saved.name, error) from None
             self._progress.update_one(
                 {"_id": self._manifest.id}, {"$addToSet": {"done": saved.name}}
             )
@@ -129,7 +146,7 @@ class _Restore(MongoPart):
             raise DatabaseNotEmpty(self.database.name, sorted(filled))
 
     def _put_back(self, saved: SavedCollection) -> None:
-        metadata = self._metadata(saved)
+        metadata = read_metadata(self._folder, saved)
         collection = self.database[saved.name]
         collection.drop()
         try:
@@ -148,14 +165,6 @@ class _Restore(MongoPart):
         if found != saved.documents:
             raise RestoreIncomplete(saved.name, saved.documents, found)
         self._create_indexes(saved.name, metadata["indexes"])
-
-    def _metadata(self, saved: SavedCollection) -> Document:
-        path = self._folder / saved.metadata.path
-        try:
-            with gzip.open(path, "rb") as stream:
-                return dict(json_util.loads(stream.read()))
-        except (ValueError, OSError, EOFError) as error:
-            raise BackupDamaged(path, str(error)) from None
 
     def _documents(self, path: Path) -> Iterator[Any]:
         with gzip.open(path, "rb") as stream:
@@ -179,9 +188,9 @@ class _Restore(MongoPart):
         wanted = {"plan_id": 1, "position": 1}
         for reward in self.token_rewards.find(routed, wanted, batch_size=STREAM_BATCH):
             payout = {
-                "plan_id": reward["plan_id"],
+                "plan_id": reward.get("plan_id"),
                 "kind": PayoutKind.SINGLE.value,
-                "index": reward["position"],
+                "index": reward.get("position"),
             }
             if self.payout_batches.find_one(payout, {"_id": 1}) is None:
                 waiting = {"route": Route.WAITING.value, "status": Status.PENDING.value}

@@ -13,6 +13,7 @@ from worker.adapters.mongo.base import CHUNK_IDS, STREAM_BATCH, canonical_id, fo
 from worker.adapters.mongo.check.governance import MongoGovernanceRecords, plain_numbers
 from worker.adapters.mongo.check.records import MongoCheckRecords
 from worker.adapters.mongo.payout.contributions import BY_DATE, BY_ID, first_id_of
+from worker.adapters.mongo.payout.same_users import same_users
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.check.points import Factors
 from worker.core.chunks import chunks
@@ -80,6 +81,10 @@ class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
                 document_id = canonical_user_id(str(document.pop("_id")))
                 stored[document_id] = plain_numbers(document)
         return stored
+
+    def same_users(self) -> Iterator[tuple[str, list[str]]]:
+        for user_id, ids in same_users(self.database):
+            yield user_id, sorted(map(repr, ids))
 
     def unreadable_stakes(self) -> Iterator[str]:
         for document in self.stakes.find({}, batch_size=STREAM_BATCH):

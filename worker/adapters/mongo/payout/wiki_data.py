@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +12,7 @@ from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT
 from worker.adapters.mongo.payout import contributions as query
+from worker.adapters.mongo.payout.same_users import MixedCaseIds
 from worker.adapters.mongo.payout.stakes import stake_covering
 from worker.adapters.mongo.payout.week_sum import PointsNotExact, WeekSum
 from worker.core.chunks import chunks
@@ -24,6 +27,10 @@ CHUNK_IDS = 1000
 
 class MongoWiki(MongoPart):
     """Implements `worker.ports.payout.WikiStore`."""
+
+    @functools.cached_property
+    def _mixed_case(self) -> MixedCaseIds:
+        return MixedCaseIds(self.database)
 
     def rules_document(self) -> Mapping[str, Any] | None:
         return self.config.find_one({"_id": CONFIG_ID})
@@ -60,9 +67,12 @@ class MongoWiki(MongoPart):
                 document["_id"]: document
                 for document in self.users.find({"_id": {"$in": list(forms)}}, projection)
             }
+            forms_of = Counter(forms[form] for form in documents)
+            forms_of.update(self._mixed_case.read() & set(forms_of))
             for form in reversed(forms):
                 if (document := documents.get(form)) is not None:
-                    found[forms[form]] = _account(forms[form], document, fields)
+                    is_twice = forms_of[forms[form]] > 1
+                    found[forms[form]] = _account(forms[form], document, fields, is_twice=is_twice)
         return found
 
     def user_ids(self) -> Iterator[str]:
@@ -85,12 +95,13 @@ class MongoWiki(MongoPart):
         return found
 
 
-def _account(user_id: str, document: Document, fields: Sequence[str]) -> Account:
+def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twice: bool) -> Account:
     return Account(
         user_id=user_id,
         wallet=document.get("wallet_address"),
         fields={name: _value_at(document, name) for name in fields},
         had_token_account=document.get(ACCOUNT_MADE_AT) is not None,
+        is_twice=is_twice,
     )
 
 

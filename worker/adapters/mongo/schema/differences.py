@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.schema import duplicates
+from worker.adapters.mongo.schema.origin import recorded_origin, validation_of
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec, IndexSpec
 from worker.core.errors import Refused
@@ -43,26 +44,38 @@ class Kind(StrEnum):
     VERSION = "schema version differs"
 
 
-def differences(database: Mongo) -> list[Finding]:
+def differences(database: Mongo, set_aside: Collection[str] = ()) -> list[Finding]:
     """Everything that differs, in the order in which it is mended.
 
     A finding's area is its `Kind`, its subject the collection, or `collection.name` for an index,
-    field or key.
+    field or key. Collections that are set aside count as missing.
     """
-    existing = {each["name"]: each.get("options", {}) for each in database.list_collections()}
-    found = [each for spec in COLLECTIONS for each in _of_collection(database, spec, existing)]
+    listed = map(dict, database.list_collections())
+    existing = {each["name"]: each for each in listed if each["name"] not in set_aside}
+    kept = _with_validators(database, existing)
+    found = [
+        finding
+        for spec in COLLECTIONS
+        for finding in _of_collection(database, spec, existing, kept)
+    ]
     found += [*_of_config(database), *_of_version(database)]
     order = list(Kind)
     return sorted(found, key=lambda finding: order.index(Kind(finding.area)))
 
 
 def _of_collection(
-    database: Mongo, spec: CollectionSpec, existing: Mapping[str, Document]
+    database: Mongo,
+    spec: CollectionSpec,
+    existing: Mapping[str, Document],
+    kept: Collection[str],
 ) -> Iterator[Finding]:
+    if (kind := existing.get(spec.name, {}).get("type", "collection")) != "collection":
+        yield Finding(Kind.COLLECTION, spec.name, f"a {kind}", "a collection")
+        return
     if spec.name not in existing:
         yield Finding(Kind.COLLECTION, spec.name, "missing", "there")
-    elif spec.validator is not None:
-        options = existing[spec.name]
+    elif spec.validator is not None and (spec.validator.blocks or spec.name not in kept):
+        options = existing[spec.name].get("options", {})
         wanted = spec.validator.options
         if any(options.get(name) != value for name, value in wanted.items()):
             state = "there" if options.get("validator") else "missing"
@@ -74,6 +87,15 @@ def _of_collection(
         yield from _of_fields(database, spec)
 
 
+def _with_validators(database: Mongo, existing: Mapping[str, Document]) -> Collection[str]:
+    """Which collections had a validator of the wiki's before the first migration."""
+    if (origin := recorded_origin(database)) is not None:
+        return origin.validators
+    if recorded_version(database) is not None:
+        return ()
+    return [name for name, each in existing.items() if validation_of(each.get("options", {}))]
+
+
 def index_documents(database: Mongo, collection: str) -> list[Document]:
     return [dict(each) for each in database[collection].list_indexes()]
 
@@ -81,7 +103,7 @@ def index_documents(database: Mongo, collection: str) -> list[Document]:
 def _of_index(
     database: Mongo, spec: CollectionSpec, index: IndexSpec, indexes: list[Document]
 ) -> Iterator[Finding]:
-    same_keys = [each for each in indexes if _keys(each) == index.keys]
+    same_keys = [each for each in indexes if keys_of(each) == index.keys]
     if any(serves(each, index) for each in same_keys):
         return
     subject = f"{spec.name}.{index.name}"
@@ -94,7 +116,7 @@ def _of_index(
 
 def serves(document: Mapping[str, Any], index: IndexSpec) -> bool:
     """Whether an existing index, whatever its name, does what the schema's does."""
-    if _keys(document) != index.keys:
+    if keys_of(document) != index.keys or has_other_purpose(document):
         return False
     if not index.unique and document.get("unique"):
         return not document.get("sparse") and not document.get("partialFilterExpression")
@@ -105,7 +127,14 @@ def serves(document: Mapping[str, Any], index: IndexSpec) -> bool:
     )
 
 
-def _keys(document: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+def has_other_purpose(document: Mapping[str, Any]) -> bool:
+    """Whether an index compares text in a way of its own, serves no query, or deletes documents."""
+    return bool(
+        document.get("collation") or document.get("hidden") or "expireAfterSeconds" in document
+    )
+
+
+def keys_of(document: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
     return tuple(
         (field, int(direction) if isinstance(direction, int | float) else 0)
         for field, direction in document["key"].items()

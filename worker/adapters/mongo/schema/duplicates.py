@@ -33,6 +33,10 @@ def describe(database: Mongo, collection: str) -> list[str]:
     return []
 
 
+def has_empty_wallets(database: Mongo) -> bool:
+    return database[names.USERS].find_one(_NO_WALLET, {"_id": 1}) is not None
+
+
 def _describe_wallets(database: Mongo) -> list[str]:
     empty = database[names.USERS].count_documents(_NO_WALLET)
     shared = len(list(_repeated(database, names.USERS, names.WALLET)))
@@ -51,21 +55,23 @@ def resolve(database: Mongo, collection: str) -> Iterator[str]:
 def _resolve_wallets(database: Mongo) -> Iterator[str]:
     users = database[names.USERS]
     # A sparse index holds nulls: two users without a wallet would collide.
-    emptied = users.update_many(_NO_WALLET, {"$unset": {names.WALLET: ""}}).modified_count
+    moved = {"$rename": {names.WALLET: names.WALLET_REMOVED}}
+    emptied = users.update_many(_NO_WALLET, moved).modified_count
     if emptied:
         yield f"users: removed the null or empty wallet_address of {emptied} users"
     for wallet in list(_repeated(database, names.USERS, names.WALLET)):
         holders = list(users.find({names.WALLET: wallet}, {"_id": 1, "created_at": 1}))
         keeper, *others = sorted(holders, key=_age)
         for other in others:
-            users.update_one(
+            renamed = users.update_one(
                 {"_id": other["_id"], names.WALLET: wallet},
                 {"$rename": {names.WALLET: names.WALLET_CONFLICT}},
             )
-            yield (
-                f"users: {other['_id']} has the wallet {wallet} of the older account "
-                f"{keeper['_id']}; moved to {names.WALLET_CONFLICT}"
-            )
+            if renamed.modified_count:  # else another migration was faster
+                yield (
+                    f"users: {other['_id']} has the wallet {wallet} of the older account "
+                    f"{keeper['_id']}; moved to {names.WALLET_CONFLICT}"
+                )
 
 
 def _age(user: Document) -> tuple[datetime, str]:
@@ -84,11 +90,15 @@ def _resolve_weeks(database: Mongo) -> Iterator[str]:
         for other in others:
             # The copy first: a crash in between leaves it in both places, and the next try ends it.
             aside.replace_one({"_id": other["_id"]}, other, upsert=True)
-            weeks.delete_one({"_id": other["_id"]})
-            yield (
-                f"weekly_distributions: {other['_id']} is a second one for {week_start:%Y-%m-%d}, "
-                f"{keeper['_id']} came further; moved to {aside.name}"
-            )
+            if weeks.delete_one({"_id": other["_id"]}).deleted_count:
+                yield (
+                    f"weekly_distributions: {other['_id']} is a second one for "
+                    f"{_day(week_start)}, {keeper['_id']} came further; moved to {aside.name}"
+                )
+
+
+def _day(week_start: object) -> str:
+    return f"{week_start:%Y-%m-%d}" if isinstance(week_start, datetime) else repr(week_start)
 
 
 def _progress(document: Document) -> tuple[int, bool, str]:

@@ -1,50 +1,53 @@
-"""Bring a database to the schema, and back. Each step looks first, and can be run again.
+"""Bring a database to the schema. Each step looks first, and can be run again.
 
-A migration that was killed goes on where it stopped: what is left to do is read from the database,
-never from a list of what was done. Data that is there stays as it is: fields are added where they
-are missing, and where two values collide, none is lost (see `duplicates`).
+Before the first write the whole database is looked at: what cannot be taken is refused by name (see
+`obstacles`), and what is there is recorded for a rollback (see `origin`). A migration that was
+killed goes on where it stopped: what is left to do is read from the database, never from a list of
+what was done. Data that is there stays as it is: fields are added where they are missing, and where
+two values collide, none is lost (see `duplicates`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pymongo.errors import CollectionInvalid, OperationFailure
+from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import DUPLICATE_KEY, MongoPart, update_in_chunks
-from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.base import MongoPart, update_in_chunks
+from worker.adapters.mongo.connection import Mongo
+from worker.adapters.mongo.payout.same_users import describe_same_users
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
     SCHEMA_ID,
     Kind,
     differences,
-    index_documents,
     recorded_version,
-    serves,
+)
+from worker.adapters.mongo.schema.fields import defaults
+from worker.adapters.mongo.schema.indexes import IndexRefused, build_index
+from worker.adapters.mongo.schema.look import look_at, rename
+from worker.adapters.mongo.schema.obstacles import SET_ASIDE_SUFFIX
+from worker.adapters.mongo.schema.origin import (
+    Origin,
+    record_origin,
+    recorded_origin,
 )
 from worker.adapters.mongo.schema.seeds import CONFIG
-from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec, IndexSpec
-from worker.core.errors import KontribError, NotReady, Refused
+from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec
+from worker.core.errors import KontribError, NotReady
 from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
 
 _UNIQUE_TRIES = 3
+_RACE_TRIES = 5
+_RACE_PAUSE_SECONDS = 0.5
 _SPECS = {spec.name: spec for spec in COLLECTIONS}
 
 Notify = Callable[[str], None]
-
-
-class NewerSchema(Refused):
-    """The database was migrated by a newer version of this system."""
-
-    def __init__(self, version: int) -> None:
-        super().__init__(
-            f"The database has schema version {version}, and this program knows "
-            f"{SCHEMA_VERSION}. Install the newer version; nothing was changed."
-        )
 
 
 class SchemaDiffers(NotReady):
@@ -82,6 +85,8 @@ class MigrationReport:
     version: int = SCHEMA_VERSION
     steps: list[MigrationStep] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    """What a person has to correct, because migration cannot."""
     documents_updated: int = 0
     remaining: list[Finding] = field(default_factory=list)
 
@@ -102,50 +107,84 @@ def require_schema(database: Mongo) -> str:
     return f"version {SCHEMA_VERSION}"
 
 
-def plan_migration(database: Mongo) -> list[MigrationStep]:
+def plan_migration(database: Mongo, set_aside: Collection[str] = ()) -> list[MigrationStep]:
     """What `migrate` would do now. Writes nothing.
 
     Raises:
         NewerSchema: the database is ahead of this program.
         VersionUnreadable: or it may be.
+        CannotTake: the database holds something that migration cannot take.
+        NothingToSetAside: a collection to set aside does not stand in the way.
     """
-    return _Migration(database).plan()
+    return _Migration(database, set_aside).plan()
 
 
-def migrate(database: Mongo, notify: Notify, now: datetime) -> MigrationReport:
-    """Do it. `notify` gets a line for each step.
+def migrate(
+    database: Mongo, notify: Notify, now: datetime, set_aside: Collection[str] = ()
+) -> MigrationReport:
+    """Do it. `notify` gets a line for each step. Several at once end like one.
+
+    `set_aside`: collections of another meaning, which are kept under another name.
 
     Raises:
-        NewerSchema: the database is ahead of this program.
-        VersionUnreadable: or it may be.
+        NewerSchema, VersionUnreadable, CannotTake, NothingToSetAside: nothing was changed.
         StillDuplicates: a unique index cannot be built.
+        IndexRefused: the server does not build an index.
     """
-    return _Migration(database).run(notify, now)
+    return _Migration(database, set_aside).run(notify, now)
 
 
 class _Migration(MongoPart):
+    def __init__(self, database: Mongo, set_aside: Collection[str] = ()) -> None:
+        super().__init__(database)
+        self._set_aside = set_aside
+        self._origin = Origin()
+
     def differences(self) -> list[Finding]:
         return differences(self.database)
 
     def plan(self) -> list[MigrationStep]:
-        self._refuse_newer()
-        return [_step(difference) for difference in differences(self.database)]
+        renamed = look_at(self.database, self._set_aside)
+        found = differences(self.database, set_aside=renamed)
+        return [*map(_rename_step, renamed), *(_step(difference) for difference in found)]
 
     def run(self, notify: Notify, now: datetime) -> MigrationReport:
-        self._refuse_newer()
+        renamed = look_at(self.database, self._set_aside)
+        found = differences(self.database, set_aside=renamed)
         report = MigrationReport(version_before=recorded_version(self.database))
-        for difference in differences(self.database):
+        if (origin := recorded_origin(self.database)) is None and report.version_before is None:
+            origin = record_origin(self.database, now, renamed)
+        self._origin = origin or Origin(is_known=False)
+        for name in renamed:
+            notify(_rename_step(name).description)
+            rename(self.database, name, renamed[name])
+            report.steps.append(_rename_step(name))
+        for difference in found:
             step = _step(difference)
             notify(step.description)
-            self._mend(difference, report, notify, now)
+            self._mend_or_find_mended(difference, report, notify, now)
             report.steps.append(step)
+        report.warnings += describe_same_users(self.database)
+        for line in report.warnings:
+            notify(line)
         report.remaining = differences(self.database)
         return report
 
-    def _refuse_newer(self) -> None:
-        version = recorded_version(self.database)
-        if version is not None and version > SCHEMA_VERSION:
-            raise NewerSchema(version)
+    def _mend_or_find_mended(
+        self, difference: Finding, report: MigrationReport, notify: Notify, now: datetime
+    ) -> None:
+        """Mend a difference, or see that another migration has mended it at the same time."""
+        for tries_left in reversed(range(_RACE_TRIES)):
+            try:
+                self._mend(difference, report, notify, now)
+                return
+            except (OperationFailure, IndexRefused):
+                left = {(each.area, each.subject) for each in differences(self.database)}
+                if (difference.area, difference.subject) not in left:
+                    return
+                if not tries_left:
+                    raise
+                time.sleep(_RACE_PAUSE_SECONDS)
 
     def _mend(
         self, difference: Finding, report: MigrationReport, notify: Notify, now: datetime
@@ -155,7 +194,7 @@ class _Migration(MongoPart):
             case Kind.COLLECTION:
                 self._create_collection(_SPECS[collection])
             case Kind.VALIDATOR:
-                self._set_validator(_SPECS[collection])
+                self._replace_validator(_SPECS[collection], report, notify)
             case Kind.DUPLICATES:
                 self._resolve(collection, report, notify)
             case Kind.INDEX:
@@ -176,6 +215,16 @@ class _Migration(MongoPart):
         except CollectionInvalid:  # another migration made it meanwhile
             self._set_validator(spec)
 
+    def _replace_validator(
+        self, spec: CollectionSpec, report: MigrationReport, notify: Notify
+    ) -> None:
+        """Set our validator. One of the wiki's is in the record, and named."""
+        if spec.name in self._origin.validators:
+            line = f"{spec.name}: its validator is recorded and replaced; a rollback restores it"
+            notify(line)
+            report.conflicts.append(line)
+        self._set_validator(spec)
+
     def _set_validator(self, spec: CollectionSpec) -> None:
         if spec.validator is not None:
             self.database.command("collMod", spec.name, **spec.validator.options)
@@ -189,32 +238,20 @@ class _Migration(MongoPart):
         self, spec: CollectionSpec, name: str, report: MigrationReport, notify: Notify
     ) -> None:
         index = next(each for each in spec.indexes if each.name == name)
-        self._drop_what_is_in_the_way(spec.name, index)
         for _ in range(_UNIQUE_TRIES):
             try:
-                self.database[spec.name].create_index(list(index.keys), **index.options)
+                build_index(self.database, spec.name, index)
                 return
-            except OperationFailure as error:
-                if not _is_duplicate(error):
-                    raise
-            # Written since they were resolved: the wiki goes on while this runs.
-            self._resolve(spec.name, report, notify)
+            except DuplicateKeyError:
+                # Written since they were resolved: the wiki goes on while this runs.
+                self._resolve(spec.name, report, notify)
         raise StillDuplicates(spec.name, name)
-
-    def _drop_what_is_in_the_way(self, collection: str, index: IndexSpec) -> None:
-        """The same keys with other options, or another index under the schema's name."""
-        for existing in index_documents(self.database, collection):
-            keys = tuple((key, direction) for key, direction in existing["key"].items())
-            if (keys == index.keys or existing["name"] == index.name) and not serves(
-                existing, index
-            ):
-                self.database[collection].drop_index(existing["name"])
 
     def _add_fields(self, spec: CollectionSpec) -> int:
         """Set every default that is missing, all fields in one pass over the documents."""
         missing = {"$or": [{name: {"$exists": False}} for name in spec.added_fields]}
-        defaults = {name: _if_missing(name, value) for name, value in spec.added_fields.items()}
-        return update_in_chunks(self.database[spec.name], missing, [{"$set": defaults}])
+        update = [{"$set": defaults(spec, self._origin)}]
+        return update_in_chunks(self.database[spec.name], missing, update)
 
     def _add_config(self, subject: str, now: datetime) -> None:
         """The whole document, or one key of it. What is there stays."""
@@ -227,9 +264,8 @@ class _Migration(MongoPart):
             config.update_one(absent, {"$set": {subject: CONFIG[subject]}})
 
 
-def _if_missing(name: str, value: object) -> Document:
-    is_missing = {"$eq": [{"$type": f"${name}"}, "missing"]}
-    return {"$cond": [is_missing, {"$literal": value}, f"${name}"]}
+def _rename_step(name: str) -> MigrationStep:
+    return MigrationStep(Kind.COLLECTION, f"rename collection {name} to {name}{SET_ASIDE_SUFFIX}")
 
 
 def _step(difference: Finding) -> MigrationStep:
@@ -244,7 +280,3 @@ def _step(difference: Finding) -> MigrationStep:
         Kind.VERSION: f"record schema version {difference.expected}",
     }
     return MigrationStep(kind, texts[kind])
-
-
-def _is_duplicate(error: OperationFailure) -> bool:
-    return error.code == DUPLICATE_KEY

@@ -1,4 +1,8 @@
-"""The owner's rollback plan: take the added fields away, and drop the new collections.
+"""The owner's rollback plan: take away what migration added, and nothing else.
+
+What was there before is in the record of the first migration (see `origin`). Fields, collections,
+indexes and validators of the wiki's stay or come back. A database that an earlier version migrated
+has no such record: then everything stays that could be the wiki's.
 
 It deletes financial records. What was paid stays on chain and in the published plans, and can be
 rebuilt from there; what is still owed is only in this database, so it refuses while anything is.
@@ -12,20 +16,25 @@ from datetime import datetime
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, update_in_chunks
-from worker.adapters.mongo.connection import Mongo
+from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.payout.control import CONTROL_ID
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.payout.weeks import GENESIS_ID
-from worker.adapters.mongo.schema.differences import SCHEMA_ID, index_documents, serves
-from worker.adapters.mongo.schema.spec import COLLECTIONS, CollectionSpec
+from worker.adapters.mongo.schema.differences import SCHEMA_ID
+from worker.adapters.mongo.schema.indexes import drop_index, restore_index
+from worker.adapters.mongo.schema.origin import ORIGIN_ID
+from worker.adapters.mongo.schema.rollback_scope import RollbackScope
+from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.adapters.mongo.schema.spec import CollectionSpec
 from worker.core.errors import Refused
 from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
+from worker.core.plan.rules import CONFIG_ID
 from worker.core.week import Week
 
-_OUR_CONFIG = {"$or": [{"_id": {"$in": [SCHEMA_ID, CONTROL_ID, GENESIS_ID]}},
+_OUR_CONFIG = {"$or": [{"_id": {"$in": [SCHEMA_ID, ORIGIN_ID, CONTROL_ID, GENESIS_ID]}},
                        {"_id": {"$regex": "^(heartbeat|count|mark|figures)/"}}]}  # fmt: skip
-_OUR_USER_FIELDS = (names.WALLET, names.WALLET_CONFLICT, names.ACCOUNT_MADE_AT)
+_MOVED_WALLETS = (names.WALLET_CONFLICT, names.WALLET_REMOVED)
 
 Notify = Callable[[str], None]
 
@@ -92,6 +101,8 @@ def rollback(
 ) -> RollbackReport:
     """Do it. Can be run again after a crash. The owner's configuration document stays.
 
+    The record of what was there goes last, so that a second run knows the same.
+
     Raises:
         StillOwed, WeekStillOpen: see `refuse_while_needed`; not with `force`.
     """
@@ -110,58 +121,118 @@ class _Rollback(MongoPart):
         self._notify = notify
 
     def plan(self) -> list[str]:
-        steps = []
-        for name in self._new_collections():
-            count = self.database[name].estimated_document_count()
-            steps.append(f"drop collection {name} ({count} documents)")
-        for spec in _wiki_owned():
-            steps += [f"drop index {spec.name}.{index}" for index in self._our_indexes(spec)]
-            steps.append(f"remove the added fields from {spec.name}: {', '.join(_fields(spec))}")
-        return [*steps, f"remove what we recorded in {names.SYSTEM_CONFIG}"]
+        return self._steps(RollbackScope(self.database))
 
     def run(self) -> RollbackReport:
-        steps, updated = self.plan(), 0
+        scope = RollbackScope(self.database)
+        steps, updated = self._steps(scope), 0
         # First: after a crash, weeks that are dropped must not look as if they were never planned.
         self.database[names.SYSTEM_CONFIG].delete_one({"_id": GENESIS_ID})
-        for name in self._new_collections():
+        self._return_distributions(scope)
+        for name in scope.new_collections():
             self._notify(f"dropping collection {name}")
             self.database[name].drop()
-        for spec in _wiki_owned():
-            for index in self._our_indexes(spec):
-                self._notify(f"dropping index {spec.name}.{index}")
-                self.database[spec.name].drop_index(index)
-            self._notify(f"removing the added fields from {spec.name}")
-            updated += self._unset(spec)
-        self.database[names.SYSTEM_CONFIG].delete_many(_OUR_CONFIG)
+        for spec in scope.kept():
+            updated += self._undo(scope, spec)
+        for name in scope.empty():
+            self.database[name].drop()
+        for old, new in scope.renamed():
+            self._notify(f"renaming collection {new} to {old}")
+            self.database[new].rename(old)
+        self._clean_config(scope)
         return RollbackReport(tuple(steps), updated)
 
-    def _new_collections(self) -> list[str]:
-        kept = {names.SYSTEM_CONFIG, *(spec.name for spec in _wiki_owned())}
-        ours = [spec.name for spec in COLLECTIONS if spec.name not in kept]
-        existing = set(self.database.list_collection_names())
-        return [n for n in (*ours, names.WEEKLY_DISTRIBUTIONS_CONFLICTS) if n in existing]
+    def _steps(self, scope: RollbackScope) -> list[str]:
+        steps = []
+        if not scope.origin.is_known:
+            steps.append(
+                "keep every field, index and collection that could be the wiki's: nothing was "
+                "recorded of what was there before the first migration"
+            )
+        for name in scope.new_collections():
+            count = self.database[name].estimated_document_count()
+            steps.append(f"drop collection {name} ({count} documents)")
+        for spec in scope.kept():
+            steps += self._steps_of(scope, spec)
+        steps += [f"drop collection {name} (empty)" for name in scope.empty()]
+        steps += [f"rename collection {new} to {old}" for old, new in scope.renamed()]
+        return [*steps, f"remove what we recorded in {names.SYSTEM_CONFIG}"]
 
-    def _our_indexes(self, spec: CollectionSpec) -> list[str]:
-        if spec.name not in self.database.list_collection_names():
-            return []
-        return [
-            existing["name"]
-            for existing in index_documents(self.database, spec.name)
-            if any(serves(existing, index) for index in spec.indexes)
-        ]
+    def _steps_of(self, scope: RollbackScope, spec: CollectionSpec) -> list[str]:
+        name = spec.name
+        steps = [f"drop index {name}.{index}" for index in scope.our_indexes(spec)]
+        if spec.validator is not None:
+            steps.append(f"give {name} the validation from before")
+        if (selected := scope.our_documents(name)) is not None:
+            count = self.database[name].count_documents(selected)
+            steps.append(f"remove our {count} documents from {name}")
+        if fields := scope.added_fields(spec):
+            steps.append(f"remove the added fields from {name}: {', '.join(fields)}")
+        return [*steps, *(f"restore index {name}.{each['name']}" for each in scope.dropped(name))]
 
-    def _unset(self, spec: CollectionSpec) -> int:
-        """Remove our fields from the documents that have any of them."""
-        fields = _fields(spec)
-        having = {"$or": [{name: {"$exists": True}} for name in fields]}
+    def _return_distributions(self, scope: RollbackScope) -> None:
+        """Second distributions of a week, which migration moved away, where the first ones stay."""
+        for spec in scope.kept():
+            if spec.name != names.WEEKLY_DISTRIBUTIONS:
+                continue
+            for index in scope.our_indexes(spec):
+                drop_index(self.database, spec.name, index)
+            weeks = self.database[spec.name]
+            for document in self.database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS].find():
+                selected = {"_id": document["_id"]}
+                weeks.replace_one(selected, document, upsert=True, bypass_document_validation=True)
+
+    def _undo(self, scope: RollbackScope, spec: CollectionSpec) -> int:
+        """Bring a collection that stays to what it was; returns how many documents changed."""
+        name = spec.name
+        for index in scope.our_indexes(spec):
+            self._notify(f"dropping index {name}.{index}")
+            drop_index(self.database, name, index)
+        if spec.validator is not None:
+            # Before the fields: our validator requires some of them.
+            self.database.command("collMod", name, **scope.validation(spec))
+        if (selected := scope.our_documents(name)) is not None:
+            self._notify(f"removing our documents from {name}")
+            self.database[name].delete_many(selected)
+        self._notify(f"removing the added fields from {name}")
+        if name == names.USERS:
+            self._return_wallets()
+        updated = self._remove_fields(scope, spec)
+        for document in scope.dropped(name):
+            self._notify(f"restoring index {name}.{document['name']}")
+            restore_index(self.database, name, document)
+        return updated
+
+    def _return_wallets(self) -> None:
+        """Wallets that migration moved to another field, unless the user has a new one."""
+        for moved in _MOVED_WALLETS:
+            selected = {moved: {"$exists": True}, names.WALLET: {"$exists": False}}
+            self.database[names.USERS].update_many(selected, {"$rename": {moved: names.WALLET}})
+
+    def _remove_fields(self, scope: RollbackScope, spec: CollectionSpec) -> int:
+        moved = _MOVED_WALLETS if spec.name == names.USERS else ()
+        fields = [*scope.added_fields(spec), *moved]
+        updated = self._unset(spec, {"$or": [{f: {"$exists": True}} for f in fields]}, fields)
+        for field in spec.added_fields:
+            if field not in fields:
+                updated += self._unset(spec, {names.ADDED_FIELDS: field}, [field])
+        noted = {names.ADDED_FIELDS: {"$exists": True}}
+        self._unset(spec, noted, [names.ADDED_FIELDS] if spec.added_fields else [])
+        return updated
+
+    def _unset(self, spec: CollectionSpec, selected: Document, fields: list[str]) -> int:
+        """Remove fields from the selected documents."""
+        if not fields:
+            return 0
         unset = {"$unset": dict.fromkeys(fields, "")}
-        return update_in_chunks(self.database[spec.name], having, unset)
+        return update_in_chunks(self.database[spec.name], selected, unset)
 
-
-def _wiki_owned() -> list[CollectionSpec]:
-    return [spec for spec in COLLECTIONS if spec.wiki_owned]
-
-
-def _fields(spec: CollectionSpec) -> list[str]:
-    extra = _OUR_USER_FIELDS if spec.name == names.USERS else ()
-    return [*extra, *spec.added_fields]
+    def _clean_config(self, scope: RollbackScope) -> None:
+        """Remove the keys and the documents that were not there, the record itself last."""
+        config, origin = self.database[names.SYSTEM_CONFIG], scope.origin
+        added = [key for key in CONFIG if key not in origin.config_keys]
+        if origin.config_keys and added:
+            config.update_one({"_id": CONFIG_ID}, {"$unset": dict.fromkeys(added, "")})
+        kept = {"_id": {"$nin": [*origin.config_ids, ORIGIN_ID]}}
+        config.delete_many({"$and": [_OUR_CONFIG, kept]})
+        config.delete_one({"_id": ORIGIN_ID})

@@ -80,6 +80,10 @@ class CollectionSpec:
     validator: Validator | None = None
     added_fields: dict[str, Any] = field(default_factory=dict)
     """Fields that migration sets where they are missing."""
+    service_fields: tuple[str, ...] = ()
+    """Fields that the services write to documents which may be the wiki's."""
+    essential: tuple[str, ...] = ()
+    """Fields without which a document means something else than the schema's."""
     wiki_owned: bool = False
     """Whether the collection belongs to the wiki and outlives a rollback."""
 
@@ -88,6 +92,12 @@ def _index(*keys: str, **options: Any) -> IndexSpec:
     """Keys as text; a leading minus is descending."""
     pairs = [(key.removeprefix("-"), -1 if key.startswith("-") else 1) for key in keys]
     return IndexSpec(tuple(pairs), **options)
+
+
+def _added(schema: dict[str, Any], *names: str) -> tuple[str, ...]:
+    """These fields, and the exact twins of the owner's amounts."""
+    twins = (name for name in schema["properties"] if name.endswith("_base_units"))
+    return (*names, *twins)
 
 
 CREATED_AT = _index("-created_at")
@@ -119,6 +129,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             "last_reward_claim": None,
             "token_updated_at": None,
         },
+        service_fields=(names.WALLET, names.ACCOUNT_MADE_AT),
         wiki_owned=True,
     ),
     CollectionSpec(
@@ -145,6 +156,8 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             _index("idempotency_key", unique=True, sparse=True),
         ),
         validator=Validator(CONTRIBUTION, blocks=False),
+        service_fields=("idempotency_key",),
+        essential=("user_id", "type", "total_points"),
     ),
     CollectionSpec(
         names.TOKEN_REWARDS,
@@ -160,11 +173,18 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             _index("plan_id", "needs_account", "position", partial={"needs_account": True}),
         ),
         validator=Validator(REWARD),
+        essential=("user_id", "week_start", "status"),
     ),
     CollectionSpec(
         names.WEEKLY_DISTRIBUTIONS,
         indexes=(*_DISTRIBUTION_INDEXES, _index("plan_id")),
         validator=Validator(DISTRIBUTION),
+        service_fields=_added(
+            DISTRIBUTION,
+            *("week", "plan_id", "stage", "header", "root", "held_root", "notes", "approved"),
+            *("attempts", "next_attempt_at", "reason", "stopped"),
+        ),
+        essential=("week_start", "status"),
     ),
     CollectionSpec(
         names.STAKING_RECORDS,
@@ -178,11 +198,15 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             _index("transfer_key", unique=True, sparse=True),
         ),
         validator=Validator(STAKE),
+        service_fields=_added(STAKE, "unstaked_at", "accrued_through", "number", "transfer_key"),
+        essential=("user_id", "amount"),
     ),
     CollectionSpec(
         names.GOVERNANCE_PROPOSALS,
         indexes=(_index("proposer_id"), _index("status"), _index("voting_end"), CREATED_AT),
         validator=Validator(PROPOSAL),
+        service_fields=_added(PROPOSAL),
+        essential=("title", "status"),
     ),
     CollectionSpec(names.SYSTEM_CONFIG),
     CollectionSpec(
@@ -194,25 +218,30 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             _index("week"),
         ),
         validator=Validator(PAYOUT),
+        essential=("plan_id", "id"),
     ),
     CollectionSpec(
         names.ARTICLE_REWARDS,
         indexes=(_index("week_start", "article_id", unique=True), _index("article_id")),
         validator=Validator(ARTICLE_REWARD),
+        essential=("week_start", "article_id"),
     ),
     CollectionSpec(
         names.GOVERNANCE_VOTES,
         indexes=(_index("proposal_id", "user_id", unique=True), _index("user_id")),
         validator=Validator(VOTE),
+        essential=("proposal_id", "user_id"),
     ),
     CollectionSpec(
         names.GOVERNANCE_SNAPSHOTS,
         indexes=(_index("proposal_id", "user_id", unique=True),),
         validator=Validator(SNAPSHOT),
+        essential=("proposal_id", "user_id"),
     ),
     CollectionSpec(
         names.WEEKLY_DISTRIBUTIONS_ARCHIVE,
         indexes=_DISTRIBUTION_INDEXES,
         validator=Validator(DISTRIBUTION),
+        essential=("week_start", "status"),
     ),
 )

@@ -12,7 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, stored_forms
-from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.connection import Document, under_the_wikis_validator
 from worker.adapters.mongo.wiki.ingest import contribution_document
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.contribution_file import MULTIPLIERS, Contribution
@@ -35,7 +35,8 @@ class MongoContributions(MongoPart):
     def record(self, contribution: Contribution, key: str | None) -> tuple[Contribution, bool]:
         recorded = replace(contribution, id=str(fresh_id(contribution.created_at)))
         try:
-            self.contributions.insert_one(keyed_document(recorded, key))
+            with under_the_wikis_validator(names.CONTRIBUTIONS):
+                self.contributions.insert_one(keyed_document(recorded, key))
         except DuplicateKeyError:
             known = None if key is None else self.contribution_of_key(key)
             if known is None:

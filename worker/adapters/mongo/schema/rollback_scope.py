@@ -1,0 +1,144 @@
+"""What a rollback takes away, by the record of what was there before the first migration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from worker.adapters.mongo import names
+from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.schema.differences import index_documents, serves
+from worker.adapters.mongo.schema.origin import (
+    OUR_COLLECTIONS,
+    Origin,
+    look,
+    our_fields,
+    recorded_origin,
+)
+from worker.adapters.mongo.schema.spec import COLLECTIONS, CollectionSpec
+
+_MARKS: dict[str, Document] = {
+    names.TOKEN_REWARDS: {"plan_id": {"$exists": True}},
+    names.WEEKLY_DISTRIBUTIONS: {"stage": {"$exists": True}},
+    names.WEEKLY_DISTRIBUTIONS_ARCHIVE: {"stage": {"$exists": True}},
+}
+"""Which documents are ours, in a collection that the wiki had before."""
+_SURELY_OURS = (
+    names.PAYOUT_BATCHES,
+    names.ARTICLE_REWARDS,
+    names.GOVERNANCE_VOTES,
+    names.GOVERNANCE_SNAPSHOTS,
+)
+"""Collections that no wiki has, as long as their documents have our fields."""
+_OWN_FIELDS = (names.ACCOUNT_MADE_AT, "idempotency_key")
+_NO_VALIDATION: Document = {
+    "validator": {},
+    "validationLevel": "strict",
+    "validationAction": "error",
+}
+
+
+class RollbackScope:
+    """Answers for each collection what was there before, from one look at the record."""
+
+    def __init__(self, database: Mongo) -> None:
+        self._database = database
+        listed = database.list_collections(filter={"type": "collection"})
+        self._existing = {each["name"] for each in listed}
+        recorded = recorded_origin(database) or Origin(is_known=False)
+        self.origin = recorded if recorded.is_known else _assumed(database, recorded)
+
+    def new_collections(self) -> list[str]:
+        """The collections that were not there."""
+        kept = {names.SYSTEM_CONFIG, *(spec.name for spec in self.kept())}
+        return [name for name in OUR_COLLECTIONS if name in self._existing and name not in kept]
+
+    def kept(self) -> list[CollectionSpec]:
+        """The collections that stay: users and articles, and what was there before."""
+        return [
+            spec
+            for spec in COLLECTIONS
+            if spec.name in self._existing
+            and spec.name != names.SYSTEM_CONFIG
+            and (spec.wiki_owned or spec.name in self.origin.collections)
+        ]
+
+    def empty(self) -> list[str]:
+        """Collections of the wiki's that migration created, and the wiki has not filled."""
+        return [
+            spec.name
+            for spec in self.kept()
+            if spec.name not in self.origin.collections
+            and self._database[spec.name].find_one({}, {"_id": 1}) is None
+        ]
+
+    def renamed(self) -> list[tuple[str, str]]:
+        """Collections that migration renamed: the name from before, and today's."""
+        return [(old, new) for old, new in self.origin.renamed.items() if new in self._existing]
+
+    def our_indexes(self, spec: CollectionSpec) -> list[str]:
+        before = self.origin.indexes.get(spec.name, ())
+        return [
+            existing["name"]
+            for existing in index_documents(self._database, spec.name)
+            if existing["name"] not in before
+            and any(serves(existing, index) for index in spec.indexes)
+        ]
+
+    def dropped(self, collection: str) -> list[Document]:
+        """The wiki's indexes that ours have replaced."""
+        return [index for name, index in self.origin.dropped if name == collection]
+
+    def validation(self, spec: CollectionSpec) -> Document:
+        """The wiki's validator, or none."""
+        return self.origin.validators.get(spec.name) or _NO_VALIDATION
+
+    def our_documents(self, collection: str) -> Document | None:
+        """Selects the documents that go; None where all stay."""
+        if (mark := _MARKS.get(collection)) is None:
+            return None
+        if collection == names.WEEKLY_DISTRIBUTIONS:
+            # A distribution of the wiki's that this system has paid stays, in the owner's shape.
+            return mark | {"_id": {"$nin": list(self.origin.distributions)}}
+        return mark
+
+    def added_fields(self, spec: CollectionSpec) -> list[str]:
+        """Fields of ours that no document had."""
+        before = self.origin.fields.get(spec.name, ())
+        return [name for name in our_fields(spec) if name not in before]
+
+
+def _assumed(database: Mongo, recorded: Origin) -> Origin:
+    """What may have been there, where nothing is recorded: whatever could be the wiki's."""
+    there = look(database)
+    found = database[names.WEEKLY_DISTRIBUTIONS].find({"stage": None}, {"_id": 1})
+    moved = database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS].find({}, {"_id": 1})
+    distributions = tuple(each["_id"] for each in (*found, *moved))
+    specs = [spec for spec in COLLECTIONS if spec.name in there.collections]
+    collections = {spec.name for spec in specs if _may_be_the_wikis(database, spec)}
+    if distributions:
+        collections.add(names.WEEKLY_DISTRIBUTIONS)
+    return replace(
+        there,
+        collections=frozenset(collections),
+        fields={spec.name: _may_be_the_wikis_fields(there, spec) for spec in specs},
+        validators=recorded.validators,
+        distributions=distributions,
+        config_ids=(),
+        dropped=recorded.dropped,
+        is_known=False,
+    )
+
+
+def _may_be_the_wikis(database: Mongo, spec: CollectionSpec) -> bool:
+    """Whether any document could be the wiki's."""
+    others: Document = {}
+    if (mark := _MARKS.get(spec.name)) is not None:
+        others = {"$nor": [mark]}
+    elif spec.name in _SURELY_OURS:
+        others = {"$or": [{name: {"$exists": False}} for name in spec.essential]}
+    return database[spec.name].find_one(others, {"_id": 1}) is not None
+
+
+def _may_be_the_wikis_fields(there: Origin, spec: CollectionSpec) -> list[str]:
+    fields = there.fields.get(spec.name, ())
+    return [f for f in fields if not f.endswith("_base_units") and f not in _OWN_FIELDS]
