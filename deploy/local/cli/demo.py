@@ -31,7 +31,7 @@ from worker.cli.week.progress import follow
 from worker.cli.week.work import planned
 from worker.core.errors import KontribError, UsageError
 from worker.core.week import Week
-from worker.core.wiki.contribution_lines import read_records
+from worker.core.wiki.files.reading import read_records
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.genesis import make_genesis
 from worker.services.week.outcome import DONE
@@ -152,7 +152,7 @@ class _Demo:
                 yield source
             return
         rules = session.context.rules().points
-        yield (json.dumps(c).encode() for c in example_week(rules, self._week))
+        yield (json.dumps(c).encode() + b"\n" for c in example_week(rules, self._week))
 
     def _pay(self, session: Session) -> None:
         """Through Celery, as every Monday.

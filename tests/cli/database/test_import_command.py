@@ -13,7 +13,7 @@ from tests.cli.conftest import Command
 from tests.fakes.wiki.ingest import json_lines, record
 from tests.fakes.world import WEEK, World, store_of
 from worker.cli.database.import_file import trial_wallet
-from worker.core.wiki.contribution_lines import LINE_BYTES_MAX
+from worker.core.wiki.files.record import RECORD_BYTES_MAX
 from worker.services.plan.plan_week import plan_week
 
 THREE = json_lines([record(), record(), record(description="another")])
@@ -102,7 +102,7 @@ def test_a_line_without_end_neither_stops_an_import_nor_fills_the_memory(
     kontrib: Command, tmp_path: Path
 ) -> None:
     path = tmp_path / "endless.jsonl"
-    path.write_bytes(THREE[0] + b"{" + b"x" * (3 * LINE_BYTES_MAX) + b"\n" + THREE[2])
+    path.write_bytes(THREE[0] + b"{" + b"x" * (3 * RECORD_BYTES_MAX) + b"\n" + THREE[2])
     shown = kontrib.json("import", str(path))
     assert (shown["added"], shown["malformed_count"]) == (2, 1)
 

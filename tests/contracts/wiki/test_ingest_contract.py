@@ -62,9 +62,9 @@ def contributions(count: int, **changes: object) -> list[Contribution]:
 
 def test_new_contributions_are_added_once(world: IngestWorld) -> None:
     five = contributions(5)
-    assert world.ingest.add_contributions(five[:3]) == {c.id for c in five[:3]}
-    assert world.ingest.add_contributions(five) == {c.id for c in five[3:]}
-    assert world.ingest.add_contributions(five) == set()
+    assert world.ingest.add_contributions(five[:3]).added == {c.id for c in five[:3]}
+    assert world.ingest.add_contributions(five).added == {c.id for c in five[3:]}
+    assert world.ingest.add_contributions(five).added == set()
     assert world.points() == {USER: 5 * 540}
 
 
@@ -82,13 +82,15 @@ def test_a_contribution_is_stored_as_the_schema_has_it(world: IngestWorld) -> No
 
 
 def test_ids_that_are_no_object_ids_are_kept(world: IngestWorld) -> None:
-    assert world.ingest.add_contributions(contributions(1, _id="revision 17")) == {"revision 17"}
+    assert world.ingest.add_contributions(contributions(1, _id="revision 17")).added == {
+        "revision 17"
+    }
     assert world.contribution("revision 17")["total_points"] == 540
 
 
 def test_an_id_that_comes_twice_in_a_chunk_is_stored_as_it_came_first(world: IngestWorld) -> None:
     twice = [*contributions(1, _id="x"), *contributions(1, _id="x", type="review")]
-    assert world.ingest.add_contributions(twice) == {"x"}
+    assert world.ingest.add_contributions(twice).added == {"x"}
     assert world.contribution("x")["type"] == "creation"
 
 
@@ -99,7 +101,7 @@ def test_what_exists_is_not_changed(world: IngestWorld) -> None:
 
 
 def test_no_contributions_are_no_work(world: IngestWorld) -> None:
-    assert world.ingest.add_contributions([]) == set()
+    assert world.ingest.add_contributions([]).added == set()
 
 
 def test_missing_users_are_added_once(world: IngestWorld) -> None:

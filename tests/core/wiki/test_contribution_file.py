@@ -17,11 +17,8 @@ from worker.core.wiki.contribution_file import (
     Occurrences,
     contribution_from,
 )
-from worker.core.wiki.contribution_lines import (
-    LINE_BYTES_MAX,
-    NotAContributionFile,
-    read_records,
-)
+from worker.core.wiki.files.reading import read_records
+from worker.core.wiki.files.record import RECORD_BYTES_MAX, NotAContributionFile
 
 RULES = rules_from(CONFIG).points
 NAN = float("nan")
@@ -148,7 +145,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_record() -> None:
 
 
 def test_an_endless_line_is_one_malformed_record() -> None:
-    lines = [*json_lines([record()]), b"{" + b" " * LINE_BYTES_MAX]
+    lines = [*json_lines([record()]), b"{" + b" " * RECORD_BYTES_MAX]
     assert [each.problem is None for each in read_records(lines)] == [True, False]
 
 

@@ -9,7 +9,7 @@ from worker.cli.session import Session
 from worker.cli.text_views import show_ingest
 from worker.core.errors import Refused
 from worker.core.week import Week
-from worker.core.wiki.contribution_lines import read_records
+from worker.core.wiki.files.reading import read_records
 from worker.services.wiki.ingest import IngestOptions, IngestReport, ingest
 
 
@@ -24,14 +24,19 @@ class TrialWalletsRefused(Refused):
         )
 
 
-class NothingImported(Refused):
-    """Not one line could be read."""
+class NotAllImported(Refused):
+    """Some of the file could not be read, or was refused."""
 
     def __init__(self, report: IngestReport) -> None:
-        first = report.malformed[0]
-        super().__init__(
-            f"None of {report.lines:,} lines could be imported. Line {first.line}: {first.reason}"
-        )
+        first, lines = report.malformed[0], report.lines
+        if report.malformed_count == lines:
+            what = f"None of {lines:,} lines could be imported."
+        else:
+            what = (
+                f"{report.malformed_count:,} of {lines:,} lines could not be imported; the others "
+                "are there. Mend these and import the file again: nothing is added twice."
+            )
+        super().__init__(f"{what} Line {first.line}: {first.reason}")
 
 
 def import_contributions(
@@ -58,8 +63,8 @@ def import_contributions(
     _warn(session, report)
     if source.failure is not None:
         raise source.failure
-    if report.malformed_count and report.malformed_count == report.lines:
-        raise NothingImported(report)
+    if report.malformed_count:
+        raise NotAllImported(report)
     return report
 
 

@@ -19,7 +19,8 @@ from worker.core.plan.allocation import Policy, StakingBonus, scaled_multiplier
 from worker.core.plan.rules import Rules, rules_from
 from worker.core.report.simulation import Scenario
 from worker.core.week import Week
-from worker.core.wiki.contribution_lines import Record, read_records
+from worker.core.wiki.files.reading import read_records
+from worker.core.wiki.files.record import Record
 from worker.services.report.history_simulation import Comparison, History, read_history, replay
 
 PROGRESS_LINES = 1000

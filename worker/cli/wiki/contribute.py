@@ -109,14 +109,14 @@ def _lines() -> Iterator[tuple[int, bytes]]:
     """Lines as they come, cut just above the limit; blank ones are skipped."""
     import sys
 
-    from worker.core.wiki.contribution_lines import LINE_BYTES_MAX
+    from worker.core.wiki.files.record import RECORD_BYTES_MAX
 
     number, stream = 0, sys.stdin.buffer
-    while line := stream.readline(LINE_BYTES_MAX + 1):
+    while line := stream.readline(RECORD_BYTES_MAX + 1):
         number += 1
         rest = line
         while rest and not rest.endswith(b"\n"):
-            rest = stream.readline(LINE_BYTES_MAX)
+            rest = stream.readline(RECORD_BYTES_MAX)
         if line.strip():
             yield number, line
 
@@ -128,11 +128,11 @@ def _request_in(line: bytes) -> Request:
     """
     import json
 
-    from worker.core.wiki.contribution_lines import LINE_BYTES_MAX
+    from worker.core.wiki.files.record import RECORD_BYTES_MAX
     from worker.services.wiki.contribute import ContributionUnusable, request_from
 
-    if len(line) > LINE_BYTES_MAX:
-        raise ContributionUnusable(f"The line is longer than {LINE_BYTES_MAX} bytes.")
+    if len(line) > RECORD_BYTES_MAX:
+        raise ContributionUnusable(f"The line is longer than {RECORD_BYTES_MAX} bytes.")
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:

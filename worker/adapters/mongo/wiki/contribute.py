@@ -8,12 +8,16 @@ from math import isfinite
 from typing import Any
 
 from bson import ObjectId
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, WriteError
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document, reaching
-from worker.adapters.mongo.wiki.ingest import contribution_document, stored_id
+from worker.adapters.mongo.wiki.ingest import (
+    DocumentRefused,
+    contribution_document,
+    stored_id,
+)
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.contribution_file import MULTIPLIERS, Contribution
 
@@ -42,12 +46,19 @@ class MongoContributions(MongoPart):
         recorded = replace(contribution, id=str(fresh_id(contribution.created_at)))
         try:
             self.contributions.insert_one(keyed_document(recorded, key))
-        except DuplicateKeyError:
+        except DuplicateKeyError as error:
             known = None if key is None else self._of_key(key)
             if known is None:
-                raise
+                raise _refused(error) from None
             return known, False
+        except WriteError as error:
+            raise _refused(error) from None
         return recorded, True
+
+
+def _refused(error: WriteError) -> DocumentRefused:
+    why = (error.details or {}).get("errmsg", error)
+    return DocumentRefused("the contribution", str(why))
 
 
 def fresh_id(moment: datetime) -> ObjectId:
