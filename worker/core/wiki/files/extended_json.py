@@ -97,11 +97,12 @@ def _number(kind: str, written: Any) -> int | float:
 
 
 def _date_of(value: dict[str, Any]) -> datetime:
-    (inner,) = (value[name] for name in value if name == "$date")
-    if isinstance(inner, str):
+    if value.keys() != {"$date"}:
+        raise TypeError
+    if isinstance(inner := value["$date"], str):
         return _read_moment(inner)
     milliseconds: Any = plain_number(inner)
-    if len(value) > 1 or isinstance(milliseconds, bool | dict | list):
+    if isinstance(milliseconds, bool):
         raise TypeError
     return EPOCH + timedelta(milliseconds=int(milliseconds))
 

@@ -17,9 +17,10 @@ from worker.core.wiki.files.source import Source
 from worker.core.wiki.files.strict_json import MalformedJson, StrictDecoder
 
 _BLOCK_CHARACTERS = 1 << 16
+_MATCH_CHARACTERS_MAX = 1000
 _BLANKS = re.compile("[ \t\n\ufeff]*")
 _BLANKS_OF_LINE = re.compile(r"[ \t]*")
-_NEXT_IN_ARRAY = re.compile(r"\}\s*,\s*(?=\{)")
+_FIRST_KEY = re.compile(r'\s*\{\s*"([^"\\]*)"')
 _CLOSING_LINE = re.compile(r"[ \t]*\}(?=[ \t]*[,\]]?[ \t]*(?:\n|\Z))")
 _BEHIND_AN_OBJECT = ("", "\n", ",", "]", "[", "{")
 
@@ -43,7 +44,7 @@ class _Window:
         utf8 = codecs.getincrementaldecoder("utf-8")("surrogateescape")
         self._decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
         self.text, self.at, self.line, self.indent = self._decoder.decode(start), 0, 1, 0
-        self.ended = False
+        self._ended = False
 
     @property
     def size(self) -> int:
@@ -51,14 +52,15 @@ class _Window:
         return len(self.text) - self.at
 
     def extend(self) -> bool:
-        """Read on, and forget the text before `at`. Whether there is more text now."""
+        """Read on, and forget the text before `at`; False, and no change, at the end."""
         parts, size = [self.text[self.at :]], 0
-        while size < _BLOCK_CHARACTERS and not self.ended:
+        while size < _BLOCK_CHARACTERS and not self._ended:
             block = self._source.read()
-            self.ended = not block
-            parts.append(self._decoder.decode(block, final=self.ended))
+            self._ended = not block
+            parts.append(self._decoder.decode(block, final=self._ended))
             size += len(parts[-1])
-        self.text, self.at = "".join(parts), 0
+        if size:
+            self.text, self.at = "".join(parts), 0
         return size > 0
 
     def advance(self, to: int) -> None:
@@ -75,6 +77,20 @@ class _Window:
             if self.size or not self.extend():
                 return self.text[self.at : self.at + 1]
 
+    def skip_to(self, pattern: re.Pattern[str]) -> bool:
+        """Go to the next match in this line. Whether there is one."""
+        while True:
+            newline = self.text.find("\n", self.at)
+            end = newline if newline >= 0 else len(self.text)
+            if (found := pattern.search(self.text, self.at, end)) is not None:
+                self.advance(found.start())
+                return True
+            if newline >= 0:
+                return False
+            self.advance(max(self.at, end - _MATCH_CHARACTERS_MAX))
+            if not self.extend():
+                return False
+
     def skip_line(self) -> bool:
         """Go to the next line. Whether there is one."""
         while (newline := self.text.find("\n", self.at)) < 0:
@@ -90,12 +106,17 @@ class _Reader:
 
     def __init__(self, window: _Window) -> None:
         self._window, self._decoder, self.array_line = window, StrictDecoder(), 0
+        self._next_in_array: re.Pattern[str] | None = None
+        """How an object of the array begins. Behind a broken one, it tells the next from others."""
 
     def records(self) -> Iterator[Record]:
         window = self._window
+        is_array = window.skip_blanks() == "["
         while character := window.skip_blanks():
-            if character == "[" and self._opens_array():
+            if character == "[" and (is_array or self._opens_array()):
+                is_array = False
                 self.array_line = window.line
+                self._next_in_array = _start_of_objects(window.text, window.at + 1)
             elif character == "]" and self.array_line:
                 self.array_line = 0
             elif character != ",":
@@ -134,7 +155,7 @@ class _Reader:
             try:
                 value, end = self._decoder.decode_at(window.text, window.at)
             except MalformedJson as error:
-                if window.size <= RECORD_BYTES_MAX and window.extend():
+                if error.end is None and window.size <= RECORD_BYTES_MAX and window.extend():
                     continue
                 if error.at - window.at > RECORD_BYTES_MAX:
                     raise _too_long(error.at) from None
@@ -154,20 +175,27 @@ class _Reader:
         if error.end is not None:
             window.advance(error.end)
             return
-        line_end = window.text.find("\n", window.at)
-        line_end = len(window.text) if line_end < 0 else line_end
-        if self.array_line:
-            found = _NEXT_IN_ARRAY.search(window.text, window.at + 1, line_end + 1)
-            if found is not None and found.end() <= line_end:
-                window.advance(found.end())
+        line_end, indent = window.text.find("\n", window.at), window.indent
+        is_one_line = error.at <= line_end or line_end < 0
+        window.advance(window.at + 1)
+        while True:
+            if self._next_in_array is not None and window.skip_to(self._next_in_array):
                 return
-        is_one_line, indent = error.at <= line_end, window.indent
-        while window.skip_line() and not is_one_line:
+            if not window.skip_line() or is_one_line:
+                return
+            if window.indent > indent or window.text[window.at : window.at + 1] == "\n":
+                continue
             if (closing := _CLOSING_LINE.match(window.text, window.at)) is not None:
                 window.advance(closing.end())
-                return
-            if window.indent <= indent and window.text[window.at : window.at + 1] != "\n":
-                return
+            return
+
+
+def _start_of_objects(text: str, start: int) -> re.Pattern[str]:
+    """The first keys that tell a contribution from an object inside of one."""
+    found = _FIRST_KEY.match(text, start)
+    keys = {"_id", "user_id", found[1] if found is not None else "_id"}
+    either = "|".join(map(re.escape, sorted(keys)))
+    return re.compile(rf'\{{\s*"(?:{either})"\s*:')
 
 
 def _too_long(at: int, end: int | None = None) -> MalformedJson:
