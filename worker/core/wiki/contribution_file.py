@@ -32,6 +32,7 @@ from worker.core.wiki.files.extended_json import (
 
 MULTIPLIERS = ("quality", "reputation", "demand")
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
+_AS_UTF8 = "save the file as UTF-8, or use `iconv -f WINDOWS-1252 -t UTF-8`"
 _OBJECT_ID_SECONDS = range(2**32)
 
 
@@ -173,7 +174,7 @@ def _storable(text: str, name: str) -> str:
     try:
         return storable_text(text, name)
     except NotStorable as error:
-        raise MalformedRecord(str(error)) from None
+        raise MalformedRecord(f"{error}; {_AS_UTF8}") from None
 
 
 def _metadata(values: Mapping[str, Any]) -> Mapping[str, Any]:

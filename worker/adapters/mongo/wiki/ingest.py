@@ -43,7 +43,9 @@ class MongoIngestStore:
     @reaching
     def add_contributions(self, contributions: Sequence[Contribution]) -> Stored:
         # Looking first is several times faster than upserts, and as safe: the ids are unique.
-        documents = {stored_id(c.id): c for c in reversed(contributions)}
+        documents: dict[ObjectId | str, Contribution] = {}
+        for contribution in contributions:
+            documents.setdefault(stored_id(contribution.id), contribution)
         for known in _existing(self._contributions, list(documents)):
             del documents[known]
         new = [contribution_document(c) for c in documents.values()]

@@ -30,7 +30,7 @@ _SIGNATURES = (
     (b"<", f"XML or HTML; if a spreadsheet wrote it, {_AS_CSV}"),
 )
 _IN_ZIP = (
-    (b"application/vnd.oasis.opendocument", f"an OpenDocument file (ods); {_AS_CSV}"),
+    (b"mimetypeapplication/vnd.oasis.opendocument", f"an OpenDocument file (ods); {_AS_CSV}"),
     (b"xl/", f"a workbook (xlsx); {_AS_CSV}"),
     (b"Index/", f"a document of Apple's (numbers); {_AS_CSV}"),
     (b"word/", "a Word document (docx)"),
