@@ -1,0 +1,73 @@
+"""Documents that no validator would take, as older programs and hands write them: nothing crashes."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from bson import ObjectId
+
+from tests.cli.fuzz.damage import Damage
+from tests.contracts.store_worlds import WEEK
+from tests.contracts.wiki.wiki_worlds import MongoWikiWorld
+from tests.fakes.chain.chain import FakeChain, wallet_named
+from tests.fakes.chain.ledger import FakeLedger
+from tests.fakes.documents import contribution_document, stake_document, user_document
+from tests.fakes.world import MemoryArchive
+from worker.adapters.mongo import names
+from worker.adapters.mongo.check.store import MongoChecking
+from worker.adapters.mongo.connection import Mongo
+from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.adapters.mongo.wiki.dashboard import MongoViews
+from worker.core.errors import KontribError
+from worker.core.plan.rules import CONFIG_ID
+from worker.core.wiki.governance import ProposalStatus
+from worker.services.check.everything import check_all
+from worker.services.context import Context, Limits
+from worker.services.plan.genesis import make_genesis
+from worker.services.plan.plan_week import dry_run
+from worker.services.week.status import overview
+from worker.services.wiki.dashboard import dashboard
+from worker.services.wiki.governance_clock import keep_governance
+from worker.services.wiki.recount import recount_all
+from worker.services.wiki.staking import keep_stakes
+
+ROUNDS, EACH = 12, 40
+USERS = [f"{number:024x}" for number in range(10)]
+
+
+def documents(damage: Damage) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Documents of every collection of the wiki's, all of them damaged."""
+    day = WEEK.start + timedelta(days=1)
+    for number in range(EACH):
+        user = damage.random.choice(USERS)
+        yield names.CONTRIBUTIONS, contribution_document(user, day, points=10)
+        yield names.STAKING_RECORDS, stake_document(user, day - timedelta(days=40))
+        yield names.USERS, user_document(f"user {number}", wallet_named(f"user {number}"))
+        yield names.ARTICLES, {"_id": f"{number:024x}", "demand_score": 1.5, "contribution_count": 1}
+        yield names.GOVERNANCE_PROPOSALS, proposal(user, day)
+
+
+def proposal(user: str, day: datetime) -> dict[str, Any]:
+    return {
+        "_id": ObjectId(),
+        "title": "Raise the pool",
+        "description": "",
+        "proposer_id": user,
+        "proposal_type": "parameter_change",
+        "parameters": {"parameter_name": "weekly_pool", "proposed_value": 15000},
+        "voting_start": day - timedelta(days=9),
+        "voting_end": day,
+        "votes_for": 25000.0,
+        "votes_against": 0.0,
+        "votes_abstain": 0.0,
+        "total_voting_power": 25000.0,
+        "quorum_required": 20000.0,
+        "status": "active",
+        "execution_tx_hash": None,
+        "created_at": day,
+        "updated_at": day,
+    }
