@@ -19,8 +19,8 @@ from bench.synthetic import WEEK, chunks
 from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.payout.documents import reward_document
-from worker.core.payout.records import PointsWindow
 from worker.core.plan.allocation import MULTIPLIER_SCALE, allocate
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import LATE_WEEKS, Rules
 from worker.ports.payout import WikiStore
 from worker.services.context import Context

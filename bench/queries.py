@@ -31,7 +31,7 @@ from worker.adapters.mongo.wiki.counters import MongoCounters
 from worker.adapters.mongo.wiki.dashboard import BY_USER_AND_WEEK, MongoViews
 from worker.adapters.mongo.wiki.governance import MongoGovernance
 from worker.adapters.mongo.wiki.staking_records import MongoStaking
-from worker.core.payout.records import PointsWindow
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.ports.check import Cursor
 from worker.services.wiki.dashboard import contributions, dashboard, history, record_running_week
 from worker.services.wiki_context import WikiContext

@@ -146,9 +146,9 @@ def _at(*stages: Stage) -> Callable[[Cluster, Distribution | None], bool]:
 
 
 def _is_settled(cluster: Cluster, distribution: Distribution | None) -> bool:
-    if distribution is None or distribution.plan_id is None:
+    if distribution is None or (planned := distribution.planned) is None:
         return False
-    counts = cluster.context.store.batch_counts(distribution.plan_id)
+    counts = cluster.context.store.batch_counts(planned.plan_id)
     return not counts[PayoutStatus.PENDING] and not counts[PayoutStatus.PROCESSING]
 
 

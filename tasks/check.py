@@ -28,8 +28,8 @@ def check(**_: Any) -> str:
     except KontribError as error:
         raise WeekRefused(str(error)) from None
     if not report.is_clean:
-        listed = [str(each) for each in report.discrepancies[:LISTED_MAX]]
-        log.error("books differ", count=len(report.discrepancies), differences=listed)
+        listed = [str(each) for each in report.findings[:LISTED_MAX]]
+        log.error("books differ", count=len(report.findings), differences=listed)
     return report.sentence()
 
 

@@ -8,7 +8,8 @@ from tasks.performing import WeekRefused, in_words, perform, wake, week_of
 from worker.app import app, context
 from worker.core.week import Week
 from worker.services.watch.metrics import BEAT
-from worker.services.week.due import Job, Work, find_work
+from worker.services.week.due import find_work
+from worker.services.week.story import Job, Work
 
 
 @app.task(name="tasks.sweep", throws=(WeekRefused,))

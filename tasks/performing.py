@@ -13,8 +13,9 @@ from worker.app import PAYMENTS, WEEK, app, context, counts, settings, shutdown
 from worker.core.errors import KontribError, NotReady
 from worker.core.week import MalformedWeek, Week
 from worker.services.watch.notifications import note_stage
-from worker.services.week.due import Job, Work, follow_up
-from worker.services.week.run import Done, do_work
+from worker.services.week.due import follow_up
+from worker.services.week.run import do_work
+from worker.services.week.story import Done, Job, Work
 
 log = structlog.get_logger("kontrib.tasks")
 Given = ParamSpec("Given")

@@ -6,7 +6,7 @@ from typing import Any
 
 from tasks.performing import WeekRefused, perform, week_of
 from worker.app import app
-from worker.services.week.due import Job, Work
+from worker.services.week.story import Job, Work
 
 POSITIONS_MAX = 2**31
 """Beyond any plan, and within what the database can compare."""

@@ -11,8 +11,8 @@ from tasks.performing import WeekRefused, week_of
 from worker.app import app, wiki
 from worker.core.errors import KontribError, NotReady
 from worker.core.week import Week
+from worker.services.wiki.earned_tokens import due_recounts, recount_week
 from worker.services.wiki.governance_clock import keep_governance
-from worker.services.wiki.recount import due_recounts, recount_week
 from worker.services.wiki.staking import keep_stakes
 
 log = structlog.get_logger("kontrib.upkeep")

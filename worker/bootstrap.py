@@ -14,7 +14,7 @@ from config.settings import ConfigurationUnusable, Settings
 from worker.adapters.archive import PlanArchive
 from worker.adapters.clock import SystemClock
 from worker.adapters.mongo.backup.retention import MongoRetention
-from worker.adapters.mongo.check.store import MongoChecking
+from worker.adapters.mongo.check.store import MongoCheckStore
 from worker.adapters.mongo.connection import connect
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.wiki.contribute import MongoContributions
@@ -152,7 +152,7 @@ def wiki_context_beside(context: Context, settings: Settings) -> WikiContext:
 
 def check_store_beside(context: Context) -> CheckStore:
     """What checks read, on the connection that a process has already."""
-    return MongoChecking(_database_of(context))
+    return MongoCheckStore(_database_of(context))
 
 
 def retention_beside(context: Context) -> RetentionStore:

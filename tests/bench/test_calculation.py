@@ -11,7 +11,7 @@ from bench.calculation import bare_aggregation, measure_calculation
 from bench.synthetic import WEEK, Size, populate
 from deploy.local.chain.setup import prepare
 from tests.end_to_end.support.cluster import Cluster
-from worker.core.payout.records import PointsWindow
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.services.plan.genesis import make_genesis
 
 pytestmark = pytest.mark.real

@@ -37,7 +37,7 @@ def plan_week(
     payouts = make_payouts(rewards, week)
     store.write_payouts(payouts, [b"root"] * len(payouts))
     cutoff = int((week.end + timedelta(hours=1)).timestamp())
-    header = replace(make_header(rewards, week), cutoff=cutoff).canonical()
+    header = replace(make_header(rewards, week), cutoff=cutoff)
     plan = replace(make_plan(rewards, week), header=header)
     assert store.install_plan(plan, PlanNotes(), replacing=None, now=NOW)
     assert store.advance(week, plan_id, Stage.PLANNED, Stage.ANCHORED, signature="anchor-sig")

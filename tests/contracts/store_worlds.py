@@ -17,6 +17,7 @@ from worker.core.money import ONE_TOKEN, BaseUnits
 from worker.core.payout.records import Attempt, Distribution, Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.plan.commitment import Header, Row
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import BatchId, Resolution, anchor_id, single_id
 from worker.core.plan.rules import rules_from
 from worker.core.week import Week
@@ -180,14 +181,23 @@ def make_header(rewards: list[Reward], week: Week = WEEK) -> Header:
     )
 
 
-def make_plan(rewards: list[Reward], week: Week = WEEK) -> Distribution:
+def make_plan(rewards: list[Reward], week: Week = WEEK) -> PlannedWeek:
+    header = make_header(rewards, week)
+    return PlannedWeek(
+        week, rewards[0].plan_id, header, root=b"r" * 32, held_root=b"h" * 32, stage=Stage.PLANNED
+    )
+
+
+def installed(plan: PlannedWeek) -> Distribution:
+    """The record of a plan that was just installed, in a week known since NOW."""
     return Distribution(
-        week=week,
+        week=plan.week,
         stage=Stage.PLANNED,
-        plan_id=rewards[0].plan_id,
-        header=make_header(rewards, week).canonical(),
-        root=b"r" * 32,
-        held_root=b"h" * 32,
+        plan_id=plan.plan_id,
+        header=plan.header.canonical(),
+        root=plan.root,
+        held_root=plan.held_root,
+        created_at=NOW,
     )
 
 

@@ -32,8 +32,8 @@ from worker.core.plan.commitment import Header, Row, SealBuilder
 from worker.core.plan.receipts import ReceiptState
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
 from worker.core.week import Week
-from worker.services.proof.bundle import publish_week
-from worker.services.proof.contributor import make_proof
+from worker.services.proof.contributor_proof import make_proof
+from worker.services.proof.publish_bundle import publish_week
 
 pytestmark = pytest.mark.real
 

@@ -9,7 +9,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from tests.fakes.chain.transactions import SYSTEM, Account, TokenAccount
-from worker.core.payout.records import AccountProblem, Recipient
+from worker.core.payout.chain import AccountProblem, Recipient
 
 
 @lru_cache(maxsize=100_000)

@@ -17,12 +17,14 @@ from tests.fakes.chain.ledger import SLOT_SECONDS, FakeLedger
 from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.store.store import FakeStore
 from worker.core.money import ONE_TOKEN
-from worker.core.payout.records import Distribution, Intent
+from worker.core.payout.chain import Intent
+from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Limits
 from worker.services.plan.genesis import make_genesis
-from worker.services.week.due import Work, find_work
-from worker.services.week.run import Done, do_work
+from worker.services.week.due import find_work
+from worker.services.week.run import do_work
+from worker.services.week.story import Done, Work
 
 WEEK = Week.parse("2024-W50")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import token_address
-from tests.fakes.check.checking import FakeChecking
+from tests.fakes.check.check_store import FakeCheckStore
 from tests.fakes.store.state import StoredPayout, StoredReward, StoredWeek
 from tests.fakes.store.store import FakeStore
 from tests.fakes.wiki.wiki import wiki_in_memory
@@ -39,7 +39,7 @@ class Books:
     def __init__(self, world: World) -> None:
         self.world = world
         self.store: FakeStore = store_of(world.first)
-        self.checking = FakeChecking(self.store)
+        self.checking = FakeCheckStore(self.store)
         self.wiki = wiki_in_memory(self.store, world.clock)
 
     def pay(self, week: Week) -> None:
@@ -49,7 +49,7 @@ class Books:
 
     def found(self, *, offline: bool = False) -> list[tuple[Area, str]]:
         report = check_all(self.wiki, self.checking, None if offline else self.world.first)
-        return [(each.area, each.subject) for each in report.discrepancies]
+        return [(each.area, each.subject) for each in report.findings]
 
     def records(self, *, offline: bool = True) -> list[str]:
         return [what for area, what in self.found(offline=offline) if area is Area.RECORDS]

@@ -15,8 +15,8 @@ from worker.services.payout.override import (
     retry_week,
 )
 from worker.services.plan.plan_week import plan_week
-from worker.services.week.due import Job, Work
 from worker.services.week.run import do_work
+from worker.services.week.story import Job, Work
 
 FINALITY_SLOTS = 4
 SETTLE_SECONDS = 10.0

@@ -20,8 +20,9 @@ from worker.core.errors import KontribError, Unreachable
 from worker.core.lifecycle import Status
 from worker.services.context import Context, Deadline
 from worker.services.payout.rebuild import rebuild_week
-from worker.services.week.due import Work, find_work
+from worker.services.week.due import find_work
 from worker.services.week.run import do_work
+from worker.services.week.story import Work
 
 CRASH_BEFORE, CRASH_AFTER = "crash before", "crash after"
 ERROR_BEFORE, ERROR_AFTER = "error before", "error after"

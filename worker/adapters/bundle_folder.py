@@ -65,7 +65,7 @@ class BundleFolder:
 
 
 class BundleFolderWriter:
-    """Writes a bundle to `<folder>/<week>`. Implements `worker.services.proof.bundle.BundleWriter`.
+    """Writes a bundle to `<folder>/<week>`. Implements `bundle_files.BundleWriter`.
 
     Written to a folder beside it first, so that a bundle is never there in part.
     """

@@ -10,7 +10,6 @@ from worker.core.week import Week
 from worker.services.payout.reconcile import Reconciliation
 from worker.services.plan.funds import FundsReport
 from worker.services.plan.preview import Estimate, Preview
-from worker.services.watch.doctor import Check
 from worker.services.week.status import Board, Obstacle
 from worker.services.wiki.ingest import IngestReport
 
@@ -113,16 +112,6 @@ def reconciliation_document(result: Reconciliation) -> Document:
         "fees_lamports": result.fees,
         "differences": result.differences,
         "signatures": result.signatures,
-    }
-
-
-def checks_document(checks: Sequence[Check]) -> Document:
-    return {
-        "ready": all(check.ok for check in checks),
-        "checks": [
-            {"name": c.name, "ok": c.ok, "detail": c.detail, "advice": c.advice or None}
-            for c in checks
-        ],
     }
 
 

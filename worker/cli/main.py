@@ -15,7 +15,8 @@ from worker.cli.database import backup_commands
 from worker.cli.database import commands as data_commands
 from worker.cli.database import metrics as metrics_command
 from worker.cli.proof import check as check_command
-from worker.cli.proof import commands as proof_commands
+from worker.cli.proof import publish as publish_commands
+from worker.cli.proof import verify as verify_commands
 from worker.cli.report import report as report_command
 from worker.cli.report import simulate as simulate_command
 from worker.cli.session import Session
@@ -47,7 +48,8 @@ for part in (
     week_commands,
     control_commands,
     metrics_command,
-    proof_commands,
+    publish_commands,
+    verify_commands,
     report_command,
     reward_commands,
     simulate_command,

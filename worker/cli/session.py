@@ -102,9 +102,9 @@ class Session:
 
     @cached_property
     def check_store(self) -> CheckStore:
-        from worker.adapters.mongo.check.store import MongoChecking
+        from worker.adapters.mongo.check.store import MongoCheckStore
 
-        return MongoChecking(self.database)
+        return MongoCheckStore(self.database)
 
     @cached_property
     def report_store(self) -> ReportStore:

@@ -14,7 +14,6 @@ from worker.core.payout.records import MalformedContribution, PlanNotes, Tally
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.services.payout.reconcile import Reconciliation
 from worker.services.plan.preview import Preview
-from worker.services.watch.doctor import Check
 from worker.services.week.status import Board, Obstacle
 from worker.services.wiki.ingest import IngestReport
 
@@ -223,14 +222,6 @@ def show_ingest(console: Console, report: IngestReport) -> None:
         console.print(f"  line {malformed.line}: {malformed.reason}", markup=False)
     if (hidden := report.malformed_count - LISTED_MAX) > 0:
         console.print(f"  and {hidden:,} more; --json lists the first {len(report.malformed)}")
-
-
-def show_checks(console: Console, checks: Sequence[Check]) -> None:
-    for check in checks:
-        sign = "[green]ok  [/]" if check.ok else "[red]FAIL[/]"
-        console.print(f"{sign} [bold]{check.name}[/]: {escaped(check.detail)}", soft_wrap=True)
-        if check.advice:
-            console.print(f"     {check.advice}", markup=False, soft_wrap=True)
 
 
 def show_reconciliation(console: Console, result: Reconciliation) -> None:

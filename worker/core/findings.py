@@ -1,33 +1,64 @@
-"""What checking comes to: questions, and everything that speaks against a yes."""
+"""Findings: one type for checks, verification, the doctor and the schema.
+
+A `Check` is one question with its findings. Contradictions are wrong; facts that cannot be read
+leave the question unproven.
+"""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 LISTED_MAX = 20
-"""Findings that one check names; all of them are counted."""
+"""Findings that one check lists; all of them are counted."""
 
 
 class Outcome(enum.StrEnum):
-    """`UNPROVEN` means that something could not be read, so that neither can be said."""
+    """`UNPROVEN`: something cannot be read, so neither yes nor no is known."""
 
     OK = "ok"
     WRONG = "WRONG"
     UNPROVEN = "not proven"
 
 
+def value_text(value: object) -> str:
+    """A stored value, for people."""
+    if isinstance(value, bytes):
+        return value.hex() or "empty"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "missing" if value is None else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One contradiction, or one thing that could not be read, and where."""
+    """One contradiction, or one fact that cannot be read."""
 
-    outcome: Outcome
-    place: str
-    what: str
+    area: str
+    """The question or subject area that it belongs to."""
+    subject: str
+    """The record, file line or payout. Empty where the area says enough."""
+    found: str
+    expected: str = ""
+    """Empty where `found` is a sentence of its own."""
+    outcome: Outcome = Outcome.WRONG
+    advice: str = ""
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.what}"
+        where = f"{self.area}, {self.subject}" if self.subject else self.area
+        what = f"{self.found}, expected {self.expected}" if self.expected else self.found
+        return f"{where}: {what}"
+
+
+def differing(
+    area: str, subject: str, fields: Mapping[str, object], expected: Mapping[str, object]
+) -> Iterator[Finding]:
+    """Every expected value that a document does not hold."""
+    for name, value in expected.items():
+        if (found := fields.get(name)) != value:
+            yield Finding(area, f"{subject}, {name}", value_text(found), value_text(value))
 
 
 @dataclass(slots=True)
@@ -40,22 +71,30 @@ class Check:
     notes: list[str] = field(default_factory=list)
     wrong_count: int = 0
     unproven_count: int = 0
+    listed_max: int = LISTED_MAX
 
-    def wrong(self, place: str, what: str) -> None:
-        self.wrong_count += 1
-        self._list(Finding(Outcome.WRONG, place, what))
+    def wrong(self, subject: str, found: str, expected: str = "") -> None:
+        self.add(Finding(self.name, subject, found, expected))
 
-    def unproven(self, place: str, what: str) -> None:
-        self.unproven_count += 1
-        self._list(Finding(Outcome.UNPROVEN, place, what))
+    def unproven(self, subject: str, found: str) -> None:
+        self.add(Finding(self.name, subject, found, outcome=Outcome.UNPROVEN))
 
-    def expect(self, place: str, what: str, expected: object, found: object) -> None:
-        """Note a contradiction unless both are the same."""
+    def expect(self, subject: str, what: str, expected: object, found: object) -> None:
+        """Add a contradiction unless both are the same."""
         if expected != found:
-            self.wrong(place, f"{what} is {found}, and must be {expected}")
+            self.wrong(subject, f"{what} is {found}", str(expected))
+
+    def add(self, finding: Finding) -> None:
+        """Count a finding, and list it unless too many are listed already."""
+        if finding.outcome is Outcome.WRONG:
+            self.wrong_count += 1
+        else:
+            self.unproven_count += 1
+        if len(self.findings) < self.listed_max:
+            self.findings.append(finding)
 
     def note(self, text: str) -> None:
-        if len(self.notes) < LISTED_MAX:
+        if len(self.notes) < self.listed_max:
             self.notes.append(text)
 
     @property
@@ -64,12 +103,12 @@ class Check:
             return Outcome.WRONG
         return Outcome.UNPROVEN if self.unproven_count else Outcome.OK
 
-    def _list(self, finding: Finding) -> None:
-        if len(self.findings) < LISTED_MAX:
-            self.findings.append(finding)
+    @property
+    def ok(self) -> bool:
+        return self.outcome is Outcome.OK
 
 
 def outcome_of(checks: Iterable[Check]) -> Outcome:
-    """The worst of them."""
+    """The worst outcome of all checks."""
     found = {check.outcome for check in checks}
     return next((it for it in (Outcome.WRONG, Outcome.UNPROVEN) if it in found), Outcome.OK)

@@ -1,7 +1,6 @@
-"""States, and the only transitions there are between them.
+"""The states of weeks, rewards and payouts, and the order of a week's stages.
 
-The four words of the owner's schema (pending, processing, completed, failed) are what readers
-see; `Stage` says how far a week has come.
+Readers see the four words of the owner's schema (pending, processing, completed, failed).
 """
 
 from __future__ import annotations
@@ -42,7 +41,10 @@ class Status(enum.StrEnum):
 
 
 class PayoutStatus(enum.StrEnum):
-    """How a payout stands. `PAID` and `VOID` are the chain's word and final."""
+    """How a payout stands. `PAID` and `VOID` are the chain's word, and no write changes them.
+
+    A payout that is `PROCESSING` was signed, and never goes back to `PENDING`.
+    """
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -74,14 +76,7 @@ STAGES: Mapping[Stage, frozenset[Stage]] = {
     Stage.COMPLETED: frozenset({Stage.PREPARED}),
 }
 
-PAYOUTS: Mapping[PayoutStatus, frozenset[PayoutStatus]] = {
-    PayoutStatus.PENDING: frozenset(PayoutStatus),
-    PayoutStatus.PROCESSING: frozenset(PayoutStatus) - {PayoutStatus.PENDING},
-    PayoutStatus.PAID: frozenset({PayoutStatus.PAID}),
-    PayoutStatus.VOID: frozenset({PayoutStatus.VOID}),
-}
-
-State = TypeVar("State", Stage, PayoutStatus)
+State = TypeVar("State", bound=enum.StrEnum)
 
 
 def check_transition(

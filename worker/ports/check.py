@@ -1,4 +1,4 @@
-"""What checks, retention and the wiki's pages read, beside `worker.ports.payout` and `ports_wiki`.
+"""The stores that checks, retention and the wiki's pages read.
 
 User and article ids are in their canonical form. A method that cannot reach its server raises
 `Unreachable`.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from worker.core.check.points import Factors
 from worker.core.money import BaseUnits
 from worker.core.payout.records import PayoutKind
 from worker.core.plan.commitment import Row
@@ -21,7 +22,7 @@ from worker.core.wiki.stake_record import StakeRecord
 
 @dataclass(frozen=True, slots=True)
 class StoredContribution:
-    """A contribution as it is stored, whatever is in its fields."""
+    """A contribution as it is stored: its fields may hold anything."""
 
     id: str
     user_id: str
@@ -30,10 +31,7 @@ class StoredContribution:
     created_at: datetime | None
     recorded_at: datetime | None
     """The time of its ObjectId; None where it has none."""
-    base_points: object
-    quality: object
-    reputation: object
-    demand: object
+    factors: Factors
     total_points: object
 
 
@@ -48,11 +46,11 @@ class StoredProposal:
 
 @dataclass(frozen=True, slots=True)
 class StoredReward:
-    """A row of a plan as it is stored, whatever is in its fields."""
+    """A row of a plan as it is stored: its fields may hold anything."""
 
     position: int
     row: Row | None
-    """What the plan's root covers of it; None where that cannot be read."""
+    """The part that the plan's root covers; None where it cannot be read."""
     fields: Mapping[str, object]
 
 
@@ -64,113 +62,87 @@ class StoredStake:
     fields: Mapping[str, object]
 
 
-class GovernanceRecords(Protocol):
-    """Proposals and votes as they are stored, whatever is in their fields."""
-
-    def stored_proposals(self) -> Iterator[StoredProposal]:
-        """Every one there is."""
-        ...
-
-    def votes_cast(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
-        """A proposal's votes."""
-        ...
-
-    def snapshot(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
-        """Everyone's power in a proposal's snapshot."""
-        ...
-
-    def powers(self, proposal_id: str, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        """What a proposal's snapshot holds of these users, by user."""
-        ...
-
-    def voted_on(self) -> set[str]:
-        """Ids of everything that votes or snapshots belong to."""
-        ...
-
-    def recorded_changes(self) -> list[Mapping[str, object]]:
-        """The changes that votes made of the configuration, in order."""
-        ...
-
-
-class StakeRecords(Protocol):
-    """Staking records as they are stored."""
-
-    def stored_stakes(self) -> Iterator[StoredStake]:
-        """Every one that can be read."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Contributor:
-    """Contributions under one stored form of a user's id."""
+    """The contributions under one stored form of a user's id."""
 
     user_id: str
     contributions: int
     points: int
 
 
-class RecordStore(Protocol):
-    """Plans, payouts and weeks as they are stored, archived weeks included."""
+class CheckStore(Protocol):
+    """Records as they are stored: their fields may hold anything."""
+
+    # --- plans, payouts and weeks, archived weeks included ---
 
     def planned_weeks(self) -> list[Week]:
         """Weeks that have a plan, oldest first."""
-        ...
 
     def week_fields(self, week: Week) -> Mapping[str, object]:
-        """A distribution's document but for its header, `_id` as text; empty if there is none."""
-        ...
+        """A distribution's document without its header, `_id` as text; empty if there is none."""
 
     def plan_rewards(self, plan_id: str, positions: range) -> Iterator[StoredReward]:
         """Rewards of a plan, by position."""
-        ...
 
     def plan_payouts(
         self, plan_id: str, kind: PayoutKind, indexes: range
     ) -> Iterator[Mapping[str, object]]:
         """Payouts of a plan, by index; of singles, that is their reward's position."""
-        ...
 
     def contributors(self) -> Iterator[Contributor]:
-        """Everyone whom contributions name, once for each form of their id."""
-        ...
+        """The users that contributions name, once for each stored form of their id."""
 
     def article_weeks(self) -> list[datetime]:
-        """When the weeks start of which articles have a share."""
-        ...
+        """The starts of the weeks that articles have a share of."""
 
     def article_shares(self, week_start: datetime) -> Iterator[Mapping[str, object]]:
-        """What each article has of a week."""
-        ...
+        """The share of each article in a week."""
 
+    # --- proposals, votes and stakes ---
 
-class CheckStore(RecordStore, GovernanceRecords, StakeRecords, Protocol):
-    """What a check reads beside the counters."""
+    def stored_proposals(self) -> Iterator[StoredProposal]:
+        """All of them."""
+
+    def votes_cast(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
+        """A proposal's votes."""
+
+    def snapshot(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
+        """Everyone's power in a proposal's snapshot."""
+
+    def powers(self, proposal_id: str, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
+        """The entries of these users in a proposal's snapshot, by user."""
+
+    def voted_on(self) -> set[str]:
+        """Ids of everything that votes or snapshots belong to."""
+
+    def recorded_changes(self) -> list[Mapping[str, object]]:
+        """The changes that votes made of the configuration, in order."""
+
+    def stored_stakes(self) -> Iterator[StoredStake]:
+        """All that can be read."""
+
+    # --- contributions and counters ---
 
     def all_contributions(self) -> Iterator[StoredContribution]:
-        """Every one there is."""
-        ...
+        """All of them."""
 
     def recorded_since(
         self, moment: datetime, *, made_from: datetime, made_before: datetime
     ) -> Iterator[StoredContribution]:
         """Contributions of a span of time whose ObjectId is of `moment` or later."""
-        ...
 
     def without_recording(self, *, made_before: datetime) -> Iterator[StoredContribution]:
         """Contributions without an ObjectId, made before a moment."""
-        ...
 
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         """The stored counters of the users that exist, as they are."""
-        ...
 
     def article_counters(self, article_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         """The stored counters of the articles that exist, as they are."""
-        ...
 
     def unreadable_stakes(self) -> Iterator[str]:
         """Ids of staking records that count for nothing, since they cannot be read."""
-        ...
 
 
 class RetentionStore(Protocol):
@@ -178,12 +150,10 @@ class RetentionStore(Protocol):
 
     def completed_before(self, moment: datetime) -> list[Week]:
         """Completed weeks that ended before a moment and are not archived, oldest first."""
-        ...
 
     def archive_week(self, week: Week) -> None:
         """Move a completed week. Inserted before it is deleted, so a crash loses nothing, and
         it can be done again at any point."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +201,7 @@ class ShownUser:
 
 
 class ViewStore(Protocol):
-    """What the wiki shows of one user. Each query uses an index."""
+    """Reads of the wiki's pages about one user. Each query uses an index."""
 
     def shown_user(self, user_id: str) -> ShownUser | None: ...
 
@@ -239,12 +209,9 @@ class ViewStore(Protocol):
         self, user_id: str, after: Cursor | None, limit: int
     ) -> list[ShownContribution]:
         """Dated contributions, newest first, from the one after the cursor on."""
-        ...
 
     def points_between(self, user_id: str, start: datetime, end: datetime) -> int:
         """Points of a user's contributions made in a span of time."""
-        ...
 
     def rewards_page(self, user_id: str, before: Week | None, limit: int) -> list[ShownReward]:
         """Rewards of weeks' plans, newest week first."""
-        ...

@@ -15,30 +15,33 @@ from typing import Any, Protocol
 
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits
-from worker.core.payout.records import (
-    Account,
-    Attempt,
+from worker.core.payout.chain import (
     Blockhash,
     Costs,
-    Distribution,
     Execution,
     Height,
     Intent,
+    Recipient,
+    SendResult,
+    SignatureStatus,
+    Treasury,
+)
+from worker.core.payout.records import (
+    Account,
+    Attempt,
+    Distribution,
     Payout,
     PlanNotes,
-    PointsWindow,
     Postponement,
     Progress,
-    Recipient,
     Reward,
-    SendResult,
     Settlement,
-    SignatureStatus,
     Stake,
-    Treasury,
     WeekPoints,
 )
 from worker.core.plan.commitment import Row
+from worker.core.plan.counted_contributions import PointsWindow
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
@@ -125,7 +128,7 @@ class PlanStore(Protocol):
         ...
 
     def install_plan(
-        self, plan: Distribution, notes: PlanNotes, *, replacing: str | None, now: datetime
+        self, plan: PlannedWeek, notes: PlanNotes, *, replacing: str | None, now: datetime
     ) -> bool:
         """Make a draft *the* plan by compare-and-set on the distribution's plan id.
 
@@ -162,7 +165,7 @@ class PlanStore(Protocol):
         """
         ...
 
-    def stumble(
+    def record_failure(
         self,
         week: Week,
         *,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from worker.core.money import BaseUnits
-from worker.core.payout.records import PointsWindow
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.core.wiki.contribution_file import Contribution

@@ -13,11 +13,12 @@ from worker.cli.console import escaped, facts, table
 from worker.cli.session import Session
 from worker.core.lifecycle import Status
 from worker.core.money import sol_text, tokens_text
-from worker.core.payout.records import Reward, Treasury
+from worker.core.payout.chain import Treasury
+from worker.core.payout.records import Reward
 from worker.core.plan.commitment import Header
 from worker.core.plan.ratio import point_to_token_ratio
 from worker.services.payout.reconcile import Reconciliation
-from worker.services.plan.planned_week import NotPlanned
+from worker.services.plan.planned_week import plan_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,9 +62,8 @@ def demo_result(
     """Gather what the report shows; `before` is the treasury before the week was paid."""
     context = session.context
     distribution = context.store.distribution(found.week)
-    if distribution is None or distribution.header is None or distribution.root is None:
-        raise NotPlanned(found.week)
-    header, plan_id = Header.parse(distribution.header), distribution.plan_id or ""
+    planned = plan_of(found.week, distribution)
+    header, plan_id = planned.header, planned.plan_id
     rewards = context.store.rewards(plan_id, range(header.rewards))
     after, costs = context.chain.treasury(), context.chain.costs()
     accounts = context.store.count_needing_account(plan_id)
@@ -73,7 +73,7 @@ def demo_result(
         ratio=point_to_token_ratio(header),
         reconciliation=found,
         rewards=sorted(rewards, key=lambda r: (-r.row.amount, r.user_id)),
-        anchor=distribution.signature,
+        anchor=distribution.signature if distribution else None,
         spent_lamports=before.lamports - after.lamports,
         spent_tokens=before.tokens - after.tokens,
         receipts=receipts,
@@ -81,7 +81,7 @@ def demo_result(
         accounts=accounts,
         accounts_rent=accounts * costs.token_account_rent,
         flower=_flower(stack),
-        published=context.archive.location(found.week, distribution.root),
+        published=context.archive.location(found.week, planned.root),
     )
 
 

@@ -272,7 +272,7 @@ def test_duplicates_written_while_it_runs_are_resolved_too(database: Mongo) -> N
 
     assert len(report.conflicts) == 1
     # The newcomer has none of the added fields, and the report says so.
-    assert {difference.kind for difference in report.remaining} == {Kind.FIELD}
+    assert {difference.area for difference in report.remaining} == {Kind.FIELD}
     assert run(database).remaining == []
 
 
@@ -306,10 +306,10 @@ def test_every_kind_of_difference_is_found(database: Mongo) -> None:
 
     found = verify(database)
 
-    assert {difference.kind for difference in found} == set(Kind) - {Kind.DUPLICATES}
-    fields = [d for d in found if d.kind is Kind.FIELD]
-    assert {d.subject for d in fields} == set(COLLECTIONS[0].added_fields)
-    assert "users.total_points_-1 is missing" in " ".join(map(str, found))
+    assert {difference.area for difference in found} == set(Kind) - {Kind.DUPLICATES}
+    fields = [d for d in found if d.area is Kind.FIELD]
+    assert {d.subject for d in fields} == {f"users.{name}" for name in COLLECTIONS[0].added_fields}
+    assert "users.total_points_-1: missing" in " ".join(map(str, found))
     assert run(database).remaining == []
 
 

@@ -37,7 +37,8 @@ from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.identity import user_commitment
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import Lamports
-from worker.core.payout.records import Payout, PointsWindow, Settlement, UserPoints
+from worker.core.payout.records import Payout, Settlement, UserPoints
+from worker.core.plan.counted_contributions import PointsWindow
 
 pytestmark = pytest.mark.real
 

@@ -13,7 +13,7 @@ from worker.adapters.solana.addresses import TOKEN_PROGRAM
 from worker.adapters.solana.errors import EndpointsDisagree
 from worker.adapters.solana.reading import history
 from worker.core.errors import Unreachable
-from worker.core.payout.records import Height
+from worker.core.payout.chain import Height
 from worker.core.plan.receipts import ReceiptState
 from worker.ports.payout import Chain
 

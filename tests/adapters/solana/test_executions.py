@@ -23,7 +23,7 @@ from worker.adapters.solana.reading.executions import execution_of
 from worker.adapters.solana.signing.keys import Keyring
 from worker.adapters.solana.signing.transactions import Limits, TransactionMaker, sample_wallets
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Execution, Intent, Transfer
+from worker.core.payout.chain import Execution, Intent, Transfer
 from worker.core.plan.receipts import Resolution, receipt_seed
 
 KEY, STRANGER = Keypair.from_seed(bytes([1]) * 32), Keypair.from_seed(bytes([2]) * 32)

@@ -13,7 +13,7 @@ from worker.adapters.solana.addresses import TOKEN_PROGRAM, V1_FEATURE_GATE
 from worker.adapters.solana.errors import MintUnusable
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Blockhash, Intent, Landing, SendResult, Transfer
+from worker.core.payout.chain import Blockhash, Intent, Landing, SendResult, Transfer
 from worker.core.plan.receipts import Resolution
 
 

@@ -39,7 +39,7 @@ from worker.adapters.solana.signing.transactions import (
     sample_wallets,
 )
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Intent, Transfer
+from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.receipts import Resolution, receipt_seed
 
 KEYS = [Keypair.from_seed(bytes([number]) * 32) for number in range(1, 4)]

@@ -6,7 +6,7 @@ import pytest
 from bson import ObjectId
 
 from tests.cli.conftest import Command
-from tests.fakes.check.checking import FakeChecking, FakeViews
+from tests.fakes.check.check_store import FakeCheckStore, FakeViews
 from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import World, store_of, user_id_of
 from worker.services.wiki.recount import recount_all
@@ -21,7 +21,7 @@ def paid(world: World, kontrib: Command) -> Command:
     store = store_of(world.first)
     wiki = wiki_in_memory(store, world.clock)
     recount_all(wiki)
-    known = {"wiki": wiki, "check_store": FakeChecking(store), "views": FakeViews(store)}
+    known = {"wiki": wiki, "check_store": FakeCheckStore(store), "views": FakeViews(store)}
     kontrib.session.__dict__.update(known)
     return kontrib
 

@@ -27,7 +27,7 @@ from worker.adapters.solana.addresses import (
 )
 from worker.adapters.solana.errors import AuthorityUnusable, IntentTooLarge
 from worker.core.money import BaseUnits
-from worker.core.payout.records import (
+from worker.core.payout.chain import (
     AccountProblem,
     Intent,
     Landing,

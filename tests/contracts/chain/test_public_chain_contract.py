@@ -16,7 +16,7 @@ from worker.adapters.solana.public_chain import PublicSolanaChain
 from worker.adapters.solana.rpc.endpoint import Retries
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Execution, Intent, Transfer
+from worker.core.payout.chain import Execution, Intent, Transfer
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.ports.payout import PublicAddresses, PublicChain
 

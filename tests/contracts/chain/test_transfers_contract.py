@@ -23,7 +23,7 @@ from worker.adapters.solana.addresses import TOKEN_PROGRAM, associated_account
 from worker.adapters.solana.instructions import TransferMaker
 from worker.adapters.solana.reading.transfers import TransferHistory
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Intent, Transfer
+from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.receipts import Resolution
 
 pytestmark = pytest.mark.real

@@ -11,10 +11,10 @@ from bson import ObjectId
 from tests.contracts.paid_weeks import pay_week, plan_week
 from tests.contracts.store_worlds import NOW, WEEK, FakeStoreWorld, MongoStoreWorld
 from tests.contracts.wiki.wiki_worlds import ADA, BOB, GUIDE, WikiWorld
-from tests.fakes.check.checking import FakeChecking, FakeRetention, FakeViews
+from tests.fakes.check.check_store import FakeCheckStore, FakeRetention, FakeViews
 from tests.fakes.documents import object_id
 from worker.adapters.mongo.backup.retention import MongoRetention
-from worker.adapters.mongo.check.store import MongoChecking
+from worker.adapters.mongo.check.store import MongoCheckStore
 from worker.adapters.mongo.wiki.dashboard import MongoViews
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
@@ -31,12 +31,12 @@ class Ports:
         self.views: ViewStore
         if isinstance(world.base, FakeStoreWorld):
             fake = world.base.fake
-            self.check, self.retention = FakeChecking(fake), FakeRetention(fake)
+            self.check, self.retention = FakeCheckStore(fake), FakeRetention(fake)
             self.views = FakeViews(fake)
         else:
             assert isinstance(world.base, MongoStoreWorld)
             database = world.base.database
-            self.check, self.retention = MongoChecking(database), MongoRetention(database)
+            self.check, self.retention = MongoCheckStore(database), MongoRetention(database)
             self.views = MongoViews(database)
 
 
@@ -68,7 +68,7 @@ def test_contributions_come_as_they_are_stored(wiki_world: WikiWorld, ports: Por
 
     plain, strange = sorted(ports.check.all_contributions(), key=lambda c: c.created_at is None)
 
-    assert (plain.user_id, plain.base_points, plain.quality) == (ADA, 100, None)
+    assert (plain.user_id, plain.factors.base_points, plain.factors.quality) == (ADA, 100, None)
     assert plain.recorded_at == NOW
     assert (strange.id, strange.user_id, strange.created_at) == ("text", "", None)
     assert strange.recorded_at is None

@@ -22,10 +22,10 @@ from tests.contracts.store_worlds import (
 from tests.contracts.wiki.wiki_worlds import ADA, BOB, ESSAY, GUIDE, WikiWorld
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.chain.ledger import FakeLedger
-from tests.fakes.check.checking import FakeChecking
+from tests.fakes.check.check_store import FakeCheckStore
 from tests.fakes.world import MemoryArchive
 from worker.adapters.mongo import names
-from worker.adapters.mongo.check.store import MongoChecking
+from worker.adapters.mongo.check.store import MongoCheckStore
 from worker.core.check.report import Area, CheckReport
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import ONE_TOKEN, BaseUnits, Lamports
@@ -46,10 +46,10 @@ def ports(wiki_world: WikiWorld) -> Ports:
 def change_reward(ports: Ports, position: int, **fields: Any) -> None:
     """As somebody would who may write into the database."""
     check = ports.check
-    if isinstance(check, FakeChecking):
+    if isinstance(check, FakeCheckStore):
         check.changed_rewards[PLAN, position] = fields
         return
-    assert isinstance(check, MongoChecking)
+    assert isinstance(check, MongoCheckStore)
     check.database[names.TOKEN_REWARDS].update_one(
         {"plan_id": PLAN, "position": position}, {"$set": fields}, bypass_document_validation=True
     )
@@ -208,8 +208,8 @@ def pay_plan(world: WikiWorld) -> None:
 def records(world: WikiWorld, ports: Ports) -> list[str]:
     report = CheckReport()
     check_records(world.wiki, ports.check, None, (), report)
-    assert {d.area for d in report.discrepancies} <= {Area.RECORDS}
-    return [each.subject for each in report.discrepancies]
+    assert {d.area for d in report.findings} <= {Area.RECORDS}
+    return [each.subject for each in report.findings]
 
 
 def test_a_sound_plan_has_no_difference_at_any_stage(wiki_world: WikiWorld, ports: Ports) -> None:

@@ -64,10 +64,10 @@ class Staked:
         """By field of the stake: what is found and expected."""
         report = CheckReport()
         check_stakes(self.wiki, self.store, report, is_online=is_online)
-        assert {each.area for each in report.discrepancies} <= {Area.STAKES}
+        assert {each.area for each in report.findings} <= {Area.STAKES}
         return {
             each.subject.removeprefix(f"stake {self.made.id}, "): f"{each.found} / {each.expected}"
-            for each in report.discrepancies
+            for each in report.findings
         }
 
 
@@ -255,7 +255,7 @@ def test_two_stakes_on_one_transfer(staked: Staked) -> None:
 def of_users(world: WikiWorld) -> list[str]:
     report = CheckReport()
     check_people(world.wiki, Ports(world).check, report)
-    return [each.subject for each in report.discrepancies]
+    return [each.subject for each in report.findings]
 
 
 @pytest.mark.parametrize(

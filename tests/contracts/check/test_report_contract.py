@@ -17,7 +17,7 @@ from tests.contracts.store_worlds import (
 from tests.fakes.check.reporting import FakeReporting
 from tests.fakes.documents import contribution_document
 from worker.adapters.mongo.check.reporting import MongoReporting
-from worker.core.payout.records import PointsWindow
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.ports.report import ReportStore, TypeTally
 
 MIDDLE = WEEK.start + timedelta(days=3)

@@ -13,6 +13,7 @@ from tests.contracts.store_worlds import (
     WEEK,
     StoreWorld,
     freeze,
+    installed,
     make_payouts,
     make_plan,
     make_reward,
@@ -223,7 +224,7 @@ def test_a_week_that_is_reset_is_due_and_keeps_what_operators_noted_on_its_rewar
 
     plan = make_plan(make_rewards(2, plan_id="draft"))
     assert store.install_plan(plan, PlanNotes(), replacing=None, now=NOW)
-    store.discard_other_plans(WEEK, plan.plan_id or "")
+    store.discard_other_plans(WEEK, plan.plan_id)
     assert store.marked_rewards(WEEK) == []
     assert store.rewards("plan", range(9)) == []
 
@@ -237,7 +238,7 @@ def test_a_draft_becomes_the_plan(store: Store) -> None:
 
     assert store.install_plan(plan, PlanNotes(), replacing=None, now=NOW)
 
-    assert store.distribution(WEEK) == replace(plan, created_at=NOW)
+    assert store.distribution(WEEK) == installed(plan)
 
 
 def test_readers_see_totals_ratio_and_notes_of_the_plan(store: Store) -> None:
@@ -302,11 +303,11 @@ def test_a_plan_is_replaced_only_by_who_knows_it(store: Store) -> None:
 def test_a_replaced_plan_loses_its_approval_and_its_troubles(store: Store) -> None:
     write_plan(store, 4)
     store.approve(WEEK)
-    store.stumble(WEEK, reason="short", next_attempt_at=LATER, attempts=3, stopped=True)
+    store.record_failure(WEEK, reason="short", next_attempt_at=LATER, attempts=3, stopped=True)
     plan = make_plan(make_rewards(4, plan_id="adopted"))
     store.install_plan(plan, PlanNotes(), replacing="plan", now=LATER)
 
-    assert store.distribution(WEEK) == replace(plan, created_at=NOW)
+    assert store.distribution(WEEK) == installed(plan)
 
 
 @pytest.mark.parametrize("stage", [Stage.ANCHORED, Stage.PREPARED])
@@ -325,7 +326,7 @@ def test_an_anchored_plan_is_never_replaced(store: Store, stage: Stage) -> None:
 
 def test_a_week_advances_with_its_facts_and_forgets_its_troubles(store: Store) -> None:
     write_plan(store, 4)
-    store.stumble(WEEK, reason="no funds", next_attempt_at=LATER, attempts=3, stopped=True)
+    store.record_failure(WEEK, reason="no funds", next_attempt_at=LATER, attempts=3, stopped=True)
 
     assert store.advance(WEEK, "plan", Stage.PLANNED, Stage.ANCHORED, signature="sig")
 
@@ -369,10 +370,10 @@ def test_a_step_that_there_is_not_is_an_error(store: Store) -> None:
 
 
 @pytest.mark.parametrize(("stopped", "status"), [(False, "processing"), (True, "failed")])
-def test_a_stumble_is_recorded_and_shown(store: Store, stopped: bool, status: str) -> None:
+def test_a_failure_is_recorded_and_shown(store: Store, stopped: bool, status: str) -> None:
     write_plan(store, 4)
     freeze(store)
-    store.stumble(
+    store.record_failure(
         WEEK, reason="$short of {funds}", next_attempt_at=LATER, attempts=2, stopped=stopped
     )
 
@@ -383,16 +384,16 @@ def test_a_stumble_is_recorded_and_shown(store: Store, stopped: bool, status: st
     assert store.notes(WEEK)["status"] == status
 
 
-def test_a_stumble_before_the_anchor_is_pending(store: Store) -> None:
+def test_a_failure_before_the_anchor_is_pending(store: Store) -> None:
     store.ensure_distribution(WEEK, NOW)
-    store.stumble(WEEK, reason="wait", next_attempt_at=LATER, attempts=1, stopped=False)
+    store.record_failure(WEEK, reason="wait", next_attempt_at=LATER, attempts=1, stopped=False)
 
     assert store.notes(WEEK)["status"] == "pending"
 
 
 def test_an_approval_is_recorded_and_makes_the_week_due(store: Store) -> None:
     write_plan(store, 4)
-    store.stumble(WEEK, reason="approval", next_attempt_at=LATER, attempts=0, stopped=False)
+    store.record_failure(WEEK, reason="approval", next_attempt_at=LATER, attempts=0, stopped=False)
     store.approve(WEEK)
 
     found = store.distribution(WEEK)
@@ -402,7 +403,7 @@ def test_an_approval_is_recorded_and_makes_the_week_due(store: Store) -> None:
 
 
 def test_what_stops_an_unknown_week_is_not_recorded_anywhere(store: Store) -> None:
-    store.stumble(WEEK, reason="x", next_attempt_at=LATER, attempts=1, stopped=True)
+    store.record_failure(WEEK, reason="x", next_attempt_at=LATER, attempts=1, stopped=True)
     store.approve(WEEK)
     store.record_notes(WEEK, durations={})
 
@@ -427,7 +428,7 @@ def test_facts_for_people_are_kept_beside_the_rest(store: Store) -> None:
 
 def test_requeueing_makes_a_stopped_week_due(store: Store) -> None:
     store.ensure_distribution(WEEK, NOW)
-    store.stumble(WEEK, reason="x", next_attempt_at=LATER, attempts=12, stopped=True)
+    store.record_failure(WEEK, reason="x", next_attempt_at=LATER, attempts=12, stopped=True)
 
     assert store.requeue(WEEK, NOW) == 1
 

@@ -327,6 +327,55 @@ def test_the_chain_never_says_two_things(
     assert settled.status is PayoutStatus.PAID
 
 
+WRITES: dict[str, Callable[[Store, Payout], None]] = {
+    "record_attempts": lambda store, p: store.record_attempts([(p, make_attempt("new"))]),
+    "mark_processing": lambda store, p: store.mark_processing([p]),
+    "postpone": lambda store, p: store.postpone([Postponement(p, LATER, "timeout")]),
+    "release": lambda store, p: store.release([p]),
+    "settle as paid": lambda store, p: store.settle([paid(p)], NOW),
+    "settle as void": lambda store, p: store.settle([void(p)], NOW),
+}
+S = PayoutStatus
+MOVES = {
+    "record_attempts": {S.PENDING: S.PROCESSING},
+    "settle as paid": {S.PENDING: S.PAID, S.PROCESSING: S.PAID},
+    "settle as void": {S.PENDING: S.VOID, S.PROCESSING: S.VOID},
+}
+"""All changes of a payout's status by a write. Every other status stays as it is."""
+CONTRADICTIONS = {("settle as paid", S.VOID), ("settle as void", S.PAID)}
+
+
+def payout_that_is(store: Store, status: PayoutStatus) -> Payout:
+    write_plan(store, 3)
+    (payout,) = claim_all(store)
+    if status is S.PROCESSING:
+        store.record_attempts([(payout, make_attempt("old"))])
+    elif status.is_resolved:
+        store.settle([paid(payout) if status is S.PAID else void(payout)], NOW)
+    found = store.payout("plan", payout.id)
+    assert found is not None
+    assert found.status is status
+    return found
+
+
+@pytest.mark.parametrize("status", PayoutStatus)
+@pytest.mark.parametrize("write", WRITES)
+def test_a_resolved_payout_never_changes_and_a_signed_one_never_forgets_it(
+    store: Store, write: str, status: PayoutStatus
+) -> None:
+    before = payout_that_is(store, status)
+    if (write, status) in CONTRADICTIONS:
+        with pytest.raises(IllegalTransition, match=f"is {status} and cannot become"):
+            WRITES[write](store, before)
+    else:
+        WRITES[write](store, before)
+
+    after = store.payout("plan", before.id)
+    assert after is not None
+    assert after.status is MOVES.get(write, {}).get(status, status)
+    assert after == before or not status.is_resolved
+
+
 def test_settling_what_is_not_there_is_harmless(store: Store) -> None:
     write_plan(store, 3)
     (payout,) = claim_all(store)

@@ -110,9 +110,9 @@ class StoreTwins(RuleBasedStateMachine):
         self.both("advance", WEEK, plan, *move, signature="sig", completed_at=self.now)
 
     @rule(minutes=MINUTES, attempts=st.integers(0, 12), stopped=st.booleans())
-    def stumble(self, minutes: int, attempts: int, stopped: bool) -> None:
+    def record_failure(self, minutes: int, attempts: int, stopped: bool) -> None:
         self.both(
-            "stumble",
+            "record_failure",
             WEEK,
             reason="short",
             next_attempt_at=self.in_minutes(minutes),

@@ -30,7 +30,8 @@ from tests.fakes.documents import (
     user_document,
 )
 from worker.adapters.mongo.connection import Mongo
-from worker.core.payout.records import MalformedContribution, PointsWindow, UserPoints
+from worker.core.payout.records import MalformedContribution, UserPoints
+from worker.core.plan.counted_contributions import PointsWindow
 
 USER = "507f1f77bcf86cd799439011"
 CUTOFF = NOW

@@ -14,7 +14,8 @@ from tests.contracts.wiki.wiki_worlds import ADA, BOB, ESSAY, GUIDE, WikiWorld
 from tests.fakes.documents import contribution_document, stake_document
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
-from worker.services.wiki.recount import due_recounts, recount_all, recount_tokens, recount_week
+from worker.services.wiki.earned_tokens import due_recounts, recount_tokens, recount_week
+from worker.services.wiki.recount import recount_all
 
 DAY_TWO = WEEK.start + timedelta(days=2)
 ODD = 85 * ONE_TOKEN + 333_333_333

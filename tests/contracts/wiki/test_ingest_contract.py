@@ -14,7 +14,7 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Mongo
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.wiki.ingest import DocumentRefused, MongoIngestStore
-from worker.core.payout.records import PointsWindow
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import rules_from
 from worker.core.week import Week
 from worker.core.wiki.contribution_file import Contribution, Occurrences, contribution_from

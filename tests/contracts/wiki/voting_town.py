@@ -68,12 +68,12 @@ class Town:
         """By subject, without the proposal's id: what is found and expected."""
         report = CheckReport()
         check_governance(self.wiki, self.store, report)
-        assert {each.area for each in report.discrepancies} <= {Area.GOVERNANCE}
+        assert {each.area for each in report.findings} <= {Area.GOVERNANCE}
         found = {
             each.subject.removeprefix(f"proposal {self.proposal.id}").removeprefix(", "): (
                 f"{each.found} / {each.expected}"
             )
-            for each in report.discrepancies
+            for each in report.findings
         }
-        assert len(found) == len(report.discrepancies)
+        assert len(found) == len(report.findings)
         return found

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.payout.backoff import ATTEMPTS_MAX, is_exhausted, next_attempt_at, next_look_at
+from tests.core.strategies import A_WEEK
+from worker.core.money import BaseUnits
+from worker.core.payout.backoff import (
+    ATTEMPTS_MAX,
+    NEVER,
+    after_failure,
+    for_a_person,
+    for_an_event,
+    is_exhausted,
+    next_attempt_at,
+    next_look_at,
+)
+from worker.core.payout.records import Payout, PayoutKind
 
 NOW = datetime(2024, 12, 16, tzinfo=UTC)
 SIX_HOURS = timedelta(hours=6)
@@ -68,3 +80,36 @@ def test_what_waits_for_something_outside_is_looked_at_within_three_minutes(now,
 
     assert timedelta(minutes=2) <= look < timedelta(minutes=3)
     assert next_look_at(now, key) - now == look
+
+
+def a_payout(attempts: int) -> Payout:
+    return Payout(
+        id=f"{A_WEEK.id}/00007",
+        plan_id="plan",
+        week=A_WEEK,
+        kind=PayoutKind.BATCH,
+        index=7,
+        rewards=1,
+        amount=BaseUnits(1),
+        attempts=attempts,
+    )
+
+
+@given(st.integers(0, 2 * ATTEMPTS_MAX))
+def test_a_failed_payout_is_tried_again_until_it_waits_for_a_person(attempts: int) -> None:
+    payout = a_payout(attempts)
+
+    postponed = after_failure(payout, "refused", NOW, scale=1.0)
+
+    assert postponed.is_failure
+    if attempts + 1 >= ATTEMPTS_MAX:
+        assert postponed == for_a_person(payout, "refused")
+        assert postponed.next_attempt_at == NEVER
+    else:
+        assert postponed.next_attempt_at == next_attempt_at(NOW, attempts + 1, payout.id)
+
+
+def test_waiting_for_an_event_is_no_failed_try() -> None:
+    postponed = for_an_event(a_payout(3), "no wallet", NOW)
+
+    assert (postponed.next_attempt_at, postponed.is_failure) == (NOW, False)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
 
-from worker.core.payout.decision import Step, next_step
-from worker.core.payout.records import Attempt, Landing, SignatureStatus
+from tests.core.strategies import A_WEEK
+from worker.core.money import BaseUnits
+from worker.core.payout.chain import Landing, SignatureStatus
+from worker.core.payout.decision import (
+    Step,
+    may_be_resolved,
+    next_step,
+    pauses_after_refusal,
+)
+from worker.core.payout.records import Attempt, Payout, PayoutKind
 from worker.core.plan.receipts import ReceiptState, Resolution
 
 LAST_VALID = 1000
@@ -82,3 +90,34 @@ def test_every_step_is_taken_by_some_input() -> None:
     taken = {next_step(receipt, *facts) for receipt in ReceiptState for facts in FACTS}
 
     assert taken == set(Step)
+
+
+def test_a_receipt_that_is_not_read_leads_to_no_signature() -> None:
+    """A payout whose receipt is not worth reading counts as free."""
+    unread = [facts for facts in FACTS if not may_be_resolved(*facts)]
+
+    steps = {next_step(ReceiptState.FREE, *facts) for facts in unread}
+    assert steps == {Step.RESEND, Step.WAIT}
+
+
+@pytest.mark.parametrize(
+    ("tried_again", "pauses"), [(None, True), (-1, True), (0, True), (1, False)]
+)
+def test_a_refused_payment_pauses_once_before_it_is_signed_anew(
+    tried_again: int | None, pauses: bool
+) -> None:
+    attempt = ATTEMPTS[0]
+    again = None if tried_again is None else attempt.created_at + timedelta(seconds=tried_again)
+    payout = Payout(
+        id=f"{A_WEEK.id}/00007",
+        plan_id="plan",
+        week=A_WEEK,
+        kind=PayoutKind.BATCH,
+        index=7,
+        rewards=1,
+        amount=BaseUnits(1),
+        attempt=attempt,
+        next_attempt_at=again,
+    )
+
+    assert pauses_after_refusal(payout) is pauses

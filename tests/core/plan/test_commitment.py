@@ -364,3 +364,15 @@ def test_the_root_of_rows_is_over_their_canonical_lines() -> None:
     plan_rows = [a_row(i) for i in range(5)]
 
     assert rows_root(iter(plan_rows)) == merkle_root([row.canonical() for row in plan_rows])
+
+
+@pytest.mark.parametrize(("payable", "held"), LAYOUTS)
+def test_every_position_is_in_one_batch_or_held(payable: int, held: int) -> None:
+    header = a_header(payable=payable, held=held, batch_size=3)
+
+    for position in range(header.rewards):
+        batch = header.batch_of(position)
+        if batch is None:
+            assert position in header.held_positions
+        else:
+            assert position in header.batch_positions(batch)

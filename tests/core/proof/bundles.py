@@ -13,12 +13,20 @@ from worker.core.payout.records import PayoutKind
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.proof.bundle import PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
-from worker.core.proof.bundle_check import FilesAudit, audit_files
+from worker.core.proof.verify_files import VerifiedFiles, verify_files
 from worker.core.week import Week
 
 FOLDER = Path(__file__).parents[1] / "vectors"
 SOURCE = "4Nd1mBQtrMJVYVfKf2PJy9NZUZdTAsp7D4xWLs4gDB4T"
 WALLET = "GqDqQTP5GZ12zpxMF1WYxURVpa1z8LjQp6iKSwCYXFPD"
+
+
+def lines_of(content: bytes) -> list[bytes]:
+    return content.splitlines(keepends=True)
+
+
+def digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +37,14 @@ class Bundle:
     payouts: bytes
     plan: bytes
 
-    def audit(self) -> FilesAudit:
-        return audit_files(self.manifest, lines_of(self.payouts), lines_of(self.plan))
+    def audit(self) -> VerifiedFiles:
+        return verify_files(self.manifest, lines_of(self.payouts), lines_of(self.plan))
 
     def sealed(self) -> Bundle:
         """With a manifest that ties the files together as they are now."""
         files = {PLAN_FILE: digest(self.plan), PAYOUTS_FILE: digest(self.payouts)}
         manifest = replace(Manifest.parse(self.manifest), files=files)
         return replace(self, manifest=manifest.canonical() + b"\n")
-
-
-def lines_of(content: bytes) -> list[bytes]:
-    return content.splitlines(keepends=True)
-
-
-def digest(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()
 
 
 def vector_named(name: str) -> dict[str, Any]:

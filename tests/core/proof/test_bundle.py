@@ -13,7 +13,7 @@ from tests.core.proof.bundles import Bundle, bundle_of, lines_of, vector_named
 from worker.core.findings import Outcome
 from worker.core.plan.commitment import Header, Row, SealBuilder, canonical_json
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
-from worker.core.proof.bundle_check import FilesAudit, audit_files
+from worker.core.proof.verify_files import VerifiedFiles, verify_files
 
 NAMES = ["plan-v1", "plan-v1-empty", "plan-v1-on-top", "plan-v1-waived"]
 
@@ -22,7 +22,7 @@ def a_bundle() -> Bundle:
     return bundle_of(vector_named("plan-v1"), void=frozenset({1}))
 
 
-def findings(audit: FilesAudit) -> str:
+def findings(audit: VerifiedFiles) -> str:
     return "\n".join(str(finding) for check in audit.checks for finding in check.findings)
 
 
@@ -195,7 +195,7 @@ def test_rows_in_another_order_are_named() -> None:
 
 def test_a_waived_floor_that_was_not_needed_is_named() -> None:
     audit = rewrite(a_bundle(), lambda rows: rows, floor_waived=True).audit()
-    assert "floor_waived is True, and must be False" in findings(audit)
+    assert "floor_waived is True, expected False" in findings(audit)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +260,6 @@ def test_multipliers_that_are_no_tier_are_named() -> None:
     bundle = a_bundle()
     files = (bundle.manifest, lines_of(bundle.payouts), lines_of(bundle.plan))
     tiers = [1_100_000, 1_300_000, 1_600_000, 2_000_000]
-    assert audit_files(*files, tiers).outcome is Outcome.OK
-    text = findings(audit_files(*files, tiers[1:]))
+    assert verify_files(*files, tiers).outcome is Outcome.OK
+    text = findings(verify_files(*files, tiers[1:]))
     assert "2 rows have the multiplier 1.1, which is no tier" in text

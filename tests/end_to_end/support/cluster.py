@@ -142,7 +142,7 @@ class Cluster:
         self.wait(lambda: self.is_closed(wanted), seconds, f"{wanted} was not closed")
 
     def wait_until_closed_without_beat(self) -> None:
-        """Ask again now and then: after a stumble nobody else would wake the week."""
+        """Ask again now and then: after a failure nobody else would wake the week."""
         looks = itertools.count(1)
 
         def is_closed() -> bool:

@@ -31,15 +31,16 @@ from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.signing.keys import read_address
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN, BaseUnits
-from worker.core.payout.records import Intent, Transfer
+from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.commitment import Row
 from worker.core.plan.receipts import Resolution, single_id
 from worker.core.week import Week
 from worker.services.context import Context, Limits
 from worker.services.plan.genesis import make_genesis
-from worker.services.proof.bundle import publish_week
-from worker.services.week.due import Job, find_work
+from worker.services.proof.publish_bundle import publish_week
+from worker.services.week.due import find_work
 from worker.services.week.run import do_work
+from worker.services.week.story import Job
 
 WEEKS = [Week.parse(f"2024-W{number}") for number in (49, 50, 51)]
 USERS = 130

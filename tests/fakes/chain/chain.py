@@ -29,7 +29,7 @@ from tests.fakes.wallets import wallet_named as wallet_named
 from worker.adapters.solana.errors import AuthorityUnusable, IntentTooLarge, MintUnusable
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
-from worker.core.payout.records import (
+from worker.core.payout.chain import (
     AccountProblem,
     Blockhash,
     Costs,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.chain.ledger import FakeLedger
-from worker.core.payout.records import Execution
+from worker.core.payout.chain import Execution
 from worker.core.plan.receipts import ReceiptState
 from worker.ports.payout import Outflow, PublicAddresses
 

@@ -1,4 +1,4 @@
-"""The in-memory twins of `MongoGovernanceRecords` and `MongoStakeRecords`."""
+"""The in-memory twin of `MongoGovernanceRecords`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.ports.check import StoredProposal, StoredStake
 
 
 class FakeGovernanceRecords:
-    """Implements `worker.ports.check.GovernanceRecords` and `StakeRecords` in memory."""
+    """A part of `worker.ports.check.CheckStore` in memory."""
 
     _store: FakeStore
 

@@ -20,7 +20,7 @@ from worker.ports.check import StoredReward as Found
 
 
 class FakeCheckRecords:
-    """Implements `worker.ports.check.RecordStore` in memory.
+    """A part of `worker.ports.check.CheckStore` in memory.
 
     The records behind it hold no derived fields, so what somebody made of those is kept here.
     """

@@ -9,7 +9,7 @@ from tests.fakes.store.wiki_data import _part as counted_part
 from tests.fakes.store.wiki_data import _plain as plain_contribution
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
-from worker.core.payout.records import PointsWindow
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.points import defect
 from worker.core.plan.rules import Rules
 from worker.ports.report import PaidReward, TypeTally

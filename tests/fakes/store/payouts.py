@@ -8,15 +8,12 @@ from datetime import datetime
 
 from tests.fakes.store.state import Route, State, StoredPayout, StoredReward, to_milliseconds
 from worker.core.lifecycle import IllegalTransition, PayoutStatus, Status
-from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.records import (
     Attempt,
     Payout,
     PayoutKind,
     Postponement,
-    Progress,
     Settlement,
-    Tally,
 )
 
 VOID_REASON = "batch void: paid alone"
@@ -71,20 +68,19 @@ class FakePayouts:
                 self.state.put_reward(unpaid, status=Status.PROCESSING)
 
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
-        contradicted: Settlement | None = None
+        contradictions: list[IllegalTransition] = []
         for settlement in settlements:
-            payout = settlement.payout
+            payout, wanted = settlement.payout, settlement.status
             if (stored := self.state.payouts_of(payout.plan_id).get(payout.id)) is None:
                 continue
-            if stored.payout.status.is_resolved and stored.payout.status is not settlement.status:
-                contradicted = contradicted or settlement
+            current = stored.payout.status
+            if current.is_resolved and current is not wanted:
+                contradictions.append(IllegalTransition(payout.id, current, wanted))
                 continue
             self._settle_rewards(stored.payout, settlement, now)
             self._settle_payout(stored, settlement)
-        if contradicted is not None:
-            opposite = {PayoutStatus.PAID: PayoutStatus.VOID, PayoutStatus.VOID: PayoutStatus.PAID}
-            current = opposite[contradicted.status]
-            raise IllegalTransition(contradicted.payout.id, current, contradicted.status)
+        if contradictions:
+            raise contradictions[0]
 
     def _settle_payout(self, stored: StoredPayout, settlement: Settlement) -> None:
         known = stored.payout
@@ -128,45 +124,6 @@ class FakePayouts:
                     attempts=stored.payout.attempts + each.is_failure,
                 )
 
-    # --- sums -----------------------------------------------------------------------------------
-
-    def progress(self, plan_id: str) -> Progress:
-        rewards = list(self.state.rewards_of(plan_id).values())
-        payouts = list(self.state.payouts_of(plan_id).values())
-        waiting = [s for s in rewards if s.is_waiting]
-        times = [s.next_attempt_at for s in waiting if s.reward.operator_hold is None]
-        times += [s.payout.next_attempt_at for s in payouts if s.is_claimable]
-        known_times = [time for time in times if time is not None]
-        return Progress(
-            rewards={
-                status: _tally([s for s in rewards if s.reward.status is status])
-                for status in Status
-            },
-            payouts=self.batch_counts(plan_id),
-            held=_tally(waiting),
-            next_attempt_at=min(known_times) if known_times else None,
-            fees=Lamports(sum(s.fee or 0 for s in payouts)),
-            signatures=sum(s.payout.signature is not None for s in payouts),
-        )
-
-    def outstanding(self) -> tuple[BaseUnits, int]:
-        stored_weeks = [*self.state.weeks.values(), *self.state.archive.values()]
-        plans = [s.distribution for s in stored_weeks if s.distribution.stage.is_frozen]
-        amounts: list[int] = []
-        for plan_id in [plan.plan_id for plan in plans if plan.plan_id]:
-            payouts = self.state.payouts_of(plan_id).values()
-            amounts += [s.payout.amount for s in payouts if s.is_unresolved]
-            rewards = self.state.rewards_of(plan_id).values()
-            amounts += [s.reward.row.amount for s in rewards if s.is_waiting]
-        return BaseUnits(sum(amounts)), len(amounts)
-
-    def batch_counts(self, plan_id: str) -> dict[PayoutStatus, int]:
-        counts = dict.fromkeys(PayoutStatus, 0)
-        for stored in self.state.payouts_of(plan_id).values():
-            if stored.payout.kind is PayoutKind.BATCH:
-                counts[stored.payout.status] += 1
-        return counts
-
     # --- lookups --------------------------------------------------------------------------------
 
     def _open(self, payouts: Sequence[Payout]) -> list[StoredPayout]:
@@ -188,7 +145,3 @@ class FakePayouts:
 
     def _unpaid_of(self, payout: Payout) -> list[StoredReward]:
         return [stored for stored in self._rewards_of(payout) if stored.is_unpaid]
-
-
-def _tally(stored: Sequence[StoredReward]) -> Tally:
-    return Tally(len(stored), BaseUnits(sum(s.reward.row.amount for s in stored)))

@@ -19,7 +19,8 @@ from tests.fakes.store.state import (
 )
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
-from worker.core.plan.commitment import Header, Row
+from worker.core.plan.commitment import Row
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.totals import NO_TOTALS, plan_totals
 from worker.core.week import Week
 
@@ -88,18 +89,26 @@ class FakePlans:
         return [root for _, root in sorted(batches)]
 
     def install_plan(
-        self, plan: Distribution, notes: PlanNotes, *, replacing: str | None, now: datetime
+        self, plan: PlannedWeek, notes: PlanNotes, *, replacing: str | None, now: datetime
     ) -> bool:
-        assert plan.header is not None
         known = self.ensure_distribution(plan.week, now)
         if known.plan_id == plan.plan_id:
             return True
         if known.plan_id != replacing or known.stage not in _MUTABLE or known.archived:
             return False
         stored = self.state.weeks[plan.week]
-        facts = stored.facts | plan_totals(Header.parse(plan.header)) | {"notes": _notes(notes)}
+        facts = stored.facts | plan_totals(plan.header) | {"notes": _notes(notes)}
         facts["started_at"] = facts["started_at"] or to_milliseconds(now)
-        installed = replace(plan, created_at=known.created_at, **_UNTRIED)
+        installed = Distribution(
+            week=plan.week,
+            stage=plan.stage,
+            plan_id=plan.plan_id,
+            header=plan.header.canonical(),
+            root=plan.root,
+            held_root=plan.held_root,
+            approved=plan.approved,
+            created_at=known.created_at,
+        )
         self.state.weeks[plan.week] = StoredWeek(installed, facts)
         return True
 
@@ -155,7 +164,7 @@ class FakePlans:
         self.state.weeks[week] = replace(stored, distribution=moved)
         return True
 
-    def stumble(
+    def record_failure(
         self,
         week: Week,
         *,

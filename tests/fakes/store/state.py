@@ -1,4 +1,4 @@
-"""What the in-memory store holds: frozen records in dicts, so that a snapshot is a shallow copy."""
+"""The in-memory store's data: frozen records in dicts, so that a snapshot is a shallow copy."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class StoredPayout:
 
     @property
     def is_claimable(self) -> bool:
-        """An operator's hold keeps back what was never signed. What was signed may land still,
-        and must be settled."""
+        """An operator's hold keeps back only unsigned payouts: a signed one may still land, and
+        must be settled."""
         held_back = self.operator_hold is not None and self.payout.attempt is None
         return self.is_unresolved and not held_back
 
@@ -78,7 +78,7 @@ class StoredPayout:
 class StoredWeek:
     distribution: Distribution
     facts: Document = field(default_factory=dict)
-    """What readers see besides the distribution: totals, PlanNotes, recorded facts."""
+    """Facts for readers besides the distribution: totals, PlanNotes, recorded facts."""
 
 
 @dataclass(slots=True)

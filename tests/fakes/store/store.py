@@ -12,13 +12,14 @@ from typing import Any
 
 from tests.fakes.store.payouts import FakePayouts
 from tests.fakes.store.plans import FakePlans
+from tests.fakes.store.progress import FakeProgress
 from tests.fakes.store.rewards import FakeRewards
 from tests.fakes.store.state import State, StoredWeek, as_stored, to_milliseconds
 from tests.fakes.store.wiki_data import FakeWiki
 from worker.core.week import Week
 
 
-class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards):
+class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
     """Implements `worker.ports.payout.Store` in memory."""
 
     def __init__(self) -> None:

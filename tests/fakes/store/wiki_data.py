@@ -11,14 +11,8 @@ from bson import ObjectId
 from tests.fakes.store.state import Document, State
 from worker.adapters.mongo.payout.stakes import stake_covering
 from worker.core.identity import canonical_user_id
-from worker.core.payout.records import (
-    Account,
-    MalformedContribution,
-    PointsWindow,
-    Stake,
-    UserPoints,
-    WeekPoints,
-)
+from worker.core.payout.records import Account, MalformedContribution, Stake, UserPoints, WeekPoints
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.points import defect
 from worker.core.plan.rules import Rules
 from worker.core.week import Week

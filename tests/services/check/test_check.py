@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from bson import ObjectId
 
-from tests.fakes.check.checking import FakeChecking, FakeRetention, FakeViews
+from tests.fakes.check.check_store import FakeCheckStore, FakeRetention, FakeViews
 from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import WEEK, World, store_of, user_id_of
 from worker.core.check.report import Area, CheckReport
@@ -43,12 +43,12 @@ def wiki_of(world: World) -> WikiContext:
 
 def checked(world: World, *, offline: bool = False) -> CheckReport:
     context = None if offline else world.first
-    return check_all(wiki_of(world), FakeChecking(store_of(world.first)), context)
+    return check_all(wiki_of(world), FakeCheckStore(store_of(world.first)), context)
 
 
 def only(report: CheckReport) -> tuple[Area, str, str]:
-    assert len(report.discrepancies) == 1, report.discrepancies
-    found = report.discrepancies[0]
+    assert len(report.findings) == 1, report.findings
+    found = report.findings[0]
     return found.area, found.subject, str(found)
 
 
@@ -59,7 +59,7 @@ def change(world: World, name: str, **fields: object) -> None:
 def test_a_sound_week_has_no_difference(paid: World) -> None:
     report = checked(paid)
 
-    assert report.discrepancies == []
+    assert report.findings == []
     assert report.looked_at["contributions"] == 5
     assert report.looked_at["weeks on chain"] == 1
     record_check(paid.first, report)
@@ -98,9 +98,9 @@ def test_what_was_edited_after_the_plan(paid: World) -> None:
     report = checked(paid)
 
     assert (Area.WEEKS, f"2024-W50, user {user_id_of('user 0')}") in {
-        (d.area, d.subject) for d in report.discrepancies
+        (d.area, d.subject) for d in report.findings
     }
-    assert "150 points today, expected 100 as planned" in str(report.discrepancies[0])
+    assert "150 points today, expected 100 as planned" in str(report.findings[0])
 
 
 def test_what_came_without_an_object_id_after_the_plan(paid: World) -> None:
@@ -111,10 +111,10 @@ def test_what_came_without_an_object_id_after_the_plan(paid: World) -> None:
          "total_points": 40, "created_at": moment}
     )  # fmt: skip
 
-    texts = [str(d) for d in checked(paid).discrepancies if d.area is Area.WEEKS]
+    texts = [str(d) for d in checked(paid).findings if d.area is Area.WEEKS]
 
     assert texts == [
-        f"weeks: 2024-W50, user {user_id_of('late')} is 40 points today, "
+        f"weeks, 2024-W50, user {user_id_of('late')}: 40 points today, "
         "expected no reward as planned"
     ]
 
@@ -122,11 +122,11 @@ def test_what_came_without_an_object_id_after_the_plan(paid: World) -> None:
 def test_what_is_late_waits_and_what_is_too_late_is_listed(paid: World) -> None:
     soon = paid.clock.now() + timedelta(days=2)
     paid.record("user 1", 30, created_at=WEEK.start, recorded_at=soon)
-    assert not [d for d in checked(paid).discrepancies if d.area is Area.WEEKS]
+    assert not [d for d in checked(paid).findings if d.area is Area.WEEKS]
     older = WEEK.start - timedelta(days=3)
     paid.record("user 1", 30, created_at=older, recorded_at=soon)
 
-    texts = [str(d) for d in checked(paid).discrepancies if d.area is Area.WEEKS]
+    texts = [str(d) for d in checked(paid).findings if d.area is Area.WEEKS]
 
     assert len(texts) == 1
     assert "counted by no plan: made 2024-12-06" in texts[0]
@@ -143,8 +143,8 @@ def test_a_reward_that_the_database_forgot_was_paid(paid: World) -> None:
     reward = replace(stored.reward, status=Status.PENDING)
     store.state.rewards[plan_id][0] = replace(stored, reward=reward)
 
-    assert Area.CHAIN in {d.area for d in checked(paid).discrepancies}
-    assert Area.CHAIN not in {d.area for d in checked(paid, offline=True).discrepancies}
+    assert Area.CHAIN in {d.area for d in checked(paid).findings}
+    assert Area.CHAIN not in {d.area for d in checked(paid, offline=True).findings}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_stakes_that_are_forgotten_unreadable_or_nobodys(paid: World) -> None:
     store.add_stake(stake)
     store.add_stake({"user_id": user_id_of("user 1"), "amount": "much"})
 
-    texts = [str(d) for d in checked(paid).discrepancies if d.area is Area.STAKES]
+    texts = [str(d) for d in checked(paid).findings if d.area is Area.STAKES]
 
     assert any("not readable" in text for text in texts)
     assert any("active, though it ended" in text for text in texts)

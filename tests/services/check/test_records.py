@@ -182,9 +182,9 @@ def test_of_a_week_that_is_all_wrong_the_first_differences_are_listed(
 
     report = check_all(books.wiki, books.checking, None)
 
-    assert len(report.discrepancies) == 3
-    assert str(report.discrepancies[-1]) == (
-        f"records: {NEWEST.label} is 1 more differences, expected none"
+    assert len(report.findings) == 3
+    assert str(report.findings[-1]) == (
+        f"records, {NEWEST.label}: 1 more differences, expected none"
     )
 
 

@@ -98,7 +98,7 @@ def test_what_has_no_object_id_and_was_made_before_the_first_week(books: Books) 
 
     report = check_all(books.wiki, books.checking, None)
 
-    assert [str(each) for each in report.discrepancies] == [
-        "weeks: contributions made before 2024-W50, without an ObjectId is 1 with 40 points, "
+    assert [str(each) for each in report.findings] == [
+        "weeks, contributions made before 2024-W50, without an ObjectId: 1 with 40 points, "
         "counted by no plan: import 1, expected made in 2024-W50 or later, to be counted"
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bson import Int64
 
-from tests.fakes.check.checking import FakeChecking
+from tests.fakes.check.check_store import FakeCheckStore
 from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import World, store_of, user_id_of
 from worker.core.check.report import Area
@@ -27,15 +27,15 @@ def test_votes_and_stakes_are_part_of_a_check(world: World) -> None:
     made = propose(wiki, Idea("More images", ada, ProposalType.FEATURE_REQUEST))
     vote(wiki, made.id, ada, Choice.FOR)
 
-    sound = check_all(wiki, FakeChecking(store), world.first)
+    sound = check_all(wiki, FakeCheckStore(store), world.first)
 
-    assert sound.discrepancies == []
+    assert sound.findings == []
     looked_at = sound.looked_at
     assert (looked_at["stakes"], looked_at["proposals"], looked_at["votes"]) == (1, 1, 1)
     assert looked_at["voting powers"] == 3
     store.state.votes[made.id, ada]["weight_base_units"] = Int64(1)
     store.state.stakes[0]["amount"] = 1.0
 
-    areas = [each.area for each in check_all(wiki, FakeChecking(store), None).discrepancies]
+    areas = [each.area for each in check_all(wiki, FakeCheckStore(store), None).findings]
 
     assert areas == [Area.STAKES, Area.GOVERNANCE, Area.GOVERNANCE]

@@ -1,5 +1,5 @@
-"""Somebody writes to the database after the anchor: nobody is paid twice or otherwise than planned,
-nobody else has to wait for it, and it is told."""
+"""Records are changed after the anchor: every payment stays as planned, at most once, no other
+payout waits, and the change is reported."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.errors import NotReady
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits
+from worker.core.payout.single import single_payout
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.services.payout.override import retry_week
 from worker.services.payout.reconcile import reconcile
-from worker.services.payout.singles import single_payout
-from worker.services.week.due import Job, find_work
+from worker.services.week.due import find_work
+from worker.services.week.story import Job
 
 A_DAY = 24 * 3600
 
@@ -58,7 +59,7 @@ def change_amount(world: World, position: int, times: int) -> None:
 
 
 def rename(world: World, old: str, new: str, **facts: Any) -> None:
-    """What was paid is made to look unpaid under an id whose receipt is free."""
+    """Make a paid payout look unpaid under an id whose receipt is free."""
     stored = payouts_of(world).pop(old)
     unpaid = {"status": PayoutStatus.PENDING, "attempt": None, "signature": None, **facts}
     payouts_of(world)[new] = replace(stored, payout=replace(stored.payout, id=new, **unpaid))
@@ -166,7 +167,7 @@ def test_a_reward_that_the_plan_does_not_have_stops_nobody(world: World, positio
     row = replace(ghost.reward.row, user=b"x" * 32)
     reward = replace(ghost.reward, position=position, row=row, user_id="another")
     rewards_of(world)[position] = replace(ghost, reward=reward)
-    made = single_payout(world.distribution(), reward, wallet_named("user 0"))
+    made = single_payout(WEEK, reward, wallet_named("user 0"))
     payouts_of(world)[made.id] = StoredPayout(made, b"")
 
     world.run()
@@ -184,7 +185,7 @@ def test_singles_whose_places_were_exchanged_are_not_settled_for_each_other(worl
     run_until(world, Job.PAY)
     first, second = (rewards_of(world)[position].reward for position in (11, 12))
     for mine, other in ((first, second), (second, first)):
-        made = single_payout(world.distribution(), mine, wallet_named("user 0"))
+        made = single_payout(WEEK, mine, wallet_named("user 0"))
         payouts_of(world)[made.id] = StoredPayout(replace(made, index=other.position), b"")
 
     world.run()

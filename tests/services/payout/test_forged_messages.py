@@ -13,8 +13,8 @@ from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
 from worker.services.payout.reconcile import reconcile
-from worker.services.week.due import Job, Work
 from worker.services.week.run import do_work
+from worker.services.week.story import Job, Work
 
 POOL = 10_000 * ONE_TOKEN
 RANGES = [(0, 0), (0, 1), (0, 2**31), (5, 6), (10**6, 10**6 + 1), (3, 1)]

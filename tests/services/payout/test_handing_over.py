@@ -1,4 +1,4 @@
-"""What a worker does that was asked to end, or that hears old news of the chain."""
+"""A worker that is asked to end, and a worker whose endpoint lags, do no harm."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.money import ONE_TOKEN
-from worker.core.payout.records import Recipient
+from worker.core.payout.chain import Recipient
 from worker.services.plan.plan_week import plan_week
-from worker.services.week.due import Job, Work, find_work
+from worker.services.week.due import find_work
 from worker.services.week.run import do_work
+from worker.services.week.story import Job, Work
 
 POOL = 10_000 * ONE_TOKEN
 

@@ -32,7 +32,7 @@ from worker.services.payout.reconcile import reconcile
 from worker.services.plan.adopt import AnchoredPlanMissing
 from worker.services.plan.anchor import Anchored, PlanIsStale, anchor_week
 from worker.services.plan.plan_week import plan_week
-from worker.services.week.due import Job, Work
+from worker.services.week.story import Job, Work
 
 POOL = 10_000 * ONE_TOKEN
 FROZEN = "user 0"

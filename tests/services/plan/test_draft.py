@@ -9,10 +9,11 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes.world import WEEK, World, store_of
+from worker.core.payout.hold import NO_WALLET
+from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
 from worker.core.plan.receipts import BatchId
 from worker.services.plan import draft, eligibility
 from worker.services.plan.draft import Draft
-from worker.services.plan.eligibility import NO_WALLET, OVER_ACCOUNT_CAP
 from worker.services.plan.plan_week import dry_run
 from worker.services.plan.roster import Roster
 

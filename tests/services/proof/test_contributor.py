@@ -16,14 +16,14 @@ from tests.fakes.chain.public_chain import FakePublicChain
 from tests.fakes.world import WEEK, World, chain_of, sign_and_send, user_id_of
 from worker.core.findings import Outcome
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Intent, Transfer
+from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.commitment import Header, Row, Seal, canonical_json, prove_row
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.merkle import merkle_root
 from worker.core.plan.receipts import Resolution, anchor_ids, single_id
-from worker.core.proof.contributor import ContributorProof
+from worker.core.proof.contributor_proof import ContributorProof
 from worker.services.payout.override import NoSuchReward
-from worker.services.proof.contributor import (
+from worker.services.proof.contributor_proof import (
     ProofVerification,
     make_proof,
     verify_proof,
@@ -60,19 +60,19 @@ def test_a_proof_tells_by_which_payment_a_row_was_paid(world: World) -> None:
     assert verified.outcome is Outcome.OK, text_of(verified)
     payments = {landed.signature for landed in world.ledger.payments()}
     assert verified.signature in payments
-    assert f"Paid to {wallet_named('user 4')} by {verified.signature}" in verified.verdict()
+    assert f"Paid to {wallet_named('user 4')} by {verified.signature}" in verified.sentence()
 
 
 def test_a_proof_holds_without_any_chain(world: World) -> None:
     verified = verify_proof(proven(world))
     assert verified.outcome is Outcome.OK
-    assert "--rpc URL" in verified.verdict()
+    assert "--rpc URL" in verified.sentence()
 
 
 def test_a_held_reward_is_proven_too(world: World) -> None:
     verified = on_chain(world, proven(world, "ghost"))
     assert verified.outcome is Outcome.OK, text_of(verified)
-    assert verified.verdict().endswith("It is held, and not paid yet.")
+    assert verified.sentence().endswith("It is held, and not paid yet.")
 
 
 def test_who_has_no_reward_has_no_proof(world: World) -> None:

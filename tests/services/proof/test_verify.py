@@ -16,7 +16,7 @@ from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, sign_and_send, store_of, user_id_of
 from worker.core.findings import Check, Outcome
 from worker.core.money import ONE_TOKEN, BaseUnits, tokens_text
-from worker.core.payout.records import Intent, Transfer
+from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, Resolution, anchor_ids, single_id
@@ -26,10 +26,11 @@ from worker.ports.payout import Outflow
 from worker.services.context import Context
 from worker.services.payout.override import redirect_reward
 from worker.services.plan.seal import NotAnchored
-from worker.services.proof.bundle import Published, publish_week
-from worker.services.proof.other_weeks import audit_other_week
-from worker.services.proof.verify import Verification, verify_files, verify_on_chain
-from worker.services.week.due import Job, find_work
+from worker.services.proof.publish_bundle import Published, publish_week
+from worker.services.proof.verify_bundle import Verification, verify_bundle, verify_on_chain
+from worker.services.proof.verify_other_weeks import verify_other_week
+from worker.services.week.due import find_work
+from worker.services.week.story import Job
 
 INVENTED = single_id(WEEK, bytes.fromhex("ab" * 32))
 
@@ -57,7 +58,7 @@ def stranger(world: World) -> FakePublicChain:
 def verify(
     world: World, bundle: MemoryBundle, chain: FakePublicChain | None = None
 ) -> Verification:
-    verified = verify_files(bundle)
+    verified = verify_bundle(bundle)
     verify_on_chain(verified, bundle, chain or stranger(world))
     return verified
 
@@ -79,13 +80,13 @@ def test_a_closed_week_is_verified_by_a_stranger(world: World) -> None:
     assert verified.outcome is Outcome.OK, text_of(verified)
     assert verified.payments == 3
     assert verified.open == 1  # the held reward
-    assert verified.verdict().startswith("VERIFIED: 2024-W50, 8 rewards of 10,000 KONTRIB")
+    assert verified.sentence().startswith("VERIFIED: 2024-W50, 8 rewards of 10,000 KONTRIB")
 
 
 def test_the_files_alone_are_verified_without_any_chain(world: World) -> None:
-    verified = verify_files(closed(world))
+    verified = verify_bundle(closed(world))
     assert verified.outcome is Outcome.OK
-    assert "--rpc URL" in verified.verdict()
+    assert "--rpc URL" in verified.sentence()
 
 
 def test_two_operators_publish_the_same_bytes(world: World) -> None:
@@ -276,7 +277,9 @@ def test_without_that_bundle_a_payment_of_another_week_is_not_proven(world: Worl
     verified = verify(world, later)
     assert verified.outcome is Outcome.UNPROVEN
     assert f"{signature}: {amount} KONTRIB left the source account" in text_of(verified)
-    assert "only the plan of 2024-W50 can tell, and its bundle is not beside" in text_of(verified)
+    assert "only the plan of 2024-W50 explains it, and its bundle is not beside" in text_of(
+        verified
+    )
 
 
 def test_another_amount_than_its_own_week_planned_is_named(world: World) -> None:
@@ -346,7 +349,7 @@ def test_a_bundle_of_yet_another_week_beside_it_explains_nothing(world: World) -
     sign_and_send(world, Intent(anchor_ids(other, root), Resolution.PAID, memo=memo))
     claimed = Outflow("signature", 1, single_id(other, row.user), row.amount)
     check = Check("treasury")
-    assert audit_other_week(stranger(world), bundle, other, [claimed], check) == 0
+    assert verify_other_week(stranger(world), bundle, other, [claimed], check) == 0
     assert check.outcome is Outcome.UNPROVEN
 
 
@@ -384,7 +387,7 @@ def test_a_manifest_that_was_forged_is_found_by_the_chain(
     world: World, changes: dict[str, Any]
 ) -> None:
     bundle = forged(closed(world), **changes)
-    assert verify_files(bundle).outcome is Outcome.OK
+    assert verify_bundle(bundle).outcome is Outcome.OK
     manifest = Manifest.parse(bundle.manifest())
     addresses = replace(
         chain_of(world.first).public_addresses,
@@ -403,7 +406,7 @@ def test_a_manifest_that_was_forged_is_found_by_the_chain(
         ({"slot": 7}, "the slot is 7"),
         (
             {"state": ReceiptState.VOID, "amount": BaseUnits(0)},
-            "is paid on chain, and void in the bundle",
+            "its receipt is paid on chain, expected void (as in the bundle)",
         ),
     ],
 )
@@ -433,7 +436,8 @@ def test_a_batch_that_the_bundle_calls_paid_and_the_chain_does_not_is_named(worl
         lambda line: replace(line, state=ReceiptState.PAID, signature="sig", slot=1, amount=amount),
     )
     text = text_of(verify(world, paid))
-    assert "2024-12-09/00000: is free on chain, and paid in the bundle" in text
+    named = "its receipt is free on chain, expected paid (as in the bundle)"
+    assert f"2024-12-09/00000: {named}" in text
 
 
 def test_other_amounts_than_planned_are_named_by_wallet(world: World) -> None:
@@ -449,7 +453,7 @@ def test_other_amounts_than_planned_are_named_by_wallet(world: World) -> None:
     )
     sign_and_send(world, batch)
     text = text_of(verify(world, publish(world.first)[0]))
-    assert f"moved {row.amount + 1} to {row.wallet}, and the plan says {row.amount}" in text
+    assert f"moved {row.amount + 1} to {row.wallet}, expected {row.amount}" in text
 
 
 def test_a_void_that_moved_tokens_is_named(world: World) -> None:
@@ -464,7 +468,7 @@ def test_a_void_that_moved_tokens_is_named(world: World) -> None:
         memo="2024-12-09/00000",
     )
     sign_and_send(world, void)
-    assert "and the plan says 0" in text_of(verify(world, publish(world.first)[0]))
+    assert f"to {row.wallet}, expected 0" in text_of(verify(world, publish(world.first)[0]))
 
 
 def test_a_reward_that_was_paid_twice_is_named(world: World) -> None:
@@ -509,7 +513,7 @@ def test_one_transaction_that_stands_for_several_rewards_is_named(
     verified = verify(world, bundle)
     assert verified.outcome is Outcome.WRONG
     for receipt in ids[1:]:
-        what = f"the memo of its transaction is {ids[0]}, and must be {receipt}"
+        what = f"the memo of its transaction is {ids[0]}, expected {receipt}"
         assert f"{receipt}: {what}" in text_of(verified)
 
 
@@ -604,7 +608,7 @@ def test_without_history_nothing_is_called_wrong_and_nothing_proven(world: World
     chain.has_history = False
     verified = verify(world, bundle, chain)
     assert verified.outcome is Outcome.UNPROVEN
-    assert verified.verdict().startswith("NOT PROVEN: 2024-W50")
+    assert verified.sentence().startswith("NOT PROVEN: 2024-W50")
 
 
 def test_an_endpoint_that_is_behind_proves_nothing(world: World) -> None:

@@ -6,21 +6,21 @@ from datetime import timedelta
 
 from tests.fakes.world import WEEK, World, chain_of
 from worker.core.errors import Unreachable
+from worker.core.findings import Check, Outcome
 from worker.core.money import ONE_TOKEN
 from worker.services.watch.doctor import (
     CLUSTER,
     DATABASE,
-    Check,
     Question,
+    ask,
     beat_question,
-    examine,
     payout_questions,
     weeks_question,
 )
 
 
 def checks(world: World) -> dict[str, Check]:
-    return {check.name: check for check in examine(payout_questions(lambda: world.first))}
+    return {check.name: check for check in ask(payout_questions(lambda: world.first))}
 
 
 def final(world: World) -> None:
@@ -29,12 +29,12 @@ def final(world: World) -> None:
 
 
 def failures(world: World) -> dict[str, str]:
-    return {name: check.detail for name, check in checks(world).items() if not check.ok}
+    return {name: check.findings[0].found for name, check in checks(world).items() if not check.ok}
 
 
 def beat(world: World) -> Check:
     question = beat_question(lambda: world.first.store, lambda: world.clock, 300)
-    (check,) = examine([question])
+    (check,) = ask([question])
     return check
 
 
@@ -46,7 +46,7 @@ def test_a_funded_world_with_its_genesis_is_well(world: World) -> None:
 def test_a_world_without_genesis_is_not_ready(world: World) -> None:
     final(world)
     assert list(failures(world)) == ["genesis"]
-    assert "kontrib genesis" in checks(world)["genesis"].advice
+    assert "kontrib genesis" in checks(world)["genesis"].findings[0].advice
 
 
 def test_too_few_tokens_for_the_coming_week_are_named(world: World) -> None:
@@ -64,12 +64,12 @@ def test_too_little_sol_is_named(world: World) -> None:
     assert failures(world).keys() == {"SOL"}
 
 
-def test_what_cannot_be_told_without_the_cluster_is_not_asked(world: World) -> None:
+def test_a_question_that_needs_the_cluster_is_not_asked_without_it(world: World) -> None:
     world.genesis()
     chain_of(world.first).endpoints[0].down = True
     found = failures(world)
-    assert found["mint and authority"] == f"cannot be told without: {CLUSTER}"
-    assert found["treasury"] == f"cannot be told without: {CLUSTER}"
+    assert found["mint and authority"] == f"cannot be answered without: {CLUSTER}"
+    assert found["treasury"] == f"cannot be answered without: {CLUSTER}"
     assert "plan archive" not in found
 
 
@@ -98,14 +98,14 @@ def test_a_beat_that_was_never_seen_or_is_too_old_is_named(world: World) -> None
 def test_stopped_weeks_are_named(world: World) -> None:
     now = world.clock.now()
     world.first.store.ensure_distribution(WEEK, now)
-    (check,) = examine([weeks_question(lambda: world.first.store)])
+    (check,) = ask([weeks_question(lambda: world.first.store)])
     assert check.ok
-    world.first.store.stumble(
+    world.first.store.record_failure(
         WEEK, reason="no", next_attempt_at=now + timedelta(1), attempts=12, stopped=True
     )
-    (check,) = examine([weeks_question(lambda: world.first.store)])
+    (check,) = ask([weeks_question(lambda: world.first.store)])
     assert not check.ok
-    assert "2024-W50: no" in check.detail
+    assert "2024-W50: no" in check.findings[0].found
 
 
 def test_a_context_that_cannot_be_made_fails_each_question_by_itself() -> None:
@@ -113,7 +113,7 @@ def test_a_context_that_cannot_be_made_fails_each_question_by_itself() -> None:
         raise Unreachable("MongoDB does not answer.")
 
     asked = list(
-        examine(
+        ask(
             [
                 Question(DATABASE, broken, "Start it."),
                 Question("later", lambda: "fine", "", needs=(DATABASE,)),
@@ -121,5 +121,5 @@ def test_a_context_that_cannot_be_made_fails_each_question_by_itself() -> None:
             ]
         )
     )
-    assert [check.ok for check in asked] == [False, False, True]
-    assert asked[0].advice == "Start it."
+    assert [check.outcome for check in asked] == [Outcome.WRONG, Outcome.UNPROVEN, Outcome.OK]
+    assert asked[0].findings[0].advice == "Start it."

@@ -10,10 +10,10 @@ from tests.fakes.world import WEEK, World, chain_of
 from worker.core.errors import Unreachable
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
+from worker.core.watch.news import Event
 from worker.services.plan.funds import FundsShort
 from worker.services.watch.metrics import FUNDS
 from worker.services.watch.notifications import (
-    Event,
     announce,
     find_events,
     note_stage,
@@ -89,7 +89,7 @@ def test_a_week_that_stopped_is_told_at_once_with_its_reason(world: World, peopl
     world.populate(2)
     world.genesis()
     world.do(world.first, find_work(world.first)[0])
-    stumble(world, stopped=True)
+    record_failure(world, stopped=True)
     assert tell(world, people) == 1
     assert "2024-W50 stopped: a batch ran out of tries." in people.told[0]
 
@@ -101,7 +101,7 @@ def test_a_week_that_stops_again_after_it_went_on_is_news_again(
     world.genesis()
     world.do(world.first, find_work(world.first)[0])
     for _ in range(2):
-        stumble(world, stopped=True)
+        record_failure(world, stopped=True)
         assert tell(world, people) == 1
         world.first.store.requeue(WEEK, world.clock.now())
         assert tell(world, people) == 0
@@ -203,8 +203,8 @@ def fund(world: World, tokens: int) -> None:
     world.clock.sleep(5)
 
 
-def stumble(world: World, *, stopped: bool) -> None:
-    world.first.store.stumble(
+def record_failure(world: World, *, stopped: bool) -> None:
+    world.first.store.record_failure(
         WEEK,
         reason="a batch ran out of tries.",
         next_attempt_at=world.clock.now(),

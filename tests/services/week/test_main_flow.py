@@ -9,17 +9,21 @@ from bson import ObjectId
 
 from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import token_address
+from tests.fakes.store.state import StoredWeek
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import ONE_TOKEN
-from worker.core.payout.records import AccountProblem
+from worker.core.payout.chain import AccountProblem
+from worker.core.payout.records import Distribution
+from worker.core.plan.totals import NO_TOTALS
 from worker.services.context import Paused
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.anchor import ApprovalMissing
 from worker.services.plan.funds import FundsShort
 from worker.services.plan.genesis import BeforeFirstWeek, GenesisExists, NoGenesis, make_genesis
 from worker.services.plan.plan_week import WeekNotOver, dry_run, plan_week
-from worker.services.week.due import Job, Work, find_work
+from worker.services.week.due import find_work
+from worker.services.week.story import Job, Work
 
 POOL = 10_000 * ONE_TOKEN
 
@@ -367,3 +371,12 @@ def test_nothing_is_due_before_the_week_has_ended() -> None:
     world.populate(2)
     world.genesis()
     assert find_work(world.first) == []
+
+
+def test_a_week_that_the_wiki_completed_itself_needs_no_work(world: World) -> None:
+    world.genesis()
+    weeks = store_of(world.first).state.weeks
+    weeks[WEEK] = StoredWeek(Distribution(WEEK, Stage.COMPLETED), dict(NO_TOTALS))
+    assert find_work(world.first) == []
+    world.clock.sleep(7 * 24 * 3600)
+    assert find_work(world.first) == [Work(Job.PLAN, WEEK.next())]

@@ -12,9 +12,9 @@ from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.records import Postponement
 from worker.services.plan.plan_week import plan_week
-from worker.services.week.due import Job, Work
 from worker.services.week.outcome import DONE, FAILED, WAITS, verdict
 from worker.services.week.status import board, obstacles, overview
+from worker.services.week.story import Job, Work
 
 POOL = 10_000 * ONE_TOKEN
 
@@ -125,7 +125,7 @@ def test_a_week_waits_for_the_one_before_it(world: World) -> None:
 def test_a_stopped_week_has_failed(world: World) -> None:
     now = world.clock.now()
     world.first.store.ensure_distribution(WEEK, now)
-    world.first.store.stumble(
+    world.first.store.record_failure(
         WEEK, reason="the chain says no", next_attempt_at=now, attempts=12, stopped=True
     )
     found = verdict(world.first.store, WEEK, now)

@@ -9,7 +9,8 @@ import pytest
 
 from tests.fakes.world import World
 from worker.services.context import Limits
-from worker.services.week.due import Job, find_work, follow_up
+from worker.services.week.due import find_work, follow_up
+from worker.services.week.story import Job
 
 
 def ranges(world: World, largest: int) -> list[tuple[int, int]]:

@@ -21,10 +21,12 @@ from worker.core.wiki.counters import UserActivity
 from worker.core.wiki.governance import CLOSE_GRACE, Choice, Proposal, ProposalStatus, ProposalType
 from worker.services.plan.plan_week import plan_week
 from worker.services.wiki.contribute import Request, contribute
+from worker.services.wiki.earned_tokens import due_recounts, recount_week
 from worker.services.wiki.governance import Idea, get_proposal, propose, vote
 from worker.services.wiki.governance_clock import keep_governance
-from worker.services.wiki.recount import StillChanging, due_recounts, recount_all, recount_week
+from worker.services.wiki.recount import recount_all
 from worker.services.wiki.staking import stake
+from worker.services.wiki.until_stable import StillChanging
 from worker.services.wiki_context import WikiContext
 
 POOL = 10_000 * ONE_TOKEN

@@ -11,8 +11,8 @@ from worker.core.lifecycle import Stage
 from worker.services.context import Context, Deadline
 from worker.services.payout.rebuild import rebuild_week
 from worker.services.payout.reconcile import reconcile
-from worker.services.week.due import Job, Work
 from worker.services.week.run import do_work
+from worker.services.week.story import Job, Work
 
 NAMES = [f"user {i}" for i in range(8)]
 BATCH_SIZE = 2

@@ -27,7 +27,7 @@ from tests.simulation.divergence.histories import (
 from tests.simulation.facts import POOL, inputs_of
 from tests.simulation.faults.sweeping import assert_clean, is_closed, sweep, sweep_until_closed
 from worker.core.lifecycle import Stage, Status
-from worker.services.week.due import Job
+from worker.services.week.story import Job
 
 
 def backups(world: World) -> dict[str, State]:

@@ -31,7 +31,7 @@ from worker.core.lifecycle import Stage, Status
 from worker.core.plan.receipts import BatchId, anchor_id
 from worker.services.payout.override import hold_reward, release_reward
 from worker.services.plan.plan_week import plan_week
-from worker.services.week.due import Job
+from worker.services.week.story import Job
 
 # --- two operators -------------------------------------------------------------------------------
 

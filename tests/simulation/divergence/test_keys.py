@@ -25,8 +25,8 @@ from worker.core.lifecycle import Stage
 from worker.services.context import Context
 from worker.services.plan.genesis import NoGenesis, WeekAnchoredBefore, make_genesis
 from worker.services.plan.plan_week import plan_week
-from worker.services.week.due import Job, Work
 from worker.services.week.run import do_work
+from worker.services.week.story import Job, Work
 
 
 def with_chain(context: Context, **keys: str) -> Context:

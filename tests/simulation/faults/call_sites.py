@@ -31,7 +31,7 @@ _ORDERS = (
     "release",
     "mark_processing",
     "postpone",
-    "stumble",
+    "record_failure",
     "requeue",
     "set_aside",
     "redirect",

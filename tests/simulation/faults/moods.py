@@ -9,7 +9,7 @@ from tests.fakes.chain.chain import FakeChain
 from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.store.store import FakeStore
 from tests.fakes.world import FakeClock, World
-from worker.core.payout.records import Landing, SignatureStatus
+from worker.core.payout.chain import Landing, SignatureStatus
 from worker.services.context import Context, Limits
 
 BATCH_SIZE = 2

@@ -18,8 +18,8 @@ from worker.core.money import BaseUnits
 from worker.core.payout.records import Reward
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.week.due import Job, Work
 from worker.services.week.run import do_work
+from worker.services.week.story import Job, Work
 
 
 def do(context: Context, *jobs: Job, seconds: float = 600) -> None:

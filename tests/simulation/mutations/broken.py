@@ -13,15 +13,15 @@ import pytest
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.store.store import FakeStore
 from tests.fakes.world import WEEK
-from worker.core.payout.records import Blockhash, Intent, Landing, Reward, SignatureStatus
+from worker.core.payout.chain import Blockhash, Intent, Landing, SignatureStatus
+from worker.core.payout.records import Payout, Reward
 from worker.core.plan.commitment import Header, Row, Seal
 from worker.core.plan.receipts import ReceiptState, state_of
 from worker.ports.payout import Signed
 from worker.services.context import Context
-from worker.services.payout import intents as paying
-from worker.services.plan import anchor, seal
-from worker.services.plan import plan_week as plan
-from worker.services.plan import publish as plan_writing
+from worker.services.payout import prepare
+from worker.services.payout.anchored_rows import AnchoredRows
+from worker.services.plan import anchor, plan_week, publish, seal
 
 
 def sign_payments_without_receipts(patch: pytest.MonkeyPatch) -> None:
@@ -70,10 +70,11 @@ def check_no_rows(patch: pytest.MonkeyPatch) -> None:
 
 
 def allow_singles_by_wallet(patch: pytest.MonkeyPatch) -> None:
-    def leave_out(self: paying.Payer, *arguments: object) -> None:
+    def any_wallet(rows: AnchoredRows, payouts: Sequence[Payout], prepared: object) -> list[Payout]:
         """Whoever has a wallet today may be paid alone."""
+        return list(payouts)
 
-    patch.setattr(paying.Payer, "_leave_out_unvoided", leave_out)
+    patch.setattr(prepare, "_of_void_batches", any_wallet)
 
 
 def write_plans_blindly(patch: pytest.MonkeyPatch) -> None:
@@ -89,16 +90,16 @@ def write_plans_blindly(patch: pytest.MonkeyPatch) -> None:
             sum(r.row.amount for r in written[p.start : p.stop])
             for p in map(header.batch_positions, range(header.batches))
         ]
-        plan_writing._write_payouts(context, sealed, plan_id, amounts)
+        publish._write_payouts(context, sealed, plan_id, amounts)
         return sealed
 
-    patch.setattr(plan, "write_plan", write_plan)
-    for module in (plan_writing, anchor):
+    patch.setattr(plan_week, "write_plan", write_plan)
+    for module in (publish, anchor):
         patch.setattr(module, "check_published", lambda context, sealed: None)
 
 
 def publish_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(plan, "publish_plan", lambda context, sealed, plan_id: None)
+    patch.setattr(plan_week, "publish_plan", lambda context, sealed, plan_id: None)
     patch.setattr(anchor, "check_published", lambda context, sealed: None)
 
 
@@ -114,6 +115,6 @@ def read_rows_of_any_plan(patch: pytest.MonkeyPatch) -> None:
 
 
 def plan_without_genesis(patch: pytest.MonkeyPatch) -> None:
-    for module in (plan, anchor):
+    for module in (plan_week, anchor):
         patch.setattr(module, "first_week", lambda context: WEEK)
     patch.setattr("worker.services.week.due.first_week", lambda context: WEEK)

@@ -23,7 +23,7 @@ NAMES = [f"user {i}" for i in range(6)]
 
 @dataclass(frozen=True, slots=True)
 class Safeguard:
-    """What is taken away, in which scenario, and the words in which somebody notices."""
+    """A safeguard, the scenario that needs it, and the words of the finding without it."""
 
     name: str
     take_away: Break
@@ -96,7 +96,7 @@ SAFEGUARDS = [
 
 
 def findings_of(scenario: Callable[[World], None]) -> str:
-    """What the auditor finds after a scenario, and whether its week could be closed."""
+    """The auditor's findings after a scenario, and whether its week could be closed."""
     world = World(batch_size=2)
     world.populate(len(NAMES))
     make_genesis(world.first, WEEK)

@@ -31,7 +31,7 @@ from worker.adapters.solana.signing.transactions import (
     TransactionMaker,
 )
 from worker.core.money import BaseUnits, Lamports
-from worker.core.payout.records import (
+from worker.core.payout.chain import (
     Blockhash,
     Costs,
     Execution,

@@ -18,7 +18,7 @@ from worker.adapters.solana.rpc.calls import Call, Reply
 from worker.adapters.solana.rpc.endpoint import DEFAULT_RETRIES, Retries
 from worker.adapters.solana.rpc.endpoints import Rpc, answering
 from worker.adapters.solana.signing.keys import read_address
-from worker.core.payout.records import Execution
+from worker.core.payout.chain import Execution
 from worker.core.plan.receipts import ReceiptState
 from worker.ports.payout import Outflow, PublicAddresses
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worker.cli.console import emit, escaped, say, table, waiting
+from worker.cli.console import emit, say, waiting
+from worker.cli.findings_view import finding_document, show_findings
 from worker.cli.session import Session
 from worker.core.errors import NotReady
+from worker.core.findings import Finding
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from worker.adapters.mongo.schema.differences import Difference
     from worker.adapters.mongo.schema.migrations import MigrationReport
 
 LISTED_MAX = 20
@@ -21,7 +22,7 @@ LISTED_MAX = 20
 class SchemaDiffers(NotReady):
     """The database is not as `kontrib migrate` leaves it."""
 
-    def __init__(self, differences: list[Difference]) -> None:
+    def __init__(self, differences: list[Finding]) -> None:
         listed = "; ".join(str(d) for d in differences[:3])
         super().__init__(f"{len(differences)} differences from the schema: {listed}.")
 
@@ -47,12 +48,8 @@ def verify_schema(session: Session, *, as_json: bool) -> bool:
 
     with waiting("Comparing the database with the schema"):
         differences = verify(session.database)
-    texts = [str(d) for d in differences]
-    emit(
-        {"differences": texts},
-        as_json=as_json,
-        render=lambda console: _show_differences(console, differences),
-    )
+    document = {"differences": [finding_document(each) for each in differences]}
+    emit(document, as_json=as_json, render=lambda console: _show_differences(console, differences))
     return not differences
 
 
@@ -122,7 +119,7 @@ def _document(report: MigrationReport) -> dict[str, Any]:
         "steps": [step.description for step in report.steps],
         "conflicts": report.conflicts,
         "documents_updated": report.documents_updated,
-        "remaining": [str(d) for d in report.remaining],
+        "remaining": [finding_document(each) for each in report.remaining],
     }
 
 
@@ -143,12 +140,8 @@ def _show_report(console: Console, report: MigrationReport) -> None:
         console.print(f"  still: {difference}", markup=False, soft_wrap=True)
 
 
-def _show_differences(console: Console, differences: list[Difference]) -> None:
+def _show_differences(console: Console, differences: list[Finding]) -> None:
     if not differences:
         console.print("The database has the schema.")
         return
-    made = table("what", "where", "found", "expected")
-    for each in differences:
-        where = f"{each.collection}.{each.subject}" if each.subject else each.collection
-        made.add_row(*map(escaped, (each.kind.value, where, each.found, each.expected)))
-    console.print(made)
+    show_findings(console, differences)

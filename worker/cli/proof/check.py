@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli.arguments import AsJson, session_of
+from worker.cli.console import emit, say, waiting
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +26,26 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """List every difference in points, weeks, balances, stakes, power and counts; exits 1 then."""
-    from worker.cli.proof.check_work import check_everything
+    from worker.cli.findings_view import finding_document, show_findings
+    from worker.services.check.everything import check_all, record_check
 
-    if not check_everything(session_of(context), offline=offline, as_json=as_json):
+    session = session_of(context)
+    chain = None if offline else session.context
+    with waiting("Comparing"):
+        report = check_all(session.wiki, session.check_store, chain)
+    if chain is not None:
+        record_check(chain, report)
+    document = {
+        "clean": report.is_clean,
+        "looked_at": dict(report.looked_at),
+        "differences": [finding_document(finding) for finding in report.findings],
+    }
+
+    def render(console: Console) -> None:
+        if not report.is_clean:
+            show_findings(console, report.findings)
+
+    emit(document, as_json=as_json, render=render)
+    say(f"{report.sentence()}.")
+    if not report.is_clean:
         raise typer.Exit(1)

@@ -23,7 +23,8 @@ from worker.core.report.text import ratio_text
 from worker.core.week import Week
 
 if TYPE_CHECKING:
-    from worker.core.payout.records import Costs, Payout, Reward
+    from worker.core.payout.chain import Costs
+    from worker.core.payout.records import Payout, Reward
     from worker.services.report.week import Group, WeekReport
 
 

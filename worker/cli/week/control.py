@@ -47,7 +47,7 @@ def resume(context: typer.Context) -> None:
 
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
     """Examine everything that a payout needs; exits 3 if something is missing."""
-    from worker.cli.week.doctor import examine_everything
+    from worker.cli.week.doctor import ask_everything
 
-    if not examine_everything(session_of(context), as_json=as_json):
+    if not ask_everything(session_of(context), as_json=as_json):
         raise typer.Exit(3)

@@ -1,36 +1,38 @@
-"""The work of `kontrib doctor`: what only the command line can ask, and what the ports can tell."""
+"""The work of `kontrib doctor`: questions about settings, servers and ports."""
 
 from __future__ import annotations
 
 from config.settings import ConfigurationUnusable
 from worker.cli.console import emit, waiting
-from worker.cli.json_views import checks_document
+from worker.cli.findings_view import check_document, show_checks
 from worker.cli.session import NoWorker, Session
-from worker.cli.text_views import show_checks
+from worker.core.findings import Check
 from worker.services.watch.doctor import (
     DATABASE,
-    Check,
     Question,
+    ask,
     beat_question,
-    examine,
     payout_questions,
     weeks_question,
 )
 
 
-def examine_everything(session: Session, *, as_json: bool) -> bool:
-    """Ask, print, and say whether all is well."""
-    checks: list[Check] = []
+def ask_everything(session: Session, *, as_json: bool) -> bool:
+    """Ask every question and print the answers; whether everything is ready."""
+    configuration = Check("configuration", "complete")
+    checks = [configuration]
     try:
         _ = session.settings
     except ConfigurationUnusable as error:
-        checks.append(Check("configuration", ok=False, detail=str(error)))
+        configuration.detail = ""
+        configuration.wrong("", str(error))
     else:
-        checks.append(Check("configuration", ok=True, detail="complete"))
-        with waiting("Examining"):
-            checks += examine(_questions(session))
-    emit(checks_document(checks), as_json=as_json, render=lambda c: show_checks(c, checks))
-    return all(check.ok for check in checks)
+        with waiting("Asking"):
+            checks += ask(_questions(session))
+    ready = all(check.ok for check in checks)
+    document = {"ready": ready, "checks": [check_document(check) for check in checks]}
+    emit(document, as_json=as_json, render=lambda console: show_checks(console, checks))
+    return ready
 
 
 def _questions(session: Session) -> list[Question]:

@@ -12,10 +12,11 @@ from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.week.due import Job, Work, find_work
+from worker.services.week.due import find_work
 from worker.services.week.outcome import WAITS, Verdict, verdict
 from worker.services.week.run import do_work
 from worker.services.week.status import Board, board
+from worker.services.week.story import Job, Work
 
 POLL_SECONDS = 0.5
 SLICE_SECONDS = 5.0

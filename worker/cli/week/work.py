@@ -108,7 +108,7 @@ def run_the_week(
 
 def _work_here(session: Session, week: Week, *, at_once: bool) -> Verdict:
     """Pay in this process, and count what users and articles have earned by it."""
-    from worker.services.wiki.recount import recount_week
+    from worker.services.wiki.earned_tokens import recount_week
 
     found = work_inline(session.context, week, at_once=at_once)
     if found.exit_code == DONE:

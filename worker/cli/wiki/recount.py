@@ -18,7 +18,8 @@ def recount(context: typer.Context, week: OptionalWeek = None, as_json: AsJson =
     They come from contributions, completed rewards and stakes. Any number of times.
     """
     from worker.cli.console import emit, waiting
-    from worker.services.wiki.recount import recount_all, recount_week
+    from worker.services.wiki.earned_tokens import recount_week
+    from worker.services.wiki.recount import recount_all
 
     wiki = session_of(context).wiki
     with waiting("Counting"):

@@ -1,15 +1,20 @@
-"""How long to wait before the next try. Bounded, growing, and spread so that tries do not meet."""
+"""When a payout is tried again: after growing pauses, after an event, or after a person's retry."""
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+from worker.core.payout.records import Payout, Postponement
 
 ATTEMPTS_MAX = 12
 """Then a visible stop: between 15 and 31 hours of growing pauses."""
 _FIRST_SECONDS = 15
 _LONGEST_SECONDS = 6 * 3600
 _LOOK_AGAIN_SECONDS = 120
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""The next try of a payout that waits for `kontrib retry`."""
 
 
 def next_attempt_at(now: datetime, attempts: int, key: str, *, scale: float = 1.0) -> datetime:
@@ -33,3 +38,21 @@ def next_look_at(now: datetime, key: str, *, scale: float = 1.0) -> datetime:
 def is_exhausted(attempts: int) -> bool:
     """Whether it is time to stop visibly instead of trying again."""
     return attempts >= ATTEMPTS_MAX
+
+
+def after_failure(payout: Payout, reason: str, now: datetime, *, scale: float) -> Postponement:
+    """A failed try: the next one comes after a longer pause, until a person has to look."""
+    attempts = payout.attempts + 1
+    if is_exhausted(attempts):
+        return for_a_person(payout, reason)
+    return Postponement(payout, next_attempt_at(now, attempts, payout.id, scale=scale), reason)
+
+
+def for_a_person(payout: Payout, reason: str) -> Postponement:
+    """No try is left, or stored records were changed: the payout waits for a person."""
+    return Postponement(payout, NEVER, reason)
+
+
+def for_an_event(payout: Payout, reason: str, again: datetime) -> Postponement:
+    """The payout waits for an event outside, which does not count as a failed try."""
+    return Postponement(payout, again, reason, is_failure=False)

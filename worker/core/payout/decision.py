@@ -1,4 +1,4 @@
-"""What to do next with a payout, from facts alone. This is where "at most once" is decided.
+"""Decides the next step of a payout from facts alone. This makes a payment happen at most once.
 
 The facts must have been read in this order: the finalized block height, then the receipt at a
 slot not before it. So when an attempt's last valid height has passed and the receipt is free,
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import enum
 
-from worker.core.payout.records import Attempt, Landing, SignatureStatus
+from worker.core.payout.chain import Landing, SignatureStatus
+from worker.core.payout.records import Attempt, Payout
 from worker.core.plan.receipts import ReceiptState
 
 
@@ -38,8 +39,31 @@ def next_step(
         return Step.SIGN
     if finalized_block_height > attempt.last_valid_block_height:
         return Step.SIGN
-    landing = Landing.UNSEEN if status is None else status.landing
-    if landing is Landing.FAILED:
-        # Executed, refused and finalized: these bytes are spent, and nothing moved.
+    if is_refused(status):
+        # These bytes are spent, and nothing moved.
         return Step.SIGN
-    return Step.RESEND if landing is Landing.UNSEEN else Step.WAIT
+    unseen = status is None or status.landing is Landing.UNSEEN
+    return Step.RESEND if unseen else Step.WAIT
+
+
+def is_refused(status: SignatureStatus | None) -> bool:
+    """Whether the chain executed and refused a transaction, finally."""
+    return status is not None and status.landing is Landing.FAILED
+
+
+def may_be_resolved(
+    attempt: Attempt | None, status: SignatureStatus | None, finalized_block_height: int
+) -> bool:
+    """Whether the receipt is worth reading: no attempt is still under way."""
+    if attempt is None or finalized_block_height > attempt.last_valid_block_height:
+        return True
+    return status is not None and status.landing in (Landing.FINALIZED, Landing.FAILED)
+
+
+def pauses_after_refusal(payout: Payout) -> bool:
+    """Whether a payment that the chain refused is postponed before it is signed anew.
+
+    False once it was postponed since its last attempt: then this is the later try.
+    """
+    attempt, again = payout.attempt, payout.next_attempt_at
+    return attempt is not None and (again is None or again <= attempt.created_at)

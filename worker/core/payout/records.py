@@ -1,13 +1,12 @@
-"""What passes between the services and the outside: plain, frozen facts."""
+"""The facts that services exchange with the database: plain and frozen."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits, Lamports
@@ -17,21 +16,6 @@ from worker.core.plan.receipts import Resolution
 from worker.core.week import Week
 
 # --- from the wiki -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PointsWindow:
-    """Which contributions a plan counts.
-
-    Own: `created_at` in the week, recorded before `cutoff` or without an ObjectId. Late:
-    `created_at` in [late_from, week.start), recorded in [previous_cutoff, cutoff). Recorded
-    means the ObjectId's time, in whole seconds.
-    """
-
-    week: Week
-    cutoff: datetime
-    previous_cutoff: datetime | None
-    late_from: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +35,17 @@ class MalformedContribution:
 
 @dataclass(frozen=True, slots=True)
 class WeekPoints:
-    """What a window's contributions come to. `users` can be read once, in no particular order."""
+    """The points in a window. `users` can be read once, in no particular order."""
 
     users: Iterator[UserPoints]
     malformed_count: int = 0
     malformed: tuple[MalformedContribution, ...] = ()
-    """The first of those that cannot count."""
+    """The first contributions that cannot count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a plan needs to know of a user of the wiki."""
+    """The facts about a user of the wiki that a plan needs."""
 
     user_id: str
     wallet: object
@@ -105,7 +89,7 @@ class Reward:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A week as the database knows it."""
+    """A week as the database has it."""
 
     week: Week
     stage: Stage
@@ -139,12 +123,13 @@ class Distribution:
             root=self.root,
             held_root=self.held_root or b"",
             stage=self.stage,
+            approved=self.approved,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class PlanNotes:
-    """What planning left out or set apart, for people: written beside the plan, not in its root."""
+    """Counts of everything that planning left out or held, for people. Not part of the root."""
 
     excluded: dict[str, int] = field(default_factory=dict)
     excluded_points: int = 0
@@ -179,7 +164,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Payout:
-    """Something that is resolved on chain exactly once, under one receipt id."""
+    """An anchor, batch or single: resolved on chain exactly once, under one receipt id."""
 
     id: str
     plan_id: str
@@ -197,7 +182,7 @@ class Payout:
     signature: str | None = None
     slot: int | None = None
     wallet: str | None = None
-    """Of a single: where it goes, fixed when it is made and changed only by a redirect."""
+    """Of a single: its recipient, fixed when it is made and changed only by a redirect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +200,13 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Postponement:
-    """A payout that is tried again later, and why."""
+    """When and why a payout is tried again."""
 
     payout: Payout
     next_attempt_at: datetime
     reason: str
     is_failure: bool = True
-    """Whether it counts as a try: waiting for somebody else does not."""
+    """Whether it counts as a failed try. Waiting for an event outside does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,130 +225,3 @@ class Progress:
     next_attempt_at: datetime | None
     fees: Lamports
     signatures: int
-
-
-# --- the chain ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    wallet: str
-    amount: BaseUnits
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """What one transaction shall do, before it is signed."""
-
-    receipts: tuple[str, ...]
-    resolution: Resolution
-    transfers: tuple[Transfer, ...] = ()
-    memo: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Execution:
-    """A successful, finalized transaction that allocated a receipt, read back from the chain."""
-
-    receipt: str
-    resolution: Resolution
-    signature: str
-    slot: int
-    fee: Lamports
-    memo: str
-    transfers: tuple[Transfer, ...]
-    """Transfers of our mint out of the source account, by the wallet that owns the target."""
-    source: str
-    """The token account that they came from; empty without any."""
-    source_decrease: BaseUnits
-    landed_at: datetime | None = None
-    """When, as the cluster estimates it; None where the node does not say."""
-
-
-class Landing(enum.Enum):
-    """What the chain says of a signature. `UNSEEN` never means that it failed."""
-
-    UNSEEN = "unseen"
-    PENDING = "pending"
-    FINALIZED = "finalized"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureStatus:
-    landing: Landing
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Height:
-    """Finalized block height, and the slot at which it was read."""
-
-    block_height: int
-    slot: int
-
-
-@dataclass(frozen=True, slots=True)
-class Blockhash:
-    value: str
-    last_valid_block_height: int
-
-
-class AccountProblem(enum.StrEnum):
-    """Why a recipient cannot be paid now."""
-
-    NOT_AN_ADDRESS = "wallet is not an address"
-    OFF_CURVE = "wallet is not on the curve"
-    OURS = "wallet is one of our own"
-    NOT_A_WALLET = "wallet is owned by a program"
-    FOREIGN_OWNER = "token account has another owner"
-    FROZEN = "token account is frozen"
-    MEMO_REQUIRED = "token account requires a memo of each transfer"
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """A wallet as the chain shows it: `problem` says why it cannot be paid, if so."""
-
-    wallet: str
-    problem: AccountProblem | None
-    account_exists: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Treasury:
-    """What we can spend. `allowance` is None where the authority owns the source account."""
-
-    tokens: BaseUnits
-    allowance: BaseUnits | None
-    lamports: Lamports
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What the cluster charges today, in lamports, and what fits into a transaction."""
-
-    receipt_rent: Lamports
-    token_account_rent: Lamports
-    fee_per_signature: Lamports
-    signatures: int
-    transfers_per_transaction: int
-    accounts_per_transaction: int
-    priority_fee_max: int = 0
-    """Lamports that a transaction may pay on top of its signatures."""
-
-
-@dataclass(frozen=True, slots=True)
-class SendResult:
-    """`refused` is the reason a node gave without broadcasting; None when it may have landed."""
-
-    signature: str
-    refused: str | None = None
-
-
-JsonObject = dict[str, Any]
-
-
-def missing_wallets(recipients: Sequence[Recipient]) -> set[str]:
-    """Wallets without a token account that we could create one for."""
-    return {r.wallet for r in recipients if r.problem is None and not r.account_exists}

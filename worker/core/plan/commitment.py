@@ -171,6 +171,10 @@ class Header:
         first = index * self.batch_size
         return range(first, min(first + self.batch_size, payable))
 
+    def batch_of(self, position: int) -> int | None:
+        """The index of the batch that holds a row; None where the row is held."""
+        return None if position in self.held_positions else position // self.batch_size
+
     @property
     def held_positions(self) -> range:
         return range(self.rewards - self.held, self.rewards)

@@ -1,7 +1,7 @@
-"""One who takes part in a plan, and the packed form of them, which sorts as a roster does.
+"""A user who takes part in a plan, and a packed form that sorts in canonical order.
 
-A large week has a million entrants. Packed, each is one bytes object whose first 32 bytes are the
-commitment, so that comparing the objects puts them in canonical order.
+A large week has a million entrants. Each is packed into one bytes object that begins with the 32
+bytes of the commitment. Sorting these objects gives the canonical order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 _HEAD = struct.Struct(">32sQQQ??II")
 _OBJECT_ID = re.compile(r"[0-9a-f]{24}")
-_TEXT = ("utf-8", "surrogatepass")  # whatever text there is comes back as it was
+_TEXT = ("utf-8", "surrogatepass")  # any text comes back unchanged
 
 
 @dataclass(frozen=True, slots=True)

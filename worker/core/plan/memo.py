@@ -41,7 +41,7 @@ class GenesisMemo:
 
 @dataclass(frozen=True, slots=True)
 class AnchorMemo:
-    """What an anchor says of its plan."""
+    """The facts about a plan that its anchor makes public."""
 
     week: Week
     cutoff: int
@@ -88,19 +88,16 @@ class AnchorMemo:
         Raises:
             MalformedMemo: not an anchor's memo, or of another version.
         """
-        names = ("batch_size", "batches", "cutoff", "mint", "previous_root", "rewards", "root")
-        value = _read(memo, (*names, "total", "week"))
+        numbers = ("cutoff", "rewards", "batches", "batch_size")
+        value = _read(memo, (*numbers, "total", "week", "mint", "root", "previous_root"))
         try:
             return cls(
                 week=Week.parse(value["week"]),
-                cutoff=int(value["cutoff"]),
                 root=bytes.fromhex(value["root"]),
                 previous_root=bytes.fromhex(value["previous_root"]),
-                rewards=int(value["rewards"]),
-                batches=int(value["batches"]),
-                batch_size=int(value["batch_size"]),
                 total_amount=int(value["total"]),
                 mint=value["mint"],
+                **{name: int(value[name]) for name in numbers},
             )
         except (ValueError, MalformedWeek) as error:
             raise MalformedMemo(memo, str(error)) from None

@@ -1,4 +1,4 @@
-"""A week that has a plan: its header is read once, and nothing of it is optional."""
+"""A week that has a plan: its header is parsed, and every field is there."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from worker.core.week import Week
 
 @dataclass(frozen=True, slots=True)
 class PlannedWeek:
-    """The plan of a week, as the database names it. Only its root receipt proves it."""
+    """The plan of a week as the database has it. Only the root's receipt on chain proves it."""
 
     week: Week
     plan_id: str
     header: Header
     root: bytes
-    """32 bytes: what the anchor commits to."""
+    """32 bytes. The anchor commits to it."""
     held_root: bytes
     """32 bytes: the root of the rows that are held."""
     stage: Stage
+    approved: bool = False
+    """Whether an operator approved the plan, for rules that require it."""

@@ -1,4 +1,4 @@
-"""The owner's summary fields of distributions and rewards, derived from what is exact."""
+"""The owner's summary fields of distributions and rewards, derived from exact integers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_TOTALS: dict[str, Any] = {
 
 
 def plan_totals(header: Header) -> dict[str, Any]:
-    """What readers see of a plan. Floats are derived from integers, and never read back."""
+    """A plan's totals for readers. Floats are derived from integers, and never read back."""
     return {
         "total_points": header.total_points,
         "total_tokens": tokens_float(header.total_amount),
@@ -30,7 +30,7 @@ def plan_totals(header: Header) -> dict[str, Any]:
 
 
 def reward_figures(amount: int, multiplier: int) -> dict[str, float]:
-    """What readers see of a reward's base units, and of its multiplier in millionths."""
+    """A reward's base units, and its multiplier in millionths, as floats for readers."""
     return {
         "token_amount": tokens_float(amount),
         "staking_multiplier": multiplier / MULTIPLIER_SCALE,

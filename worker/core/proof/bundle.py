@@ -1,8 +1,8 @@
 """A bundle: everything by which a stranger checks one week, in three files.
 
-`plan.jsonl` is the published plan as it is. `payouts.jsonl` says of each batch, and of each reward
-that was paid alone, what became of it on chain. `manifest.json` says which cluster, mint and
-receipt key it is about, and ties the files together. Described in docs/verification.md.
+`plan.jsonl` is the published plan. `payouts.jsonl` lists how the chain resolved each batch and each
+reward that was paid alone. `manifest.json` names the cluster, mint and receipt key, and ties the
+files together. Described in docs/verification.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MANIFEST_FILE = "manifest.json"
 HASHED_FILES = (PAYOUTS_FILE, PLAN_FILE)
 
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError)
-"""What reading somebody else's line can raise: wrong JSON, types, weeks, surrogates, depth."""
+"""Errors of reading a foreign line: wrong JSON, types, weeks, surrogates, depth."""
 
 
 class MalformedBundle(Refused):
@@ -40,7 +40,7 @@ class MalformedBundle(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a bundle is about. Addresses are base58, hashes 32 bytes."""
+    """The identity of a bundle. Addresses are base58, hashes 32 bytes."""
 
     week: Week
     first_week: Week
@@ -114,7 +114,7 @@ _TEXTS = ("anchor_signature", "cluster_genesis", "mint", "receipt_key", "source_
 
 
 def _differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    """Which keys differ from what the others say they must be."""
+    """The keys that differ from the canonical form."""
     keys = sorted(expected.keys() | found.keys())
     differing = [key for key in keys if expected.get(key) != found.get(key)]
     if differing == ["checksum"]:
@@ -124,7 +124,7 @@ def _differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PayoutLine:
-    """What became of a batch, or of a reward that was paid alone."""
+    """The outcome of a batch, or of a reward that was paid alone."""
 
     id: str
     kind: PayoutKind
@@ -133,9 +133,9 @@ class PayoutLine:
     """Empty while it is free, and where no endpoint returned the transaction."""
     slot: int | None
     amount: BaseUnits
-    """What the plan says was moved: 0 for a void or free batch."""
+    """The amount of its rows in the plan: 0 for a void or free batch."""
     wallet: str
-    """Of a single: who got it. Empty for a batch."""
+    """Of a single: the wallet that was paid. Empty for a batch."""
     root: bytes
     """Of a batch: the root of its rows. Empty for a single."""
 

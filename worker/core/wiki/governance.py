@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from worker.core.errors import Refused, UsageError
-from worker.core.lifecycle import IllegalTransition
+from worker.core.lifecycle import check_transition
 from worker.core.money import ONE_TOKEN, BaseUnits
 from worker.core.storable import NotStorable, check_storable, storable_text
 from worker.core.wiki.counters import NO_TOKENS
@@ -180,8 +180,7 @@ def check_move(proposal: Proposal, wanted: ProposalStatus) -> None:
     Raises:
         IllegalTransition: the table does not hold it; names both states.
     """
-    if wanted not in PROPOSALS[proposal.status]:
-        raise IllegalTransition(f"Proposal {proposal.id}", proposal.status.value, wanted.value)
+    check_transition(PROPOSALS, f"Proposal {proposal.id}", proposal.status, wanted)
 
 
 def outcome(votes: Votes, quorum: BaseUnits) -> ProposalStatus:

@@ -1,7 +1,7 @@
 """Compare everything that is stored with what it comes from, and list every difference.
 
-Nothing is mended here: `kontrib recount` corrects counters, `kontrib rebuild` a week, and what is
-left is for a person.
+Nothing is mended here: `kontrib recount` corrects counters, `kontrib rebuild` a week, and a person
+does the rest.
 """
 
 from __future__ import annotations
@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worker.core.check.report import Area, CheckReport
-from worker.core.errors import KontribError
 from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.payout.records import Distribution
-from worker.core.plan.commitment import Header
 from worker.ports.check import CheckStore
 from worker.services.check.articles import check_articles
 from worker.services.check.governance import check_governance
@@ -23,12 +21,12 @@ from worker.services.check.records import check_records
 from worker.services.check.stakes import check_stakes
 from worker.services.check.weeks import check_weeks
 from worker.services.context import Context
-from worker.services.payout.reconcile import reconcile
+from worker.services.payout.reconcile import reconcile_or_report
 from worker.services.watch.metrics import RECENT_WEEKS
 from worker.services.wiki_context import WikiContext
 
 FIGURES = "check"
-"""Where the last check's figures are left for watchers."""
+"""The key of the last check's figures, for metrics."""
 
 
 def check_all(wiki: WikiContext, store: CheckStore, context: Context | None) -> CheckReport:
@@ -54,21 +52,20 @@ def check_all(wiki: WikiContext, store: CheckStore, context: Context | None) -> 
 
 
 def planned_distributions(wiki: WikiContext, store: CheckStore) -> list[Distribution]:
-    """Every week that has a plan, archived ones included. What cannot be read is listed when
-    its records are compared, and left out here, so that it stops none of the others."""
+    """Every week whose plan can be read, archived ones included. A plan that cannot be read is
+    listed when its records are compared, and left out here, so that it stops no other."""
     found, unread = [], CheckReport()
     for week in store.planned_weeks():
-        with unread.going_on(Area.RECORDS, week.label):
+        with unread.continue_after_errors(Area.RECORDS, week.label):
             distribution = wiki.store.distribution(week)
-            if distribution is not None and distribution.plan_id:
-                Header.parse(distribution.header or b"")
+            if distribution is not None and distribution.planned is not None:
                 found.append(distribution)
     return found
 
 
 def _open_and_recent(plans: Sequence[Distribution]) -> list[Distribution]:
-    """Those whose transactions are all read back: it is what costs, and what was there for long
-    was read back before."""
+    """Weeks whose transactions are all read back. That is the costly part, and older weeks were
+    read back before."""
     anchored = [d for d in plans if d.stage.is_frozen and not d.archived]
     completed = [d for d in anchored if d.stage is Stage.COMPLETED]
     opened = [d for d in anchored if d.stage is not Stage.COMPLETED]
@@ -79,26 +76,18 @@ def check_chain(context: Context, recent: Sequence[Distribution], report: CheckR
     """Each open and recent week against its transactions, and the treasury against what is owed."""
     for distribution in recent:
         report.looked_at["weeks on chain"] += 1
-        with report.going_on(Area.CHAIN, distribution.week.label):
+        with report.continue_after_errors(Area.CHAIN, distribution.week.label):
             _check_payouts(context, distribution, report)
     _check_treasury(context, report)
 
 
 def _check_payouts(context: Context, distribution: Distribution, report: CheckReport) -> None:
-    label = distribution.week.label
-    try:
-        found = reconcile(context, distribution)
-    except KontribError as error:
-        if error.exit_code != KontribError.exit_code:
-            raise  # nobody answered: nothing is known
-        report.add(Area.CHAIN, label, str(error), "a plan that fits its root")
-        return
-    for difference in found.differences:
-        report.add(Area.CHAIN, label, difference, "plan = database = chain")
-    if found.mismatch and not found.differences:
+    found = reconcile_or_report(context, distribution)
+    report.extend(found.check.findings)
+    if found.mismatch and found.check.ok:
         sums = f"{found.database_paid} base units paid, {found.database_unpaid} unpaid"
         expected = f"{found.chain_paid} paid on chain, {found.planned} planned"
-        report.add(Area.CHAIN, label, sums, expected)
+        report.add(Area.CHAIN, distribution.week.label, sums, expected)
 
 
 def _check_treasury(context: Context, report: CheckReport) -> None:
@@ -113,6 +102,6 @@ def _check_treasury(context: Context, report: CheckReport) -> None:
 
 def record_check(context: Context, report: CheckReport) -> None:
     """Leave the result where watchers find it."""
-    facts = {"at": context.clock.now(), "differences": len(report.discrepancies)}
+    facts = {"at": context.clock.now(), "differences": len(report.findings)}
     areas = {area.value: count for area, count in report.counts().items()}
     context.store.record_figures(FIGURES, {**facts, "areas": areas})

@@ -1,7 +1,7 @@
 """Proposals against their votes, and what they changed against what they say.
 
-What a vote was about and how it ended is taken from the proposal itself: who could rewrite it and
-all its votes consistently cannot be told from the voters. See `check_votes` for the votes.
+A vote's subject and end are taken from the proposal itself, so a proposal that is rewritten
+consistently with all its votes is not found. See `check_votes` for the votes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
-from worker.core.errors import KontribError
+from worker.core.errors import KontribError, NotReady
 from worker.core.money import MalformedAmount, exact_decimal, tokens_float
 from worker.core.wiki.governance import (
     Execution,
@@ -52,8 +52,12 @@ def check_governance(wiki: WikiContext, store: CheckStore, report: CheckReport) 
         if stored.proposal is None:
             _add(report, stored.id, "not readable", "opened, counted and decided")
         elif _is_ours(stored):
-            with report.going_on(Area.GOVERNANCE, f"proposal {stored.id}"):
-                _check_proposal(wiki, store, stored.proposal, stored.fields, report)
+            with report.continue_after_errors(Area.GOVERNANCE, f"proposal {stored.id}"):
+                _check_floats(stored.id, stored.fields, report)
+                _check_sums(wiki, stored.proposal, report)
+                _check_status(stored.proposal, wiki.now(), report)
+                check_votes(store, stored.proposal, report)
+                check_snapshot(wiki, store, stored.proposal, report)
     for proposal_id in sorted(store.voted_on() - set(known)):
         _add(report, proposal_id, "missing", "there: votes or voting power belong to it")
     _check_changes(wiki, store, known, report)
@@ -62,20 +66,6 @@ def check_governance(wiki: WikiContext, store: CheckStore, report: CheckReport) 
 def _is_ours(stored: StoredProposal) -> bool:
     """Whether its votes were counted here; the wiki may have decided some by itself, before."""
     return any(f"{name}_base_units" in stored.fields for name in _SUMS)
-
-
-def _check_proposal(
-    wiki: WikiContext,
-    store: CheckStore,
-    proposal: Proposal,
-    fields: Mapping[str, object],
-    report: CheckReport,
-) -> None:
-    _check_floats(proposal.id, fields, report)
-    _check_sums(wiki, proposal, report)
-    _check_status(proposal, wiki.now(), report)
-    check_votes(store, proposal, report)
-    check_snapshot(wiki, store, proposal, report)
 
 
 # --- a proposal by itself ----------------------------------------------------------------------
@@ -99,9 +89,9 @@ def _check_sums(wiki: WikiContext, proposal: Proposal, report: CheckReport) -> N
     for _ in range(READS):
         try:
             counted = wiki.governance.count_votes(proposal.id)
+        except NotReady:
+            raise  # no server answered, so nothing is known
         except KontribError as error:
-            if error.exit_code != KontribError.exit_code:
-                raise  # nobody answered: nothing is known
             _add(report, f"{proposal.id}, votes", error, "integers")
             return
         if current.votes == counted:
@@ -177,7 +167,7 @@ def _check_execution(
 def _not_as_proposed(
     proposal: Proposal, change: Mapping[str, object]
 ) -> tuple[object, object] | None:
-    """What a change did, and what the proposal says; None if it is the same."""
+    """The change as recorded and as proposed; None if both are the same."""
     name, value = (proposal.parameters.get(k) for k in ("parameter_name", "proposed_value"))
     if proposal.type is not ProposalType.PARAMETER_CHANGE:
         return f"{change.get('parameter')} to {change.get('new')}", "none"
@@ -210,8 +200,8 @@ def _check_newest(
 ) -> None:
     """The newest change holds, as long as `updated_at` says that nothing came after it.
 
-    Of older ones nothing can be said: an operator may have changed the value in between, and
-    `updated_at` tells of the last change only.
+    Older ones are not compared: an operator may have changed the value in between, and
+    `updated_at` is the moment of the last change only.
     """
     made = [(at, i) for i, c in enumerate(changes) if isinstance(at := c.get("at"), datetime)]
     document = wiki.store.rules_document() or {}
@@ -228,8 +218,4 @@ def _check_newest(
 
 
 def _add(report: CheckReport, what: str, found: object, expected: object) -> None:
-    report.add(Area.GOVERNANCE, f"proposal {what}", _text(found), _text(expected))
-
-
-def _text(value: object) -> object:
-    return "missing" if value is None else value
+    report.add(Area.GOVERNANCE, f"proposal {what}", found, expected)

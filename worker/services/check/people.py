@@ -1,12 +1,11 @@
-"""Stored counters of users and articles, and staking records, against what they come from."""
+"""Stored counters of users and articles, compared with the records that they are counted from."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from worker.core.check.report import Area, CheckReport
+from worker.core.chunks import chunks
 from worker.core.money import BaseUnits, tokens_float
 from worker.core.plan.rules import Rules
 from worker.core.wiki.counters import UserActivity, UserTokens
@@ -16,17 +15,17 @@ from worker.services.wiki_context import WikiContext
 
 CHUNK = 1000
 OVERDUE = timedelta(days=2)
-"""Matured stakes are completed once a day; what is older than this was forgotten."""
+"""Matured stakes are completed once a day; an older one was forgotten."""
 
 
 def check_people(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
     """Stakes, voting power and counts of everyone."""
-    _check_records(wiki, store, report)
+    _check_stakes(wiki, store, report)
     rules = wiki.rules()
-    for users in _chunks(wiki.store.user_ids()):
+    for users in chunks(wiki.store.user_ids(), CHUNK):
         report.looked_at["users"] += len(users)
         _check_users(wiki, store, users, rules, report)
-    for articles in _chunks(wiki.counters.article_ids()):
+    for articles in chunks(wiki.counters.article_ids(), CHUNK):
         report.looked_at["articles"] += len(articles)
         _check_articles(wiki, store, articles, report)
 
@@ -43,9 +42,9 @@ def _check_users(
             "last_reward_claim": its.last_claim_at,
             "token_updated_at": its.last_activity_at,
         }
-        _compare(Area.COUNTS, subject, fields, counts, report)
-        _compare(Area.STAKES, subject, fields, _amount("staked_tokens", its.staked), report)
-        _compare(Area.POWER, subject, fields, _amount("governance_power", its.power), report)
+        report.compare(Area.COUNTS, subject, fields, counts)
+        report.compare(Area.STAKES, subject, fields, _amount("staked_tokens", its.staked))
+        report.compare(Area.POWER, subject, fields, _amount("governance_power", its.power))
         _check_stake_sum(subject, its, report)
 
 
@@ -81,14 +80,14 @@ def _check_articles(
             "last_contribution_date": activity[article_id].last_at,
             **_amount("total_tokens_earned", tokens[article_id]),
         }
-        _compare(Area.COUNTS, f"article {article_id}", fields, expected, report)
+        report.compare(Area.COUNTS, f"article {article_id}", fields, expected)
 
 
-def _check_records(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
-    """Records that nobody can read, that nobody owns, or that nobody ended."""
+def _check_stakes(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
+    """Stakes that cannot be read, that belong to no user, or that nobody ended."""
     for stake_id in store.unreadable_stakes():
         report.add(Area.STAKES, f"stake {stake_id}", "not readable", "counted for its user")
-    for users in _chunks(wiki.staking.staking_users()):
+    for users in chunks(wiki.staking.staking_users(), CHUNK):
         report.looked_at["users with stakes"] += len(users)
         known = store.user_counters(users)
         for user_id in users:
@@ -101,30 +100,6 @@ def _check_records(wiki: WikiContext, store: CheckStore, report: CheckReport) ->
             report.add(Area.STAKES, f"stake {stake.id}", found, "completed")
 
 
-def _compare(
-    area: Area,
-    subject: str,
-    fields: Mapping[str, object],
-    expected: Mapping[str, object],
-    report: CheckReport,
-) -> None:
-    for name, value in expected.items():
-        if (found := fields.get(name)) != value:
-            report.add(area, f"{subject}, {name}", _text(found), _text(value))
-
-
-def _text(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return "missing" if value is None else value
-
-
 def _amount(name: str, amount: BaseUnits) -> dict[str, object]:
     """The owner's float field, and the integer that it comes from."""
     return {name: tokens_float(amount), f"{name}_base_units": int(amount)}
-
-
-def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
-    iterator = iter(ids)
-    while chunk := list(itertools.islice(iterator, CHUNK)):
-        yield chunk

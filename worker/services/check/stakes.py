@@ -16,7 +16,7 @@ from worker.services.wiki.staking import sent_to_vault
 from worker.services.wiki_context import WikiContext
 
 Wrong = Iterator[tuple[str, object, object]]
-"""What is wrong in a stake: of which field (or of none), what is found and what is expected."""
+"""Contradictions in a stake: the field, the value found and the value expected."""
 
 
 def check_stakes(
@@ -31,14 +31,16 @@ def check_stakes(
     standing_on: dict[str, str] = {}
     for stored in store.stored_stakes():
         report.looked_at["stakes"] += 1
-        record, fields = stored.record, stored.fields
-        _list(report, record, _wrong_amounts(record, fields))
-        _list(report, record, _wrong_dates(record, fields))
-        _list(report, record, _wrong_accrual(record, now))
-        _list(report, record, _wrong_factors(record, rules))
-        _list(report, record, _used_twice(record, standing_on))
-        if record.status is StakeStatus.ACTIVE and wiki.vault is not None:
-            _list(report, record, _wrong_transfer(wiki, wiki.vault, record, is_online=is_online))
+        record = stored.record
+        for name, found, expected in (
+            *_wrong_amounts(record, stored.fields),
+            *_wrong_dates(record, stored.fields),
+            *_wrong_accrual(record, now),
+            *_wrong_factors(record, rules),
+            *_used_twice(record, standing_on),
+            *_wrong_transfer(wiki, record, is_online=is_online),
+        ):
+            report.add(Area.STAKES, f"stake {record.id}, {name}", found, expected)
 
 
 def _wrong_amounts(record: StakeRecord, fields: Mapping[str, object]) -> Wrong:
@@ -53,20 +55,20 @@ def _wrong_amounts(record: StakeRecord, fields: Mapping[str, object]) -> Wrong:
 
 def _wrong_dates(record: StakeRecord, fields: Mapping[str, object]) -> Wrong:
     if fields.get("duration_days") and record.end - record.start != _duration(record):
-        expected = f"{record.days} days after it began on {_text(record.start)}"
-        yield "end_date", _text(record.end), expected
+        expected = f"{record.days} days after it began on {record.start.isoformat()}"
+        yield "end_date", record.end, expected
     ended, status = record.unstaked_at, record.status
     if ended is None:
         if status is StakeStatus.UNSTAKED_EARLY and _is_ours(record):
             yield "unstaked_at", "missing", "there, since it was unstaked early"
     elif status is StakeStatus.ACTIVE:
-        yield "unstaked_at", _text(ended), "missing, since it is active"
+        yield "unstaked_at", ended, "missing, since it is active"
     elif not record.start <= ended <= record.end:
-        yield "unstaked_at", _text(ended), f"from {_text(record.start)} to {_text(record.end)}"
+        yield "unstaked_at", ended, f"from {record.start.isoformat()} to {record.end.isoformat()}"
 
 
 def _wrong_accrual(record: StakeRecord, now: datetime) -> Wrong:
-    """What was earned until `accrued_through`; of an ended stake, that this is all of its time."""
+    """Rewards until `accrued_through`, which covers the whole time of a stake that ended."""
     expected, through = due_accrual(record), record.accrued_through
     if expected is None or through is None:
         if _is_ours(record):
@@ -76,11 +78,11 @@ def _wrong_accrual(record: StakeRecord, now: datetime) -> Wrong:
         yield "rewards_earned_base_units", record.rewards_earned, expected
     latest = _whole_days(record, min(now, record.end))
     if through > latest:
-        yield "accrued_through", _text(through), f"{_text(latest)} or earlier"
+        yield "accrued_through", through, f"{latest.isoformat()} or earlier"
     elif _is_ours(record) and (ended := _ended_at(record)) is not None:
         earliest = _whole_days(record, ended)
         if through < earliest:
-            yield "accrued_through", _text(through), _text(earliest)
+            yield "accrued_through", through, earliest
 
 
 def _wrong_factors(record: StakeRecord, rules: Rules) -> Wrong:
@@ -103,14 +105,15 @@ def _used_twice(record: StakeRecord, standing_on: dict[str, str]) -> Wrong:
         yield "stake_tx_hash", f"that of stake {standing_on[signature]}", "of no other stake"
 
 
-def _wrong_transfer(
-    wiki: WikiContext, vault: str, record: StakeRecord, *, is_online: bool
-) -> Wrong:
+def _wrong_transfer(wiki: WikiContext, record: StakeRecord, *, is_online: bool) -> Wrong:
     """The user may have another wallet by now, so any one wallet may have sent the amount."""
+    vault = wiki.vault
+    if vault is None or record.status is not StakeStatus.ACTIVE:
+        return
     signature, amount = record.stake_signature, tokens_text(record.amount)
     expected = f"a transfer of {amount} KONTRIB from one wallet to the vault {vault}"
     if not isinstance(signature, str):
-        yield "stake_tx_hash", "missing" if signature is None else signature, expected
+        yield "stake_tx_hash", signature, expected
     elif is_online and wiki.transfers is not None:
         found = wiki.transfers.finalized_transfers(signature)
         if found is None:
@@ -126,7 +129,7 @@ def _is_ours(record: StakeRecord) -> bool:
 
 
 def _ended_at(record: StakeRecord) -> datetime | None:
-    """When it ended; None if it has not, or nobody knows."""
+    """The moment that it ended; None if it has not, or if that is unknown."""
     return record.end if record.status is StakeStatus.COMPLETED else record.unstaked_at
 
 
@@ -139,12 +142,3 @@ def _duration(record: StakeRecord) -> timedelta | None:
 
 def _whole_days(record: StakeRecord, until: datetime) -> datetime:
     return record.start + max(0, (until - record.start) // DAY) * DAY
-
-
-def _list(report: CheckReport, record: StakeRecord, wrong: Wrong) -> None:
-    for name, found, expected in wrong:
-        report.add(Area.STAKES, f"stake {record.id}, {name}", found, expected)
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat()

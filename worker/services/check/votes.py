@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from worker.core.check.report import Area, CheckReport
+from worker.core.chunks import chunks
+from worker.core.findings import value_text
 from worker.core.money import tokens_float
 from worker.core.wiki.governance import CLOSE_GRACE, Choice, Proposal, ProposalStatus
 from worker.ports.check import CheckStore
@@ -18,21 +18,18 @@ CHUNK = 1000
 RECENT = timedelta(days=35)
 """Snapshots of votes that ended before are not computed again: it takes a pass over all users."""
 WRITING = CLOSE_GRACE
-"""What was paid or staked so shortly before a vote may have been on its way to the database."""
+"""A payment or stake so shortly before a vote may not have reached the database in time."""
 
 _OPENED = frozenset(ProposalStatus) - {ProposalStatus.DRAFT, ProposalStatus.CANCELLED}
-"""Their snapshots are complete."""
+"""Proposals in these states have complete snapshots."""
 _CHOICES = frozenset(choice.value for choice in Choice)
-
-Item = TypeVar("Item")
-
 
 # --- votes -------------------------------------------------------------------------------------
 
 
 def check_votes(store: CheckStore, proposal: Proposal, report: CheckReport) -> None:
     """Each vote has a choice, the weight that the snapshot gives it, and was cast in time."""
-    for votes in _chunks(store.votes_cast(proposal.id)):
+    for votes in chunks(store.votes_cast(proposal.id), CHUNK):
         report.looked_at["votes"] += len(votes)
         powers = store.powers(proposal.id, [str(vote.get("user_id")) for vote in votes])
         for vote in votes:
@@ -54,7 +51,7 @@ def _wrong_in(
     elif vote.get("weight") != _float_of(weight):
         yield f"a weight of {vote.get('weight')}", f"{_float_of(weight)}"
     if not isinstance(cast_at, datetime) or not proposal.is_voting_time(cast_at):
-        yield f"cast at {_moment_text(cast_at)}", "cast while the vote was open"
+        yield f"cast at {value_text(cast_at)}", "cast while the vote was open"
 
 
 # --- snapshots ---------------------------------------------------------------------------------
@@ -67,7 +64,7 @@ def check_snapshot(
     now = wiki.now()
     if now - proposal.voting_end > RECENT:
         return
-    for entries in _chunks(store.snapshot(proposal.id)):
+    for entries in chunks(store.snapshot(proposal.id), CHUNK):
         found = {str(entry.get("user_id")): entry for entry in entries}
         report.looked_at["voting powers"] += len(found)
         if now < proposal.voting_start:
@@ -84,7 +81,7 @@ def check_snapshot(
 def _check_missing(
     wiki: WikiContext, store: CheckStore, proposal: Proposal, report: CheckReport
 ) -> None:
-    for users in _chunks(wiki.store.user_ids()):
+    for users in chunks(wiki.store.user_ids(), CHUNK):
         there = store.powers(proposal.id, users)
         missing: dict[str, object] = {user_id: 0 for user_id in users if user_id not in there}
         _compare(wiki, proposal, missing, report)
@@ -102,7 +99,8 @@ def _check_floats(
 def _compare(
     wiki: WikiContext, proposal: Proposal, stored: Mapping[str, object], report: CheckReport
 ) -> None:
-    """Stored powers against those of the moment, or, of what was then being written, before."""
+    """Stored powers against those of the moment. Powers that were then being written may also be
+    those of a moment before."""
     began = proposal.voting_start
     powers = powers_at(wiki, list(stored), began)
     wrong = {u: found for u, found in stored.items() if found != powers.get(u, 0)}
@@ -123,13 +121,3 @@ def _add(
 
 def _float_of(exact: object) -> float | None:
     return tokens_float(exact) if isinstance(exact, int) else None
-
-
-def _moment_text(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while chunk := list(itertools.islice(iterator, CHUNK)):
-        yield chunk

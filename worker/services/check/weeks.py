@@ -1,7 +1,7 @@
-"""Every contribution counts in exactly one week: what no plan counted, and what it cannot show.
+"""Every contribution counts in exactly one week: finds contributions that no plan counted.
 
-A plan is a snapshot, so what was edited, added without an ObjectId or in flight at the cut-off is
-found by adding a planned week up again. It is listed, and not paid by itself.
+A plan is a snapshot. Adding a planned week up again finds contributions that were edited, added
+without an ObjectId or in flight at the cut-off. They are listed, and not paid by themselves.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
+from worker.core.chunks import chunks
 from worker.core.payout.records import Distribution
-from worker.core.plan.commitment import Header
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.rules import LATE_WEEKS, Rules
 from worker.core.week import Week
 from worker.ports.check import CheckStore, StoredContribution
-from worker.services.wiki.recount import as_planned
+from worker.services.plan.planned_week import plan_of
+from worker.services.wiki.as_planned import as_planned
 from worker.services.wiki_context import WikiContext
 
 CHUNK = 2000
@@ -26,11 +28,12 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 def check_weeks(
     wiki: WikiContext, store: CheckStore, planned: Sequence[Distribution], report: CheckReport
 ) -> None:
-    """Every planned week that is not archived, user by user, and what came too late for any."""
+    """Every planned week that is not archived, user by user, and contributions that came too late
+    for any plan."""
     for distribution in planned:
         if not distribution.archived:
             report.looked_at["planned weeks"] += 1
-            with report.going_on(Area.WEEKS, distribution.week.label):
+            with report.continue_after_errors(Area.WEEKS, distribution.week.label):
                 _check_sums(wiki, store, distribution, report)
     if planned:
         _check_late(wiki, store, planned, report)
@@ -42,47 +45,42 @@ def check_weeks(
 def _check_sums(
     wiki: WikiContext, store: CheckStore, distribution: Distribution, report: CheckReport
 ) -> None:
-    window, rules = as_planned(wiki, distribution)
+    plan = plan_of(distribution.week, distribution)
+    window, rules = as_planned(wiki, plan)
     now = {each.user_id: each.points for each in wiki.store.week_points(window, rules).users}
-    label = distribution.week.label
-    for user_id, planned in _planned_points(store, distribution):
+    for user_id, planned in _planned_points(store, plan):
         present = now.pop(user_id, 0)
         if planned != present:
-            subject = f"{label}, user {user_id}"
+            subject = f"{plan.week.label}, user {user_id}"
             report.add(Area.WEEKS, subject, f"{present} points today", f"{planned} as planned")
-    _check_left_out(wiki, distribution, rules, now, report)
+    _check_left_out(wiki, plan, rules, now, report)
 
 
-def _planned_points(store: CheckStore, distribution: Distribution) -> Iterator[tuple[str, int]]:
-    header = Header.parse(distribution.header or b"")
-    for first in range(0, header.rewards, CHUNK):
-        positions = range(first, min(first + CHUNK, header.rewards))
-        for reward in store.plan_rewards(distribution.plan_id or "", positions):
+def _planned_points(store: CheckStore, plan: PlannedWeek) -> Iterator[tuple[str, int]]:
+    for positions in chunks(range(plan.header.rewards), CHUNK):
+        some = range(positions[0], positions[-1] + 1)
+        for reward in store.plan_rewards(plan.plan_id, some):
             if reward.row is not None:  # else it is listed with the plan's records
                 yield str(reward.fields.get("user_id")), reward.row.points
 
 
 def _check_left_out(
     wiki: WikiContext,
-    distribution: Distribution,
+    plan: PlannedWeek,
     rules: Rules,
     points: Mapping[str, int],
     report: CheckReport,
 ) -> None:
     """Users who have enough points today, but no reward in the plan."""
-    header = Header.parse(distribution.header or b"")
-    enough = [u for u, each in points.items() if each >= int(header.rules["min_points"])]
+    least = int(plan.header.rules["min_points"])
+    enough = [user_id for user_id, each in points.items() if each >= least]
     fields = sorted({condition.field for condition in rules.eligibility})
-    for chunk in _chunks(enough):
+    for chunk in chunks(enough, CHUNK):
         for user_id, account in wiki.store.accounts(chunk, fields).items():
             if all(c.holds(account.fields.get(c.field)) for c in rules.eligibility):
-                subject = f"{distribution.week.label}, user {user_id}"
+                subject = f"{plan.week.label}, user {user_id}"
                 found = f"{points[user_id]} points today"
                 report.add(Area.WEEKS, subject, found, "no reward as planned")
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[i : i + CHUNK] for i in range(0, len(ids), CHUNK))
 
 
 # --- what came too late ------------------------------------------------------------------------
@@ -107,8 +105,8 @@ def _check_late(
 
 
 def _list_unrecorded(store: CheckStore, first: Week, report: CheckReport) -> None:
-    """Made before there were plans. Without an ObjectId nobody can tell whether they were
-    recorded since, so they are told once, together."""
+    """Contributions made before there were plans. Without an ObjectId the time of their recording
+    is unknown, so they are listed together, in one finding."""
     ids, points, count = [], 0, 0
     for contribution in store.without_recording(made_before=first.start):
         worth, count = contribution.total_points, count + 1
@@ -153,5 +151,4 @@ def _counting_week(cutoffs: Mapping[Week, datetime], recorded: datetime) -> Week
 
 
 def _cutoff(distribution: Distribution) -> datetime:
-    header = Header.parse(distribution.header or b"")
-    return EARLIEST + timedelta(seconds=header.cutoff)
+    return EARLIEST + timedelta(seconds=plan_of(distribution.week, distribution).header.cutoff)

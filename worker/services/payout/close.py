@@ -1,15 +1,18 @@
-"""Close a week: every batch resolved, every reward paid, held or failed, and the books agree."""
+"""Closes a week once every batch is resolved, and plan, database and chain agree."""
 
 from __future__ import annotations
 
 from worker.core.errors import NotReady, Refused
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.payout.records import Distribution, PayoutKind
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
-from worker.services.context import Context, Deadline
-from worker.services.payout.intents import Payer
+from worker.services.context import Context
+from worker.services.payout.anchored_rows import AnchoredRows
+from worker.services.payout.pages import pages_needing_account, payout_pages
 from worker.services.payout.reconcile import CHUNK_PAYOUTS, Reconciliation, reconcile
 from worker.services.payout.settle import settle_from_chain
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 5000
@@ -37,15 +40,17 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
     """Complete a week whose payouts are all resolved.
 
     Raises:
-        StillOpen: some are not.
+        NotPlanned: the week has no plan.
+        StillOpen: some payouts are not resolved.
         BooksDisagree: plan, database and chain differ.
     """
-    week, plan_id = distribution.week, distribution.plan_id or ""
+    planned = plan_of(distribution.week, distribution)
+    week, plan_id = planned.week, planned.plan_id
     counts = context.store.batch_counts(plan_id)
     unresolved = counts.get(PayoutStatus.PENDING, 0) + counts.get(PayoutStatus.PROCESSING, 0)
     if unresolved:
         raise StillOpen(week, unresolved)
-    _settle_again(context, distribution)
+    _settle_again(context, planned)
     _record_accounts_made(context, plan_id)
     result = reconcile(context, distribution)
     record_reconciliation(context, result)
@@ -57,21 +62,15 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
     return result
 
 
-def _settle_again(context: Context, distribution: Distribution) -> None:
-    """Rewards that are `processing` though every payout is resolved: somebody who was very slow
-    marked them after another had settled them."""
-    plan_id = distribution.plan_id or ""
-    processing = context.store.progress(plan_id).rewards.get(Status.PROCESSING)
+def _settle_again(context: Context, planned: PlannedWeek) -> None:
+    """Settle rewards that are `processing` although every payout is resolved: a slow worker marked
+    them after another worker had settled them."""
+    processing = context.store.progress(planned.plan_id).rewards.get(Status.PROCESSING)
     if processing is None or not processing.count:
         return
-    payer = Payer(
-        context, distribution, anchored_seal(context, distribution), Deadline(context.clock, 0)
-    )
-    after = ""
-    while chunk := context.store.payouts_after(plan_id, after, CHUNK_PAYOUTS):
-        paying = [p for p in chunk if p.kind is not PayoutKind.ANCHOR]
-        settle_from_chain(context, payer, paying)
-        after = chunk[-1].id
+    rows = AnchoredRows(context, planned, anchored_seal(context, planned))
+    for page in payout_pages(context.store, planned.plan_id, CHUNK_PAYOUTS):
+        settle_from_chain(rows, [p for p in page if p.kind is not PayoutKind.ANCHOR])
 
 
 def record_reconciliation(context: Context, result: Reconciliation) -> None:
@@ -89,9 +88,7 @@ def record_reconciliation(context: Context, result: Reconciliation) -> None:
 
 
 def _record_accounts_made(context: Context, plan_id: str) -> None:
-    """A payment into an account that we created proves that it was made: never again for free."""
-    position = -1
-    while rewards := context.store.rewards_needing_account(plan_id, position, CHUNK_REWARDS):
+    """A payment into an account that we created proves the creation: never again at our cost."""
+    for rewards in pages_needing_account(context.store, plan_id, CHUNK_REWARDS):
         paid = [r.user_id for r in rewards if r.status is Status.COMPLETED]
         context.store.mark_accounts_made(paid, context.clock.now())
-        position = rewards[-1].position

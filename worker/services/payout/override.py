@@ -5,11 +5,10 @@ from __future__ import annotations
 from worker.core.errors import Refused, UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
-from worker.core.payout.records import Distribution, Reward
+from worker.core.payout.records import Reward
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.payout.intents import problem_of
 from worker.services.plan.planned_week import NotPlanned
 
 
@@ -47,17 +46,6 @@ class WalletNotUsable(UsageError):
 
     def __init__(self, wallet: str, why: str) -> None:
         super().__init__(f"{wallet} cannot be paid: {why}. Give another wallet.")
-
-
-def planned_week(context: Context, week: Week) -> Distribution:
-    """
-    Raises:
-        NotPlanned: the week has no plan.
-    """
-    distribution = context.store.distribution(week)
-    if distribution is None or distribution.plan_id is None:
-        raise NotPlanned(week)
-    return distribution
 
 
 def retry_week(context: Context, week: Week) -> int:
@@ -101,7 +89,7 @@ def redirect_reward(context: Context, week: Week, user: str, wallet: str) -> Rew
     reward = reward_to_change(context, week, user)
     (recipient,) = context.chain.recipients([wallet])
     if recipient.problem is not None:
-        raise WalletNotUsable(wallet, problem_of(recipient))
+        raise WalletNotUsable(wallet, recipient.problem.value)
     context.store.redirect(reward, wallet, context.clock.now())
     return reward
 
@@ -124,7 +112,9 @@ def known_reward(context: Context, week: Week, user: str) -> Reward:
     Raises:
         NotPlanned, NoSuchReward.
     """
-    planned_week(context, week)
+    distribution = context.store.distribution(week)
+    if distribution is None or distribution.plan_id is None:
+        raise NotPlanned(week)
     reward = context.store.reward(week, canonical_user_id(user))
     if reward is None:
         raise NoSuchReward(week, user)

@@ -1,7 +1,8 @@
 """Rebuild a week from the receipt key, the chain and the published plan, with an empty database.
 
-With the file: it is verified against the anchored root, what was paid is written back, and the
-rest goes on. Without it: what was paid is recovered by wallet, and the rest waits for a person.
+With the published file: it is verified against the anchored root, payments are written back, and
+the rest goes on. Without the file: payments are recovered by wallet, and the rest waits for a
+person.
 """
 
 from __future__ import annotations
@@ -9,20 +10,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from worker.core.chunks import chunks
 from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.payout.records import Distribution, Payout, PayoutKind, Settlement, Transfer
-from worker.core.plan.commitment import Header
+from worker.core.payout.chain import Transfer
+from worker.core.payout.records import Payout, PayoutKind, Settlement
+from worker.core.payout.single import single_payout
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import BatchId, ReceiptState, single_id
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.payout.intents import Payer
-from worker.services.payout.override import planned_week
+from worker.services.payout.anchored_rows import AnchoredRows
+from worker.services.payout.pages import payout_pages
 from worker.services.payout.settle import RESOLVED, settle_from_chain
-from worker.services.payout.singles import single_payout
 from worker.services.plan.adopt import adopt_anchored_plan, check_file, read_anchor
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.genesis import first_week
+from worker.services.plan.planned_week import planned_week
 from worker.services.plan.seal import anchored_seal
 
 CHUNK = 500
@@ -40,7 +43,7 @@ class PaidTransfer:
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What was written back. Amounts in base units."""
+    """Counts of the payouts that were written back. `amount` is in base units."""
 
     week: Week
     root: bytes
@@ -53,7 +56,7 @@ class Rebuilt:
 
 @dataclass(slots=True)
 class RecoveredByWallet:
-    """What the chain alone tells of a week whose plan is missing."""
+    """The payments that the chain alone shows of a week whose plan is missing."""
 
     memo: AnchorMemo
     location: str
@@ -85,21 +88,19 @@ def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
     check_file(context, week, memo.root)  # before anything is forgotten
     known = context.store.distribution(week)
     if known is not None and known.plan_id is not None:
-        # What an earlier rebuild left: operators' notes of today are on the plan's own rewards.
+        # Remains of an earlier rebuild. Operators' notes of today are on the plan's own rewards.
         context.store.discard_other_plans(week, known.plan_id)
     context.store.reset_week(week, context.clock.now())
     adopt_anchored_plan(context, week, first)
     anchor_week(context, week, deadline)
-    distribution = planned_week(context, week)
-    payer = Payer(context, distribution, anchored_seal(context, distribution), deadline)
+    planned = planned_week(context.store, week)
+    rows = AnchoredRows(context, planned, anchored_seal(context, planned))
     rebuilt = Rebuilt(week, memo.root)
-    after = ""
-    while chunk := context.store.payouts_after(distribution.plan_id or "", after, CHUNK):
-        batches = [p for p in chunk if p.kind is PayoutKind.BATCH]
-        _count(rebuilt, batches, settle_from_chain(context, payer, batches))
-        after = chunk[-1].id
-    _write_back_singles(context, distribution, payer, rebuilt)
-    context.store.discard_other_plans(week, distribution.plan_id or "", lost_too=True)
+    for page in payout_pages(context.store, planned.plan_id, CHUNK):
+        batches = [p for p in page if p.kind is PayoutKind.BATCH]
+        _count(rebuilt, batches, settle_from_chain(rows, batches))
+    _write_back_singles(context, rows, rebuilt)
+    context.store.discard_other_plans(week, planned.plan_id, lost_too=True)
     return rebuilt
 
 
@@ -112,32 +113,29 @@ def _count(rebuilt: Rebuilt, payouts: Sequence[Payout], settlements: Sequence[Se
     rebuilt.amount += sum(s.payout.amount for s in paid)
 
 
-def _write_back_singles(
-    context: Context, distribution: Distribution, payer: Payer, rebuilt: Rebuilt
-) -> None:
-    """Rewards that were paid alone: nothing but their receipts tells of them."""
-    plan_id, header = distribution.plan_id or "", Header.parse(distribution.header or b"")
+def _write_back_singles(context: Context, rows: AnchoredRows, rebuilt: Rebuilt) -> None:
+    """Write back the rewards that were paid alone. Only their receipts prove it."""
+    planned, header = rows.planned, rows.planned.header
     for first in range(0, header.rewards, CHUNK):
-        rewards = context.store.rewards(plan_id, range(first, first + CHUNK))
+        rewards = context.store.rewards(planned.plan_id, range(first, first + CHUNK))
         alone = [r for r in rewards if r.status is not Status.COMPLETED]
         ids = {single_id(header.week, r.row.user): r for r in alone}
         states = context.chain.receipts(list(ids))
         paid = [ids[i] for i, state in states.items() if state is ReceiptState.PAID]
-        singles = [single_payout(distribution, reward, reward.row.wallet) for reward in paid]
+        singles = [single_payout(header.week, reward, reward.row.wallet) for reward in paid]
         context.store.write_payouts(singles, [b""] * len(singles))
-        _count(rebuilt, singles, settle_from_chain(context, payer, singles))
+        _count(rebuilt, singles, settle_from_chain(rows, singles))
 
 
 def recover_by_wallet(context: Context, week: Week) -> RecoveredByWallet:
-    """What was paid in a week's batches, when its plan is nowhere to be found.
+    """Recover from the chain who was paid in a week's batches, when its plan is lost.
 
     Raises:
         AnchorUnreadable: the chain does not say with which plan the week is anchored.
     """
     memo = read_anchor(context, week)
     recovered = RecoveredByWallet(memo, context.archive.location(week, memo.root))
-    for first in range(0, memo.batches, CHUNK):
-        ids = [str(BatchId(week, i)) for i in range(first, min(first + CHUNK, memo.batches))]
+    for ids in chunks((str(BatchId(week, index)) for index in range(memo.batches)), CHUNK):
         states = context.chain.receipts(ids)
         executions = context.chain.executions([i for i in ids if states[i] in RESOLVED])
         for batch in ids:

@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.payout.records import Distribution, Execution, Payout, PayoutKind
+from worker.core.errors import KontribError, NotReady, UsageError
+from worker.core.findings import Check
+from worker.core.lifecycle import Status
+from worker.core.payout.chain import Execution, Transfer
+from worker.core.payout.comparison import (
+    RESOLVED,
+    Recorded,
+    compare_receipt,
+    compare_transaction,
+    receipt_of,
+    recipient_of,
+)
+from worker.core.payout.records import Distribution, Payout, PayoutKind
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Seal
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState
 from worker.core.week import Week
-from worker.services.context import Context, Deadline
-from worker.services.payout.intents import Payer, moved
-from worker.services.payout.settle import RESOLVED, read_back
+from worker.services.context import Context
+from worker.services.payout.anchored_rows import AnchoredRows
+from worker.services.payout.outside_plan import outside_plan
+from worker.services.payout.settle import read_back
+from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal, stored_rows
 
 CHUNK_PAYOUTS = 128
@@ -29,11 +43,11 @@ class Reconciliation:
     database_paid: int = 0
     database_unpaid: int = 0
     on_its_way: int = 0
-    """What of it an unresolved payout, or a single that is still to be made, will pay."""
+    """The part that unresolved payouts, and singles that are still to be made, will pay."""
     chain_paid: int = 0
     payouts: int = 0
     unreadable: int = 0
-    differences: list[str] = field(default_factory=list)
+    check: Check = field(default_factory=lambda: Check("chain", listed_max=LISTED_MAX))
     signatures: list[str] = field(default_factory=list)
     fees: int = 0
 
@@ -45,7 +59,12 @@ class Reconciliation:
 
     @property
     def is_exact(self) -> bool:
-        return self.mismatch == 0 and not self.differences
+        return self.mismatch == 0 and self.check.ok
+
+    @property
+    def differences(self) -> list[str]:
+        """The findings, a line each."""
+        return [str(finding) for finding in self.check.findings]
 
     def sentence(self) -> str:
         if self.is_exact:
@@ -65,85 +84,105 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
     Raises:
         NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to compare with.
     """
-    seal = anchored_seal(context, distribution)
-    plan_id = distribution.plan_id or ""
-    result = Reconciliation(distribution.week, planned=seal.header.total_amount)
-    progress = context.store.progress(plan_id)
+    planned = plan_of(distribution.week, distribution)
+    seal = anchored_seal(context, planned)
+    result = Reconciliation(planned.week, planned=seal.header.total_amount)
+    progress = context.store.progress(planned.plan_id)
     paid = progress.rewards.get(Status.COMPLETED)
     result.database_paid = paid.amount if paid else 0
     result.database_unpaid = sum(
         tally.amount for status, tally in progress.rewards.items() if status is not Status.COMPLETED
     )
     result.on_its_way = progress.held.amount
-    payer = Payer(context, distribution, seal, Deadline(context.clock, 0))
+    comparison = _Comparison(AnchoredRows(context, planned, seal), result)
     after = ""
-    while chunk := context.store.payouts_after(plan_id, after, CHUNK_PAYOUTS):
-        _compare(context, payer, chunk, result)
+    while chunk := context.store.payouts_after(planned.plan_id, after, CHUNK_PAYOUTS):
+        comparison.add([p for p in chunk if p.kind is not PayoutKind.ANCHOR])
         after = chunk[-1].id
-    _check_held(context, seal, plan_id, result)
+    _check_held(context, seal, planned, result)
     if result.on_its_way != result.database_unpaid:
         forgotten = result.database_unpaid - result.on_its_way
-        _differ(result, f"{forgotten} base units of unpaid rewards are in no payout")
+        what = f"{forgotten} base units of unpaid rewards are in no payout"
+        result.check.wrong(planned.week.label, what)
     return result
 
 
-def _check_held(context: Context, seal: Seal, plan_id: str, result: Reconciliation) -> None:
+def reconcile_or_report(context: Context, distribution: Distribution) -> Reconciliation:
+    """As `reconcile`; a stored plan that is not the anchored one is a finding of its own.
+
+    Raises:
+        NotReady: a server did not answer, so nothing is known.
+    """
     try:
-        seal.check_held(stored_rows(context, plan_id, seal.header.held_positions))
-    except PlanDoesNotMatchRoot as error:
-        _differ(result, str(error))
+        return reconcile(context, distribution)
+    except (NotReady, UsageError):
+        raise
+    except KontribError as error:
+        result = Reconciliation(distribution.week, planned=0)
+        result.check.wrong(distribution.week.label, str(error))
+        return result
 
 
-def _compare(
-    context: Context, payer: Payer, payouts: Sequence[Payout], result: Reconciliation
-) -> None:
-    payable = [p for p in payouts if p.kind is not PayoutKind.ANCHOR]
-    foreign = payer.foreign(payable)
-    for error in foreign.values():
-        _differ(result, str(error))
-    states = context.chain.receipts([p.id for p in payable])
-    resolved = [p for p in payable if states[p.id] in RESOLVED]
-    found = read_back(context, resolved)
-    for payout in payable:
-        result.payouts += 1
-        if payout.id in foreign:
-            continue  # it will pay nobody
-        result.on_its_way += 0 if payout.status.is_resolved else payout.amount
-        _compare_one(payer, payout, states[payout.id], found.get(payout.id), result)
-
-
-def _compare_one(
-    payer: Payer,
-    payout: Payout,
-    state: ReceiptState,
-    execution: Execution | None,
-    result: Reconciliation,
-) -> None:
-    expected = {PayoutStatus.PAID: ReceiptState.PAID, PayoutStatus.VOID: ReceiptState.VOID}
-    wanted = expected.get(payout.status, ReceiptState.FREE)
-    if state is not wanted:
-        _differ(result, f"{payout.id}: {payout.status} in the database, {state.value} on chain")
-    if state not in RESOLVED:
-        return
-    if execution is None:
-        result.unreadable += 1
-        _differ(result, f"{payout.id}: {state.value}, but no endpoint returns its transaction")
-        return
-    result.fees += execution.fee
-    result.signatures.append(execution.signature)
-    result.chain_paid += execution.source_decrease
-    if payout.signature not in (None, execution.signature):
-        _differ(result, f"{payout.id}: recorded {payout.signature}, on chain {execution.signature}")
+def _check_held(context: Context, seal: Seal, planned: PlannedWeek, result: Reconciliation) -> None:
     try:
-        paid = state is ReceiptState.PAID
-        right = payer.paid_as_planned(payout, execution) if paid else moved(execution, [])
+        seal.check_held(stored_rows(context, planned.plan_id, seal.header.held_positions))
     except PlanDoesNotMatchRoot as error:
-        _differ(result, str(error))
-        return
-    if not right:
-        _differ(result, f"{payout.id}: {execution.signature} moved other amounts than planned")
+        result.check.wrong(planned.week.label, str(error))
 
 
-def _differ(result: Reconciliation, text: str) -> None:
-    if len(result.differences) < LISTED_MAX:
-        result.differences.append(text)
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Compares payouts of one plan with the chain, and fills `result`."""
+
+    rows: AnchoredRows
+    result: Reconciliation
+
+    def add(self, payouts: Sequence[Payout]) -> None:
+        context, result = self.rows.context, self.result
+        outside = outside_plan(context.store, self.rows.planned, payouts)
+        states = context.chain.receipts([p.id for p in payouts])
+        found = read_back(context, [p for p in payouts if states[p.id] in RESOLVED])
+        result.payouts += len(payouts)
+        for payout in payouts:
+            if payout.id in outside:
+                result.check.wrong(payout.id, str(outside[payout.id]))
+                continue  # it is never paid
+            result.on_its_way += 0 if payout.status.is_resolved else payout.amount
+            state, why = states[payout.id], f"({payout.status} in the database)"
+            compare_receipt(payout.id, state, receipt_of(payout.status), why, result.check)
+            if state in RESOLVED:
+                self._add_transaction(payout, state, found.get(payout.id))
+
+    def _add_transaction(
+        self, payout: Payout, state: ReceiptState, found: Execution | None
+    ) -> None:
+        result = self.result
+        if found is None:
+            result.unreadable += 1
+        else:
+            result.fees += found.fee
+            result.signatures.append(found.signature)
+            result.chain_paid += found.source_decrease
+        try:
+            is_paid = state is ReceiptState.PAID
+            transfers = self._planned_transfers(payout, found) if found and is_paid else []
+        except PlanDoesNotMatchRoot as error:
+            result.check.wrong(payout.id, str(error))
+            return
+        recorded = Recorded(payout.id, payout.signature or "", payout.slot)
+        compare_transaction(recorded, found, transfers, result.check)
+
+    def _planned_transfers(self, payout: Payout, found: Execution) -> list[Transfer]:
+        """The transfers of a payout by its anchored rows.
+
+        A single goes to the wallet that it was paid to: the user's or an operator's choice of
+        the day, which an old backup may not know.
+
+        Raises:
+            PlanDoesNotMatchRoot: a batch's rows are not the anchored ones, or a single's is gone.
+        """
+        if payout.kind is PayoutKind.BATCH:
+            return [Transfer(row.wallet, row.amount) for row in self.rows.of_batch(payout.index)]
+        if (row := self.rows.at(payout.index)) is None:
+            raise PlanDoesNotMatchRoot(f"The row of {payout.id}", self.rows.seal.root, b"")
+        return [Transfer(recipient_of(found), row.amount)]

@@ -7,56 +7,63 @@ are idempotent, so they need no receipt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from worker.core.lifecycle import Stage
-from worker.core.payout.records import Distribution, Landing, missing_wallets
+from worker.core.payout.chain import Landing, Recipient, missing_wallets
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
+from worker.services.payout.pages import pages_needing_account
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """How many accounts were created, and whether none is missing any more."""
+class PreparedAccounts:
+    """How many accounts were created, and whether all of them exist now."""
 
     week: Week
     created: int
     finished: bool
 
 
-def prepare_accounts(context: Context, distribution: Distribution, deadline: Deadline) -> Prepared:
+def prepare_accounts(
+    context: Context, planned: PlannedWeek, deadline: Deadline
+) -> PreparedAccounts:
     """Create the missing accounts of an anchored plan, then move the week on to payments.
 
     Raises:
         Paused, NotAnchored: nothing may be signed.
     """
-    week, plan_id = distribution.week, distribution.plan_id or ""
-    anchored_seal(context, distribution)
-    created, position = 0, -1
-    while rewards := context.store.rewards_needing_account(plan_id, position, CHUNK_REWARDS):
+    anchored_seal(context, planned)
+    created = 0
+    for rewards in pages_needing_account(context.store, planned.plan_id, CHUNK_REWARDS):
         wallets = [reward.row.wallet for reward in rewards]
         missing = missing_wallets(context.chain.recipients(wallets))
         while missing:
             if deadline.passed:
-                return Prepared(week, created, finished=False)
+                return PreparedAccounts(planned.week, created, finished=False)
             made = create_token_accounts(context, sorted(missing), deadline)
             created += len(made)
             missing -= made
-        position = rewards[-1].position
-    context.store.advance(week, plan_id, Stage.ANCHORED, Stage.PREPARED)
-    return Prepared(week, created, finished=True)
+    context.store.advance(planned.week, planned.plan_id, Stage.ANCHORED, Stage.PREPARED)
+    return PreparedAccounts(planned.week, created, finished=True)
+
+
+def recipients_by_wallet(context: Context, wallets: Set[str]) -> dict[str, Recipient]:
+    """Each wallet and its token account as the chain shows them now."""
+    return {r.wallet: r for r in context.chain.recipients(sorted(wallets))}
 
 
 def create_token_accounts(context: Context, wallets: Sequence[str], deadline: Deadline) -> set[str]:
-    """Send creations until they are done or the blockhash has expired; the wallets that had one.
+    """Send creations until they are done or the blockhash has expired.
 
-    Seen at confirmed is enough: should a fork drop one, the payment finds the account missing.
-    An account whose creation is final and that is missing counts as made: its owner closed it,
-    and whoever would create it again for them pays them the rent.
+    Returns the wallets whose account was created. An account seen at confirmed counts: if a fork
+    drops it, the payment finds it missing. An account whose creation is final and that is missing
+    counts, too: its owner closed it, and creating it again would pay the owner its rent.
     """
     context.refuse_if_paused()
     blockhash = context.chain.latest_blockhash()

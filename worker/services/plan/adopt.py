@@ -1,19 +1,20 @@
-"""Take over a plan that is anchored on chain and is not ours, or is not in our database.
+"""Take over a plan that is anchored on chain, but is not in our database.
 
-Another operator anchored first, the database was lost, or an old backup was put back: the chain
-says which plan it is, the published file says what is in it, and the root proves the file.
+Another operator anchored first, the database was lost, or an old backup was restored. The chain
+names the plan's root, the published file holds its rows, and the root proves the file.
 """
 
 from __future__ import annotations
 
-import itertools
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
+from worker.core.chunks import chunks
 from worker.core.errors import NotReady
 from worker.core.identity import plan_salt, user_commitment
 from worker.core.lifecycle import Status
-from worker.core.payout.records import PlanNotes, Reward, missing_wallets
+from worker.core.payout.chain import missing_wallets
+from worker.core.payout.records import PlanNotes, Reward
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Row, Seal
 from worker.core.plan.entrant import commitment_of
@@ -24,7 +25,6 @@ from worker.services.context import Context
 from worker.services.plan.draft import Previous, make_draft
 from worker.services.plan.publish import (
     install_plan,
-    marks_of,
     publish_plan,
     with_marks,
     write_plan,
@@ -34,7 +34,7 @@ from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of
 
 
 class AnchorUnreadable(NotReady):
-    """A week is anchored, and the transaction that says with which plan cannot be read."""
+    """A week is anchored, but the transaction that names its plan cannot be read."""
 
     def __init__(self, week: Week) -> None:
         super().__init__(
@@ -44,7 +44,7 @@ class AnchorUnreadable(NotReady):
 
 
 class AnchoredPlanMissing(NotReady):
-    """A week is anchored with a plan that is neither published here nor reproducible."""
+    """The anchored plan is not published here, and our data does not give it again."""
 
     def __init__(self, week: Week, root: bytes, location: str) -> None:
         super().__init__(
@@ -55,7 +55,7 @@ class AnchoredPlanMissing(NotReady):
 
 
 def read_anchor(context: Context, week: Week) -> AnchorMemo:
-    """What the chain says of a week's plan.
+    """The memo of a week's anchor, proven by the root's receipt.
 
     Raises:
         AnchorUnreadable: its transaction cannot be read, or its root has no receipt.
@@ -74,23 +74,22 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
     """Make the anchored plan ours.
 
     Raises:
-        AnchorUnreadable, AnchoredPlanMissing: it cannot be had now.
+        AnchorUnreadable, AnchoredPlanMissing: it cannot be read now.
         NoRoomToSort: there are too many users for the memory, and no room for a temporary file.
         PlanDoesNotMatchRoot: the published file was changed.
     """
     memo, plan_id = read_anchor(context, week), uuid.uuid4().hex
     known = context.store.ensure_distribution(week, context.clock.now())
-    marks = marks_of(context, week)
     published = context.archive.fetch(week, memo.root)
     if published is not None:
         check_file(context, week, memo.root)
         with published as lines:
             header, rows = read_published(lines)
             rewards = rewards_of_rows(context, header, rows, plan_id)
-            seal = write_plan(context, header, with_marks(rewards, marks), plan_id)
+            seal = write_plan(context, header, with_marks(context, week, rewards), plan_id)
         notes = PlanNotes(floor_waived=header.floor_waived)
     else:
-        seal, notes = _plan_again(context, week, first, memo, plan_id, marks)
+        seal, notes = _plan_again(context, week, first, memo, plan_id)
     install_plan(context, seal, notes, plan_id, replacing=known.plan_id)
     return seal
 
@@ -111,12 +110,7 @@ def check_file(context: Context, week: Week, root: bytes) -> None:
 
 
 def _plan_again(
-    context: Context,
-    week: Week,
-    first: Week,
-    memo: AnchorMemo,
-    plan_id: str,
-    marks: Mapping[str, Reward],
+    context: Context, week: Week, first: Week, memo: AnchorMemo, plan_id: str
 ) -> tuple[Seal, PlanNotes]:
     """The same data and the anchored cut-off give the same root again, or nothing is adopted."""
     previous = Previous(memo.previous_root, _previous_cutoff(context, week, first))
@@ -125,7 +119,7 @@ def _plan_again(
     if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
         location = context.archive.location(week, memo.root)
         raise AnchoredPlanMissing(week, memo.root, location)
-    seal = write_plan(context, draft.header, with_marks(rewards, marks), plan_id)
+    seal = write_plan(context, draft.header, with_marks(context, week, rewards), plan_id)
     publish_plan(context, seal, plan_id)
     return seal, draft.notes
 
@@ -139,12 +133,11 @@ def rewards_of_rows(
 ) -> Iterator[Reward]:
     """Rewards for published rows. Users are found by their commitments.
 
-    A row whose user is not in our data is kept under its commitment: it is paid all the same,
-    since the row says where to. Who has an account already does not owe it to us.
+    A row whose user is not in our data is kept under its commitment. It is paid, since the row
+    holds the wallet. An account that exists already was not created at our cost.
     """
     names = sorted_outside(_names(context, header.week))
-    numbered = enumerate(with_user_ids(rows, names))
-    while chunk := list(itertools.islice(numbered, CHUNK_ROWS)):
+    for chunk in chunks(enumerate(with_user_ids(rows, names)), CHUNK_ROWS):
         wallets = sorted({row.wallet for _, (row, _) in chunk if row.batch})
         missing = missing_wallets(context.chain.recipients(wallets))
         for position, (row, user_id) in chunk:

@@ -1,4 +1,4 @@
-"""A week's plan before it is *the* plan: computed, sealed, and not yet written anywhere."""
+"""A week's plan as it is computed, before anything is written."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import heapq
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
 from worker.core.payout.records import PlanNotes, Reward, WeekPoints
 from worker.core.plan.allocation import Allocation, allocate
 from worker.core.plan.commitment import Header, Row
+from worker.core.plan.counted_contributions import points_window
 from worker.core.plan.entrant import Entrant
+from worker.core.plan.new_account_cap import cap_new_accounts
 from worker.core.plan.receipts import BatchId
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.plan.eligibility import (
-    OVER_ACCOUNT_CAP,
-    Exclusions,
-    call_the_roll,
-    points_window,
-)
+from worker.services.plan.eligibility import Exclusions, list_eligible_users
 from worker.services.plan.roster import Roster
 
 MALFORMED_LISTED_MAX = 200
@@ -31,7 +28,7 @@ MALFORMED_LISTED_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Everything that a plan will hold. Rows are made anew on each pass over them."""
+    """The content of a plan. Each pass over the rewards makes them anew."""
 
     week: Week
     rules: Rules
@@ -44,12 +41,12 @@ class Draft:
     def rewards(self, plan_id: str) -> Iterator[Reward]:
         """All rewards in plan order: batched ones first, then held ones."""
         size, payable = self.header.batch_size, self.header.rewards - self.header.held
-        for position, (entrant, amount) in enumerate(self._batched()):
+        for position, (entrant, amount) in enumerate(self._pairs(held=False)):
             batch = str(BatchId(self.week, position // size))
             yield self._reward(plan_id, position, entrant, amount, batch)
         if not self.header.held:
             return  # without another pass over all
-        for position, (entrant, amount) in enumerate(self._held(), start=payable):
+        for position, (entrant, amount) in enumerate(self._pairs(held=True), start=payable):
             yield self._reward(plan_id, position, entrant, amount, "")
 
     def top(self, count: int) -> list[tuple[Entrant, BaseUnits]]:
@@ -57,13 +54,9 @@ class Draft:
         pairs = zip(self.roster, self.allocation.amounts, strict=True)
         return heapq.nsmallest(count, pairs, key=lambda pair: (-pair[1], pair[0].user_id))
 
-    def _batched(self) -> Iterator[tuple[Entrant, BaseUnits]]:
+    def _pairs(self, *, held: bool) -> Iterator[tuple[Entrant, BaseUnits]]:
         pairs = zip(self.roster, self.allocation.amounts, strict=True)
-        return (pair for pair in pairs if not pair[0].hold)
-
-    def _held(self) -> Iterator[tuple[Entrant, BaseUnits]]:
-        pairs = zip(self.roster, self.allocation.amounts, strict=True)
-        return (pair for pair in pairs if pair[0].hold)
+        return (pair for pair in pairs if bool(pair[0].hold) is held)
 
     def _reward(
         self, plan_id: str, position: int, entrant: Entrant, amount: BaseUnits, batch: str
@@ -90,7 +83,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """What a plan takes from the one before it; nothing for the first week."""
+    """Root and cut-off (unix seconds) of the plan before. The first week has neither."""
 
     root: bytes = b""
     cutoff: int | None = None
@@ -107,7 +100,8 @@ def make_draft(
 ) -> Draft:
     """Compute a week's plan from the wiki's data as it is now. Writes nothing.
 
-    `batch_size` is the anchored one when a plan is made again; else what every endpoint takes.
+    `batch_size` is given when an anchored plan is made again. By default it is the largest size
+    that every endpoint accepts.
 
     Raises:
         MalformedRules: system_config cannot be used.
@@ -116,8 +110,11 @@ def make_draft(
     rules = context.rules()
     window = points_window(week, first_week, cutoff, previous.cutoff)
     points = context.store.week_points(window, rules, MALFORMED_LISTED_MAX)
-    roster, excluded = call_the_roll(context, week, points.users, rules)
-    roster, counted = _cap_new_accounts(roster, rules.max_new_accounts_per_week)
+    roster, excluded = list_eligible_users(context, week, points.users, rules)
+    counted = _count(roster)
+    if counted.new_accounts > rules.max_new_accounts_per_week:
+        roster = Roster(cap_new_accounts(roster, rules.max_new_accounts_per_week))
+        counted = _count(roster)
     allocation = allocate(counted.points, counted.multipliers, rules.policy)
     size = batch_size or context.chain.costs().transfers_per_transaction
     held = counted.held.total()
@@ -142,7 +139,7 @@ def make_draft(
 
 @dataclass(slots=True)
 class _Counted:
-    """What one pass over a roster finds: a pass over a large one takes seconds."""
+    """Sums over a roster, made in one pass: a pass over a large roster takes seconds."""
 
     points: array[int] = field(default_factory=lambda: array("Q"))
     multipliers: array[int] = field(default_factory=lambda: array("Q"))
@@ -166,30 +163,8 @@ def _count(roster: Roster) -> _Counted:
     return counted
 
 
-def _cap_new_accounts(roster: Roster, limit: int) -> tuple[Roster, _Counted]:
-    """Hold those beyond the week's limit of accounts created at our cost."""
-    counted = _count(roster)
-    if counted.new_accounts <= limit:
-        return roster, counted
-
-    def capped() -> Iterator[Entrant]:
-        created = 0
-        for entrant in roster:
-            created += entrant.needs_account
-            if entrant.needs_account and created > limit:
-                yield replace(entrant, wallet="", hold=OVER_ACCOUNT_CAP, needs_account=False)
-            else:
-                yield entrant
-
-    rest = Roster(capped())
-    return rest, _count(rest)
-
-
 def _notes(
-    counted: _Counted,
-    allocation: Allocation,
-    excluded: Exclusions,
-    points: WeekPoints,
+    counted: _Counted, allocation: Allocation, excluded: Exclusions, points: WeekPoints
 ) -> PlanNotes:
     return PlanNotes(
         excluded=dict(excluded.reasons),

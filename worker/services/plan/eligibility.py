@@ -1,31 +1,29 @@
-"""Who takes part in a week, with what weight, and who is held and why."""
+"""Lists the users who take part in a week, with their weights, and the reasons for holds."""
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
+from worker.core.chunks import chunks
 from worker.core.identity import plan_salt, user_commitment
-from worker.core.payout.records import Account, PointsWindow, Recipient, UserPoints
+from worker.core.payout.chain import Recipient
+from worker.core.payout.hold import hold_reason
+from worker.core.payout.records import Account, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.entrant import Entrant
-from worker.core.plan.rules import LATE_WEEKS, Rules
+from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.roster import Roster
 
 CHUNK_USERS = 2000
-NO_WALLET = "no wallet address"
-CLOSED_ACCOUNT = "token account was closed after we created it"
-OVER_ACCOUNT_CAP = "waits for a token account: this week's limit is reached"
 
 
 @dataclass(slots=True)
 class Exclusions:
-    """Who was left out, for people."""
+    """Counts and points of the users that a plan leaves out, for people."""
 
     reasons: Counter[str] = field(default_factory=Counter)
     points: int = 0
@@ -35,24 +33,10 @@ class Exclusions:
         self.points += points
 
 
-def points_window(
-    week: Week, first_week: Week, cutoff: int, previous_cutoff: int | None
-) -> PointsWindow:
-    """Which contributions a plan with this cut-off counts (unix seconds)."""
-    return PointsWindow(
-        week=week,
-        cutoff=datetime.fromtimestamp(cutoff, UTC),
-        previous_cutoff=(
-            None if previous_cutoff is None else datetime.fromtimestamp(previous_cutoff, UTC)
-        ),
-        late_from=max(week.back(LATE_WEEKS), first_week).start,
-    )
-
-
-def call_the_roll(
+def list_eligible_users(
     context: Context, week: Week, users: Iterable[UserPoints], rules: Rules
 ) -> tuple[Roster, Exclusions]:
-    """Everyone who qualifies, in canonical order, and who does not."""
+    """All users who qualify, in canonical order, and counts of those who do not."""
     excluded = Exclusions()
     return Roster(_entrants(context, week, users, rules, excluded)), excluded
 
@@ -66,8 +50,7 @@ def _entrants(
 ) -> Iterator[Entrant]:
     salt = plan_salt(context.chain.receipt_secret, week)
     fields = sorted({condition.field for condition in rules.eligibility})
-    enough = _with_enough_points(users, rules, excluded)
-    while chunk := list(itertools.islice(enough, CHUNK_USERS)):
+    for chunk in chunks(_with_enough_points(users, rules, excluded), CHUNK_USERS):
         accounts = context.store.accounts([u.user_id for u in chunk], fields)
         qualified = [u for u in chunk if _qualifies(u, accounts, rules, excluded)]
         multipliers = _multipliers(context, week, qualified, rules)
@@ -127,14 +110,3 @@ def _multipliers(
 def _recipients(context: Context, accounts: list[Account]) -> dict[str, Recipient]:
     wallets = sorted({a.wallet for a in accounts if isinstance(a.wallet, str) and a.wallet})
     return {r.wallet: r for r in context.chain.recipients(wallets)}
-
-
-def hold_reason(account: Account, recipient: Recipient | None) -> str:
-    """Why a reward cannot be paid to an account now; empty if it can."""
-    if recipient is None:
-        return NO_WALLET if account.wallet in (None, "") else "wallet is not an address"
-    if recipient.problem is not None:
-        return recipient.problem.value
-    if not recipient.account_exists and account.had_token_account:
-        return CLOSED_ACCOUNT
-    return ""

@@ -1,4 +1,4 @@
-"""Whether the money is there, for every open week together, before a week is anchored."""
+"""Checks, before a week is anchored, that the treasury covers all open weeks together."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 from worker.core.errors import NotReady
 from worker.core.money import BaseUnits, Lamports, sol_text, tokens_text
-from worker.core.payout.records import Costs, Treasury
+from worker.core.payout.chain import Costs, Treasury
+from worker.core.plan.commitment import Header
 from worker.core.week import Week
 from worker.services.context import Context
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a week needs on top of what is owed already."""
+    """Tokens and SOL for one week, without the debts of earlier weeks."""
 
     tokens: BaseUnits
     lamports: Lamports
@@ -21,7 +22,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class FundsReport:
-    """What there is against what is needed, all open weeks summed."""
+    """The treasury against the need of all open weeks together."""
 
     needed: Need
     treasury: Treasury
@@ -71,7 +72,7 @@ def payout_cost(costs: Costs, payouts: int) -> int:
 def week_need(
     costs: Costs, *, total: BaseUnits, batches: int, held: int, new_accounts: int
 ) -> Need:
-    """What one week's plan will need: its anchor, batches, accounts, and held rewards alone."""
+    """The need of one plan: its anchor, batches and accounts, and one payout per held reward."""
     creations = -(-new_accounts // costs.accounts_per_transaction)
     lamports = (
         payout_cost(costs, batches + held + 1)
@@ -82,8 +83,19 @@ def week_need(
     return Need(total, Lamports(lamports))
 
 
+def plan_need(costs: Costs, header: Header, new_accounts: int) -> Need:
+    """The need of a plan that is computed already."""
+    return week_need(
+        costs,
+        total=header.total_amount,
+        batches=header.batches,
+        held=header.held,
+        new_accounts=new_accounts,
+    )
+
+
 def funds_report(context: Context, need: Need) -> FundsReport:
-    """Compare the treasury with a week's need plus all that anchored weeks still owe."""
+    """Compare the treasury with a week's need plus the debts of all anchored weeks."""
     owed, payouts = context.store.outstanding()
     costs = context.chain.costs()
     needed = Need(

@@ -7,7 +7,7 @@ database, nor another mint, nor a new key can ever pay old weeks again.
 from __future__ import annotations
 
 from worker.core.errors import NotReady, Refused, UsageError
-from worker.core.payout.records import Intent
+from worker.core.payout.chain import Intent
 from worker.core.plan.memo import GenesisMemo
 from worker.core.plan.receipts import GENESIS_ID, ReceiptState, Resolution, genesis_ids
 from worker.core.week import Week

@@ -1,8 +1,8 @@
 """Plan a week: compute it, write it under a draft id, read it back, publish it, make it the plan.
 
-Every contribution counts in exactly one week, decided by the document and by what is on chain.
-So the cut-off comes from the anchor where there is one, and from the clock only where there is
-none yet; weeks are planned in order, empty ones too.
+Every contribution counts in exactly one week. So the cut-off of an anchored week is read from the
+chain, and only a week without an anchor takes it from the clock. Weeks are planned in order, empty
+ones too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from worker.services.plan.draft import Draft, Previous, make_draft
 from worker.services.plan.genesis import BeforeFirstWeek, first_week
 from worker.services.plan.publish import (
     install_plan,
-    marks_of,
     publish_plan,
     with_marks,
     write_plan,
@@ -56,20 +55,18 @@ class PlanningRaced(NotReady):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan that was made, adopted or found."""
+    """A week's plan, and how it got into the database: `made`, `adopted` or `found`."""
 
-    week: Week
+    how: str
     header: Header
     root: bytes
-    how: str
-    """`made`, `adopted` or `found`."""
 
 
 def check_plannable(context: Context, week: Week, *, at_once: bool) -> Week:
     """Returns the first week. `at_once` skips the grace after the week's end.
 
     Raises:
-        NoGenesis, BeforeFirstWeek, WeekNotOver: named by what is wrong.
+        NoGenesis, BeforeFirstWeek, WeekNotOver: the week is not planned.
     """
     grace = timedelta() if at_once else context.limits.plan_grace
     if context.clock.now() < week.end + grace:
@@ -89,19 +86,19 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
     first = check_plannable(context, week, at_once=at_once)
     context.chain.check_mint()
     known = context.store.ensure_distribution(week, context.clock.now())
-    if known.root is not None and known.header is not None:
-        return Planned(week, Header.parse(known.header), known.root, "found")
+    if (planned := known.planned) is not None:
+        return Planned("found", planned.header, planned.root)
     anchor = context.chain.receipts([anchor_id(week)])[anchor_id(week)]
     if anchor is not ReceiptState.FREE:
         seal = adopt_anchored_plan(context, week, first)
-        return Planned(week, seal.header, seal.root, "adopted")
+        return Planned("adopted", seal.header, seal.root)
     previous = previous_plan(context, week, first)
     draft = make_draft(context, week, first, _next_cutoff(context), previous)
     return _install(context, draft)
 
 
 def dry_run(context: Context, week: Week) -> Draft:
-    """What the plan would be now. Writes nothing.
+    """The plan as it would be now. Writes nothing.
 
     Raises:
         As `plan_week`, except that the previous week may still be unplanned.
@@ -119,7 +116,7 @@ def dry_run(context: Context, week: Week) -> Draft:
 def previous_plan(context: Context, week: Week, first: Week) -> Previous:
     """Root and cut-off of the week before, as the chain confirms them.
 
-    The stored header is good if its root's receipt exists; else the anchor's memo is read.
+    The stored header is used if its root has a receipt, else the memo of the anchor.
 
     Raises:
         PreviousWeekOpen: it is not anchored at finalized.
@@ -128,10 +125,11 @@ def previous_plan(context: Context, week: Week, first: Week) -> Previous:
         return Previous()
     before = week.previous()
     stored = context.store.distribution(before)
-    if stored and stored.root and stored.header:
+    if stored and stored.root:
         _, root_id = anchor_ids(before, stored.root)
-        if context.chain.receipts([root_id])[root_id] is ReceiptState.PAID:
-            return Previous(stored.root, Header.parse(stored.header).cutoff)
+        is_anchored = context.chain.receipts([root_id])[root_id] is ReceiptState.PAID
+        if is_anchored and (planned := stored.planned) is not None:
+            return Previous(planned.root, planned.header.cutoff)
     execution = context.chain.executions([anchor_id(before)]).get(anchor_id(before))
     if execution is None:
         raise PreviousWeekOpen(week, before)
@@ -140,7 +138,7 @@ def previous_plan(context: Context, week: Week, first: Week) -> Previous:
 
 
 def _next_cutoff(context: Context) -> int:
-    """The next whole second, after it has passed: what is recorded from then on is late."""
+    """The next whole second, after it has passed. Contributions recorded later are late."""
     cutoff = math.floor(context.clock.now().timestamp()) + 1
     while (remaining := cutoff - context.clock.now().timestamp()) > 0:
         context.clock.sleep(remaining)
@@ -150,12 +148,12 @@ def _next_cutoff(context: Context) -> int:
 def _install(context: Context, draft: Draft) -> Planned:
     """Write, read back, publish, and make it the plan by compare-and-set."""
     plan_id, week = uuid.uuid4().hex, draft.week
-    rewards = with_marks(draft.rewards(plan_id), marks_of(context, week))
+    rewards = with_marks(context, week, draft.rewards(plan_id))
     seal = write_plan(context, draft.header, rewards, plan_id)
     publish_plan(context, seal, plan_id)
     if install_plan(context, seal, draft.notes, plan_id, replacing=None):
-        return Planned(week, draft.header, seal.root, "made")
+        return Planned("made", draft.header, seal.root)
     winner = context.store.distribution(week)
-    if winner is None or winner.header is None or winner.root is None:
+    if winner is None or (planned := winner.planned) is None:
         raise PlanningRaced(week)
-    return Planned(week, Header.parse(winner.header), winner.root, "found")
+    return Planned("found", planned.header, planned.root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worker.core.errors import NotReady
+from worker.core.payout.records import Distribution
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.ports.payout import Store
@@ -22,7 +23,15 @@ def planned_week(store: Store, week: Week) -> PlannedWeek:
         NotPlanned: there is none.
         MalformedPlan: its stored header cannot be read.
     """
-    distribution = store.distribution(week)
+    return plan_of(week, store.distribution(week))
+
+
+def plan_of(week: Week, distribution: Distribution | None) -> PlannedWeek:
+    """The plan in a record that was read already.
+
+    Raises:
+        NotPlanned, MalformedPlan: see `planned_week`.
+    """
     planned = distribution.planned if distribution else None
     if planned is None:
         raise NotPlanned(week)

@@ -1,4 +1,4 @@
-"""What a plan would do and cost, before anybody anchors it."""
+"""Shows the rewards and the costs of a plan before it is anchored."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from fractions import Fraction
 
 from worker.core.lifecycle import Stage
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Costs, PlanNotes
+from worker.core.payout.chain import Costs
+from worker.core.payout.records import PlanNotes
 from worker.core.plan.commitment import Header
 from worker.core.plan.ratio import point_to_token_ratio
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.draft import Draft
-from worker.services.plan.funds import FundsReport, funds_report, week_need
+from worker.services.plan.funds import FundsReport, funds_report, plan_need
 
 TOP_REWARDS = 10
 
@@ -32,7 +33,7 @@ class TopReward:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What paying a plan takes, in transactions and lamports."""
+    """Transactions and lamports for paying a plan."""
 
     anchors: int
     batches: int
@@ -54,7 +55,7 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A plan for people. `stage` is how far the week has really come."""
+    """A plan for people. `stage` is the week's stage in the database."""
 
     week: Week
     stage: Stage
@@ -70,13 +71,6 @@ def preview(context: Context, draft: Draft, top: int = TOP_REWARDS) -> Preview:
     """Summarize a draft. Writes nothing."""
     header, known = draft.header, context.store.distribution(draft.week)
     costs = context.chain.costs()
-    need = week_need(
-        costs,
-        total=header.total_amount,
-        batches=header.batches,
-        held=header.held,
-        new_accounts=draft.new_accounts,
-    )
     return Preview(
         week=draft.week,
         stage=known.stage if known else Stage.DUE,
@@ -88,12 +82,12 @@ def preview(context: Context, draft: Draft, top: int = TOP_REWARDS) -> Preview:
             for e, amount in draft.top(top)
         ],
         estimate=estimate(costs, header, draft.new_accounts),
-        funds=funds_report(context, need),
+        funds=funds_report(context, plan_need(costs, header, draft.new_accounts)),
     )
 
 
 def estimate(costs: Costs, header: Header, new_accounts: int) -> Estimate:
-    """Transactions and lamports of a plan; the lamports are what `week_need` asks for."""
+    """Transactions and lamports of a plan. The lamports agree with `week_need`."""
     creations = -(-new_accounts // costs.accounts_per_transaction)
     transactions = 1 + header.batches + header.held + creations
     return Estimate(

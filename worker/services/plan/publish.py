@@ -1,15 +1,19 @@
-"""How a plan becomes durable: in the database under a draft id, then outside of it."""
+"""Make a plan durable: write it to the database as a draft, publish its file, and install it.
+
+All of this is done before the plan's root is anchored.
+"""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from worker.core.chunks import chunks
 from worker.core.lifecycle import Stage
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
+from worker.core.payout.records import Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Seal, SealBuilder
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import anchor_id
 from worker.core.week import Week
 from worker.services.context import Context
@@ -23,14 +27,14 @@ from worker.services.plan.seal import (
 
 
 def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan_id: str) -> Seal:
-    """Write a draft's rewards and payouts; returns the seal of what the database then holds.
+    """Write a draft's rewards and payouts. Returns the seal of the rows read back.
 
     Raises:
-        PlanDoesNotMatchRoot: what was read back is not what was written.
+        PlanDoesNotMatchRoot: the rows read back differ from the rows written.
     """
     now, expected = context.clock.now(), SealBuilder(header)
     amounts = [0] * header.batches
-    while chunk := list(itertools.islice(rewards, CHUNK_ROWS)):
+    for chunk in chunks(rewards, CHUNK_ROWS):
         for reward in chunk:
             expected.add(reward.row)
             if reward.row.batch:
@@ -44,21 +48,15 @@ def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan
     return seal
 
 
-def marks_of(context: Context, week: Week) -> dict[str, Reward]:
-    """What operators noted on a week's rewards under earlier plan ids, by user."""
-    return {reward.user_id: reward for reward in context.store.marked_rewards(week)}
-
-
-def with_marks(rewards: Iterable[Reward], marks: Mapping[str, Reward]) -> Iterator[Reward]:
-    """What operators had noted on the same users' rewards under another plan id is kept, and is
-    there before anybody can pay them."""
+def with_marks(context: Context, week: Week, rewards: Iterable[Reward]) -> Iterator[Reward]:
+    """The rewards with the operators' holds and redirects of earlier plan ids."""
+    marked = {reward.user_id: reward for reward in context.store.marked_rewards(week)}
     for reward in rewards:
-        mark = marks.get(reward.user_id)
-        yield (
-            reward
-            if mark is None
-            else replace(reward, operator_hold=mark.operator_hold, redirected_to=mark.redirected_to)
-        )
+        if (mark := marked.get(reward.user_id)) is None:
+            yield reward
+        else:
+            hold, wallet = mark.operator_hold, mark.redirected_to
+            yield replace(reward, operator_hold=hold, redirected_to=wallet)
 
 
 def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int]) -> None:
@@ -73,8 +71,7 @@ def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int
         amount=BaseUnits(0),
     )
     context.store.write_payouts([anchor], [b""])
-    for first in range(0, header.batches, CHUNK_ROWS):
-        indexes = range(first, min(first + CHUNK_ROWS, header.batches))
+    for indexes in chunks(range(header.batches), CHUNK_ROWS):
         batches = [_batch(header, plan_id, i, amounts[i]) for i in indexes]
         context.store.write_payouts(batches, [seal.batch_roots[i] for i in indexes])
 
@@ -95,7 +92,7 @@ def publish_plan(context: Context, seal: Seal, plan_id: str) -> None:
     """Write the plan outside the database under its root, and read it back.
 
     Raises:
-        PlanDoesNotMatchRoot: what was read back is not the plan.
+        PlanDoesNotMatchRoot: the file read back is not the plan.
         Unreachable: the archive cannot be used.
     """
     header = seal.header
@@ -125,13 +122,8 @@ def install_plan(
 ) -> bool:
     """Make a draft *the* plan, or discard it because another one was faster."""
     now = context.clock.now()
-    plan = Distribution(
-        week=seal.header.week,
-        stage=Stage.PLANNED,
-        plan_id=plan_id,
-        header=seal.header.canonical(),
-        root=seal.root,
-        held_root=seal.held_root,
+    plan = PlannedWeek(
+        seal.header.week, plan_id, seal.header, seal.root, seal.held_root, Stage.PLANNED
     )
     installed = context.store.install_plan(plan, notes, replacing=replacing, now=now)
     obsolete = replacing if installed else plan_id

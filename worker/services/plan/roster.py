@@ -1,8 +1,8 @@
-"""Who takes part in a plan, in canonical order: ascending by user commitment.
+"""The users of a plan in canonical order: ascending by user commitment.
 
-A large week's roster would not fit into a worker's memory, so it is sorted outside of it: runs of
-some thousand entrants are sorted in memory, written to an anonymous file, and merged into another
-one, which every pass then reads from its beginning. A small week's roster stays in memory.
+A large week's roster does not fit into a worker's memory, so it is sorted in files: runs of some
+thousand entrants are sorted in memory, written to an anonymous file, and merged into another one.
+Every pass reads that file from its beginning. A small week's roster stays in memory.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 
+from worker.core.chunks import chunks
 from worker.core.errors import KontribError, NotReady
 from worker.core.plan.entrant import Entrant, commitment_of, pack, unpack
 
@@ -25,7 +26,7 @@ _LENGTH_BYTES = 4
 
 
 class UserTwice(KontribError):
-    """A user is twice in a roster, and would be paid twice. A bug: nothing of it may be used."""
+    """A user is twice in a roster, and would be paid twice. A bug: the roster is not used."""
 
     def __init__(self, entrant: Entrant) -> None:
         self.entrant = entrant
@@ -85,8 +86,8 @@ class _Spool:
 
     def append(self, records: Iterable[bytes]) -> range:
         """Write records behind the others; returns the blocks that they are in."""
-        first, records = len(self._blocks), iter(records)
-        while block := list(itertools.islice(records, BLOCK_RECORDS)):
+        first = len(self._blocks)
+        for block in chunks(records, BLOCK_RECORDS):
             framed = (len(each).to_bytes(_LENGTH_BYTES) + each for each in block)
             self._write(b"".join(framed))
             self._count += len(block)

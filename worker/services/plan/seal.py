@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from worker.core.errors import NotReady, Refused
-from worker.core.payout.records import Distribution
 from worker.core.plan.commitment import (
     Header,
     MalformedPlan,
@@ -14,10 +13,10 @@ from worker.core.plan.commitment import (
     Seal,
     SealBuilder,
 )
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, anchor_ids
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.plan.planned_week import NotPlanned
 
 CHUNK_ROWS = 5000
 
@@ -34,8 +33,7 @@ class NotAnchored(Refused):
 
 
 class AnchorUnknown(NotReady):
-    """Whether the plan is anchored cannot be read from every endpoint now, which says nothing
-    against the plan."""
+    """Some endpoint does not say now whether the plan is anchored. The plan may be fine."""
 
     def __init__(self, week: Week) -> None:
         super().__init__(
@@ -44,42 +42,35 @@ class AnchorUnknown(NotReady):
         )
 
 
-def stored_seal(context: Context, distribution: Distribution) -> Seal:
-    """The seal as the database has it, proven to be that of the distribution's root.
+def stored_seal(context: Context, planned: PlannedWeek) -> Seal:
+    """The seal as the database has it, proven against the stored root.
 
     Raises:
-        NotPlanned: there is no plan.
         PlanDoesNotMatchRoot: the stored header or batch roots were changed.
     """
-    plan_id, header = distribution.plan_id, distribution.header
-    if plan_id is None or header is None or distribution.root is None:
-        raise NotPlanned(distribution.week)
-    seal = Seal(
-        header=Header.parse(header),
-        batch_roots=tuple(context.store.batch_roots(plan_id)),
-        held_root=distribution.held_root or b"",
-    )
-    if seal.root != distribution.root:
-        what = f"The stored plan of {distribution.week.label}"
-        raise PlanDoesNotMatchRoot(what, distribution.root, seal.root)
+    batch_roots = tuple(context.store.batch_roots(planned.plan_id))
+    seal = Seal(header=planned.header, batch_roots=batch_roots, held_root=planned.held_root)
+    if seal.root != planned.root:
+        what = f"The stored plan of {planned.week.label}"
+        raise PlanDoesNotMatchRoot(what, planned.root, seal.root)
     return seal
 
 
-def anchored_seal(context: Context, distribution: Distribution) -> Seal:
+def anchored_seal(context: Context, planned: PlannedWeek) -> Seal:
     """The seal, after its root receipt was read as final from every configured endpoint.
 
     Raises:
         NotAnchored: it was not; nothing may be signed.
-        AnchorUnknown: an endpoint did not say, or they disagree.
+        AnchorUnknown: an endpoint does not answer, or they disagree.
         PlanDoesNotMatchRoot: see `stored_seal`.
     """
-    seal = stored_seal(context, distribution)
-    _, root_id = anchor_ids(distribution.week, seal.root)
+    seal = stored_seal(context, planned)
+    _, root_id = anchor_ids(planned.week, seal.root)
     state = context.chain.receipts([root_id])[root_id]
     if state is ReceiptState.UNKNOWN:
-        raise AnchorUnknown(distribution.week)
+        raise AnchorUnknown(planned.week)
     if state is not ReceiptState.PAID:
-        raise NotAnchored(distribution.week, state)
+        raise NotAnchored(planned.week, state)
     return seal
 
 

@@ -5,9 +5,12 @@ For what an operator waits for and no database must remember: the receipt itself
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from worker.core.errors import Refused
+from worker.core.payout.chain import Intent, SignatureStatus
 from worker.core.payout.decision import Step, next_step
-from worker.core.payout.records import Attempt, Intent, SignatureStatus
+from worker.core.payout.records import Attempt
 from worker.core.plan.receipts import Resolution
 from worker.services.context import Context
 
@@ -47,16 +50,26 @@ def send_until_resolved(context: Context, intent: Intent) -> str | None:
 
 def sign_one(context: Context, intent: Intent) -> Attempt:
     """Sign an intent with a fresh blockhash."""
+    (attempt,) = sign_all(context, [intent])
+    return attempt
+
+
+def sign_all(context: Context, intents: Sequence[Intent]) -> list[Attempt]:
+    """Sign each intent with the same fresh blockhash."""
     blockhash = context.chain.latest_blockhash()
-    (signed,) = context.chain.sign([intent], blockhash)
-    return Attempt(
-        signature=signed.signature,
-        resolution=Resolution(intent.resolution),
-        blockhash=blockhash.value,
-        last_valid_block_height=blockhash.last_valid_block_height,
-        wire=signed.wire,
-        created_at=context.clock.now(),
-    )
+    signed = context.chain.sign(intents, blockhash)
+    now = context.clock.now()
+    return [
+        Attempt(
+            signature=transaction.signature,
+            resolution=Resolution(intent.resolution),
+            blockhash=blockhash.value,
+            last_valid_block_height=blockhash.last_valid_block_height,
+            wire=transaction.wire,
+            created_at=now,
+        )
+        for intent, transaction in zip(intents, signed, strict=True)
+    ]
 
 
 def _refuse_if_failed(what: str, status: SignatureStatus | None) -> None:

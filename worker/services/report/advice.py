@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from worker.core.payout.records import AccountProblem
-from worker.services.payout.singles import HOLD_EXPIRED, NOT_MADE_YET, UNREADABLE
-from worker.services.plan.eligibility import CLOSED_ACCOUNT, NO_WALLET, OVER_ACCOUNT_CAP
+from worker.core.payout.chain import AccountProblem
+from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET
+from worker.core.payout.single import HOLD_EXPIRED, NOT_MADE_YET, UNREADABLE
+from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
 
 VOID_BATCH = "its batch was voided; it is paid alone"
 BY_OPERATOR = "kept back by an operator: "

@@ -9,7 +9,8 @@ from datetime import datetime
 from fractions import Fraction
 
 from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.payout.records import Costs, Payout, PayoutKind, Reward
+from worker.core.payout.chain import Costs
+from worker.core.payout.records import Payout, PayoutKind, Reward
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.ratio import point_to_token_ratio
 from worker.core.report.spread import Spread, spread
@@ -19,7 +20,7 @@ from worker.ports.report import ReportStore, TypeTally
 from worker.services.plan.planned_week import NotPlanned
 from worker.services.report.advice import BY_OPERATOR, NO_REASON, VOID_BATCH, advice
 from worker.services.week.status import Board, board
-from worker.services.wiki.recount import as_planned
+from worker.services.wiki.as_planned import as_planned
 from worker.services.wiki_context import WikiContext
 
 CHUNK = 5000
@@ -117,7 +118,7 @@ def week_report(
         raise NotPlanned(week)
     found, payouts = board(store, week), _payouts(store, planned)
     gathered = _gather(store, planned, payouts)
-    types = reports.points_by_type(*as_planned(wiki, distribution))
+    types = reports.points_by_type(*as_planned(wiki, planned))
     notes = found.notes.get("notes") or {}
     return WeekReport(
         made_at=wiki.now(),

@@ -1,4 +1,4 @@
-"""Examine everything that a payout needs, one question at a time, each with advice."""
+"""The questions of `kontrib doctor`: everything that a payout needs, each with advice."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from worker.core.errors import KontribError, NotReady
+from worker.core.findings import Check, Finding
 from worker.core.lifecycle import Stage
 from worker.core.money import sol_text, tokens_text
 from worker.core.week import Week
@@ -21,18 +22,8 @@ _PROBE_WEEK, _PROBE_ROOT = Week(date(1970, 1, 5)), bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """The answer to one question."""
-
-    name: str
-    ok: bool
-    detail: str
-    advice: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Question:
-    """`probe` returns what it found, or raises an expected failure with the reason."""
+    """`probe` returns the answer, or raises an expected failure with the reason."""
 
     name: str
     probe: Callable[[], str]
@@ -45,27 +36,30 @@ class Unwell(NotReady):
     """A probe found something that is not as it must be."""
 
 
-def examine(questions: Iterable[Question]) -> Iterator[Check]:
-    """Ask every question; one failure hides only what cannot be told without it."""
+def ask(questions: Iterable[Question]) -> Iterator[Check]:
+    """Ask every question; a failure leaves only the questions that need its answer unanswered."""
     failed: set[str] = set()
     for question in questions:
-        check = _ask(question, [name for name in question.needs if name in failed])
+        check = Check(question.name)
+        lacking = next((name for name in question.needs if name in failed), None)
+        if lacking is not None:
+            check.unproven("", f"cannot be answered without: {lacking}")
+        else:
+            _ask(question, check)
         if not check.ok:
             failed.add(check.name)
         yield check
 
 
-def _ask(question: Question, lacking: list[str]) -> Check:
-    if lacking:
-        return Check(question.name, ok=False, detail=f"cannot be told without: {lacking[0]}")
+def _ask(question: Question, check: Check) -> None:
     try:
-        return Check(question.name, ok=True, detail=question.probe())
+        check.detail = question.probe()
     except KontribError as error:
-        return Check(question.name, ok=False, detail=str(error), advice=question.advice)
+        check.add(Finding(question.name, "", str(error), advice=question.advice))
 
 
 def payout_questions(context: Callable[[], Context]) -> list[Question]:
-    """What the ports can tell. `context` may fail itself: then each question says so."""
+    """Questions about the ports. `context` may fail itself: then each question reports it."""
     return [
         Question(
             "rules",
@@ -121,7 +115,7 @@ def _money_questions(context: Callable[[], Context]) -> list[Question]:
 def beat_question(
     store: Callable[[], Store], clock: Callable[[], Clock], sweep_seconds: float
 ) -> Question:
-    """Whether the heart beats: the sweep records a pulse each time beat wakes it."""
+    """Whether Celery beat runs: the sweep records each time that beat wakes it."""
     silent_max = timedelta(seconds=sweep_seconds * (BEATS_MISSED_MAX + 1))
     return Question(
         "Celery beat",
@@ -152,20 +146,20 @@ def archive_answers(archive: Archive) -> str:
     archive.publish(_PROBE_WEEK, _PROBE_ROOT, [b"kontrib doctor"])
     published = archive.fetch(_PROBE_WEEK, _PROBE_ROOT)
     if published is None:
-        raise Unwell(f"What was written to {where} is not there.")
+        raise Unwell(f"The line that was written to {where} is not there.")
     with published as lines:
         if list(lines) != [b"kontrib doctor"]:
-            raise Unwell(f"What was written to {where} came back changed.")
+            raise Unwell(f"The line that was written to {where} came back changed.")
     return f"{where} written and read back"
 
 
 def coming_need(context: Context) -> FundsReport:
     """The treasury against the coming week's pool and all that is owed.
 
-    Costs are guessed from the last planned week, since nobody knows yet who will contribute.
+    Costs are estimated from the last planned week: the coming week's contributors are not known.
     """
-    planned = [d for d in context.store.distributions() if d.plan_id is not None]
-    rewards = context.store.progress(planned[-1].plan_id or "") if planned else None
+    plans = [d.plan_id for d in context.store.distributions() if d.plan_id is not None]
+    rewards = context.store.progress(plans[-1]) if plans else None
     users = sum(t.count for t in rewards.rewards.values()) if rewards else 0
     costs = context.chain.costs()
     batches = max(1, -(-users // costs.transfers_per_transaction))
@@ -187,25 +181,27 @@ def _mint(context: Context) -> str:
 
 def _treasury(context: Context) -> str:
     report = coming_need(context)
-    text = (
-        f"{tokens_text(report.treasury.tokens)} KONTRIB, "
-        f"{tokens_text(report.needed.tokens)} needed for the coming week and what is owed"
-    )
-    if report.tokens_short:
-        raise Unwell(f"{text}: {tokens_text(report.tokens_short)} short")
-    if report.allowance_short:
-        raise Unwell(f"{text}: the allowance is {tokens_text(report.allowance_short)} short")
-    return text
+    there, needed = tokens_text(report.treasury.tokens), tokens_text(report.needed.tokens)
+    text = f"{there} KONTRIB, {needed} needed for the coming week and what is owed"
+    _refuse_if_short(report.tokens_short, text, f"{tokens_text(report.tokens_short)} short")
+    allowance = tokens_text(report.allowance_short)
+    return _refuse_if_short(report.allowance_short, text, f"the allowance is {allowance} short")
 
 
 def _lamports(context: Context) -> str:
     report = coming_need(context)
-    text = (
-        f"{sol_text(report.treasury.lamports)} SOL, about "
-        f"{sol_text(report.needed.lamports)} needed for the coming week and what is owed"
-    )
-    if report.lamports_short:
-        raise Unwell(f"{text}: {sol_text(report.lamports_short)} short")
+    there, needed = sol_text(report.treasury.lamports), sol_text(report.needed.lamports)
+    text = f"{there} SOL, about {needed} needed for the coming week and what is owed"
+    return _refuse_if_short(report.lamports_short, text, f"{sol_text(report.lamports_short)} short")
+
+
+def _refuse_if_short(shortage: int, text: str, what: str) -> str:
+    """
+    Raises:
+        Unwell: something is short.
+    """
+    if shortage:
+        raise Unwell(f"{text}: {what}")
     return text
 
 

@@ -1,4 +1,4 @@
-"""Collect what watchers need, from the database alone: no key and no RPC endpoint is needed."""
+"""Collects figures for watchers from the database alone, without keys and RPC endpoints."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from worker.ports.payout import Store
 from worker.services.week.status import Board, board
 
 RECENT_WEEKS = 4
-"""How many completed weeks are told in detail, besides every open one."""
+"""How many completed weeks are shown in detail, besides all open weeks."""
 FUNDS = "funds"
 BEAT, CANARY = "beat", "canary"
 REACHED = "reached"
-"""Note on a distribution: when it was seen at each stage for the first time."""
+"""The note on a distribution that holds the first moment at each stage."""
 
 _WAY = [Stage.PLANNED, Stage.ANCHORED, Stage.PREPARED, Stage.COMPLETED]
 
@@ -28,7 +28,7 @@ def collect_figures(store: Store, now: datetime, grace: timedelta) -> Figures:
     known = {d.week: d for d in store.distributions()}
     opened = open_weeks(store, known, now, grace)
     completed = [w for w, d in known.items() if d.stage is Stage.COMPLETED]
-    told = sorted({*completed[-RECENT_WEEKS:], *(w for w in opened if w in known)})
+    shown = sorted({*completed[-RECENT_WEEKS:], *(w for w in opened if w in known)})
     return Figures(
         last_success=max((d.completed_at for d in known.values() if d.completed_at), default=None),
         weeks_open=len(opened),
@@ -37,7 +37,7 @@ def collect_figures(store: Store, now: datetime, grace: timedelta) -> Figures:
         beat_at=store.last_beat(BEAT),
         canary_at=store.last_beat(CANARY),
         funds=funds_figures(store),
-        weeks=[week_figures(board(store, week)) for week in told],
+        weeks=[week_figures(board(store, week)) for week in shown],
         counts=store.counts(),
     )
 
@@ -45,7 +45,7 @@ def collect_figures(store: Store, now: datetime, grace: timedelta) -> Figures:
 def open_weeks(
     store: Store, known: Mapping[Week, Distribution], now: datetime, grace: timedelta
 ) -> list[Week]:
-    """Weeks that are over and not completed, whether anybody began with them or not."""
+    """Weeks that are over and not completed, those without a distribution included."""
     first, ended = store.first_week(), Week.containing(now - grace).previous()
     due = {w for w in known if w <= ended} | set(first.until(ended) if first else [])
     return [week for week in sorted(due) if not _is_completed(store, known.get(week), week)]
@@ -53,7 +53,7 @@ def open_weeks(
 
 def _is_completed(store: Store, distribution: Distribution | None, week: Week) -> bool:
     if distribution is None:
-        # Archived ones are not listed; retention archives nothing that is open.
+        # Archived weeks are not listed. Only completed weeks are archived.
         distribution = store.distribution(week)
     return distribution is not None and distribution.stage is Stage.COMPLETED
 

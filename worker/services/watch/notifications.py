@@ -1,12 +1,12 @@
-"""Watch the weeks: note when they reach a stage, look at the funds, and tell people once.
+"""Watch the weeks: note when they reach a stage, look at the funds, and notify people once.
 
-Nothing here takes part in a payment, and nothing that fails here stops one.
+No payment depends on this module, and no failure here stops one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from worker.core.errors import KontribError
@@ -14,26 +14,16 @@ from worker.core.lifecycle import Stage
 from worker.core.money import sol_text, tokens_text
 from worker.core.payout.records import Distribution
 from worker.core.watch.figures import FundsFigures
+from worker.core.watch.news import Event, is_newly_completed
+from worker.core.watch.stuck import stuck_text
 from worker.core.week import Week
 from worker.ports.payout import Notifier, Store
 from worker.services.context import Context
 from worker.services.payout.close import record_reconciliation
-from worker.services.payout.reconcile import Reconciliation, reconcile
+from worker.services.payout.reconcile import Reconciliation, reconcile_or_report
 from worker.services.watch.doctor import coming_need
 from worker.services.watch.metrics import FUNDS, REACHED, RECENT_WEEKS, funds_figures, open_weeks
 from worker.services.week.status import Board, board
-
-CLOSED_IS_NEWS = timedelta(days=2)
-"""A week that was completed before is not announced: it was closed before anybody listened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that people are told once. `key` names it."""
-
-    key: str
-    text: str
-
 
 # --- stages ------------------------------------------------------------------------------------
 
@@ -52,7 +42,7 @@ def note_stage(store: Store, week: Week, now: datetime) -> None:
 
 
 def record_funds(context: Context) -> FundsFigures:
-    """Look at the treasury, and leave the figures where watchers without keys find them."""
+    """Read the treasury, and store the figures for watchers that have no keys."""
     report = coming_need(context)
     figures = FundsFigures(
         at=context.clock.now(),
@@ -67,7 +57,7 @@ def record_funds(context: Context) -> FundsFigures:
 
 
 def funds_sentence(figures: FundsFigures) -> str:
-    """What there is against what is needed, for people."""
+    """The treasury against the need, for people."""
     text = (
         f"{tokens_text(figures.base_units)} KONTRIB of {tokens_text(figures.base_units_needed)} "
         f"needed, {sol_text(figures.lamports)} SOL of {sol_text(figures.lamports_needed)} needed "
@@ -82,7 +72,7 @@ def funds_sentence(figures: FundsFigures) -> str:
 
 
 def recently_completed(store: Store) -> list[Week]:
-    """The last completed weeks, which are compared with the chain every day."""
+    """The last completed weeks. They are compared with the chain every day."""
     completed = [d.week for d in store.distributions() if d.stage is Stage.COMPLETED]
     return completed[-RECENT_WEEKS:]
 
@@ -92,34 +82,24 @@ def reconcile_week(context: Context, week: Week) -> Reconciliation | None:
     distribution = context.store.distribution(week)
     if distribution is None or distribution.stage is not Stage.COMPLETED:
         return None
-    result = _reconciled(context, distribution)
+    result = reconcile_or_report(context, distribution)
     record_reconciliation(context, result)
     return result
 
 
-def _reconciled(context: Context, distribution: Distribution) -> Reconciliation:
-    """A plan that does not even fit its root is a difference to be told, not a failed task."""
-    try:
-        return reconcile(context, distribution)
-    except KontribError as error:
-        if error.exit_code != KontribError.exit_code:
-            raise  # nobody answered: nothing is known
-        return Reconciliation(distribution.week, planned=0, differences=[str(error)])
-
-
-# --- telling people ----------------------------------------------------------------------------
+# --- notifying people --------------------------------------------------------------------------
 
 
 def announce(store: Store, notifier: Notifier, events: Iterable[Event], now: datetime) -> int:
-    """Tell what was not told yet; how much that was.
+    """Send the events that were not sent yet. Returns how many these are.
 
-    Remembered before it is sent, so that two workers never tell twice; forgotten again if it
-    did not arrive, so that the next look tells it.
+    An event is marked before it is sent, so that two workers never send it twice. The mark is
+    removed if the event did not arrive, so that it is sent at the next look.
 
     Raises:
-        Unreachable: the notifier did not take one.
+        Unreachable: the notifier did not accept an event.
     """
-    told = 0
+    sent = 0
     for event in events:
         if not store.mark(event.key, now):
             continue
@@ -128,31 +108,26 @@ def announce(store: Store, notifier: Notifier, events: Iterable[Event], now: dat
         except KontribError:
             store.unmark(event.key)
             raise
-        told += 1
-    return told
+        sent += 1
+    return sent
 
 
 def find_events(
     store: Store, now: datetime, *, grace: timedelta, stuck_after: timedelta
 ) -> list[Event]:
-    """What people should know now. What is over is forgotten, so that it is news once more."""
+    """The events of now. The mark of an event that ended is removed: it can be news again."""
     known = {d.week: d for d in store.distributions()}
-    news = [d.week for d in known.values() if _is_news(d, now)]
+    completed = [d.week for d in known.values() if is_newly_completed(d, now)]
     stopped = [d.week for d in known.values() if d.stopped]
-    events = [_closed(board(store, week)) for week in news]
-    for week in sorted({*open_weeks(store, known, now, grace), *news, *stopped}):
-        event = _stuck(week, known.get(week), now - grace - stuck_after)
-        if event is None:
-            store.unmark(_stuck_key(week))
+    events = [_closed(board(store, week)) for week in completed]
+    for week in sorted({*open_weeks(store, known, now, grace), *completed, *stopped}):
+        key = f"stuck/{week.id}"
+        text = stuck_text(week, known.get(week), now - grace - stuck_after)
+        if text is None:
+            store.unmark(key)
         else:
-            events.append(event)
+            events.append(Event(key, text))
     return events + _funds_events(store, known)
-
-
-def _is_news(distribution: Distribution, now: datetime) -> bool:
-    completed_at = distribution.completed_at
-    is_completed = distribution.stage is Stage.COMPLETED and completed_at is not None
-    return is_completed and now - (completed_at or now) < CLOSED_IS_NEWS
 
 
 def _closed(week: Board) -> Event:
@@ -163,22 +138,6 @@ def _closed(week: Board) -> Event:
         f"{week.week.label} is closed: {tokens_text(week.paid.amount)} KONTRIB paid to "
         f"{week.paid.count} contributors{rest}; plan, database and chain agree.",
     )
-
-
-def _stuck_key(week: Week) -> str:
-    return f"stuck/{week.id}"
-
-
-def _stuck(week: Week, distribution: Distribution | None, overdue: datetime) -> Event | None:
-    """A week that waits for a person, or has waited too long."""
-    stage = distribution.stage if distribution else Stage.DUE
-    reason = (distribution.reason if distribution else None) or "no reason is recorded"
-    look = f"Look with `kontrib status {week.label}`."
-    if distribution is not None and distribution.stopped:
-        return Event(_stuck_key(week), f"{week.label} stopped: {reason} {look}")
-    if stage is not Stage.COMPLETED and week.end <= overdue:
-        return Event(_stuck_key(week), f"{week.label} is stuck ({stage.value}): {reason} {look}")
-    return None
 
 
 def _funds_events(store: Store, known: Mapping[Week, Distribution]) -> list[Event]:

@@ -16,7 +16,7 @@ KEPT_FOR = timedelta(days=365)
 
 @dataclass(slots=True)
 class Archiving:
-    """What was moved, and what stays although it is old."""
+    """The weeks that were moved, and the old weeks that stay, with the reason."""
 
     moved: list[Week] = field(default_factory=list)
     kept: dict[Week, str] = field(default_factory=dict)
@@ -30,8 +30,8 @@ def archive_old_weeks(
 ) -> Archiving:
     """Move completed weeks that ended more than a year ago. Any number of times.
 
-    A week with a reward that is not paid stays: nobody pays out of the archive, and such a
-    reward waits for a wallet without a deadline.
+    A week with an unpaid reward stays: no archived week is paid, and the reward may wait for a
+    wallet without a deadline.
     """
     result = Archiving()
     for week in retention.completed_before(now - KEPT_FOR):

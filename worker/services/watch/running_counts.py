@@ -9,8 +9,8 @@ from worker.ports.payout import Store
 
 
 class CountKeeper:
-    """Adds what was counted since the last time. Counters are only read, never reset here, so
-    that threads may go on counting."""
+    """Adds new counts to the store. It reads the counters and never resets them, so that threads
+    may count at the same time."""
 
     def __init__(self, sources: Mapping[str, Mapping[str, int]]) -> None:
         """`sources` are live counters, by the prefix of their counts' names."""
@@ -18,7 +18,7 @@ class CountKeeper:
         self._written: dict[str, int] = {}
 
     def flush(self, store: Store) -> None:
-        """Write what is new. What cannot be written now is written the next time."""
+        """Write the new counts. If that fails, they are written the next time."""
         counted = {
             prefix + name: count
             for prefix, counter in self._sources.items()

@@ -1,4 +1,4 @@
-"""Whether a week is done, waits, or has failed: for whoever follows it."""
+"""Says whether a week is done, waits or has failed, for commands that follow it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Verdict:
 
 
 def verdict(store: Store, week: Week, now: datetime) -> Verdict | None:
-    """How a week ended or what it waits for; None while it is on its way."""
+    """The end of a week, or the reason why it waits. None while it moves on."""
     if (blocked := _blocking(store, week)) is not None:
         found = _waits(blocked, now)
         return found and Verdict(found.exit_code, f"{week.label} waits for {found.sentence}")
@@ -38,7 +38,7 @@ def verdict(store: Store, week: Week, now: datetime) -> Verdict | None:
 
 
 def _blocking(store: Store, week: Week) -> Distribution | None:
-    """The oldest week before this one that is not anchored: weeks are planned in order."""
+    """The oldest earlier week that is not anchored. Weeks are planned in order."""
     earlier = [d for d in store.distributions() if d.week < week and not d.stage.is_frozen]
     return min(earlier, key=lambda d: d.week, default=None)
 
@@ -54,12 +54,12 @@ def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
 
 def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Verdict | None:
     """A verdict only if nothing can be done now: every payout that is left is tried later."""
-    if not distribution.stage.is_payable:
+    planned = distribution.planned
+    if planned is None or not planned.stage.is_payable:
         return None
-    plan_id = distribution.plan_id or ""
-    counts = store.batch_counts(plan_id)
+    counts = store.batch_counts(planned.plan_id)
     left = counts.get(PayoutStatus.PENDING, 0) + counts.get(PayoutStatus.PROCESSING, 0)
-    due = store.progress(plan_id).next_attempt_at
+    due = store.progress(planned.plan_id).next_attempt_at
     if not left or due is None or due <= now:
         return None
     later = [

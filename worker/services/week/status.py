@@ -1,16 +1,15 @@
-"""How the weeks stand, read from the database alone: it works while the chain is unreachable."""
+"""The state of the weeks, read from the database alone: it works without the chain."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from worker.core.lifecycle import PayoutStatus, Stage, Status, status_of
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Distribution, Progress, Tally
-from worker.core.plan.commitment import Header
+from worker.core.payout.records import Distribution, Tally
 from worker.core.week import Week
 from worker.ports.payout import Store
 
@@ -31,7 +30,7 @@ class Board:
     planned: int = 0
     paid: Tally = NOTHING
     unpaid: Tally = NOTHING
-    """On their way, neither held nor failed."""
+    """Neither paid, held nor failed."""
     held: Tally = NOTHING
     failed: Tally = NOTHING
     rewards: Mapping[Status, Tally] = field(default_factory=dict)
@@ -46,18 +45,10 @@ class Board:
     completed_at: datetime | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def payouts_resolved(self) -> int:
-        return sum(n for status, n in self.payouts.items() if status.is_resolved)
-
-    @property
-    def payouts_total(self) -> int:
-        return sum(self.payouts.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """A payout that is not resolved, and what keeps it."""
+    """A payout that is not resolved, and the reason."""
 
     payout_id: str
     reason: str
@@ -65,37 +56,32 @@ class Obstacle:
 
 
 def board(store: Store, week: Week) -> Board:
-    """One week. A week that nobody touched yet is due."""
-    distribution = store.distribution(week)
-    if distribution is None:
-        return Board(week, Stage.DUE, Status.PENDING)
-    return _board(distribution, _progress(store, distribution), store.notes(week))
+    """One week, with its notes. A week that the database does not know is due."""
+    found = store.distribution(week) or Distribution(week, Stage.DUE)
+    return _board(store, found, store.notes(week))
 
 
 def overview(store: Store, now: datetime) -> list[Board]:
-    """Every week that is over, from the first one on, and whatever else the database knows."""
+    """All weeks that are over, from the first one on, and all others that the database knows."""
     known = {d.week: d for d in store.distributions()}
     first, last = store.first_week(), Week.containing(now).previous()
-    weeks = set(known) | set(first.until(last) if first else [])
     boards = []
-    for week in sorted(weeks):
-        distribution = known.get(week) or store.distribution(week)
-        if distribution is None:
-            boards.append(Board(week, Stage.DUE, Status.PENDING))
-        else:
-            boards.append(_board(distribution, _progress(store, distribution), {}))
+    for week in sorted({*known, *(first.until(last) if first else [])}):
+        found = known.get(week) or store.distribution(week) or Distribution(week, Stage.DUE)
+        boards.append(_board(store, found, {}))
     return boards
 
 
 def obstacles(store: Store, week: Week, limit: int) -> list[Obstacle]:
     """The first payouts of an anchored plan that are tried again, and why."""
     distribution = store.distribution(week)
-    if distribution is None or distribution.plan_id is None or not distribution.stage.is_payable:
+    planned = distribution.planned if distribution else None
+    if planned is None or not planned.stage.is_payable:
         return []
     found: list[Obstacle] = []
     after = ""
     while len(found) < limit and (
-        chunk := store.payouts_after(distribution.plan_id, after, CHUNK_PAYOUTS)
+        chunk := store.payouts_after(planned.plan_id, after, CHUNK_PAYOUTS)
     ):
         found += [
             Obstacle(p.id, p.reason, p.next_attempt_at)
@@ -106,43 +92,42 @@ def obstacles(store: Store, week: Week, limit: int) -> list[Obstacle]:
     return found[:limit]
 
 
-def _progress(store: Store, distribution: Distribution) -> Progress | None:
-    return store.progress(distribution.plan_id) if distribution.plan_id else None
-
-
-def _board(
-    distribution: Distribution, progress: Progress | None, notes: Mapping[str, Any]
-) -> Board:
-    header = Header.parse(distribution.header) if distribution.header else None
-    rewards = progress.rewards if progress else {}
-    failed = rewards.get(Status.FAILED, NOTHING)
-    # A failed reward waits to be paid alone as well, so it is among the held ones, too.
-    held = _less(progress.held, failed) if progress else NOTHING
-    open_ones = _sum(rewards.get(s, NOTHING) for s in (Status.PENDING, Status.PROCESSING))
-    return Board(
+def _board(store: Store, distribution: Distribution, notes: Mapping[str, Any]) -> Board:
+    unplanned = Board(
         week=distribution.week,
         stage=distribution.stage,
         status=status_of(distribution.stage, stopped=distribution.stopped),
-        contributors=header.rewards if header else 0,
-        points=header.total_points if header else 0,
-        batches=header.batches if header else 0,
-        planned=header.total_amount if header else 0,
+        root=distribution.root,
+        signature=distribution.signature,
+        reason=distribution.reason,
+        next_attempt_at=distribution.next_attempt_at,
+        stopped=distribution.stopped,
+        approved=distribution.approved,
+        completed_at=distribution.completed_at,
+        notes=notes,
+    )
+    if (planned := distribution.planned) is None:
+        return unplanned
+    header, progress = planned.header, store.progress(planned.plan_id)
+    rewards = progress.rewards
+    failed = rewards.get(Status.FAILED, NOTHING)
+    # A failed reward waits to be paid alone, too, so the store counts it as held.
+    held = _less(progress.held, failed)
+    open_ones = _sum(rewards.get(s, NOTHING) for s in (Status.PENDING, Status.PROCESSING))
+    return replace(
+        unplanned,
+        contributors=header.rewards,
+        points=header.total_points,
+        batches=header.batches,
+        planned=header.total_amount,
         paid=rewards.get(Status.COMPLETED, NOTHING),
         unpaid=_less(open_ones, held),
         held=held,
         failed=failed,
         rewards=rewards,
-        payouts=progress.payouts if progress else {},
-        fees=progress.fees if progress else 0,
-        root=distribution.root,
-        signature=distribution.signature,
-        reason=distribution.reason,
-        next_attempt_at=distribution.next_attempt_at
-        or (progress.next_attempt_at if progress else None),
-        stopped=distribution.stopped,
-        approved=distribution.approved,
-        completed_at=distribution.completed_at,
-        notes=notes,
+        payouts=progress.payouts,
+        fees=progress.fees,
+        next_attempt_at=distribution.next_attempt_at or progress.next_attempt_at,
     )
 
 

@@ -6,14 +6,15 @@ task adds them up once an hour and stores the sums; a dashboard only reads the s
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from worker.core.chunks import chunks
 from worker.core.money import BaseUnits
-from worker.core.payout.records import PointsWindow, UserPoints
+from worker.core.payout.records import UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.core.wiki.stake_record import StakeRecord
@@ -120,7 +121,7 @@ def record_running_week(wiki: WikiContext) -> RunningWeek:
     users = weight = 0
     points = wiki.store.week_points(window, rules).users
     enough = (user for user in points if user.points >= rules.min_points)
-    while chunk := list(itertools.islice(enough, CHUNK)):
+    for chunk in chunks(enough, CHUNK):
         users += len(chunk)
         weight += _weight(wiki, week, rules, chunk)
     facts = {"week": week.id, "at": now, "users": users, "weight": str(weight)}

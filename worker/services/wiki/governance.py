@@ -6,12 +6,12 @@ number of attempts to open it make no difference.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from worker.core.chunks import chunks
 from worker.core.errors import NotReady, UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits, base_units
@@ -151,8 +151,7 @@ def _parameters(wiki: WikiContext, idea: Idea) -> dict[str, Any]:
 
 def open_vote(wiki: WikiContext, proposal: Proposal) -> Proposal:
     """Take the snapshot of everyone's power, then open the vote. Safe to repeat."""
-    users = wiki.store.user_ids()
-    while chunk := list(itertools.islice(users, CHUNK_USERS)):
+    for chunk in chunks(wiki.store.user_ids(), CHUNK_USERS):
         wiki.governance.add_power(proposal.id, powers_at(wiki, chunk, proposal.voting_start))
     return move(wiki, proposal, ProposalStatus.ACTIVE)
 

@@ -7,12 +7,12 @@ Every record is counted once: added, known, malformed, or of another week.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from worker.core.chunks import chunks
 from worker.core.errors import KontribError
 from worker.core.plan.rules import rules_from
 from worker.core.week import Week
@@ -124,8 +124,7 @@ def ingest(
         RecordsUnaccounted: a record was lost; nothing does that on purpose.
     """
     work = _Ingest(wiki, store, options)
-    contributions = work.prepare(records)
-    while chunk := list(itertools.islice(contributions, options.chunk_records)):
+    for chunk in chunks(work.prepare(records), options.chunk_records):
         work.store_chunk(chunk)
         on_progress(work.report)
     on_progress(work.report)

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from worker.core.chunks import chunks
 from worker.core.errors import NotReady, Refused, UsageError
 from worker.core.money import BaseUnits, base_units, tokens_text
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 from worker.core.wiki.staking import StakeHasEnded, as_of, check_stake, ended_early, tier_of
 from worker.ports.wiki import FoundTransfer
-from worker.services.wiki.recount import recount_tokens
+from worker.services.wiki.earned_tokens import recount_tokens
 from worker.services.wiki_context import WikiContext
 
 CHUNK_USERS = 1000
@@ -165,8 +166,7 @@ def keep_stakes(wiki: WikiContext) -> StakesKept:
 def _recount_stakers(wiki: WikiContext) -> int:
     """Includes users whose stake was written by a process that died before the recount."""
     users = sorted(wiki.staking.staking_users())
-    chunks = (users[i : i + CHUNK_USERS] for i in range(0, len(users), CHUNK_USERS))
-    return sum(recount_tokens(wiki, chunk) for chunk in chunks)
+    return sum(recount_tokens(wiki, chunk) for chunk in chunks(users, CHUNK_USERS))
 
 
 def _settled(wiki: WikiContext, stakes: Sequence[StakeRecord], now: datetime) -> list[StakeRecord]:

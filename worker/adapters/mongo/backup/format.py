@@ -179,7 +179,7 @@ def _file_from(document: dict[str, Any]) -> File:
     return File(path, int(document["size"]), str(document["sha256"]))
 
 
-def verify_files(folder: Path, manifest: Manifest) -> None:
+def verify_bundle(folder: Path, manifest: Manifest) -> None:
     """
     Raises:
         BackupDamaged: a file is missing, or another one than was backed up.

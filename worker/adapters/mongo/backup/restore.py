@@ -25,7 +25,7 @@ from worker.adapters.mongo.backup.format import (
     Manifest,
     SavedCollection,
     read_manifest,
-    verify_files,
+    verify_bundle,
 )
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
 from worker.adapters.mongo.connection import Document, Mongo, reaching
@@ -84,7 +84,7 @@ def restore(
         RestoreIncomplete: somebody else writes; run it again.
     """
     manifest = read_manifest(folder)
-    verify_files(folder, manifest)
+    verify_bundle(folder, manifest)
     return _Restore(database, folder, manifest, notify).run(confirmed=confirmed)
 
 

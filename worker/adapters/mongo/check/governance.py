@@ -1,4 +1,4 @@
-"""What a check reads of proposals, votes and stakes, as it is stored."""
+"""Proposals, votes and stakes as they are stored, for checks."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from bson import Int64
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, chunks
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS
 from worker.adapters.mongo.wiki.governance import CHANGES, proposal_of
 from worker.adapters.mongo.wiki.staking_records import stake_of
+from worker.core.chunks import chunks
 from worker.core.plan.rules import CONFIG_ID
 from worker.ports.check import StoredProposal, StoredStake
 
 
 class MongoGovernanceRecords(MongoPart):
-    """Implements `worker.ports.check.GovernanceRecords`."""
+    """A part of `worker.ports.check.CheckStore`."""
 
     @reaching
     def stored_proposals(self) -> Iterator[StoredProposal]:
@@ -38,7 +39,7 @@ class MongoGovernanceRecords(MongoPart):
         snapshots = self.database[names.GOVERNANCE_SNAPSHOTS]
         stored: dict[str, Mapping[str, object]] = {}
         for chunk in chunks(user_ids, CHUNK_IDS):
-            selected = {"proposal_id": proposal_id, "user_id": {"$in": list(chunk)}}
+            selected = {"proposal_id": proposal_id, "user_id": {"$in": chunk}}
             for document in snapshots.find(selected):
                 stored[str(document["user_id"])] = plain_numbers(document)
         return stored
@@ -56,20 +57,16 @@ class MongoGovernanceRecords(MongoPart):
     def recorded_changes(self) -> list[Mapping[str, object]]:
         return changes_of(self.config.find_one({"_id": CONFIG_ID}, {CHANGES: 1}) or {})
 
-    def _of_proposal(self, collection: str, proposal_id: str) -> Iterator[Mapping[str, object]]:
-        selected = {"proposal_id": proposal_id}
-        for document in self.database[collection].find(selected, batch_size=STREAM_BATCH):
-            yield plain_numbers(document)
-
-
-class MongoStakeRecords(MongoPart):
-    """Implements `worker.ports.check.StakeRecords`."""
-
     @reaching
     def stored_stakes(self) -> Iterator[StoredStake]:
         for document in self.stakes.find({}, batch_size=STREAM_BATCH):
             if (record := stake_of(document)) is not None:
                 yield StoredStake(record, plain_numbers(document))
+
+    def _of_proposal(self, collection: str, proposal_id: str) -> Iterator[Mapping[str, object]]:
+        selected = {"proposal_id": proposal_id}
+        for document in self.database[collection].find(selected, batch_size=STREAM_BATCH):
+            yield plain_numbers(document)
 
 
 def stored_proposal_of(document: Document) -> StoredProposal:

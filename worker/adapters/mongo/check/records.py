@@ -1,4 +1,4 @@
-"""Rows, payouts and weeks as they are stored, for who compares them."""
+"""Rows, payouts and weeks as they are stored, for checks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EVERY = {"plan_id": {"$nin": [None, ""]}}
 
 
 class MongoCheckRecords(MongoPart):
-    """Implements `worker.ports.check.RecordStore`."""
+    """A part of `worker.ports.check.CheckStore`."""
 
     @reaching
     def planned_weeks(self) -> list[Week]:

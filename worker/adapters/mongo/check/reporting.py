@@ -10,7 +10,7 @@ from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.documents import reward_of
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
-from worker.core.payout.records import PointsWindow
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.ports.report import PaidReward, TypeTally

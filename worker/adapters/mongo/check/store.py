@@ -1,4 +1,4 @@
-"""What a check reads, as it is stored."""
+"""Contributions and counters as they are stored, for checks."""
 
 from __future__ import annotations
 
@@ -9,27 +9,20 @@ from typing import Any
 from bson import ObjectId
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH, chunks
-from worker.adapters.mongo.check.governance import (
-    MongoGovernanceRecords,
-    MongoStakeRecords,
-    plain_numbers,
-)
+from worker.adapters.mongo.base import STREAM_BATCH
+from worker.adapters.mongo.check.governance import MongoGovernanceRecords, plain_numbers
 from worker.adapters.mongo.check.records import MongoCheckRecords
 from worker.adapters.mongo.connection import reaching
 from worker.adapters.mongo.payout.contributions import canonical_user, first_id_of
 from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS, forms_of
 from worker.adapters.mongo.wiki.staking_records import stake_of
+from worker.core.check.points import Factors
+from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.ports.check import StoredContribution
 
-_CONTRIBUTION = dict.fromkeys(
-    (
-        "user_id", "type", "created_at", "base_points", "quality_multiplier",
-        "reputation_multiplier", "demand_multiplier", "total_points",
-    ),
-    1,
-)  # fmt: skip
+FACTORS = ("base_points", "quality_multiplier", "reputation_multiplier", "demand_multiplier")
+_CONTRIBUTION = dict.fromkeys(("user_id", "type", "created_at", *FACTORS, "total_points"), 1)
 _AMOUNTS = ("total_tokens_earned", "staked_tokens", "governance_power")
 USER_COUNTERS = (
     "total_contributions",
@@ -48,7 +41,7 @@ _BY_ID, _BY_DATE = {"_id": 1}, {"created_at": -1}
 _FEW_DAYS = 8
 
 
-class MongoChecking(MongoCheckRecords, MongoGovernanceRecords, MongoStakeRecords):
+class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
     """Implements `worker.ports.check.CheckStore`."""
 
     @reaching
@@ -114,9 +107,6 @@ def contribution_of(document: Mapping[str, Any]) -> StoredContribution:
         type=document.get("type"),
         created_at=created_at if isinstance(created_at, datetime) else None,
         recorded_at=document_id.generation_time if is_object_id else None,
-        base_points=document.get("base_points"),
-        quality=document.get("quality_multiplier"),
-        reputation=document.get("reputation_multiplier"),
-        demand=document.get("demand_multiplier"),
+        factors=Factors(*map(document.get, FACTORS)),
         total_points=document.get("total_points"),
     )

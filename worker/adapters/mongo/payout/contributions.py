@@ -13,7 +13,7 @@ from bson import ObjectId
 
 from worker.adapters.mongo.connection import Document
 from worker.core.identity import canonical_user_id
-from worker.core.payout.records import PointsWindow
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 
 _FIRST_DATE = datetime.min.replace(tzinfo=UTC)

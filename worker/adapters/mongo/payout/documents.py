@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 from bson import Int64
 
@@ -14,8 +13,9 @@ from worker.core.lifecycle import PayoutStatus, Stage, Status, status_of
 from worker.core.money import BaseUnits
 from worker.core.payout.records import Attempt, Distribution, Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Row
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import BatchId, Resolution
-from worker.core.plan.totals import reward_figures
+from worker.core.plan.totals import NO_TOTALS, plan_totals, reward_figures
 from worker.core.week import Week
 
 UNTRIED: Document = {"attempts": 0, "next_attempt_at": None, "reason": None, "stopped": False}
@@ -23,32 +23,50 @@ UNTRIED: Document = {"attempts": 0, "next_attempt_at": None, "reason": None, "st
 
 # --- distributions -----------------------------------------------------------------------------
 
-_STORED_NAMES = {"signature": "distribution_tx_hash"}
+
+def new_distribution(week: Week, now: datetime) -> Document:
+    """A distribution that has no plan yet."""
+    return {
+        "week_start": week.start,
+        "week_end": week.end,
+        **_with_longs(NO_TOTALS),
+        "distribution_tx_hash": None,
+        "status": status_of(Stage.DUE, stopped=False).value,
+        "started_at": None,
+        "completed_at": None,
+        "created_at": now,
+        "week": week.id,
+        "plan_id": None,
+        "stage": Stage.DUE.value,
+        "header": None,
+        "root": None,
+        "held_root": None,
+        "approved": False,
+        **UNTRIED,
+    }
 
 
-def distribution_fields(facts: dict[str, Any]) -> Document:
-    """Fields of `Distribution` as they are stored."""
-    return {_STORED_NAMES.get(name, name): _stored(value) for name, value in facts.items()}
+def plan_fields(plan: PlannedWeek) -> Document:
+    """A plan's fields on a distribution. Roots are in hex, so that a person can compare them."""
+    return {
+        **_with_longs(plan_totals(plan.header)),
+        "distribution_tx_hash": None,
+        "status": status_of(plan.stage, stopped=False).value,
+        "completed_at": None,
+        "plan_id": plan.plan_id,
+        "stage": plan.stage.value,
+        "header": plan.header.canonical(),
+        "root": plan.root.hex(),
+        "held_root": plan.held_root.hex(),
+        "approved": plan.approved,
+        **UNTRIED,
+    }
 
 
-def _stored(value: Any) -> Any:
-    return value.value if isinstance(value, Stage) else value
-
-
-def with_longs(totals: Document) -> Document:
+def _with_longs(totals: Document) -> Document:
     """Totals that are money or points as BSON longs."""
     names = ("total_points", "total_amount_base_units")
     return totals | {name: Int64(totals[name]) for name in names}
-
-
-def with_hex_roots(document: Document) -> Document:
-    """Roots in hex, so that a person can compare them; the header stays bytes."""
-    roots = {
-        name: document[name].hex()
-        for name in ("root", "held_root")
-        if isinstance(document.get(name), bytes)
-    }
-    return document | roots
 
 
 def distribution_of(document: Document, *, archived: bool) -> Distribution:
@@ -223,13 +241,9 @@ def payout_of(document: Document) -> Payout:
 
 
 def attempt_document(attempt: Attempt) -> Document:
-    return {
-        "signature": attempt.signature,
+    return asdict(attempt) | {
         "resolution": int(attempt.resolution),
-        "blockhash": attempt.blockhash,
         "last_valid_block_height": Int64(attempt.last_valid_block_height),
-        "wire": attempt.wire,
-        "created_at": attempt.created_at,
     }
 
 

@@ -1,8 +1,8 @@
-"""Payouts: taking them, trying them, and writing what the chain decided.
+"""Claims payouts, records their attempts, and writes how the chain resolved them.
 
 Rewards are written before the payout that resolves them. A crash in between leaves an unresolved
-payout, which is claimed and settled again; the other way round would leave unpaid rewards that
-nobody looks at any more.
+payout, which is claimed and settled again. The other order would leave unpaid rewards that no
+worker looks at any more.
 """
 
 from __future__ import annotations
@@ -26,10 +26,9 @@ SIGNATURES_KEPT = 20
 VOID_REASON = "batch void: paid alone"
 VOID_SINGLE_REASON = "its receipt is void: it can never be paid"
 
-# A batch that is signed again finds its rewards processing already, and rewrites none of them.
+# The rewards of a batch that is signed again are processing already, and are not rewritten.
 _NOT_YET = [Status.PENDING.value, Status.FAILED.value]
 _UNPAID = {"$ne": Status.COMPLETED.value}
-_PAYING = {"$in": [PayoutKind.BATCH.value, PayoutKind.SINGLE.value]}
 _ORDER = [("kind", 1), ("index", 1)]
 
 Update = UpdateOne | UpdateMany
@@ -117,8 +116,8 @@ class MongoPayouts(MongoPart):
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         """
         Raises:
-            IllegalTransition: the chain says the opposite of what was written before. All others
-                are settled all the same.
+            IllegalTransition: the chain says the opposite of what was written before. All other
+                payouts are settled.
         """
         contradicted = self._contradicted(settlements)
         sound = [s for s in settlements if _key(s.payout) not in contradicted]
@@ -183,14 +182,14 @@ class MongoPayouts(MongoPart):
 
 
 def _claimable(plan_id: str, now: datetime) -> Document:
-    """Unresolved, due and not leased. An operator's hold keeps back what was never signed: what
-    was signed may land still, and must be settled."""
+    """Unresolved, due and not leased. An operator's hold keeps back only unsigned payouts: a signed
+    one may still land, and must be settled."""
     free = {"$or": [{"lease": None}, {"lease.until": {"$lte": now}}]}
     not_held_back = {"$or": [{"operator_hold": None}, {"attempt": {"$ne": None}}]}
     return {
         "plan_id": plan_id,
         "status": {"$in": UNRESOLVED},
-        "kind": _PAYING,
+        "kind": {"$in": [PayoutKind.BATCH.value, PayoutKind.SINGLE.value]},
         "$and": [due_by(now), free, not_held_back],
     }
 

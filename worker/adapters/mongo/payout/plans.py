@@ -19,21 +19,18 @@ from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
     ROW_FIELDS,
-    UNTRIED,
-    distribution_fields,
     notes_document,
     payout_document,
+    plan_fields,
     reward_document,
     reward_of,
     row_of,
-    with_hex_roots,
-    with_longs,
 )
 from worker.adapters.mongo.payout.weeks import MongoWeeks
-from worker.core.lifecycle import Stage, status_of
-from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
-from worker.core.plan.commitment import Header, Row
-from worker.core.plan.totals import plan_totals
+from worker.core.lifecycle import Stage
+from worker.core.payout.records import Payout, PayoutKind, PlanNotes, Reward
+from worker.core.plan.commitment import Row
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 
 INSERT_BATCH = 2500
@@ -47,8 +44,8 @@ class MongoPlans(MongoWeeks):
 
     @reaching
     def write_rewards(self, rewards: Sequence[Reward], week: Week, now: datetime) -> None:
-        """Rows that are there already are left as they are: writing again is harmless, and what
-        is stored is read back and hashed before it is used."""
+        """Leaves existing rows unchanged. So writing again is harmless: the stored rows are read
+        back and hashed before they are used."""
         distribution_id = self._distribution_id(week, now)
 
         def insert(chunk: Sequence[Reward]) -> None:
@@ -81,7 +78,7 @@ class MongoPlans(MongoWeeks):
                 self._route_single(payout)
 
     def _route_single(self, payout: Payout) -> None:
-        """The payout is there; now its reward waits for nothing else.
+        """Mark the reward of a single as routed to its payout.
 
         An operator's hold may arrive at any moment. It is written to the reward first and to its
         payout second, and read here in the same order, so that none falls between the two.
@@ -116,12 +113,12 @@ class MongoPlans(MongoWeeks):
 
     @reaching
     def install_plan(
-        self, plan: Distribution, notes: PlanNotes, *, replacing: str | None, now: datetime
+        self, plan: PlannedWeek, notes: PlanNotes, *, replacing: str | None, now: datetime
     ) -> bool:
         known = self._ensure_distribution(plan.week, now)
         if known.plan_id == plan.plan_id:
             return True
-        facts = _installed_fields(plan) | {"notes": notes_document(notes)}
+        facts = plan_fields(plan) | {"notes": notes_document(notes)}
         selected = {
             "week_start": plan.week.start,
             "plan_id": replacing,
@@ -136,7 +133,7 @@ class MongoPlans(MongoWeeks):
 
     @reaching
     def discard_plan(self, plan_id: str) -> None:
-        """Does nothing to a plan that a distribution has, whatever the caller thinks."""
+        """Keeps a plan that a distribution names, even if the caller calls it a draft."""
         if not self._is_installed(plan_id):
             self.token_rewards.delete_many({"plan_id": plan_id})
             self.payout_batches.delete_many({"plan_id": plan_id})
@@ -150,9 +147,9 @@ class MongoPlans(MongoWeeks):
         document = self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1})
         if document is None:
             return
-        # Rewards from before this system have no plan id, and are none of ours to remove.
+        # Rewards from before this system have no plan id. They stay.
         others = {"plan_id": {"$ne": plan_id, "$exists": True}}
-        # Only the first is indexed: an index more would cost every reward that is written.
+        # Only this field is indexed: another index would slow down every insert of a reward.
         of_week: Document = {"weekly_distribution_id": str(document["_id"])}
         if lost_too:
             of_week = {"week_start": week.start}
@@ -172,23 +169,3 @@ class MongoPlans(MongoWeeks):
         }
         found = self.token_rewards.find(selected).sort([("plan_id", 1), ("position", 1)])
         return [reward_of(document) for document in found]
-
-
-def _installed_fields(plan: Distribution) -> Document:
-    if plan.header is None:
-        raise ValueError("A plan without a header cannot be installed.")
-    facts = distribution_fields(
-        {
-            "plan_id": plan.plan_id,
-            "stage": plan.stage,
-            "header": plan.header,
-            "root": plan.root,
-            "held_root": plan.held_root,
-            "signature": plan.signature,
-            "approved": plan.approved,
-            "completed_at": plan.completed_at,
-        }
-    )
-    status = {"status": status_of(plan.stage, stopped=False).value}
-    totals = with_longs(plan_totals(Header.parse(plan.header)))
-    return {**with_hex_roots(facts), **UNTRIED, **status, **totals}

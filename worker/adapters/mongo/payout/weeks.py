@@ -14,18 +14,16 @@ from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
     UNTRIED,
-    distribution_fields,
     distribution_of,
+    new_distribution,
     status_expression,
-    with_hex_roots,
-    with_longs,
 )
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution, PayoutKind
-from worker.core.plan.totals import NO_TOTALS
 from worker.core.week import Week
 
 GENESIS_ID = "genesis"
+_STORED_NAMES = {"signature": "distribution_tx_hash"}
 _NOT_FOR_READERS = {"_id": 0, "header": 0}
 
 
@@ -37,10 +35,17 @@ class MongoWeeks(MongoPart):
         return self._find_distribution(week)
 
     def _find_distribution(self, week: Week) -> Distribution | None:
-        for collection, archived in ((self.weeks, False), (self.archive, True)):
-            if (document := collection.find_one({"week_start": week.start})) is not None:
-                return distribution_of(document, archived=archived)
-        return None
+        document, archived = self._find_document(week)
+        return None if document is None else distribution_of(document, archived=archived)
+
+    def _find_document(
+        self, week: Week, fields: Document | None = None
+    ) -> tuple[Document | None, bool]:
+        """A week's document, and whether it is archived."""
+        selected = {"week_start": week.start}
+        if (document := self.weeks.find_one(selected, fields)) is not None:
+            return document, False
+        return self.archive.find_one(selected, fields), True
 
     @reaching
     def distributions(self) -> list[Distribution]:
@@ -64,22 +69,22 @@ class MongoWeeks(MongoPart):
     def _ensure_distribution(self, week: Week, now: datetime) -> Distribution:
         if (known := self._find_distribution(week)) is not None:
             return known
-        # Another worker may be faster, and makes the same.
+        # If another worker is faster, it inserts the same document.
         with contextlib.suppress(DuplicateKeyError):
-            self.weeks.insert_one(_new_distribution(week, now))
+            self.weeks.insert_one(new_distribution(week, now))
         document = self.weeks.find_one({"week_start": week.start})
-        return distribution_of(document or _new_distribution(week, now), archived=False)
+        return distribution_of(document or new_distribution(week, now), archived=False)
 
     @reaching
     def reset_week(self, week: Week, now: datetime) -> None:
-        """Under the id that it had, by which its rewards are found."""
-        selected, fresh = {"week_start": week.start}, _new_distribution(week, now)
+        """Keeps the document's id, since rewards are found by it."""
+        selected, fresh = {"week_start": week.start}, new_distribution(week, now)
         if (archived := self.archive.find_one(selected, {"_id": 1})) is not None:
             fresh["_id"] = archived["_id"]
         self.weeks.replace_one(selected, fresh, upsert=True)
         self.archive.delete_one(selected)
 
-    # --- a week's way ---------------------------------------------------------------------------
+    # --- from stage to stage --------------------------------------------------------------------
 
     @reaching
     def advance(
@@ -89,14 +94,14 @@ class MongoWeeks(MongoPart):
         selected = {"week_start": week.start, "plan_id": plan_id, "stage": from_stage.value}
         moved = {
             **UNTRIED,
-            **with_hex_roots(distribution_fields(facts)),
+            **{_STORED_NAMES.get(name, name): value for name, value in facts.items()},
             "stage": to_stage.value,
             "status": status_of(to_stage, stopped=False).value,
         }
         return self.weeks.update_one(selected, {"$set": moved}).matched_count == 1
 
     @reaching
-    def stumble(
+    def record_failure(
         self,
         week: Week,
         *,
@@ -160,29 +165,5 @@ class MongoWeeks(MongoPart):
 
     @reaching
     def notes(self, week: Week) -> Mapping[str, Any]:
-        for collection, archived in ((self.weeks, False), (self.archive, True)):
-            document = collection.find_one({"week_start": week.start}, _NOT_FOR_READERS)
-            if document is not None:
-                return document | {"archived": archived}
-        return {}
-
-
-def _new_distribution(week: Week, now: datetime) -> Document:
-    return {
-        "week_start": week.start,
-        "week_end": week.end,
-        **with_longs(NO_TOTALS),
-        "distribution_tx_hash": None,
-        "status": status_of(Stage.DUE, stopped=False).value,
-        "started_at": None,
-        "completed_at": None,
-        "created_at": now,
-        "week": week.id,
-        "plan_id": None,
-        "stage": Stage.DUE.value,
-        "header": None,
-        "root": None,
-        "held_root": None,
-        "approved": False,
-        **UNTRIED,
-    }
+        document, archived = self._find_document(week, _NOT_FOR_READERS)
+        return {} if document is None else document | {"archived": archived}

@@ -16,14 +16,8 @@ from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.stakes import stake_covering
 from worker.core.errors import KontribError, NotReady
 from worker.core.identity import canonical_user_id
-from worker.core.payout.records import (
-    Account,
-    MalformedContribution,
-    PointsWindow,
-    Stake,
-    UserPoints,
-    WeekPoints,
-)
+from worker.core.payout.records import Account, MalformedContribution, Stake, UserPoints, WeekPoints
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.points import defect
 from worker.core.plan.rules import CONFIG_ID, Rules
 from worker.core.week import Week

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +12,7 @@ from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec, IndexSpec
 from worker.core.errors import Refused
+from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
 
 SCHEMA_ID = "schema"
@@ -31,7 +31,7 @@ class VersionUnreadable(Refused):
 
 
 class Kind(StrEnum):
-    """What is wrong, in the order in which it is mended."""
+    """Kinds of differences, in the order in which they are mended."""
 
     COLLECTION = "collection missing"
     VALIDATOR = "validator differs"
@@ -43,46 +43,30 @@ class Kind(StrEnum):
     VERSION = "schema version differs"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that is not as the schema has it."""
+def differences(database: Mongo) -> list[Finding]:
+    """Everything that differs, in the order in which it is mended.
 
-    kind: Kind
-    collection: str
-    subject: str
-    """Which index, field or key."""
-    found: str
-    expected: str
-
-    def __str__(self) -> str:
-        where = f"{self.collection}.{self.subject}" if self.subject else self.collection
-        return f"{self.kind}: {where} is {self.found}, should be {self.expected}"
-
-
-def differences(database: Mongo) -> list[Difference]:
-    """Everything that differs, in the order in which it is to be mended."""
+    A finding's area is its `Kind`, its subject the collection, or `collection.name` for an index,
+    field or key.
+    """
     existing = {each["name"]: each.get("options", {}) for each in database.list_collections()}
-    found = [
-        difference
-        for spec in COLLECTIONS
-        for difference in _of_collection(database, spec, existing)
-    ]
+    found = [each for spec in COLLECTIONS for each in _of_collection(database, spec, existing)]
     found += [*_of_config(database), *_of_version(database)]
     order = list(Kind)
-    return sorted(found, key=lambda difference: order.index(difference.kind))
+    return sorted(found, key=lambda finding: order.index(Kind(finding.area)))
 
 
 def _of_collection(
     database: Mongo, spec: CollectionSpec, existing: Mapping[str, Document]
-) -> Iterator[Difference]:
+) -> Iterator[Finding]:
     if spec.name not in existing:
-        yield Difference(Kind.COLLECTION, spec.name, "", "missing", "there")
+        yield Finding(Kind.COLLECTION, spec.name, "missing", "there")
     elif spec.validator is not None:
         options = existing[spec.name]
         wanted = spec.validator.options
         if any(options.get(name) != value for name, value in wanted.items()):
             state = "there" if options.get("validator") else "missing"
-            yield Difference(Kind.VALIDATOR, spec.name, "validator", state, "as in the schema")
+            yield Finding(Kind.VALIDATOR, f"{spec.name}.validator", state, "as in the schema")
     indexes = index_documents(database, spec.name) if spec.name in existing else []
     for index in spec.indexes:
         yield from _of_index(database, spec, index, indexes)
@@ -96,16 +80,16 @@ def index_documents(database: Mongo, collection: str) -> list[Document]:
 
 def _of_index(
     database: Mongo, spec: CollectionSpec, index: IndexSpec, indexes: list[Document]
-) -> Iterator[Difference]:
+) -> Iterator[Finding]:
     same_keys = [each for each in indexes if _keys(each) == index.keys]
     if any(serves(each, index) for each in same_keys):
         return
+    subject = f"{spec.name}.{index.name}"
     what = duplicates.describe(database, spec.name) if index.unique and indexes else []
     if what:
-        yield Difference(Kind.DUPLICATES, spec.name, index.name, "; ".join(what), "unique")
+        yield Finding(Kind.DUPLICATES, subject, "; ".join(what), "unique")
     found = ", ".join(_options_text(each) for each in same_keys) or "missing"
-    expected = _options_text(index.options)
-    yield Difference(Kind.INDEX, spec.name, index.name, found, expected)
+    yield Finding(Kind.INDEX, subject, found, _options_text(index.options))
 
 
 def serves(document: Mapping[str, Any], index: IndexSpec) -> bool:
@@ -136,11 +120,11 @@ def _options_text(options: Mapping[str, Any]) -> str:
     return ", ".join(words) or "plain"
 
 
-def _of_fields(database: Mongo, spec: CollectionSpec) -> Iterator[Difference]:
+def _of_fields(database: Mongo, spec: CollectionSpec) -> Iterator[Finding]:
     for field, missing in _missing_fields(database, spec).items():
         if missing:
             found = f"missing in {missing} documents"
-            yield Difference(Kind.FIELD, spec.name, field, found, "in every document")
+            yield Finding(Kind.FIELD, f"{spec.name}.{field}", found, "in every document")
 
 
 def _missing_fields(database: Mongo, spec: CollectionSpec) -> dict[str, int]:
@@ -155,21 +139,22 @@ def _missing_fields(database: Mongo, spec: CollectionSpec) -> dict[str, int]:
     return {field: found[0][field] for field in spec.added_fields} if found else {}
 
 
-def _of_config(database: Mongo) -> Iterator[Difference]:
+def _of_config(database: Mongo) -> Iterator[Finding]:
     document = database[names.SYSTEM_CONFIG].find_one({"_id": CONFIG_ID})
     if document is None:
-        yield Difference(Kind.CONFIG, names.SYSTEM_CONFIG, CONFIG_ID, "missing", "there")
+        yield Finding(Kind.CONFIG, f"{names.SYSTEM_CONFIG}.{CONFIG_ID}", "missing", "there")
         return
     for key in CONFIG:
         if key not in document:
-            yield Difference(Kind.CONFIG, names.SYSTEM_CONFIG, key, "missing", "set")
+            yield Finding(Kind.CONFIG, f"{names.SYSTEM_CONFIG}.{key}", "missing", "set")
 
 
-def _of_version(database: Mongo) -> Iterator[Difference]:
+def _of_version(database: Mongo) -> Iterator[Finding]:
     version = recorded_version(database)
     if version != SCHEMA_VERSION:
         found = "none" if version is None else str(version)
-        yield Difference(Kind.VERSION, names.SYSTEM_CONFIG, SCHEMA_ID, found, str(SCHEMA_VERSION))
+        subject = f"{names.SYSTEM_CONFIG}.{SCHEMA_ID}"
+        yield Finding(Kind.VERSION, subject, found, str(SCHEMA_VERSION))
 
 
 def recorded_version(database: Mongo) -> int | None:

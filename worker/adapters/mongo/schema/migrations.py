@@ -20,7 +20,6 @@ from worker.adapters.mongo.connection import Document, Mongo, reaching
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
     SCHEMA_ID,
-    Difference,
     Kind,
     differences,
     index_documents,
@@ -30,6 +29,7 @@ from worker.adapters.mongo.schema.differences import (
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec, IndexSpec
 from worker.core.errors import KontribError, Refused
+from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
 
 CHUNK_DOCUMENTS = 2000
@@ -77,10 +77,10 @@ class MigrationReport:
     steps: list[MigrationStep] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     documents_updated: int = 0
-    remaining: list[Difference] = field(default_factory=list)
+    remaining: list[Finding] = field(default_factory=list)
 
 
-def verify(database: Mongo) -> list[Difference]:
+def verify(database: Mongo) -> list[Finding]:
     """Where the database differs from the schema; empty if nowhere."""
     return _Migration(database).differences()
 
@@ -111,7 +111,7 @@ class _Migration:
         self.database = database
 
     @reaching
-    def differences(self) -> list[Difference]:
+    def differences(self) -> list[Finding]:
         return differences(self.database)
 
     @reaching
@@ -137,10 +137,10 @@ class _Migration:
             raise NewerSchema(version)
 
     def _mend(
-        self, difference: Difference, report: MigrationReport, notify: Notify, now: datetime
+        self, difference: Finding, report: MigrationReport, notify: Notify, now: datetime
     ) -> None:
-        collection = difference.collection
-        match difference.kind:
+        collection, _, name = difference.subject.partition(".")
+        match Kind(difference.area):
             case Kind.COLLECTION:
                 self._create_collection(_SPECS[collection])
             case Kind.VALIDATOR:
@@ -148,11 +148,11 @@ class _Migration:
             case Kind.DUPLICATES:
                 self._resolve(collection, report, notify)
             case Kind.INDEX:
-                self._create_index(_SPECS[collection], difference.subject, report, notify)
+                self._create_index(_SPECS[collection], name, report, notify)
             case Kind.FIELD:
                 report.documents_updated += self._add_fields(_SPECS[collection])
             case Kind.CONFIG:
-                self._add_config(difference.subject, now)
+                self._add_config(name, now)
             case Kind.VERSION:
                 facts = {"version": SCHEMA_VERSION, "migrated_at": now}
                 config = self.database[names.SYSTEM_CONFIG]
@@ -229,18 +229,18 @@ def _if_missing(name: str, value: object) -> Document:
     return {"$cond": [is_missing, {"$literal": value}, f"${name}"]}
 
 
-def _step(difference: Difference) -> MigrationStep:
-    where = f"{difference.collection}.{difference.subject}"
+def _step(difference: Finding) -> MigrationStep:
+    kind, where, found = Kind(difference.area), difference.subject, difference.found
     texts = {
-        Kind.COLLECTION: f"create collection {difference.collection}",
-        Kind.VALIDATOR: f"set the validator of {difference.collection}",
-        Kind.DUPLICATES: f"resolve {difference.found} for the index {where}",
-        Kind.INDEX: f"create index {where} ({difference.expected}; now {difference.found})",
-        Kind.FIELD: f"add field {where} where it is missing ({difference.found})",
+        Kind.COLLECTION: f"create collection {where}",
+        Kind.VALIDATOR: f"set the validator of {where.partition('.')[0]}",
+        Kind.DUPLICATES: f"resolve {found} for the index {where}",
+        Kind.INDEX: f"create index {where} ({difference.expected}; now {found})",
+        Kind.FIELD: f"add field {where} where it is missing ({found})",
         Kind.CONFIG: f"set {where} to its default",
         Kind.VERSION: f"record schema version {difference.expected}",
     }
-    return MigrationStep(difference.kind, texts[difference.kind])
+    return MigrationStep(kind, texts[kind])
 
 
 def _is_duplicate(error: OperationFailure) -> bool:

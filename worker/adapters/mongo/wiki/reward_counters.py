@@ -23,7 +23,7 @@ from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits, tokens_float
-from worker.core.payout.records import PointsWindow
+from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.core.wiki.counters import PaidReward, UserTokens

@@ -35,7 +35,7 @@ from worker.adapters.solana.reading.accounts import FINALIZED
 from worker.adapters.solana.reading.token_account_bytes import TOKEN_PROGRAMS
 from worker.adapters.solana.rpc.calls import Call
 from worker.core.money import BaseUnits, Lamports
-from worker.core.payout.records import Execution, Transfer
+from worker.core.payout.chain import Execution, Transfer
 from worker.core.plan.receipts import Resolution, receipt_seed
 from worker.ports.payout import Outflow
 from worker.ports.wiki import FoundTransfer

@@ -16,7 +16,7 @@ from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
 from worker.adapters.solana.rpc.endpoint import Endpoint
 from worker.adapters.solana.rpc.endpoints import Rpc
 from worker.core.errors import Unreachable
-from worker.core.payout.records import Execution
+from worker.core.payout.chain import Execution
 
 PAGE_SIGNATURES = 1_000
 PAGES_MAX = 20

@@ -20,7 +20,7 @@ from worker.adapters.solana.reading.token_account_bytes import token_account
 from worker.adapters.solana.rpc.calls import Reply
 from worker.adapters.solana.rpc.endpoint import Endpoint
 from worker.adapters.solana.rpc.endpoints import Rpc, from_any
-from worker.core.payout.records import AccountProblem, Recipient
+from worker.core.payout.chain import AccountProblem, Recipient
 
 
 class RecipientReader:

@@ -27,7 +27,7 @@ from worker.adapters.solana.signing.transactions import (
     TransactionMaker,
 )
 from worker.core.errors import Unreachable
-from worker.core.payout.records import Intent
+from worker.core.payout.chain import Intent
 
 UNITS_MARGIN = 10_000
 UNITS_MARGIN_PER_TRANSFER = 1_000

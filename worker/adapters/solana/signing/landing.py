@@ -9,7 +9,7 @@ from typing import Any
 
 from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
 from worker.adapters.solana.rpc.endpoints import SIGNATURE_STATUSES_MAX, Rpc, answering
-from worker.core.payout.records import Landing, SendResult, SignatureStatus
+from worker.core.payout.chain import Landing, SendResult, SignatureStatus
 
 NOT_BROADCAST_CODES = frozenset({-32700, -32602, -32601, -32600, -32003, -32002})
 """Errors that a node gives before it passes a transaction on: it could not be read, its

@@ -23,7 +23,7 @@ from worker.adapters.solana import instructions as make
 from worker.adapters.solana.addresses import associated_account, receipt_address
 from worker.adapters.solana.errors import IntentTooLarge
 from worker.adapters.solana.signing.keys import Keyring
-from worker.core.payout.records import Intent, Transfer
+from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.receipts import Resolution, receipt_seed
 
 COMPUTE_UNITS_MAX = 1_400_000

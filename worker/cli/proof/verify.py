@@ -1,0 +1,138 @@
+"""`kontrib verify` and `kontrib verify-proof`: checks that need no database, keys or settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli.arguments import AsJson, session_of
+from worker.cli.console import emit, waiting
+from worker.cli.proof.publish import ProofFileUnusable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from worker.services.proof.contributor_proof import ProofVerification
+    from worker.services.proof.verify_bundle import Verification
+
+PROOF_BYTES_MAX = 1 << 20
+"""A longer file is no proof, and reading it all would exhaust memory."""
+
+RpcUrls = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rpc", metavar="URL", help="Compare with the chain at this endpoint; may be repeated."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    example = "kontrib verify bundles/2024-12-09 --rpc https://api.mainnet-beta.solana.com"
+    app.command(epilog=f"Example: {example}")(verify)
+    app.command("verify-proof", epilog="Example: kontrib verify-proof proof.json --rpc URL")(
+        verify_proof
+    )
+
+
+def verify(
+    context: typer.Context,
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="A published week: a folder of three files.")
+    ],
+    rpc: RpcUrls = None,
+    tiers: Annotated[
+        str | None,
+        typer.Option(
+            "--tiers",
+            metavar="LIST",
+            help="The wiki's staking multipliers, as 1.1,1.3,1.6,2; any other one is wrong.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a published week, without database, keys or settings; exits 1 if it does not hold."""
+    from worker.adapters.bundle_folder import BundleFolder
+    from worker.ports.payout import PublicAddresses
+    from worker.services.proof.verify_bundle import verify_bundle, verify_on_chain
+
+    files, allowed = BundleFolder(bundle), _tiers(tiers)
+    with waiting(f"Verifying {bundle}"):
+        verified = verify_bundle(files, allowed)
+        manifest = verified.files.manifest
+        if rpc and manifest is not None:
+            addresses = PublicAddresses(manifest.receipt_key, manifest.source_account)
+            chain = session_of(context).public_chain(rpc, manifest.mint, addresses)
+            verify_on_chain(verified, files, chain)
+    facts = {
+        "root": verified.files.root,
+        "paid_base_units": verified.paid if verified.on_chain else None,
+        "transactions": verified.payments if verified.on_chain else None,
+    }
+    _report(verified, facts, as_json=as_json)
+
+
+def _tiers(text: str | None) -> frozenset[int] | None:
+    """
+    Raises:
+        UsageError: a tier is no multiplier.
+    """
+    from worker.core.money import exact_decimal
+    from worker.core.plan.allocation import scaled_multiplier
+
+    if text is None:
+        return None
+    return frozenset(scaled_multiplier(exact_decimal(part.strip())) for part in text.split(","))
+
+
+def verify_proof(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file that `kontrib proof` wrote.")
+    ],
+    rpc: RpcUrls = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check one contributor's proof, without database, keys or settings."""
+    from worker.ports.payout import PublicAddresses
+    from worker.services.proof import contributor_proof
+
+    try:
+        with file.open("rb") as content:
+            verified = contributor_proof.verify_proof(content.read(PROOF_BYTES_MAX))
+    except OSError as error:
+        raise ProofFileUnusable(file, error) from None
+    if rpc and verified.proof is not None and verified.header is not None:
+        # Nothing is asked of the source account here; any address stands in for it.
+        key = verified.proof.receipt_key
+        addresses = PublicAddresses(receipt_key=key, source_account=key)
+        with waiting("Asking the chain"):
+            chain = session_of(context).public_chain(rpc, verified.header.mint, addresses)
+            contributor_proof.verify_proof_on_chain(verified, chain)
+    _report(verified, {"signature": verified.signature}, as_json=as_json)
+
+
+def _report(
+    verified: Verification | ProofVerification, facts: dict[str, Any], *, as_json: bool
+) -> None:
+    """Print the checks, and end with exit code 1 unless all of them hold."""
+    from worker.cli.findings_view import check_document, coloured, show_checks
+    from worker.core.findings import Outcome
+
+    is_verified = verified.outcome is Outcome.OK
+    document = {
+        "verified": is_verified,
+        "verdict": verified.sentence(),
+        "checks": [check_document(check) for check in verified.checks],
+    }
+
+    def render(console: Console) -> None:
+        show_checks(console, verified.checks)
+        sentence = coloured(verified.outcome, verified.sentence())
+        console.print(f"[bold]{sentence}[/]", soft_wrap=True)
+
+    emit(document | facts, as_json=as_json, render=render)
+    if not is_verified:
+        raise typer.Exit(1)

@@ -1,0 +1,132 @@
+"""Facts of the Solana cluster: what it shows, and what it is asked to do."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.core.money import BaseUnits, Lamports
+from worker.core.plan.receipts import Resolution
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    wallet: str
+    amount: BaseUnits
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The content of one transaction, before it is signed."""
+
+    receipts: tuple[str, ...]
+    resolution: Resolution
+    transfers: tuple[Transfer, ...] = ()
+    memo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A successful, finalized transaction that allocated a receipt, read back from the chain."""
+
+    receipt: str
+    resolution: Resolution
+    signature: str
+    slot: int
+    fee: Lamports
+    memo: str
+    transfers: tuple[Transfer, ...]
+    """Transfers of our mint out of the source account, by the wallet that owns the target."""
+    source: str
+    """The token account that they came from; empty without any."""
+    source_decrease: BaseUnits
+    landed_at: datetime | None = None
+    """When, as the cluster estimates it; None where the node does not say."""
+
+
+class Landing(enum.Enum):
+    """The chain's answer about a signature. `UNSEEN` never means that the transaction failed."""
+
+    UNSEEN = "unseen"
+    PENDING = "pending"
+    FINALIZED = "finalized"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureStatus:
+    landing: Landing
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Height:
+    """Finalized block height, and the slot at which it was read."""
+
+    block_height: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blockhash:
+    value: str
+    last_valid_block_height: int
+
+
+class AccountProblem(enum.StrEnum):
+    """Why a recipient cannot be paid now."""
+
+    NOT_AN_ADDRESS = "wallet is not an address"
+    OFF_CURVE = "wallet is not on the curve"
+    OURS = "wallet is one of our own"
+    NOT_A_WALLET = "wallet is owned by a program"
+    FOREIGN_OWNER = "token account has another owner"
+    FROZEN = "token account is frozen"
+    MEMO_REQUIRED = "token account requires a memo of each transfer"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A wallet as the chain shows it: `problem` says why it cannot be paid, if so."""
+
+    wallet: str
+    problem: AccountProblem | None
+    account_exists: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Treasury:
+    """Our funds. `allowance` is None where the authority owns the source account."""
+
+    tokens: BaseUnits
+    allowance: BaseUnits | None
+    lamports: Lamports
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The cluster's charges today, in lamports, and the limits of a transaction."""
+
+    receipt_rent: Lamports
+    token_account_rent: Lamports
+    fee_per_signature: Lamports
+    signatures: int
+    transfers_per_transaction: int
+    accounts_per_transaction: int
+    priority_fee_max: int = 0
+    """Lamports that a transaction may pay on top of its signatures."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """`refused` is a node's reason for not broadcasting; None when it may have landed."""
+
+    signature: str
+    refused: str | None = None
+
+
+def missing_wallets(recipients: Sequence[Recipient]) -> set[str]:
+    """The wallets without a token account for which we can create one."""
+    return {r.wallet for r in recipients if r.problem is None and not r.account_exists}

@@ -1,0 +1,21 @@
+"""Decides that people are told that a week is stuck."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from worker.core.lifecycle import Stage
+from worker.core.payout.records import Distribution
+from worker.core.week import Week
+
+
+def stuck_text(week: Week, distribution: Distribution | None, overdue: datetime) -> str | None:
+    """The text about a week that stopped, or that ended by `overdue` and is open; else None."""
+    stage = distribution.stage if distribution else Stage.DUE
+    reason = (distribution.reason if distribution else None) or "no reason is recorded"
+    look = f"Look with `kontrib status {week.label}`."
+    if distribution is not None and distribution.stopped:
+        return f"{week.label} stopped: {reason} {look}"
+    if stage is not Stage.COMPLETED and week.end <= overdue:
+        return f"{week.label} is stuck ({stage.value}): {reason} {look}"
+    return None

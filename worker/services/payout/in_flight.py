@@ -1,0 +1,139 @@
+"""Keeps the payouts that one call of `pay` has claimed, and counts their results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from worker.core.lifecycle import PayoutStatus
+from worker.core.payout.backoff import NEVER
+from worker.core.payout.chain import Intent, Transfer
+from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
+from worker.core.watch.figures import RE_SIGNS
+from worker.core.week import Week
+from worker.services.context import Context
+
+MARKED_AT_ONCE = 32
+"""Payouts whose rewards are marked between two looks at the chain."""
+
+MARKED_BEFORE_END = timedelta(seconds=30)
+"""How long before its lease ends a payout's rewards are marked at the latest."""
+
+
+@dataclass(slots=True)
+class PayReport:
+    """Counts and reasons of one call of `pay`, for people. `moved` is in base units."""
+
+    week: Week
+    paid: int = 0
+    void: int = 0
+    later: int = 0
+    unresolved: int = 0
+    moved: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def resolved(self) -> int:
+        return self.paid + self.void
+
+
+class InFlight:
+    """Claimed payouts that are neither resolved nor postponed."""
+
+    def __init__(self, context: Context, week: Week) -> None:
+        self._context = context
+        self._lease_ends: dict[str, datetime] = {}
+        self._unmarked: dict[str, datetime] = {}
+        """Ends of our leases of payouts that we signed first, and whose rewards are not marked."""
+        self.payouts: list[Payout] = []
+        self.signed_here: dict[str, tuple[Transfer, ...]] = {}
+        """The transfers of the transactions that this call signed, by signature."""
+        self.report = PayReport(week)
+
+    def claim(self, plan_id: str, indexes: range) -> list[Payout]:
+        """Take more payouts while there is room, a few at a time: they are signed with a fresh
+        blockhash, and land while the next ones are prepared."""
+        limits, now = self._context.limits, self._context.clock.now()
+        room = limits.batches_in_flight - len(self.payouts)
+        count = min(limits.batches_per_claim, -(-limits.batches_in_flight // 2))
+        if room < count:
+            return []
+        until = now + limits.lease
+        claimed = self._context.store.claim(plan_id, indexes, count, now=now, until=until)
+        known = {payout.id for payout in self.payouts}
+        self.payouts += [payout for payout in claimed if payout.id not in known]
+        self._lease_ends |= {payout.id: until for payout in claimed}
+        return claimed
+
+    def record_attempts(self, signed: Sequence[tuple[Payout, Intent, Attempt]]) -> None:
+        """Make signed transactions durable before they are sent."""
+        attempts = [(payout, attempt) for payout, _, attempt in signed]
+        self._context.store.record_attempts(attempts)
+        self.signed_here |= {attempt.signature: intent.transfers for _, intent, attempt in signed}
+        signed_first = [payout.id for payout, _ in attempts if payout.attempt is None]
+        self._unmarked |= {i: self._lease_ends[i] for i in signed_first}
+        self._context.counted[RE_SIGNS] += len(attempts) - len(signed_first)
+        updated = {
+            p.id: replace(p, attempt=attempt, status=PayoutStatus.PROCESSING)
+            for p, attempt in attempts
+        }
+        self.payouts = [updated.get(p.id, p) for p in self.payouts]
+
+    def mark_some(self) -> bool:
+        """Mark rewards `processing` while there is nothing else to do; whether any were left.
+
+        Marking costs as much as settling, and the chain takes seconds to finalize anyway. Rewards
+        that another worker may settle meanwhile stay as they are: DocumentDB's update of many may
+        look at its condition before that worker's write, and write after it.
+        """
+        soon = self._context.clock.now() + MARKED_BEFORE_END
+        flying = {payout.id: payout for payout in self.payouts}
+        ours = [i for i, end in self._unmarked.items() if end > soon and i in flying]
+        marked = [flying[i] for i in ours[:MARKED_AT_ONCE]]
+        self._unmarked = {i: self._unmarked[i] for i in ours[MARKED_AT_ONCE:]}
+        self._context.store.mark_processing(marked)
+        return bool(marked)
+
+    def postpone(self, later: Sequence[Postponement]) -> None:
+        """Record the next tries. A payout that waits for a person stops its week visibly."""
+        if not later:
+            return
+        if waiting := [each for each in later if each.next_attempt_at == NEVER]:
+            self._stop_week(waiting)
+        self._context.store.postpone(later)
+        self._forget([each.payout for each in later])
+        self.report.later += len(later)
+        self.report.reasons += [f"{each.payout.id}: {each.reason}" for each in later]
+
+    def _stop_week(self, waiting: Sequence[Postponement]) -> None:
+        """The week stays visibly open until an operator looks. Recorded before the payouts are:
+        a crash in between must not leave a week that waits for nothing, in silence."""
+        week = self.report.week
+        reasons = [f"{each.payout.id}: {each.reason.rstrip('.')}" for each in waiting[:3]]
+        self._context.store.record_failure(
+            week,
+            reason=f"{len(waiting)} payouts wait for a person: {'; '.join(reasons)}. "
+            f"Mend the cause, then run `kontrib retry {week.label}`.",
+            next_attempt_at=self._context.clock.now(),
+            attempts=0,
+            stopped=True,
+        )
+
+    def settled(self, settlements: Sequence[Settlement]) -> None:
+        """Count the resolved payouts, which are no longer in flight."""
+        self._forget([each.payout for each in settlements])
+        for each in settlements:
+            if each.status is PayoutStatus.PAID:
+                self.report.paid += 1
+                self.report.moved += each.payout.amount
+            else:
+                self.report.void += 1
+            if each.signature is None:
+                self.report.reasons.append(f"{each.payout.id}: resolved, not yet readable")
+            else:
+                self.signed_here.pop(each.signature, None)
+
+    def _forget(self, payouts: Sequence[Payout]) -> None:
+        gone = {payout.id for payout in payouts}
+        self.payouts = [payout for payout in self.payouts if payout.id not in gone]

@@ -1,0 +1,53 @@
+"""Stored payouts that the anchored plan does not have: they are neither signed nor settled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worker.core.errors import Refused
+from worker.core.payout.records import Payout, PayoutKind
+from worker.core.plan.planned_week import PlannedWeek
+from worker.core.plan.receipts import single_id
+from worker.ports.payout import Store
+from worker.services.payout.anchored_rows import runs_of_neighbours
+
+
+class PayoutNotOfPlan(Refused):
+    """A stored payout has another id than its place in the anchored plan: its receipt would be
+    another one, and what it pays could be paid again."""
+
+    def __init__(self, payout: Payout) -> None:
+        self.payout = payout
+        super().__init__(
+            f"{payout.id} is not what the anchored plan calls {payout.kind.value} {payout.index}. "
+            "The stored payout was changed. Restore it with `kontrib rebuild WEEK --from-chain`; "
+            "until then it is not paid."
+        )
+
+
+def outside_plan(
+    store: Store, planned: PlannedWeek, payouts: Sequence[Payout]
+) -> dict[str, PayoutNotOfPlan]:
+    """The batches and singles whose id is not the plan's name for their index, by id.
+
+    A receipt resolves the payout that the plan calls by its id, and no other one.
+    """
+    header = planned.header
+    batches = [p for p in payouts if p.kind is PayoutKind.BATCH]
+    known = {
+        p.id
+        for p in batches
+        if p.index in range(header.batches) and p.id == str(header.batch_id(p.index))
+    }
+    singles = [p for p in payouts if p.kind is PayoutKind.SINGLE]
+    for run in runs_of_neighbours([p for p in singles if p.index in range(header.rewards)]):
+        known |= _singles_in_place(store, planned, run)
+    return {p.id: PayoutNotOfPlan(p) for p in (*batches, *singles) if p.id not in known}
+
+
+def _singles_in_place(store: Store, planned: PlannedWeek, run: Sequence[Payout]) -> set[str]:
+    rows = list(store.rows(planned.plan_id, range(run[0].index, run[-1].index + 1)))
+    if len(rows) < len(run) > 1:  # one is missing, and nothing says which
+        return set().union(*(_singles_in_place(store, planned, [payout]) for payout in run))
+    ids = [single_id(planned.week, row.user) for row in rows]
+    return {payout.id for payout, called in zip(run, ids, strict=False) if payout.id == called}

@@ -1,0 +1,24 @@
+"""Reads the stored payouts and rewards of a plan a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from worker.core.payout.records import Payout, Reward
+from worker.ports.payout import Store
+
+
+def payout_pages(store: Store, plan_id: str, size: int) -> Iterator[list[Payout]]:
+    """All payouts of a plan in order of their ids, at most `size` at a time."""
+    after = ""
+    while page := store.payouts_after(plan_id, after, size):
+        yield page
+        after = page[-1].id
+
+
+def pages_needing_account(store: Store, plan_id: str, size: int) -> Iterator[list[Reward]]:
+    """The rewards whose recipient had no token account at planning, at most `size` at a time."""
+    position = -1
+    while page := store.rewards_needing_account(plan_id, position, size):
+        yield page
+        position = page[-1].position

@@ -1,0 +1,178 @@
+"""Builds the transactions of batches and singles, and postpones payouts that cannot be paid now.
+
+Rows are verified against the anchored root, and every recipient is looked up, before a
+transaction is built from them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from worker.core.payout.backoff import after_failure, for_a_person, for_an_event
+from worker.core.payout.chain import Intent, Recipient, Transfer, missing_wallets
+from worker.core.payout.intent import batch_intent, single_intent
+from worker.core.payout.records import Payout, PayoutKind, Postponement
+from worker.core.payout.single import cannot_receive
+from worker.core.payout.void import must_be_void
+from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row
+from worker.core.plan.receipts import ReceiptState, single_id
+from worker.services.context import Deadline
+from worker.services.payout.anchored_rows import AnchoredRows
+from worker.services.payout.token_accounts import create_token_accounts, recipients_by_wallet
+
+RETRY_SOON = timedelta(seconds=5)
+LOOK_TOMORROW = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class PreparedPayments:
+    """The transactions to sign now, and the payouts that are tried again later."""
+
+    intents: list[tuple[Payout, Intent]] = field(default_factory=list)
+    later: list[Postponement] = field(default_factory=list)
+
+
+def prepare_payments(
+    rows: AnchoredRows, payouts: Sequence[Payout], deadline: Deadline, *, refused: Set[str]
+) -> PreparedPayments:
+    """Build the transactions of these payouts of the plan.
+
+    `refused` holds the ids whose last attempt the chain executed and refused.
+
+    Raises:
+        Paused: nothing may be signed now.
+    """
+    rows.context.refuse_if_paused()
+    prepared = PreparedPayments()
+    batches = [p for p in payouts if p.kind is PayoutKind.BATCH]
+    _prepare_batches(rows, batches, deadline, refused, prepared)
+    _prepare_singles(rows, [p for p in payouts if p.kind is PayoutKind.SINGLE], prepared)
+    return prepared
+
+
+# --- batches ---
+
+
+def _prepare_batches(
+    rows: AnchoredRows,
+    payouts: Sequence[Payout],
+    deadline: Deadline,
+    refused: Set[str],
+    prepared: PreparedPayments,
+) -> None:
+    proven: dict[str, list[Row]] = {}
+    for payout, found in rows.of_batches(payouts):
+        if isinstance(found, PlanDoesNotMatchRoot):
+            prepared.later.append(for_a_person(payout, str(found)))
+        else:
+            proven[payout.id] = found
+    payouts = [payout for payout in payouts if payout.id in proven]
+    wallets = {row.wallet for batch in proven.values() for row in batch}
+    seen = recipients_by_wallet(rows.context, wallets)
+    lost = _lost_accounts(rows, payouts, proven, seen)
+    if lost:
+        create_token_accounts(rows.context, sorted(lost), deadline)
+    for payout in payouts:
+        batch = proven[payout.id]
+        if any(row.wallet in lost for row in batch):
+            reason = "a token account was created again; paid when it is there"
+            soon = rows.context.clock.now() + RETRY_SOON
+            # Counted as a try, so that it is created again only once.
+            prepared.later.append(Postponement(payout, soon, reason))
+            continue
+        void = must_be_void([seen[row.wallet] for row in batch], refused=payout.id in refused)
+        receipt = str(rows.seal.header.batch_id(payout.index))
+        prepared.intents.append((payout, batch_intent(receipt, batch, void=void)))
+
+
+def _lost_accounts(
+    rows: AnchoredRows,
+    payouts: Sequence[Payout],
+    proven: Mapping[str, Sequence[Row]],
+    seen: Mapping[str, Recipient],
+) -> set[str]:
+    """Wallets whose account we created for this plan, and that have none before the first try.
+
+    A fork may have dropped the creation. After the first try, the owner closed the account.
+    """
+    missing = missing_wallets(list(seen.values()))
+    lost: set[str] = set()
+    for payout in payouts:
+        is_untried = payout.attempts == 0 and payout.attempt is None
+        if is_untried and any(row.wallet in missing for row in proven[payout.id]):
+            positions = rows.seal.header.batch_positions(payout.index)
+            rewards = rows.context.store.rewards(rows.planned.plan_id, positions)
+            lost |= {r.row.wallet for r in rewards if r.needs_account} & missing
+    return lost
+
+
+# --- singles ---
+
+
+def _prepare_singles(
+    rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
+) -> None:
+    leaves = _proven_leaves(rows, payouts, prepared)
+    allowed = _of_void_batches(rows, [p for p in payouts if p.id in leaves], prepared)
+    seen = recipients_by_wallet(rows.context, {p.wallet for p in allowed if p.wallet})
+    for payout in allowed:
+        try:
+            reward = rows.reward(payout, leaves[payout.id])
+        except PlanDoesNotMatchRoot as error:
+            prepared.later.append(for_a_person(payout, str(error)))
+            continue
+        recipient = seen.get(payout.wallet or "")
+        reason = cannot_receive(recipient) if reward.operator_hold is None else reward.operator_hold
+        if recipient is None or reason is not None:
+            again = rows.context.clock.now() + LOOK_TOMORROW
+            prepared.later.append(for_an_event(payout, reason or "", again))
+        else:
+            receipt = single_id(rows.seal.header.week, reward.row.user)
+            transfer = Transfer(recipient.wallet, reward.row.amount)
+            prepared.intents.append((payout, single_intent(receipt, transfer)))
+
+
+def _proven_leaves(
+    rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
+) -> dict[str, bytes]:
+    """The leaf hashes of the anchored rows of singles, by payout id."""
+    by_batch: defaultdict[int | None, list[Payout]] = defaultdict(list)
+    for payout in payouts:
+        by_batch[rows.seal.header.batch_of(payout.index)].append(payout)
+    leaves: dict[str, bytes] = {}
+    for batch, singles in by_batch.items():
+        try:
+            leaves |= rows.leaves(batch, singles)
+        except PlanDoesNotMatchRoot as error:
+            prepared.later += [for_a_person(payout, str(error)) for payout in singles]
+    return leaves
+
+
+def _of_void_batches(
+    rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
+) -> list[Payout]:
+    """The singles that may be paid: the anchored plan puts the reward in no batch, or that batch
+    is void at finalized. The current wallet never decides."""
+    header, limits, now = rows.seal.header, rows.context.limits, rows.context.clock.now()
+    batches = {p.id: header.batch_of(p.index) for p in payouts}
+    ids = {i: str(header.batch_id(index)) for i, index in batches.items() if index is not None}
+    states = rows.context.chain.receipts(sorted(set(ids.values())))
+    allowed = []
+    for payout in payouts:
+        batch = ids.get(payout.id)
+        state = ReceiptState.VOID if batch is None else states[batch]
+        if state is ReceiptState.VOID:
+            allowed.append(payout)
+        elif state is ReceiptState.UNKNOWN:
+            reason = f"the receipt of {batch} is unknown"
+            prepared.later.append(for_an_event(payout, reason, now + RETRY_SOON))
+        else:
+            reason = (
+                f"{payout.id} cannot be paid alone: the anchored plan puts it in a batch whose "
+                f"receipt is {state.value}, not void. Nothing was signed."
+            )
+            prepared.later.append(after_failure(payout, reason, now, scale=limits.backoff_scale))
+    return allowed

@@ -1,0 +1,149 @@
+"""Releases rewards that are paid alone: held ones once they can be paid, and those of void batches.
+
+Each has one id for ever, `<week>/u/<user commitment>`. The anchored plan and the chain decide
+whether it may be used (services.payout.prepare), never today's wallet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from worker.core.lifecycle import Status
+from worker.core.payout.chain import Recipient, missing_wallets
+from worker.core.payout.records import Account, Reward
+from worker.core.payout.single import (
+    HOLD_EXPIRED,
+    NOT_MADE_YET,
+    UNREADABLE,
+    had_account,
+    is_hold_expired,
+    obstacle,
+    single_payout,
+    wallet_of,
+)
+from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.planned_week import PlannedWeek
+from worker.core.plan.receipts import ReceiptState, single_id
+from worker.core.week import Week
+from worker.services.context import Context, Deadline
+from worker.services.payout.token_accounts import create_token_accounts, recipients_by_wallet
+
+CHUNK_REWARDS = 500
+LOOK_AGAIN = timedelta(hours=6)
+LOOK_SOON = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class Released:
+    """How many rewards can now be paid alone, and how many still cannot, by reason."""
+
+    week: Week
+    payable: int = 0
+    waiting: dict[str, int] = field(default_factory=dict)
+
+
+def release_singles(context: Context, planned: PlannedWeek, deadline: Deadline) -> Released:
+    """Make payouts for rewards that can be paid alone now; record why the others cannot.
+
+    Raises:
+        Paused: nothing may be signed now.
+    """
+    context.refuse_if_paused()
+    release = _Release(context, planned, deadline)
+    while not deadline.passed:
+        now = context.clock.now()
+        rewards = context.store.rewards_to_pay_alone(planned.plan_id, now, CHUNK_REWARDS)
+        if not rewards:
+            break
+        release.run(rewards)
+    return release.released
+
+
+class _Release:
+    """Releases the rewards of one week, a chunk at a time."""
+
+    def __init__(self, context: Context, planned: PlannedWeek, deadline: Deadline) -> None:
+        self._context, self._planned, self._deadline = context, planned, deadline
+        self._rules = context.rules()
+        self.released = Released(planned.week)
+
+    def run(self, rewards: Sequence[Reward]) -> None:
+        rewards = self._without_paid(rewards)
+        accounts = self._context.store.accounts([reward.user_id for reward in rewards], [])
+        wallets = {r.user_id: wallet_of(r, accounts.get(r.user_id)) for r in rewards}
+        seen = recipients_by_wallet(self._context, set(wallets.values()) - {""})
+        tried = self._create(rewards, wallets, accounts, seen)
+        seen |= recipients_by_wallet(self._context, tried) if tried else {}
+        for reward in rewards:
+            wallet, account = wallets[reward.user_id], accounts.get(reward.user_id)
+            reason = self._reason_to_wait(reward, seen.get(wallet), account)
+            if reason == OVER_ACCOUNT_CAP and wallet in tried:
+                self._wait(reward, NOT_MADE_YET, LOOK_SOON)
+            elif reason is not None:
+                self._wait(reward, reason)
+            else:
+                self._make_payout(reward, wallet)
+
+    def _without_paid(self, rewards: Sequence[Reward]) -> list[Reward]:
+        """Set apart the rewards that the chain has paid alone without this database's knowledge:
+        another operator paid them, or a backup was put back."""
+        ids = {single_id(self._planned.week, reward.row.user): reward for reward in rewards}
+        states = self._context.chain.receipts(list(ids))
+        for receipt, state in states.items():
+            if state is ReceiptState.PAID:
+                self._make_payout(ids[receipt], wallet_of(ids[receipt], None))
+            elif state is not ReceiptState.FREE:
+                self._wait(ids[receipt], UNREADABLE)
+        return [ids[i] for i, state in states.items() if state is ReceiptState.FREE]
+
+    def _create(
+        self,
+        rewards: Sequence[Reward],
+        wallets: dict[str, str],
+        accounts: dict[str, Account],
+        seen: dict[str, Recipient],
+    ) -> set[str]:
+        """Create accounts at our cost for users who never had one, within the week's limit.
+
+        Returns the wallets that it tried to create one for.
+        """
+        week_ago = self._context.clock.now() - timedelta(days=7)
+        limit = self._rules.max_new_accounts_per_week
+        room = limit - self._context.store.accounts_made_since(week_ago)
+        missing = missing_wallets(list(seen.values()))
+        chosen = [
+            reward.user_id
+            for reward in rewards
+            if wallets[reward.user_id] in missing and not had_account(accounts.get(reward.user_id))
+        ][: max(0, room)]
+        tried = {wallets[user_id] for user_id in chosen}
+        if tried:
+            made = create_token_accounts(self._context, sorted(tried), self._deadline)
+            # Only created accounts: a failed creation would hold its reward for ever.
+            had = [user_id for user_id in chosen if wallets[user_id] in made]
+            self._context.store.mark_accounts_made(had, self._context.clock.now())
+        return tried
+
+    def _reason_to_wait(
+        self, reward: Reward, recipient: Recipient | None, account: Account | None
+    ) -> str | None:
+        now = self._context.clock.now()
+        if is_hold_expired(self._planned, reward, self._rules, now):
+            return HOLD_EXPIRED
+        return obstacle(recipient, account)
+
+    def _make_payout(self, reward: Reward, wallet: str) -> None:
+        payout = single_payout(self._planned.week, reward, wallet)
+        self._context.store.write_payouts([payout], [b""])
+        self.released.payable += 1
+
+    def _wait(self, reward: Reward, reason: str, pause: timedelta = LOOK_AGAIN) -> None:
+        """A reward of a void batch has failed visibly; a held one goes on being held."""
+        held = not reward.row.batch and reason != HOLD_EXPIRED
+        status = Status.PENDING if held else Status.FAILED
+        again = self._context.clock.now() + pause
+        self._context.store.set_aside(reward, status, reason, again)
+        waiting = self.released.waiting
+        waiting[reason] = waiting.get(reason, 0) + 1

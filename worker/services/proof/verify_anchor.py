@@ -1,0 +1,89 @@
+"""Compares a plan with the plan that the chain holds for its week."""
+
+from __future__ import annotations
+
+from worker.core.findings import Check
+from worker.core.payout.chain import Execution
+from worker.core.payout.comparison import compare_receipt
+from worker.core.plan.commitment import Header
+from worker.core.plan.memo import AnchorMemo, GenesisMemo
+from worker.core.plan.receipts import ReceiptState, anchor_ids, genesis_ids
+from worker.core.proof.bundle import MANIFEST_FILE, Manifest
+from worker.ports.payout import PublicChain
+
+
+def verify_anchor(
+    chain: PublicChain, manifest: Manifest, header: Header, root: bytes
+) -> tuple[list[Check], int | None]:
+    """Compare cluster, genesis, anchor and the plan of the week before; the anchor's slot, or
+    None where the anchor cannot be read."""
+    anchor, slot = _anchor(chain, manifest, header, root)
+    return [_genesis(chain, manifest), anchor, _previous(chain, header)], slot
+
+
+def _genesis(chain: PublicChain, manifest: Manifest) -> Check:
+    """The receipt key was put into service for this cluster, mint and first week, once."""
+    check, cluster = Check("genesis"), chain.cluster_genesis()
+    check.expect(MANIFEST_FILE, "cluster_genesis", cluster, manifest.cluster_genesis)
+    ids = genesis_ids(cluster, manifest.mint, manifest.first_week)
+    memo = GenesisMemo(manifest.first_week, manifest.mint).text()
+    found = resolved_together(chain, ids, memo, check)
+    first = manifest.first_week.label
+    check.detail = f"cluster {cluster}, first week {first}, by {found.signature if found else '?'}"
+    return check
+
+
+def _anchor(
+    chain: PublicChain, manifest: Manifest, header: Header, root: bytes
+) -> tuple[Check, int | None]:
+    """This very plan, and no other one, was anchored for its week."""
+    check = Check("anchor")
+    memo = AnchorMemo.of(header, root).text()
+    found = resolved_together(chain, anchor_ids(header.week, root), memo, check)
+    if found is None:
+        return check, None
+    if manifest.anchor_signature:
+        given = (manifest.anchor_signature, manifest.anchor_slot)
+        check.expect(MANIFEST_FILE, "anchor_signature", found.signature, given[0])
+        check.expect(MANIFEST_FILE, "anchor_slot", found.slot, given[1])
+    if found.transfers or found.source_decrease:
+        check.wrong(found.signature, "the anchor moved tokens")
+    check.detail = f"slot {found.slot}, by {found.signature}"
+    return check, found.slot
+
+
+def _previous(chain: PublicChain, header: Header) -> Check:
+    """The plan before it is the anchored one of the week before."""
+    check = Check("week before")
+    if not header.previous_root:
+        check.detail = "this is the first week"
+        return check
+    week = header.week.previous()
+    ids = anchor_ids(week, header.previous_root)
+    require_paid(chain.receipts(ids), check)
+    check.detail = f"{week.id}, root {header.previous_root.hex()}"
+    return check
+
+
+def resolved_together(
+    chain: PublicChain, ids: tuple[str, str], memo: str, check: Check
+) -> Execution | None:
+    """The one transaction that resolved both receipts, and said so in its memo."""
+    if not require_paid(chain.receipts(ids), check):
+        return None
+    found = chain.executions(ids)
+    for receipt in ids:
+        if receipt not in found:
+            check.unproven(receipt, "no endpoint returns the transaction that made its receipt")
+            return None
+    first, second = (found[receipt] for receipt in ids)
+    check.expect(ids[1], "the transaction of its receipt", first.signature, second.signature)
+    check.expect(first.signature, "the memo", memo, first.memo)
+    return first
+
+
+def require_paid(states: dict[str, ReceiptState], check: Check) -> bool:
+    """Add every receipt that is not of length 1 as a finding; whether all are."""
+    for receipt, state in states.items():
+        compare_receipt(receipt, state, ReceiptState.PAID, "(length 1)", check)
+    return all(state is ReceiptState.PAID for state in states.values())

@@ -1,0 +1,185 @@
+"""The story of a week, from its contributions to its closed books.
+
+`story` tells it. `next_work` finds the work that is due, and `do_job` does it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from worker.core.lifecycle import PayoutStatus, Stage
+from worker.core.money import tokens_text
+from worker.core.payout.records import Distribution
+from worker.core.week import Week
+from worker.services.context import Context, Deadline
+from worker.services.payout.close import close_week
+from worker.services.payout.pay import pay
+from worker.services.payout.release_singles import release_singles
+from worker.services.payout.token_accounts import prepare_accounts
+from worker.services.plan.anchor import anchor_week
+from worker.services.plan.plan_week import plan_week
+from worker.services.plan.planned_week import NotPlanned, planned_week
+
+
+class Job(enum.StrEnum):
+    """The jobs of a week. Each is a Celery task of its own, so that Flower shows the story."""
+
+    PLAN = "plan"
+    ANCHOR = "anchor"
+    ACCOUNTS = "accounts"
+    PAY = "pay"
+    SINGLES = "singles"
+    CLOSE = "close"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One piece of work. `first` and `last` bound the payout indexes of PAY, last excluded."""
+
+    job: Job
+    week: Week
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The result of a piece of work, for people. `again` says to look for the next one at once."""
+
+    sentence: str
+    again: bool = True
+
+
+Do: TypeAlias = Callable[[Context, Work, Deadline, bool], Done]
+
+
+def story(stage: Stage) -> dict[Job, Do]:
+    """The jobs that a week needs at a stage, and the function that does each.
+
+    Finished work looks for the next work at once (`due.follow_up`) and wakes it by a message. If
+    that message is lost, the sweep finds the same work in the database (`due.find_work`).
+    """
+    match stage:
+        case Stage.DUE:
+            # Sum the points, split the pool, write and publish the plan. The week is PLANNED.
+            return {Job.PLAN: _plan}
+        case Stage.PLANNED:
+            # Make the plan's root final on chain. It never changes again. The week is ANCHORED.
+            return {Job.ANCHOR: _anchor}
+        case Stage.ANCHORED:
+            # Create the token accounts that recipients lack. The week is PREPARED.
+            return {Job.ACCOUNTS: _create_accounts}
+        case Stage.PREPARED:
+            # Pay all batches, in ranges. Release held rewards, and rewards of void batches, to be
+            # paid alone. At last compare plan, database and chain. The week is COMPLETED.
+            return {Job.PAY: _pay, Job.SINGLES: _release_singles, Job.CLOSE: _close}
+        case Stage.COMPLETED:
+            # A held reward is paid as soon as its user can receive it.
+            return {Job.PAY: _pay, Job.SINGLES: _release_singles}
+
+
+def next_work(context: Context, distribution: Distribution, now: datetime) -> list[Work]:
+    """The work of a week that is due now. A stop keeps a week at its stage, not its payments."""
+    due_at = distribution.next_attempt_at
+    if distribution.archived or (due_at is not None and due_at > now):
+        return []
+    if distribution.stage.is_payable:
+        return _payable_work(context, distribution, now)
+    jobs = [] if distribution.stopped else story(distribution.stage)
+    return [Work(job, distribution.week) for job in jobs]
+
+
+def do_job(context: Context, work: Work, deadline: Deadline, *, at_once: bool) -> Done:
+    """Do one piece of work, at whatever stage the week is. `at_once` plans without the grace."""
+    return _DO[work.job](context, work, deadline, at_once)
+
+
+def _payable_work(context: Context, distribution: Distribution, now: datetime) -> list[Work]:
+    """Payments first. The week is closed when no payment is left."""
+    if (planned := distribution.planned) is None:
+        return []  # the wiki completed the week before this system was there
+    week, plan_id = planned.week, planned.plan_id
+    size = _range_size(planned.header.batches, context.limits.batches_per_task)
+    ranges = context.store.open_ranges(plan_id, size, now)
+    work = [Work(Job.PAY, week, each.start, each.stop) for each in ranges]
+    if context.store.rewards_to_pay_alone(plan_id, now, 1):
+        work.append(Work(Job.SINGLES, week))
+    if work or distribution.stopped or Job.CLOSE not in story(planned.stage):
+        return work
+    counts = context.store.batch_counts(plan_id)
+    is_resolved = not counts.get(PayoutStatus.PENDING) and not counts.get(PayoutStatus.PROCESSING)
+    return [Work(Job.CLOSE, week)] if is_resolved else []
+
+
+def _range_size(batches: int, largest: int) -> int:
+    """The most payouts of a task: equal parts, so that all workers have about the same to do.
+
+    A small week is one part of the largest size, since singles are divided by the same size.
+    """
+    parts = -(-batches // largest)
+    return -(-batches // parts) if parts > 1 else largest
+
+
+# --- the jobs ----------------------------------------------------------------------------------
+
+
+def _plan(context: Context, work: Work, _: Deadline, at_once: bool) -> Done:
+    planned = plan_week(context, work.week, at_once=at_once)
+    header = planned.header
+    return Done(
+        f"{work.week.label}: plan {planned.how}, {header.rewards} rewards "
+        f"({header.held} held) in {header.batches} batches, "
+        f"{tokens_text(header.total_amount)} KONTRIB for {header.total_points} points"
+    )
+
+
+def _anchor(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
+    anchored = anchor_week(context, work.week, deadline)
+    if not anchored.finalized:
+        return Done(f"{work.week.label}: anchor sent, not final yet")
+    return Done(
+        f"{work.week.label}: anchored, root {anchored.root.hex()[:16]}, "
+        f"signature {anchored.signature or 'not readable yet'}"
+    )
+
+
+def _create_accounts(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
+    prepared = prepare_accounts(context, planned_week(context.store, work.week), deadline)
+    rest = "all there" if prepared.finished else "more to create"
+    return Done(f"{work.week.label}: {prepared.created} token accounts created, {rest}")
+
+
+def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
+    planned = planned_week(context.store, work.week)
+    report = pay(context, planned, range(work.first, work.last), deadline)
+    of = report.resolved + report.unresolved + report.later
+    text = f"{work.week.label}: {report.paid} of {of} payouts paid"
+    parts = {"void": report.void, "unknown": report.unresolved, "to be retried": report.later}
+    text += "".join(f", {count} {name}" for name, count in parts.items() if count)
+    text += f", {tokens_text(report.moved)} KONTRIB moved"
+    if report.reasons:
+        text += f" ({'; '.join(report.reasons[:3])})"
+    # If another worker claimed the whole range, look for another open one.
+    return Done(text, again=report.resolved > 0 or report.unresolved > 0 or of == 0)
+
+
+def _release_singles(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
+    released = release_singles(context, planned_week(context.store, work.week), deadline)
+    waiting = "; ".join(f"{n} wait: {why}" for why, n in sorted(released.waiting.items()))
+    text = f"{work.week.label}: {released.payable} rewards can be paid alone"
+    return Done(text + (f", {waiting}" if waiting else ""))
+
+
+def _close(context: Context, work: Work, _: Deadline, __: bool) -> Done:
+    distribution = context.store.distribution(work.week)
+    if distribution is None:
+        raise NotPlanned(work.week)
+    result = close_week(context, distribution)
+    return Done(f"closed; {result.sentence()}", again=False)
+
+
+_DO = {job: do for stage in Stage for job, do in story(stage).items()}

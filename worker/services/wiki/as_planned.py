@@ -1,0 +1,33 @@
+"""Counts contributions again by the window and the rules of a week's plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from worker.core.plan.commitment import Header
+from worker.core.plan.counted_contributions import PointsWindow, points_window
+from worker.core.plan.planned_week import PlannedWeek
+from worker.core.plan.points import PointRules, Range
+from worker.core.plan.rules import MULTIPLIER_KINDS, Rules
+from worker.services.wiki_context import WikiContext
+
+
+def as_planned(wiki: WikiContext, planned: PlannedWeek) -> tuple[PointsWindow, Rules]:
+    """Which contributions the week's plan counted, and by which rules."""
+    week, cutoff = planned.week, planned.header.cutoff
+    first = wiki.store.first_week() or week
+    distribution = wiki.store.distribution(week.previous())
+    previous = distribution.planned if distribution and week != first else None
+    window = points_window(week, first, cutoff, previous.header.cutoff if previous else None)
+    return window, replace(wiki.rules(), points=_planned_points(planned.header))
+
+
+def _planned_points(header: Header) -> PointRules:
+    """The rules for points as the plan's header keeps them: text, and without defaults."""
+    ranges = {}
+    for kind in MULTIPLIER_KINDS:
+        low, high = (Decimal(header.rules["multipliers"][kind][end]) for end in ("min", "max"))
+        ranges[kind] = Range(low, high, low)
+    base_points = {name: int(text) for name, text in header.rules["base_points"].items()}
+    return PointRules(base_points, **ranges)

@@ -1,0 +1,155 @@
+"""Recomputes the tokens that users and articles have earned, from rewards and stakes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.core.chunks import chunks
+from worker.core.lifecycle import Stage, Status
+from worker.core.money import BaseUnits
+from worker.core.payout.records import Distribution
+from worker.core.plan.planned_week import PlannedWeek
+from worker.core.week import Week
+from worker.core.wiki.counters import article_shares
+from worker.services.wiki.as_planned import as_planned
+from worker.services.wiki.until_stable import TRIES, StillChanging, write_until_stable
+from worker.services.wiki_context import WikiContext
+
+CHUNK_IDS = 1000
+NOTE = "counters"
+"""The note on a distribution about its last recount."""
+
+
+@dataclass(slots=True)
+class Recount:
+    """The documents that a recount read, and how many it corrected."""
+
+    weeks: int = 0
+    users: int = 0
+    articles: int = 0
+    corrected: int = 0
+    shared: int = 0
+    """Base units of rewards that have an article."""
+    unshared: int = 0
+    """Base units of rewards whose points came from contributions without an article."""
+
+    def sentence(self) -> str:
+        return (
+            f"{self.weeks} weeks, {self.users} users and {self.articles} articles counted, "
+            f"{self.corrected} documents corrected"
+        )
+
+
+def recount_tokens(wiki: WikiContext, user_ids: Sequence[str]) -> int:
+    """Earned and staked tokens and votes of these users. Returns how many users were wrong."""
+    store = wiki.counters
+    return write_until_stable("Rewards", store.user_tokens, store.write_user_tokens, user_ids)
+
+
+def recount_week(wiki: WikiContext, week: Week) -> Recount:
+    """The tokens of everyone in a week's plan, and of the articles that their points came from.
+
+    May be called at any state of the week, any number of times.
+    """
+    distribution, began_at = wiki.store.distribution(week), wiki.now()
+    planned = distribution.planned if distribution else None
+    if planned is None:
+        return Recount()
+    result = Recount(weeks=1)
+    for _ in range(TRIES):
+        paid = _tallies(wiki, planned.plan_id)
+        _count_week(wiki, planned, result)
+        if _tallies(wiki, planned.plan_id) == paid:
+            break
+    else:
+        raise StillChanging(f"Rewards of {week.label}")
+    facts = {"at": began_at, **paid, "shared_base_units": result.shared}
+    wiki.store.record_notes(week, **{NOTE: facts})
+    return result
+
+
+def due_recounts(wiki: WikiContext) -> list[Week]:
+    """Closed weeks that were not counted since, or of which another reward was paid."""
+    known = wiki.store.distributions()
+    return [d.week for d in known if d.stage is Stage.COMPLETED and not is_counted(wiki, d)]
+
+
+def is_counted(wiki: WikiContext, distribution: Distribution) -> bool:
+    """Whether a closed week was counted after its last payment. One without a plan needs none."""
+    if distribution.plan_id is None:
+        return True
+    noted = wiki.store.notes(distribution.week).get(NOTE) or {}
+    counted_at, completed_at = noted.get("at"), distribution.completed_at
+    if not isinstance(counted_at, datetime):
+        return False
+    if completed_at is not None and counted_at < completed_at:
+        return False
+    # Held rewards are paid after the week was closed. Where none is left, nothing can change.
+    if not noted.get("unpaid_rewards"):
+        return True
+    now = _tallies(wiki, distribution.plan_id)
+    return all(noted.get(name) == value for name, value in now.items())
+
+
+def _tallies(wiki: WikiContext, plan_id: str) -> dict[str, int]:
+    """How much of a plan is paid."""
+    rewards = wiki.store.progress(plan_id).rewards
+    paid = rewards.get(Status.COMPLETED)
+    return {
+        "paid_rewards": paid.count if paid else 0,
+        "paid_base_units": paid.amount if paid else 0,
+        "unpaid_rewards": sum(t.count for s, t in rewards.items() if s is not Status.COMPLETED),
+    }
+
+
+def _count_week(wiki: WikiContext, planned: PlannedWeek, result: Recount) -> None:
+    """One pass over a week's completed rewards."""
+    shares: Counter[str] = Counter()
+    users = 0
+    for user_ids, share in shares_by_article(wiki, planned):
+        shares.update(share)
+        result.corrected += recount_tokens(wiki, user_ids)
+        users += len(user_ids)
+    result.unshared = shares.pop("", 0)
+    result.shared, result.users = shares.total(), users
+    _write_shares(wiki, planned.week, shares, result)
+
+
+def shares_by_article(
+    wiki: WikiContext, planned: PlannedWeek
+) -> Iterator[tuple[list[str], Counter[str]]]:
+    """The articles' shares of a week's completed rewards, some users at a time.
+
+    The share under "" belongs to no article.
+    """
+    window, rules = as_planned(wiki, planned)
+    position = -1
+    while paid := wiki.counters.paid_rewards(planned.plan_id, position, CHUNK_IDS):
+        user_ids, shares = [reward.user_id for reward in paid], Counter[str]()
+        points = wiki.counters.points_by_article(window, rules, user_ids)
+        for reward in paid:
+            shares.update(article_shares(reward.amount, points.get(reward.user_id, {})))
+        yield user_ids, shares
+        position = paid[-1].position
+
+
+def _write_shares(wiki: WikiContext, week: Week, shares: Counter[str], result: Recount) -> None:
+    before = wiki.counters.article_rewards(week)
+    changed = {a: BaseUnits(share) for a, share in shares.items() if before.get(a) != share}
+    gone = sorted(set(before) - set(shares))
+    if changed or gone:
+        wiki.counters.write_article_rewards(week, changed, gone)
+    touched = sorted({*before, *shares})
+    result.articles = len(touched)
+    result.corrected += sum(recount_article_tokens(wiki, ids) for ids in chunks(touched, CHUNK_IDS))
+
+
+def recount_article_tokens(wiki: WikiContext, article_ids: Sequence[str]) -> int:
+    """Tokens of these articles, from their shares. Returns how many articles were wrong."""
+    store = wiki.counters
+    return write_until_stable(
+        "Articles", store.article_tokens, store.write_article_tokens, article_ids
+    )
