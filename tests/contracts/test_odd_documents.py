@@ -13,12 +13,12 @@ from bson import ObjectId
 from pymongo.errors import WriteError
 
 from tests.cli.fuzz.damage import Damage
-from tests.contracts.store_worlds import WEEK
+from tests.contracts.store_worlds import NOW, WEEK
 from tests.contracts.wiki.wiki_worlds import MongoWikiWorld
 from tests.fakes.chain.chain import FakeChain, wallet_named
 from tests.fakes.chain.ledger import FakeLedger
 from tests.fakes.documents import contribution_document, stake_document, user_document
-from tests.fakes.world import MemoryArchive
+from tests.fakes.world import FakeClock, MemoryArchive
 from worker.adapters.mongo import names
 from worker.adapters.mongo.check.store import MongoCheckStore
 from worker.adapters.mongo.connection import Mongo
@@ -90,7 +90,7 @@ class OddWiki:
             store=self.world.base.store,
             chain=chain,
             archive=MemoryArchive(),
-            clock=self.world.clock,
+            clock=FakeClock(NOW, ledger),
             limits=Limits(batches_per_task=100, batches_in_flight=8),
         )
         chain.fund(tokens=10**15, lamports=10**12)

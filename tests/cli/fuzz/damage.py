@@ -152,9 +152,9 @@ class Damage:
     def document(self, whole: dict[str, Any]) -> dict[str, Any]:
         """The document with fields that are missing, odd, or added."""
         damaged = dict(whole)
-        for name in self.random.sample(sorted(damaged), self.random.randint(1, 3)):
+        for name in self.random.choices(sorted(damaged), k=self.random.randint(1, 3)):
             if self.random.random() < 0.2:
-                del damaged[name]
+                damaged.pop(name, None)
             else:
                 damaged[name] = self.bson_value()
         return damaged

@@ -17,7 +17,8 @@ from worker.adapters.mongo.payout.contributions import canonical_user
 from worker.adapters.mongo.payout.stakes import rounded_down
 from worker.adapters.mongo.wiki.ingest import stored_id
 from worker.core.errors import KontribError
-from worker.core.money import BaseUnits, exact_decimal, tokens_float
+from worker.core.money import INT64_MAX, BaseUnits, exact_decimal, tokens_float
+from worker.core.wiki.interest import accrued_interest
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 
 TRANSFER = "transfer_key"
@@ -122,7 +123,7 @@ def _read(document: Document) -> StakeRecord:
     start, end = document["start_date"], document["end_date"]
     if not isinstance(start, datetime) or not isinstance(end, datetime):
         raise TypeError("start_date or end_date is not a date")
-    return StakeRecord(
+    record = StakeRecord(
         id=str(document["_id"]),
         user_id=canonical_user(document),
         amount=_amount(document, "amount"),
@@ -139,6 +140,9 @@ def _read(document: Document) -> StakeRecord:
         rewards_earned=_amount(document, "rewards_earned"),
         accrued_through=_moment(document.get("accrued_through")),
     )
+    if accrued_interest(record.amount, record.apy, max(0, (end - start).days)) > INT64_MAX:
+        raise ValueError("its interest is beyond 64 bits")
+    return record
 
 
 def _amount(document: Document, name: str) -> BaseUnits:
