@@ -51,11 +51,12 @@ test: $(READY) ## Run all tests, against the real engine, Redis and chain; TESTS
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 .PHONY: check
-check: $(READY) ## ruff, mypy --strict, import-linter, known vulnerabilities
+check: $(READY) ## ruff, mypy --strict, import-linter, sizes, known vulnerabilities
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python deploy/sizes.py
 	$(BIN)/python deploy/audit.py
 
 .PHONY: audit

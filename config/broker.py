@@ -1,7 +1,7 @@
-"""TLS to Redis, as `rediss://` asks for it.
+"""TLS to Redis for `rediss://` URLs.
 
-kombu would connect to a plain `rediss://` without checking the server's certificate. Here it is
-checked unless the URL says otherwise: `?ssl_cert_reqs=none`.
+kombu connects to a plain `rediss://` without checking the server's certificate. This module asks
+for the check, unless the URL says `?ssl_cert_reqs=none`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
 class MalformedTls(ValueError):
-    """REDIS_URL asks for a certificate check that there is not."""
+    """REDIS_URL names a certificate check that does not exist."""
 
     def __init__(self) -> None:
         super().__init__(f"ssl_cert_reqs of REDIS_URL must be one of: {', '.join(REQUIREMENTS)}")
 
 
 def broker_tls(url: str) -> dict[str, Any] | None:
-    """What Celery's `broker_use_ssl` must be for this URL; None without TLS.
+    """The value of Celery's `broker_use_ssl` for this URL; None without TLS.
 
     Raises:
         MalformedTls: the URL's options have no meaning.
@@ -48,7 +48,7 @@ def broker_tls(url: str) -> dict[str, Any] | None:
 
 
 def without_tls_options(url: str) -> str:
-    """The URL without them: kombu would read them once more, and weaker."""
+    """The URL without its TLS options, which kombu would read a second time as weaker ones."""
     parts = urlsplit(url)
     kept = [each for each in parts.query.split("&") if each and not each.startswith("ssl_")]
     return parts._replace(query="&".join(kept)).geturl()

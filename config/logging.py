@@ -18,8 +18,8 @@ def configure_logging(
 ) -> None:
     """Send structlog and the standard library's records to stderr in one format.
 
-    `log_format` is `json`, `console`, or `auto`: console on a terminal, else JSON. What is in
-    `secrets` is hidden wherever it appears, a library's traceback included.
+    `log_format` is `json`, `console`, or `auto`: console on a terminal, else JSON. Texts in
+    `secrets` are hidden everywhere, also in the traceback of a library.
     """
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     shared: list[Any] = [
@@ -44,9 +44,9 @@ def configure_logging(
 
 
 class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
-    """Writes a record as one line, and hides secrets in the line as it will be seen.
+    """Writes a record as one line, and hides secrets in the finished line.
 
-    Our own code logs none; this is for what a library puts into an error.
+    Our own code logs no secret. A library may put one into an error.
     """
 
     def __init__(self, secrets: Iterable[str], *, as_json: bool, shared: list[Any]) -> None:
@@ -76,5 +76,5 @@ def _console() -> structlog.dev.ConsoleRenderer:
 
 
 def _forms(text: str) -> set[str]:
-    """A text as it is, and as it stands inside quotes, in JSON or as Python writes it."""
+    """A text itself, and its forms inside quotes: Python's and JSON's."""
     return {text, repr(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}

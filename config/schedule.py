@@ -1,7 +1,7 @@
-"""When beat wakes what. Data only: the tasks find out themselves what is due.
+"""When beat wakes what. Data only: the tasks find out what is due.
 
-Every entry carries `expires`, or wake-ups would pile up while no worker runs. Nothing depends
-on any one of them: the sweep finds whatever a lost message left behind.
+Every entry carries `expires`, so that messages do not pile up while no worker runs. No payment
+depends on a single message: the sweep finds the work that a lost message left.
 """
 
 from __future__ import annotations
@@ -27,16 +27,14 @@ def beat_schedule(sweep_seconds: float) -> dict[str, dict[str, Any]]:
     return {
         "close the week that ended": _entry("tasks.distribute", weekly, HOUR_SECONDS),
         "sweep what is due": _entry("tasks.sweep", sweep_seconds, sweep_seconds),
-        "prove that tasks run, and tell people": _entry(
+        "prove that tasks run, and notify people": _entry(
             "tasks.canary", canary_seconds, canary_seconds
         ),
         "look at the funds": _entry("tasks.funds", funds_seconds, funds_seconds),
         "compare closed weeks with the chain": _entry("tasks.reconcile", daily, HOUR_SECONDS),
         "count closed weeks": _entry("tasks.recount", sweep_seconds, sweep_seconds),
         "keep stakes": _entry("tasks.stakes", every_six_hours, HOUR_SECONDS),
-        "compare everything with what it comes from": _entry(
-            "tasks.check", on_tuesday, HOUR_SECONDS
-        ),
+        "compare everything with its sources": _entry("tasks.check", on_tuesday, HOUR_SECONDS),
         "archive old weeks": _entry("tasks.archive", on_wednesday, HOUR_SECONDS),
         "add up the running week": _entry("tasks.running_week", HOUR_SECONDS, HOUR_SECONDS),
         "open and close votes": _entry("tasks.governance", sweep_seconds, sweep_seconds),

@@ -1,4 +1,4 @@
-"""What an operator configures: environment variables, or a `.env` file beside the process.
+"""The settings of an operator: environment variables, or a `.env` file beside the process.
 
 Frozen once read. Secrets have no defaults, are held as `SecretStr`, and appear in no log, repr
 or error: a malformed value is reported by its variable's name and what it should look like.
@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from config.broker import broker_tls
+from config.errors import ConfigurationUnusable
 
 EXPECTED: Mapping[str, str] = {
     "MONGO_URI": "mongodb://host:27017/?replicaSet=rs0 (or mongodb+srv://...)",
@@ -38,21 +39,7 @@ EXPECTED: Mapping[str, str] = {
 
 
 SECRET_CHARACTERS_MIN = 4
-"""What is shorter is no secret, and hiding it would make every other text unreadable."""
-
-
-class ConfigurationUnusable(Exception):
-    """Settings are missing or malformed. Holds one line for each, never a value."""
-
-    exit_code = 3
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        lines = "\n".join(f"  {problem}" for problem in problems)
-        super().__init__(
-            f"The configuration is not usable:\n{lines}\n"
-            "Set these in the environment or in .env; deploy/env.example lists them all."
-        )
+"""A shorter text is no secret, and hiding it would make other texts unreadable."""
 
 
 class Settings(BaseSettings):
@@ -61,7 +48,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=".env",
         env_file_encoding="utf-8",
-        # A variable that is set to nothing is not set: templates leave optional ones empty.
+        # An empty variable counts as missing: templates leave optional ones empty.
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -78,12 +65,12 @@ class Settings(BaseSettings):
     fee_payer_key_file: Path | None = None
     source_token_account: str | None = None
     staking_vault: str | None = None
-    """Where staked tokens must have gone. Without it, stakes are recorded on trust."""
+    """Stakes need a transfer to this vault. Without it, stakes are recorded on trust."""
     plan_archive_url: str = "./plans"
     webhook_url: SecretStr | None = None
-    """Where people are told of closed and stuck weeks and of short funds."""
+    """Gets messages about closed weeks, stuck weeks and short funds."""
     watch_only: bool = False
-    """For beat, Flower and the exporter, which sign nothing: refuses to be given any key."""
+    """For beat, Flower and the exporter, which sign nothing: a key is then refused."""
 
     plan_grace_seconds: int = Field(600, ge=0)
     """After a week ends: contributions in flight may still be written."""
@@ -93,12 +80,12 @@ class Settings(BaseSettings):
     task_hard_limit_seconds: float = Field(960, gt=0)
     broker_visibility_timeout_seconds: int = Field(1200, gt=0)
     broker_timeout_seconds: float = Field(15, gt=0)
-    """How long Redis may take to answer before a connection is given up and made anew."""
+    """After this long without an answer from Redis, the connection is made anew."""
     lease_seconds: float = Field(120, gt=0)
     backoff_scale: float = Field(1.0, gt=0)
     """Shrinks the pauses between tries; below 1 only in tests."""
     stuck_after_seconds: float = Field(6 * 3600, gt=0)
-    """A week that is over and still open after that long is told to people as stuck."""
+    """A week that is still open this long after its end is reported as stuck."""
     batches_per_task: int = Field(1024, ge=1)
     batches_in_flight: int = Field(1024, ge=1)
     priority_fee_lamports_max: int = Field(0, ge=0)
@@ -213,8 +200,10 @@ def check_key_file(path: Path) -> None:
 
 
 def _is_credential(path: Path) -> bool:
-    """Whether systemd handed it to this service alone (LoadCredential). It may guard it with an
-    access list, whose mask looks like a permission of the group."""
+    """Whether systemd gives the file to this service alone (LoadCredential).
+
+    systemd may guard it with an access list, whose mask looks like a permission of the group.
+    """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return folder is not None and path.parent == Path(folder)
 

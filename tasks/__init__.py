@@ -1,5 +1,5 @@
 """Celery tasks: ids in, one service call, a sentence for Flower out."""
 
-from tasks import check, operate, stages, upkeep, watch
+from tasks import check, watch, week, wiki
 
-__all__ = ["check", "operate", "stages", "upkeep", "watch"]
+__all__ = ["check", "watch", "week", "wiki"]

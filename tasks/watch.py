@@ -1,15 +1,13 @@
-"""Tasks that only watch: they prove that tasks run, look at funds and books, and tell people."""
+"""Tasks that watch: they prove that tasks run, look at funds and books, and notify people."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
 
-import structlog
-
-from tasks.performing import WeekRefused, week_of
-from worker.app import WEEK, app, context, notifier, settings
-from worker.core.errors import KontribError
+from tasks.task import log, publish, read_week, task
+from worker.app import WEEK, context, notifier, settings
+from worker.bootstrap.database import Stores, database_of
 from worker.services.watch.metrics import CANARY
 from worker.services.watch.notifications import (
     announce,
@@ -20,57 +18,53 @@ from worker.services.watch.notifications import (
     reconcile_week,
     record_funds,
 )
+from worker.services.watch.retention import archive_old_weeks
 
-log = structlog.get_logger("kontrib.watch")
+HOUR_SECONDS = 3600.0
 
 
-@app.task(name="tasks.canary", throws=(WeekRefused,))
+@task
 def canary(**_: Any) -> str:
-    """Prove that tasks run, note what stage weeks reached, and tell people what is new."""
-    try:
-        store, now = context().store, context().clock.now()
-        store.beat(CANARY, now)
-        for distribution in store.distributions():
-            if distribution.completed_at is None:
-                note_stage(store, distribution.week, now)
-        grace = timedelta(seconds=settings.plan_grace_seconds)
-        stuck_after = timedelta(seconds=settings.stuck_after_seconds)
-        events = find_events(store, now, grace=grace, stuck_after=stuck_after)
-        told = announce(store, notifier(), events, now)
-    except KontribError as error:
-        log.warning("not told", reason=str(error))
-        raise WeekRefused(str(error)) from None
-    return f"alive; {told} told of {len(events)} events"
+    """Prove that tasks run, note what stage weeks reached, and notify people of what is new."""
+    store, now = context().store, context().clock.now()
+    store.beat(CANARY, now)
+    for distribution in store.distributions():
+        if distribution.completed_at is None:
+            note_stage(store, distribution.week, now)
+    grace = timedelta(seconds=settings.plan_grace_seconds)
+    stuck_after = timedelta(seconds=settings.stuck_after_seconds)
+    events = find_events(store, now, grace=grace, stuck_after=stuck_after)
+    sent = announce(store, notifier(), events, now)
+    return f"alive; {sent} of {len(events)} messages sent"
 
 
-@app.task(name="tasks.funds", throws=(WeekRefused,))
+@task
 def funds(**_: Any) -> str:
     """Look at the treasury and the fee payer against the coming week's need."""
-    try:
-        figures = record_funds(context())
-    except KontribError as error:
-        raise WeekRefused(str(error)) from None
+    figures = record_funds(context())
     return funds_sentence(figures) + ("" if figures.is_enough else ": SHORT")
 
 
-@app.task(name="tasks.reconcile", throws=(WeekRefused,))
+@task
 def reconcile(*, week: str | None = None, **_: Any) -> str:
     """Compare a closed week with the chain; without `week`, one message for each recent one."""
     if week is None:
-        try:
-            weeks = recently_completed(context().store)
-        except KontribError as error:
-            raise WeekRefused(str(error)) from None
+        weeks = recently_completed(context().store)
         for each in weeks:
-            app.send_task("tasks.reconcile", kwargs={"week": each.id}, queue=WEEK, expires=3600)
+            publish("tasks.reconcile", {"week": each.id}, WEEK, expires=HOUR_SECONDS)
         return f"{len(weeks)} closed weeks are compared with the chain"
-    wanted = week_of(week)
-    try:
-        result = reconcile_week(context(), wanted)
-    except KontribError as error:
-        raise WeekRefused(str(error)) from None
+    wanted = read_week(week)
+    result = reconcile_week(context(), wanted)
     if result is None:
         return f"{wanted.label} is not closed: nothing to compare yet"
     if not result.is_exact:
         log.error("books disagree", week=wanted.id, differences=result.differences[:10])
     return result.sentence()
+
+
+@task
+def archive(**_: Any) -> str:
+    """Move completed weeks that are older than a year to the archive."""
+    stores = Stores(database_of(context()))
+    now = context().clock.now()
+    return archive_old_weeks(stores.payouts, stores.retention, now).sentence()

@@ -18,7 +18,7 @@ from tests.end_to_end.support.cluster import Cluster
 from tests.end_to_end.support.flower import Flower
 from tests.fakes.check.report_world import busy_world, report_of
 from worker.adapters.mongo.schema.migrations import migrate
-from worker.bootstrap import render_report
+from worker.bootstrap.without_settings import render_report
 from worker.core.week import Week
 from worker.services.plan.genesis import make_genesis
 

@@ -1,7 +1,7 @@
 """The Celery application: `celery -A worker.app worker|beat|flower`.
 
 Messages are wake-ups, not records: MongoDB holds the truth, and the sweep finds what is due. So
-messages carry ids only, nothing is retried by Celery, and losing any one of them loses nothing.
+messages carry ids only, Celery retries nothing, and a lost message loses nothing.
 """
 
 from __future__ import annotations
@@ -23,11 +23,19 @@ from celery.signals import (
 )
 
 from config.broker import broker_tls, without_tls_options
+from config.errors import ConfigurationUnusable
 from config.logging import configure_logging
 from config.schedule import beat_schedule
-from config.settings import ConfigurationUnusable, Settings, load_settings
+from config.settings import Settings, load_settings
 from worker import flower as _flower  # noqa: F401 - refuses an open Flower
-from worker.bootstrap import build_context, build_notifier, count_keeper, wiki_context_beside
+from worker.bootstrap.contexts import (
+    build_context,
+    build_notifier,
+    build_wiki_context,
+    count_keeper,
+)
+from worker.bootstrap.database import database_of
+from worker.core.errors import ExitCode
 from worker.ports.payout import Notifier
 from worker.services.context import Context
 from worker.services.watch.running_counts import CountKeeper
@@ -41,13 +49,13 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
     """Celery's settings; why each is so stands in docs/adr/0004-celery-as-wake-up.md."""
     transport = {
         "visibility_timeout": settings.broker_visibility_timeout_seconds,
-        # A publish to a Redis that was black-holed, not refused, would wait for ever.
+        # Without it, a publish waits for ever if packets to Redis vanish.
         "socket_timeout": settings.broker_timeout_seconds,
         "socket_connect_timeout": settings.broker_timeout_seconds,
         "socket_keepalive": True,
         "retry_on_timeout": True,
-        # Nor would a worker notice that the connection it waits on for messages is dead: an
-        # overdue answer shows it, within three times this.
+        # A worker that waits for messages sees a dead connection by an overdue answer, within
+        # three times this.
         "health_check_interval": max(1, round(settings.broker_timeout_seconds)),
     }
     return {
@@ -89,7 +97,7 @@ def _settings() -> Settings:
         return load_settings()
     except ConfigurationUnusable as error:
         sys.stderr.write(f"{error}\n")
-        raise SystemExit(error.exit_code) from None
+        raise SystemExit(ExitCode.NOT_READY) from None
 
 
 settings = _settings()
@@ -97,49 +105,47 @@ app = Celery("kontrib")
 app.conf.update(celery_configuration(settings))
 
 shutdown = ShutdownFlag()
-_context: Context | None = None
 
 
+@cache
 def context() -> Context:
-    """This process's context; made on first use, so that nothing is shared across a fork."""
-    global _context  # one MongoClient and one RPC client per process
-    if _context is None:
-        _context = build_context(settings)
-    return _context
+    """This process's context: one database client and one RPC client.
+
+    It is made on first use, so that nothing is shared across a fork.
+    """
+    return build_context(settings)
 
 
 @cache
 def wiki() -> WikiContext:
-    """What points, counters, staking and governance work on, over the same connection."""
-    return wiki_context_beside(context(), settings)
+    """The wiki's context, on the same connection."""
+    return build_wiki_context(settings, database_of(context()))
 
 
 @cache
 def counts() -> CountKeeper:
-    """What this process counts, on its way into the store."""
+    """The counts of this process, on their way into the store."""
     return count_keeper(context())
 
 
 @cache
 def notifier() -> Notifier:
-    """Where people are told."""
+    """Where messages for people go."""
     return build_notifier(settings)
 
 
 @worker_process_init.connect(weak=False)
 def _forget_parent(**_: Any) -> None:
-    global _context
-    _context = None
-    wiki.cache_clear()
-    counts.cache_clear()
+    for made in (context, wiki, counts):
+        made.cache_clear()
 
 
 @worker_init.connect(weak=False)
 def _refuse_without_keys(**_: Any) -> None:
-    """A worker pays. One that never could would take the messages from those that can."""
+    """A worker pays. Without keys it would take messages from the workers that can pay."""
     if settings.watch_only:
         sys.stderr.write("error: WATCH_ONLY is set. A worker needs the keys: unset it.\n")
-        raise SystemExit(ConfigurationUnusable.exit_code)
+        raise SystemExit(ExitCode.NOT_READY)
 
 
 @worker_shutting_down.connect(weak=False)
@@ -149,7 +155,7 @@ def _hand_over(**_: Any) -> None:
 
 @task_prerun.connect(weak=False)
 def _bind_task(task_id: str, task: Any, **_: Any) -> None:
-    """Every line of a task carries its id, whoever writes it."""
+    """Every log line of a task carries its id."""
     structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
 
 

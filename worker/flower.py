@@ -13,7 +13,8 @@ from typing import Any
 import click
 from celery.signals import import_modules
 
-EXIT_NOT_READY = 3
+from worker.core.errors import ExitCode
+
 MESSAGE = (
     "error: Flower is not started, since anybody could use it: there is no password.\n"
     "Set FLOWER_PASSWORD_FILE or FLOWER_PASSWORD and start it as\n"
@@ -39,7 +40,7 @@ def refuse_open_flower(**_: Any) -> None:
 
     if is_open(options):
         sys.stderr.write(MESSAGE)
-        raise SystemExit(EXIT_NOT_READY)
+        raise SystemExit(ExitCode.NOT_READY)
 
 
 import_modules.connect(refuse_open_flower, weak=False)

@@ -14,6 +14,8 @@ import os
 import sys
 from pathlib import Path
 
+from worker.core.errors import ExitCode
+
 
 def _password() -> str:
     if file := os.environ.get("FLOWER_PASSWORD_FILE"):
@@ -21,7 +23,7 @@ def _password() -> str:
             return Path(file).read_text().strip()
         except OSError as error:
             sys.stderr.write(f"error: FLOWER_PASSWORD_FILE cannot be read: {error.strerror}\n")
-            raise SystemExit(3) from None
+            raise SystemExit(ExitCode.NOT_READY) from None
     return os.environ.get("FLOWER_PASSWORD", "")
 
 

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 
@@ -21,6 +21,20 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def update_lines(path: Path, settings: Mapping[str, str], forget: Collection[str] = ()) -> None:
+    """Set NAME=VALUE lines of a file, keep all other lines, and delete an empty file."""
+    lines: dict[str, str] = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            lines[line.partition("=")[0]] = line
+    lines |= {key: f"{key}={value}" for key, value in settings.items()}
+    kept = [line for key, line in lines.items() if key not in forget]
+    if kept:
+        write_atomically(path, "\n".join(kept) + "\n")
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

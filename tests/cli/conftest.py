@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,17 +12,19 @@ from pydantic import SecretStr
 
 from config.settings import Settings
 from tests.fakes.chain.public_chain import FakePublicChain
+from tests.fakes.check.check_store import FakeCheckStore, FakeViews
 from tests.fakes.check.reporting import FakeReporting
 from tests.fakes.wiki.ingest import FakeIngestStore
 from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import World, store_of
+from worker.cli.broker import Broker
 from worker.cli.main import run
 from worker.cli.session import Session
 from worker.ports.payout import Clock, PublicAddresses, PublicChain, Store
-from worker.ports.report import ReportStore
 from worker.services.context import Context
-from worker.services.wiki.ingest import IngestStore
 from worker.services.wiki_context import WikiContext
+
+REDIS_URL = "redis://:secret@127.0.0.1:6379/0"
 
 
 class MemorySession(Session):
@@ -38,7 +41,7 @@ class MemorySession(Session):
     def settings(self) -> Settings:  # type: ignore[override]
         return Settings.model_construct(
             mongo_database="wiki",
-            redis_url=SecretStr("redis://:secret@127.0.0.1:6379/0"),
+            redis_url=SecretStr(REDIS_URL),
             solana_rpc_url=self.rpc_urls,
         )
 
@@ -51,16 +54,18 @@ class MemorySession(Session):
         return self._world.first.store
 
     @property
-    def ingest_store(self) -> IngestStore:  # type: ignore[override]
-        return FakeIngestStore(store_of(self._world.first))
+    def stores(self) -> Any:
+        store = store_of(self._world.first)
+        return SimpleNamespace(
+            ingest=FakeIngestStore(store),
+            checks=FakeCheckStore(store),
+            reports=FakeReporting(store),
+            views=FakeViews(store),
+        )
 
     @property
     def wiki(self) -> WikiContext:  # type: ignore[override]
         return wiki_in_memory(store_of(self._world.first), self._world.clock)
-
-    @property
-    def report_store(self) -> ReportStore:  # type: ignore[override]
-        return FakeReporting(store_of(self._world.first))
 
     @property
     def clock(self) -> Clock:  # type: ignore[override]
@@ -74,16 +79,31 @@ class MemorySession(Session):
     def schema_state(self) -> str:
         return "version 1"
 
-    def ping_redis(self) -> str:
+    @property
+    def broker(self) -> Broker:  # type: ignore[override]
+        return MemoryBroker(self)
+
+    def do_woken_work(self) -> None:
+        if self.has_workers:
+            self._world.run()
+
+
+class MemoryBroker(Broker):
+    """A broker whose workers live in this process."""
+
+    def __init__(self, session: MemorySession) -> None:
+        super().__init__(REDIS_URL)
+        self._session = session
+
+    def redis_version(self) -> str:
         return "7.0.0"
 
     def workers(self) -> list[str]:
-        return ["worker@memory"] if self.has_workers else []
+        return ["worker@memory"] if self._session.has_workers else []
 
     def wake(self, task: str, **arguments: Any) -> None:
-        self.woken.append((task, arguments))
-        if self.has_workers:
-            self._world.run()
+        self._session.woken.append((task, arguments))
+        self._session.do_woken_work()
 
 
 class Command:

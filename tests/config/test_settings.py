@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import ConfigurationUnusable, Settings, load_settings
+from config.errors import ConfigurationUnusable
+from config.settings import Settings, load_settings
 
 SECRET = "5JqKCKXYrD8ZTbNMqUxvQRAyrZzDsGYdLVL9zYtAWWM"
 GOOD = {

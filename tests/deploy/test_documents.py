@@ -51,3 +51,13 @@ def test_every_setting_that_is_named_is_one() -> None:
     known = {field.upper() for field in Settings.model_fields}
     assert named - known == set()
     assert len(named) > 8
+
+
+def test_every_path_that_contributors_are_shown_exists() -> None:
+    text = (DOCS.parent / "CONTRIBUTING.md").read_text()
+    named = re.findall(r"`((?:worker|tests|deploy|docs|tasks)/[^`]+?)/?`", text)
+    assert len(named) > 30
+    for path in named:
+        # `<subject>` stands for any of the rooms.
+        known = DOCS.parent / path.split("/<subject>")[0]
+        assert known.exists() or known.with_suffix(".py").exists(), path

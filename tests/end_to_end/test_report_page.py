@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 
 from tests.end_to_end.support.browser import browser
 from tests.fakes.check.report_world import HOSTILE, busy_world, report_of
-from worker.bootstrap import render_report
+from worker.bootstrap.without_settings import render_report
 
 WIDTHS = (390, 1280)
 SCHEMES = ("light", "dark")

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from bson import ObjectId
 
+from tests.fakes.chain.blocks import SLOT_SECONDS
 from tests.fakes.chain.chain import FakeChain, wallet_named
-from tests.fakes.chain.ledger import SLOT_SECONDS, FakeLedger
+from tests.fakes.chain.ledger import FakeLedger
 from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.store.store import FakeStore
 from worker.core.money import ONE_TOKEN

@@ -11,12 +11,10 @@ from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Status
 from worker.services.context import Context
-from worker.services.payout.override import (
-    retry_week,
-)
 from worker.services.plan.plan_week import plan_week
 from worker.services.week.run import do_work
 from worker.services.week.story import Job, Work
+from worker.services.week.unblock import retry_week
 
 FINALITY_SLOTS = 4
 SETTLE_SECONDS = 10.0
@@ -164,4 +162,4 @@ def refuse_sends(world: World) -> None:
 
 def accept_sends(world: World) -> None:
     chain_of(world.first).refuses_sends = None
-    retry_week(world.first, WEEK)
+    retry_week(world.first.store, WEEK, world.first.clock.now())

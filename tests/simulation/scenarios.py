@@ -35,12 +35,12 @@ from worker.services.payout.override import (
     hold_reward,
     redirect_reward,
     release_reward,
-    retry_week,
     wallet_of_today,
 )
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
 from worker.services.plan.genesis import make_genesis
 from worker.services.plan.plan_week import dry_run, plan_week
+from worker.services.week.unblock import retry_week
 
 # --- what operators do -----------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ def redirect_and_hold(context: Context) -> None:
 
 def release(context: Context) -> None:
     release_reward(context, WEEK, user_id_of("ghost"))
-    retry_week(context, WEEK)
+    retry_week(context.store, WEEK, context.clock.now())
 
 
 # --- the scenarios ---------------------------------------------------------------------------

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from tests.fakes.world import store_of
 from tests.simulation.auditor import audit
+from tests.simulation.events import EVENTS, happen
 from tests.simulation.facts import books_of
 from tests.simulation.faults.faults import LATE_SECONDS, Call, Crashed, Process
 from tests.simulation.faults.sweeping import is_closed, sweep
-from tests.simulation.town import EVENTS, Town
+from tests.simulation.town import Town
 from worker.core.errors import KontribError, Unreachable
 from worker.core.lifecycle import Status
 from worker.services.context import Context, Deadline
@@ -63,7 +64,7 @@ class Simulation:
 
     def happen(self, name: str, number: int) -> None:
         self.counts[name] += 1
-        self.town.happen(name, number)
+        happen(self.town, name, number)
 
     # --- workers ---------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from tests.simulation.events import EVENTS
 from tests.simulation.simulator import FAULTS, WORKERS, Disturbance, Simulation, run
-from tests.simulation.town import EVENTS
 
 EXAMPLES = int(os.environ.get("KONTRIB_SIMULATION_EXAMPLES", "200"))
 SEEDS = range(int(os.environ.get("KONTRIB_SIMULATION_SEEDS", "40")))

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from worker.core.errors import UsageError
@@ -22,6 +23,14 @@ class BundleUnusable(UsageError):
             f"{path} cannot be used as a bundle ({why}). A bundle is a folder with "
             f"{PLAN_FILE}, {PAYOUTS_FILE} and {MANIFEST_FILE}."
         )
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BundleUnusable(path, error.strerror or str(error)) from None
 
 
 class BundleFolder:
@@ -50,11 +59,8 @@ class BundleFolder:
         Raises:
             BundleUnusable: a file cannot be read.
         """
-        try:
-            with (self._path / name).open("rb") as file:
-                yield from file
-        except OSError as error:
-            raise BundleUnusable(self._path, error.strerror or str(error)) from None
+        with _usable(self._path), (self._path / name).open("rb") as file:
+            yield from file
 
     def beside(self, week: Week) -> BundleFolder | None:
         """The folder of that week in the same folder, as `kontrib publish` names them."""
@@ -76,11 +82,9 @@ class BundleFolderWriter:
             BundleUnusable: nothing can be written there.
         """
         self._target = folder / week.id
-        try:
+        with _usable(self._target):
             folder.mkdir(parents=True, exist_ok=True)
             self._draft = Path(tempfile.mkdtemp(prefix=f".{week.id}.", dir=folder))
-        except OSError as error:
-            raise BundleUnusable(self._target, error.strerror or str(error)) from None
 
     def write(self, name: str, lines: Iterable[bytes]) -> bytes:
         """
@@ -88,15 +92,12 @@ class BundleFolderWriter:
             BundleUnusable: a file cannot be written.
         """
         digest = hashlib.sha256()
-        try:
-            with (self._draft / name).open("wb") as file:
-                for line in lines:
-                    digest.update(line + b"\n")
-                    file.write(line + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise BundleUnusable(self._target, error.strerror or str(error)) from None
+        with _usable(self._target), (self._draft / name).open("wb") as file:
+            for line in lines:
+                digest.update(line + b"\n")
+                file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
         return digest.digest()
 
     def finish(self) -> str:
@@ -104,13 +105,11 @@ class BundleFolderWriter:
         Raises:
             BundleUnusable: the files cannot be put in place.
         """
-        try:
+        with _usable(self._target):
             self._target.mkdir(exist_ok=True)
             # The manifest comes last: the files that it names exist by then.
             for name in (PLAN_FILE, PAYOUTS_FILE, MANIFEST_FILE):
                 (self._draft / name).replace(self._target / name)
-        except OSError as error:
-            raise BundleUnusable(self._target, error.strerror or str(error)) from None
         self.discard()
         return str(self._target)
 

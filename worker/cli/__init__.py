@@ -15,7 +15,9 @@ def main() -> None:
 
 
 def write_anything() -> None:
-    """A folder's name need not be UTF-8, and saying it must not fail after the work is done. What
-    is written in its place is what JSON has for it, too."""
+    """Let every text be printed: the name of a folder may not be UTF-8.
+
+    Such characters are written as JSON writes them.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

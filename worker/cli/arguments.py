@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
 from worker.cli.session import Session
 from worker.core.storable import is_storable_text
 from worker.core.week import MalformedWeek, Week
+from worker.core.wiki.files.strict_json import MalformedJson, read_json
 
 
 def session_of(context: typer.Context) -> Session:
-    """What this run of the command works on."""
+    """The parts that this run of the command works on."""
     return cast(Session, context.obj)
+
+
+def read_object(option: str, text: str | None) -> dict[str, Any] | None:
+    """The JSON object that an option holds.
+
+    Raises:
+        typer.BadParameter: the text is no JSON object.
+    """
+    if text is None:
+        return None
+    try:
+        found = read_json(text)
+    except MalformedJson as error:
+        raise typer.BadParameter(f"{option} must be a JSON object ({error})") from None
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"{option} must be a JSON object")
+    return found
 
 
 def read_week(text: str) -> Week:
     """
     Raises:
-        typer.BadParameter: it is no week; says how to write one.
+        typer.BadParameter: the text is no week; says how to write one.
     """
     try:
         return Week.parse(text)
@@ -30,7 +48,7 @@ def read_week(text: str) -> Week:
 def read_text(text: str) -> str:
     """
     Raises:
-        typer.BadParameter: it is not UTF-8, so no document can hold it.
+        typer.BadParameter: the text is not UTF-8, so no document can hold it.
     """
     if not is_storable_text(text):
         raise typer.BadParameter(f"{text!a} is not UTF-8")
@@ -45,7 +63,14 @@ OptionalWeek = Annotated[
     Week | None,
     typer.Argument(parser=read_week, metavar="[WEEK]", help=_WEEK_HELP, show_default=False),
 ]
+EXAMPLE_USER = "507f1f77bcf86cd799439011"
+UserArgument = Annotated[
+    str, typer.Argument(metavar="USER", help="The user's id in the wiki.", show_default=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+]
 Inline = Annotated[
     bool, typer.Option("--inline", help="Do the work in this process, without a broker.")
 ]

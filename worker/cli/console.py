@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 PIPED_WIDTH = 220
-"""Where nobody looks at a terminal, no line is cut and no signature is folded."""
+"""Without a terminal, no line is cut and no signature is folded."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that follows NO_COLOR, and whose width is the terminal's if there is one."""
+    """A console that follows NO_COLOR and the width of the terminal."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -45,7 +45,7 @@ def emit(data: Any, *, as_json: bool, render: Callable[[Console], None]) -> None
 
 
 def plain(value: object) -> Any:
-    """What JSON does not know, as JSON has it."""
+    """The JSON form of a value that the json module does not know."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         if isinstance(value, Week):
             return value.label
@@ -63,8 +63,12 @@ def plain(value: object) -> Any:
     return str(value)
 
 
+def moment_text(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""
+
+
 def table(*columns: str, title: str | None = None) -> Table:
-    """A table; a column whose name begins with `>` holds numbers."""
+    """A table. The name of a column with numbers begins with `>`."""
     from rich import box
     from rich.table import Table
 
@@ -77,7 +81,7 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def facts(rows: Mapping[str, object]) -> Table:
-    """Names and values, one a line; what is None or empty is left out."""
+    """Names and values, one a line. None and empty values are left out."""
     from rich.table import Table
 
     made = Table.grid(padding=(0, 2))
@@ -90,14 +94,14 @@ def facts(rows: Mapping[str, object]) -> Table:
 
 
 class Advance(Protocol):
-    """Moves a bar: how much is done, a text beside it, and how much there is in all."""
+    """Moves a bar: the amount done, a text beside it, and the total."""
 
     def __call__(self, done: float, text: str, *, total: float | None = None) -> None: ...
 
 
 @contextmanager
 def progress_bar(title: str, total: float | None, *, unit: str = "") -> Iterator[Advance]:
-    """A bar on stderr, drawn only where somebody looks at it."""
+    """A bar on stderr, drawn on a terminal only."""
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -125,7 +129,7 @@ def progress_bar(title: str, total: float | None, *, unit: str = "") -> Iterator
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """A spinner on stderr for what takes longer than a moment."""
+    """A spinner on stderr during a longer step."""
     screen = console(stderr=True)
     if not screen.is_terminal:
         yield
@@ -135,7 +139,7 @@ def waiting(text: str) -> Iterator[None]:
 
 
 def escaped(text: str) -> str:
-    """Text in which nothing is taken for a colour."""
+    """Text without markup: brackets in it are no colours."""
     from rich.markup import escape
 
     return escape(text)

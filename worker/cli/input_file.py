@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from worker.core.errors import KontribError, UsageError
+from worker.core.wiki.files.record import RECORD_BYTES_MAX
 from worker.core.wiki.files.source import BreaksOff
 
 BLOCK_BYTES = 1 << 16
@@ -28,13 +29,22 @@ class FileUnusable(UsageError):
 
 
 class FileBreaksOff(KontribError):
-    """The file is damaged, from some line on."""
+    """The file is damaged from a line on."""
 
     def __init__(self, name: str, lines: int, why: str) -> None:
         super().__init__(
             f"{name} breaks off after line {lines:,} ({why}). Everything before that is imported; "
             "run the import again with the whole file, and the rest is added."
         )
+
+
+def cut_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines as they come, cut just above the limit."""
+    while line := stream.readline(RECORD_BYTES_MAX + 1):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = stream.readline(RECORD_BYTES_MAX)
+        yield line
 
 
 class Input:
@@ -71,16 +81,24 @@ class Input:
             raise BreaksOff(str(error)) from None
 
 
+def standard_input() -> BinaryIO:
+    """
+    Raises:
+        FileUnusable: the process was started without one.
+    """
+    if sys.stdin is None:
+        raise FileUnusable("-", "standard input is closed")
+    return cast(BinaryIO, sys.stdin.buffer)
+
+
 @contextmanager
 def open_input(name: str) -> Iterator[Input]:
     """
     Raises:
-        FileUnusable: it cannot be opened.
+        FileUnusable: the file cannot be opened.
     """
     if name == "-":
-        if sys.stdin is None:
-            raise FileUnusable(name, "standard input is closed")
-        yield Input(name, cast(BinaryIO, sys.stdin.buffer))
+        yield Input(name, standard_input())
         return
     with ExitStack() as opened:
         try:

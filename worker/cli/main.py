@@ -1,4 +1,4 @@
-"""The command as a whole: its parts, its options, and what becomes of an error."""
+"""Runs one command: its options, its exit code, and how an error is shown."""
 
 from __future__ import annotations
 
@@ -11,26 +11,14 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.database import backup_commands
-from worker.cli.database import commands as data_commands
-from worker.cli.database import metrics as metrics_command
-from worker.cli.proof import check as check_command
-from worker.cli.proof import publish as publish_commands
-from worker.cli.proof import verify as verify_commands
-from worker.cli.report import report as report_command
-from worker.cli.report import simulate as simulate_command
+from config.errors import ConfigurationUnusable
+from worker.cli.database import backup, import_file, metrics, migrate
+from worker.cli.proof import check, publish, verify
+from worker.cli.report import report, simulate
 from worker.cli.session import Session
-from worker.cli.week import commands as week_commands
-from worker.cli.week import control as control_commands
-from worker.cli.week import rewards as reward_commands
-from worker.cli.wiki import contribute as contribute_command
-from worker.cli.wiki import governance as governance_commands
-from worker.cli.wiki import recount as counters_command
-from worker.cli.wiki import staking as staking_commands
-from worker.cli.wiki import user_command
-from worker.core.errors import KontribError
-
-DONE, FAILED, WRONG_USAGE, NOT_READY, INTERRUPTED = 0, 1, 2, 3, 130
+from worker.cli.week import control, pay, plan, reconcile, rewards, status
+from worker.cli.wiki import contribute, governance, recount, staking, user
+from worker.core.errors import ExitCode, KontribError
 
 app = typer.Typer(
     name="kontrib",
@@ -43,25 +31,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for part in (
-    data_commands,
-    week_commands,
-    control_commands,
-    metrics_command,
-    publish_commands,
-    verify_commands,
-    report_command,
-    reward_commands,
-    simulate_command,
-    contribute_command,
-    counters_command,
-    staking_commands,
-    governance_commands,
-    backup_commands,
-    check_command,
-    user_command,
-):
-    part.register(app)
+# In the order in which the help lists them.
+FIRST = (migrate, import_file, plan, pay, status, reconcile, control, metrics, publish, verify)
+THEN = (report, rewards, simulate, contribute, recount, staking, governance, backup, check, user)
+for part in (*FIRST, *THEN):
+    app.add_typer(part.commands)
 
 
 @app.callback()
@@ -97,36 +71,29 @@ def run(
     try:
         typer.main.get_command(commands).main(args=list(arguments), prog_name=name, obj=session)
     except SystemExit as done:
-        return done.code if isinstance(done.code, int) else DONE
+        return done.code if isinstance(done.code, int) else ExitCode.DONE
     except KeyboardInterrupt:
-        return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last place that can tell what happened
-        return _report(error, session)
-    return DONE
-
-
-def _report(error: Exception, session: Session) -> int:
-    """An expected failure is one clean block on stderr."""
-    if _is_expected(error):
+        return ExitCode.INTERRUPTED
+    except KontribError as error:
         _print_block(str(error))
-        return int(getattr(error, "exit_code", FAILED))
-    name = type(error).__name__
-    if session.debug:
+        return error.exit_code
+    except ConfigurationUnusable as error:
+        _print_block(str(error))
+        return ExitCode.NOT_READY
+    except Exception as error:  # noqa: BLE001 - the last place that can report it
+        _report_bug(error, is_debugging=session.debug)
+        return ExitCode.FAILED
+    return ExitCode.DONE
+
+
+def _report_bug(error: Exception, *, is_debugging: bool) -> None:
+    if is_debugging:
         traceback.print_exception(error)
     _print_block(
-        f"This is a bug in kontrib ({name}: {error}). "
-        + ("" if session.debug else "Run it again with --debug to see where. ")
+        f"This is a bug in kontrib ({type(error).__name__}: {error}). "
+        + ("" if is_debugging else "Run it again with --debug to see where. ")
         + "Nothing that was sent is lost: every command can be run again."
     )
-    return FAILED
-
-
-def _is_expected(error: Exception) -> bool:
-    if isinstance(error, KontribError):
-        return True
-    # Looked up, not imported: `kontrib --help` loads no settings.
-    unusable = getattr(sys.modules.get("config.settings"), "ConfigurationUnusable", None)
-    return unusable is not None and isinstance(error, unusable)
 
 
 def _print_block(text: str) -> None:

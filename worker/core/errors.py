@@ -1,28 +1,40 @@
-"""Expected failures: one family, so that a bug is never mistaken for one of them.
+"""Expected failures: one family, so that no bug is taken for one of them.
 
-Each error is named by what happened, carries the facts as attributes, and its message says what
-to do. The command line turns `exit_code` into its own; no traceback is shown for any of them.
+The name of each error says what happened. It carries the facts as attributes, and its message
+says what to do. A command that fails with one exits with its `exit_code` and shows no traceback.
 """
 
 from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """The exit codes of `kontrib` and of the processes beside it."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_USAGE = 2
+    NOT_READY = 3
+    INTERRUPTED = 130
 
 
 class KontribError(Exception):
     """An expected failure. Every other exception is a bug."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
 
 
 class UsageError(KontribError):
     """The request makes no sense; asking again will not help."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_USAGE
 
 
 class NotReady(KontribError):
     """Something outside must happen first: funds, genesis, an approval, a reachable server."""
 
-    exit_code = 3
+    exit_code = ExitCode.NOT_READY
 
 
 class Unreachable(NotReady):

@@ -15,8 +15,6 @@ Lamports = NewType("Lamports", int)
 
 DECIMALS = 9
 ONE_TOKEN = BaseUnits(10**DECIMALS)
-LAMPORTS_PER_SOL = 10**9
-U64_MAX = 2**64 - 1
 INT64_MAX = 2**63 - 1
 _FINEST = Decimal(1).scaleb(-DECIMALS)
 _LARGEST = Decimal(INT64_MAX).scaleb(-DECIMALS)

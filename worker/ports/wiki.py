@@ -16,8 +16,8 @@ from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.core.wiki.contribution_file import Contribution
-from worker.core.wiki.counters import ArticleActivity, PaidReward, UserActivity, UserTokens
-from worker.core.wiki.governance import Execution, Proposal, ProposalStatus, Vote, Votes
+from worker.core.wiki.counters import ArticleActivity, CompletedReward, UserActivity, UserTokens
+from worker.core.wiki.governance import ExecutedChange, Proposal, ProposalStatus, Vote, Votes
 from worker.core.wiki.stake_record import StakeRecord
 
 
@@ -80,7 +80,7 @@ class TokenCounterStore(Protocol):
         """Set what users that exist have earned, staked and can vote with; how many changed."""
         ...
 
-    def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[PaidReward]:
+    def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[CompletedReward]:
         """Completed rewards of a plan, by position."""
         ...
 
@@ -194,7 +194,7 @@ class GovernanceStore(Protocol):
         self,
         proposal_id: str,
         path: tuple[str, ...],
-        execution: Execution,
+        execution: ExecutedChange,
         *,
         expected: Mapping[str, Any],
     ) -> bool:
@@ -205,7 +205,7 @@ class GovernanceStore(Protocol):
         """
         ...
 
-    def change_of(self, proposal_id: str) -> Execution | None:
+    def change_of(self, proposal_id: str) -> ExecutedChange | None:
         """The change that was made for a proposal."""
         ...
 

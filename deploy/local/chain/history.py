@@ -18,8 +18,6 @@ from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import TransactionMetadata
 
-LEGACY_VERSION = -1
-
 
 @dataclass(frozen=True, slots=True)
 class Landed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from solders.account import Account
@@ -24,6 +25,8 @@ from deploy.local.chain.budget import BudgetRefusedError
 from deploy.local.chain.execution import Execution, Executor, Loaded, refused
 from deploy.local.chain.history import History, Landed
 from deploy.local.chain.tokens import TokenBook, mint_data, mint_decimals
+
+Accounts = Sequence[Account | None]
 
 SLOTS_PER_EPOCH = 432_000
 FAUCET_LAMPORTS = 500_000_000 * 10**9
@@ -171,30 +174,21 @@ class Ledger:
         self.accounts.write(self.blocks.tip.slot, address, account)
 
     def _record(self, raw: bytes, loaded: Loaded, execution: Execution) -> Landed:
-        before = loaded.accounts
-        after = list(before)
+        after = list(loaded.accounts)
         block = self.blocks.tip
         for index in loaded.writable():
             address = loaded.addresses[index]
             after[index] = self.accounts.now(address)
-            self.accounts.remember(block.slot, address, before[index])
-        lamports = [0 if account is None else account.lamports for account in (*before, *after)]
-        rows = zip(range(len(before)), before, after, strict=True)
-        landed = Landed(
-            signature=loaded.transaction.signatures[0],
-            slot=block.slot,
-            unix_seconds=block.unix_seconds,
-            raw=raw,
-            error=execution.error,
-            fee_lamports=execution.fee_lamports,
-            micro_lamports_per_compute_unit=loaded.budget.micro_lamports_per_compute_unit,
-            lookups=b"".join(bytes(address) for address in loaded.lookups),
-            lamports=array("Q", lamports).tobytes(),
-            tokens=self.tokens.pack(rows),
-            outcome=zlib.compress(bytes(execution.metadata), 1),
-        )
+            self.accounts.remember(block.slot, address, loaded.accounts[index])
+        landed = _landed(block, raw, loaded, execution, self._balances(loaded.accounts, after))
         self.history.add(landed, loaded.addresses)
         return landed
+
+    def _balances(self, before: Accounts, after: Accounts) -> tuple[bytes, bytes]:
+        """Lamports and token balances of a transaction's accounts, before and after it."""
+        lamports = [0 if account is None else account.lamports for account in (*before, *after)]
+        rows = zip(range(len(before)), before, after, strict=True)
+        return array("Q", lamports).tobytes(), self.tokens.pack(rows)
 
     def _decimals_of(self, mint: Pubkey) -> int:
         data = mint_data(self.accounts.now(mint))
@@ -204,3 +198,22 @@ class Ledger:
         tip = self.blocks.tip
         epoch = tip.slot // SLOTS_PER_EPOCH
         self.executor.set_clock(slot=tip.slot, epoch=epoch, unix_seconds=tip.unix_seconds)
+
+
+def _landed(
+    block: Block, raw: bytes, loaded: Loaded, execution: Execution, balances: tuple[bytes, bytes]
+) -> Landed:
+    lamports, tokens = balances
+    return Landed(
+        signature=loaded.transaction.signatures[0],
+        slot=block.slot,
+        unix_seconds=block.unix_seconds,
+        raw=raw,
+        error=execution.error,
+        fee_lamports=execution.fee_lamports,
+        micro_lamports_per_compute_unit=loaded.budget.micro_lamports_per_compute_unit,
+        lookups=b"".join(bytes(address) for address in loaded.lookups),
+        lamports=lamports,
+        tokens=tokens,
+        outcome=zlib.compress(bytes(execution.metadata), 1),
+    )

@@ -23,14 +23,12 @@ from solders.transaction import VersionedTransaction
 from spl.token.constants import TOKEN_2022_PROGRAM_ID, TOKEN_PROGRAM_ID
 from spl.token.instructions import (
     create_idempotent_associated_token_account,
-    freeze_account,
     get_associated_token_address,
     initialize_mint2,
     initialize_transfer_fee_config,
     mint_to,
 )
 from spl.token.models import (
-    FreezeAccountParams,
     InitializeMint2Params,
     InitializeTransferFeeConfigParams,
     MintToParams,
@@ -155,15 +153,6 @@ def create_mint(
     if int(held) != supply_base_units:
         raise ChainNotReadyError(f"{treasury} holds {held} base units, not {supply_base_units}")
     return treasury
-
-
-def freeze(client: ChainClient, authority: Keypair, mint: Pubkey, account: Pubkey) -> None:
-    """Freeze a token account with the freeze authority's signature."""
-    program = Pubkey.from_string(client.value("getAccountInfo", str(mint), _NOW_BASE64)["owner"])
-    params = FreezeAccountParams(
-        program_id=program, account=account, mint=mint, authority=authority.pubkey()
-    )
-    send(client, [freeze_account(params)], [authority])
 
 
 def send(client: ChainClient, instructions: Sequence[Instruction], signers: list[Keypair]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from worker.cli.arguments import AsJson, read_week, session_of
+from worker.core.errors import ExitCode
 from worker.core.week import Week
 
 DEFAULT_STATE = Path(".kontrib")
@@ -87,7 +88,7 @@ def status(state: StateFolder = DEFAULT_STATE, as_json: AsJson = False) -> None:
         made.add_row(s.name, s.condition, *where, escaped(s.detail))
     emit(services, as_json=as_json, render=lambda console: console.print(made))
     if any(s.condition not in ("running", "external") for s in services):
-        raise typer.Exit(3)
+        raise typer.Exit(ExitCode.NOT_READY)
 
 
 @local_app.command(

@@ -28,13 +28,12 @@ from worker.cli.database.import_file import trial_wallet
 from worker.cli.input_file import open_input
 from worker.cli.session import Session
 from worker.cli.week.progress import follow
-from worker.cli.week.work import planned
-from worker.core.errors import KontribError, UsageError
+from worker.core.errors import ExitCode, KontribError, UsageError
 from worker.core.week import Week
 from worker.core.wiki.files.reading import read_records
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.genesis import make_genesis
-from worker.services.week.outcome import DONE
+from worker.services.plan.planned_week import planned_distribution
 from worker.services.wiki.ingest import IngestOptions, IngestReport, ingest
 
 PATIENCE = timedelta(seconds=90)
@@ -42,7 +41,6 @@ PATIENCE = timedelta(seconds=90)
 SWEEP_SECONDS = 30
 """Long enough that no sweep repeats, for fees, what a task is at already."""
 AFTER_THE_WEEK = timedelta(hours=1)
-INTERRUPTED = 130
 
 
 class NothingToPay(UsageError):
@@ -75,13 +73,13 @@ def run_demo(state: Path, contributions: Path | None, week: Week | None, *, keep
             finished = True
         except KeyboardInterrupt:
             say("Interrupted. A demo begins afresh each time: run it again whenever you like.")
-            return INTERRUPTED
+            return ExitCode.INTERRUPTED
         finally:
             if keep and finished:
                 say(f"Everything keeps running. Stop it: make down STATE={state}")
             else:
                 demo.stop()
-    return 0 if result.is_exact else 1
+    return ExitCode.DONE if result.is_exact else ExitCode.FAILED
 
 
 class _Demo:
@@ -109,7 +107,7 @@ class _Demo:
         before = session.context.chain.treasury()
         self._pay(session)
         with _step("Comparing plan, database and chain"):
-            found = reconcile(session.context, planned(session, self._week))
+            found = reconcile(session.context, planned_distribution(session.store, self._week))
             return demo_result(session, found, before, stack)
 
     def stop(self) -> None:
@@ -138,7 +136,7 @@ class _Demo:
         options = IngestOptions(self._week, create_users=True, wallet_of=trial_wallet)
         with _step("Importing contributions"), self._lines(session) as lines:
             records = read_records(lines)
-            store, wiki = session.ingest_store, session.store
+            store, wiki = session.stores.ingest, session.store
             report = ingest(wiki, store, records, options, lambda _: None)
         if report.added == 0:
             raise NothingToPay(self._week, report)
@@ -161,9 +159,9 @@ class _Demo:
             WeekNotPaid: with the reason.
         """
         with _step(f"Paying {self._week.label} through Celery"):
-            session.wake("tasks.distribute", week=self._week.id)
+            session.broker.wake("tasks.distribute", week=self._week.id)
             found = follow(session, self._week, patience=PATIENCE)
-        if found.exit_code != DONE:
+        if found.exit_code != ExitCode.DONE:
             raise WeekNotPaid(found.sentence, self._state)
 
 

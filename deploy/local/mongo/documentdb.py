@@ -7,6 +7,7 @@ PostgreSQL listens on a Unix socket only, in a folder that only root and its own
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -185,7 +186,9 @@ def remove_orphans(root: EngineRoot) -> None:
         except FileNotFoundError:
             still_owned = False
         if not still_owned and not _is_served(cluster):
-            _delete(cluster)
+            # A PostgreSQL that is ending may still write there. The next start tries again.
+            with contextlib.suppress(OSError):
+                _delete(cluster)
 
 
 def _delete(cluster: Cluster) -> None:

@@ -19,8 +19,8 @@ from worker.adapters.mongo.backup.format import (
     PROGRESS,
     BackupDamaged,
     BackupExists,
+    BackupManifest,
     FolderUnusable,
-    Manifest,
     NoBackup,
     digest,
     in_order,
@@ -143,7 +143,7 @@ def test_a_folder_that_cannot_be_made_is_named(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def metadata_of(folder: Path, manifest: Manifest, collection: str) -> tuple[Path, Any]:
+def metadata_of(folder: Path, manifest: BackupManifest, collection: str) -> tuple[Path, Any]:
     [saved] = [each for each in manifest.collections if each.name == collection]
     path = folder / saved.metadata.path
     return path, json_util.loads(gzip.decompress(path.read_bytes()))

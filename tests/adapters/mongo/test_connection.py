@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pymongo.errors import BulkWriteError, DuplicateKeyError, OperationFailure
 
+from worker.adapters.mongo.base import MongoPart
 from worker.adapters.mongo.connection import (
     MalformedMongoUri,
     Mongo,
@@ -86,6 +87,21 @@ class Failing:
         raise self.error
 
 
+class FailingPart(MongoPart):
+    """A part of the store, whose public methods need no decorator."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(connect(NOBODY))
+        self.error = error
+
+    def call(self) -> None:
+        raise self.error
+
+    def stream(self) -> Iterator[int]:
+        yield 1
+        raise self.error
+
+
 NO_ANSWER: list[Exception] = [
     OperationFailure("cursor lost", 43),
     OperationFailure("write conflict", 112),
@@ -93,12 +109,15 @@ NO_ANSWER: list[Exception] = [
 ]
 
 
+@pytest.mark.parametrize("failing", [Failing, FailingPart])
 @pytest.mark.parametrize("error", NO_ANSWER, ids=lambda error: type(error).__name__)
-def test_what_may_or_may_not_have_happened_is_unreachable(error: Exception) -> None:
+def test_what_may_or_may_not_have_happened_is_unreachable(
+    failing: type[Failing | FailingPart], error: Exception
+) -> None:
     with pytest.raises(MongoUnreachable, match=r"127\.0\.0\.1"):
-        Failing(error).call()
+        failing(error).call()
 
-    stream = Failing(error).stream()
+    stream = failing(error).stream()
     assert next(stream) == 1
     with pytest.raises(MongoUnreachable):
         next(stream)

@@ -12,9 +12,9 @@ from bson import ObjectId
 
 from tests.contracts.store_worlds import WEEK, freeze, write_plan
 from tests.fakes.documents import object_id
+from worker.adapters.mongo import base
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
-from worker.adapters.mongo.schema import migrations
 from worker.adapters.mongo.schema.differences import Kind, VersionUnreadable
 from worker.adapters.mongo.schema.migrations import (
     MigrationReport,
@@ -126,7 +126,7 @@ def test_data_that_is_there_stays_as_it_is(database: Mongo) -> None:
 def test_many_users_get_their_fields_in_chunks(
     database: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "CHUNK_DOCUMENTS", 100)
+    monkeypatch.setattr(base, "CHUNK_DOCUMENTS", 100)
     database.users.insert_many([{"_id": i if i % 2 else f"u{i}"} for i in range(950)])
 
     report = run(database)

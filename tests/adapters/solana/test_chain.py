@@ -11,7 +11,7 @@ from tests.adapters.solana.cluster import DOWN, MINT, Cluster, account, two_endp
 from tests.adapters.solana.rpc_server import JsonRpcError
 from worker.adapters.solana.addresses import TOKEN_PROGRAM
 from worker.adapters.solana.errors import EndpointsDisagree
-from worker.adapters.solana.reading import history
+from worker.adapters.solana.reading import history, signatures
 from worker.core.errors import Unreachable
 from worker.core.payout.chain import Height
 from worker.core.plan.receipts import ReceiptState
@@ -173,14 +173,14 @@ def test_history_is_paged_through_and_given_up_at_last(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "PAGES_MAX", 3)
-    monkeypatch.setattr(history, "PAGE_SIGNATURES", 2)
+    monkeypatch.setattr(signatures, "PAGE_SIGNATURES", 2)
     before: list[Any] = []
     asked: list[str] = []
 
     def page(params: list[Any]) -> Any:
         before.append(params[1].get("before"))
         first = 2 * (len(before) - 1)
-        return [{"signature": str(first + it), "err": None} for it in range(2)]
+        return [{"signature": str(first + it), "slot": 9, "err": None} for it in range(2)]
 
     cluster.servers[0].on("getSignaturesForAddress", page)
     cluster.servers[0].on("getTransaction", lambda params: asked.append(params[0]))
@@ -194,10 +194,10 @@ def test_history_is_paged_through_and_given_up_at_last(
 
 def test_the_likeliest_transaction_is_read_first(cluster: Cluster) -> None:
     entries = [
-        {"signature": "failed", "err": "x", "memo": "[1] x"},
-        {"signature": "newer", "err": None, "memo": None},
-        {"signature": "ours", "err": None, "memo": "[1] x"},
-        {"signature": "older", "err": None, "memo": "[5] other"},
+        {"signature": "failed", "slot": 9, "err": "x", "memo": "[1] x"},
+        {"signature": "newer", "slot": 9, "err": None, "memo": None},
+        {"signature": "ours", "slot": 9, "err": None, "memo": "[1] x"},
+        {"signature": "older", "slot": 9, "err": None, "memo": "[5] other"},
     ]
     asked: list[str] = []
     cluster.on("getSignaturesForAddress", entries, [])

@@ -21,7 +21,11 @@ from worker.adapters.solana import instructions as make
 from worker.adapters.solana.addresses import TOKEN_PROGRAM, associated_account, receipt_address
 from worker.adapters.solana.reading.executions import execution_of
 from worker.adapters.solana.signing.keys import Keyring
-from worker.adapters.solana.signing.transactions import Limits, TransactionMaker, sample_wallets
+from worker.adapters.solana.signing.transactions import (
+    ComputeBudget,
+    TransactionMaker,
+    sample_wallets,
+)
 from worker.core.money import BaseUnits
 from worker.core.payout.chain import Execution, Intent, Transfer
 from worker.core.plan.receipts import Resolution, receipt_seed
@@ -39,7 +43,7 @@ PAYMENT = Intent((ID,), Resolution.PAID, tuple(Transfer(it, BaseUnits(500)) for 
 
 def signed(intent: Intent = PAYMENT) -> VersionedTransaction:
     built = MAKER.of_intent(intent, dict.fromkeys(Resolution, 1))
-    return MAKER.signed(built, Hash.default(), Limits())
+    return MAKER.signed(built, Hash.default(), ComputeBudget())
 
 
 def by_stranger(*listed: Instruction) -> VersionedTransaction:

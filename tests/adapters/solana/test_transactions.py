@@ -34,7 +34,7 @@ from worker.adapters.solana.addresses import (
 from worker.adapters.solana.errors import IntentTooLarge
 from worker.adapters.solana.signing.keys import Keyring
 from worker.adapters.solana.signing.transactions import (
-    Limits,
+    ComputeBudget,
     TransactionMaker,
     sample_wallets,
 )
@@ -118,7 +118,7 @@ def test_capacities(v1: bool, receipt_key: Keypair, fee_payer: Keypair, expected
 
     assert made.transfers_max == expected
     largest = made.of_intent(intent(expected), RENTS)
-    with_fee = Limits(priority_fee_lamports=5_000)
+    with_fee = ComputeBudget(priority_fee_lamports=5_000)
     assert len(bytes(made.signed(largest, BLOCKHASH, with_fee))) <= (4_096 if v1 else 1_232)
     with pytest.raises(IntentTooLarge):
         made.signed(made.of_intent(intent(expected + 1), RENTS), BLOCKHASH, with_fee)
@@ -158,7 +158,7 @@ def test_no_memo_means_no_memo_instruction() -> None:
 
 def test_a_v1_header_says_all_that_is_asked_for() -> None:
     made = maker()
-    limits = Limits(compute_units=50_000, loaded_bytes=600_000, priority_fee_lamports=77)
+    limits = ComputeBudget(compute_units=50_000, loaded_bytes=600_000, priority_fee_lamports=77)
 
     transaction = made.signed(made.of_intent(intent(3), RENTS), BLOCKHASH, limits)
 
@@ -173,7 +173,7 @@ def test_a_v1_header_says_all_that_is_asked_for() -> None:
 @pytest.mark.parametrize(("fee", "price"), [(0, None), (5_000, 100_000)])
 def test_a_v0_transaction_asks_with_instructions(fee: int, price: int | None) -> None:
     made = maker(v1=False)
-    limits = Limits(compute_units=50_000, priority_fee_lamports=fee)
+    limits = ComputeBudget(compute_units=50_000, priority_fee_lamports=fee)
 
     transaction = made.signed(made.of_intent(intent(3), RENTS), BLOCKHASH, limits)
 
@@ -192,7 +192,7 @@ def test_each_signer_signs_and_one_key_signs_once() -> None:
     one, three = maker(), maker(receipt_key=B, fee_payer=C)
 
     for made, count in ((one, 1), (three, 3)):
-        transaction = made.signed(made.of_intent(intent(2), RENTS), BLOCKHASH, Limits())
+        transaction = made.signed(made.of_intent(intent(2), RENTS), BLOCKHASH, ComputeBudget())
         assert len(transaction.signatures) == count
         assert all(transaction.verify_with_results())
 

@@ -199,6 +199,7 @@ MIGRATION = """
 import sys, time
 from datetime import UTC, datetime
 from pymongo import monitoring
+from worker.adapters.mongo import base
 from worker.adapters.mongo.schema import migrations
 from worker.adapters.mongo.connection import connect
 
@@ -223,7 +224,7 @@ def say(line):
     lines_left -= 1
 
 monitoring.register(StandingStill())
-migrations.CHUNK_DOCUMENTS = 50
+base.CHUNK_DOCUMENTS = 50
 migrations.migrate(connect(sys.argv[1], sys.argv[2]), say, datetime.now(UTC))
 """
 

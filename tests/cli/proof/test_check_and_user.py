@@ -6,7 +6,6 @@ import pytest
 from bson import ObjectId
 
 from tests.cli.conftest import Command
-from tests.fakes.check.check_store import FakeCheckStore, FakeViews
 from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import World, store_of, user_id_of
 from worker.services.wiki.recount import recount_all
@@ -14,15 +13,11 @@ from worker.services.wiki.recount import recount_all
 
 @pytest.fixture
 def paid(world: World, kontrib: Command) -> Command:
-    """A closed and counted week, and a session that knows it."""
+    """A closed and counted week."""
     world.populate(3)
     world.genesis()
     world.run()
-    store = store_of(world.first)
-    wiki = wiki_in_memory(store, world.clock)
-    recount_all(wiki)
-    known = {"wiki": wiki, "check_store": FakeCheckStore(store), "views": FakeViews(store)}
-    kontrib.session.__dict__.update(known)
+    recount_all(wiki_in_memory(store_of(world.first), world.clock))
     return kontrib
 
 

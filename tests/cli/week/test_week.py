@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
 
 import pytest
 
@@ -10,6 +14,7 @@ from tests.cli.conftest import Command
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN, BaseUnits
+from worker.services.plan.plan_week import plan_week
 
 POOL = 10_000 * ONE_TOKEN
 
@@ -62,6 +67,21 @@ def test_a_plan_is_written_published_and_not_paid(
     assert "published at memory://" in kontrib.err
     assert "Nothing is paid yet" in kontrib.err
     assert sum(world.balances(week).values()) == 0
+
+
+def test_a_plan_shows_what_planning_held_back_and_left_out(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    world.add_user("held", wallet=None)
+    world.contribute("held", 50)
+    world.contribute("stranger", 50)
+    notes = kontrib.json("plan", "2024-W50")["notes"]
+    assert notes["held"] == {"no wallet address": 1}
+    assert notes["excluded"] == {"unknown user": 1}
+    assert notes["excluded_points"] == 50
+    assert kontrib("plan", "2024-W50") == 0
+    assert "1 no wallet address" in kontrib.out
+    assert "1 unknown user" in kontrib.out
 
 
 def test_a_week_that_is_not_over_is_refused_by_name(kontrib: Command, week: list[str]) -> None:
@@ -153,6 +173,43 @@ def test_all_weeks_are_shown_in_one_table(kontrib: Command, world: World, week: 
     assert "2024-W50" in kontrib.out
     assert "2024-W51 to 2025-W06" in kontrib.out
     assert len(kontrib.json("status")["weeks"]) == 9
+
+
+class WatchersClock:
+    """A clock for a loop that ends: each sleep lets one thing happen, and then Ctrl-C comes."""
+
+    def __init__(self, world: World, *happenings: Callable[[], object]) -> None:
+        self._clock, self._happenings = world.clock, iter(happenings)
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def sleep(self, seconds: float) -> None:
+        happening = next(self._happenings, None)
+        if happening is None:
+            raise KeyboardInterrupt
+        happening()
+
+
+def test_a_watched_status_as_json_is_a_line_for_each_change(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    pause = partial(world.first.store.pause, "the treasury moves")
+    world.clock = WatchersClock(world, lambda: None, pause)  # type: ignore[assignment]
+    assert kontrib("status", "--watch", "--json") == 130
+    first, paused = map(json.loads, kontrib.out.splitlines())
+    assert (first["paused"], paused["paused"]) == (None, "the treasury moves")
+
+
+def test_a_watched_week_is_drawn_again_when_it_changes(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    plan = partial(plan_week, world.first, WEEK)
+    world.clock = WatchersClock(world, lambda: None, plan)  # type: ignore[assignment]
+    assert kontrib("status", "2024-W50", "--watch") == 130
+    assert kontrib.out.count("2024-W50") == 2
+    assert "stage due" in kontrib.out
+    assert "stage planned" in kontrib.out
 
 
 def test_status_before_anything_says_how_to_begin(kontrib: Command) -> None:

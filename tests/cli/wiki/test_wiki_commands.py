@@ -68,7 +68,7 @@ def test_a_contribution_is_recorded_with_its_points(kontrib: Command, ada: str) 
         (("--type", "poem"), 2, "Unknown contribution type 'poem'"),
         (("--quality", "good"), 2, "quality is 'good', which is no number"),
         (("--metadata", "{"), 2, "--metadata must be a JSON object"),
-        (("--metadata", "[1]"), 2, "metadata is not an object"),
+        (("--metadata", "[1]"), 2, "--metadata must be a JSON object"),
         (("--user", ""), 2, "--user is needed, or --stdin"),
     ],
 )

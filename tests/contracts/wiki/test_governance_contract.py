@@ -18,7 +18,7 @@ from worker.core.money import ONE_TOKEN, BaseUnits
 from worker.core.wiki.governance import (
     CLOSE_GRACE,
     Choice,
-    Execution,
+    ExecutedChange,
     NoVotingPower,
     Proposal,
     ProposalStatus,
@@ -314,7 +314,7 @@ def test_a_passed_change_changes_the_configuration_once(voters: WikiWorld) -> No
     keep_governance(voters.wiki)
 
     assert ended.status is S.EXECUTED
-    assert ended.execution == Execution("weekly_pool", 10000, 15000, ADA, at)
+    assert ended.execution == ExecutedChange("weekly_pool", 10000, 15000, ADA, at)
     document = rules_document(voters)
     assert (document["weekly_pool"], document["updated_at"]) == (15000, at)
     assert document["governance_changes"] == [
@@ -383,7 +383,7 @@ def test_a_crash_after_the_change_does_not_make_it_again(voters: WikiWorld) -> N
 
 def test_a_change_is_not_made_over_one_that_came_in_between(voters: WikiWorld) -> None:
     made = propose(voters.wiki, RAISE)
-    execution = Execution("weekly_pool", 10_000.0, 15_000.0, ADA, voters.clock.now())
+    execution = ExecutedChange("weekly_pool", 10_000.0, 15_000.0, ADA, voters.clock.now())
     voters.set_rules(weekly_pool=11_000.0)
 
     assert not voters.wiki.governance.apply_change(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -47,6 +48,26 @@ class TestTheDataOfDocumentDB:
 
         with pytest.raises(EngineDataLost, match="purge"):
             documentdb.prepare_cluster(state, environment, silent)
+
+    def test_data_that_cannot_be_deleted_yet_stops_nobody_and_is_deleted_later(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root = documentdb_install.EngineRoot(tmp_path, "DocumentDB 1")
+        abandoned = documentdb.Cluster(tmp_path, "abandoned")
+        abandoned.path.mkdir(parents=True)
+        abandoned.owner_file.write_text(str(tmp_path / "deleted"))
+
+        def still_written_to(folder: Path) -> None:
+            raise OSError(errno.ENOTEMPTY, "Directory not empty")
+
+        with monkeypatch.context() as busy:
+            busy.setattr(documentdb.shutil, "rmtree", still_written_to)
+            documentdb.remove_orphans(root)
+        assert abandoned.owner_file.exists()
+
+        documentdb.remove_orphans(root)
+        assert not abandoned.path.exists()
+        assert not abandoned.owner_file.exists()
 
     def test_a_killed_installation_is_not_taken_for_one(self, tmp_path: Path) -> None:
         (tmp_path / documentdb_install.ROOT_NAME / "usr").mkdir(parents=True)

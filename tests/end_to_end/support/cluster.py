@@ -18,7 +18,8 @@ import redis
 from celery import Celery
 
 from config.settings import Settings, load_settings
-from worker.bootstrap import build_context, open_database
+from worker.bootstrap.contexts import build_context
+from worker.bootstrap.database import open_database
 from worker.core.lifecycle import Stage
 from worker.core.week import Week
 from worker.services.context import Context

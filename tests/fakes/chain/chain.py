@@ -7,19 +7,17 @@ on the curve; `wallet_named` makes them), every other address is a readable name
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from tests.fakes.chain.faults import FakeEndpoint as FakeEndpoint
 from tests.fakes.chain.faults import observed
-from tests.fakes.chain.ledger import STATUS_CACHE_SLOTS, FakeLedger
+from tests.fakes.chain.ledger import FakeLedger
+from tests.fakes.chain.reader import FakeReader
 from tests.fakes.chain.transactions import (
     FEE_PER_SIGNATURE,
-    SYSTEM,
     TOKEN_ACCOUNT_RENT,
-    Landed,
     Request,
     TokenAccount,
-    receipt_address,
     rent_minimum,
     signature_of,
     token_address,
@@ -27,28 +25,22 @@ from tests.fakes.chain.transactions import (
 from tests.fakes.wallets import recipient_of
 from tests.fakes.wallets import wallet_named as wallet_named
 from worker.adapters.solana.errors import AuthorityUnusable, IntentTooLarge, MintUnusable
-from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
     AccountProblem,
     Blockhash,
     Costs,
-    Execution,
-    Height,
     Intent,
-    Landing,
     Recipient,
     SendResult,
-    SignatureStatus,
-    Transfer,
     Treasury,
 )
-from worker.core.plan.receipts import ReceiptState, Resolution, receipt_seed, state_of
+from worker.core.plan.receipts import Resolution
 from worker.ports.payout import PublicAddresses, Signed
 
 
-class FakeChain:
-    """One operator's keys on a shared ledger. Set `before` or `after` to inject faults."""
+class FakeChain(FakeReader):
+    """One operator's keys on a shared ledger."""
 
     def __init__(
         self,
@@ -62,21 +54,14 @@ class FakeChain:
         transfers_per_transaction: int | None = None,
         accounts_per_transaction: int = 9,
     ) -> None:
-        self.ledger = ledger
+        super().__init__(ledger, receipt_key or authority, endpoints)
         self.authority = authority
-        self.receipt_key = receipt_key or authority
         self.fee_payer = fee_payer or authority
         self.source = source or token_address(authority)
-        self.endpoints = list(endpoints) if endpoints else [FakeEndpoint()]
         self.signatures = len({self.authority, self.receipt_key, self.fee_payer})
         self.transfers_per_transaction = transfers_per_transaction or 58 - self.signatures
         self.accounts_per_transaction = accounts_per_transaction
         self.refuses_sends: str | None = None
-        self.has_history = True
-        self.before: Callable[[str], None] = lambda method: None
-        self.after: Callable[[str], None] = lambda method: None
-
-    # --- for tests -------------------------------------------------------------------------
 
     def fund(self, *, tokens: int = 0, lamports: int = 0) -> None:
         """Put tokens into the source account and lamports into the fee payer's."""
@@ -85,15 +70,6 @@ class FakeChain:
         self.ledger.change_token_account(self.source, amount=existing.amount + tokens)
         self.ledger.give_lamports(self.fee_payer, lamports)
 
-    def receipt_address(self, receipt_id: str) -> str:
-        return receipt_address(self.receipt_key, receipt_seed(receipt_id))
-
-    # --- the port --------------------------------------------------------------------------
-
-    @property
-    def mint(self) -> str:
-        return self.ledger.mint
-
     @property
     def receipt_secret(self) -> bytes:
         return hashlib.sha256(f"secret of {self.receipt_key}".encode()).digest()
@@ -101,11 +77,6 @@ class FakeChain:
     @property
     def public_addresses(self) -> PublicAddresses:
         return PublicAddresses(self.receipt_key, self.source)
-
-    @observed
-    def cluster_genesis(self) -> str:
-        self._any_endpoint()
-        return self.ledger.cluster_genesis
 
     @observed
     def check_mint(self) -> None:
@@ -142,40 +113,6 @@ class FakeChain:
         )
 
     @observed
-    def finalized_height(self) -> Height:
-        self._any_endpoint()
-        lags = [endpoint.lag_slots for endpoint in self.endpoints if not endpoint.down]
-        block = self.ledger.block(self.ledger.finalized_lag_slots + max(lags))
-        return Height(block.height, block.slot)
-
-    @observed
-    def latest_blockhash(self) -> Blockhash:
-        endpoint = self._any_endpoint()
-        block = self.ledger.block(self.ledger.confirmed_lag_slots + endpoint.lag_slots)
-        return Blockhash(block.blockhash, block.height + 150)
-
-    @observed
-    def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
-        return {
-            receipt_id: self._receipt(self.receipt_address(receipt_id), not_before_slot)
-            for receipt_id in ids
-        }
-
-    @observed
-    def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
-        self._any_endpoint()
-        found = (
-            (receipt_id, self.ledger.allocated_by.get(self.receipt_address(receipt_id)))
-            for receipt_id in ids
-        )
-        return self._executions({receipt_id: by for receipt_id, by in found if by})
-
-    @observed
-    def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        self._any_endpoint()
-        return self._executions(signatures)
-
-    @observed
     def recipients(self, wallets: Sequence[str]) -> list[Recipient]:
         slot = self._confirmed_slot()
         return [self._recipient(wallet, slot) for wallet in wallets]
@@ -203,65 +140,6 @@ class FakeChain:
                 self.ledger.submit(signature, wire)
         return [SendResult(signature) for signature, _ in wires]
 
-    @observed
-    def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
-        self._any_endpoint()
-        return [self._status(signature) for signature in signatures]
-
-    # --- one thing at a time ---------------------------------------------------------------
-
-    def _any_endpoint(self) -> FakeEndpoint:
-        for endpoint in self.endpoints:
-            if not endpoint.down:
-                return endpoint
-        raise Unreachable("no endpoint answers")
-
-    def _confirmed_slot(self) -> int:
-        endpoint = self._any_endpoint()
-        return self.ledger.block(self.ledger.confirmed_lag_slots + endpoint.lag_slots).slot
-
-    def _receipt(self, address: str, not_before_slot: int) -> ReceiptState:
-        states = set()
-        for endpoint in self.endpoints:
-            slot = self.ledger.block(self.ledger.finalized_lag_slots + endpoint.lag_slots).slot
-            if endpoint.down or slot < not_before_slot:
-                return ReceiptState.UNKNOWN
-            account = self.ledger.account(address, slot)
-            foreign = account is not None and account.owner != SYSTEM
-            states.add(
-                ReceiptState.UNKNOWN if foreign else state_of(account.space if account else None)
-            )
-        return states.pop() if len(states) == 1 else ReceiptState.UNKNOWN
-
-    def _executions(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        finalized = self.ledger.block(self.ledger.finalized_lag_slots).slot
-        found = {}
-        for receipt_id, signature in signatures.items():
-            landed = self.ledger.landed.get(signature)
-            pair = (receipt_id, self.receipt_address(receipt_id))
-            if landed is None or landed.error is not None or landed.slot > finalized:
-                continue
-            if self.has_history and pair in landed.request.allocations:
-                found[receipt_id] = self._execution(receipt_id, landed)
-        return found
-
-    def _execution(self, receipt_id: str, landed: Landed) -> Execution:
-        request = landed.request
-        return Execution(
-            receipt=receipt_id,
-            resolution=Resolution(request.space),
-            signature=landed.signature,
-            slot=landed.slot,
-            fee=Lamports(landed.fee),
-            memo=request.memo,
-            transfers=tuple(
-                Transfer(wallet, BaseUnits(amount)) for wallet, amount in request.transfers
-            ),
-            source=request.source if request.transfers else "",
-            source_decrease=BaseUnits(landed.source_decrease),
-            landed_at=self.ledger.time_of(landed.slot),
-        )
-
     def _recipient(self, wallet: str, slot: int) -> Recipient:
         ours = (self.authority, self.receipt_key, self.fee_payer, self.source, self.mint)
         if wallet in ours:
@@ -286,16 +164,6 @@ class FakeChain:
             transfers=tuple((transfer.wallet, transfer.amount) for transfer in intent.transfers),
             memo=intent.memo,
         )
-
-    def _status(self, signature: str) -> SignatureStatus:
-        landed = self.ledger.landed.get(signature)
-        if landed is None or landed.slot < self.ledger.slot - STATUS_CACHE_SLOTS:
-            return SignatureStatus(Landing.UNSEEN)
-        if landed.slot > self.ledger.block(self.ledger.finalized_lag_slots).slot:
-            return SignatureStatus(Landing.PENDING)
-        if landed.error is not None:
-            return SignatureStatus(Landing.FAILED, landed.error)
-        return SignatureStatus(Landing.FINALIZED)
 
 
 def _signed(request: Request, blockhash: Blockhash) -> Signed:

@@ -20,7 +20,7 @@ from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.points import defect
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
-from worker.core.wiki.counters import ArticleActivity, PaidReward, UserActivity, UserTokens
+from worker.core.wiki.counters import ArticleActivity, CompletedReward, UserActivity, UserTokens
 
 
 class FakeCounters:
@@ -113,11 +113,11 @@ class FakeCounters:
         fields = {user_id: user_fields(each) for user_id, each in tokens.items()}
         return _set(self._store.state.users, fields)
 
-    def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[PaidReward]:
+    def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[CompletedReward]:
         rewards = [s.reward for s in self._store.state.rewards_of(plan_id).values()]
         paid = [r for r in rewards if r.status is Status.COMPLETED and r.position > after_position]
         paid.sort(key=lambda reward: reward.position)
-        return [PaidReward(r.position, r.user_id, r.row.amount) for r in paid[:limit]]
+        return [CompletedReward(r.position, r.user_id, r.row.amount) for r in paid[:limit]]
 
     def points_by_article(
         self, window: PointsWindow, rules: Rules, user_ids: Sequence[str]

@@ -12,8 +12,8 @@ from bson import ObjectId
 
 from tests.fakes.store.state import as_stored
 from tests.fakes.store.store import FakeStore
-from worker.adapters.mongo.wiki.governance import (
-    CHANGES,
+from worker.adapters.mongo.wiki.governance import CHANGES
+from worker.adapters.mongo.wiki.proposal_documents import (
     execution_document,
     execution_of,
     is_change_of,
@@ -25,7 +25,14 @@ from worker.adapters.mongo.wiki.governance import (
 )
 from worker.core.money import BaseUnits
 from worker.core.plan.rules import CONFIG_ID
-from worker.core.wiki.governance import Choice, Execution, Proposal, ProposalStatus, Vote, Votes
+from worker.core.wiki.governance import (
+    Choice,
+    ExecutedChange,
+    Proposal,
+    ProposalStatus,
+    Vote,
+    Votes,
+)
 
 
 class FakeGovernance:
@@ -97,7 +104,7 @@ class FakeGovernance:
         self,
         proposal_id: str,
         path: tuple[str, ...],
-        execution: Execution,
+        execution: ExecutedChange,
         *,
         expected: Mapping[str, Any],
     ) -> bool:
@@ -115,7 +122,7 @@ class FakeGovernance:
         self._store.state.config[CONFIG_ID] = document
         return True
 
-    def change_of(self, proposal_id: str) -> Execution | None:
+    def change_of(self, proposal_id: str) -> ExecutedChange | None:
         changes = self._store.state.config[CONFIG_ID].get(CHANGES, [])
         return next((execution_of(c) for c in changes if is_change_of(c, proposal_id)), None)
 

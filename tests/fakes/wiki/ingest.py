@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from tests.fakes.store.store import FakeStore
-from worker.adapters.mongo.wiki.ingest import contribution_document, stored_id, user_document
+from worker.adapters.mongo.base import stored_id
+from worker.adapters.mongo.wiki.ingest import contribution_document, user_document
 from worker.core.wiki.contribution_file import Contribution, Stored
 
 

@@ -20,10 +20,10 @@ from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits
 from worker.core.payout.single import single_payout
 from worker.core.plan.receipts import ReceiptState, single_id
-from worker.services.payout.override import retry_week
 from worker.services.payout.reconcile import reconcile
 from worker.services.week.due import find_work
 from worker.services.week.story import Job
+from worker.services.week.unblock import retry_week
 
 A_DAY = 24 * 3600
 
@@ -111,7 +111,7 @@ def test_a_changed_row_stops_its_batch_alone(
     batches = world.first.store.batch_counts(world.distribution().plan_id or "")
     assert (batches[PayoutStatus.PAID], batches[PayoutStatus.PENDING]) == (3, 1)
     mend()
-    retry_week(world.first, WEEK)
+    retry_week(world.first.store, WEEK, world.first.clock.now())
     world.run()
     assert world.distribution().stage is Stage.COMPLETED
     assert reconcile(world.first, world.distribution()).is_exact

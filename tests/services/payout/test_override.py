@@ -25,7 +25,6 @@ from worker.services.payout.override import (
     hold_reward,
     redirect_reward,
     release_reward,
-    retry_week,
 )
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
 from worker.services.payout.reconcile import reconcile
@@ -33,6 +32,7 @@ from worker.services.plan.adopt import AnchoredPlanMissing
 from worker.services.plan.anchor import Anchored, PlanIsStale, anchor_week
 from worker.services.plan.plan_week import plan_week
 from worker.services.week.story import Job, Work
+from worker.services.week.unblock import retry_week
 
 POOL = 10_000 * ONE_TOKEN
 FROZEN = "user 0"
@@ -65,7 +65,7 @@ def test_a_hundred_retries_move_nothing_twice(voided: World) -> None:
     names = [f"user {i}" for i in range(6)]
     before = voided.balances(names)
     for _ in range(100):
-        retry_week(voided.first, WEEK)
+        retry_week(voided.first.store, WEEK, voided.first.clock.now())
         voided.run()
     assert voided.balances(names) == before
 
@@ -109,11 +109,11 @@ def test_a_user_without_reward_is_named(voided: World) -> None:
 def test_a_held_single_is_not_sent_until_it_is_released(voided: World) -> None:
     hold_reward(voided.first, WEEK, user_id_of(FROZEN), "identity in doubt")
     freeze(voided, FROZEN, frozen=False)
-    retry_week(voided.first, WEEK)
+    retry_week(voided.first.store, WEEK, voided.first.clock.now())
     voided.run()
     assert voided.ledger.balance(wallet_named(FROZEN)) == 0
     release_reward(voided.first, WEEK, user_id_of(FROZEN))
-    retry_week(voided.first, WEEK)
+    retry_week(voided.first.store, WEEK, voided.first.clock.now())
     voided.run()
     assert voided.ledger.balance(wallet_named(FROZEN)) == share(voided, FROZEN)
 

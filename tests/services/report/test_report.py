@@ -11,7 +11,7 @@ from jinja2 import UndefinedError
 
 from tests.fakes.check.report_world import HOSTILE, WEEKS, busy_world, report_of
 from tests.fakes.world import WEEK, World, store_of
-from worker.bootstrap import render_report
+from worker.bootstrap.without_settings import render_report
 from worker.core.lifecycle import PayoutStatus
 from worker.core.money import ONE_TOKEN
 from worker.core.payout import hold, single

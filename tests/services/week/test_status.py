@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.world import WEEK, World, chain_of
-from worker.core.errors import NotReady
+from worker.core.errors import ExitCode, NotReady
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.records import Postponement
 from worker.services.plan.plan_week import plan_week
-from worker.services.week.outcome import DONE, FAILED, WAITS, verdict
+from worker.services.week.outcome import verdict
 from worker.services.week.status import board, obstacles, overview
 from worker.services.week.story import Job, Work
 
@@ -83,7 +83,7 @@ def test_a_completed_week_is_done(world: World) -> None:
     completed(world)
     found = verdict(world.first.store, WEEK, world.clock.now())
     assert found is not None
-    assert found.exit_code == DONE
+    assert found.exit_code == ExitCode.DONE
     assert "7 of 7 rewards paid, 10,000 KONTRIB" in found.sentence
 
 
@@ -104,7 +104,7 @@ def test_a_week_that_waits_says_for_what_and_until_when(world: World) -> None:
         world.do(world.first, Work(Job.ANCHOR, WEEK))
     found = verdict(world.first.store, WEEK, world.clock.now())
     assert found is not None
-    assert found.exit_code == WAITS
+    assert found.exit_code == ExitCode.NOT_READY
     assert "the treasury moves" in found.sentence
     assert "next try" in found.sentence
 
@@ -118,7 +118,7 @@ def test_a_week_waits_for_the_one_before_it(world: World) -> None:
         world.do(world.first, Work(Job.ANCHOR, WEEK))
     found = verdict(world.first.store, WEEK.next(), world.clock.now())
     assert found is not None
-    assert found.exit_code == WAITS
+    assert found.exit_code == ExitCode.NOT_READY
     assert found.sentence.startswith("2024-W51 waits for 2024-W50 waits")
 
 
@@ -130,7 +130,7 @@ def test_a_stopped_week_has_failed(world: World) -> None:
     )
     found = verdict(world.first.store, WEEK, now)
     assert found is not None
-    assert found.exit_code == FAILED
+    assert found.exit_code == ExitCode.FAILED
     assert "the chain says no" in found.sentence
 
 
@@ -145,6 +145,6 @@ def test_payouts_that_are_all_tried_later_make_a_week_wait(world: World) -> None
     world.first.store.postpone([Postponement(payout, later, "node is behind")])
     found = verdict(world.first.store, WEEK, world.clock.now())
     assert found is not None
-    assert found.exit_code == WAITS
+    assert found.exit_code == ExitCode.NOT_READY
     assert "node is behind" in found.sentence
     assert [o.payout_id for o in obstacles(world.first.store, WEEK, 5)] == [payout.id]

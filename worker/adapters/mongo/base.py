@@ -1,25 +1,26 @@
-"""What the parts of the store share."""
+"""The base of every part of the store, and helpers for queries and writes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import inspect
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from bson import Int64, ObjectId
+from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.core.chunks import chunks
 from worker.core.errors import KontribError
 from worker.core.lifecycle import PayoutStatus
 
 DUPLICATE_KEY = 11000
 UNRESOLVED = [status.value for status in PayoutStatus if not status.is_resolved]
+CHUNK_DOCUMENTS = 2000
 STREAM_BATCH = 10_000
 """Documents per round trip when a whole plan or wiki is read."""
-
-Item = TypeVar("Item")
 
 
 class SumIsNoInteger(KontribError):
@@ -33,7 +34,16 @@ class SumIsNoInteger(KontribError):
 
 
 class MongoPart:
-    """The database, and its collections by the names of the schema."""
+    """The database, and its collections by the names of the schema.
+
+    Every public method of a subclass raises `MongoUnreachable` where the driver gets no answer.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, method in list(vars(cls).items()):
+            if inspect.isfunction(method) and not name.startswith("_"):
+                setattr(cls, name, reaching(method))
 
     def __init__(self, database: Mongo) -> None:
         self.database = database
@@ -54,21 +64,36 @@ class MongoPart:
 
 def stored_forms(user_id: str) -> list[object]:
     """The forms in which a user's id may be stored, the usual one first."""
-    is_hex = len(user_id) == 24 and ObjectId.is_valid(user_id)
-    return [ObjectId(user_id), user_id, user_id.upper()] if is_hex else [user_id]
+    usual = stored_id(user_id)
+    return [user_id] if usual is user_id else [usual, user_id, user_id.upper()]
 
 
-def chunks(items: Sequence[Item], size: int) -> Iterable[Sequence[Item]]:
-    return (items[i : i + size] for i in range(0, len(items), size))
+def stored_id(text: str) -> ObjectId | str:
+    """24 hex characters are an ObjectId, and everything else is itself."""
+    return ObjectId(text) if len(text) == 24 and ObjectId.is_valid(text) else text
+
+
+def by_id(text: str) -> Document:
+    """Selects a document by its id, which may be stored as an ObjectId or as text."""
+    return {"_id": {"$in": [stored_id(text), text]}}
+
+
+def update_in_chunks(collection: Collection[Document], selected: Document, update: Any) -> int:
+    """Update documents, a bounded number at a time, and return how many changed."""
+    ids = (d["_id"] for d in collection.find(selected, {"_id": 1}, batch_size=STREAM_BATCH))
+    return sum(
+        collection.update_many({"_id": {"$in": chunk}}, update).modified_count
+        for chunk in chunks(ids, CHUNK_DOCUMENTS)
+    )
 
 
 def due_by(now: datetime) -> Document:
-    """What is to be tried now: its next attempt lies in the past, or it never had one."""
+    """Selects documents whose next attempt is due, or that were never tried."""
     return {"$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
 
 
 def integer_sum(what: str, found: object) -> int:
-    """A sum that the database made, as long as it is exact.
+    """A sum that the database computed, if the sum is exact.
 
     `$sum` ignores text silently, and turns what is beyond 64 bits into a double.
 
@@ -80,13 +105,14 @@ def integer_sum(what: str, found: object) -> int:
     return int(found)
 
 
-def raise_unless_duplicates(error: BulkWriteError) -> None:
-    """Let duplicates pass: what is there already is what was to be written.
+def raise_unless_duplicates(error: BulkWriteError) -> list[Any]:
+    """The writes that were refused as duplicates: the documents are there already.
 
     Raises:
-        BulkWriteError: anything else went wrong, too.
+        BulkWriteError: another write failed for another reason.
     """
     details: Any = error.details or {}
     failed = details.get("writeErrors", [])
     if details.get("writeConcernErrors") or any(e["code"] != DUPLICATE_KEY for e in failed):
         raise error
+    return list(failed)

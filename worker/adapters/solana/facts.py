@@ -1,4 +1,4 @@
-"""What is asked of the cluster once per process: its version of transactions, and the mint."""
+"""Facts that a process reads once: the transaction version of the cluster, and the mint."""
 
 from __future__ import annotations
 

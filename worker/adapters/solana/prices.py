@@ -1,4 +1,4 @@
-"""What the cluster charges: rent and fees, asked for and remembered for a few minutes."""
+"""Rent and fees of the cluster, read and remembered for a few minutes."""
 
 from __future__ import annotations
 

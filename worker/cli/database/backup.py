@@ -1,40 +1,65 @@
-"""The work of `kontrib backup`, `kontrib restore` and `kontrib archive`."""
+"""`kontrib backup`, `kontrib restore` and `kontrib archive`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from worker.cli.arguments import AsJson, DryRun, session_of
+from worker.cli.command import command
 from worker.cli.console import emit, facts, say, table, waiting
-from worker.cli.session import Session
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from worker.bootstrap.database import BackupManifest
 
-    from worker.adapters.mongo.backup.format import Manifest
-    from worker.services.watch.retention import Archiving
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The backup's folder.", show_default=False)
+]
+commands = typer.Typer()
 
 
-def back_up_database(session: Session, folder: Path, *, as_json: bool) -> None:
-    """Write the backup, and print what it holds."""
-    from worker.adapters.mongo.backup.write import back_up
+@command(commands, "kontrib backup /backups/2024-12-16")
+def backup(context: typer.Context, folder: Folder, as_json: AsJson = False) -> None:
+    """Write the whole database into a new folder: BSON, gzip, checksums. mongorestore reads it."""
+    from worker.bootstrap.database import back_up
 
+    session = session_of(context)
     with waiting("Backing up"):
         manifest = back_up(session.database, folder, say, session.clock.now())
+    made = table("collection", "priority", ">documents", ">bytes")
+    for each in manifest.collections:
+        size = each.data.size if each.data else 0
+        made.add_row(each.name, each.priority, f"{each.documents:,}", f"{size:,}")
     data = {"folder": str(folder), "manifest": manifest.id, **_document(manifest)}
-    emit(data, as_json=as_json, render=lambda console: _show(console, manifest))
+    emit(data, as_json=as_json, render=lambda console: console.print(made))
     say(f"{manifest.documents:,} documents of {manifest.database} are in {folder}.")
 
 
-def restore_database(session: Session, folder: Path, *, confirm: str | None, as_json: bool) -> None:
-    """Put the backup back, and say what to do then."""
-    from worker.adapters.mongo.backup.restore import restore
+@command(commands, "kontrib restore /backups/2024-12-16")
+def restore(
+    context: typer.Context,
+    folder: Folder,
+    confirm: Annotated[
+        str | None,
+        typer.Option(
+            "--confirm",
+            metavar="DATABASE",
+            help="Replace what a database of this name holds, though it is not empty.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a backup back. Checks it as a whole first; run it again after any interruption."""
+    from worker.bootstrap.database import restore
     from worker.cli.database.confirm import require_name
 
+    database = session_of(context).database
     if confirm is not None:
-        require_name(session.database.name, confirm, "")
+        require_name(database.name, confirm, "")
     with waiting("Restoring"):
-        report = restore(session.database, folder, say, confirmed=confirm is not None)
+        report = restore(database, folder, say, confirmed=confirm is not None)
     data = {"folder": str(folder), "mended": report.mended, **_document(report.manifest)}
     rows = {
         "backup of": f"{report.manifest.database}, {report.manifest.made_at}",
@@ -48,31 +73,26 @@ def restore_database(session: Session, folder: Path, *, confirm: str | None, as_
     )
 
 
-def archive_weeks(session: Session, *, dry_run: bool, as_json: bool) -> None:
-    """Move old weeks, or say which."""
-    from worker.adapters.mongo.backup.retention import MongoRetention
+@command(commands, "kontrib archive --dry-run")
+def archive(context: typer.Context, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Move completed weeks that are older than a year to the archive; reports still find them."""
     from worker.services.watch.retention import archive_old_weeks
 
-    store, now = session.store, session.clock.now()
-    result = archive_old_weeks(store, MongoRetention(session.database), now, dry_run=dry_run)
-    data = {
-        "moved": [week.label for week in result.moved],
-        "kept": {week.label: why for week, why in result.kept.items()},
-        "dry_run": dry_run,
-    }
-    emit(data, as_json=as_json, render=lambda console: _show_archiving(console, result, dry_run))
+    session = session_of(context)
+    stores, now = session.stores, session.clock.now()
+    result = archive_old_weeks(stores.payouts, stores.retention, now, dry_run=dry_run)
+    moved = [week.label for week in result.moved]
+    kept = {week.label: reason for week, reason in result.kept.items()}
+    lines = [
+        f"{len(moved)} weeks {'would be moved' if dry_run else 'moved'} to the archive.",
+        *(f"  {label}" for label in moved),
+        *(f"  {label} stays: {reason}" for label, reason in kept.items()),
+    ]
+    data = {"moved": moved, "kept": kept, "dry_run": dry_run}
+    emit(data, as_json=as_json, render=lambda c: c.print("\n".join(lines), markup=False))
 
 
-def _show_archiving(console: Console, result: Archiving, dry_run: bool) -> None:
-    what = "would be moved" if dry_run else "moved"
-    console.print(f"{len(result.moved)} weeks {what} to the archive.")
-    for week in result.moved:
-        console.print(f"  {week.label}")
-    for week, why in result.kept.items():
-        console.print(f"  {week.label} stays: {why}", markup=False)
-
-
-def _document(manifest: Manifest) -> dict[str, Any]:
+def _document(manifest: BackupManifest) -> dict[str, Any]:
     return {
         "database": manifest.database,
         "made_at": manifest.made_at,
@@ -82,11 +102,3 @@ def _document(manifest: Manifest) -> dict[str, Any]:
             for each in manifest.collections
         },
     }
-
-
-def _show(console: Console, manifest: Manifest) -> None:
-    made = table("collection", "priority", ">documents", ">bytes")
-    for each in manifest.collections:
-        size = each.data.size if each.data else 0
-        made.add_row(each.name, each.priority, f"{each.documents:,}", f"{size:,}")
-    console.print(made)

@@ -1,4 +1,4 @@
-"""What cannot be undone is confirmed by the database's name, never by a `y`."""
+"""An act that cannot be undone is confirmed by the database's name, never by a `y`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.core.errors import Refused, UsageError
 
 
 class NotConfirmed(Refused):
-    """The name was not given, or another one."""
+    """The database's name was not typed."""
 
     def __init__(self, database: str) -> None:
         super().__init__(
@@ -19,7 +19,7 @@ class NotConfirmed(Refused):
 
 
 class WrongDatabase(UsageError):
-    """The name that was given is not that of the configured database."""
+    """--confirm names another database than the configured one."""
 
     def __init__(self, given: str, database: str) -> None:
         super().__init__(
@@ -28,11 +28,11 @@ class WrongDatabase(UsageError):
         )
 
 
-def require_name(database: str, given: str | None, what: str) -> None:
+def require_name(database: str, given: str | None, warning: str) -> None:
     """Ask for the database's name, unless it was given. Only a person is asked.
 
     Raises:
-        WrongDatabase, NotConfirmed: it is not that.
+        WrongDatabase, NotConfirmed: the name is another one, or missing.
     """
     if given is not None:
         if given != database:
@@ -40,6 +40,6 @@ def require_name(database: str, given: str | None, what: str) -> None:
         return
     if not sys.stdin.isatty():
         raise NotConfirmed(database)
-    typer.echo(what, err=True)
+    typer.echo(warning, err=True)
     if typer.prompt(f"Type the database's name to go on ({database})", err=True) != database:
         raise NotConfirmed(database)

@@ -1,20 +1,30 @@
-"""The work of `kontrib import`: a file, a progress bar, and what became of it."""
+"""`kontrib import`: contributions from a file, and users and wallets for a trial."""
 
 from __future__ import annotations
 
-from worker.cli.console import emit, progress_bar, say
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli.arguments import AsJson, read_week, session_of
+from worker.cli.command import command
+from worker.cli.console import emit, facts, progress_bar, say
 from worker.cli.input_file import Input, open_input
-from worker.cli.json_views import ingest_document
 from worker.cli.session import Session
-from worker.cli.text_views import show_ingest
 from worker.core.errors import Refused
 from worker.core.week import Week
-from worker.core.wiki.files.reading import read_records
-from worker.services.wiki.ingest import IngestOptions, IngestReport, ingest
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from worker.services.wiki.ingest import IngestOptions, IngestReport
+
+LISTED_MAX = 10
+commands = typer.Typer()
 
 
 class TrialWalletsRefused(Refused):
-    """Wallets whose keys anyone can derive are for a chain on this machine."""
+    """Trial wallets are for a chain on this machine: anyone can derive their keys."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -25,7 +35,7 @@ class TrialWalletsRefused(Refused):
 
 
 class NotAllImported(Refused):
-    """Some of the file could not be read, or was refused."""
+    """Lines of the file could not be read, or were refused."""
 
     def __init__(self, report: IngestReport) -> None:
         first, lines = report.malformed[0], report.lines
@@ -39,40 +49,55 @@ class NotAllImported(Refused):
         super().__init__(f"{what} Line {first.line}: {first.reason}")
 
 
-def import_contributions(
-    session: Session,
-    file: str,
-    *,
-    week: Week | None,
-    create_users: bool,
-    create_wallets: bool,
-    as_json: bool,
-) -> IngestReport:
-    """Import a file and print what became of it.
+@command(commands, "kontrib import contributions.jsonl.gz --week 2024-W50", name="import")
+def import_file(
+    context: typer.Context,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="JSON or CSV, compressed or not; - is standard input."),
+    ],
+    week: Annotated[
+        Week | None,
+        typer.Option(parser=read_week, metavar="WEEK", help="Only contributions of this week."),
+    ] = None,
+    create_users: Annotated[
+        bool, typer.Option("--create-users", help="Add users that do not exist (for a trial).")
+    ] = False,
+    create_wallets: Annotated[
+        bool,
+        typer.Option(
+            "--create-wallets",
+            help="Give users without a wallet one that is derived from their id. Anyone can "
+            "derive it: for a trial on a local chain only.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import contributions and compute their points. Run it again after any interruption."""
+    from worker.services.wiki.ingest import IngestOptions
 
-    Raises:
-        TrialWalletsRefused, FileUnusable, NotAContributionFile: nothing was imported.
-        FileBreaksOff: what came before it is imported.
-    """
+    session = session_of(context)
     if create_wallets and not session.is_local:
         raise TrialWalletsRefused
     options = IngestOptions(week, create_users, trial_wallet if create_wallets else None)
     with open_input(file) as source:
         report = _ingest(session, source, options)
-    emit(ingest_document(report), as_json=as_json, render=lambda c: show_ingest(c, report))
+    emit(_document(report), as_json=as_json, render=lambda console: _show(console, report))
     _warn(session, report)
     if source.failure is not None:
         raise source.failure
     if report.malformed_count:
         raise NotAllImported(report)
-    return report
 
 
 def _ingest(session: Session, source: Input, options: IngestOptions) -> IngestReport:
+    from worker.core.wiki.files.reading import read_records
+    from worker.services.wiki.ingest import ingest
+
     with progress_bar("Importing", source.bytes_total, unit="bytes") as advance:
         return ingest(
             session.store,
-            session.ingest_store,
+            session.stores.ingest,
             read_records(source),
             options,
             lambda report: advance(source.bytes_read, f"{report.added + report.known:,} read"),
@@ -92,6 +117,45 @@ def _warn(session: Session, report: IngestReport) -> None:
             f"Note: {report.users_missing:,} users of these contributions do not exist; without "
             "them their points do not count. For a trial, --create-users adds them."
         )
+
+
+def _document(report: IngestReport) -> dict[str, Any]:
+    return {
+        "lines": report.lines,
+        "added": report.added,
+        "already_there": report.known,
+        "other_weeks": report.elsewhere,
+        "points_differ_from_file": report.repriced,
+        "users_added": report.users_added,
+        "users_missing": report.users_missing,
+        "wallets_given": report.wallets_given,
+        "malformed_count": report.malformed_count,
+        "malformed": [{"line": m.line, "reason": m.reason} for m in report.malformed],
+        "weeks": {week.label: report.weeks[week] for week in sorted(report.weeks)},
+    }
+
+
+def _show(console: Console, report: IngestReport) -> None:
+    weeks = sorted(report.weeks)
+    span = f" from {weeks[0].label} to {weeks[-1].label}" if weeks else ""
+    console.print(f"{report.added:,} contributions added{span}, {report.known:,} already there")
+    console.print(
+        facts(
+            {
+                "lines": f"{report.lines:,}",
+                "other weeks": f"{report.elsewhere:,}" if report.elsewhere else None,
+                "points differ from the file": report.repriced or None,
+                "users added": report.users_added or None,
+                "users missing": report.users_missing or None,
+                "wallets given": report.wallets_given or None,
+                "malformed": report.malformed_count or None,
+            }
+        )
+    )
+    for malformed in report.malformed[:LISTED_MAX]:
+        console.print(f"  line {malformed.line}: {malformed.reason}", markup=False)
+    if (hidden := report.malformed_count - LISTED_MAX) > 0:
+        console.print(f"  and {hidden:,} more; --json lists the first {len(report.malformed)}")
 
 
 def trial_wallet(user_id: str) -> str:

@@ -7,24 +7,23 @@ from typing import Annotated
 import typer
 
 from worker.cli.arguments import session_of
+from worker.cli.command import command
+from worker.cli.console import say
 from worker.core.errors import NotReady
 
 LOOPBACK = "127.0.0.1"
 PORT = 9108
+commands = typer.Typer()
 
 
 class AddressTaken(NotReady):
-    """Nothing can be served there."""
+    """The address or the port is not available."""
 
     def __init__(self, address: str, port: int, why: str) -> None:
         super().__init__(f"Cannot serve on {address}:{port}: {why}. Choose another --port.")
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(epilog="Example: kontrib metrics --port 9108")(metrics)
-
-
+@command(commands, "kontrib metrics --port 9108")
 def metrics(
     context: typer.Context,
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = PORT,
@@ -36,8 +35,7 @@ def metrics(
     import signal
     from datetime import timedelta
 
-    from worker.adapters.exporter import serve
-    from worker.cli.console import say
+    from worker.bootstrap.exporter import serve
     from worker.services.watch.metrics import collect_figures
 
     session = session_of(context)
@@ -47,7 +45,7 @@ def metrics(
         server, thread = serve(lambda: collect_figures(store, clock.now(), grace), address, port)
     except OSError as error:
         raise AddressTaken(address, port, error.strerror or "not available") from None
-    # As the first process of a container it would not be ended otherwise.
+    # The first process of a container ignores SIGTERM unless it handles the signal.
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     say(f"Metrics at http://{address}:{port}/metrics; end with Ctrl-C.")
     thread.join()

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.arguments import AsJson, session_of
+from worker.cli.command import command
 from worker.cli.console import emit, say, waiting
+from worker.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(epilog="Example: kontrib check --offline")(check)
+commands = typer.Typer()
 
 
+@command(commands, "kontrib check --offline")
 def check(
     context: typer.Context,
     offline: Annotated[
@@ -32,7 +32,7 @@ def check(
     session = session_of(context)
     chain = None if offline else session.context
     with waiting("Comparing"):
-        report = check_all(session.wiki, session.check_store, chain)
+        report = check_all(session.wiki, session.stores.checks, chain)
     if chain is not None:
         record_check(chain, report)
     document = {
@@ -48,4 +48,4 @@ def check(
     emit(document, as_json=as_json, render=render)
     say(f"{report.sentence()}.")
     if not report.is_clean:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.arguments import AsJson, WeekArgument, session_of
+from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting
 from worker.core.errors import UsageError
 from worker.core.money import tokens_text
@@ -25,13 +26,10 @@ class ProofFileUnusable(UsageError):
         super().__init__(f"{path} cannot be used: {error.strerror or error}.")
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command(epilog="Example: kontrib publish 2024-W50 bundles")(publish)
-    example = "kontrib proof 507f1f77bcf86cd799439011 2024-W50 --out proof.json"
-    app.command(epilog=f"Example: {example}")(proof)
+commands = typer.Typer()
 
 
+@command(commands, "kontrib publish 2024-W50 bundles")
 def publish(
     context: typer.Context,
     week: WeekArgument,
@@ -41,7 +39,7 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     """Write the files with which a stranger checks a week. They hold no names."""
-    from worker.adapters.bundle_folder import BundleFolderWriter
+    from worker.bootstrap.without_settings import BundleFolderWriter
     from worker.services.proof.publish_bundle import publish_week
 
     writer = BundleFolderWriter(folder, week)
@@ -81,6 +79,7 @@ def _rows(published: Published) -> dict[str, object]:
     }
 
 
+@command(commands, "kontrib proof 507f1f77bcf86cd799439011 2024-W50 --out proof.json")
 def proof(
     context: typer.Context,
     user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.arguments import AsJson, session_of
+from worker.cli.command import command
 from worker.cli.console import emit, waiting
 from worker.cli.proof.publish import ProofFileUnusable
+from worker.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,15 +30,10 @@ RpcUrls = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    example = "kontrib verify bundles/2024-12-09 --rpc https://api.mainnet-beta.solana.com"
-    app.command(epilog=f"Example: {example}")(verify)
-    app.command("verify-proof", epilog="Example: kontrib verify-proof proof.json --rpc URL")(
-        verify_proof
-    )
+commands = typer.Typer()
 
 
+@command(commands, "kontrib verify bundles/2024-12-09 --rpc https://api.mainnet-beta.solana.com")
 def verify(
     context: typer.Context,
     bundle: Annotated[
@@ -54,7 +51,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check a published week, without database, keys or settings; exits 1 if it does not hold."""
-    from worker.adapters.bundle_folder import BundleFolder
+    from worker.bootstrap.without_settings import BundleFolder
     from worker.ports.payout import PublicAddresses
     from worker.services.proof.verify_bundle import verify_bundle, verify_on_chain
 
@@ -87,6 +84,7 @@ def _tiers(text: str | None) -> frozenset[int] | None:
     return frozenset(scaled_multiplier(exact_decimal(part.strip())) for part in text.split(","))
 
 
+@command(commands, "kontrib verify-proof proof.json --rpc URL")
 def verify_proof(
     context: typer.Context,
     file: Annotated[
@@ -135,4 +133,4 @@ def _report(
 
     emit(document | facts, as_json=as_json, render=render)
     if not is_verified:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILED)

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
+from worker.cli.board_view import board_document
+from worker.cli.command import command
 from worker.cli.console import emit, plain, say, waiting
-from worker.cli.json_views import board_document
 from worker.cli.report.reward_lines import REWARD_COLUMNS, YEAR_COLUMNS, reward_line, write_csv
 from worker.cli.session import Session
 from worker.core.errors import KontribError, UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.money import tokens_text
-from worker.core.report.explorer import CUSTOM, transaction_url
+from worker.core.report.explorer import CUSTOM, PUBLIC_CLUSTERS, transaction_url
 from worker.core.report.spread import WHOLE, Spread
 from worker.core.report.text import ratio_text
 from worker.core.week import Week
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from worker.core.payout.records import Payout, Reward
     from worker.services.report.week import Group, WeekReport
 
+commands = typer.Typer()
+
 
 class ReportNotWritten(UsageError):
     """The file cannot be written."""
@@ -35,11 +38,7 @@ class ReportNotWritten(UsageError):
         super().__init__(f"{path} cannot be written: {error.strerror or error}.")
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(epilog="Example: kontrib report 2024-W50 --html week.html")(report)
-
-
+@command(commands, "kontrib report 2024-W50 --html week.html")
 def report(
     context: typer.Context,
     week: OptionalWeek = None,
@@ -80,7 +79,7 @@ def report(
 
 def _write_page(session: Session, week: Week, path: Path) -> None:
     """Write the page whole or not at all, readable by its writer alone."""
-    from worker.bootstrap import render_report
+    from worker.bootstrap.without_settings import render_report
 
     page = render_report("week.html", report=_report_of(session, week)).encode()
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -114,7 +113,7 @@ def _print_rewards(session: Session, week: Week) -> None:
 def _print_year(session: Session, year: int, user: str, *, as_json: bool) -> None:
     """Print what a user was paid in a year, by the time at which it was recorded as paid."""
     start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
-    found = session.report_store.paid_between(user, start, end)
+    found = session.stores.reports.paid_between(user, start, end)
     if not found:
         session.wiki.account(user)
     cluster, _ = _chain_facts(session)
@@ -142,7 +141,7 @@ def _report_of(session: Session, week: Week) -> WeekReport:
 
     with waiting(f"Reporting {week.label}"):
         cluster, costs = _chain_facts(session)
-        return week_report(session.wiki, session.report_store, week, cluster=cluster, costs=costs)
+        return week_report(session.wiki, session.stores.reports, week, cluster=cluster, costs=costs)
 
 
 def _chain_facts(session: Session) -> tuple[str | None, Costs | None]:
@@ -150,8 +149,6 @@ def _chain_facts(session: Session) -> tuple[str | None, Costs | None]:
 
     The books are in the database, so a report needs no chain.
     """
-    from worker.bootstrap import PUBLIC_CLUSTERS
-
     try:
         chain = session.context.chain
         return PUBLIC_CLUSTERS.get(chain.cluster_genesis(), CUSTOM), chain.costs()

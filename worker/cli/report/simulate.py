@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from worker.cli.arguments import AsJson, read_week
+from worker.cli.command import command
 from worker.cli.console import emit, progress_bar, say
 from worker.cli.input_file import FileUnusable, Input, open_input
 from worker.cli.report.report import ReportNotWritten
@@ -19,15 +19,18 @@ from worker.core.plan.allocation import Policy, StakingBonus, scaled_multiplier
 from worker.core.plan.rules import Rules, rules_from
 from worker.core.report.simulation import Scenario
 from worker.core.week import Week
+from worker.core.wiki.files.extended_json import NotExtendedJson, plain_values
 from worker.core.wiki.files.reading import read_records
 from worker.core.wiki.files.record import Record
+from worker.core.wiki.files.strict_json import MalformedJson, read_json
 from worker.services.report.history_simulation import Comparison, History, read_history, replay
 
 PROGRESS_LINES = 1000
+commands = typer.Typer()
 _File = Annotated[
     str,
     typer.Argument(
-        metavar="FILE", help="Contributions as JSON lines or CSV, gzip or not; - is stdin."
+        metavar="FILE", help="Contributions as JSON or CSV, compressed or not; - is stdin."
     ),
 ]
 _Pool = Annotated[
@@ -99,14 +102,11 @@ class Changes:
         )
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(
-        epilog="Example: kontrib simulate --pool 15000 --from 2022-W01 --to 2024-W52 "
-        "contributions.jsonl.gz --plot plot.svg"
-    )(simulate)
-
-
+@command(
+    commands,
+    "kontrib simulate --pool 15000 --from 2022-W01 --to 2024-W52 "
+    "contributions.jsonl.gz --plot plot.svg",
+)
 def simulate(
     file: _File,
     pool: _Pool = None,
@@ -159,14 +159,14 @@ def _compare(
 
 def _system_config(path: Path | None) -> Mapping[str, Any]:
     if path is None:
-        from worker.bootstrap import first_system_config
+        from worker.bootstrap.without_settings import first_system_config
 
         return first_system_config()
     try:
-        value = json.loads(path.read_bytes())
+        value = plain_values(read_json(path.read_bytes()))
     except OSError as error:
         raise FileUnusable(str(path), error.strerror or str(error)) from None
-    except ValueError as error:
+    except (MalformedJson, NotExtendedJson, RecursionError) as error:
         raise FileUnusable(str(path), f"it is no JSON ({error})") from None
     if not isinstance(value, dict):
         raise FileUnusable(str(path), "it is no JSON object")
@@ -195,7 +195,7 @@ def _print_notes(changes: Changes, history: History) -> None:
 
 
 def _write_plot(path: Path, values: Mapping[str, object]) -> None:
-    from worker.bootstrap import render_report
+    from worker.bootstrap.without_settings import render_report
 
     try:
         path.write_text(render_report("simulation.svg", **values), encoding="utf-8")

@@ -1,11 +1,12 @@
-"""The work of `kontrib doctor`: questions about settings, servers and ports."""
+"""The questions of `kontrib doctor` about settings, servers and ports."""
 
 from __future__ import annotations
 
-from config.settings import ConfigurationUnusable
+from config.errors import ConfigurationUnusable
+from worker.cli.broker import Broker
 from worker.cli.console import emit, waiting
 from worker.cli.findings_view import check_document, show_checks
-from worker.cli.session import NoWorker, Session
+from worker.cli.session import Session
 from worker.core.findings import Check
 from worker.services.watch.doctor import (
     DATABASE,
@@ -40,18 +41,18 @@ def _questions(session: Session) -> list[Question]:
         Question(DATABASE, lambda: _database(session), "Start MongoDB, or correct MONGO_URI."),
         Question(
             "schema",
-            lambda: session.schema_state(),
+            session.schema_state,
             "Run `kontrib migrate`.",
             needs=(DATABASE,),
         ),
         Question(
             "Redis",
-            lambda: f"version {session.ping_redis()} at {session.redis_host}",
+            lambda: _redis(session.broker),
             "Start Redis, or correct REDIS_URL.",
         ),
         Question(
             "Celery workers",
-            lambda: _workers(session),
+            lambda: ", ".join(session.broker.require_workers()),
             "Start `celery -A worker.app worker`.",
             needs=("Redis",),
         ),
@@ -66,12 +67,5 @@ def _database(session: Session) -> str:
     return f"answers; {count} weeks in {session.settings.mongo_database}"
 
 
-def _workers(session: Session) -> str:
-    """
-    Raises:
-        NoWorker: none answers.
-    """
-    found = session.workers()
-    if not found:
-        raise NoWorker
-    return ", ".join(found)
+def _redis(broker: Broker) -> str:
+    return f"version {broker.redis_version()} at {broker.host}"

@@ -1,4 +1,4 @@
-"""Follow a week while workers, or this process, do the work."""
+"""Follows a week while workers or this process pay it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from worker.cli.console import progress_bar, say
-from worker.cli.session import NoWorker, Session
+from worker.cli.session import Session
+from worker.core.errors import ExitCode
 from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.week.due import find_work
-from worker.services.week.outcome import WAITS, Verdict, verdict
+from worker.services.week.outcome import Verdict, verdict
 from worker.services.week.run import do_work
 from worker.services.week.status import Board, board
 from worker.services.week.story import Job, Work
 
 POLL_SECONDS = 0.5
 SLICE_SECONDS = 5.0
-"""Work in this process is cut into slices, so that the bar moves and Ctrl-C is heard."""
+"""Work in this process is done in slices, so that the bar moves and Ctrl-C is heard."""
 SILENCE = timedelta(seconds=30)
 DOING = {
     Stage.DUE: "planning",
@@ -35,7 +36,7 @@ def follow(session: Session, week: Week, *, patience: timedelta = timedelta()) -
     """Show a week's progress until it is done, waits for longer than `patience`, or failed.
 
     Raises:
-        NoWorker: nothing moves, and nobody is there to move it.
+        NoWorker: nothing moves, and no worker answers.
     """
     store, clock = session.store, session.clock
     moved_at = waits_since = clock.now()
@@ -47,13 +48,13 @@ def follow(session: Session, week: Week, *, patience: timedelta = timedelta()) -
             if current != last:
                 moved_at, last = now, current
             found = verdict(store, week, now)
-            is_waiting = found is not None and found.exit_code == WAITS
+            is_waiting = found is not None and found.exit_code == ExitCode.NOT_READY
             if not is_waiting:
                 waits_since = now
             if found is not None and (not is_waiting or now - waits_since >= patience):
                 return found
-            if now - moved_at > SILENCE and not session.workers():
-                raise NoWorker
+            if now - moved_at > SILENCE:
+                session.broker.require_workers()
             clock.sleep(POLL_SECONDS)
 
 
@@ -73,7 +74,7 @@ def work_inline(context: Context, week: Week, *, at_once: bool) -> Verdict:
         show(board(context.store, week))
     found = verdict(context.store, week, context.clock.now())
     return found or Verdict(
-        WAITS,
+        ExitCode.NOT_READY,
         f"{week.label} is being worked on by another worker; follow it with "
         f"`kontrib status {week.label} --watch`.",
     )
@@ -81,7 +82,7 @@ def work_inline(context: Context, week: Week, *, at_once: bool) -> Verdict:
 
 @contextmanager
 def live_week(week: Week) -> Iterator[Callable[[Board], None]]:
-    """A bar where somebody looks at it, else a line whenever something changed."""
+    """A bar on a terminal; elsewhere a line for each change."""
     from rich.console import Console
 
     watched = Console(stderr=True).is_terminal
@@ -101,7 +102,7 @@ def live_week(week: Week) -> Iterator[Callable[[Board], None]]:
 
 
 def doing_text(current: Board) -> str:
-    """What is being done, and how far it is."""
+    """The present step, and how many rewards are paid."""
     text = DOING[current.stage]
     if current.stage in (Stage.PREPARED, Stage.COMPLETED):
         text += (
@@ -112,7 +113,7 @@ def doing_text(current: Board) -> str:
 
 
 def interrupted_text(current: Board) -> str:
-    """What state things are in after Ctrl-C, and how to go on."""
+    """The state of a week after Ctrl-C, and how to go on."""
     label = current.week.label
     return (
         f"Interrupted. {label}: {doing_text(current)}. Nothing is lost and nothing is paid twice: "

@@ -6,29 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, WeekArgument, session_of
+from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, WeekArgument, session_of
+from worker.cli.command import command
+from worker.cli.console import emit, facts, say, table, waiting
+from worker.cli.session import Session
+from worker.core.errors import UsageError
+from worker.core.money import tokens_text
+from worker.core.week import Week
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from worker.cli.session import Session
-    from worker.core.week import Week
-
 REBUILD_SECONDS = 3600.0
-
-UserArgument = Annotated[
-    str, typer.Argument(metavar="USER", help="The user's id in the wiki.", show_default=False)
-]
+commands = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    user = "507f1f77bcf86cd799439011"
-    app.command(epilog=f'Example: kontrib hold {user} 2024-W50 --reason "identity in doubt"')(hold)
-    app.command(epilog=f"Example: kontrib release {user} 2024-W50")(release)
-    app.command(epilog="Example: kontrib rebuild 2024-W50 --from-chain")(rebuild)
-
-
+@command(commands, f'kontrib hold {EXAMPLE_USER} 2024-W50 --reason "identity in doubt"')
 def hold(
     context: typer.Context,
     user: UserArgument,
@@ -36,25 +29,24 @@ def hold(
     reason: Annotated[str, typer.Option("--reason", help="Recorded on the reward.")],
 ) -> None:
     """Keep an unpaid reward that goes out alone from being sent."""
-    from worker.cli.console import say
     from worker.services.payout.override import hold_reward
 
     reward = hold_reward(session_of(context).context, week, user, reason)
     say(f"{reward.user_id}'s reward of {week.label} is held: {reason}")
 
 
+@command(commands, f"kontrib release {EXAMPLE_USER} 2024-W50")
 def release(context: typer.Context, user: UserArgument, week: WeekArgument) -> None:
     """Let a held reward go again."""
-    from worker.cli.console import say
-    from worker.cli.week.work import wake_or_say
     from worker.services.payout.override import release_reward
 
     session = session_of(context)
     reward = release_reward(session.context, week, user)
     say(f"{reward.user_id}'s reward of {week.label} is released.")
-    wake_or_say(session, "tasks.retry", week=week)
+    session.broker.wake_if_possible("tasks.retry", week)
 
 
+@command(commands, "kontrib rebuild 2024-W50 --from-chain")
 def rebuild(
     context: typer.Context,
     week: WeekArgument,
@@ -68,7 +60,6 @@ def rebuild(
 
     Without the published plan it shows what was paid, by wallet, and changes nothing.
     """
-    from worker.core.errors import UsageError
     from worker.services.plan.adopt import AnchoredPlanMissing
 
     if not from_chain:
@@ -84,9 +75,6 @@ def rebuild(
 
 
 def _rebuild(session: Session, week: Week, *, as_json: bool) -> None:
-    from worker.cli.console import emit, facts, waiting
-    from worker.cli.week.work import wake_or_say
-    from worker.core.money import tokens_text
     from worker.services.context import Deadline
     from worker.services.payout.rebuild import rebuild_week
 
@@ -104,12 +92,10 @@ def _rebuild(session: Session, week: Week, *, as_json: bool) -> None:
         screen.print(facts(rows))
 
     emit(rebuilt, as_json=as_json, render=render)
-    wake_or_say(session, "tasks.retry", week=week)
+    session.broker.wake_if_possible("tasks.retry", week)
 
 
 def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
-    from worker.cli.console import emit, table
-    from worker.core.money import tokens_text
     from worker.services.payout.rebuild import recover_by_wallet
 
     found = recover_by_wallet(session.context, week)

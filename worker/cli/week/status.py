@@ -1,78 +1,112 @@
-"""The work of `kontrib status`: once, or until somebody stops looking."""
+"""`kontrib status`: all weeks or one, once or until Ctrl-C."""
 
 from __future__ import annotations
 
 import io
-import time
-from typing import TYPE_CHECKING
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
-from worker.cli.console import console, emit
-from worker.cli.json_views import board_document
+import typer
+
+from worker.cli.arguments import AsJson, OptionalWeek, session_of
+from worker.cli.command import command
+from worker.cli.console import console, emit, plain
 from worker.cli.session import Session
-from worker.cli.text_views import show_board, show_boards
 from worker.core.week import Week
-from worker.services.week.status import Board, board, obstacles, overview
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from worker.services.week.status import Board
+
 WATCH_SECONDS = 2.0
-OBSTACLES_SHOWN = 5
+commands = typer.Typer()
 
 
-def show_status(session: Session, week: Week | None, *, as_json: bool) -> None:
-    """One week in detail, or all of them."""
+@command(commands, "kontrib status 2024-W50 --watch")
+def status(
+    context: typer.Context,
+    week: OptionalWeek = None,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch", help="Keep looking until Ctrl-C; with --json, print a line for each change."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show all weeks, or one in detail."""
+    session = session_of(context)
+    if not watch:
+        data, render = _look(session, week)
+        emit(data, as_json=as_json, render=render)
+    elif as_json:
+        _print_changes(session, week)
+    else:
+        _watch(session, week)
+
+
+def _look(session: Session, week: Week | None) -> tuple[dict[str, Any], Callable[[Console], None]]:
+    """The present state as JSON data, and a function that draws it."""
+    from worker.cli.board_view import board_document, look_at_week
+    from worker.services.week.status import overview
+
     store = session.store
     if week is not None:
-        current, listed = board(store, week), obstacles(store, week, OBSTACLES_SHOWN)
-        data = board_document(current, listed)
-        emit(data, as_json=as_json, render=lambda c: show_board(c, current, listed))
-        return
-    boards = overview(store, session.clock.now())
-    paused = store.paused()
-    emit(
-        {"paused": paused, "weeks": [board_document(b) for b in boards]},
-        as_json=as_json,
-        render=lambda c: _show_all(c, boards, paused),
-    )
-
-
-def watch_status(session: Session, week: Week | None, *, as_json: bool) -> None:
-    """Look again and again; where nobody looks at a terminal, print what changed."""
-    del as_json
-    from rich.live import Live
-    from rich.text import Text
-
-    screen, last = console(), ""
-    with Live(console=screen, auto_refresh=False, transient=False) as live:
-        while True:
-            text = _rendered(session, week, screen)
-            if screen.is_terminal:
-                live.update(Text.from_ansi(text), refresh=True)
-            elif text != last:
-                screen.print(text, markup=False, end="")
-            last = text
-            time.sleep(WATCH_SECONDS)
-
-
-def _rendered(session: Session, week: Week | None, screen: Console) -> str:
-    from rich.console import Console
-
-    page = io.StringIO()
-    colours = screen.is_terminal
-    drawn = Console(file=page, width=screen.width, force_terminal=colours, highlight=False)
-    if week is None:
-        _show_all(drawn, overview(session.store, session.clock.now()), session.store.paused())
-    else:
-        listed = obstacles(session.store, week, OBSTACLES_SHOWN)
-        show_board(drawn, board(session.store, week), listed)
-    return page.getvalue()
+        return look_at_week(store, week)
+    boards, paused = overview(store, session.clock.now()), store.paused()
+    data = {"paused": paused, "weeks": [board_document(each) for each in boards]}
+    return data, lambda c: _show_all(c, boards, paused)
 
 
 def _show_all(screen: Console, boards: list[Board], paused: str | None) -> None:
+    from worker.cli.board_view import show_boards
+
     if paused:
         screen.print(f"Signing is paused: {paused}. Go on with `kontrib resume`.", markup=False)
     if boards:
         show_boards(screen, boards)
     else:
         screen.print("No week yet. Begin with `kontrib genesis --first-week WEEK`.", markup=False)
+
+
+def _print_changes(session: Session, week: Week | None) -> None:
+    """One JSON document a line: the present state, and then each change."""
+    last = ""
+    while True:
+        data, _ = _look(session, week)
+        line = json.dumps(data, default=plain, ensure_ascii=False)
+        if line != last:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+        last = line
+        session.clock.sleep(WATCH_SECONDS)
+
+
+def _watch(session: Session, week: Week | None) -> None:
+    """Redraw the terminal; without a terminal, print each change."""
+    from rich.live import Live
+    from rich.text import Text
+
+    screen, last = console(), ""
+    with Live(console=screen, auto_refresh=False, transient=False) as live:
+        while True:
+            text = _drawn(session, week, screen)
+            if screen.is_terminal:
+                live.update(Text.from_ansi(text), refresh=True)
+            elif text != last:
+                screen.print(text, markup=False, end="")
+            last = text
+            session.clock.sleep(WATCH_SECONDS)
+
+
+def _drawn(session: Session, week: Week | None, screen: Console) -> str:
+    from rich.console import Console
+
+    _, render = _look(session, week)
+    page = io.StringIO()
+    colours = screen.is_terminal
+    render(Console(file=page, width=screen.width, force_terminal=colours, highlight=False))
+    return page.getvalue()

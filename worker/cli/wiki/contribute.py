@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, session_of
+from worker.cli.arguments import AsJson, read_object, session_of
+from worker.cli.command import command
+from worker.cli.console import emit, escaped, plain
+from worker.cli.input_file import cut_lines, standard_input
+from worker.core.errors import ExitCode, KontribError, NotReady
+from worker.core.wiki.files.kinds import foreign_kind
+from worker.core.wiki.files.record import RECORD_BYTES_MAX
+from worker.core.wiki.files.strict_json import MalformedJson, read_json
 
 if TYPE_CHECKING:
     from worker.services.wiki.contribute import Recorded, Request
     from worker.services.wiki_context import WikiContext
 
-_EXAMPLES = """Examples:
-
-kontrib contribute --user 507f1f77bcf86cd799439011 --article 507f1f77bcf86cd799439012 --type creation --quality 2.5 --key edit-4711
-
-echo '{"user": "507f…", "article": "507f…", "type": "review", "key": "edit-4712"}' | kontrib contribute --stdin"""  # noqa: E501 - a line of an example is one line of a shell
+commands = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(epilog=_EXAMPLES)(contribute)
-
-
+@command(
+    commands,
+    "kontrib contribute --user 507f1f77bcf86cd799439011 --article 507f1f77bcf86cd799439012 "
+    "--type creation --quality 2.5 --key edit-4711",
+    """echo '{"user": "507f…", "article": "507f…", "type": "review", "key": "edit-4712"}' """
+    "| kontrib contribute --stdin",
+)
 def contribute(
     context: typer.Context,
     user: Annotated[str | None, typer.Option(help="The user's _id.")] = None,
@@ -58,14 +64,17 @@ def contribute(
     """
     wiki = session_of(context).wiki
     if stdin:
-        raise typer.Exit(0 if _contribute_lines(wiki) else 1)
-    values = {"user": user, "article": article, "type": type_, "quality": quality}
-    values |= {"description": description, "metadata": _object(metadata), "key": key}
+        raise typer.Exit(ExitCode.DONE if _contribute_lines(wiki) else ExitCode.FAILED)
+    values: dict[str, Any] = {"user": user, "article": article, "type": type_, "quality": quality}
+    values |= {
+        "description": description,
+        "metadata": read_object("--metadata", metadata),
+        "key": key,
+    }
     _contribute_one(wiki, values, as_json=as_json)
 
 
 def _contribute_one(wiki: WikiContext, values: dict[str, Any], *, as_json: bool) -> None:
-    from worker.cli.console import emit
     from worker.services.wiki.contribute import TEXTS, contribute, request_from
 
     for name in TEXTS:
@@ -76,20 +85,19 @@ def _contribute_one(wiki: WikiContext, values: dict[str, Any], *, as_json: bool)
 
 
 def _contribute_lines(wiki: WikiContext) -> bool:
-    """Each line by itself, answered before the next is read, so that a wiki may keep us open.
+    """Record line by line, and return whether all lines were recorded.
+
+    Each line is answered before the next is read, so that a wiki may keep this process open.
 
     Raises:
-        NotReady: nothing can be recorded now; the line has no answer, and can be sent again.
+        NotReady: nothing can be recorded now. The line has no answer, and can be sent again.
     """
-    import json
-    import sys
-
-    from worker.cli.console import plain
-    from worker.core.errors import KontribError, NotReady
     from worker.services.wiki.contribute import contribute
 
     all_well = True
-    for number, line in _lines():
+    for number, line in enumerate(cut_lines(standard_input()), start=1):
+        if not line.strip():
+            continue
         try:
             recorded = contribute(wiki, _request_in(line))
             answer = {"line": number, "ok": True, **_document(recorded)}
@@ -99,26 +107,10 @@ def _contribute_lines(wiki: WikiContext) -> bool:
             all_well = False
             name, message = type(error).__name__, str(error)
             answer = {"line": number, "ok": False, "error": name, "message": message}
-        # In ASCII, so that every answer can be written, whatever encoding the reader asked for.
+        # In ASCII, so that every answer can be written in every encoding.
         sys.stdout.write(json.dumps(answer, default=plain) + "\n")
         sys.stdout.flush()
     return all_well
-
-
-def _lines() -> Iterator[tuple[int, bytes]]:
-    """Lines as they come, cut just above the limit; blank ones are skipped."""
-    import sys
-
-    from worker.core.wiki.files.record import RECORD_BYTES_MAX
-
-    number, stream = 0, sys.stdin.buffer
-    while line := stream.readline(RECORD_BYTES_MAX + 1):
-        number += 1
-        rest = line
-        while rest and not rest.endswith(b"\n"):
-            rest = stream.readline(RECORD_BYTES_MAX)
-        if line.strip():
-            yield number, line
 
 
 def _request_in(line: bytes) -> Request:
@@ -126,29 +118,17 @@ def _request_in(line: bytes) -> Request:
     Raises:
         ContributionUnusable: the line is too long, no JSON, or no contribution.
     """
-    import json
-
-    from worker.core.wiki.files.record import RECORD_BYTES_MAX
     from worker.services.wiki.contribute import ContributionUnusable, request_from
 
     if len(line) > RECORD_BYTES_MAX:
         raise ContributionUnusable(f"The line is longer than {RECORD_BYTES_MAX} bytes.")
     try:
-        values = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ContributionUnusable(f"The line is no JSON ({error}).") from None
+        values = read_json(line)
+    except MalformedJson as error:
+        kind = foreign_kind(line)
+        why = f"it is {kind}" if kind else error
+        raise ContributionUnusable(f"The line cannot be read ({why}).") from None
     return request_from(values)
-
-
-def _object(text: str | None) -> Any:
-    import json
-
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise typer.BadParameter("--metadata must be a JSON object") from None
 
 
 def _document(recorded: Recorded) -> dict[str, Any]:
@@ -168,8 +148,6 @@ def _document(recorded: Recorded) -> dict[str, Any]:
 
 
 def _sentence(recorded: Recorded) -> str:
-    from worker.cli.console import escaped
-
     made = recorded.contribution
     factors = (made.base_points, *made.multipliers.values())
     known = " x ".join(f"{value:g}" for value in factors if value is not None)

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from worker.cli.arguments import AsJson, session_of
+from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_object, session_of
+from worker.cli.command import command
+from worker.cli.console import emit
+from worker.core.money import tokens_text
 from worker.core.wiki.governance import VOTING_MAX, Choice, ProposalStatus, ProposalType
 
+commands = typer.Typer()
 ProposalArgument = Annotated[
     str, typer.Argument(metavar="PROPOSAL", help="The proposal's id.", show_default=False)
 ]
-_USER, _PROPOSAL = "507f1f77bcf86cd799439011", "6765f1c2a4b3c2d1e0f90817"
-_PROPOSE_EXAMPLE = (
-    f'Example: kontrib propose "Raise the pool" --by {_USER} '
-    "--parameter weekly_token_pool --value 15000"
-)
-
-
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command(epilog=_PROPOSE_EXAMPLE)(propose)
-    app.command(epilog=f"Example: kontrib vote {_PROPOSAL} {_USER} for")(vote)
-    app.command(epilog="Example: kontrib proposals --status active")(proposals)
-    app.command(epilog=f'Example: kontrib cancel {_PROPOSAL} --reason "a mistake"')(cancel)
-    app.command(epilog=f"Example: kontrib execute {_PROPOSAL}")(execute)
+_PROPOSAL = "6765f1c2a4b3c2d1e0f90817"
 
 
 def read_moment(text: str) -> datetime:
     """
     Raises:
-        typer.BadParameter: it is no moment.
+        typer.BadParameter: the text is no moment.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -41,6 +32,11 @@ def read_moment(text: str) -> datetime:
         raise typer.BadParameter(f"'{text}' is no moment; write 2024-12-16T00:00Z") from None
 
 
+@command(
+    commands,
+    f'kontrib propose "Raise the pool" --by {EXAMPLE_USER} '
+    "--parameter weekly_token_pool --value 15000",
+)
 def propose(
     context: typer.Context,
     title: Annotated[str, typer.Argument(metavar="TITLE", show_default=False)],
@@ -69,7 +65,7 @@ def propose(
     as_json: AsJson = False,
 ) -> None:
     """Put a proposal to the vote. A change that passes takes effect with the next planned week."""
-    from worker.cli.wiki.proposals import show_one
+    from worker.cli.wiki.proposal_view import show_one
     from worker.services.wiki.governance import Idea, propose
 
     idea = Idea(
@@ -79,7 +75,7 @@ def propose(
         description=description,
         parameter=parameter,
         value=value,
-        parameters=_object(data),
+        parameters=read_object("--data", data),
         voting_start=start,
         voting_time=timedelta(days=days),
         quorum=quorum,
@@ -87,18 +83,15 @@ def propose(
     show_one(propose(session_of(context).wiki, idea), as_json=as_json)
 
 
+@command(commands, f"kontrib vote {_PROPOSAL} {EXAMPLE_USER} for")
 def vote(
     context: typer.Context,
     proposal: ProposalArgument,
-    user: Annotated[
-        str, typer.Argument(metavar="USER", help="The voter's _id.", show_default=False)
-    ],
+    user: UserArgument,
     choice: Annotated[Choice, typer.Argument(show_default=False)],
     as_json: AsJson = False,
 ) -> None:
     """Cast a user's vote, or change it. It weighs what they could vote with when it began."""
-    from worker.cli.console import emit
-    from worker.core.money import tokens_text
     from worker.services.wiki.governance import vote
 
     cast = vote(session_of(context).wiki, proposal, user, choice)
@@ -113,6 +106,7 @@ def vote(
     emit(document, as_json=as_json, render=lambda console: console.print(text, markup=False))
 
 
+@command(commands, "kontrib proposals --status active")
 def proposals(
     context: typer.Context,
     status: Annotated[
@@ -121,12 +115,13 @@ def proposals(
     as_json: AsJson = False,
 ) -> None:
     """List proposals with their votes."""
-    from worker.cli.wiki.proposals import show_all
+    from worker.cli.wiki.proposal_view import show_all
 
     found = session_of(context).wiki.governance.proposals(status or list(ProposalStatus))
     show_all(found, as_json=as_json)
 
 
+@command(commands, f'kontrib cancel {_PROPOSAL} --reason "a mistake"')
 def cancel(
     context: typer.Context,
     proposal: ProposalArgument,
@@ -134,12 +129,13 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """End a proposal that is not decided, or that passed and cannot be executed."""
-    from worker.cli.wiki.proposals import show_one
+    from worker.cli.wiki.proposal_view import show_one
     from worker.services.wiki.governance import cancel
 
     show_one(cancel(session_of(context).wiki, proposal, reason), as_json=as_json)
 
 
+@command(commands, f"kontrib execute {_PROPOSAL}")
 def execute(
     context: typer.Context,
     proposal: ProposalArgument,
@@ -150,23 +146,9 @@ def execute(
     as_json: AsJson = False,
 ) -> None:
     """Execute a passed change now, or record that a passed proposal of another type was done."""
-    from worker.cli.wiki.proposals import show_one
+    from worker.cli.wiki.proposal_view import show_one
     from worker.services.wiki.governance import get_proposal
     from worker.services.wiki.governance_clock import execute
 
     wiki = session_of(context).wiki
     show_one(execute(wiki, get_proposal(wiki, proposal), signature=tx), as_json=as_json)
-
-
-def _object(text: str | None) -> dict[str, Any] | None:
-    import json
-
-    if text is None:
-        return None
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise typer.BadParameter("--data must be a JSON object")
-    return found

@@ -5,19 +5,18 @@ from __future__ import annotations
 import typer
 
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
+from worker.cli.command import command
+from worker.cli.console import emit, waiting
+
+commands = typer.Typer()
 
 
-def register(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command(epilog="Example: kontrib recount 2024-W50")(recount)
-
-
+@command(commands, "kontrib recount 2024-W50")
 def recount(context: typer.Context, week: OptionalWeek = None, as_json: AsJson = False) -> None:
     """Compute the counters of users and articles anew: all of them, or those of one week.
 
     They come from contributions, completed rewards and stakes. Any number of times.
     """
-    from worker.cli.console import emit, waiting
     from worker.services.wiki.earned_tokens import recount_week
     from worker.services.wiki.recount import recount_all
 

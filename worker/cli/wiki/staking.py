@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, read_text, session_of
+from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_text, session_of
+from worker.cli.command import command
+from worker.cli.console import emit, table
+from worker.core.money import tokens_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from worker.core.wiki.stake_record import StakeRecord
 
-_USER = "507f1f77bcf86cd799439011"
-UserArgument = Annotated[
-    str, typer.Argument(metavar="USER", help="The user's _id.", show_default=False)
-]
+commands = typer.Typer()
 
 
 def read_signature(text: str) -> str | None:
-    """A script's empty variable names no transaction."""
+    """The signature; None for the empty variable of a script."""
     return read_text(text).strip() or None
 
 
@@ -36,13 +36,7 @@ Transaction = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command(epilog=f"Example: kontrib stake {_USER} 250.5 --days 90")(stake)
-    app.command(epilog="Example: kontrib unstake 6765f1c2a4b3c2d1e0f90817")(unstake)
-    app.command(epilog=f"Example: kontrib stakes {_USER} --json")(stakes)
-
-
+@command(commands, f"kontrib stake {EXAMPLE_USER} 250.5 --days 90")
 def stake(
     context: typer.Context,
     user: UserArgument,
@@ -59,6 +53,7 @@ def stake(
     _show_one(stake(session_of(context).wiki, user, amount, days, signature=tx), as_json=as_json)
 
 
+@command(commands, "kontrib unstake 6765f1c2a4b3c2d1e0f90817")
 def unstake(
     context: typer.Context,
     stake_id: Annotated[
@@ -76,9 +71,9 @@ def unstake(
     _show_one(unstake(session_of(context).wiki, stake_id, signature=tx), as_json=as_json)
 
 
+@command(commands, f"kontrib stakes {EXAMPLE_USER} --json")
 def stakes(context: typer.Context, user: UserArgument, as_json: AsJson = False) -> None:
     """List a user's stakes, with what they have earned."""
-    from worker.cli.console import emit
     from worker.core.wiki.staking import as_of
 
     wiki = session_of(context).wiki
@@ -92,8 +87,6 @@ def stakes(context: typer.Context, user: UserArgument, as_json: AsJson = False) 
 
 
 def _show_one(made: StakeRecord, *, as_json: bool) -> None:
-    from worker.cli.console import emit
-
     emit(_document(made), as_json=as_json, render=lambda console: _show(console, [made]))
 
 
@@ -117,9 +110,6 @@ def _document(stake: StakeRecord) -> dict[str, Any]:
 
 
 def _show(console: Console, stakes: Sequence[StakeRecord]) -> None:
-    from worker.cli.console import table
-    from worker.core.money import tokens_text
-
     if not stakes:
         console.print("No stakes.")
         return

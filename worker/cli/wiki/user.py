@@ -1,75 +1,108 @@
-"""The work of `kontrib user`."""
+"""`kontrib user`: what the wiki shows of one user."""
 
 from __future__ import annotations
 
 import base64
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from worker.cli.console import emit, escaped, facts, say, table, waiting
+import typer
+
+from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, session_of
+from worker.cli.command import command
+from worker.cli.console import emit, escaped, facts, moment_text, say, table, waiting
 from worker.cli.session import Session
-from worker.cli.text_views import moment_text
 from worker.core.errors import UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.money import tokens_text
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.week import Week
-from worker.ports.check import Cursor, ShownContribution, ShownReward
-from worker.services.wiki.dashboard import (
-    FRESH,
-    Dashboard,
-    contributions,
-    dashboard,
-    history,
-    record_running_week,
-    running_week,
-)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from worker.ports.check import Cursor, ShownContribution, ShownReward
+    from worker.services.wiki.dashboard import Dashboard
+
+PAGE = 20
+commands = typer.Typer()
+
 
 class MalformedPage(UsageError):
-    """The text names no page."""
+    """--after names no page."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"'{text}' names no page. Give --after what the last page named.")
 
 
-def show_dashboard(session: Session, user_id: str, *, as_json: bool) -> None:
-    """Everything at a glance. The running week is added up first if nobody did so lately."""
+@command(commands, f"kontrib user {EXAMPLE_USER} --contributions")
+def user(
+    context: typer.Context,
+    user_id: UserArgument,
+    contributions: Annotated[
+        bool, typer.Option("--contributions", help="A page of the contributions instead.")
+    ] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="A page of the weeks' rewards instead.")
+    ] = False,
+    after: Annotated[
+        str | None,
+        typer.Option("--after", metavar="PAGE", help="The next page, as the last one named it."),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = PAGE,
+    as_json: AsJson = False,
+) -> None:
+    """A user's points this week, estimated tokens, rewards, stakes and voting power."""
+    session, user_id = session_of(context), canonical_user_id(user_id)
+    if contributions:
+        _list_contributions(session, user_id, after, limit, as_json=as_json)
+    elif history:
+        _list_rewards(session, user_id, after, limit, as_json=as_json)
+    else:
+        _show_dashboard(session, user_id, as_json=as_json)
+
+
+def _show_dashboard(session: Session, user_id: str, *, as_json: bool) -> None:
+    """Show the dashboard. The running week is added up first unless its sums are fresh."""
+    from worker.services.wiki.dashboard import FRESH, dashboard, record_running_week, running_week
+
     wiki = session.wiki
     running, now = running_week(wiki), wiki.now()
     if running is None or running.week != Week.containing(now) or now - running.at > FRESH:
         with waiting("Adding up the running week"):
             record_running_week(wiki)
-    found = dashboard(wiki, session.views, canonical_user_id(user_id))
+    found = dashboard(wiki, session.stores.views, user_id)
     emit(_document(found), as_json=as_json, render=lambda console: _show(console, found))
 
 
-def show_contributions(
-    session: Session, user_id: str, *, after: str | None, limit: int, as_json: bool
+def _list_contributions(
+    session: Session, user_id: str, after: str | None, limit: int, *, as_json: bool
 ) -> None:
-    """One page of them."""
+    from worker.services.wiki.dashboard import contributions
+
     cursor = None if after is None else _cursor(after)
-    page = contributions(session.views, canonical_user_id(user_id), cursor, limit)
+    page = contributions(session.stores.views, user_id, cursor, limit)
     following = _page_name(page[-1]) if len(page) == limit else None
     data = {"contributions": page, "next": following}
     emit(data, as_json=as_json, render=lambda console: _show_contributions(console, page))
-    if following:
-        say(f"More: --after {following}")
+    _say_more(following)
 
 
-def show_history(
-    session: Session, user_id: str, *, after: str | None, limit: int, as_json: bool
+def _list_rewards(
+    session: Session, user_id: str, after: str | None, limit: int, *, as_json: bool
 ) -> None:
-    """One page of the rewards."""
+    from worker.services.wiki.dashboard import history
+
     before = None if after is None else Week.parse(after)
-    page = history(session.views, canonical_user_id(user_id), before, limit)
+    page = history(session.stores.views, user_id, before, limit)
     following = page[-1].week.label if len(page) == limit else None
     data = {"rewards": [_reward_document(each) for each in page], "next": following}
     emit(data, as_json=as_json, render=lambda console: _show_rewards(console, page))
+    _say_more(following)
+
+
+def _say_more(following: str | None) -> None:
     if following:
         say(f"More: --after {following}")
 
@@ -80,6 +113,8 @@ def _page_name(last: ShownContribution) -> str:
 
 
 def _cursor(text: str) -> Cursor:
+    from worker.ports.check import Cursor
+
     try:
         moment, last_id = json.loads(base64.urlsafe_b64decode(text))
         cursor = Cursor(datetime.fromisoformat(moment), str(last_id))

@@ -6,6 +6,12 @@ from urllib.parse import quote
 
 EXPLORER = "https://explorer.solana.com/tx/"
 MAINNET = "mainnet-beta"
+PUBLIC_CLUSTERS = {
+    "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d": MAINNET,
+    "EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG": "devnet",
+    "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY": "testnet",
+}
+"""Names of the public clusters, by their genesis hash."""
 CUSTOM = "custom"
 """A private cluster; the explorer then asks the reader's own machine."""
 

@@ -64,7 +64,7 @@ class UserTokens:
 
 
 @dataclass(frozen=True, slots=True)
-class PaidReward:
+class CompletedReward:
     """A completed reward of a plan."""
 
     position: int

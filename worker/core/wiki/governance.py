@@ -104,7 +104,7 @@ class Votes:
 
 
 @dataclass(frozen=True, slots=True)
-class Execution:
+class ExecutedChange:
     """The change that a passed proposal made to the configuration."""
 
     parameter: str
@@ -132,7 +132,7 @@ class Proposal:
     updated_at: datetime
     votes: Votes = field(default_factory=Votes)
     status: ProposalStatus = ProposalStatus.DRAFT
-    execution: Execution | None = None
+    execution: ExecutedChange | None = None
     execution_signature: str | None = None
     reason: str | None = None
     """Why it was cancelled, or cannot be executed."""

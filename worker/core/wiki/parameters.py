@@ -25,7 +25,7 @@ Value = int | float | str
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AllowedRange:
     """Lowest and highest allowed number, both included. `whole` refuses fractions."""
 
     lowest: Decimal
@@ -33,20 +33,20 @@ class Limits:
     whole: bool = False
 
 
-def _between(lowest: str, highest: str, *, whole: bool = False) -> Limits:
-    return Limits(Decimal(lowest), Decimal(highest), whole)
+def _between(lowest: str, highest: str, *, whole: bool = False) -> AllowedRange:
+    return AllowedRange(Decimal(lowest), Decimal(highest), whole)
 
 
 STAKING_APY, STAKING_MULTIPLIER = _between("0", "2"), _between("1", "5")
 
-OPTIONAL: Mapping[str, Limits | None] = {
+OPTIONAL: Mapping[str, AllowedRange | None] = {
     "min_points": _between("1", "100000", whole=True),
     "min_stake": _between("0", "1000000"),
     "staking_bonus": None,
 }
 """May be missing from the document, where they have a default."""
 
-NUMBERS: Mapping[str, Limits] = {
+NUMBERS: Mapping[str, AllowedRange] = {
     r"weekly_pool": _between("1", "1000000"),
     r"min_tokens_per_user": _between("0", "1000"),
     r"multipliers\.(quality|reputation|demand)\.(min|max|default)": _between("0", "10"),
@@ -125,7 +125,7 @@ def value_at(document: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return value
 
 
-def _limits_of(name: str, canonical: str) -> Limits | None:
+def _limits_of(name: str, canonical: str) -> AllowedRange | None:
     if canonical in OPTIONAL:
         return OPTIONAL[canonical]
     for pattern, limits in NUMBERS.items():
@@ -134,7 +134,7 @@ def _limits_of(name: str, canonical: str) -> Limits | None:
     raise UnknownParameter(name)
 
 
-def _checked_value(name: str, value: object, limits: Limits | None) -> Value:
+def _checked_value(name: str, value: object, limits: AllowedRange | None) -> Value:
     if limits is None:
         words = [bonus.value for bonus in StakingBonus]
         if value not in words:

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
-from worker.core.errors import KontribError, NotReady
+from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.money import MalformedAmount, exact_decimal, tokens_float
 from worker.core.wiki.governance import (
-    Execution,
+    ExecutedChange,
     Proposal,
     ProposalStatus,
     ProposalType,
@@ -89,8 +89,8 @@ def _check_sums(wiki: WikiContext, proposal: Proposal, report: CheckReport) -> N
     for _ in range(READS):
         try:
             counted = wiki.governance.count_votes(proposal.id)
-        except NotReady:
-            raise  # no server answered, so nothing is known
+        except (NotReady, UsageError):
+            raise  # no server answered, or the question was wrong: nothing is known
         except KontribError as error:
             _add(report, f"{proposal.id}, votes", error, "integers")
             return
@@ -180,7 +180,7 @@ def _not_as_proposed(
     return None if is_same else (found, f"{name} to {value} by {proposal.proposer_id}")
 
 
-def _is_record_of(execution: Execution | None, change: Mapping[str, object]) -> bool:
+def _is_record_of(execution: ExecutedChange | None, change: Mapping[str, object]) -> bool:
     facts = ("parameter", "old", "new", "proposer_id", "at")
     return execution is not None and all(
         getattr(execution, name) == change.get(name) for name in facts

@@ -1,4 +1,4 @@
-"""What an operator does to single rewards and weeks: retry, hold, release, redirect."""
+"""What an operator does to single rewards: hold, release, redirect."""
 
 from __future__ import annotations
 
@@ -46,11 +46,6 @@ class WalletNotUsable(UsageError):
 
     def __init__(self, wallet: str, why: str) -> None:
         super().__init__(f"{wallet} cannot be paid: {why}. Give another wallet.")
-
-
-def retry_week(context: Context, week: Week) -> int:
-    """Make everything unresolved of a week due now; how many that were. Moves nothing itself."""
-    return context.store.requeue(week, context.clock.now())
 
 
 def hold_reward(context: Context, week: Week, user: str, reason: str) -> Reward:

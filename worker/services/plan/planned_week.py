@@ -36,3 +36,15 @@ def plan_of(week: Week, distribution: Distribution | None) -> PlannedWeek:
     if planned is None:
         raise NotPlanned(week)
     return planned
+
+
+def planned_distribution(store: Store, week: Week) -> Distribution:
+    """The record of a planned week, whose stored header may be damaged.
+
+    Raises:
+        NotPlanned: there is none.
+    """
+    distribution = store.distribution(week)
+    if distribution is None or distribution.plan_id is None:
+        raise NotPlanned(week)
+    return distribution

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from worker.core.errors import ExitCode
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import tokens_text
 from worker.core.payout.records import Distribution
@@ -12,15 +13,14 @@ from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.services.week.status import Board, Obstacle, board, obstacles
 
-DONE, FAILED, WAITS = 0, 1, 3
 OBSTACLES_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`exit_code` is the command's: 0 done, 1 failed, 3 waits."""
+    """`exit_code` is the command's: DONE, FAILED, or NOT_READY for a week that waits."""
 
-    exit_code: int
+    exit_code: ExitCode
     sentence: str
 
 
@@ -46,10 +46,14 @@ def _blocking(store: Store, week: Week) -> Distribution | None:
 def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
     label, due = distribution.week.label, distribution.next_attempt_at
     if distribution.stopped:
-        return Verdict(FAILED, f"{label} stopped after too many tries: {distribution.reason}")
+        return Verdict(
+            ExitCode.FAILED, f"{label} stopped after too many tries: {distribution.reason}"
+        )
     if distribution.reason is None or due is None or due <= now:
         return None
-    return Verdict(WAITS, f"{label} waits: {distribution.reason} (next try {_clock_time(due)})")
+    return Verdict(
+        ExitCode.NOT_READY, f"{label} waits: {distribution.reason} (next try {_clock_time(due)})"
+    )
 
 
 def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Verdict | None:
@@ -69,7 +73,9 @@ def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Ve
     ]
     if len(later) < left:
         return None
-    return Verdict(WAITS, f"{distribution.week.label}: {left} payouts wait; {_named(later)}")
+    return Verdict(
+        ExitCode.NOT_READY, f"{distribution.week.label}: {left} payouts wait; {_named(later)}"
+    )
 
 
 def _named(waiting: list[Obstacle]) -> str:
@@ -80,14 +86,14 @@ def _completed(found: Board) -> Verdict:
     label = found.week.label
     if found.failed.count:
         return Verdict(
-            FAILED,
+            ExitCode.FAILED,
             f"{label} is closed, but {found.failed.count} rewards "
             f"({tokens_text(found.failed.amount)} KONTRIB) could not be paid. They are tried "
             f"again; see `kontrib status {label}`.",
         )
     held = f", {found.held.count} held" if found.held.count else ""
     return Verdict(
-        DONE,
+        ExitCode.DONE,
         f"{label} is completed: {found.paid.count} of {found.contributors} rewards paid{held}, "
         f"{tokens_text(found.paid.amount)} KONTRIB.",
     )

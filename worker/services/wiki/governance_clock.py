@@ -15,7 +15,7 @@ from worker.core.plan.rules import MalformedRules
 from worker.core.storable import is_storable_text
 from worker.core.wiki.governance import (
     CLOSE_GRACE,
-    Execution,
+    ExecutedChange,
     Proposal,
     ProposalStatus,
     ProposalType,
@@ -133,14 +133,16 @@ def execute(wiki: WikiContext, proposal: Proposal, *, signature: str | None = No
     )
 
 
-def _apply(wiki: WikiContext, proposal: Proposal) -> Execution:
+def _apply(wiki: WikiContext, proposal: Proposal) -> ExecutedChange:
     name, value = (proposal.parameters.get(k) for k in ("parameter_name", "proposed_value"))
     for _ in range(TRIES):
         if (made := wiki.governance.change_of(proposal.id)) is not None:
             return made
         document = wiki.store.rules_document() or {}
         change = checked_change(document, str(name), value)
-        execution = Execution(change.name, change.old, change.new, proposal.proposer_id, wiki.now())
+        execution = ExecutedChange(
+            change.name, change.old, change.new, proposal.proposer_id, wiki.now()
+        )
         wiki.governance.apply_change(
             proposal.id, change.path, execution, expected=_part_of(document, change)
         )

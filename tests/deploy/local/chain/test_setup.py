@@ -21,10 +21,11 @@ from solders.transaction import VersionedTransaction
 from spl.token.constants import TOKEN_2022_PROGRAM_ID
 from spl.token.instructions import (
     create_idempotent_associated_token_account,
+    freeze_account,
     get_associated_token_address,
     transfer_checked,
 )
-from spl.token.models import TransferCheckedParams
+from spl.token.models import FreezeAccountParams, TransferCheckedParams
 
 from deploy.local.chain.client import ChainCallFailedError, ChainClient
 from deploy.local.chain.setup import (
@@ -33,7 +34,6 @@ from deploy.local.chain.setup import (
     MintKind,
     TransferFee,
     create_mint,
-    freeze,
     load_or_create_key,
     prepare,
     send,
@@ -142,7 +142,13 @@ def test_a_mint_of_every_kind_can_be_created_paid_and_frozen(kind: MintKind, rec
                 )
                 send(client, [create, transfer_checked(params)], [authority])
                 held = client.value("getTokenAccountBalance", str(to), {"commitment": "processed"})
-                freeze(client, authority, mint.pubkey(), to)
+                frozen = FreezeAccountParams(
+                    program_id=kind.program,
+                    account=to,
+                    mint=mint.pubkey(),
+                    authority=authority.pubkey(),
+                )
+                send(client, [freeze_account(frozen)], [authority])
                 assert int(held["amount"]) == received
                 with pytest.raises(ChainCallFailedError, match="0x11"):
                     send(client, [transfer_checked(params)], [authority])

@@ -1,4 +1,4 @@
-"""What a backup looks like on disk: `mongodump --gzip`'s layout, and a manifest of checksums.
+"""The layout of a backup on disk: `mongodump --gzip`'s layout, and a manifest of checksums.
 
 DIR/manifest.json                              written last: without it there is no backup
 DIR/<database>/<collection>.bson.gz            the documents, one after the other
@@ -22,9 +22,9 @@ FORMAT = "kontrib-backup/1"
 MANIFEST = "manifest.json"
 READ_BYTES = 1 << 20
 PROGRESS = "kontrib_restore"
-"""The collection that says how far a restore came; gone when it is done, and in no backup."""
+"""The collection that holds the progress of a restore. No backup contains it."""
 ENGINES_OWN = "storageEngine"
-"""What an index is to one kind of server. Every other kind refuses an index that has it."""
+"""An index option of one kind of server. Every other kind refuses an index with this option."""
 
 # The owner's priorities, with what this system adds put where it belongs. Distributions count as
 # critical, since they hold the plans' snapshots. Within the first group the order is the reverse
@@ -58,7 +58,7 @@ class BackupExists(UsageError):
 
 
 class FolderUnusable(UsageError):
-    """The backup cannot be written where it shall go."""
+    """The backup cannot be written into its folder."""
 
     def __init__(self, folder: Path, error: OSError) -> None:
         super().__init__(
@@ -106,7 +106,7 @@ class SavedCollection:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class BackupManifest:
     database: str
     made_at: str
     collections: tuple[SavedCollection, ...]
@@ -120,7 +120,7 @@ class Manifest:
 
     @property
     def id(self) -> str:
-        """What tells this backup from every other."""
+        """The SHA-256 of the manifest, which no other backup has."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
@@ -142,7 +142,7 @@ def file_name(collection: str) -> str:
     return quote(collection, safe=" ()+,;=@[]{}~!$'&")
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> BackupManifest:
     """
     Raises:
         NoBackup: there is none, or it cannot be read.
@@ -156,7 +156,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise NoBackup(folder, f"{MANIFEST} cannot be read ({error})") from None
 
 
-def _manifest_from(document: dict[str, Any]) -> Manifest:
+def _manifest_from(document: dict[str, Any]) -> BackupManifest:
     if document["format"] != FORMAT:
         raise ValueError(f"its format is {document['format']!r}, not {FORMAT!r}")
     collections = tuple(
@@ -169,7 +169,7 @@ def _manifest_from(document: dict[str, Any]) -> Manifest:
         )
         for each in document["collections"]
     )
-    return Manifest(str(document["database"]), str(document["made_at"]), collections)
+    return BackupManifest(str(document["database"]), str(document["made_at"]), collections)
 
 
 def _file_from(document: dict[str, Any]) -> File:
@@ -179,7 +179,7 @@ def _file_from(document: dict[str, Any]) -> File:
     return File(path, int(document["size"]), str(document["sha256"]))
 
 
-def verify_bundle(folder: Path, manifest: Manifest) -> None:
+def verify_files(folder: Path, manifest: BackupManifest) -> None:
     """
     Raises:
         BackupDamaged: a file is missing, or another one than was backed up.

@@ -7,7 +7,6 @@ own. A restore that was killed goes on with the collection that it was at.
 from __future__ import annotations
 
 import gzip
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +21,15 @@ from worker.adapters.mongo.backup.format import (
     ENGINES_OWN,
     PROGRESS,
     BackupDamaged,
-    Manifest,
+    BackupManifest,
     SavedCollection,
     read_manifest,
-    verify_bundle,
+    verify_files,
 )
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
-from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.names import Route
+from worker.core.chunks import chunks
 from worker.core.errors import KontribError, Refused
 from worker.core.lifecycle import Status
 from worker.core.payout.records import PayoutKind
@@ -65,9 +65,9 @@ class RestoreIncomplete(KontribError):
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What was restored. `mended` rewards are read from the chain again."""
+    """The restored collections and documents. `mended` rewards are read from the chain again."""
 
-    manifest: Manifest
+    manifest: BackupManifest
     collections: int
     documents: int
     mended: int
@@ -76,7 +76,7 @@ class RestoreReport:
 def restore(
     database: Mongo, folder: Path, notify: Notify, *, confirmed: bool = False
 ) -> RestoreReport:
-    """Put it back. Collections that the backup does not hold stay as they are.
+    """Put a backup back. Collections outside the backup stay unchanged.
 
     Raises:
         NoBackup, BackupDamaged: there is nothing to put back; nothing was written.
@@ -84,17 +84,18 @@ def restore(
         RestoreIncomplete: somebody else writes; run it again.
     """
     manifest = read_manifest(folder)
-    verify_bundle(folder, manifest)
+    verify_files(folder, manifest)
     return _Restore(database, folder, manifest, notify).run(confirmed=confirmed)
 
 
 class _Restore(MongoPart):
-    def __init__(self, database: Mongo, folder: Path, manifest: Manifest, notify: Notify) -> None:
+    def __init__(
+        self, database: Mongo, folder: Path, manifest: BackupManifest, notify: Notify
+    ) -> None:
         super().__init__(database)
         self._folder, self._manifest, self._notify = folder, manifest, notify
         self._progress = database[PROGRESS]
 
-    @reaching
     def run(self, *, confirmed: bool) -> RestoreReport:
         # A backup of an earlier version may hold a note of its own.
         done = {PROGRESS, *self._begin(confirmed=confirmed)}
@@ -141,7 +142,7 @@ class _Restore(MongoPart):
         # since documents may be older than the validator.
         into = collection.with_options(codec_options=_RAW)
         documents = self._documents(self._folder / saved.data.path)
-        while chunk := list(itertools.islice(documents, INSERT_BATCH)):
+        for chunk in chunks(documents, INSERT_BATCH):
             into.insert_many(chunk, bypass_document_validation=True)
         found = collection.count_documents({})
         if found != saved.documents:

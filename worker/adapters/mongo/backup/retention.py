@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from worker.adapters.mongo.base import MongoPart
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.connection import Document
 from worker.core.lifecycle import Stage, Status
 from worker.core.week import Week
 
@@ -21,25 +21,23 @@ _COMPLETED: Document = {
 class MongoRetention(MongoPart):
     """Implements `worker.ports.check.RetentionStore`."""
 
-    @reaching
     def completed_before(self, moment: datetime) -> list[Week]:
         # By its start, which has an index: a week is as long as any other.
         started = {"$lt": Week.containing(moment).start}
         found = self.weeks.find({"week_start": started, **_COMPLETED}, {"week_start": 1})
         return [Week.containing(d["week_start"]) for d in found.sort("week_start", 1)]
 
-    @reaching
     def archive_week(self, week: Week) -> None:
         wanted = {"week_start": week.start, **_COMPLETED}
         if (document := self.weeks.find_one(wanted)) is None:
             return
         self._keep(document)
         removed = self.weeks.find_one_and_delete({"_id": document["_id"], **_COMPLETED})
-        # Written to meanwhile: what was there last is what is kept.
+        # Somebody wrote to it in between: the last version is kept.
         if removed is not None and removed != document:
             self._keep(removed)
 
     def _keep(self, document: Document) -> None:
         selected = {"week_start": document["week_start"]}
-        # It may be older than the validator, and is moved as it is.
+        # A document older than the validator is moved unchanged.
         self.archive.replace_one(selected, document, upsert=True, bypass_document_validation=True)

@@ -21,9 +21,9 @@ from worker.adapters.mongo.backup.format import (
     MANIFEST,
     PROGRESS,
     BackupExists,
+    BackupManifest,
     File,
     FolderUnusable,
-    Manifest,
     SavedCollection,
     digest,
     file_name,
@@ -31,7 +31,8 @@ from worker.adapters.mongo.backup.format import (
     in_order,
     priority_of,
 )
-from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.base import MongoPart
+from worker.adapters.mongo.connection import Document, Mongo
 
 BATCH_DOCUMENTS = 2000
 GZIP_LEVEL = 6
@@ -41,7 +42,7 @@ VIEW = "view"
 Notify = Callable[[str], None]
 
 
-def back_up(database: Mongo, folder: Path, notify: Notify, now: datetime) -> Manifest:
+def back_up(database: Mongo, folder: Path, notify: Notify, now: datetime) -> BackupManifest:
     """Write it. Files are readable by their owner only: they hold people's data.
 
     Raises:
@@ -56,17 +57,17 @@ def back_up(database: Mongo, folder: Path, notify: Notify, now: datetime) -> Man
         raise FolderUnusable(folder, error) from None
 
 
-class _Backup:
+class _Backup(MongoPart):
     def __init__(self, database: Mongo, folder: Path, notify: Notify) -> None:
-        self.database, self._folder, self._notify = database, folder, notify
+        super().__init__(database)
+        self._folder, self._notify = folder, notify
 
-    @reaching
-    def run(self, now: datetime) -> Manifest:
+    def run(self, now: datetime) -> BackupManifest:
         existing = {each["name"]: dict(each) for each in self.database.list_collections()}
         wanted = in_order([name for name in existing if _is_saved(name)])
         (self._folder / self.database.name).mkdir(parents=True, mode=0o700)
         saved = tuple(self._save(existing[name]) for name in wanted)
-        manifest = Manifest(self.database.name, now.isoformat(), saved)
+        manifest = BackupManifest(self.database.name, now.isoformat(), saved)
         flush_folder(self._folder / self.database.name)
         self._write_manifest(manifest)
         return manifest
@@ -110,7 +111,7 @@ class _Backup:
         with path.open("rb") as written:
             return File(relative, path.stat().st_size, digest(written))
 
-    def _write_manifest(self, manifest: Manifest) -> None:
+    def _write_manifest(self, manifest: BackupManifest) -> None:
         draft = self._folder / f"{MANIFEST}.partial"
         with _private(draft) as stream:
             stream.write(manifest.to_json().encode())

@@ -8,9 +8,10 @@ from bson import Int64
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS
-from worker.adapters.mongo.wiki.governance import CHANGES, proposal_of
+from worker.adapters.mongo.wiki.governance import CHANGES
+from worker.adapters.mongo.wiki.proposal_documents import proposal_of
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.chunks import chunks
 from worker.core.plan.rules import CONFIG_ID
@@ -20,21 +21,17 @@ from worker.ports.check import StoredProposal, StoredStake
 class MongoGovernanceRecords(MongoPart):
     """A part of `worker.ports.check.CheckStore`."""
 
-    @reaching
     def stored_proposals(self) -> Iterator[StoredProposal]:
         found = self.database[names.GOVERNANCE_PROPOSALS].find({}, batch_size=STREAM_BATCH)
         for document in found:
             yield stored_proposal_of(document)
 
-    @reaching
     def votes_cast(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
         yield from self._of_proposal(names.GOVERNANCE_VOTES, proposal_id)
 
-    @reaching
     def snapshot(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
         yield from self._of_proposal(names.GOVERNANCE_SNAPSHOTS, proposal_id)
 
-    @reaching
     def powers(self, proposal_id: str, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         snapshots = self.database[names.GOVERNANCE_SNAPSHOTS]
         stored: dict[str, Mapping[str, object]] = {}
@@ -44,7 +41,6 @@ class MongoGovernanceRecords(MongoPart):
                 stored[str(document["user_id"])] = plain_numbers(document)
         return stored
 
-    @reaching
     def voted_on(self) -> set[str]:
         by_proposal = [{"$group": {"_id": "$proposal_id"}}]
         return {
@@ -53,11 +49,9 @@ class MongoGovernanceRecords(MongoPart):
             for document in self.database[name].aggregate(by_proposal)
         }
 
-    @reaching
     def recorded_changes(self) -> list[Mapping[str, object]]:
         return changes_of(self.config.find_one({"_id": CONFIG_ID}, {CHANGES: 1}) or {})
 
-    @reaching
     def stored_stakes(self) -> Iterator[StoredStake]:
         for document in self.stakes.find({}, batch_size=STREAM_BATCH):
             if (record := stake_of(document)) is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, integer_sum
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout.contributions import canonical_user, is_user
 from worker.adapters.mongo.payout.documents import row_of
 from worker.adapters.mongo.wiki.contribution_counters import SUM_OF_POINTS
@@ -24,14 +24,12 @@ _EVERY = {"plan_id": {"$nin": [None, ""]}}
 class MongoCheckRecords(MongoPart):
     """A part of `worker.ports.check.CheckStore`."""
 
-    @reaching
     def planned_weeks(self) -> list[Week]:
         documents = (
             d for c in (self.weeks, self.archive) for d in c.find(_EVERY, {"week_start": 1})
         )
         return sorted({Week.containing(document["week_start"]) for document in documents})
 
-    @reaching
     def week_fields(self, week: Week) -> Mapping[str, object]:
         for collection in (self.weeks, self.archive):
             document = collection.find_one({"week_start": week.start}, {"header": 0})
@@ -39,14 +37,12 @@ class MongoCheckRecords(MongoPart):
                 return document | {"_id": str(document["_id"])}
         return {}
 
-    @reaching
     def plan_rewards(self, plan_id: str, positions: range) -> Iterator[StoredReward]:
         selected = {"plan_id": plan_id, "position": _within(positions)}
         found = self.token_rewards.find(selected, batch_size=STREAM_BATCH).sort("position", 1)
         for document in found:
             yield stored_reward_of(document)
 
-    @reaching
     def plan_payouts(
         self, plan_id: str, kind: PayoutKind, indexes: range
     ) -> Iterator[Mapping[str, object]]:
@@ -55,7 +51,6 @@ class MongoCheckRecords(MongoPart):
         found = self.payout_batches.find(selected, {"attempt": 0}, batch_size=STREAM_BATCH)
         yield from found.sort("index", 1)
 
-    @reaching
     def contributors(self) -> Iterator[Contributor]:
         stages: list[Document] = [
             {"$group": {"_id": "$user_id", "count": {"$sum": 1}, "points": SUM_OF_POINTS}},
@@ -66,11 +61,9 @@ class MongoCheckRecords(MongoPart):
             points = integer_sum("points", group["points"])
             yield Contributor(user_id, group["count"], points)
 
-    @reaching
     def article_weeks(self) -> list[datetime]:
         return sorted(self.database[names.ARTICLE_REWARDS].distinct("week_start"))
 
-    @reaching
     def article_shares(self, week_start: datetime) -> Iterator[Mapping[str, object]]:
         yield from self.database[names.ARTICLE_REWARDS].find({"week_start": week_start}, {"_id": 0})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from worker.adapters.mongo.base import MongoPart, integer_sum
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.documents import reward_of
 from worker.core.identity import canonical_user_id
@@ -22,7 +22,6 @@ _BY_ID = {"_id": 1}
 class MongoReporting(MongoPart):
     """Implements `worker.ports.report.ReportStore`."""
 
-    @reaching
     def points_by_type(self, window: PointsWindow, rules: Rules) -> dict[str, TypeTally]:
         found: dict[str, TypeTally] = {}
         for selected, hint in ((query.own(window), _BY_DATE), (query.late(window), _BY_ID)):
@@ -36,7 +35,6 @@ class MongoReporting(MongoPart):
                 found[document["_id"]] = TypeTally(count, known.points + points)
         return found
 
-    @reaching
     def paid_between(self, user_id: str, start: datetime, end: datetime) -> list[PaidReward]:
         selected = {
             "user_id": canonical_user_id(user_id),

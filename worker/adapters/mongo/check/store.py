@@ -12,7 +12,6 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.check.governance import MongoGovernanceRecords, plain_numbers
 from worker.adapters.mongo.check.records import MongoCheckRecords
-from worker.adapters.mongo.connection import reaching
 from worker.adapters.mongo.payout.contributions import canonical_user, first_id_of
 from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS, forms_of
 from worker.adapters.mongo.wiki.staking_records import stake_of
@@ -44,13 +43,11 @@ _FEW_DAYS = 8
 class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
     """Implements `worker.ports.check.CheckStore`."""
 
-    @reaching
     def all_contributions(self) -> Iterator[StoredContribution]:
         found = self.contributions.find({}, _CONTRIBUTION, batch_size=STREAM_BATCH)
         for document in found:
             yield contribution_of(document)
 
-    @reaching
     def recorded_since(
         self, moment: datetime, *, made_from: datetime, made_before: datetime
     ) -> Iterator[StoredContribution]:
@@ -64,7 +61,6 @@ class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
         for document in found.hint(_BY_DATE if is_week else _BY_ID):
             yield contribution_of(document)
 
-    @reaching
     def without_recording(self, *, made_before: datetime) -> Iterator[StoredContribution]:
         selected = {"_id": {"$not": {"$type": "objectId"}}, "created_at": {"$lt": made_before}}
         found = self.contributions.find(selected, _CONTRIBUTION, batch_size=STREAM_BATCH)
@@ -72,11 +68,9 @@ class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
             if contribution.created_at is not None:  # an array of dates is none
                 yield contribution
 
-    @reaching
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         return self._counters(names.USERS, user_ids, USER_COUNTERS)
 
-    @reaching
     def article_counters(self, article_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         return self._counters(names.ARTICLES, article_ids, ARTICLE_COUNTERS)
 
@@ -91,7 +85,6 @@ class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
                 stored[document_id] = plain_numbers(document)
         return stored
 
-    @reaching
     def unreadable_stakes(self) -> Iterator[str]:
         for document in self.stakes.find({}, batch_size=STREAM_BATCH):
             if stake_of(document) is None:

@@ -11,7 +11,6 @@ from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from worker.adapters.mongo.base import MongoPart
-from worker.adapters.mongo.connection import reaching
 
 CONTROL_ID = "control"
 COUNT_PREFIX = "count/"
@@ -32,25 +31,20 @@ def figures_id(name: str) -> str:
 class MongoControl(MongoPart):
     """Implements `worker.ports.payout.ControlStore`."""
 
-    @reaching
     def paused(self) -> str | None:
         document = self.config.find_one({"_id": CONTROL_ID}) or {}
         return document.get("paused")
 
-    @reaching
     def pause(self, reason: str | None) -> None:
         self.config.update_one({"_id": CONTROL_ID}, {"$set": {"paused": reason}}, upsert=True)
 
-    @reaching
     def beat(self, name: str, now: datetime) -> None:
         self.config.update_one({"_id": heartbeat_id(name)}, {"$set": {"at": now}}, upsert=True)
 
-    @reaching
     def last_beat(self, name: str) -> datetime | None:
         document = self.config.find_one({"_id": heartbeat_id(name)}) or {}
         return document.get("at")
 
-    @reaching
     def add_counts(self, counts: Mapping[str, int]) -> None:
         # A document for each: a count's name may hold what a field's name may not.
         updates = [
@@ -61,12 +55,10 @@ class MongoControl(MongoPart):
         if updates:
             self.config.bulk_write(updates, ordered=False)
 
-    @reaching
     def counts(self) -> dict[str, int]:
         found = self.config.find({"_id": {"$regex": f"^{COUNT_PREFIX}"}})
         return {str(d["_id"]).removeprefix(COUNT_PREFIX): int(d["count"]) for d in found}
 
-    @reaching
     def mark(self, name: str, now: datetime) -> bool:
         try:
             self.config.insert_one({"_id": mark_id(name), "at": now})
@@ -74,14 +66,11 @@ class MongoControl(MongoPart):
             return False
         return True
 
-    @reaching
     def unmark(self, name: str) -> None:
         self.config.delete_one({"_id": mark_id(name)})
 
-    @reaching
     def record_figures(self, name: str, figures: Mapping[str, Any]) -> None:
         self.config.replace_one({"_id": figures_id(name)}, dict(figures), upsert=True)
 
-    @reaching
     def figures(self, name: str) -> Mapping[str, Any]:
         return self.config.find_one({"_id": figures_id(name)}, {"_id": 0}) or {}

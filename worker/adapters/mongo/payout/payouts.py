@@ -16,7 +16,7 @@ from bson import Int64
 from pymongo import UpdateMany, UpdateOne
 
 from worker.adapters.mongo.base import UNRESOLVED, MongoPart, due_by
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import attempt_document, payout_of
 from worker.core.lifecycle import IllegalTransition, PayoutStatus, Status
@@ -37,7 +37,6 @@ Update = UpdateOne | UpdateMany
 class MongoPayouts(MongoPart):
     """Implements the payouts' half of `worker.ports.payout.PayoutStore`."""
 
-    @reaching
     def claim(
         self, plan_id: str, positions: range, limit: int, *, now: datetime, until: datetime
     ) -> list[Payout]:
@@ -60,7 +59,6 @@ class MongoPayouts(MongoPart):
         leased = self.payout_batches.find({"_id": {"$in": ids}, "lease.token": token}).sort(_ORDER)
         return [payout_of(document) for document in leased]
 
-    @reaching
     def release(self, payouts: Sequence[Payout]) -> None:
         for plan_id, ids in _ids_by_plan(payouts):
             self.payout_batches.update_many(
@@ -68,18 +66,15 @@ class MongoPayouts(MongoPart):
                 {"$set": {"lease": None}},
             )
 
-    @reaching
     def payout(self, plan_id: str, payout_id: str) -> Payout | None:
         document = self.payout_batches.find_one({"plan_id": plan_id, "id": payout_id})
         return None if document is None else payout_of(document)
 
-    @reaching
     def payouts_after(self, plan_id: str, after_id: str, limit: int) -> list[Payout]:
         selected = {"plan_id": plan_id, "id": {"$gt": after_id}}
         found = self.payout_batches.find(selected).sort("id", 1).limit(limit)
         return [payout_of(document) for document in found]
 
-    @reaching
     def open_ranges(self, plan_id: str, size: int, now: datetime) -> list[range]:
         start = {"$subtract": ["$index", {"$mod": ["$index", size]}]}
         stages: list[Document] = [
@@ -92,14 +87,12 @@ class MongoPayouts(MongoPart):
 
     # --- what happens to a payout ---------------------------------------------------------------
 
-    @reaching
     def record_attempts(self, attempts: Sequence[tuple[Payout, Attempt]]) -> None:
         if not attempts:
             return
         signed = [_attempt_update(payout, attempt) for payout, attempt in attempts]
         self.payout_batches.bulk_write(signed, ordered=False)
 
-    @reaching
     def mark_processing(self, payouts: Sequence[Payout]) -> None:
         processing = {"$set": {"status": Status.PROCESSING.value}}
         resolved = self._resolved(payouts)
@@ -112,7 +105,6 @@ class MongoPayouts(MongoPart):
         if rewards:
             self.token_rewards.bulk_write(rewards, ordered=False)
 
-    @reaching
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         """
         Raises:
@@ -150,7 +142,6 @@ class MongoPayouts(MongoPart):
                 found[plan_id, document["id"]] = document["status"]
         return found
 
-    @reaching
     def postpone(self, postponements: Sequence[Postponement]) -> None:
         updates: list[Update] = [
             UpdateOne(

@@ -14,8 +14,8 @@ from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
-from worker.adapters.mongo.base import STREAM_BATCH, chunks, raise_unless_duplicates
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.base import STREAM_BATCH, raise_unless_duplicates
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
     ROW_FIELDS,
@@ -27,6 +27,7 @@ from worker.adapters.mongo.payout.documents import (
     row_of,
 )
 from worker.adapters.mongo.payout.weeks import MongoWeeks
+from worker.core.chunks import chunks
 from worker.core.lifecycle import Stage
 from worker.core.payout.records import Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Row
@@ -42,7 +43,6 @@ _CHANGEABLE = [Stage.DUE.value, Stage.PLANNED.value]
 class MongoPlans(MongoWeeks):
     """Implements `worker.ports.payout.PlanStore`."""
 
-    @reaching
     def write_rewards(self, rewards: Sequence[Reward], week: Week, now: datetime) -> None:
         """Leaves existing rows unchanged. So writing again is harmless: the stored rows are read
         back and hashed before they are used."""
@@ -67,7 +67,6 @@ class MongoPlans(MongoWeeks):
         document = self.weeks.find_one({"week_start": week.start}, {"_id": 1})
         return str(document["_id"]) if document else ""
 
-    @reaching
     def write_payouts(self, payouts: Sequence[Payout], roots: Sequence[bytes]) -> None:
         pairs = list(zip(payouts, roots, strict=True))
         for chunk in chunks(pairs, INSERT_BATCH):
@@ -95,7 +94,6 @@ class MongoPlans(MongoWeeks):
                 {"$set": {"operator_hold": reward["operator_hold"]}},
             )
 
-    @reaching
     def rows(self, plan_id: str, positions: range) -> Iterator[Row]:
         selected = {
             "plan_id": plan_id,
@@ -105,13 +103,11 @@ class MongoPlans(MongoWeeks):
         for document in found.sort("position", 1):
             yield row_of(document)
 
-    @reaching
     def batch_roots(self, plan_id: str) -> list[bytes]:
         selected = {"plan_id": plan_id, "kind": PayoutKind.BATCH.value}
         found = self.payout_batches.find(selected, {"rows_root": 1}, batch_size=STREAM_BATCH)
         return [bytes(document["rows_root"]) for document in found.sort("index", 1)]
 
-    @reaching
     def install_plan(
         self, plan: PlannedWeek, notes: PlanNotes, *, replacing: str | None, now: datetime
     ) -> bool:
@@ -131,7 +127,6 @@ class MongoPlans(MongoWeeks):
         }
         return self.weeks.update_one(selected, [{"$set": stage}]).matched_count == 1
 
-    @reaching
     def discard_plan(self, plan_id: str) -> None:
         """Keeps a plan that a distribution names, even if the caller calls it a draft."""
         if not self._is_installed(plan_id):
@@ -142,7 +137,6 @@ class MongoPlans(MongoWeeks):
         wanted = {"plan_id": plan_id}
         return any(c.find_one(wanted, {"_id": 1}) for c in (self.weeks, self.archive))
 
-    @reaching
     def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
         document = self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1})
         if document is None:
@@ -156,7 +150,6 @@ class MongoPlans(MongoWeeks):
         self.token_rewards.delete_many(of_week | others)
         self.payout_batches.delete_many({"week": week.id} | others)
 
-    @reaching
     def marked_rewards(self, week: Week) -> list[Reward]:
         document = self.weeks.find_one({"week_start": week.start}, {"_id": 1})
         if document is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from worker.adapters.mongo.base import UNRESOLVED, MongoPart, integer_sum
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.rewards import waiting
 from worker.core.lifecycle import PayoutStatus, Stage, Status
@@ -20,7 +20,6 @@ _COUNTED = {"$sum": 1}
 class MongoProgress(MongoPart):
     """Implements the sums of `worker.ports.payout.PayoutStore`."""
 
-    @reaching
     def progress(self, plan_id: str) -> Progress:
         tallies = dict.fromkeys(Status, Tally(0, BaseUnits(0)))
         held, times, batches = Tally(0, BaseUnits(0)), [], dict.fromkeys(PayoutStatus, 0)
@@ -75,7 +74,6 @@ class MongoProgress(MongoPart):
         }
         return self._groups(self.payout_batches, {"plan_id": plan_id}, group)
 
-    @reaching
     def outstanding(self) -> tuple[BaseUnits, int]:
         """Payouts that are not resolved, and rewards that wait to be paid alone.
 
@@ -100,7 +98,6 @@ class MongoProgress(MongoPart):
                 owed = _plus(owed, _tally(found))
         return owed.amount, owed.count
 
-    @reaching
     def batch_counts(self, plan_id: str) -> dict[PayoutStatus, int]:
         counts = dict.fromkeys(PayoutStatus, 0)
         selected = {"plan_id": plan_id, "kind": PayoutKind.BATCH.value}

@@ -8,13 +8,13 @@ from datetime import datetime
 from worker.adapters.mongo.base import (
     UNRESOLVED,
     MongoPart,
-    chunks,
     due_by,
     stored_forms,
 )
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT, Route
 from worker.adapters.mongo.payout.documents import reward_of
+from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
 from worker.core.payout.records import PayoutKind, Reward
@@ -27,7 +27,6 @@ _UNPAID = {"$ne": Status.COMPLETED.value}
 class MongoRewards(MongoPart):
     """Implements the rewards' half of `worker.ports.payout.PayoutStore`."""
 
-    @reaching
     def rewards(self, plan_id: str, positions: range) -> list[Reward]:
         selected = {
             "plan_id": plan_id,
@@ -35,7 +34,6 @@ class MongoRewards(MongoPart):
         }
         return self._read(selected, sort="position")
 
-    @reaching
     def reward(self, week: Week, user_id: str) -> Reward | None:
         if (plan_id := self._plan_of(week)) is None:
             return None
@@ -50,7 +48,6 @@ class MongoRewards(MongoPart):
                 return document.get("plan_id")
         return None
 
-    @reaching
     def rewards_to_pay_alone(self, plan_id: str, now: datetime, limit: int) -> list[Reward]:
         if limit <= 0:
             return []
@@ -59,14 +56,12 @@ class MongoRewards(MongoPart):
         ordered = found.sort([("next_attempt_at", 1), ("position", 1)]).limit(limit)
         return [reward_of(document) for document in ordered]
 
-    @reaching
     def set_aside(
         self, reward: Reward, status: Status, reason: str, next_attempt_at: datetime
     ) -> None:
         facts = {"status": status.value, "reason": reason, "next_attempt_at": next_attempt_at}
         self.token_rewards.update_one({**_one(reward), "status": _UNPAID}, {"$set": facts})
 
-    @reaching
     def redirect(self, reward: Reward, wallet: str, now: datetime) -> None:
         changed = self.token_rewards.update_one(
             {**_one(reward), "status": _UNPAID, "route": {"$ne": Route.BATCH.value}},
@@ -76,7 +71,6 @@ class MongoRewards(MongoPart):
             facts = {"wallet": wallet, "next_attempt_at": now}
             self.payout_batches.update_one(_open_single(reward), {"$set": facts})
 
-    @reaching
     def hold(self, reward: Reward, reason: str | None) -> None:
         """The reward first, its payout second: see `MongoPlans.write_payouts`."""
         held = {"$set": {"operator_hold": reason}}
@@ -86,7 +80,6 @@ class MongoRewards(MongoPart):
 
     # --- token accounts -------------------------------------------------------------------------
 
-    @reaching
     def mark_accounts_made(self, user_ids: Sequence[str], now: datetime) -> None:
         for chunk in chunks(user_ids, CHUNK_IDS):
             forms = [form for user_id in chunk for form in stored_forms(user_id)]
@@ -94,7 +87,6 @@ class MongoRewards(MongoPart):
                 {"_id": {"$in": forms}, ACCOUNT_MADE_AT: None}, {"$set": {ACCOUNT_MADE_AT: now}}
             )
 
-    @reaching
     def rewards_needing_account(
         self, plan_id: str, after_position: int, limit: int
     ) -> list[Reward]:
@@ -103,11 +95,9 @@ class MongoRewards(MongoPart):
         selected = {**_needing_account(plan_id), "position": {"$gt": after_position}}
         return self._read(selected, sort="position", limit=limit)
 
-    @reaching
     def count_needing_account(self, plan_id: str) -> int:
         return self.token_rewards.count_documents(_needing_account(plan_id))
 
-    @reaching
     def accounts_made_since(self, moment: datetime) -> int:
         return self.users.count_documents({ACCOUNT_MADE_AT: {"$gte": moment}})
 

@@ -10,7 +10,7 @@ from typing import Any
 from pymongo.errors import DuplicateKeyError
 
 from worker.adapters.mongo.base import UNRESOLVED, MongoPart
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
     UNTRIED,
@@ -30,7 +30,6 @@ _NOT_FOR_READERS = {"_id": 0, "header": 0}
 class MongoWeeks(MongoPart):
     """Implements the distributions' half of `worker.ports.payout.PlanStore`."""
 
-    @reaching
     def distribution(self, week: Week) -> Distribution | None:
         return self._find_distribution(week)
 
@@ -47,22 +46,18 @@ class MongoWeeks(MongoPart):
             return document, False
         return self.archive.find_one(selected, fields), True
 
-    @reaching
     def distributions(self) -> list[Distribution]:
         documents = self.weeks.find({}).sort("week_start", 1)
         return [distribution_of(document, archived=False) for document in documents]
 
-    @reaching
     def first_week(self) -> Week | None:
         document = self.config.find_one({"_id": GENESIS_ID})
         return None if document is None else Week.parse(document["first_week"])
 
-    @reaching
     def record_first_week(self, week: Week) -> None:
         update = {"$set": {"first_week": week.id}}
         self.config.update_one({"_id": GENESIS_ID}, update, upsert=True)
 
-    @reaching
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
         return self._ensure_distribution(week, now)
 
@@ -75,7 +70,6 @@ class MongoWeeks(MongoPart):
         document = self.weeks.find_one({"week_start": week.start})
         return distribution_of(document or new_distribution(week, now), archived=False)
 
-    @reaching
     def reset_week(self, week: Week, now: datetime) -> None:
         """Keeps the document's id, since rewards are found by it."""
         selected, fresh = {"week_start": week.start}, new_distribution(week, now)
@@ -86,7 +80,6 @@ class MongoWeeks(MongoPart):
 
     # --- from stage to stage --------------------------------------------------------------------
 
-    @reaching
     def advance(
         self, week: Week, plan_id: str, from_stage: Stage, to_stage: Stage, **facts: Any
     ) -> bool:
@@ -100,7 +93,6 @@ class MongoWeeks(MongoPart):
         }
         return self.weeks.update_one(selected, {"$set": moved}).matched_count == 1
 
-    @reaching
     def record_failure(
         self,
         week: Week,
@@ -119,12 +111,10 @@ class MongoWeeks(MongoPart):
         }
         self.weeks.update_one({"week_start": week.start}, [{"$set": facts}])
 
-    @reaching
     def approve(self, week: Week) -> None:
         facts = {"approved": True, "next_attempt_at": None}
         self.weeks.update_one({"week_start": week.start}, {"$set": facts})
 
-    @reaching
     def requeue(self, week: Week, now: datetime) -> int:
         facts = {**UNTRIED, "status": status_expression(stopped=False)}
         before = self.weeks.find_one_and_update({"week_start": week.start}, [{"$set": facts}])
@@ -158,12 +148,10 @@ class MongoWeeks(MongoPart):
 
     # --- for people -----------------------------------------------------------------------------
 
-    @reaching
     def record_notes(self, week: Week, **facts: Any) -> None:
         if facts:
             self.weeks.update_one({"week_start": week.start}, {"$set": facts})
 
-    @reaching
     def notes(self, week: Week) -> Mapping[str, Any]:
         document, archived = self._find_document(week, _NOT_FOR_READERS)
         return {} if document is None else document | {"archived": archived}

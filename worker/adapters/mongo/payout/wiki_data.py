@@ -9,11 +9,12 @@ from typing import Any
 
 from pymongo.command_cursor import CommandCursor
 
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, chunks, stored_forms
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document, reaching
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.stakes import stake_covering
+from worker.core.chunks import chunks
 from worker.core.errors import KontribError, NotReady
 from worker.core.identity import canonical_user_id
 from worker.core.payout.records import Account, MalformedContribution, Stake, UserPoints, WeekPoints
@@ -54,11 +55,9 @@ class PointsNotExact(KontribError):
 class MongoWiki(MongoPart):
     """Implements `worker.ports.payout.WikiStore`."""
 
-    @reaching
     def rules_document(self) -> Mapping[str, Any] | None:
         return self.config.find_one({"_id": CONFIG_ID})
 
-    @reaching
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
         """Nearly always nothing is unusual in a week, and then the bare sum is right: it is made
         on one connection while another one looks for what is unusual. If there is anything, each
@@ -156,7 +155,6 @@ class MongoWiki(MongoPart):
             found += [_malformed(document, rules) for document in listed]
         return count, sorted(found, key=lambda each: each.id)[:limit]
 
-    @reaching
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
         tops = {field.split(".")[0]: 1 for field in fields}
         projection = {"wallet_address": 1, ACCOUNT_MADE_AT: 1, **tops}
@@ -172,12 +170,10 @@ class MongoWiki(MongoPart):
                     found[forms[form]] = _account(forms[form], document, fields)
         return found
 
-    @reaching
     def user_ids(self) -> Iterator[str]:
         for document in self.users.find({}, {"_id": 1}, batch_size=STREAM_BATCH):
             yield canonical_user_id(str(document["_id"]))
 
-    @reaching
     def stakes_covering(self, week: Week, user_ids: Sequence[str]) -> list[Stake]:
         found = []
         for chunk in chunks(user_ids, CHUNK_IDS):

@@ -7,7 +7,6 @@ are missing, and where two values collide, none is lost (see `duplicates`).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,8 +14,8 @@ from datetime import datetime
 from pymongo.errors import CollectionInvalid, OperationFailure
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import DUPLICATE_KEY, STREAM_BATCH
-from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.base import DUPLICATE_KEY, MongoPart, update_in_chunks
+from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
     SCHEMA_ID,
@@ -28,11 +27,10 @@ from worker.adapters.mongo.schema.differences import (
 )
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec, IndexSpec
-from worker.core.errors import KontribError, Refused
+from worker.core.errors import KontribError, NotReady, Refused
 from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
 
-CHUNK_DOCUMENTS = 2000
 _UNIQUE_TRIES = 3
 _SPECS = {spec.name: spec for spec in COLLECTIONS}
 
@@ -47,6 +45,14 @@ class NewerSchema(Refused):
             f"The database has schema version {version}, and this program knows "
             f"{SCHEMA_VERSION}. Install the newer version; nothing was changed."
         )
+
+
+class SchemaDiffers(NotReady):
+    """The database differs from the schema that `kontrib migrate` leaves."""
+
+    def __init__(self, differences: list[Finding]) -> None:
+        listed = "; ".join(str(d) for d in differences[:3])
+        super().__init__(f"{len(differences)} differences from the schema: {listed}.")
 
 
 class StillDuplicates(KontribError):
@@ -85,6 +91,17 @@ def verify(database: Mongo) -> list[Finding]:
     return _Migration(database).differences()
 
 
+def require_schema(database: Mongo) -> str:
+    """The schema's version, as a sentence.
+
+    Raises:
+        SchemaDiffers: the database differs from it.
+    """
+    if found := verify(database):
+        raise SchemaDiffers(found)
+    return f"version {SCHEMA_VERSION}"
+
+
 def plan_migration(database: Mongo) -> list[MigrationStep]:
     """What `migrate` would do now. Writes nothing.
 
@@ -106,20 +123,14 @@ def migrate(database: Mongo, notify: Notify, now: datetime) -> MigrationReport:
     return _Migration(database).run(notify, now)
 
 
-class _Migration:
-    def __init__(self, database: Mongo) -> None:
-        self.database = database
-
-    @reaching
+class _Migration(MongoPart):
     def differences(self) -> list[Finding]:
         return differences(self.database)
 
-    @reaching
     def plan(self) -> list[MigrationStep]:
         self._refuse_newer()
         return [_step(difference) for difference in differences(self.database)]
 
-    @reaching
     def run(self, notify: Notify, now: datetime) -> MigrationReport:
         self._refuse_newer()
         report = MigrationReport(version_before=recorded_version(self.database))
@@ -200,18 +211,10 @@ class _Migration:
                 self.database[collection].drop_index(existing["name"])
 
     def _add_fields(self, spec: CollectionSpec) -> int:
-        """Set every default that is missing, a bounded number of documents at a time.
-
-        All fields at once: the second field's turn then finds nothing left to do.
-        """
-        collection, updated = self.database[spec.name], 0
+        """Set every default that is missing, all fields in one pass over the documents."""
         missing = {"$or": [{name: {"$exists": False}} for name in spec.added_fields]}
         defaults = {name: _if_missing(name, value) for name, value in spec.added_fields.items()}
-        documents = collection.find(missing, {"_id": 1}, batch_size=STREAM_BATCH)
-        while ids := [each["_id"] for each in itertools.islice(documents, CHUNK_DOCUMENTS)]:
-            changed = collection.update_many({"_id": {"$in": ids}}, [{"$set": defaults}])
-            updated += changed.modified_count
-        return updated
+        return update_in_chunks(self.database[spec.name], missing, [{"$set": defaults}])
 
     def _add_config(self, subject: str, now: datetime) -> None:
         """The whole document, or one key of it. What is there stays."""

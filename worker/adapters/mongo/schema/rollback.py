@@ -6,14 +6,13 @@ rebuilt from there; what is still owed is only in this database, so it refuses w
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH
-from worker.adapters.mongo.connection import Mongo, reaching
+from worker.adapters.mongo.base import MongoPart, update_in_chunks
+from worker.adapters.mongo.connection import Mongo
 from worker.adapters.mongo.payout.control import CONTROL_ID
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.payout.weeks import GENESIS_ID
@@ -24,7 +23,6 @@ from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.week import Week
 
-CHUNK_DOCUMENTS = 2000
 _OUR_CONFIG = {"$or": [{"_id": {"$in": [SCHEMA_ID, CONTROL_ID, GENESIS_ID]}},
                        {"_id": {"$regex": "^(heartbeat|count|mark|figures)/"}}]}  # fmt: skip
 _OUR_USER_FIELDS = (names.WALLET, names.WALLET_CONFLICT, names.ACCOUNT_MADE_AT)
@@ -106,11 +104,11 @@ def _say_nothing(line: str) -> None:
     del line
 
 
-class _Rollback:
+class _Rollback(MongoPart):
     def __init__(self, database: Mongo, notify: Notify) -> None:
-        self.database, self._notify = database, notify
+        super().__init__(database)
+        self._notify = notify
 
-    @reaching
     def plan(self) -> list[str]:
         steps = []
         for name in self._new_collections():
@@ -121,7 +119,6 @@ class _Rollback:
             steps.append(f"remove the added fields from {spec.name}: {', '.join(_fields(spec))}")
         return [*steps, f"remove what we recorded in {names.SYSTEM_CONFIG}"]
 
-    @reaching
     def run(self) -> RollbackReport:
         steps, updated = self.plan(), 0
         # First: after a crash, weeks that are dropped must not look as if they were never planned.
@@ -154,14 +151,11 @@ class _Rollback:
         ]
 
     def _unset(self, spec: CollectionSpec) -> int:
-        """A bounded number of documents at a time; those that have none of the fields are left."""
-        collection, fields, updated = self.database[spec.name], _fields(spec), 0
+        """Remove our fields from the documents that have any of them."""
+        fields = _fields(spec)
         having = {"$or": [{name: {"$exists": True}} for name in fields]}
         unset = {"$unset": dict.fromkeys(fields, "")}
-        documents = collection.find(having, {"_id": 1}, batch_size=STREAM_BATCH)
-        while ids := [each["_id"] for each in itertools.islice(documents, CHUNK_DOCUMENTS)]:
-            updated += collection.update_many({"_id": {"$in": ids}}, unset).modified_count
-        return updated
+        return update_in_chunks(self.database[spec.name], having, unset)
 
 
 def _wiki_owned() -> list[CollectionSpec]:

@@ -94,140 +94,122 @@ CREATED_AT = _index("-created_at")
 
 _DISTRIBUTION_INDEXES = (_index("week_start", unique=True), _index("status"), CREATED_AT)
 
-_USERS = CollectionSpec(
-    names.USERS,
-    indexes=(
-        _index("wallet_address", unique=True, sparse=True),
-        _index("-reputation_score"),
-        _index("-total_points"),
-        _index(names.ACCOUNT_MADE_AT, sparse=True),
-    ),
-    added_fields={
-        "reputation_score": 1.0,
-        "total_contributions": 0,
-        "total_points": 0,
-        "total_tokens_earned": 0.0,
-        "total_tokens_earned_base_units": Int64(0),
-        "staked_tokens": 0.0,
-        "staked_tokens_base_units": Int64(0),
-        "governance_power": 0.0,
-        "governance_power_base_units": Int64(0),
-        "last_reward_claim": None,
-        "token_updated_at": None,
-    },
-    wiki_owned=True,
-)
-
-_ARTICLES = CollectionSpec(
-    names.ARTICLES,
-    added_fields={
-        "demand_score": 1.0,
-        "quality_score": 1.0,
-        "total_tokens_earned": 0.0,
-        "total_tokens_earned_base_units": Int64(0),
-        "contribution_count": 0,
-        "last_contribution_date": None,
-        "token_metadata": {"featured": False, "high_demand": False, "expert_reviewed": False},
-    },
-    wiki_owned=True,
-)
-
-_CONTRIBUTIONS = CollectionSpec(
-    names.CONTRIBUTIONS,
-    indexes=(
-        _index("user_id", "-created_at"),
-        _index("article_id", "created_at"),
-        _index("type"),
-        _index("-total_points"),
-        CREATED_AT,
-        _index("idempotency_key", unique=True, sparse=True),
-    ),
-    validator=Validator(CONTRIBUTION, blocks=False),
-)
-
 _PLANNED = {"plan_id": {"$exists": True}}
 """Rewards that were there before this system have no plan, and must not collide for that."""
 
-_TOKEN_REWARDS = CollectionSpec(
-    names.TOKEN_REWARDS,
-    indexes=(
-        _index("user_id", "week_start"),
-        _index("weekly_distribution_id"),
-        _index("status"),
-        CREATED_AT,
-        _index("plan_id", "position", unique=True, partial=_PLANNED),
-        _index("plan_id", "user_id", unique=True, partial=_PLANNED),
-        # Small ones, over the few rewards that somebody still has to look at.
-        _index("plan_id", "next_attempt_at", partial={"route": names.Route.WAITING.value}),
-        _index("plan_id", "needs_account", "position", partial={"needs_account": True}),
-    ),
-    validator=Validator(REWARD),
-)
-
-_PAYOUT_BATCHES = CollectionSpec(
-    names.PAYOUT_BATCHES,
-    indexes=(
-        _index("plan_id", "id", unique=True),
-        _index("plan_id", "status", "index"),
-        _index("plan_id", "kind", "index", unique=True),
-        _index("week"),
-    ),
-    validator=Validator(PAYOUT),
-)
-
-_STAKING_RECORDS = CollectionSpec(
-    names.STAKING_RECORDS,
-    indexes=(
-        _index("user_id", "status"),
-        _index("end_date"),
-        CREATED_AT,
-        # Two stakes at the same time must not both use the same tokens.
-        _index("user_id", "number", unique=True, partial={"number": {"$exists": True}}),
-        _index("stake_tx_hash"),
-        _index("transfer_key", unique=True, sparse=True),
-    ),
-    validator=Validator(STAKE),
-)
-
-_GOVERNANCE_VOTES = CollectionSpec(
-    names.GOVERNANCE_VOTES,
-    indexes=(_index("proposal_id", "user_id", unique=True), _index("user_id")),
-    validator=Validator(VOTE),
-)
-
-_GOVERNANCE_SNAPSHOTS = CollectionSpec(
-    names.GOVERNANCE_SNAPSHOTS,
-    indexes=(_index("proposal_id", "user_id", unique=True),),
-    validator=Validator(SNAPSHOT),
-)
-
-_ARTICLE_REWARDS = CollectionSpec(
-    names.ARTICLE_REWARDS,
-    indexes=(_index("week_start", "article_id", unique=True), _index("article_id")),
-    validator=Validator(ARTICLE_REWARD),
-)
-
 COLLECTIONS: tuple[CollectionSpec, ...] = (
-    _USERS,
-    _ARTICLES,
-    _CONTRIBUTIONS,
-    _TOKEN_REWARDS,
+    CollectionSpec(
+        names.USERS,
+        indexes=(
+            _index("wallet_address", unique=True, sparse=True),
+            _index("-reputation_score"),
+            _index("-total_points"),
+            _index(names.ACCOUNT_MADE_AT, sparse=True),
+        ),
+        added_fields={
+            "reputation_score": 1.0,
+            "total_contributions": 0,
+            "total_points": 0,
+            "total_tokens_earned": 0.0,
+            "total_tokens_earned_base_units": Int64(0),
+            "staked_tokens": 0.0,
+            "staked_tokens_base_units": Int64(0),
+            "governance_power": 0.0,
+            "governance_power_base_units": Int64(0),
+            "last_reward_claim": None,
+            "token_updated_at": None,
+        },
+        wiki_owned=True,
+    ),
+    CollectionSpec(
+        names.ARTICLES,
+        added_fields={
+            "demand_score": 1.0,
+            "quality_score": 1.0,
+            "total_tokens_earned": 0.0,
+            "total_tokens_earned_base_units": Int64(0),
+            "contribution_count": 0,
+            "last_contribution_date": None,
+            "token_metadata": {"featured": False, "high_demand": False, "expert_reviewed": False},
+        },
+        wiki_owned=True,
+    ),
+    CollectionSpec(
+        names.CONTRIBUTIONS,
+        indexes=(
+            _index("user_id", "-created_at"),
+            _index("article_id", "created_at"),
+            _index("type"),
+            _index("-total_points"),
+            CREATED_AT,
+            _index("idempotency_key", unique=True, sparse=True),
+        ),
+        validator=Validator(CONTRIBUTION, blocks=False),
+    ),
+    CollectionSpec(
+        names.TOKEN_REWARDS,
+        indexes=(
+            _index("user_id", "week_start"),
+            _index("weekly_distribution_id"),
+            _index("status"),
+            CREATED_AT,
+            _index("plan_id", "position", unique=True, partial=_PLANNED),
+            _index("plan_id", "user_id", unique=True, partial=_PLANNED),
+            # Small ones, over the few rewards that somebody still has to look at.
+            _index("plan_id", "next_attempt_at", partial={"route": names.Route.WAITING.value}),
+            _index("plan_id", "needs_account", "position", partial={"needs_account": True}),
+        ),
+        validator=Validator(REWARD),
+    ),
     CollectionSpec(
         names.WEEKLY_DISTRIBUTIONS,
         indexes=(*_DISTRIBUTION_INDEXES, _index("plan_id")),
         validator=Validator(DISTRIBUTION),
     ),
-    _STAKING_RECORDS,
+    CollectionSpec(
+        names.STAKING_RECORDS,
+        indexes=(
+            _index("user_id", "status"),
+            _index("end_date"),
+            CREATED_AT,
+            # Two stakes at the same time must not both use the same tokens.
+            _index("user_id", "number", unique=True, partial={"number": {"$exists": True}}),
+            _index("stake_tx_hash"),
+            _index("transfer_key", unique=True, sparse=True),
+        ),
+        validator=Validator(STAKE),
+    ),
     CollectionSpec(
         names.GOVERNANCE_PROPOSALS,
         indexes=(_index("proposer_id"), _index("status"), _index("voting_end"), CREATED_AT),
         validator=Validator(PROPOSAL),
     ),
     CollectionSpec(names.SYSTEM_CONFIG),
-    _PAYOUT_BATCHES,
-    _ARTICLE_REWARDS,
-    _GOVERNANCE_VOTES,
-    _GOVERNANCE_SNAPSHOTS,
+    CollectionSpec(
+        names.PAYOUT_BATCHES,
+        indexes=(
+            _index("plan_id", "id", unique=True),
+            _index("plan_id", "status", "index"),
+            _index("plan_id", "kind", "index", unique=True),
+            _index("week"),
+        ),
+        validator=Validator(PAYOUT),
+    ),
+    CollectionSpec(
+        names.ARTICLE_REWARDS,
+        indexes=(_index("week_start", "article_id", unique=True), _index("article_id")),
+        validator=Validator(ARTICLE_REWARD),
+    ),
+    CollectionSpec(
+        names.GOVERNANCE_VOTES,
+        indexes=(_index("proposal_id", "user_id", unique=True), _index("user_id")),
+        validator=Validator(VOTE),
+    ),
+    CollectionSpec(
+        names.GOVERNANCE_SNAPSHOTS,
+        indexes=(_index("proposal_id", "user_id", unique=True),),
+        validator=Validator(SNAPSHOT),
+    ),
     CollectionSpec(
         names.WEEKLY_DISTRIBUTIONS_ARCHIVE,
         indexes=_DISTRIBUTION_INDEXES,

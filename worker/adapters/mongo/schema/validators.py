@@ -1,4 +1,4 @@
-"""`$jsonSchema` validators: what the server refuses, whoever writes it."""
+"""`$jsonSchema` validators: the server refuses a bad document from any writer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _NUMBER: Schema = {"bsonType": ["int", "long", "double"], "minimum": 0}
 _TEXT: Schema = {"bsonType": "string"}
 _DATE: Schema = {"bsonType": "date"}
 _FLAG: Schema = {"bsonType": "bool"}
-_HEX_ROOT: Schema = {"bsonType": ["string", "null"], "pattern": "^[0-9a-f]{64}$"}
+_DOUBLE: Schema = {"bsonType": "double"}
+_BYTES: Schema = {"bsonType": "binData"}
+_ID: Schema = {"bsonType": ["string", "objectId"]}
+_HEX: Schema = {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
 def _or_null(schema: Schema) -> Schema:
@@ -33,194 +36,139 @@ def _one_of(values: type[Enum]) -> Schema:
     return {"enum": [value.value for value in values]}
 
 
-def _object(required: list[str], **properties: Schema) -> Schema:
-    return {"bsonType": "object", "required": required, "properties": properties}
+def _fields(names: str, schema: Schema) -> dict[str, Schema]:
+    return dict.fromkeys(names.split(), schema)
+
+
+def _object(required: str, *kinds: dict[str, Schema], **others: Schema) -> Schema:
+    """A document. `required` are names of fields; `kinds` are fields that share a schema."""
+    properties = {name: schema for kind in (*kinds, others) for name, schema in kind.items()}
+    return {"bsonType": "object", "required": required.split(), "properties": properties}
+
+
+def _object_or_null(required: str, *kinds: dict[str, Schema], **others: Schema) -> Schema:
+    return _object(required, *kinds, **others) | {"bsonType": ["object", "null"]}
 
 
 CONTRIBUTION: Schema = _object(
-    ["user_id", "type", "total_points", "created_at"],
-    user_id={"bsonType": ["string", "objectId"]},
-    type=_TEXT,
+    "user_id type total_points created_at",
+    _fields("type idempotency_key", _TEXT),
+    user_id=_ID,
     total_points=_NUMBER,
     created_at=_DATE,
-    idempotency_key=_TEXT,
 )
 
 REWARD: Schema = _object(
-    [
-        *("user_id", "weekly_distribution_id", "week_start", "week_end", "total_points"),
-        *("token_amount", "staking_multiplier", "status", "created_at"),
-        *("plan_id", "position", "amount_base_units", "staking_multiplier_micros", "weight"),
-        *("user_commitment", "wallet_address", "route"),
-    ],
-    user_id=_TEXT,
-    weekly_distribution_id=_TEXT,
-    week_start=_DATE,
-    week_end=_DATE,
-    total_points=AMOUNT,
-    token_amount={"bsonType": "double"},
-    staking_multiplier={"bsonType": "double"},
-    transaction_signature=_or_null(_TEXT),
+    """user_id weekly_distribution_id week_start week_end total_points token_amount
+    staking_multiplier status created_at plan_id position amount_base_units
+    staking_multiplier_micros weight user_commitment wallet_address route""",
+    _fields("user_id weekly_distribution_id plan_id wallet_address", _TEXT),
+    _fields("transaction_signature reason redirected_to operator_hold", _or_null(_TEXT)),
+    _fields("week_start week_end created_at", _DATE),
+    _fields("claimed_at next_attempt_at", _or_null(_DATE)),
+    _fields("total_points amount_base_units weight late_points", AMOUNT),
+    _fields("staking_multiplier_micros", AMOUNT),
+    _fields("token_amount staking_multiplier", _DOUBLE),
     status=_one_of(Status),
-    claimed_at=_or_null(_DATE),
-    created_at=_DATE,
-    plan_id=_TEXT,
     position=_COUNT,
     batch=_or_null(_COUNT),
-    amount_base_units=AMOUNT,
-    staking_multiplier_micros=AMOUNT,
-    weight=AMOUNT,
-    user_commitment={"bsonType": "string", "pattern": "^[0-9a-f]{64}$"},
-    wallet_address=_TEXT,
-    late_points=AMOUNT,
+    user_commitment=_HEX,
     route=_one_of(Route),
     needs_account=_FLAG,
-    reason=_or_null(_TEXT),
     slot=_or_null(AMOUNT),
-    redirected_to=_or_null(_TEXT),
-    operator_hold=_or_null(_TEXT),
-    next_attempt_at=_or_null(_DATE),
 )
 
 DISTRIBUTION: Schema = _object(
-    [
-        *("week_start", "week_end", "total_points", "total_tokens", "point_to_token_ratio"),
-        *("user_count", "status", "created_at"),
-        *("stage", "total_amount_base_units"),
-    ],
-    week_start=_DATE,
-    week_end=_DATE,
-    total_points=AMOUNT,
-    total_tokens={"bsonType": "double"},
-    point_to_token_ratio={"bsonType": "double"},
-    user_count=_COUNT,
-    distribution_tx_hash=_or_null(_TEXT),
+    """week_start week_end total_points total_tokens point_to_token_ratio user_count status
+    created_at stage total_amount_base_units""",
+    _fields("week_start week_end created_at", _DATE),
+    _fields("started_at completed_at next_attempt_at", _or_null(_DATE)),
+    _fields("distribution_tx_hash plan_id reason", _or_null(_TEXT)),
+    _fields("total_points total_amount_base_units", AMOUNT),
+    _fields("total_tokens point_to_token_ratio", _DOUBLE),
+    _fields("user_count attempts", _COUNT),
+    _fields("approved stopped", _FLAG),
+    _fields("root held_root", _or_null(_HEX)),
     status=_one_of(Status),
-    started_at=_or_null(_DATE),
-    completed_at=_or_null(_DATE),
-    created_at=_DATE,
     week=_TEXT,
-    plan_id=_or_null(_TEXT),
     stage=_one_of(Stage),
-    header={"bsonType": ["binData", "null"]},
-    root=_HEX_ROOT,
-    held_root=_HEX_ROOT,
-    total_amount_base_units=AMOUNT,
+    header=_or_null(_BYTES),
     notes={"bsonType": "object"},
-    approved=_FLAG,
-    attempts=_COUNT,
-    next_attempt_at=_or_null(_DATE),
-    reason=_or_null(_TEXT),
-    stopped=_FLAG,
 )
 
-_ATTEMPT: Schema = {
-    **_object(
-        ["signature", "resolution", "blockhash", "last_valid_block_height", "wire", "created_at"],
-        signature=_TEXT,
-        resolution={"enum": [1, 2]},
-        blockhash=_TEXT,
-        last_valid_block_height=AMOUNT,
-        wire={"bsonType": "binData"},
-        created_at=_DATE,
-    ),
-    "bsonType": ["object", "null"],
-}
+_ATTEMPT: Schema = _object_or_null(
+    "signature resolution blockhash last_valid_block_height wire created_at",
+    _fields("signature blockhash", _TEXT),
+    resolution={"enum": [1, 2]},
+    last_valid_block_height=AMOUNT,
+    wire=_BYTES,
+    created_at=_DATE,
+)
 
-_LEASE: Schema = {
-    **_object(["token", "until"], token=_TEXT, until=_DATE),
-    "bsonType": ["object", "null"],
-}
+_LEASE: Schema = _object_or_null("token until", token=_TEXT, until=_DATE)
 
 PAYOUT: Schema = _object(
-    [
-        *("id", "plan_id", "week", "kind", "index", "rewards", "amount_base_units"),
-        *("status", "attempts", "rows_root"),
-    ],
-    id=_TEXT,
-    plan_id=_TEXT,
-    week=_TEXT,
+    "id plan_id week kind index rewards amount_base_units status attempts rows_root",
+    _fields("id plan_id week", _TEXT),
+    _fields("reason signature wallet operator_hold", _or_null(_TEXT)),
+    _fields("index rewards attempts", _COUNT),
+    _fields("slot fee", _or_null(AMOUNT)),
     kind=_one_of(PayoutKind),
-    index=_COUNT,
-    rewards=_COUNT,
     amount_base_units=AMOUNT,
-    rows_root={"bsonType": "binData"},
+    rows_root=_BYTES,
     status=_one_of(PayoutStatus),
     attempt=_ATTEMPT,
     signatures={"bsonType": "array", "items": _TEXT},
-    attempts=_COUNT,
     next_attempt_at=_or_null(_DATE),
     lease=_LEASE,
-    reason=_or_null(_TEXT),
-    signature=_or_null(_TEXT),
-    slot=_or_null(AMOUNT),
-    fee=_or_null(AMOUNT),
     verified=_FLAG,
-    wallet=_or_null(_TEXT),
-    operator_hold=_or_null(_TEXT),
 )
 
 STAKE: Schema = _object(
-    ["user_id", "amount", "multiplier", "start_date", "end_date", "status"],
-    user_id={"bsonType": ["string", "objectId"]},
-    amount=_NUMBER,
-    amount_base_units=AMOUNT,
-    multiplier={"bsonType": ["int", "long", "double"], "minimum": 1},
-    start_date=_DATE,
-    end_date=_DATE,
-    unstaked_at=_or_null(_DATE),
+    "user_id amount multiplier start_date end_date status",
+    _fields("amount rewards_earned", _NUMBER),
+    _fields("amount_base_units rewards_earned_base_units", AMOUNT),
+    _fields("start_date end_date", _DATE),
+    _fields("unstaked_at accrued_through", _or_null(_DATE)),
+    user_id=_ID,
+    multiplier=_NUMBER | {"minimum": 1},
     status=_one_of(StakeStatus),
-    rewards_earned=_NUMBER,
-    rewards_earned_base_units=AMOUNT,
-    accrued_through=_or_null(_DATE),
     number=_COUNT,
     transfer_key=_TEXT,
 )
 
+_VOTED = "votes_for votes_against votes_abstain total_voting_power quorum_required"
 PROPOSAL: Schema = _object(
-    ["title", "proposer_id", "proposal_type", "status", "created_at"],
+    "title proposer_id proposal_type status created_at",
+    _fields(_VOTED, _NUMBER),
+    {f"{name}_base_units": AMOUNT for name in _VOTED.split()},
+    _fields("voting_start voting_end created_at", _DATE),
     title=_TEXT,
     proposal_type=_one_of(ProposalType),
     parameters={"bsonType": "object"},
-    voting_start=_DATE,
-    voting_end=_DATE,
-    votes_for=_NUMBER,
-    votes_against=_NUMBER,
-    votes_abstain=_NUMBER,
-    total_voting_power=_NUMBER,
-    votes_for_base_units=AMOUNT,
-    votes_against_base_units=AMOUNT,
-    votes_abstain_base_units=AMOUNT,
-    total_voting_power_base_units=AMOUNT,
-    quorum_required=_NUMBER,
-    quorum_required_base_units=AMOUNT,
     status=_one_of(ProposalStatus),
-    created_at=_DATE,
 )
 
 VOTE: Schema = _object(
-    ["proposal_id", "user_id", "choice", "weight_base_units", "cast_at"],
-    proposal_id=_TEXT,
-    user_id=_TEXT,
+    "proposal_id user_id choice weight_base_units cast_at",
+    _fields("proposal_id user_id", _TEXT),
+    _fields("cast_at created_at", _DATE),
     choice=_one_of(Choice),
-    weight={"bsonType": "double"},
+    weight=_DOUBLE,
     weight_base_units=AMOUNT,
-    cast_at=_DATE,
-    created_at=_DATE,
 )
 
 SNAPSHOT: Schema = _object(
-    ["proposal_id", "user_id", "power_base_units"],
-    proposal_id=_TEXT,
-    user_id=_TEXT,
-    power={"bsonType": "double"},
+    "proposal_id user_id power_base_units",
+    _fields("proposal_id user_id", _TEXT),
+    power=_DOUBLE,
     power_base_units=AMOUNT,
 )
 
 ARTICLE_REWARD: Schema = _object(
-    ["week_start", "article_id", "amount_base_units"],
+    "week_start article_id amount_base_units",
     week_start=_DATE,
     article_id=_TEXT,
-    token_amount={"bsonType": "double"},
+    token_amount=_DOUBLE,
     amount_base_units=AMOUNT,
 )

@@ -11,13 +11,9 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError, WriteError
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import MongoPart, stored_forms
-from worker.adapters.mongo.connection import Document, reaching
-from worker.adapters.mongo.wiki.ingest import (
-    DocumentRefused,
-    contribution_document,
-    stored_id,
-)
+from worker.adapters.mongo.base import MongoPart, stored_forms, stored_id
+from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.wiki.ingest import DocumentRefused, contribution_document
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.contribution_file import MULTIPLIERS, Contribution
 
@@ -27,13 +23,11 @@ KEY = "idempotency_key"
 class MongoContributions(MongoPart):
     """Implements `worker.ports.wiki.ContributionStore`."""
 
-    @reaching
     def article_demand(self, article_id: str) -> tuple[bool, object]:
         articles = self.database[names.ARTICLES]
         found = articles.find_one({"_id": {"$in": stored_forms(article_id)}}, {"demand_score": 1})
         return (False, None) if found is None else (True, found.get("demand_score"))
 
-    @reaching
     def contribution_of_key(self, key: str) -> Contribution | None:
         return self._of_key(key)
 
@@ -41,7 +35,6 @@ class MongoContributions(MongoPart):
         document = self.contributions.find_one({KEY: key})
         return None if document is None else contribution_of(document)
 
-    @reaching
     def record(self, contribution: Contribution, key: str | None) -> tuple[Contribution, bool]:
         recorded = replace(contribution, id=str(fresh_id(contribution.created_at)))
         try:
@@ -78,7 +71,7 @@ def keyed_document(contribution: Contribution, key: str | None) -> Document:
 
 
 def contribution_of(document: Document) -> Contribution:
-    """What a document says. The wiki may have written it under the key, and without our fields."""
+    """The contribution in a document. The wiki may have written it without our fields."""
     base_points = _number(document, "base_points")
     factors = {name: _number(document, f"{name}_multiplier") for name in MULTIPLIERS}
     created_at: Any = document.get("created_at")
@@ -99,7 +92,7 @@ def contribution_of(document: Document) -> Contribution:
 
 
 def _number(document: Document, name: str) -> int | float | None:
-    """None where it is missing, or no number: the counters leave that out, too."""
+    """The number; None where it is missing or of another type. Counters leave it out, too."""
     value = document.get(name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     return value if is_number else None

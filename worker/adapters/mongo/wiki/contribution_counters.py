@@ -9,8 +9,9 @@ from bson import Int64, ObjectId
 from pymongo import UpdateOne
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, chunks, integer_sum, stored_forms
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, integer_sum, stored_forms
+from worker.adapters.mongo.connection import Document
+from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.counters import ArticleActivity, UserActivity
 
@@ -35,7 +36,6 @@ _LAST_DATE = {"$max": {"$cond": [{"$eq": [{"$type": "$created_at"}, "date"]}, "$
 class MongoActivity(MongoPart):
     """Implements `worker.ports.wiki.ActivityStore`."""
 
-    @reaching
     def user_activity(self, user_ids: Sequence[str]) -> dict[str, UserActivity]:
         found = dict.fromkeys(user_ids, UserActivity())
         group = {"count": {"$sum": 1}, "points": SUM_OF_POINTS}
@@ -46,7 +46,6 @@ class MongoActivity(MongoPart):
             )
         return found
 
-    @reaching
     def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float]]) -> int:
         return write_counters(
             self,
@@ -61,7 +60,6 @@ class MongoActivity(MongoPart):
             },
         )
 
-    @reaching
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
         found = dict.fromkeys(article_ids, ArticleActivity())
         group = {"count": {"$sum": 1}, "last": _LAST_DATE}
@@ -73,7 +71,6 @@ class MongoActivity(MongoPart):
             )
         return found
 
-    @reaching
     def write_article_activity(self, activity: Mapping[str, ArticleActivity]) -> int:
         return write_counters(
             self,
@@ -87,7 +84,6 @@ class MongoActivity(MongoPart):
             },
         )
 
-    @reaching
     def article_ids(self) -> Iterator[str]:
         articles = self.database[names.ARTICLES]
         for document in articles.find({}, {"_id": 1}, batch_size=STREAM_BATCH):
@@ -114,9 +110,9 @@ def forms_of(ids: Sequence[str]) -> list[object]:
 
 
 def write_counters(part: MongoPart, collection: str, fields: Mapping[str, Document]) -> int:
-    """Set fields of the documents with these ids, where they exist and differ; how many that were.
+    """Set fields of the documents with these ids where they differ, and return how many did.
 
-    Reading first makes a recount of what is right a few times faster, and writes nothing.
+    Reading first makes a recount without differences a few times faster.
     """
     changed = 0
     for chunk in chunks(list(fields), CHUNK_IDS):

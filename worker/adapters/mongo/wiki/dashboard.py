@@ -1,4 +1,4 @@
-"""What the wiki shows of one user. Each query names the index that it uses.
+"""The pages of one user for the wiki. Each query names the index that it uses.
 
 A user's id may be stored in several forms. Each form is asked for by itself, so that an index
 gives its documents in order, and the few that are wanted are merged here.
@@ -14,7 +14,7 @@ from typing import Any
 from bson import ObjectId
 
 from worker.adapters.mongo.base import MongoPart, integer_sum, stored_forms
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.wiki.contribution_counters import BY_USER, SUM_OF_POINTS
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits
@@ -36,14 +36,12 @@ _CONTRIBUTION = dict.fromkeys(_SHOWN, 1)
 class MongoViews(MongoPart):
     """Implements `worker.ports.check.ViewStore`."""
 
-    @reaching
     def shown_user(self, user_id: str) -> ShownUser | None:
         forms = stored_forms(user_id)
         found = {d["_id"]: d for d in self.users.find({"_id": {"$in": forms}})}
         document = next((found[form] for form in forms if form in found), None)
         return None if document is None else shown_user_of(user_id, document)
 
-    @reaching
     def contributions_page(
         self, user_id: str, after: Cursor | None, limit: int
     ) -> list[ShownContribution]:
@@ -81,7 +79,6 @@ class MongoViews(MongoPart):
             yield document
             counted, last = counted + (after is None or moment < after.created_at), moment
 
-    @reaching
     def points_between(self, user_id: str, start: datetime, end: datetime) -> int:
         mine = {
             "user_id": {"$in": stored_forms(user_id), "$not": {"$type": "array"}},
@@ -94,7 +91,6 @@ class MongoViews(MongoPart):
         found = self.contributions.aggregate(stages, hint=BY_USER)
         return sum(integer_sum("points", document["points"]) for document in found)
 
-    @reaching
     def rewards_page(self, user_id: str, before: Week | None, limit: int) -> list[ShownReward]:
         canonical = canonical_user_id(user_id)
         selected: Document = {"user_id": canonical}

@@ -14,7 +14,8 @@ from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.connection import Document, Mongo, reaching
+from worker.adapters.mongo.base import MongoPart, by_id, stored_id
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.schema.spec import COLLECTIONS
 from worker.core.errors import Refused
 from worker.core.wiki.contribution_file import Contribution, Stored
@@ -33,58 +34,43 @@ class DocumentRefused(Refused):
         )
 
 
-class MongoIngestStore:
+class MongoIngestStore(MongoPart):
     """Implements `worker.services.wiki.ingest.IngestStore`."""
 
-    def __init__(self, database: Mongo) -> None:
-        self._contributions = database[names.CONTRIBUTIONS]
-        self._users = database[names.USERS]
-
-    @reaching
     def add_contributions(self, contributions: Sequence[Contribution]) -> Stored:
         # Looking first is several times faster than upserts, and as safe: the ids are unique.
         documents: dict[ObjectId | str, Contribution] = {}
         for contribution in contributions:
             documents.setdefault(stored_id(contribution.id), contribution)
-        for known in _existing(self._contributions, list(documents)):
+        for known in _existing(self.contributions, list(documents)):
             del documents[known]
         new = [contribution_document(c) for c in documents.values()]
-        refused = _insert_new(self._contributions, new)
-        # Another import may have been faster with the same ids.
-        known = set(_existing(self._contributions, list(refused)))
+        refused = _insert_new(self.contributions, new)
+        # Another import may have inserted the same ids first.
+        inserted = set(_existing(self.contributions, list(refused)))
         return Stored(
             added={c.id for key, c in documents.items() if key not in refused},
-            refused={documents[key].id: why for key, why in refused.items() if key not in known},
+            refused={documents[key].id: why for key, why in refused.items() if key not in inserted},
         )
 
-    @reaching
     def add_users(self, user_ids: Sequence[str]) -> int:
         documents = [user_document(user_id, datetime.now(UTC)) for user_id in user_ids]
-        refused = _insert_new(self._users, documents)
-        known = set(_existing(self._users, list(refused)))
+        refused = _insert_new(self.users, documents)
+        known = set(_existing(self.users, list(refused)))
         for key, why in refused.items():
             if key not in known:
                 raise DocumentRefused(f"a placeholder for the user {key}", why)
         return len(documents) - len(refused)
 
-    @reaching
     def give_wallets(self, wallets: Mapping[str, str]) -> int:
         if not wallets:
             return 0
         missing = {"wallet_address": {"$in": [None, ""]}}
         updates = [
-            UpdateOne(
-                {"_id": {"$in": [stored_id(user_id), user_id]}} | missing,
-                {"$set": {"wallet_address": wallet}},
-            )
+            UpdateOne(by_id(user_id) | missing, {"$set": {"wallet_address": wallet}})
             for user_id, wallet in wallets.items()
         ]
-        return self._users.bulk_write(updates, ordered=False).modified_count
-
-
-def stored_id(text: str) -> ObjectId | str:
-    """24 hex characters are an ObjectId, and everything else is itself."""
-    return ObjectId(text) if len(text) == 24 and ObjectId.is_valid(text) else text
+        return self.users.bulk_write(updates, ordered=False).modified_count
 
 
 def contribution_document(contribution: Contribution) -> Document:

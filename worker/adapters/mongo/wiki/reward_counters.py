@@ -10,8 +10,8 @@ from bson import Int64, ObjectId
 from pymongo import ReplaceOne
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import MongoPart, chunks, integer_sum
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.base import MongoPart, integer_sum
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.wiki.contribution_counters import (
     BY_USER,
@@ -19,14 +19,16 @@ from worker.adapters.mongo.wiki.contribution_counters import (
     forms_of,
     write_counters,
 )
+from worker.adapters.mongo.wiki.documents import amount_fields
 from worker.adapters.mongo.wiki.staking_records import stake_of
+from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits, tokens_float
 from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
-from worker.core.wiki.counters import PaidReward, UserTokens
+from worker.core.wiki.counters import CompletedReward, UserTokens
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 
 CHUNK_SHARES = 5000
@@ -37,7 +39,6 @@ _BY_USER = {"user_id": 1, "week_start": 1}
 class MongoTokenCounters(MongoPart):
     """Implements `worker.ports.wiki.TokenCounterStore`."""
 
-    @reaching
     def user_tokens(
         self, user_ids: Sequence[str], *, at: datetime | None = None
     ) -> dict[str, UserTokens]:
@@ -78,15 +79,13 @@ class MongoTokenCounters(MongoPart):
                 found.setdefault(stake.user_id, []).append(stake)
         return found
 
-    @reaching
     def write_user_tokens(self, tokens: Mapping[str, UserTokens]) -> int:
         fields = {user_id: user_fields(each) for user_id, each in tokens.items()}
         return write_counters(self, names.USERS, fields)
 
     # --- articles -------------------------------------------------------------------------------
 
-    @reaching
-    def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[PaidReward]:
+    def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[CompletedReward]:
         selected = {
             "plan_id": plan_id,
             "position": {"$gt": after_position},
@@ -95,11 +94,10 @@ class MongoTokenCounters(MongoPart):
         wanted = {"position": 1, "user_id": 1, "amount_base_units": 1}
         found = self.token_rewards.find(selected, wanted).sort("position", 1).limit(limit)
         return [
-            PaidReward(d["position"], d["user_id"], BaseUnits(int(d["amount_base_units"])))
+            CompletedReward(d["position"], d["user_id"], BaseUnits(int(d["amount_base_units"])))
             for d in found
         ]
 
-    @reaching
     def points_by_article(
         self, window: PointsWindow, rules: Rules, user_ids: Sequence[str]
     ) -> dict[str, dict[str, int]]:
@@ -126,12 +124,10 @@ class MongoTokenCounters(MongoPart):
             matched = {"$match": {"$and": [mine, counted, query.counts(rules)]}}
             yield from self.contributions.aggregate([matched, {"$group": group}], hint=BY_USER)
 
-    @reaching
     def article_rewards(self, week: Week) -> dict[str, BaseUnits]:
         found = self.database[names.ARTICLE_REWARDS].find({"week_start": week.start})
         return {d["article_id"]: BaseUnits(int(d["amount_base_units"])) for d in found}
 
-    @reaching
     def write_article_rewards(
         self, week: Week, shares: Mapping[str, BaseUnits], gone: Collection[str]
     ) -> None:
@@ -149,7 +145,6 @@ class MongoTokenCounters(MongoPart):
         for chunk in chunks(sorted(gone), CHUNK_SHARES):
             rewards.delete_many({"week_start": week.start, "article_id": {"$in": list(chunk)}})
 
-    @reaching
     def article_tokens(self, article_ids: Sequence[str]) -> dict[str, BaseUnits]:
         found = dict.fromkeys(article_ids, BaseUnits(0))
         for chunk in chunks(article_ids, CHUNK_IDS):
@@ -161,15 +156,8 @@ class MongoTokenCounters(MongoPart):
                 found[d["_id"]] = BaseUnits(integer_sum("articles' rewards", d["amount"]))
         return found
 
-    @reaching
     def write_article_tokens(self, tokens: Mapping[str, BaseUnits]) -> int:
-        fields = {
-            article_id: {
-                "total_tokens_earned": tokens_float(amount),
-                "total_tokens_earned_base_units": Int64(amount),
-            }
-            for article_id, amount in tokens.items()
-        }
+        fields = {each: amount_fields(total_tokens_earned=tokens[each]) for each in tokens}
         return write_counters(self, names.ARTICLES, fields)
 
 
@@ -189,16 +177,12 @@ def tokens_of(
 
 def user_fields(tokens: UserTokens) -> Document:
     """The owner's fields of a user, each float beside the integer that it comes from."""
-    amounts = {
-        "total_tokens_earned": tokens.earned,
-        "staked_tokens": tokens.staked,
-        "governance_power": tokens.power,
-    }
-    floats = {name: tokens_float(amount) for name, amount in amounts.items()}
-    exact = {f"{name}_base_units": Int64(amount) for name, amount in amounts.items()}
     return {
-        **floats,
-        **exact,
+        **amount_fields(
+            total_tokens_earned=tokens.earned,
+            staked_tokens=tokens.staked,
+            governance_power=tokens.power,
+        ),
         "last_reward_claim": tokens.last_claim_at,
         "token_updated_at": tokens.last_activity_at,
     }

@@ -1,23 +1,20 @@
-"""Staking records as staking writes and reads them; how a plan reads them is in `stakes`."""
+"""Staking records as staking writes and reads them. Plans read them in `payout.stakes`."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from bson import Int64, ObjectId
+from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
-from worker.adapters.mongo.connection import Document, reaching
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, by_id, stored_forms, stored_id
+from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout.contributions import canonical_user
-from worker.adapters.mongo.payout.stakes import rounded_down
-from worker.adapters.mongo.wiki.ingest import stored_id
-from worker.core.errors import KontribError
-from worker.core.money import INT64_MAX, BaseUnits, exact_decimal, tokens_float
+from worker.adapters.mongo.wiki.documents import amount_fields, read_or_leave_out, stored_amount
+from worker.core.money import INT64_MAX, exact_decimal
 from worker.core.wiki.interest import accrued_interest
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 
@@ -25,29 +22,24 @@ TRANSFER = "transfer_key"
 """The transaction that a stake stands on: unique, and missing where there is none."""
 
 _ACTIVE = StakeStatus.ACTIVE.value
-_log = logging.getLogger(__name__)
 
 
 class MongoStaking(MongoPart):
     """Implements `worker.ports.wiki.StakingStore`."""
 
-    @reaching
     def stakes_of(self, user_id: str) -> list[StakeRecord]:
         found = self.stakes.find({"user_id": {"$in": stored_forms(user_id)}})
         records = [stake_of(document) for document in found]
         return sorted(filter(None, records), key=lambda stake: (stake.start, stake.id))
 
-    @reaching
     def stake(self, stake_id: str) -> StakeRecord | None:
-        document = self.stakes.find_one({"_id": {"$in": [stored_id(stake_id), stake_id]}})
+        document = self.stakes.find_one(by_id(stake_id))
         return None if document is None else stake_of(document)
 
-    @reaching
     def transfer_used(self, signature: str) -> bool:
         either = {"$or": [{TRANSFER: signature}, {"stake_tx_hash": signature}]}
         return self.stakes.find_one(either, {"_id": 1}) is not None
 
-    @reaching
     def add_stake(self, stake: StakeRecord, now: datetime) -> StakeRecord | None:
         added = replace(stake, id=str(ObjectId()))
         try:
@@ -56,19 +48,16 @@ class MongoStaking(MongoPart):
             return None
         return added
 
-    @reaching
     def update_stake(self, stake: StakeRecord, now: datetime) -> bool:
-        selected = {"_id": {"$in": [stored_id(stake.id), stake.id]}, "status": _ACTIVE}
+        selected = by_id(stake.id) | {"status": _ACTIVE}
         changed = self.stakes.update_one(selected, {"$set": _course(stake, now)})
         return changed.matched_count == 1
 
-    @reaching
     def active_stakes(self) -> Iterator[StakeRecord]:
         for document in self.stakes.find({"status": _ACTIVE}, batch_size=STREAM_BATCH):
             if (stake := stake_of(document)) is not None:
                 yield stake
 
-    @reaching
     def staking_users(self) -> Iterator[str]:
         canonical = (canonical_user({"user_id": form}) for form in self.stakes.distinct("user_id"))
         yield from {user_id: None for user_id in canonical if user_id}
@@ -79,7 +68,7 @@ def stake_document(stake: StakeRecord, now: datetime) -> Document:
     document = {
         "_id": stored_id(stake.id),
         "user_id": stake.user_id,
-        "amount": tokens_float(stake.amount),
+        **amount_fields(amount=stake.amount),
         "duration_days": stake.days,
         "apy_rate": float(stake.apy),
         "multiplier": float(stake.multiplier),
@@ -87,7 +76,6 @@ def stake_document(stake: StakeRecord, now: datetime) -> Document:
         "end_date": stake.end,
         "stake_tx_hash": stake.stake_signature,
         "created_at": now,
-        "amount_base_units": Int64(stake.amount),
         "number": stake.number,
         **_course(stake, now),
     }
@@ -97,26 +85,21 @@ def stake_document(stake: StakeRecord, now: datetime) -> Document:
 
 
 def _course(stake: StakeRecord, now: datetime) -> Document:
-    """What changes in a stake's life."""
+    """The fields of a stake that change over time."""
     return {
         "status": stake.status.value,
         "unstake_tx_hash": stake.unstake_signature,
         "unstaked_at": stake.unstaked_at,
-        "rewards_earned": tokens_float(stake.rewards_earned),
-        "rewards_earned_base_units": Int64(stake.rewards_earned),
+        **amount_fields(rewards_earned=stake.rewards_earned),
         "accrued_through": stake.accrued_through,
         "updated_at": now,
     }
 
 
 def stake_of(document: Document) -> StakeRecord | None:
-    """A record, as far as it can be read; the wiki may have written it before there were rules."""
-    try:
-        record = _read(document)
-    except (KontribError, KeyError, TypeError, ValueError, ArithmeticError) as error:
-        _log.warning("Staking record %s is left out: %s", document.get("_id"), error)
-        return None
-    return record if record.user_id else None
+    """The record, or None where the document cannot be read or names no user."""
+    record = read_or_leave_out("Staking record", _read, document)
+    return record if record is not None and record.user_id else None
 
 
 def _read(document: Document) -> StakeRecord:
@@ -126,7 +109,7 @@ def _read(document: Document) -> StakeRecord:
     record = StakeRecord(
         id=str(document["_id"]),
         user_id=canonical_user(document),
-        amount=_amount(document, "amount"),
+        amount=stored_amount(document, "amount"),
         days=int(document.get("duration_days") or (end - start).days),
         apy=exact_decimal(document.get("apy_rate", 0)),
         multiplier=exact_decimal(document.get("multiplier", 1)),
@@ -137,18 +120,12 @@ def _read(document: Document) -> StakeRecord:
         stake_signature=document.get("stake_tx_hash"),
         unstake_signature=document.get("unstake_tx_hash"),
         unstaked_at=_moment(document.get("unstaked_at")),
-        rewards_earned=_amount(document, "rewards_earned"),
+        rewards_earned=stored_amount(document, "rewards_earned"),
         accrued_through=_moment(document.get("accrued_through")),
     )
     if accrued_interest(record.amount, record.apy, max(0, (end - start).days)) > INT64_MAX:
         raise ValueError("its interest is beyond 64 bits")
     return record
-
-
-def _amount(document: Document, name: str) -> BaseUnits:
-    """The exact field, or what can be read from the owner's float."""
-    exact = document.get(f"{name}_base_units")
-    return rounded_down(document.get(name, 0)) if exact is None else BaseUnits(int(exact))
 
 
 def _moment(value: Any) -> datetime | None:

@@ -11,6 +11,7 @@ from typing import Any
 from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.rpc.calls import Call, Reply
 from worker.adapters.solana.rpc.endpoints import GET_MULTIPLE_ACCOUNTS_MAX
+from worker.core.chunks import chunks
 
 CONFIRMED = "confirmed"
 FINALIZED = "finalized"
@@ -39,8 +40,7 @@ def accounts_calls(
     addresses: Sequence[object], commitment: str, *, data_length: int | None = None
 ) -> list[Call]:
     """As many getMultipleAccounts as the addresses need, in order."""
-    starts = range(0, len(addresses), GET_MULTIPLE_ACCOUNTS_MAX)
-    pieces = (addresses[start : start + GET_MULTIPLE_ACCOUNTS_MAX] for start in starts)
+    pieces = chunks(addresses, GET_MULTIPLE_ACCOUNTS_MAX)
     return [accounts_call(piece, commitment, data_length=data_length) for piece in pieces]
 
 

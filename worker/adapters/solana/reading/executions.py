@@ -10,10 +10,10 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from solders.pubkey import Pubkey
 from solders.system_program import ID as SYSTEM_PROGRAM
@@ -40,6 +40,8 @@ from worker.core.plan.receipts import Resolution, receipt_seed
 from worker.ports.payout import Outflow
 from worker.ports.wiki import FoundTransfer
 
+T = TypeVar("T")
+
 _AMOUNT = struct.Struct("<BQ")
 _ODD = (
     KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, binascii.Error,
@@ -60,13 +62,7 @@ def execution_of(
     reply: Any, *, receipt_id: str, signature: str, base: Pubkey, mint: str
 ) -> Execution | None:
     """What a getTransaction reply did for a receipt; None if it did not allocate it."""
-    try:
-        transaction = _Landed.read(reply)
-        if transaction is None or transaction.signature != signature:
-            return None
-        return _execution(transaction, receipt_id, base, mint)
-    except _ODD:
-        return None
+    return _read(reply, signature, lambda landed: _execution(landed, receipt_id, base, mint))
 
 
 def outflow_of(reply: Any, *, signature: str, account: str) -> Outflow | None:
@@ -74,15 +70,13 @@ def outflow_of(reply: Any, *, signature: str, account: str) -> Outflow | None:
 
     None where it cannot be read; that never means that nothing was taken.
     """
-    try:
-        transaction = _Landed.read(reply)
-        if transaction is None or transaction.signature != signature:
-            return None
-        before, after = (it.get(account) for it in (transaction.before, transaction.after))
+
+    def outflow(landed: _Landed) -> Outflow:
+        before, after = (it.get(account) for it in (landed.before, landed.after))
         taken = (before.amount if before else 0) - (after.amount if after else 0)
-        return Outflow(signature, transaction.slot, _memo(transaction), taken)
-    except _ODD:
-        return None
+        return Outflow(signature, landed.slot, _memo(landed), taken)
+
+    return _read(reply, signature, outflow)
 
 
 def transfers_of(reply: Any, *, signature: str, mint: str) -> list[FoundTransfer] | None:
@@ -90,19 +84,26 @@ def transfers_of(reply: Any, *, signature: str, mint: str) -> list[FoundTransfer
 
     None for a transaction that is absent, failed, another one, or cannot be read.
     """
-    try:
-        transaction = _Landed.read(reply)
-        if transaction is None or transaction.signature != signature:
-            return None
+
+    def transfers(landed: _Landed) -> list[FoundTransfer]:
         return [
             FoundTransfer(
-                from_wallet=_owner(transaction, source),
+                from_wallet=_owner(landed, source),
                 to_account=target,
-                to_wallet=_receiver(transaction, target, mint),
+                to_wallet=_receiver(landed, target, mint),
                 amount=BaseUnits(amount),
             )
-            for source, target, amount in _transfers(transaction, mint)
+            for source, target, amount in _transfers(landed, mint)
         ]
+
+    return _read(reply, signature, transfers)
+
+
+def _read(reply: Any, signature: str, make: Callable[[_Landed], T | None]) -> T | None:
+    """What `make` finds in a reply; None for a failed, absent, odd or different transaction."""
+    try:
+        landed = _Landed.read(reply)
+        return None if landed is None or landed.signature != signature else make(landed)
     except _ODD:
         return None
 

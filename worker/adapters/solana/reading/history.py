@@ -9,16 +9,19 @@ from typing import Any
 from solders.pubkey import Pubkey
 
 from worker.adapters.solana.addresses import receipt_address
-from worker.adapters.solana.errors import MalformedAnswer
-from worker.adapters.solana.reading.accounts import FINALIZED
 from worker.adapters.solana.reading.executions import execution_of, transaction_call
-from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
+from worker.adapters.solana.reading.signatures import (
+    Mention,
+    oldest_of_full_page,
+    page_call,
+    read_page,
+)
+from worker.adapters.solana.rpc.calls import RpcError
 from worker.adapters.solana.rpc.endpoint import Endpoint
 from worker.adapters.solana.rpc.endpoints import Rpc
 from worker.core.errors import Unreachable
 from worker.core.payout.chain import Execution
 
-PAGE_SIGNATURES = 1_000
 PAGES_MAX = 20
 """Mentioning a receipt costs a stranger a fee each time. Beyond this many the search gives up:
 the receipt is then paid without a readable transaction, which is never paid again either."""
@@ -28,7 +31,7 @@ CANDIDATES_A_ROUND = (1, 8, 64)
 Search = Callable[[Endpoint, dict[str, Execution]], Any]
 
 
-class History:
+class ExecutionHistory:
     """Reads executions back from every endpoint until they are found."""
 
     def __init__(self, rpc: Rpc, base: Pubkey, mint: str) -> None:
@@ -80,18 +83,19 @@ class History:
 
     async def _candidates(self, endpoint: Endpoint, ids: Sequence[str]) -> dict[str, list[str]]:
         """Successful transactions that mention each receipt, the likeliest first."""
-        entries: dict[str, list[tuple[str, str]]] = {receipt_id: [] for receipt_id in ids}
+        entries: dict[str, list[Mention]] = {receipt_id: [] for receipt_id in ids}
         before: dict[str, str | None] = dict.fromkeys(ids)
         for _ in range(PAGES_MAX):
             asked = list(before)
-            calls = [_page_call(self._base, it, before[it]) for it in asked]
+            addresses = [str(receipt_address(self._base, it)) for it in asked]
+            calls = [page_call(at, before[it]) for at, it in zip(addresses, asked, strict=True)]
             replies = await endpoint.read(calls)
             before = {}
             for receipt_id, reply in zip(asked, replies, strict=True):
-                page = _page(reply)
-                entries[receipt_id] += _successes(page)
-                if len(page) >= PAGE_SIGNATURES:
-                    before[receipt_id] = page[-1]["signature"]
+                page = [] if isinstance(reply, RpcError) else read_page(reply)
+                entries[receipt_id] += page
+                if (oldest := oldest_of_full_page(page)) is not None:
+                    before[receipt_id] = oldest
             if not before:
                 break
         return {receipt_id: _in_order(receipt_id, listed) for receipt_id, listed in entries.items()}
@@ -128,37 +132,11 @@ class History:
         )
 
 
-def _page_call(base: Pubkey, receipt_id: str, before: str | None) -> Call:
-    options: dict[str, Any] = {"commitment": FINALIZED, "limit": PAGE_SIGNATURES}
-    if before is not None:
-        options["before"] = before
-    return Call("getSignaturesForAddress", [str(receipt_address(base, receipt_id)), options])
+def _in_order(receipt_id: str, listed: list[Mention]) -> list[str]:
+    """Successes only, oldest first, and before all those whose memo names the receipt, as ours do.
 
-
-def _page(reply: Reply) -> list[dict[str, Any]]:
+    A transaction that allocated the receipt cannot have failed.
     """
-    Raises:
-        MalformedAnswer: not a list of signatures.
-    """
-    if isinstance(reply, RpcError):
-        return []
-    try:
-        return [
-            {"err": it["err"], "memo": it.get("memo"), "signature": str(it["signature"])}
-            for it in reply
-        ]
-    except (KeyError, TypeError):
-        raise MalformedAnswer("no signatures of an address") from None
-
-
-def _successes(page: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Signature and memo of those that did not fail; ours, which allocated, cannot have."""
-    return [
-        (entry["signature"], str(entry.get("memo") or "")) for entry in page if entry["err"] is None
-    ]
-
-
-def _in_order(receipt_id: str, listed: list[tuple[str, str]]) -> list[str]:
-    """Oldest first, and before all those whose memo names the receipt, as ours do."""
-    oldest_first = reversed(listed)
-    return [it[0] for it in sorted(oldest_first, key=lambda it: receipt_id not in it[1])]
+    oldest_first = [mention for mention in reversed(listed) if mention.succeeded]
+    ours_first = sorted(oldest_first, key=lambda mention: receipt_id not in mention.memo)
+    return [mention.signature for mention in ours_first]

@@ -11,11 +11,12 @@ from worker.adapters.solana.addresses import receipt_address
 from worker.adapters.solana.reading.accounts import (
     FINALIZED,
     ChainAccount,
-    accounts_call,
+    accounts_calls,
     read_accounts,
 )
 from worker.adapters.solana.rpc.endpoint import Endpoint
 from worker.adapters.solana.rpc.endpoints import GET_MULTIPLE_ACCOUNTS_MAX, Rpc, from_each
+from worker.core.chunks import chunks
 from worker.core.errors import Unreachable
 from worker.core.plan.receipts import ReceiptState, state_of
 
@@ -29,8 +30,7 @@ def read_receipts(
 
     async def work(endpoints: list[Endpoint]) -> list[ReceiptState]:
         states: list[ReceiptState] = []
-        for start in range(0, len(addresses), PIECE):
-            piece = addresses[start : start + PIECE]
+        for piece in chunks(addresses, PIECE):
             states += await _read_piece(endpoints, piece, not_before_slot)
         return states
 
@@ -44,16 +44,14 @@ PIECE = 20 * GET_MULTIPLE_ACCOUNTS_MAX
 async def _read_piece(
     endpoints: Sequence[Endpoint], addresses: Sequence[Pubkey], not_before_slot: int
 ) -> list[ReceiptState]:
-    starts = range(0, len(addresses), GET_MULTIPLE_ACCOUNTS_MAX)
-    chunks = [addresses[start : start + GET_MULTIPLE_ACCOUNTS_MAX] for start in starts]
-    calls = [accounts_call(chunk, FINALIZED) for chunk in chunks]
-    answers = await from_each(endpoints, calls)
+    answers = await from_each(endpoints, accounts_calls(addresses, FINALIZED))
+    asked = list(chunks(addresses, GET_MULTIPLE_ACCOUNTS_MAX))
     views = [
         [ReceiptState.UNKNOWN] * len(addresses)
         if isinstance(answer, Unreachable)
         else [
             state
-            for reply, chunk in zip(answer, chunks, strict=True)
+            for reply, chunk in zip(answer, asked, strict=True)
             for state in _states(reply, len(chunk), not_before_slot)
         ]
         for answer in answers

@@ -18,9 +18,10 @@ from worker.adapters.solana.reading.accounts import (
 )
 from worker.adapters.solana.reading.token_account_bytes import token_account
 from worker.adapters.solana.rpc.calls import Reply
-from worker.adapters.solana.rpc.endpoint import Endpoint
 from worker.adapters.solana.rpc.endpoints import Rpc, from_any
 from worker.core.payout.chain import AccountProblem, Recipient
+
+Accounts = list[ChainAccount | None]
 
 
 class RecipientReader:
@@ -42,7 +43,7 @@ class RecipientReader:
         """
         problems = {wallet: self._problem_of_address(wallet) for wallet in wallets}
         readable = [wallet for wallet, problem in problems.items() if problem is None]
-        accounts, token_accounts = self._rpc.run(self._reading(readable)) if readable else ([], [])
+        accounts, token_accounts = self._read_accounts(readable) if readable else ([], [])
         found = {
             wallet: self._recipient(wallet, account, token)
             for wallet, account, token in zip(readable, accounts, token_accounts, strict=True)
@@ -55,11 +56,20 @@ class RecipientReader:
     def _problem_of_address(self, wallet: str) -> AccountProblem | None:
         return AccountProblem.OURS if wallet in self._ours else _problem_of_address(wallet)
 
-    def _reading(self, wallets: list[str]) -> _Reading:
-        token_accounts = [
-            associated_account(wallet, self._mint, self._token_program) for wallet in wallets
-        ]
-        return _Reading(wallets, token_accounts)
+    def _read_accounts(self, wallets: list[str]) -> tuple[Accounts, Accounts]:
+        """Wallet accounts (owners only) and token accounts, read at the same time."""
+
+        def read(replies: list[Reply]) -> Accounts:
+            return read_all_accounts(replies, len(wallets))
+
+        owners = accounts_calls(wallets, CONFIRMED, data_length=0)
+        associated = [associated_account(it, self._mint, self._token_program) for it in wallets]
+        tokens = accounts_calls(associated, CONFIRMED)
+        return self._rpc.run(
+            lambda endpoints: asyncio.gather(
+                from_any(endpoints, owners, read), from_any(endpoints, tokens, read)
+            )
+        )
 
     def _recipient(
         self, wallet: str, account: ChainAccount | None, token: ChainAccount | None
@@ -85,28 +95,6 @@ class RecipientReader:
         if state.is_frozen:
             return AccountProblem.FROZEN
         return AccountProblem.MEMO_REQUIRED if state.memo_required else None
-
-
-class _Reading:
-    """Wallet accounts (owners only) and token accounts, read at the same time."""
-
-    def __init__(self, wallets: list[str], token_accounts: list[Pubkey]) -> None:
-        self._wallets = wallets
-        self._token_accounts = token_accounts
-
-    async def __call__(
-        self, endpoints: list[Endpoint]
-    ) -> tuple[list[ChainAccount | None], list[ChainAccount | None]]:
-        count = len(self._wallets)
-
-        def read(replies: list[Reply]) -> list[ChainAccount | None]:
-            return read_all_accounts(replies, count)
-
-        wallets = accounts_calls(self._wallets, CONFIRMED, data_length=0)
-        token_accounts = accounts_calls(self._token_accounts, CONFIRMED)
-        return await asyncio.gather(
-            from_any(endpoints, wallets, read), from_any(endpoints, token_accounts, read)
-        )
 
 
 @lru_cache(maxsize=ASSOCIATED_CACHE_MAX)

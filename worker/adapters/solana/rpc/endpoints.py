@@ -1,15 +1,15 @@
 """All configured endpoints behind one synchronous facade.
 
-What must be true of the chain is asked of every endpoint; what only has to be useful is asked of
-the first one that answers.
+Every endpoint is asked where a wrong answer could cost money. Elsewhere the first endpoint that
+answers is enough.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from worker.adapters.solana.errors import EndpointUnusable, RpcRefused
 from worker.adapters.solana.rpc import background
@@ -56,7 +56,7 @@ class Rpc:
 
     # --- synchronous -----------------------------------------------------------------------
 
-    def run(self, work: Callable[[list[Endpoint]], Coroutine[Any, Any, T]]) -> T:
+    def run(self, work: Callable[[list[Endpoint]], Awaitable[T]]) -> T:
         """Run asynchronous work on the endpoints of this process, and wait for it."""
         return background.run(self._on_loop(work))
 
@@ -67,27 +67,17 @@ class Rpc:
             Unreachable: none did.
             RpcRefused: one answered with an error that repeating will not cure.
         """
-
-        async def ask(endpoints: list[Endpoint]) -> T:
-            return await from_any(endpoints, calls, read)
-
-        return self.run(ask)
+        return self.run(lambda endpoints: from_any(endpoints, calls, read))
 
     def each(self, calls: Sequence[Call]) -> list[list[Reply] | Unreachable]:
         """What every endpoint replies, in the configured order; asked at the same time."""
-
-        async def ask(endpoints: list[Endpoint]) -> list[list[Reply] | Unreachable]:
-            return await from_each(endpoints, calls)
-
-        return self.run(ask)
+        return self.run(lambda endpoints: from_each(endpoints, calls))
 
     def each_sent(self, calls: Sequence[Call]) -> list[list[Reply | None]]:
         """The same without any retry; None where it is unknown what happened."""
-
-        async def send(endpoints: list[Endpoint]) -> list[list[Reply | None]]:
-            return await asyncio.gather(*(endpoint.send_once(calls) for endpoint in endpoints))
-
-        return self.run(send)
+        return self.run(
+            lambda endpoints: asyncio.gather(*(each.send_once(calls) for each in endpoints))
+        )
 
     async def _on_loop(self, work: Callable[[list[Endpoint]], Awaitable[T]]) -> T:
         # Connections belong to a process and its loop; after a fork they are made anew.

@@ -23,7 +23,7 @@ from worker.adapters.solana.signing.transactions import (
     LOADED_BYTES_MAX,
     MICRO_LAMPORTS,
     Built,
-    Limits,
+    ComputeBudget,
     TransactionMaker,
 )
 from worker.core.errors import Unreachable
@@ -41,10 +41,10 @@ PRIORITY_PERCENTILE = 0.75
 @dataclass(frozen=True, slots=True)
 class _Measured:
     size: tuple[int, int]
-    limits: Limits
+    budget: ComputeBudget
 
 
-class ComputeLimits:
+class ComputeBudgets:
     """Remembers what each shape of transaction needed."""
 
     def __init__(self, rpc: Rpc, fee_lamports_max: int, writable: Sequence[Pubkey]) -> None:
@@ -57,29 +57,29 @@ class ComputeLimits:
 
     def of(
         self, maker: TransactionMaker, shape: Hashable, size: tuple[int, int], built: Built
-    ) -> Limits:
-        """Limits for transactions of a shape, of which this is the largest at hand."""
+    ) -> ComputeBudget:
+        """The budget of a shape, measured with its largest transaction at hand."""
         known = self._measured.get((maker.v1, shape))
         if known is None or known.size[0] < size[0] or known.size[1] < size[1]:
-            limits = self._simulated(maker, built)
-            if limits is None:
-                return self._with_fee(Limits())
+            budget = self._simulated(maker, built)
+            if budget is None:
+                return self._with_fee(ComputeBudget())
             extra = size[0] * UNITS_MARGIN_PER_TRANSFER
-            units = min(COMPUTE_UNITS_MAX, limits.compute_units + extra)
-            known = _Measured(size, replace(limits, compute_units=units))
+            units = min(COMPUTE_UNITS_MAX, budget.compute_units + extra)
+            known = _Measured(size, replace(budget, compute_units=units))
             self._measured[maker.v1, shape] = known
-        return self._with_fee(known.limits)
+        return self._with_fee(known.budget)
 
-    def generous(self) -> Limits:
+    def generous(self) -> ComputeBudget:
         """For creating token accounts, which no measurement bounds.
 
         Finding an address costs 1,500 units for each try, and its owner can choose a wallet that
         needs many: a limit measured with others would let one of them block everyone beside them.
         """
-        return self._with_fee(Limits())
+        return self._with_fee(ComputeBudget())
 
-    def _simulated(self, maker: TransactionMaker, built: Built) -> Limits | None:
-        wire = base64.b64encode(bytes(maker.unsigned(built, Limits()))).decode()
+    def _simulated(self, maker: TransactionMaker, built: Built) -> ComputeBudget | None:
+        wire = base64.b64encode(bytes(maker.unsigned(built, ComputeBudget()))).decode()
         options = {
             "encoding": "base64",
             "commitment": CONFIRMED,
@@ -87,15 +87,15 @@ class ComputeLimits:
             "replaceRecentBlockhash": True,
         }
         try:
-            return self._rpc.any([Call("simulateTransaction", [wire, options])], _limits_of)
+            return self._rpc.any([Call("simulateTransaction", [wire, options])], _budget_of)
         except (Unreachable, RpcRefused):
             return None
 
-    def _with_fee(self, limits: Limits) -> Limits:
+    def _with_fee(self, budget: ComputeBudget) -> ComputeBudget:
         if not self._fee_lamports_max:
-            return limits
-        fee = -(-self._recent_price() * limits.compute_units // MICRO_LAMPORTS)
-        return replace(limits, priority_fee_lamports=min(fee, self._fee_lamports_max))
+            return budget
+        fee = -(-self._recent_price() * budget.compute_units // MICRO_LAMPORTS)
+        return replace(budget, priority_fee_lamports=min(fee, self._fee_lamports_max))
 
     def _recent_price(self) -> int:
         """Micro-lamports per compute unit that others paid for our accounts in recent slots."""
@@ -122,8 +122,8 @@ def shape_of(intent: Intent) -> tuple[Hashable, tuple[int, int]]:
     return (len(intent.receipts), intent.resolution, rounded), size
 
 
-def _limits_of(replies: list[Reply]) -> Limits | None:
-    """Limits with a margin; None where the simulated transaction failed."""
+def _budget_of(replies: list[Reply]) -> ComputeBudget | None:
+    """The budget with a margin; None where the simulated transaction failed."""
     try:
         value = replies[0]["value"]
         if value["err"] is not None:
@@ -135,7 +135,7 @@ def _limits_of(replies: list[Reply]) -> Limits | None:
     loaded_bytes = LOADED_BYTES_MAX
     if isinstance(loaded, int) and loaded > 0:
         loaded_bytes = min(LOADED_BYTES_MAX, loaded * 2 + LOADED_BYTES_MARGIN)
-    return Limits(min(COMPUTE_UNITS_MAX, units * 13 // 10 + UNITS_MARGIN), loaded_bytes)
+    return ComputeBudget(min(COMPUTE_UNITS_MAX, units * 13 // 10 + UNITS_MARGIN), loaded_bytes)
 
 
 def _price_of(replies: list[Reply]) -> int:

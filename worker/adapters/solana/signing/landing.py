@@ -1,4 +1,4 @@
-"""Sending signed bytes, and asking what became of them."""
+"""Sending signed bytes, and reading their status."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
 from worker.adapters.solana.rpc.endpoints import SIGNATURE_STATUSES_MAX, Rpc, answering
+from worker.core.chunks import chunks
 from worker.core.payout.chain import Landing, SendResult, SignatureStatus
 
 NOT_BROADCAST_CODES = frozenset({-32700, -32602, -32601, -32600, -32003, -32002})
@@ -42,18 +43,15 @@ def _refusal(hosts: Sequence[str], replies: Sequence[Reply | None]) -> str | Non
 
 
 def statuses(rpc: Rpc, signatures: Sequence[str]) -> list[SignatureStatus]:
-    """What the recent past says of signatures; the most certain answer of any endpoint.
+    """The status of recent signatures: the most certain answer of any endpoint.
 
     Raises:
         Unreachable: no endpoint answered.
     """
     if not signatures:
         return []
-    starts = range(0, len(signatures), SIGNATURE_STATUSES_MAX)
-    calls = [
-        Call("getSignatureStatuses", [list(signatures[start : start + SIGNATURE_STATUSES_MAX])])
-        for start in starts
-    ]
+    asked = chunks(signatures, SIGNATURE_STATUSES_MAX)
+    calls = [Call("getSignatureStatuses", [chunk]) for chunk in asked]
     views = [_statuses(replies, len(signatures)) for replies in answering(rpc.each(calls))]
     return [max(seen, key=_certainty) for seen in zip(*views, strict=True)]
 

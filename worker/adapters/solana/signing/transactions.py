@@ -45,8 +45,8 @@ SOL each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a transaction asks of the cluster. v1 grants exactly this, and nothing by default."""
+class ComputeBudget:
+    """The resources of a transaction. v1 grants exactly these, and nothing by default."""
 
     compute_units: int = COMPUTE_UNITS_MAX
     loaded_bytes: int = LOADED_BYTES_MAX
@@ -112,20 +112,20 @@ class TransactionMaker:
         signers = self._keys.signers(moves_tokens=False, makes_receipts=False)
         return Built(listed, signers)
 
-    def signed(self, built: Built, blockhash: Hash, limits: Limits) -> VersionedTransaction:
+    def signed(self, built: Built, blockhash: Hash, budget: ComputeBudget) -> VersionedTransaction:
         """
         Raises:
             IntentTooLarge: does not fit into one transaction.
         """
-        message = self._message(built.instructions, blockhash, limits)
+        message = self._message(built.instructions, blockhash, budget)
         transaction = VersionedTransaction(message, built.signers)
         if not self._fits(message, len(bytes(transaction))):
             raise IntentTooLarge((), len(built.instructions))
         return transaction
 
-    def unsigned(self, built: Built, limits: Limits) -> VersionedTransaction:
+    def unsigned(self, built: Built, budget: ComputeBudget) -> VersionedTransaction:
         """The same without signatures and with no blockhash, to simulate or to measure."""
-        message = self._message(built.instructions, Hash.default(), limits)
+        message = self._message(built.instructions, Hash.default(), budget)
         empty = [Signature.default()] * message.header.num_required_signatures
         return VersionedTransaction.populate(message, empty)
 
@@ -149,7 +149,7 @@ class TransactionMaker:
     def _largest(self, sample: Callable[[int], Built], most: int) -> int:
         for count in range(most, 0, -1):
             # A fee in the sample: capacities must not depend on what a priority costs today.
-            transaction = self.unsigned(sample(count), Limits(priority_fee_lamports=1))
+            transaction = self.unsigned(sample(count), ComputeBudget(priority_fee_lamports=1))
             if self._fits(transaction.message, len(bytes(transaction))):
                 return count
         return 0
@@ -158,19 +158,19 @@ class TransactionMaker:
         return associated_account(wallet, self._mint, self._token_program)
 
     def _message(
-        self, instructions: list[Instruction], blockhash: Hash, limits: Limits
+        self, instructions: list[Instruction], blockhash: Hash, budget: ComputeBudget
     ) -> MessageV0 | MessageV1:
         if self.v1:
             config = TransactionConfig(
-                priority_fee=limits.priority_fee_lamports,
-                compute_unit_limit=limits.compute_units,
-                loaded_accounts_data_size_limit=limits.loaded_bytes,
+                priority_fee=budget.priority_fee_lamports,
+                compute_unit_limit=budget.compute_units,
+                loaded_accounts_data_size_limit=budget.loaded_bytes,
             )
             return MessageV1.try_compile(self._payer, instructions, blockhash, config)
-        price = limits.priority_fee_lamports * MICRO_LAMPORTS // limits.compute_units
-        budget = [make.compute_unit_limit(limits.compute_units)]
-        budget += [make.compute_unit_price(price)] if limits.priority_fee_lamports else []
-        return MessageV0.try_compile(self._payer, [*budget, *instructions], [], blockhash)
+        price = budget.priority_fee_lamports * MICRO_LAMPORTS // budget.compute_units
+        listed = [make.compute_unit_limit(budget.compute_units)]
+        listed += [make.compute_unit_price(price)] if budget.priority_fee_lamports else []
+        return MessageV0.try_compile(self._payer, [*listed, *instructions], [], blockhash)
 
     def _fits(self, message: object, length_bytes: int) -> bool:
         assert isinstance(message, MessageV0 | MessageV1)  # noqa: S101 - narrows a union

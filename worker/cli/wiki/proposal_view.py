@@ -1,12 +1,11 @@
-"""How proposals are printed."""
+"""The layout of proposals, for people and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from worker.cli.console import emit, escaped, facts, table
-from worker.cli.text_views import moment_text
+from worker.cli.console import emit, escaped, facts, moment_text, table
 from worker.core.money import tokens_text
 from worker.core.wiki.governance import Proposal, ProposalType
 

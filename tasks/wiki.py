@@ -1,0 +1,39 @@
+"""Tasks that keep the wiki's own figures right: counters, stakes, votes, the running week."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.task import read_week, task
+from worker.app import wiki
+from worker.services.wiki.dashboard import record_running_week
+from worker.services.wiki.earned_tokens import due_recounts, recount_week
+from worker.services.wiki.governance_clock import keep_governance
+from worker.services.wiki.staking import keep_stakes
+
+
+@task
+def stakes(**_: Any) -> str:
+    """Accrue a day's interest, complete stakes whose time is over, and keep users' sums right."""
+    return keep_stakes(wiki()).sentence()
+
+
+@task
+def governance(**_: Any) -> str:
+    """Open and close votes on time, and execute what passed."""
+    return keep_governance(wiki()).sentence()
+
+
+@task
+def recount(*, week: str | None = None, **_: Any) -> str:
+    """Count a week's rewards for its users and articles; without `week`, every week that is due."""
+    weeks = due_recounts(wiki()) if week is None else [read_week(week)]
+    counted = [f"{each.label}: {recount_week(wiki(), each).sentence()}" for each in weeks]
+    return "; ".join(counted) or "every closed week is counted"
+
+
+@task
+def running_week(**_: Any) -> str:
+    """Add up everyone's points of the running week, for the estimates that users see."""
+    found = record_running_week(wiki())
+    return f"{found.week.label}: {found.users} users have enough points so far"

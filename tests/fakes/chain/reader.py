@@ -1,0 +1,152 @@
+"""`FakeReader`: a client of a `FakeLedger` without keys, the twin of `ChainReader`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tests.fakes.chain.blocks import STATUS_CACHE_SLOTS
+from tests.fakes.chain.faults import FakeEndpoint, observed
+from tests.fakes.chain.ledger import FakeLedger
+from tests.fakes.chain.transactions import (
+    SYSTEM,
+    Landed,
+    receipt_address,
+)
+from worker.core.errors import Unreachable
+from worker.core.money import BaseUnits, Lamports
+from worker.core.payout.chain import (
+    Blockhash,
+    Execution,
+    Height,
+    Landing,
+    SignatureStatus,
+    Transfer,
+)
+from worker.core.plan.receipts import ReceiptState, Resolution, receipt_seed, state_of
+
+
+class FakeReader:
+    """Reads the receipts of one key. Set `before` or `after` to inject faults."""
+
+    def __init__(
+        self, ledger: FakeLedger, receipt_key: str, endpoints: Sequence[FakeEndpoint] | None = None
+    ) -> None:
+        self.ledger = ledger
+        self.receipt_key = receipt_key
+        self.endpoints = list(endpoints) if endpoints else [FakeEndpoint()]
+        self.has_history = True
+        self.before: Callable[[str], None] = lambda method: None
+        self.after: Callable[[str], None] = lambda method: None
+
+    def receipt_address(self, receipt_id: str) -> str:
+        return receipt_address(self.receipt_key, receipt_seed(receipt_id))
+
+    @property
+    def mint(self) -> str:
+        return self.ledger.mint
+
+    @observed
+    def cluster_genesis(self) -> str:
+        self._any_endpoint()
+        return self.ledger.cluster_genesis
+
+    @observed
+    def finalized_height(self) -> Height:
+        self._any_endpoint()
+        lags = [endpoint.lag_slots for endpoint in self.endpoints if not endpoint.down]
+        block = self.ledger.block(self.ledger.finalized_lag_slots + max(lags))
+        return Height(block.height, block.slot)
+
+    @observed
+    def latest_blockhash(self) -> Blockhash:
+        endpoint = self._any_endpoint()
+        block = self.ledger.block(self.ledger.confirmed_lag_slots + endpoint.lag_slots)
+        return Blockhash(block.blockhash, block.height + 150)
+
+    @observed
+    def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
+        return {
+            receipt_id: self._receipt(self.receipt_address(receipt_id), not_before_slot)
+            for receipt_id in ids
+        }
+
+    @observed
+    def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
+        self._any_endpoint()
+        found = (
+            (receipt_id, self.ledger.allocated_by.get(self.receipt_address(receipt_id)))
+            for receipt_id in ids
+        )
+        return self._executions({receipt_id: by for receipt_id, by in found if by})
+
+    @observed
+    def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
+        self._any_endpoint()
+        return self._executions(signatures)
+
+    @observed
+    def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
+        self._any_endpoint()
+        return [self._status(signature) for signature in signatures]
+
+    def _any_endpoint(self) -> FakeEndpoint:
+        for endpoint in self.endpoints:
+            if not endpoint.down:
+                return endpoint
+        raise Unreachable("no endpoint answers")
+
+    def _confirmed_slot(self) -> int:
+        endpoint = self._any_endpoint()
+        return self.ledger.block(self.ledger.confirmed_lag_slots + endpoint.lag_slots).slot
+
+    def _receipt(self, address: str, not_before_slot: int) -> ReceiptState:
+        states = set()
+        for endpoint in self.endpoints:
+            slot = self.ledger.block(self.ledger.finalized_lag_slots + endpoint.lag_slots).slot
+            if endpoint.down or slot < not_before_slot:
+                return ReceiptState.UNKNOWN
+            account = self.ledger.account(address, slot)
+            foreign = account is not None and account.owner != SYSTEM
+            states.add(
+                ReceiptState.UNKNOWN if foreign else state_of(account.space if account else None)
+            )
+        return states.pop() if len(states) == 1 else ReceiptState.UNKNOWN
+
+    def _executions(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
+        finalized = self.ledger.block(self.ledger.finalized_lag_slots).slot
+        found = {}
+        for receipt_id, signature in signatures.items():
+            landed = self.ledger.landed.get(signature)
+            pair = (receipt_id, self.receipt_address(receipt_id))
+            if landed is None or landed.error is not None or landed.slot > finalized:
+                continue
+            if self.has_history and pair in landed.request.allocations:
+                found[receipt_id] = self._execution(receipt_id, landed)
+        return found
+
+    def _execution(self, receipt_id: str, landed: Landed) -> Execution:
+        request = landed.request
+        return Execution(
+            receipt=receipt_id,
+            resolution=Resolution(request.space),
+            signature=landed.signature,
+            slot=landed.slot,
+            fee=Lamports(landed.fee),
+            memo=request.memo,
+            transfers=tuple(
+                Transfer(wallet, BaseUnits(amount)) for wallet, amount in request.transfers
+            ),
+            source=request.source if request.transfers else "",
+            source_decrease=BaseUnits(landed.source_decrease),
+            landed_at=self.ledger.time_of(landed.slot),
+        )
+
+    def _status(self, signature: str) -> SignatureStatus:
+        landed = self.ledger.landed.get(signature)
+        if landed is None or landed.slot < self.ledger.slot - STATUS_CACHE_SLOTS:
+            return SignatureStatus(Landing.UNSEEN)
+        if landed.slot > self.ledger.block(self.ledger.finalized_lag_slots).slot:
+            return SignatureStatus(Landing.PENDING)
+        if landed.error is not None:
+            return SignatureStatus(Landing.FAILED, landed.error)
+        return SignatureStatus(Landing.FINALIZED)

@@ -1,0 +1,55 @@
+"""A person lets weeks go on: an approval, the end of a pause, a retry."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fakes.world import WEEK, World, store_of
+from worker.core.lifecycle import Stage
+from worker.services.context import Paused
+from worker.services.plan.anchor import ApprovalMissing
+from worker.services.plan.plan_week import plan_week
+from worker.services.plan.planned_week import NotPlanned
+from worker.services.week.outcome import verdict
+from worker.services.week.unblock import approve_week, resume_signing, retry_week
+
+
+@pytest.fixture
+def world() -> World:
+    """A week of four contributors that may be paid."""
+    world = World()
+    world.populate(4)
+    world.genesis()
+    return world
+
+
+def test_an_approved_week_is_anchored_at_once(world: World) -> None:
+    store, now = world.first.store, world.clock.now()
+    store_of(world.first).set_rules(require_approval=True)
+    with pytest.raises(NotPlanned):
+        approve_week(store, WEEK, now)
+    plan_week(world.first, WEEK)
+    with pytest.raises(ApprovalMissing):
+        world.run()
+    assert approve_week(store, WEEK, world.clock.now())
+    world.run()
+    assert world.distribution().stage is Stage.COMPLETED
+    assert not approve_week(store, WEEK, world.clock.now())
+
+
+def test_after_a_pause_everything_that_waited_is_due(world: World) -> None:
+    store = world.first.store
+    plan_week(world.first, WEEK)
+    store.pause("the treasury moves")
+    with pytest.raises(Paused):
+        world.run()
+    assert verdict(store, WEEK, world.clock.now()) is not None
+    resume_signing(store, world.clock.now())
+    assert store.paused() is None
+    assert verdict(store, WEEK, world.clock.now()) is None
+
+
+def test_a_retry_of_a_closed_week_makes_nothing_due(world: World) -> None:
+    plan_week(world.first, WEEK)
+    world.run()
+    assert retry_week(world.first.store, WEEK, world.clock.now()) == 0

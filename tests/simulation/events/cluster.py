@@ -1,0 +1,78 @@
+"""Events of the cluster and of time: forks, transactions in flight, endpoints, strangers."""
+
+from __future__ import annotations
+
+from tests.fakes.chain.transactions import signature_of
+from tests.fakes.world import chain_of
+from tests.simulation.faults.moods import MoodyChain
+from tests.simulation.town import Town
+
+
+def wait(town: Town, number: int) -> None:
+    town.world.clock.sleep((1, 20, 80, 150, 400, 7 * 3600)[number % 6])
+
+
+def begin_next_week(town: Town, number: int) -> None:
+    """Contributions of another week, and its end."""
+    if len(town.weeks) <= 3 and number % 2 == 0:
+        town.add_week()
+
+
+def fork(town: Town, number: int) -> None:
+    depth = min((1, 3, 8, 31)[number % 4], town.world.ledger.blocks_not_final)
+    town.dropped += town.world.ledger.fork(depth)
+
+
+def land_dropped(town: Town, number: int) -> None:
+    """Nodes still had what a fork dropped, and send it again."""
+    for wire in town.dropped[number % 3 :]:
+        town.world.ledger.submit(signature_of(wire), wire)
+    town.dropped.clear()
+
+
+def hold_sends(town: Town, number: int) -> None:
+    town.world.ledger.holds_sends = number % 3 > 0
+
+
+def deliver(town: Town, number: int) -> None:
+    """Something in flight lands, whatever was sent first."""
+    flying = sorted(town.world.ledger.in_flight)
+    if flying:
+        town.world.ledger.deliver([flying[number % len(flying)]])
+
+
+def lose_in_flight(town: Town, number: int) -> None:
+    flying = sorted(town.world.ledger.in_flight)
+    if flying:
+        town.world.ledger.lose(flying[number % len(flying)])
+
+
+def change_endpoint(town: Town, number: int) -> None:
+    """An endpoint lags, goes down or comes back."""
+    chain = chain_of(town.operators[number % 2])
+    endpoint = chain.endpoints[number // 2 % 2]
+    endpoint.lag_slots = (0, 5, 40, 200)[number // 4 % 4]
+    endpoint.down = number // 16 % 3 == 1
+
+
+def forget_statuses(town: Town, number: int) -> None:
+    chain = town.operators[number % 2].chain
+    assert isinstance(chain, MoodyChain)
+    chain.forgets_statuses = number // 2 % 2 == 0
+
+
+def lose_history(town: Town, number: int) -> None:
+    chain_of(town.operators[number % 2]).has_history = number // 2 % 2 == 1
+
+
+def refuse_sends(town: Town, number: int) -> None:
+    chain_of(town.operators[number % 2]).refuses_sends = "behind" if number // 2 % 2 else None
+
+
+def stranger(town: Town, number: int) -> None:
+    """Somebody funds and mentions a receipt."""
+    week = town.weeks[number % len(town.weeks)]
+    names = (f"{week.id}/anchor", f"{week.id}/00000", f"{week.id}/00001", f"{week.id}/00002")
+    address = chain_of(town.operators[0]).receipt_address(names[number % 4])
+    town.world.ledger.give_lamports(address, 1 + number)
+    town.world.ledger.stranger_mentions(address)

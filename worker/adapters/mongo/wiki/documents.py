@@ -1,0 +1,41 @@
+"""Amounts as the wiki's documents hold them, and documents that cannot be read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from bson import Int64
+
+from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.payout.stakes import rounded_down
+from worker.core.errors import KontribError
+from worker.core.money import BaseUnits, tokens_float
+
+Read = TypeVar("Read")
+
+_log = logging.getLogger(__name__)
+
+
+def amount_fields(**amounts: int) -> Document:
+    """The owner's floats of tokens, each beside the exact integer of base units."""
+    floats = {name: tokens_float(amount) for name, amount in amounts.items()}
+    return floats | {f"{name}_base_units": Int64(amount) for name, amount in amounts.items()}
+
+
+def stored_amount(document: Document, name: str) -> BaseUnits:
+    """The exact field, or the owner's float rounded down where there is no exact field."""
+    exact = document.get(f"{name}_base_units")
+    return rounded_down(document.get(name, 0)) if exact is None else BaseUnits(int(exact))
+
+
+def read_or_leave_out(
+    what: str, read: Callable[[Document], Read], document: Document
+) -> Read | None:
+    """The record in a document. One that cannot be read is logged: the wiki may have written it."""
+    try:
+        return read(document)
+    except (KontribError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+        _log.warning("%s %s is left out: %s", what, document.get("_id"), error)
+        return None

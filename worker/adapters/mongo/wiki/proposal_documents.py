@@ -1,0 +1,157 @@
+"""Proposals, votes and executed changes to documents and back: the owner's fields, then ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from worker.adapters.mongo.base import stored_id
+from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.wiki.documents import amount_fields, read_or_leave_out, stored_amount
+from worker.core.money import BaseUnits
+from worker.core.wiki.governance import (
+    Choice,
+    ExecutedChange,
+    Proposal,
+    ProposalStatus,
+    ProposalType,
+    Vote,
+    Votes,
+)
+
+_VOTE_FIELDS = {
+    "votes_for": "in_favour",
+    "votes_against": "against",
+    "votes_abstain": "abstaining",
+    "total_voting_power": "total",
+}
+
+
+def proposal_document(proposal: Proposal) -> Document:
+    """The owner's fields, each amount with its exact twin, then ours."""
+    execution = proposal.execution
+    return {
+        "_id": stored_id(proposal.id),
+        "title": proposal.title,
+        "description": proposal.description,
+        "proposer_id": proposal.proposer_id,
+        "proposal_type": proposal.type.value,
+        "parameters": dict(proposal.parameters),
+        "voting_start": proposal.voting_start,
+        "voting_end": proposal.voting_end,
+        **votes_fields(proposal.votes),
+        **amount_fields(quorum_required=proposal.quorum),
+        "status": proposal.status.value,
+        "execution_tx_hash": proposal.execution_signature,
+        "execution": None if execution is None else execution_document(execution),
+        "reason": proposal.reason,
+        "created_at": proposal.created_at,
+        "updated_at": proposal.updated_at,
+    }
+
+
+def proposal_of(document: Document) -> Proposal | None:
+    """The proposal, or None where the document cannot be read."""
+    return read_or_leave_out("Proposal", _read, document)
+
+
+def _read(document: Document) -> Proposal:
+    execution, parameters = document.get("execution"), document.get("parameters") or {}
+    if not isinstance(parameters, Mapping):
+        raise TypeError("parameters is not an object")
+    counted = {ours: stored_amount(document, theirs) for theirs, ours in _VOTE_FIELDS.items()}
+    del counted["total"]
+    return Proposal(
+        id=str(document["_id"]),
+        title=_text(document, "title"),
+        description=_text(document, "description") if document.get("description") else "",
+        proposer_id=str(document["proposer_id"]),
+        type=ProposalType(document["proposal_type"]),
+        parameters=parameters,
+        voting_start=_moment(document, "voting_start"),
+        voting_end=_moment(document, "voting_end"),
+        quorum=stored_amount(document, "quorum_required"),
+        created_at=_moment(document, "created_at"),
+        updated_at=_moment(document, "updated_at" if document.get("updated_at") else "created_at"),
+        votes=Votes(**counted),
+        status=ProposalStatus(document["status"]),
+        execution=execution_of(execution) if execution else None,
+        execution_signature=document.get("execution_tx_hash"),
+        reason=document.get("reason"),
+    )
+
+
+def votes_fields(votes: Votes) -> Document:
+    return amount_fields(**{theirs: getattr(votes, ours) for theirs, ours in _VOTE_FIELDS.items()})
+
+
+def vote_fields(vote: Vote) -> Document:
+    """The fields of a vote that may change until the end."""
+    return {
+        "choice": vote.choice.value,
+        **amount_fields(weight=vote.weight),
+        "cast_at": vote.cast_at,
+    }
+
+
+def vote_of(document: Document) -> Vote:
+    return Vote(
+        document["proposal_id"],
+        document["user_id"],
+        Choice(document["choice"]),
+        BaseUnits(int(document["weight_base_units"])),
+        document["cast_at"],
+    )
+
+
+def power_document(proposal_id: str, user_id: str, power: BaseUnits) -> Document:
+    return {"proposal_id": proposal_id, "user_id": user_id, **amount_fields(power=power)}
+
+
+def execution_document(execution: ExecutedChange) -> Document:
+    return {
+        "parameter": execution.parameter,
+        "old": execution.old,
+        "new": execution.new,
+        "proposer_id": execution.proposer_id,
+        "at": execution.at,
+    }
+
+
+def execution_of(document: Mapping[str, Any]) -> ExecutedChange:
+    if not isinstance(document, Mapping):
+        raise TypeError("the execution is not an object")
+    facts = ("parameter", "old", "new", "proposer_id", "at")
+    return ExecutedChange(**{name: document[name] for name in facts})
+
+
+def is_change_of(change: object, proposal_id: str) -> bool:
+    return isinstance(change, Mapping) and change.get("proposal_id") == proposal_id
+
+
+def stored_facts(facts: Mapping[str, Any]) -> Document:
+    """Fields of `Proposal` as they are stored."""
+    stored: Document = {}
+    for name, value in facts.items():
+        if name == "votes":
+            stored |= votes_fields(value)
+        elif name == "execution":
+            stored[name] = None if value is None else execution_document(value)
+        elif name == "execution_signature":
+            stored["execution_tx_hash"] = value
+        else:
+            stored[name] = value
+    return stored
+
+
+def _text(document: Document, name: str) -> str:
+    if not isinstance(value := document[name], str):
+        raise TypeError(f"{name} is not text")
+    return value
+
+
+def _moment(document: Document, name: str) -> datetime:
+    if not isinstance(value := document[name], datetime):
+        raise TypeError(f"{name} is not a date")
+    return value

@@ -1,0 +1,44 @@
+"""The half of a cluster's client that needs no key: the cluster, receipts and executions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from solders.pubkey import Pubkey
+
+from worker.adapters.solana.reading.cluster import read_cluster_genesis
+from worker.adapters.solana.reading.history import ExecutionHistory
+from worker.adapters.solana.reading.receipt_states import read_receipts
+from worker.adapters.solana.rpc.endpoints import Rpc
+from worker.core.payout.chain import Execution
+from worker.core.plan.receipts import ReceiptState
+
+
+class ChainReader:
+    """Reads the receipts of one base address. Makes no connection before its first call."""
+
+    def __init__(self, rpc: Rpc, base: Pubkey, mint: str) -> None:
+        self._rpc = rpc
+        self._base = base
+        self._history = ExecutionHistory(rpc, base, mint)
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        self._rpc.close()
+
+    def cluster_genesis(self) -> str:
+        """
+        Raises:
+            EndpointsDisagree: endpoints belong to different clusters.
+            Unreachable: an endpoint does not answer, so the question stays open.
+        """
+        return read_cluster_genesis(self._rpc)
+
+    def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
+        return read_receipts(self._rpc, self._base, ids, not_before_slot)
+
+    def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
+        return self._history.find(ids)
+
+    def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
+        return self._history.read(signatures)

@@ -1,0 +1,66 @@
+"""Which cluster the endpoints belong to, and how far it is."""
+
+from __future__ import annotations
+
+from solders.hash import Hash
+
+from worker.adapters.solana.errors import EndpointsDisagree, MalformedAnswer
+from worker.adapters.solana.reading.accounts import CONFIRMED, FINALIZED
+from worker.adapters.solana.rpc.calls import Call, Reply
+from worker.adapters.solana.rpc.endpoints import Rpc, answering
+from worker.core.errors import Unreachable
+from worker.core.payout.chain import Blockhash, Height
+
+
+def read_cluster_genesis(rpc: Rpc) -> str:
+    """The genesis hash that every endpoint reports.
+
+    Raises:
+        EndpointsDisagree: endpoints belong to different clusters.
+        Unreachable: an endpoint does not answer, so the question stays open.
+    """
+    found: dict[str, str] = {}
+    answers = rpc.each([Call("getGenesisHash", [])])
+    for position, (host, answer) in enumerate(zip(rpc.hosts, answers, strict=True), 1):
+        if isinstance(answer, Unreachable):
+            raise answer
+        if not isinstance(answer[0], str):
+            raise MalformedAnswer(f"{host} reports no genesis hash")
+        found[f"{position}. {host}"] = answer[0]
+    if len(set(found.values())) != 1:
+        raise EndpointsDisagree(found)
+    return next(iter(found.values()))
+
+
+def read_finalized_height(rpc: Rpc) -> Height:
+    """The lowest finalized block height among the endpoints that answer.
+
+    Raises:
+        Unreachable: no endpoint answers.
+    """
+    answers = answering(rpc.each([Call("getEpochInfo", [{"commitment": FINALIZED}])]))
+    heights = [height for answer in answers if (height := _height(answer[0])) is not None]
+    if not heights:
+        raise MalformedAnswer("no endpoint reports the epoch info")
+    return min(heights, key=lambda height: height.block_height)
+
+
+def _height(reply: Reply) -> Height | None:
+    try:
+        return Height(int(reply["blockHeight"]), int(reply["absoluteSlot"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def read_blockhash(rpc: Rpc) -> Blockhash:
+    """The latest blockhash at `confirmed`, from the first endpoint that answers."""
+    return rpc.any([Call("getLatestBlockhash", [{"commitment": CONFIRMED}])], _blockhash)
+
+
+def _blockhash(replies: list[Reply]) -> Blockhash:
+    try:
+        value = replies[0]["value"]
+        height = int(value["lastValidBlockHeight"])
+        return Blockhash(str(Hash.from_string(value["blockhash"])), height)
+    except (KeyError, TypeError, ValueError):
+        raise MalformedAnswer("no blockhash") from None

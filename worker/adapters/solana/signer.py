@@ -1,0 +1,100 @@
+"""Signing: instructions, a compute budget from simulation, and our keys' signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from solders.hash import Hash
+from solders.pubkey import Pubkey
+
+from worker.adapters.solana.errors import IntentTooLarge
+from worker.adapters.solana.facts import ClusterFacts
+from worker.adapters.solana.prices import Prices
+from worker.adapters.solana.rpc.endpoints import Rpc
+from worker.adapters.solana.signing.compute import ComputeBudgets, shape_of
+from worker.adapters.solana.signing.transactions import (
+    INSTRUCTIONS_MAX,
+    Built,
+    ComputeBudget,
+    TransactionMaker,
+)
+from worker.core.chunks import chunks
+from worker.core.payout.chain import Blockhash, Intent
+from worker.core.plan.receipts import Resolution
+from worker.ports.payout import Signed
+
+RESOLUTION_SPACES = tuple(int(resolution) for resolution in Resolution)
+
+
+class Signer:
+    """Signs intents and account creations. Asks the cluster for rent and simulations only."""
+
+    def __init__(
+        self,
+        rpc: Rpc,
+        facts: ClusterFacts,
+        prices: Prices,
+        payer: Pubkey,
+        priority_fee_lamports_max: int,
+    ) -> None:
+        self._rpc = rpc
+        self._facts = facts
+        self._prices = prices
+        self._payer = payer
+        self._priority_fee_lamports_max = priority_fee_lamports_max
+        self._budgets: ComputeBudgets | None = None
+
+    def sign(self, intents: Sequence[Intent], blockhash: Blockhash) -> list[Signed]:
+        """
+        Raises:
+            IntentTooLarge: an intent does not fit into a transaction; nothing was signed.
+        """
+        maker = self._facts.maker
+        rents = self._prices.rents(*RESOLUTION_SPACES)
+        by_resolution = {resolution: rents[resolution] for resolution in Resolution}
+        for intent in intents:
+            if len(intent.transfers) > INSTRUCTIONS_MAX:
+                raise IntentTooLarge(intent.receipts, len(intent.transfers))
+        built = [maker.of_intent(intent, by_resolution) for intent in intents]
+        budgets = self._budgets_of(maker, intents, built)
+        signed = []
+        for intent, parts in zip(intents, built, strict=True):
+            try:
+                signed.append(_signed(maker, parts, blockhash, budgets[shape_of(intent)[0]]))
+            except IntentTooLarge:
+                raise IntentTooLarge(intent.receipts, len(intent.transfers)) from None
+        return signed
+
+    def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
+        maker, budget = self._facts.maker, self._compute().generous()
+        return [
+            _signed(maker, maker.of_creations(chunk), blockhash, budget)
+            for chunk in chunks(wallets, maker.creations_max)
+        ]
+
+    def _budgets_of(
+        self, maker: TransactionMaker, intents: Sequence[Intent], built: Sequence[Built]
+    ) -> dict[Hashable, ComputeBudget]:
+        """A budget for each shape among the intents, from the largest intent of that shape."""
+        largest: dict[Hashable, tuple[tuple[int, int], Built]] = {}
+        for intent, parts in zip(intents, built, strict=True):
+            shape, size = shape_of(intent)
+            if shape not in largest or largest[shape][0] < size:
+                largest[shape] = (size, parts)
+        return {
+            shape: self._compute().of(maker, shape, size, parts)
+            for shape, (size, parts) in largest.items()
+        }
+
+    def _compute(self) -> ComputeBudgets:
+        if self._budgets is None:
+            contended = [self._facts.source, self._payer]
+            self._budgets = ComputeBudgets(self._rpc, self._priority_fee_lamports_max, contended)
+        return self._budgets
+
+
+def _signed(
+    maker: TransactionMaker, built: Built, blockhash: Blockhash, budget: ComputeBudget
+) -> Signed:
+    transaction = maker.signed(built, Hash.from_string(blockhash.value), budget)
+    return Signed(str(transaction.signatures[0]), bytes(transaction), blockhash)

@@ -1,0 +1,160 @@
+"""The layout of weeks and their progress, for people and as JSON.
+
+In JSON, amounts are integers in the unit of their name, and names never change.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from worker.cli.console import escaped, facts, moment_text, table
+from worker.core.lifecycle import Stage, Status
+from worker.core.money import tokens_text
+from worker.core.payout.records import Tally
+from worker.core.week import Week
+from worker.ports.payout import Store
+from worker.services.week.status import Board, Obstacle
+from worker.services.week.status import board as read_board
+from worker.services.week.status import obstacles as read_obstacles
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Document = dict[str, Any]
+COLOURS = {
+    Status.PENDING: "yellow",
+    Status.PROCESSING: "cyan",
+    Status.COMPLETED: "green",
+    Status.FAILED: "red",
+}
+UNTOUCHED_LISTED_MAX = 3
+OBSTACLES_SHOWN = 5
+
+
+def look_at_week(store: Store, week: Week) -> tuple[Document, Callable[[Console], None]]:
+    """A week's present state as JSON data, and a function that draws it."""
+    current, listed = read_board(store, week), read_obstacles(store, week, OBSTACLES_SHOWN)
+    return board_document(current, listed), lambda console: show_board(console, current, listed)
+
+
+def week_document(week: Week) -> Document:
+    return {"week": week.label, "week_start": week.start, "week_end": week.end}
+
+
+def board_document(board: Board, obstacles: Sequence[Obstacle] = ()) -> Document:
+    return week_document(board.week) | {
+        "stage": board.stage,
+        "status": board.status,
+        "contributors": board.contributors,
+        "points": board.points,
+        "planned_base_units": board.planned,
+        "paid": _tally(board.paid),
+        "on_their_way": _tally(board.unpaid),
+        "held": _tally(board.held),
+        "failed": _tally(board.failed),
+        "batches": board.batches,
+        "payouts": {status.value: count for status, count in board.payouts.items()},
+        "fees_lamports": board.fees,
+        "root": board.root,
+        "signature": board.signature,
+        "reason": board.reason,
+        "next_attempt_at": board.next_attempt_at,
+        "stopped": board.stopped,
+        "approved": board.approved,
+        "completed_at": board.completed_at,
+        "reconciliation": board.notes.get("reconciliation"),
+        "unresolved": [
+            {"id": o.payout_id, "reason": o.reason, "next_attempt_at": o.next_attempt_at}
+            for o in obstacles
+        ],
+    }
+
+
+def _tally(tally: Tally) -> Document:
+    return {"rewards": tally.count, "base_units": tally.amount}
+
+
+def _status_text(status: Status) -> str:
+    return f"[{COLOURS[status]}]{status.value}[/]"
+
+
+def show_boards(console: Console, boards: Sequence[Board]) -> None:
+    made = table(
+        *("week", "stage", "status", ">contributors", ">points", ">planned", ">paid"),
+        *(">held", ">failed", "next try", "reason"),
+    )
+    for untouched, run in itertools.groupby(boards, key=_is_untouched):
+        listed = list(run)
+        if untouched and len(listed) > UNTOUCHED_LISTED_MAX:
+            first, last = listed[0].week.label, listed[-1].week.label
+            made.add_row(f"{first} to {last}", "due", f"{len(listed)} weeks")
+            continue
+        for board in listed:
+            made.add_row(*_board_row(board))
+    console.print(made)
+
+
+def _is_untouched(board: Board) -> bool:
+    return board.stage is Stage.DUE and board.reason is None
+
+
+def _board_row(board: Board) -> list[str]:
+    return [
+        board.week.label,
+        board.stage.value,
+        _status_text(board.status),
+        f"{board.contributors:,}",
+        f"{board.points:,}",
+        tokens_text(board.planned),
+        tokens_text(board.paid.amount),
+        tokens_text(board.held.amount),
+        tokens_text(board.failed.amount),
+        moment_text(board.next_attempt_at) if board.stage is not Stage.COMPLETED else "",
+        escaped(board.reason or ""),
+    ]
+
+
+def show_board(console: Console, board: Board, obstacles: Sequence[Obstacle] = ()) -> None:
+    console.print(
+        f"[bold]{board.week.label}[/]  {board.week.start:%Y-%m-%d} to {board.week.end:%Y-%m-%d}  "
+        f"stage {board.stage.value}, {_status_text(board.status)}"
+    )
+    made = table("rewards", ">count", ">KONTRIB")
+    for name, tally in _tallies(board).items():
+        if tally.count or name == "paid":
+            made.add_row(name, f"{tally.count:,}", tokens_text(tally.amount))
+    if board.contributors:
+        made.add_row("planned", f"{board.contributors:,}", tokens_text(board.planned))
+        console.print(made)
+    console.print(facts(_board_facts(board)))
+    for obstacle in obstacles:
+        again = moment_text(obstacle.next_attempt_at)
+        console.print(f"  {obstacle.payout_id}: {obstacle.reason}; next try {again}", markup=False)
+
+
+def _tallies(board: Board) -> dict[str, Tally]:
+    return {
+        "paid": board.paid,
+        "on their way": board.unpaid,
+        "held": board.held,
+        "failed": board.failed,
+    }
+
+
+def _board_facts(board: Board) -> dict[str, object]:
+    payouts = ", ".join(f"{n} {status.value}" for status, n in board.payouts.items() if n)
+    waits = board.stage is not Stage.COMPLETED or board.failed.count
+    return {
+        "points": f"{board.points:,}" if board.points else None,
+        "batches": f"{board.batches} ({payouts})" if payouts else board.batches or None,
+        "fees": f"{board.fees:,} lamports" if board.fees else None,
+        "root": board.root.hex() if board.root else None,
+        "anchor": board.signature,
+        "approved": "yes" if board.approved else None,
+        "reason": board.reason,
+        "stopped": "yes: waits for `kontrib retry`" if board.stopped else None,
+        "next try": moment_text(board.next_attempt_at) if waits else None,
+        "completed": moment_text(board.completed_at),
+    }

@@ -1,0 +1,109 @@
+"""Redis and the Celery workers behind it, as a command reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from worker.cli.console import say
+from worker.core.errors import NotReady, Unreachable
+
+if TYPE_CHECKING:
+    from worker.core.week import Week
+
+CONTROL_QUEUE = "control"
+PING_SECONDS = 1.5
+
+
+class BrokerUnreachable(Unreachable):
+    """Redis does not answer, so no message can be sent."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"Redis at {host} does not answer (REDIS_URL). Start it, or use --inline to work "
+            "without it. Nothing is lost: the sweep finds all that is due once Redis is back."
+        )
+
+
+class NoWorker(NotReady):
+    """No worker would take the task."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No Celery worker answers. Start one with `celery -A worker.app worker`, "
+            "or use --inline to do the work in this process."
+        )
+
+
+class Broker:
+    """Sends messages, which only wake workers: the database says what is due."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._url = redis_url
+        parts = urlsplit(redis_url)
+        self.host = f"{parts.hostname or parts.path}:{parts.port or 6379}"
+        """Where Redis is, without its password."""
+
+    def wake(self, task: str, **arguments: Any) -> None:
+        """
+        Raises:
+            BrokerUnreachable: Redis does not answer.
+        """
+        from kombu.exceptions import OperationalError
+
+        from worker.app import app
+
+        try:
+            app.send_task(task, kwargs=arguments, queue=CONTROL_QUEUE)
+        except OperationalError:
+            raise BrokerUnreachable(self.host) from None
+
+    def wake_if_possible(self, task: str, week: Week | None = None) -> None:
+        """Wake workers, or say that Redis does not answer: the sweep finds all that is due."""
+        try:
+            self.wake(task, **({"week": week.id} if week else {}))
+        except BrokerUnreachable as error:
+            say(f"Note: {error}")
+
+    def workers(self) -> list[str]:
+        """Names of the workers that answer now.
+
+        Raises:
+            BrokerUnreachable: Redis does not answer.
+        """
+        from kombu.exceptions import OperationalError
+
+        from worker.app import app
+
+        try:
+            answers: list[Mapping[str, Any]] = app.control.ping(timeout=PING_SECONDS)
+        except (OperationalError, OSError):
+            raise BrokerUnreachable(self.host) from None
+        return sorted(name for answer in answers for name in answer)
+
+    def require_workers(self) -> list[str]:
+        """Names of the workers that answer now, at least one.
+
+        Raises:
+            NoWorker: none answers.
+            BrokerUnreachable: Redis does not answer.
+        """
+        if found := self.workers():
+            return found
+        raise NoWorker
+
+    def redis_version(self) -> str:
+        """
+        Raises:
+            BrokerUnreachable: Redis does not answer.
+        """
+        import redis
+
+        try:
+            with redis.Redis.from_url(
+                self._url, socket_timeout=5, socket_connect_timeout=5
+            ) as client:
+                return str(client.info("server")["redis_version"])
+        except redis.RedisError:
+            raise BrokerUnreachable(self.host) from None

@@ -1,0 +1,18 @@
+"""How a command is added, with an example for its help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import typer
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def command(
+    commands: typer.Typer, *examples: str, name: str | None = None
+) -> Callable[[Command], Command]:
+    """Decorator that adds a function to `commands`, by default under the function's name."""
+    title = "Example: " if len(examples) == 1 else "Examples:\n\n"
+    return commands.command(name, epilog=title + "\n\n".join(examples))

@@ -1,0 +1,179 @@
+"""The layout of a plan: a preview of it, its notes and its costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from worker.cli.board_view import Document, board_document, show_board, week_document
+from worker.cli.console import escaped, facts, table
+from worker.core.money import sol_text, tokens_text
+from worker.core.payout.records import MalformedContribution, PlanNotes
+from worker.core.plan.allocation import MULTIPLIER_SCALE
+from worker.services.plan.funds import FundsReport
+from worker.services.plan.preview import Estimate, Preview
+from worker.services.week.status import Board
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LISTED_MAX = 10
+
+
+def preview_document(preview: Preview) -> Document:
+    header = preview.header
+    return week_document(preview.week) | {
+        "stage": preview.stage,
+        "ratio": float(preview.ratio),
+        "contributors": header.rewards,
+        "points": header.total_points,
+        "total_base_units": header.total_amount,
+        "batches": header.batches,
+        "batch_size": header.batch_size,
+        **_notes_document(preview.notes),
+        "top": [
+            {
+                "user_id": reward.user_id,
+                "points": reward.points,
+                "staking_multiplier": reward.multiplier / MULTIPLIER_SCALE,
+                "amount_base_units": reward.amount,
+                "wallet": reward.wallet or None,
+                "held": reward.hold or None,
+            }
+            for reward in preview.top
+        ],
+        "estimate": _estimate(preview.estimate),
+        "funds": _funds(preview.funds),
+    }
+
+
+def plan_document(board: Board) -> Document:
+    """A stored plan: its board, and the notes that planning left on its distribution."""
+    return board_document(board) | {"notes": _notes_document(_notes_of(board))}
+
+
+def _notes_document(notes: PlanNotes) -> Document:
+    return {
+        "late_points": notes.late_points,
+        "floor_waived": notes.floor_waived,
+        "lifted_to_floor": notes.lifted,
+        "held": notes.held,
+        "excluded": notes.excluded,
+        "excluded_points": notes.excluded_points,
+        "malformed_count": notes.malformed_count,
+        "malformed": [{"id": m.id, "reason": m.reason} for m in notes.malformed],
+    }
+
+
+def _estimate(estimate: Estimate) -> Document:
+    return {
+        "transactions": estimate.transactions,
+        "new_accounts": estimate.new_accounts,
+        "receipts_rent_lamports": estimate.receipts_rent,
+        "accounts_rent_lamports": estimate.accounts_rent,
+        "fees_lamports": estimate.fees,
+        "total_lamports": estimate.lamports,
+    }
+
+
+def _funds(funds: FundsReport) -> Document:
+    return {
+        "enough": funds.is_enough,
+        "tokens_base_units": funds.treasury.tokens,
+        "allowance_base_units": funds.treasury.allowance,
+        "lamports": funds.treasury.lamports,
+        "needed_base_units": funds.needed.tokens,
+        "needed_lamports": funds.needed.lamports,
+        "tokens_short_base_units": funds.tokens_short,
+        "allowance_short_base_units": funds.allowance_short,
+        "lamports_short": funds.lamports_short,
+    }
+
+
+def show_preview(console: Console, preview: Preview) -> None:
+    header, notes = preview.header, preview.notes
+    console.print(
+        f"[bold]{preview.week.label}[/]  {header.rewards:,} contributors, "
+        f"{header.total_points:,} points, {tokens_text(header.total_amount)} KONTRIB, "
+        f"ratio {float(preview.ratio):.6g}"
+    )
+    made = table("contributor", ">points", ">multiplier", ">KONTRIB", "wallet")
+    for reward in preview.top:
+        made.add_row(
+            escaped(reward.user_id),
+            f"{reward.points:,}",
+            f"{reward.multiplier / MULTIPLIER_SCALE:g}",
+            tokens_text(reward.amount),
+            escaped(f"held: {reward.hold}" if reward.hold else reward.wallet),
+        )
+    if preview.top:
+        console.print(made)
+    _show_notes(console, notes)
+    console.print(facts(_cost_facts(preview)))
+
+
+def _show_notes(console: Console, notes: PlanNotes) -> None:
+    """What planning left out or set apart."""
+    console.print(
+        facts(
+            {
+                "late points": f"{notes.late_points:,}" if notes.late_points else None,
+                "floor": "waived: the pool cannot give everyone the minimum"
+                if notes.floor_waived
+                else None,
+                "lifted to floor": notes.lifted or None,
+                "held": _counted(notes.held),
+                "excluded": _counted(notes.excluded),
+                "malformed": notes.malformed_count or None,
+            }
+        )
+    )
+    for malformed in notes.malformed[:LISTED_MAX]:
+        console.print(f"  {malformed.id}: {malformed.reason}", markup=False)
+
+
+def show_plan(console: Console, board: Board) -> None:
+    """A stored plan: its board, and the notes that planning left on its distribution."""
+    show_board(console, board)
+    _show_notes(console, _notes_of(board))
+
+
+def _notes_of(board: Board) -> PlanNotes:
+    document: Mapping[str, Any] = board.notes.get("notes") or {}
+    malformed = document.get("malformed") or []
+    return PlanNotes(
+        excluded=document.get("excluded") or {},
+        excluded_points=document.get("excluded_points") or 0,
+        held=document.get("held") or {},
+        malformed_count=document.get("malformed_count") or 0,
+        malformed=tuple(MalformedContribution(m["_id"], m["reason"]) for m in malformed),
+        late_points=document.get("late_points") or 0,
+        floor_waived=bool(document.get("floor_waived")),
+        lifted=document.get("lifted") or 0,
+    )
+
+
+def _counted(reasons: dict[str, int]) -> str:
+    return "; ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
+
+
+def _cost_facts(preview: Preview) -> dict[str, object]:
+    estimate, funds = preview.estimate, preview.funds
+    parts = f"1 anchor, {estimate.batches} batches, {estimate.singles} singles"
+    short = [
+        f"{tokens_text(funds.tokens_short)} KONTRIB" if funds.tokens_short else "",
+        f"{tokens_text(funds.allowance_short)} of allowance" if funds.allowance_short else "",
+        f"{sol_text(funds.lamports_short)} SOL" if funds.lamports_short else "",
+    ]
+    return {
+        "transactions": f"{estimate.transactions:,} ({parts}, "
+        f"{estimate.account_creations} for {estimate.new_accounts:,} new accounts)",
+        "receipts' rent": f"{estimate.receipts_rent:,} lamports",
+        "accounts' rent": f"{estimate.accounts_rent:,} lamports",
+        "fees": f"{estimate.fees:,} lamports",
+        "needed": f"{tokens_text(funds.needed.tokens)} KONTRIB, "
+        f"{sol_text(funds.needed.lamports)} SOL, all open weeks included",
+        "there": f"{tokens_text(funds.treasury.tokens)} KONTRIB, "
+        f"{sol_text(funds.treasury.lamports)} SOL",
+        "short": ", ".join(filter(None, short)) or "nothing",
+    }

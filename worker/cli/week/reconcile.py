@@ -1,0 +1,65 @@
+"""`kontrib reconcile`: a week's plan against the database and the chain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker.cli.arguments import AsJson, WeekArgument, session_of
+from worker.cli.command import command
+from worker.cli.console import emit, escaped, table, waiting
+from worker.core.errors import ExitCode
+from worker.core.money import tokens_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+commands = typer.Typer()
+
+
+@command(commands, "kontrib reconcile 2024-W50 --json")
+def reconcile(context: typer.Context, week: WeekArgument, as_json: AsJson = False) -> None:
+    """Compare plan, database and chain to the base unit; exits 1 where they differ."""
+    from worker.cli.board_view import week_document
+    from worker.services.payout.reconcile import reconcile
+    from worker.services.plan.planned_week import planned_distribution
+
+    session = session_of(context)
+    distribution = planned_distribution(session.store, week)
+    with waiting(f"Comparing {week.label} with the chain"):
+        result = reconcile(session.context, distribution)
+    amounts = {
+        "planned": result.planned,
+        "paid, says the database": result.database_paid,
+        "not paid yet": result.database_unpaid,
+        "paid, says the chain": result.chain_paid,
+        "mismatch": result.mismatch,
+    }
+    data = week_document(week) | {
+        "exact": result.is_exact,
+        "planned_base_units": result.planned,
+        "database_paid_base_units": result.database_paid,
+        "database_unpaid_base_units": result.database_unpaid,
+        "chain_paid_base_units": result.chain_paid,
+        "mismatch_base_units": result.mismatch,
+        "payouts": result.payouts,
+        "unreadable": result.unreadable,
+        "fees_lamports": result.fees,
+        "differences": result.differences,
+        "signatures": result.signatures,
+    }
+
+    def render(console: Console) -> None:
+        colour = "green" if result.is_exact else "red"
+        console.print(f"[{colour}]{escaped(result.sentence())}[/]", soft_wrap=True)
+        made = table("", ">base units", ">KONTRIB")
+        for name, amount in amounts.items():
+            made.add_row(name, f"{amount:,}", tokens_text(amount))
+        console.print(made)
+        for line in result.differences:
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+
+    emit(data, as_json=as_json, render=render)
+    if not result.is_exact:
+        raise typer.Exit(ExitCode.FAILED)

@@ -1,0 +1,123 @@
+"""Distributions, and the plans under them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from worker.core.lifecycle import Stage
+from worker.core.payout.records import (
+    Distribution,
+    Payout,
+    PlanNotes,
+    Reward,
+)
+from worker.core.plan.commitment import Row
+from worker.core.plan.planned_week import PlannedWeek
+from worker.core.week import Week
+
+
+class PlanStore(Protocol):
+    """Distributions, and the plans under them."""
+
+    def distribution(self, week: Week) -> Distribution | None: ...
+
+    def distributions(self) -> list[Distribution]:
+        """All that are not archived, oldest first."""
+        ...
+
+    def first_week(self) -> Week | None:
+        """The first week as `kontrib genesis` recorded it; None before that, or when lost."""
+        ...
+
+    def record_first_week(self, week: Week) -> None: ...
+
+    def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
+        """The week's distribution, made in stage DUE if there is none."""
+        ...
+
+    def write_rewards(self, rewards: Sequence[Reward], week: Week, now: datetime) -> None:
+        """Insert rows of a draft plan under its own plan id."""
+        ...
+
+    def write_payouts(self, payouts: Sequence[Payout], roots: Sequence[bytes]) -> None:
+        """Insert payouts with their rows' roots (empty for singles and anchors).
+
+        A payout that exists under the same plan and id stays unchanged.
+        """
+        ...
+
+    def rows(self, plan_id: str, positions: range) -> Iterator[Row]:
+        """Stored rows in canonical order, as they are stored now."""
+        ...
+
+    def batch_roots(self, plan_id: str) -> list[bytes]:
+        """The stored roots of a plan's batches, by index."""
+        ...
+
+    def install_plan(
+        self, plan: PlannedWeek, notes: PlanNotes, *, replacing: str | None, now: datetime
+    ) -> bool:
+        """Make a draft *the* plan by compare-and-set on the distribution's plan id.
+
+        False if the distribution's plan is not `replacing` any more, or is anchored already.
+        """
+        ...
+
+    def discard_plan(self, plan_id: str) -> None:
+        """Remove the rows and payouts of a draft that did not become the plan."""
+        ...
+
+    def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
+        """Remove the week's rows and payouts outside its distribution's plan.
+
+        `lost_too` reads all rewards, and so finds rows of a distribution that was lost as well.
+        """
+        ...
+
+    def reset_week(self, week: Week, now: datetime) -> None:
+        """Make a week due again, as if it had never been planned.
+
+        Rows under its old plan ids stay in the database, with the notes of operators on them.
+        """
+        ...
+
+    def marked_rewards(self, week: Week) -> list[Reward]:
+        """A week's rewards under any plan id that an operator holds or has redirected."""
+        ...
+
+    def advance(
+        self, week: Week, plan_id: str, from_stage: Stage, to_stage: Stage, **facts: Any
+    ) -> bool:
+        """Move a distribution on by compare-and-set; `facts` are fields of `Distribution`.
+
+        False if another worker was faster. A move clears attempts, reason and stop.
+        """
+        ...
+
+    def record_failure(
+        self,
+        week: Week,
+        *,
+        reason: str,
+        next_attempt_at: datetime,
+        attempts: int,
+        stopped: bool,
+    ) -> None:
+        """Record why a week does not move on, and when it is tried again."""
+        ...
+
+    def approve(self, week: Week) -> None: ...
+
+    def requeue(self, week: Week, now: datetime) -> int:
+        """Make everything unresolved of a week due now and clear its stops. Returns how many."""
+        ...
+
+    def record_notes(self, week: Week, **facts: Any) -> None:
+        """Write facts for people onto the distribution: stage durations, a reconciliation."""
+        ...
+
+    def notes(self, week: Week) -> Mapping[str, Any]:
+        """The distribution's document as readers see it, for status and reports."""
+        ...
