@@ -11,7 +11,7 @@ from tests.cli.fuzz.damage import LAYOUTS, PACKERS, Damage, contributions_in_a_l
 from tests.fakes.world import World, store_of
 from worker.adapters.mongo.schema.seeds import CONFIG
 
-FILES, RECORDS_MAX = 320, 20
+FILES, RECORDS_MAX = 250, 25
 DESCRIPTIONS = ("plain", "a, b; c", 'it is "quoted"', "two\nlines", '{"a": 1}, {', "é✓", "\\")
 
 
@@ -91,7 +91,7 @@ def test_histories_and_rules_to_simulate(kontrib: Command, tmp_path: Path) -> No
     damage, history, rules = Damage(3), tmp_path / "history", tmp_path / "rules.json"
     config = {name: value for name, value in CONFIG.items() if not name.endswith("_at")}
     whole = json.dumps(config).encode()
-    for each in range(250):
+    for each in range(120):
         made = [contribution(each * 5 + number, damage) for number in range(5)]
         content = contributions_in_a_layout(made, damage.random.choice(LAYOUTS))
         if each % 2:

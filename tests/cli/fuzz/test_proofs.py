@@ -26,7 +26,7 @@ def published(world: World, kontrib: Command, tmp_path: Path) -> Path:
 def test_damaged_bundles_do_not_hold(published: Path, kontrib: Command) -> None:
     damage = Damage(8)
     whole = {name: (published / name).read_bytes() for name in FILES}
-    for _ in range(250):
+    for _ in range(150):
         name = damage.random.choice(FILES)
         damaged = damage.bytes(whole[name])
         (published / name).write_bytes(damaged)
@@ -39,7 +39,7 @@ def test_damaged_proofs_do_not_hold(published: Path, kontrib: Command, tmp_path:
     damage, file = Damage(9), tmp_path / "proof.json"
     assert kontrib("proof", user_id_of("user 4"), "2024-W50", "--out", str(file)) == 0
     whole = file.read_bytes()
-    for _ in range(400):
+    for _ in range(250):
         damaged = damage.bytes(whole)
         file.write_bytes(damaged)
         code = survive(kontrib, "verify-proof", str(file))
