@@ -37,7 +37,7 @@ from worker.services.wiki.governance_clock import keep_governance
 from worker.services.wiki.recount import recount_all
 from worker.services.wiki.staking import keep_stakes
 
-ROUNDS, EACH = 12, 40
+ROUNDS, EACH = 10, 40
 USERS = [f"{number:024x}" for number in range(10)]
 
 
@@ -139,7 +139,7 @@ def test_odd_documents_crash_nothing(contract_database: Mongo, seed: int) -> Non
             except KontribError:
                 continue
             except Exception:  # noqa: BLE001 - every other error is a bug, and all are wanted
-                crashed.append(f"{name}: {traceback.format_exc(limit=-3)}")
+                crashed.append(f"{name}: {traceback.format_exc(limit=-12)}")
     finally:
         odd.world.restore_rules()
     assert not crashed, "\n".join(crashed)

@@ -123,8 +123,9 @@ def _read(document: Document) -> StakeRecord:
         rewards_earned=stored_amount(document, "rewards_earned"),
         accrued_through=_moment(document.get("accrued_through")),
     )
-    if accrued_interest(record.amount, record.apy, max(0, (end - start).days)) > INT64_MAX:
-        raise ValueError("its interest is beyond 64 bits")
+    interest = accrued_interest(record.amount, record.apy, max(0, (end - start).days))
+    if not 0 <= interest <= INT64_MAX:
+        raise ValueError("its interest is negative or beyond 64 bits")
     return record
 
 
