@@ -27,9 +27,9 @@ from tests.contracts.wiki.wiki_worlds import ManualClock
 from worker.adapters.mongo.connection import connect
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.wiki.contribute import MongoContributions
-from worker.adapters.mongo.wiki.counters import MongoCounters
 from worker.adapters.mongo.wiki.dashboard import BY_USER_AND_WEEK, MongoViews
 from worker.adapters.mongo.wiki.governance import MongoGovernance
+from worker.adapters.mongo.wiki.reward_counters import MongoCounters
 from worker.adapters.mongo.wiki.staking_records import MongoStaking
 from worker.core.plan.counted_contributions import PointsWindow
 from worker.ports.check import Cursor

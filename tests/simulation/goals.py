@@ -56,6 +56,10 @@ def has_a_reason(context: Context) -> bool:
     return _week(context).reason is not None
 
 
+def approved_and_resumed(context: Context) -> bool:
+    return _week(context).approved and context.store.paused() is None
+
+
 def is_stopped(context: Context) -> bool:
     return _week(context).stopped
 

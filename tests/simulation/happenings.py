@@ -104,6 +104,12 @@ def another_worker_plans_meanwhile(world: World) -> None:
     chain.before = race
 
 
+def ask_for_approval_and_pause(world: World) -> None:
+    """The rules ask for a person's approval, and an operator pauses all signing."""
+    store_of(world.first).set_rules(require_approval=True)
+    pause(world)
+
+
 def drop_the_new_account(world: World) -> None:
     """A fork drops the creation of a token account after it was seen."""
     world.ledger.put_token_account(token_address(wallet_named("new")), None)

@@ -88,9 +88,9 @@ class Session:
         Raises:
             EndpointUnusable, AddressUnusable: a URL or an address is malformed.
         """
-        from worker.bootstrap.chain import open_public_chain
+        from worker.bootstrap.chain import PublicSolanaChain
 
-        return open_public_chain(urls, mint, addresses)
+        return PublicSolanaChain(urls, mint, addresses)
 
     def schema_state(self) -> str:
         """The version of the schema that the database has.

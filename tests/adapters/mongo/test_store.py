@@ -29,7 +29,7 @@ from tests.contracts.store_worlds import (
     write_plan,
 )
 from tests.fakes.documents import contribution_document
-from worker.adapters.mongo.base import SumIsNoInteger, integer_sum
+from worker.adapters.mongo.base import SumNotInteger, integer_sum
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.payout.wiki_data import ContributionsChanging, PointsNotExact
@@ -211,13 +211,13 @@ def test_a_sum_that_overflows_is_never_used(store: MongoStore) -> None:
     other = replace(make_reward(1).row, amount=2**63 - 1)  # type: ignore[arg-type]
     store.write_rewards([replace(huge, row=row), replace(make_reward(1), row=other)], WEEK, NOW)
 
-    with pytest.raises(SumIsNoInteger):
+    with pytest.raises(SumNotInteger):
         store.progress("plan")
 
 
 @pytest.mark.parametrize("found", [1.0, "1", None, True])
 def test_only_integers_are_sums(found: object) -> None:
-    with pytest.raises(SumIsNoInteger):
+    with pytest.raises(SumNotInteger):
         integer_sum("amounts", found)
 
 

@@ -74,7 +74,7 @@ def test_every_call_of_the_outside_on_the_money_path_is_among_the_fault_points()
 def test_the_money_path_is_found_in_the_source() -> None:
     names = {module.relative_to(SERVICES).as_posix() for module in money_path()}
     assert {"plan/anchor.py", "plan/plan_week.py", "plan/seal.py"} <= names
-    assert {"payout/pay.py", "payout/singles.py"} <= names
+    assert {"payout/pay.py", "payout/prepare.py", "payout/release_singles.py"} <= names
     assert [name for name in LEFT_OUT if not (SERVICES / name).exists()] == []
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from bson import ObjectId
 
+from worker.adapters.mongo.base import canonical_id
 from worker.adapters.mongo.connection import Document
-from worker.core.identity import canonical_user_id
 from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 
@@ -266,6 +266,5 @@ def as_plain(document: Mapping[str, Any]) -> dict[str, object]:
 
 
 def canonical_user(document: Mapping[str, Any]) -> str:
-    """Whose document it is; empty where that cannot be said."""
-    user_id = document.get("user_id")
-    return canonical_user_id(str(user_id)) if isinstance(user_id, str | ObjectId) else ""
+    """The user of a document; empty if the document names none."""
+    return canonical_id(document.get("user_id"))

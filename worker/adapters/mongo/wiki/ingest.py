@@ -1,4 +1,4 @@
-"""Imported contributions, users and trial wallets, written in bulk."""
+"""Writes imported contributions, users and trial wallets in bulk."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MongoIngestStore(MongoPart):
     """Implements `worker.services.wiki.ingest.IngestStore`."""
 
     def add_contributions(self, contributions: Sequence[Contribution]) -> Stored:
-        # Looking first is several times faster than upserts, and as safe: the ids are unique.
+        # A query before the insert is several times faster than upserts. Unique ids make it safe.
         documents: dict[ObjectId | str, Contribution] = {}
         for contribution in contributions:
             documents.setdefault(stored_id(contribution.id), contribution)
@@ -74,7 +74,7 @@ class MongoIngestStore(MongoPart):
 
 
 def contribution_document(contribution: Contribution) -> Document:
-    """A contribution as the owner's schema has it."""
+    """A contribution in the owner's schema."""
     c = contribution
     return {
         "_id": stored_id(c.id),
@@ -106,7 +106,7 @@ def stored_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def user_document(user_id: str, now: datetime) -> Document:
-    """A placeholder for a user of a trial, with this system's defaults."""
+    """A placeholder user for a trial, with the defaults of this system."""
     fields = {"_id": stored_id(user_id), "username": f"user-{user_id[:12]}", "created_at": now}
     return fields | USER_DEFAULTS
 
