@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, cast
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from worker.cli.session import Session
 from worker.core.storable import is_storable_text
 from worker.core.week import MalformedWeek, Week
+from worker.core.wiki.files.strict_json import MalformedJson, read_json
 
 
 def session_of(context: typer.Context) -> Session:
@@ -26,9 +26,9 @@ def read_object(option: str, text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
+        found = read_json(text)
+    except MalformedJson as error:
+        raise typer.BadParameter(f"{option} must be a JSON object ({error})") from None
     if not isinstance(found, dict):
         raise typer.BadParameter(f"{option} must be a JSON object")
     return found

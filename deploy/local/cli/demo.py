@@ -30,7 +30,7 @@ from worker.cli.session import Session
 from worker.cli.week.progress import follow
 from worker.core.errors import ExitCode, KontribError, UsageError
 from worker.core.week import Week
-from worker.core.wiki.contribution_lines import read_records
+from worker.core.wiki.files.reading import read_records
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.genesis import make_genesis
 from worker.services.plan.planned_week import planned_distribution
@@ -150,7 +150,7 @@ class _Demo:
                 yield source
             return
         rules = session.context.rules().points
-        yield (json.dumps(c).encode() for c in example_week(rules, self._week))
+        yield (json.dumps(c).encode() + b"\n" for c in example_week(rules, self._week))
 
     def _pay(self, session: Session) -> None:
         """Pay the week through Celery, like the Monday schedule.

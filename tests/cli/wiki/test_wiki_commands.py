@@ -284,3 +284,48 @@ def test_a_proposal_that_cannot_be_is_refused(
     assert text in " ".join(kontrib.err.split())
     assert kontrib("proposals") == 0
     assert kontrib.out == "No proposals.\n"
+
+
+# --- what a stream may hold ---------------------------------------------------------------------
+
+
+def test_a_stream_reads_extended_json_and_a_byte_order_mark(
+    kontrib: Command, ada: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = {"user": ada, "article": GUIDE, "type": "review", "quality": 1.5, "key": "one"}
+    wrapped = plain | {"user": {"$oid": ada.upper()}, "quality": {"$numberDouble": "1.5"}}
+    feed(monkeypatch, "\ufeff" + json.dumps(plain), wrapped)
+    assert kontrib("contribute", "--stdin") == 0
+    first, second = map(json.loads, kontrib.out.splitlines())
+    assert (first["new"], second["new"]) == (True, False)
+    assert (first["id"], first["user"]) == (second["id"], second["user"])
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (
+            '{"user": "ADA", "user": "b", "article": "GUIDE", "type": "review"}',
+            "'user' stands twice",
+        ),
+        ('{"user": "ObjectId(5)", "article": "GUIDE", "type": "review"}', "is no ObjectId"),
+        ('{"user": "ADA"} {"user": "ADA"}', "there is text behind the value"),
+        ("\x1f\x08\x00", "not JSON"),
+        ("PK\x03\x04contributions.csv", "it is a zip archive"),
+        ("%PDF-1.7", "it is a PDF"),
+    ],
+)
+def test_a_line_that_is_no_contribution_says_why(
+    kontrib: Command, ada: str, monkeypatch: pytest.MonkeyPatch, line: str, reason: str
+) -> None:
+    feed(monkeypatch, line.replace("ADA", ada).replace("GUIDE", GUIDE))
+    assert kontrib("contribute", "--stdin") == 1
+    assert reason in json.loads(kontrib.out)["message"]
+
+
+def test_a_stream_without_standard_input_is_named(
+    kontrib: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert kontrib("contribute", "--stdin") == 2
+    assert "standard input is closed" in kontrib.err

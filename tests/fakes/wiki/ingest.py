@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from tests.fakes.store.store import FakeStore
 from worker.adapters.mongo.base import stored_id
 from worker.adapters.mongo.wiki.ingest import contribution_document, user_document
-from worker.core.wiki.contribution_file import Contribution
+from worker.core.wiki.contribution_file import Contribution, Stored
 
 
 class FakeIngestStore:
@@ -21,17 +21,18 @@ class FakeIngestStore:
         self.dies_after_chunks: int | None = None
         """Raises `Killed` after this many chunks of contributions."""
 
-    def add_contributions(self, contributions: Sequence[Contribution]) -> set[str]:
+    def add_contributions(self, contributions: Sequence[Contribution]) -> Stored:
         if self.chunks == self.dies_after_chunks:
             raise Killed
         self.chunks += 1
-        stored, added = self._store.state.contributions, set()
+        stored = self._store.state.contributions
+        added: set[str] = set()
         for contribution in contributions:
             key = stored_id(contribution.id)
             if key not in stored:
                 stored[key] = contribution_document(contribution)
                 added.add(contribution.id)
-        return added
+        return Stored(added)
 
     def add_users(self, user_ids: Sequence[str]) -> int:
         users = self._store.state.users

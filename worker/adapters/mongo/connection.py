@@ -21,7 +21,7 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from worker.core.errors import NotReady, Refused, Unreachable, UsageError
+from worker.core.errors import NotReady, Unreachable, UsageError
 
 Document = dict[str, Any]
 Mongo = Database[Document]
@@ -34,7 +34,6 @@ SOCKET_TIMEOUT_MS = 120_000
 _NO_ANSWER = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
 """`ConnectionFailure` covers a missing server, a broken connection and an exhausted pool."""
 _DENIED_CODES = {13, 18}
-_REFUSED_BY_VALIDATOR = 121
 _INTERRUPTED_CODES = {6, 7, 43, 89, 112, 262}
 """Host unreachable, host not found, cursor lost, network timeout, write conflict, time limit."""
 
@@ -60,16 +59,6 @@ class MongoDenied(NotReady):
         super().__init__(
             f"MongoDB at {hosts} refuses the user of MONGO_URI. It needs readWrite on the "
             "database, and dbAdmin for `kontrib migrate`."
-        )
-
-
-class DocumentRefused(Refused):
-    """A validator of the wiki's refuses a document that this system writes."""
-
-    def __init__(self, collection: str) -> None:
-        super().__init__(
-            f"The validator of {collection}, which is the wiki's own, refuses a document of ours. "
-            "Allow our fields in it: docs/schema.md lists them."
         )
 
 
@@ -120,22 +109,6 @@ def connect(
             host = uri.rpartition("@")[2].removeprefix("mongodb+srv://").split("/")[0]
             raise MongoUnreachable(host, "its name cannot be looked up") from None
         raise MalformedMongoUri from None
-
-
-@contextmanager
-def under_the_wikis_validator(collection: str) -> Iterator[None]:
-    """Where a validator of the wiki's applies, a refusal by it is no bug.
-
-    Raises:
-        DocumentRefused: the validator refuses a document.
-    """
-    try:
-        yield
-    except OperationFailure as error:
-        failed = (error.details or {}).get("writeErrors", [])
-        if _REFUSED_BY_VALIDATOR in (error.code, *(each["code"] for each in failed)):
-            raise DocumentRefused(collection) from None
-        raise
 
 
 def is_unanswered(error: OperationFailure) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +19,10 @@ from worker.core.plan.points import PointRules
 from worker.core.plan.rules import rules_from
 from worker.core.report.simulation import Scenario
 from worker.core.week import Week
-from worker.core.wiki.contribution_lines import Record, read_records
+from worker.core.wiki.files.extended_json import NotExtendedJson, plain_values
+from worker.core.wiki.files.reading import read_records
+from worker.core.wiki.files.record import Record
+from worker.core.wiki.files.strict_json import MalformedJson, read_json
 from worker.services.report.history_simulation import Comparison, History, read_history, replay
 
 PROGRESS_LINES = 1000
@@ -28,7 +30,7 @@ commands = typer.Typer()
 _File = Annotated[
     str,
     typer.Argument(
-        metavar="FILE", help="Contributions as JSON lines or CSV, gzip or not; - is stdin."
+        metavar="FILE", help="Contributions as JSON or CSV, compressed or not; - is stdin."
     ),
 ]
 _Pool = Annotated[
@@ -139,10 +141,10 @@ def _system_config(path: Path | None) -> Mapping[str, Any]:
 
         return first_system_config()
     try:
-        value = json.loads(path.read_bytes())
+        value = plain_values(read_json(path.read_bytes()))
     except OSError as error:
         raise FileUnusable(str(path), error.strerror or str(error)) from None
-    except ValueError as error:
+    except (MalformedJson, NotExtendedJson, RecursionError) as error:
         raise FileUnusable(str(path), f"it is not JSON ({error})") from None
     if not isinstance(value, dict):
         raise FileUnusable(str(path), "it is not a JSON object")

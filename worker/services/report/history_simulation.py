@@ -11,7 +11,7 @@ from worker.core.report.simulation import Scenario, WeekOutcome, simulate_week, 
 from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 from worker.core.wiki.contribution_file import MalformedRecord, Occurrences, contribution_from
-from worker.core.wiki.contribution_lines import Record
+from worker.core.wiki.files.record import Record
 
 
 class NoHistory(UsageError):

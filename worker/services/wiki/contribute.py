@@ -22,6 +22,7 @@ from worker.core.wiki.contribution_file import (
     Occurrences,
     contribution_from,
 )
+from worker.core.wiki.files.extended_json import NotExtendedJson, id_text, plain_number
 from worker.services.wiki.recount import recount_activity
 from worker.services.wiki_context import WikiContext
 
@@ -167,6 +168,7 @@ def request_from(values: object) -> Request:
     if unknown := sorted(set(values) - {*TEXTS, *OPTIONAL}):
         known = ", ".join([*TEXTS, *OPTIONAL])
         raise ContributionUnusable(f"'{unknown[0]}' is unknown. There are {known}.")
+    values = _plain(values)
     for name in TEXTS:
         if not isinstance(values.get(name), str) or not values[name]:
             raise ContributionUnusable(f"'{name}' must be a text.")
@@ -185,3 +187,14 @@ def request_from(values: object) -> Request:
         metadata=values.get("metadata"),
         key=values.get("key"),
     )
+
+
+def _plain(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values without the wrappers of extended JSON."""
+    ids = {}
+    for name in ("user", "article"):
+        try:
+            ids[name] = id_text(values.get(name))
+        except NotExtendedJson as error:
+            raise ContributionUnusable(f"'{name}' {error}.") from None
+    return {**values, **ids, "quality": plain_number(values.get("quality"))}

@@ -8,12 +8,12 @@ from math import isfinite
 from typing import Any
 
 from bson import ObjectId
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, WriteError
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, stored_forms
-from worker.adapters.mongo.connection import Document, under_the_wikis_validator
-from worker.adapters.mongo.wiki.ingest import contribution_document
+from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.wiki.ingest import DocumentRefused, contribution_document
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.contribution_file import MULTIPLIERS, Contribution
 
@@ -35,14 +35,20 @@ class MongoContributions(MongoPart):
     def record(self, contribution: Contribution, key: str | None) -> tuple[Contribution, bool]:
         recorded = replace(contribution, id=str(fresh_id(contribution.created_at)))
         try:
-            with under_the_wikis_validator(names.CONTRIBUTIONS):
-                self.contributions.insert_one(keyed_document(recorded, key))
-        except DuplicateKeyError:
+            self.contributions.insert_one(keyed_document(recorded, key))
+        except DuplicateKeyError as error:
             known = None if key is None else self.contribution_of_key(key)
             if known is None:
-                raise
+                raise _refused(error) from None
             return known, False
+        except WriteError as error:
+            raise _refused(error) from None
         return recorded, True
+
+
+def _refused(error: WriteError) -> DocumentRefused:
+    why = (error.details or {}).get("errmsg", error)
+    return DocumentRefused("the contribution", str(why))
 
 
 def fresh_id(moment: datetime) -> ObjectId:

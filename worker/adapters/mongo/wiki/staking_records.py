@@ -25,7 +25,8 @@ from worker.adapters.mongo.wiki.documents import (
     stored_amount,
     typed,
 )
-from worker.core.money import exact_decimal
+from worker.core.money import INT64_MAX, exact_decimal
+from worker.core.wiki.interest import accrued_interest
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 
 TRANSFER = "transfer_key"
@@ -113,7 +114,7 @@ def stake_of(document: Document) -> StakeRecord | None:
 
 def _read(document: Document) -> StakeRecord:
     start, end = (typed(document, name, datetime) for name in ("start_date", "end_date"))
-    return StakeRecord(
+    record = StakeRecord(
         id=str(document["_id"]),
         user_id=canonical_id(document.get("user_id")),
         amount=stored_amount(document, "amount"),
@@ -130,6 +131,10 @@ def _read(document: Document) -> StakeRecord:
         rewards_earned=stored_amount(document, "rewards_earned"),
         accrued_through=_moment(document.get("accrued_through")),
     )
+    interest = accrued_interest(record.amount, record.apy, max(0, (end - start).days))
+    if not 0 <= interest <= INT64_MAX:
+        raise ValueError("its interest is negative or beyond 64 bits")
+    return record
 
 
 def _moment(value: Any) -> datetime | None:
