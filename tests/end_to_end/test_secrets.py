@@ -125,7 +125,7 @@ def test_after_a_week_no_secret_is_in_logs_flower_redis_or_the_database(guarded:
         cluster.wait_until_closed()
         cluster.send("tasks.canary")  # tells the webhook, where nobody listens
         cluster.wait(
-            lambda: "did not take a message" in cluster.log(), 60, "the webhook was not tried"
+            lambda: "did not accept a message" in cluster.log(), 60, "the webhook was not tried"
         )
         look_at_flower(flower, searched)
     finally:
