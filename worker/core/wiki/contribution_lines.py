@@ -1,4 +1,4 @@
-"""Records of a file of contributions: JSON lines or CSV, one at a time, whatever it holds."""
+"""Reads the records of a file of contributions one at a time: JSON lines or CSV."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 from worker.core.errors import UsageError
 
 LINE_BYTES_MAX = 1 << 20
-"""A longer line is no contribution; callers cut it there, so that no file fills the memory."""
+"""A longer line is not a contribution.
+
+Callers cut each line at this length, so that no file fills the memory.
+"""
 REQUIRED = ("user_id", "type", "created_at")
 
 
@@ -28,7 +31,7 @@ class NotAContributionFile(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as the file has it, or why it cannot be read."""
+    """A record of the file, or the reason why it cannot be read."""
 
     line: int
     values: Mapping[str, Any]
@@ -36,7 +39,7 @@ class Record:
 
 
 def read_records(lines: Iterable[bytes]) -> Iterator[Record]:
-    """Read JSON lines or CSV, told apart by the first line that is not blank.
+    """Read JSON lines or CSV. The first line that is not blank decides which.
 
     Raises:
         NotAContributionFile: it is neither.
@@ -94,7 +97,10 @@ def _csv_records(lines: Iterable[bytes], number_of_first: int) -> Iterator[Recor
 
 
 def _csv_record(number: int, cells: Mapping[str, str]) -> Record:
-    """A row as a JSON line would have it. `metadata` is JSON, or columns like `metadata.words`."""
+    """A CSV row in the form of a JSON line.
+
+    `metadata` is JSON, or columns like `metadata.words`.
+    """
     values: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for name, cell in cells.items():

@@ -87,7 +87,7 @@ def first_id_of(second: datetime) -> ObjectId:
 
 
 def counts(rules: Rules) -> Document:
-    """Whether a contribution with a date counts, except for its user (see `is_user`)."""
+    """Whether a contribution with a date counts, if its user is valid (see `is_user`)."""
     return {"$expr": {"$and": [*_is_possible(rules), _IS_WHOLE]}}
 
 
@@ -140,9 +140,9 @@ def sum_stages(window: PointsWindow, rules: Rules, mark: str, *, exactly: bool) 
     `{mark: null}` for all that were recorded after the cut-off. `mark` must be random, so that no
     stored user id can contain it.
 
-    Unless `exactly`, points of any numeric type and users of any type are grouped. The groups are
-    exact nevertheless if each sum is an integer, and each `_id` a user's only one: a double or
-    Decimal128 makes a sum a double or Decimal128.
+    Unless `exactly`, points of any numeric type and users of any type are grouped. These groups are
+    exact if each sum is an integer and each user has one `_id`. A double or Decimal128 would show
+    in the type of the sum.
     """
     first_after = first_id_of(window.cutoff)
     usual = [*_is_possible(rules), {"$lt": ["$_id", first_after]}]
@@ -180,7 +180,7 @@ _BY_CANONICAL_ID: Document = {
         "count": {"$sum": "$count"},
     }
 }
-"""Grouping once by the stored id and then by its canonical form spares a million conversions."""
+"""Grouping by the stored id first, and then by its canonical form, saves a million conversions."""
 
 
 def _group(key: Document) -> Document:

@@ -1,7 +1,7 @@
-"""The owner's rollback plan: take the added fields away, and drop the new collections.
+"""The owner's rollback plan: remove the added fields, and drop the new collections.
 
-It deletes financial records. What was paid stays on chain and in the published plans, and can be
-rebuilt from there; what is still owed is only in this database, so it refuses while anything is.
+It deletes financial records. Payments stay on chain and in the published plans, and can be rebuilt
+from there. Debts are only in this database, so a rollback is refused while rewards are owed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class StillOwed(Refused):
 
 
 class WeekStillOpen(Refused):
-    """A week is over, or planned early, and not completed."""
+    """A week has ended or has a plan, and is not completed."""
 
     def __init__(self, weeks: list[Week]) -> None:
         self.weeks = weeks
@@ -60,7 +60,7 @@ class RollbackReport:
 
 
 def plan_rollback(database: Mongo) -> list[str]:
-    """What `rollback` would do. Writes nothing."""
+    """The steps that `rollback` would take. Writes nothing."""
     return _Rollback(database, _say_nothing).plan()
 
 
@@ -79,7 +79,7 @@ def refuse_while_needed(database: Mongo, now: datetime) -> None:
 
 
 def _open_weeks(store: MongoStore, now: datetime) -> list[Week]:
-    """A week that is over and that no sweep has come to is owed as a whole."""
+    """A week that has ended without a plan is owed as a whole."""
     known = {d.week: d.stage for d in store.distributions()}
     first = store.first_week()
     over = [] if first is None else first.until(Week.containing(now).previous())
