@@ -24,7 +24,7 @@ class NotAContributionFile(UsageError):
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"This is no file of contributions ({why}). It must hold one JSON object a line, or "
+            f"This is not a file of contributions ({why}). It must hold one JSON object a line, or "
             f"CSV with a header that names at least {', '.join(REQUIRED)}; gzip is fine for both."
         )
 
@@ -80,7 +80,7 @@ def _csv_records(lines: Iterable[bytes], number_of_first: int) -> Iterator[Recor
     reader = csv.reader(line.decode(errors="surrogateescape") for line in lines)
     header = [name.strip() for name in next(reader)]
     if missing := [name for name in REQUIRED if name not in header]:
-        raise NotAContributionFile(f"the first line is no JSON, and no header with {missing[0]}")
+        raise NotAContributionFile(f"the first line is neither JSON nor a header with {missing[0]}")
     while True:
         number = number_of_first + reader.line_num
         try:

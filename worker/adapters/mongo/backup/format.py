@@ -138,9 +138,7 @@ def in_order(collections: list[str]) -> list[str]:
 
 
 def file_name(collection: str) -> str:
-    """The file name of a collection, escaped as mongodump does: a collection's name may hold a
-    slash.
-    """
+    """A collection's file name, escaped like mongodump's: the name may hold a slash."""
     return quote(collection, safe=" ()+,;=@[]{}~!$'&")
 
 

@@ -70,7 +70,7 @@ class WeekSum:
             self._add_own(key, user_id, int(points))
 
     def _is_exact(self, points: object) -> bool:
-        """Whether the sum is exact: a database adds integers exactly, and whole doubles below 2^53."""
+        """A database adds integers exactly, and whole doubles below 2^53."""
         if isinstance(points, float) and self._exactly:
             return points.is_integer() and points < _EXACT_IN_A_DOUBLE
         return isinstance(points, int)

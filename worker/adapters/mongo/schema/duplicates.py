@@ -89,14 +89,12 @@ def _resolve_weeks(database: Mongo) -> Iterator[str]:
             weeks.delete_one({"_id": other["_id"]})
             yield (
                 f"weekly_distributions: {other['_id']} is a second one for {week_start:%Y-%m-%d}, "
-                f"{keeper['_id']} came further; moved to {aside.name}"
+                f"{keeper['_id']} is more advanced; moved to {aside.name}"
             )
 
 
 def _progress(document: Document) -> tuple[int, bool, str]:
-    """A sort key: the most advanced distribution first, then one with a signature, then the older
-    one.
-    """
+    """A sort key: more advanced distributions first, then signed ones, then older ones."""
     stage = Stage.DUE
     if isinstance(document.get("week_start"), datetime):
         stage = distribution_of(document, archived=False).stage

@@ -205,9 +205,7 @@ class _Migration(MongoPart):
         raise StillDuplicates(spec.name, name)
 
     def _drop_what_is_in_the_way(self, collection: str, index: IndexSpec) -> None:
-        """Drop an index with the same keys and other options, or another index under the schema's
-        name.
-        """
+        """Drop an index with the same keys but other options, or with the same name."""
         for existing in index_documents(self.database, collection):
             keys = tuple((key, direction) for key, direction in existing["key"].items())
             if (keys == index.keys or existing["name"] == index.name) and not serves(

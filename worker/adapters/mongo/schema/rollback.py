@@ -36,7 +36,7 @@ class StillOwed(Refused):
     def __init__(self, amount: int, count: int) -> None:
         super().__init__(
             f"{tokens_text(amount)} KONTRIB in {count} payouts are still owed. Let them be paid "
-            "first, or roll back all the same with --force; `kontrib rebuild` can bring the "
+            "first, or use --force to roll back now; `kontrib rebuild` can bring the "
             "anchored weeks back later."
         )
 
@@ -49,7 +49,7 @@ class WeekStillOpen(Refused):
         listed = ", ".join(week.label for week in weeks[:5]) + (", ..." if weeks[5:] else "")
         super().__init__(
             f"{listed} is open. Let it be completed first, or "
-            "roll back all the same with --force. Nothing was changed."
+            "use --force to roll back now. Nothing was changed."
         )
 
 
@@ -117,7 +117,7 @@ class _Rollback(MongoPart):
         for spec in _wiki_owned():
             steps += [f"drop index {spec.name}.{index}" for index in self._our_indexes(spec)]
             steps.append(f"remove the added fields from {spec.name}: {', '.join(_fields(spec))}")
-        return [*steps, f"remove what we recorded in {names.SYSTEM_CONFIG}"]
+        return [*steps, f"remove our records from {names.SYSTEM_CONFIG}"]
 
     def run(self) -> RollbackReport:
         steps, updated = self.plan(), 0

@@ -115,7 +115,7 @@ class Endpoint:
         return replies
 
     async def send_once(self, calls: Sequence[Call]) -> list[Reply | None]:
-        """Return the replies in order, without any retry; None if the outcome of a call is unknown."""
+        """Return the replies in order, without retries; None if a call's outcome is unknown."""
         replies: list[Reply | None] = [None] * len(calls)
 
         async def send(group: list[int]) -> None:
