@@ -52,7 +52,7 @@ def recount_tokens(wiki: WikiContext, user_ids: Sequence[str]) -> int:
 def recount_week(wiki: WikiContext, week: Week) -> Recount:
     """Recompute the tokens of all users in a week's plan, and of the articles that gave the points.
 
-    May be called at any state of the week, any number of times.
+    Safe at any state of the week, any number of times.
     """
     distribution, began_at = wiki.store.distribution(week), wiki.now()
     planned = distribution.planned if distribution else None

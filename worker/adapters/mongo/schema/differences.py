@@ -1,4 +1,7 @@
-"""Where a database differs from the schema. Reads only; migration mends what this finds."""
+"""Finds the differences between a database and the schema.
+
+It only reads; migration resolves the differences.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ SCHEMA_ID = "schema"
 
 
 class VersionUnreadable(Refused):
-    """Which version migrated the database is not known, so nothing is done to it."""
+    """The schema version of the database is unknown, so migration leaves the database unchanged."""
 
     def __init__(self, found: object) -> None:
         what = "missing" if found is None else repr(found)
@@ -31,11 +34,11 @@ class VersionUnreadable(Refused):
 
 
 class Kind(StrEnum):
-    """Kinds of differences, in the order in which they are mended."""
+    """Kinds of differences, in the order in which migration resolves them."""
 
     COLLECTION = "collection missing"
     VALIDATOR = "validator differs"
-    # Before the indexes: filling a field in is twice as fast without one.
+    # Fields come before indexes: setting a field is twice as fast without an index.
     FIELD = "field missing"
     DUPLICATES = "values that must be unique are not"
     INDEX = "index differs"
@@ -44,10 +47,10 @@ class Kind(StrEnum):
 
 
 def differences(database: Mongo) -> list[Finding]:
-    """Everything that differs, in the order in which it is mended.
+    """All differences, in the order in which migration resolves them.
 
-    A finding's area is its `Kind`, its subject the collection, or `collection.name` for an index,
-    field or key.
+    A finding's area is its `Kind`. Its subject is the collection, or `collection.name` for an
+    index, field or key.
     """
     existing = {each["name"]: each.get("options", {}) for each in database.list_collections()}
     found = [each for spec in COLLECTIONS for each in _of_collection(database, spec, existing)]
@@ -93,7 +96,7 @@ def _of_index(
 
 
 def serves(document: Mapping[str, Any], index: IndexSpec) -> bool:
-    """Whether an existing index, whatever its name, does what the schema's does."""
+    """Whether an existing index equals the schema's index, apart from its name."""
     if _keys(document) != index.keys:
         return False
     if not index.unique and document.get("unique"):
@@ -128,7 +131,7 @@ def _of_fields(database: Mongo, spec: CollectionSpec) -> Iterator[Finding]:
 
 
 def _missing_fields(database: Mongo, spec: CollectionSpec) -> dict[str, int]:
-    """In how many documents each added field is missing, from one pass over them."""
+    """The number of documents that lack each added field, counted in one pass."""
     if not spec.added_fields:
         return {}
     sums: Document = {

@@ -1,8 +1,8 @@
-"""Bring a database to the schema, and back. Each step looks first, and can be run again.
+"""Migrates a database to the schema.
 
-A migration that was killed goes on where it stopped: what is left to do is read from the database,
-never from a list of what was done. Data that is there stays as it is: fields are added where they
-are missing, and where two values collide, none is lost (see `duplicates`).
+Each step reads the database first, and can be run again. A killed migration continues where it
+stopped: the database shows the remaining steps, without a list of finished ones. Existing data
+stays unchanged. Missing fields are added. If two values collide, both are kept (see `duplicates`).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SchemaDiffers(NotReady):
 
 
 class StillDuplicates(KontribError):
-    """Values collide as fast as they are resolved, or cannot be resolved by themselves."""
+    """New duplicates appear as fast as they are resolved, or only a person can resolve them."""
 
     def __init__(self, collection: str, index: str) -> None:
         super().__init__(
@@ -68,7 +68,7 @@ class StillDuplicates(KontribError):
 
 @dataclass(frozen=True, slots=True)
 class MigrationStep:
-    """One thing that migration would do."""
+    """One change that migration would make."""
 
     kind: Kind
     description: str
@@ -76,7 +76,10 @@ class MigrationStep:
 
 @dataclass(slots=True)
 class MigrationReport:
-    """What migration did. `conflicts` names every document that had to give way."""
+    """The results of a migration.
+
+    `conflicts` names every document that lost a value in a conflict.
+    """
 
     version_before: int | None
     version: int = SCHEMA_VERSION
@@ -87,7 +90,7 @@ class MigrationReport:
 
 
 def verify(database: Mongo) -> list[Finding]:
-    """Where the database differs from the schema; empty if nowhere."""
+    """The differences between database and schema."""
     return _Migration(database).differences()
 
 
@@ -103,11 +106,11 @@ def require_schema(database: Mongo) -> str:
 
 
 def plan_migration(database: Mongo) -> list[MigrationStep]:
-    """What `migrate` would do now. Writes nothing.
+    """The steps that `migrate` would take now. Writes nothing.
 
     Raises:
         NewerSchema: the database is ahead of this program.
-        VersionUnreadable: or it may be.
+        VersionUnreadable: the database may be ahead of this program.
     """
     return _Migration(database).plan()
 
@@ -117,7 +120,7 @@ def migrate(database: Mongo, notify: Notify, now: datetime) -> MigrationReport:
 
     Raises:
         NewerSchema: the database is ahead of this program.
-        VersionUnreadable: or it may be.
+        VersionUnreadable: the database may be ahead of this program.
         StillDuplicates: a unique index cannot be built.
     """
     return _Migration(database).run(notify, now)
@@ -173,7 +176,7 @@ class _Migration(MongoPart):
         options = spec.validator.options if spec.validator else {}
         try:
             self.database.create_collection(spec.name, **options)
-        except CollectionInvalid:  # another migration made it meanwhile
+        except CollectionInvalid:  # another migration made the collection in the meantime
             self._set_validator(spec)
 
     def _set_validator(self, spec: CollectionSpec) -> None:
@@ -197,12 +200,12 @@ class _Migration(MongoPart):
             except OperationFailure as error:
                 if not _is_duplicate(error):
                     raise
-            # Written since they were resolved: the wiki goes on while this runs.
+            # The wiki keeps writing, so new duplicates may have appeared.
             self._resolve(spec.name, report, notify)
         raise StillDuplicates(spec.name, name)
 
     def _drop_what_is_in_the_way(self, collection: str, index: IndexSpec) -> None:
-        """The same keys with other options, or another index under the schema's name."""
+        """Drop an index with the same keys but other options, or with the same name."""
         for existing in index_documents(self.database, collection):
             keys = tuple((key, direction) for key, direction in existing["key"].items())
             if (keys == index.keys or existing["name"] == index.name) and not serves(
@@ -217,7 +220,7 @@ class _Migration(MongoPart):
         return update_in_chunks(self.database[spec.name], missing, [{"$set": defaults}])
 
     def _add_config(self, subject: str, now: datetime) -> None:
-        """The whole document, or one key of it. What is there stays."""
+        """Add the whole document, or one missing key. Existing keys stay unchanged."""
         config = self.database[names.SYSTEM_CONFIG]
         if subject == CONFIG_ID:
             whole = {"$setOnInsert": {**CONFIG, "updated_at": now}}
