@@ -142,7 +142,7 @@ function stateOf(account) {
   return STATES.get(Buffer.from(account.data[0], "base64").length) ?? "unknown";
 }
 
-/** Compare a bundle with sound files with the chain; return the paid amount. */
+/** Compare a bundle whose files are sound with the chain; return the payments found. */
 export async function checkChain(bundle, url, beside, findings) {
   const { manifest, header } = bundle;
   const chain = new Chain(url, manifest);

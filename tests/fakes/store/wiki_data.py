@@ -1,4 +1,4 @@
-"""The wiki's side of the in-memory store. Every contribution goes through `core.points.defect`."""
+"""The wiki's side of the in-memory store. Every contribution goes through `core.plan.points.defect`."""
 
 from __future__ import annotations
 
