@@ -1,6 +1,6 @@
 """The contract of both stores about the wiki's data.
 
-The fake decides with `core.plan.points.defect`, the real store with an aggregation pipeline. Hypothesis
+The fake decides with `core.plan.points.defect`, and the real store with an aggregation. Hypothesis
 gives both the same odd documents.
 """
 
