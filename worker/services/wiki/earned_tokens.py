@@ -44,7 +44,10 @@ class Recount:
 
 
 def recount_tokens(wiki: WikiContext, user_ids: Sequence[str]) -> int:
-    """Recompute what these users earned, staked and can vote with. Returns how many were wrong."""
+    """Recompute these users' earned and staked tokens and voting power.
+
+    Returns how many were wrong.
+    """
     store = wiki.counters
     return write_until_stable("Rewards", store.user_tokens, store.write_user_tokens, user_ids)
 
