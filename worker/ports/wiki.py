@@ -115,10 +115,10 @@ class StakingStore(Protocol):
         """
 
     def update_stake(self, stake: StakeRecord, now: datetime) -> bool:
-        """Write the new state of an active stake; False if it has ended meanwhile."""
+        """Write the new state of an active stake; False if the stake has ended in the meantime."""
 
     def active_stakes(self) -> Iterator[StakeRecord]:
-        """Every active stake, in no particular order. They may be updated meanwhile."""
+        """Every active stake, in no particular order. They may be updated during the iteration."""
 
     def staking_users(self) -> Iterator[str]:
         """Each user who has or had a stake, once."""
@@ -144,7 +144,7 @@ class GovernanceStore(Protocol):
         """
 
     def note(self, proposal_id: str, reason: str, now: datetime) -> None:
-        """Record the reason for which a passed proposal cannot be executed."""
+        """Record why a passed proposal cannot be executed."""
 
     def add_power(self, proposal_id: str, powers: Mapping[str, BaseUnits]) -> None:
         """Add users to a proposal's snapshot. Users already in it keep their power."""

@@ -28,7 +28,7 @@ Mongo = Database[Document]
 
 SERVER_SELECTION_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_MS = 5_000
-# Longer than it takes to sum a week of a million contributions, shorter than a task's soft limit.
+# Long enough to sum a week of a million contributions, and shorter than a task's soft limit.
 SOCKET_TIMEOUT_MS = 120_000
 
 _NO_ANSWER = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
@@ -93,7 +93,7 @@ def connect(
             tz_aware=True,
             # A date outside Python's range in one document must not stop a plan.
             datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-            # Decisions about money need reads from the primary, whatever the URI says.
+            # Decisions about money need reads from the primary, even if the URI asks for others.
             read_preference=ReadPreference.PRIMARY,
             w="majority",
             retryWrites=True,

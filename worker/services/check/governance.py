@@ -84,7 +84,7 @@ def _check_sums(wiki: WikiContext, proposal: Proposal, report: CheckReport) -> N
         try:
             counted = wiki.governance.count_votes(proposal.id)
         except (NotReady, UsageError):
-            raise  # no server answered, or the question was wrong: the sums are unknown
+            raise  # a server did not answer, or the request was wrong: the sums are unknown
         except KontribError as error:
             _add(report, f"{proposal.id}, votes", error, "integers")
             return
@@ -115,7 +115,7 @@ def _check_status(proposal: Proposal, now: datetime, report: CheckReport) -> Non
         _add(report, proposal.id, f"draft, though its vote began {began}", "active or cancelled")
 
 
-# --- what proposals changed --------------------------------------------------------------------
+# --- changes by proposals ----------------------------------------------------------------------
 
 
 def _check_changes(
@@ -186,7 +186,7 @@ def _check_newest(
 ) -> None:
     """Compare the newest change with the configuration, unless `updated_at` is later.
 
-    Older changes are not compared, because an operator may have changed those values since.
+    Older changes are not compared, because an operator may have changed their values since.
     """
     made = [(at, i) for i, c in enumerate(changes) if isinstance(at := c.get("at"), datetime)]
     document = wiki.store.rules_document() or {}
@@ -198,7 +198,7 @@ def _check_newest(
     name = str(newest.get("parameter"))
     found = value_at(document, tuple(name.split(".")))
     if updated_at <= at and found != newest.get("new"):
-        expected = f"{newest.get('new')}, as proposal {newest.get('proposal_id')} made it"
+        expected = f"{newest.get('new')}, set by proposal {newest.get('proposal_id')}"
         report.add(Area.GOVERNANCE, f"system_config.{name}", found, expected)
 
 

@@ -59,19 +59,19 @@ class SchemaDiffers(NotReady):
 
 
 class StillDuplicates(KontribError):
-    """Values collide as fast as they are resolved, or cannot be resolved by themselves."""
+    """New duplicates appear as fast as they are resolved, or only a person can resolve them."""
 
     def __init__(self, collection: str, index: str) -> None:
         super().__init__(
             f"{collection}.{index} cannot be made unique: the same values are written again and "
-            "again, or in documents that only a person can tell apart. Stop what writes them, "
-            "and run `kontrib migrate` again."
+            "again, or only a person can decide between the documents. Stop the writer, and "
+            "run `kontrib migrate` again."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationStep:
-    """One thing that migration would do."""
+    """One change that migration would make."""
 
     kind: Kind
     description: str
@@ -79,7 +79,10 @@ class MigrationStep:
 
 @dataclass(slots=True)
 class MigrationReport:
-    """What migration did. `conflicts` names every document that had to give way."""
+    """The results of a migration.
+
+    `conflicts` names every document that lost a value in a conflict.
+    """
 
     version_before: int | None
     version: int = SCHEMA_VERSION
@@ -92,7 +95,7 @@ class MigrationReport:
 
 
 def verify(database: Mongo) -> list[Finding]:
-    """Where the database differs from the schema; empty if nowhere."""
+    """The differences between database and schema."""
     return _Migration(database).differences()
 
 
@@ -212,7 +215,7 @@ class _Migration(MongoPart):
         options = spec.validator.options if spec.validator else {}
         try:
             self.database.create_collection(spec.name, **options)
-        except CollectionInvalid:  # another migration made it meanwhile
+        except CollectionInvalid:  # another migration made the collection in the meantime
             self._set_validator(spec)
 
     def _replace_validator(
@@ -254,7 +257,7 @@ class _Migration(MongoPart):
         return update_in_chunks(self.database[spec.name], missing, update)
 
     def _add_config(self, subject: str, now: datetime) -> None:
-        """The whole document, or one key of it. What is there stays."""
+        """Add the whole document, or one missing key. Existing keys stay unchanged."""
         config = self.database[names.SYSTEM_CONFIG]
         if subject == CONFIG_ID:
             whole = {"$setOnInsert": {**CONFIG, "updated_at": now}}
