@@ -47,8 +47,11 @@ class ActivityStore(Protocol):
         """For each of these users, as the contributions say now."""
         ...
 
-    def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float]]) -> int:
-        """Set counts, points and reputation of users that exist; how many that changed."""
+    def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float | None]]) -> int:
+        """Set counts, points and reputation of users that exist; how many that changed.
+
+        A reputation of None belongs to the wiki, and stays.
+        """
         ...
 
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
@@ -182,8 +185,15 @@ class GovernanceStore(Protocol):
 
     def vote(self, proposal_id: str, user_id: str) -> Vote | None: ...
 
+    def keep_opening(self, proposal_id: str) -> None:
+        """Record the wiki's own tallies as the base that votes add to, once and for all.
+
+        Nothing happens if that was done before, or if the tallies change meanwhile.
+        """
+        ...
+
     def count_votes(self, proposal_id: str) -> Votes:
-        """The sums of all votes, as they are now."""
+        """The sums of all votes cast here, as they are now."""
         ...
 
     def write_votes(self, proposal_id: str, votes: Votes, now: datetime) -> None:

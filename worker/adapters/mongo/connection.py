@@ -6,9 +6,11 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, ParamSpec, TypeVar, cast
 
-from bson.codec_options import DatetimeConversion
+from bson import Decimal128
+from bson.codec_options import DatetimeConversion, TypeCodec, TypeRegistry
 from pymongo import MongoClient, ReadPreference
 from pymongo.collection import Collection
 from pymongo.database import Database
@@ -38,6 +40,22 @@ _DENIED_CODES = {13, 18}
 _REFUSED_BY_VALIDATOR = 121
 _INTERRUPTED_CODES = {6, 7, 43, 89, 112, 262}
 """Host unreachable or not found, cursor lost, network timeout, write conflict, out of time."""
+
+
+class _Decimals(TypeCodec):
+    """Decimal128 numbers of the wiki's are read as exact decimals, and written back unchanged."""
+
+    python_type = Decimal
+    bson_type = Decimal128
+
+    def transform_python(self, value: Decimal) -> Decimal128:
+        return Decimal128(value)
+
+    def transform_bson(self, value: Decimal128) -> Decimal:
+        return value.to_decimal()
+
+
+DECIMALS = TypeRegistry([_Decimals()])
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -105,6 +123,7 @@ def connect(
             tz_aware=True,
             # One date out of Python's range, in any of the wiki's documents, must not stop a plan.
             datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+            type_registry=DECIMALS,
             # Whatever the URI says: what is decided about money is read where it is written.
             read_preference=ReadPreference.PRIMARY,
             w="majority",

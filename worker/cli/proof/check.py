@@ -8,7 +8,7 @@ import typer
 
 from worker.cli.arguments import AsJson, session_of
 from worker.cli.command import command
-from worker.cli.console import emit, say, waiting
+from worker.cli.console import emit, escaped, say, waiting
 from worker.core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -39,11 +39,14 @@ def check(
         "clean": report.is_clean,
         "looked_at": dict(report.looked_at),
         "differences": [finding_document(finding) for finding in report.findings],
+        "from_before": [finding_document(finding) for finding in report.from_before],
     }
 
     def render(console: Console) -> None:
         if not report.is_clean:
             show_findings(console, report.findings)
+        for each in report.from_before:
+            console.print(f"from before: {escaped(str(each))}", soft_wrap=True)
 
     emit(document, as_json=as_json, render=render)
     say(f"{report.sentence()}.")

@@ -52,13 +52,16 @@ def _check_users(
 
 
 def _activity_counts(counted: UserActivity, rules: Rules) -> dict[str, object]:
-    """Reputation belongs to the wiki until the first contribution: a new user has its default."""
+    """Reputation belongs to the wiki until the first contribution: a new user has its default.
+
+    Without `reputation_steps` it always belongs to the wiki.
+    """
     counts: dict[str, object] = {
         "total_contributions": counted.contributions,
         "total_points": counted.points,
     }
-    if counted.contributions:
-        score = reputation(rules.reputation_steps, counted.contributions)
+    score = reputation(rules.reputation_steps, counted.contributions)
+    if counted.contributions and score is not None:
         counts["reputation_score"] = float(score)
     return counts
 

@@ -6,7 +6,7 @@ import heapq
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
@@ -133,7 +133,12 @@ def make_draft(
         total_amount=allocation.total,
         floor_waived=allocation.floor_waived,
     )
-    notes = _notes(counted, allocation, excluded, points)
+    unusable = context.store.unusable_stakes(week)
+    notes = replace(
+        _notes(counted, allocation, excluded, points),
+        unusable_stakes_count=len(unusable),
+        unusable_stakes=tuple(unusable[:MALFORMED_LISTED_MAX]),
+    )
     return Draft(week, rules, header, roster, allocation, notes, counted.new_accounts)
 
 

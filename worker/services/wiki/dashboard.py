@@ -155,7 +155,7 @@ def _own_multiplier(stakes: Sequence[StakeRecord], week: Week, rules: Rules) -> 
     covering = [
         scaled_multiplier(s.multiplier)
         for s in stakes
-        if s.amount >= rules.min_stake
+        if s.amount >= max(1, rules.min_stake)
         and s.start <= week.start
         and min(s.end, s.unstaked_at or s.end) >= week.end
     ]

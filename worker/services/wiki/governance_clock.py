@@ -15,7 +15,9 @@ from worker.core.plan.rules import MalformedRules
 from worker.core.storable import is_storable_text
 from worker.core.wiki.governance import (
     CLOSE_GRACE,
+    NO_VOTES,
     ExecutedChange,
+    ExecutedElsewhere,
     Proposal,
     ProposalStatus,
     ProposalType,
@@ -24,12 +26,20 @@ from worker.core.wiki.governance import (
     outcome,
 )
 from worker.core.wiki.parameters import Change, checked_change, value_at
-from worker.services.wiki.governance import TRIES, ProposalRaced, move, open_vote
+from worker.services.wiki.governance import (
+    TRIES,
+    ProposalRaced,
+    get_proposal,
+    move,
+    open_vote,
+    take_over,
+)
 from worker.services.wiki_context import WikiContext
 
 _ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """The errors that an odd document can raise. A task's time limit must pass through."""
 
+BY_COMMAND, BY_TASK = "kontrib execute", "the governance task"
 NEVER_OPENED = "its voting time passed before it could be opened"
 
 
@@ -75,7 +85,7 @@ def keep_governance(wiki: WikiContext) -> GovernanceKept:
         for proposal in wiki.governance.proposals([status]):
             try:
                 _keep(wiki, proposal, kept)
-            except (IllegalTransition, ProposalRaced):
+            except (IllegalTransition, ProposalRaced, ExecutedElsewhere):
                 kept.elsewhere += 1
             except NotReady:
                 raise
@@ -88,6 +98,8 @@ def keep_governance(wiki: WikiContext) -> GovernanceKept:
 
 def _keep(wiki: WikiContext, proposal: Proposal, kept: GovernanceKept) -> None:
     now, status = wiki.now(), proposal.status
+    if proposal.execution_signature is not None:
+        return
     if status is ProposalStatus.DRAFT and now >= proposal.voting_end:
         move(wiki, proposal, ProposalStatus.CANCELLED, reason=NEVER_OPENED)
     elif status is ProposalStatus.DRAFT and now >= proposal.voting_start:
@@ -96,24 +108,31 @@ def _keep(wiki: WikiContext, proposal: Proposal, kept: GovernanceKept) -> None:
     elif status is ProposalStatus.ACTIVE and now >= proposal.voting_end + CLOSE_GRACE:
         close_vote(wiki, proposal)
         kept.closed += 1
+    elif status is ProposalStatus.ACTIVE and now >= proposal.voting_start:
+        take_over(wiki, proposal)
     elif status is ProposalStatus.PASSED and proposal.type is ProposalType.PARAMETER_CHANGE:
         _execute_or_note(wiki, proposal, kept)
 
 
 def close_vote(wiki: WikiContext, proposal: Proposal) -> Proposal:
     """Count the votes for the last time, and decide."""
-    votes = wiki.governance.count_votes(proposal.id)
+    proposal = take_over(wiki, proposal)
+    votes = (proposal.opening or NO_VOTES) + wiki.governance.count_votes(proposal.id)
     return move(wiki, proposal, outcome(votes, proposal.quorum), votes=votes)
 
 
-def execute(wiki: WikiContext, proposal: Proposal, *, signature: str | None = None) -> Proposal:
+def execute(
+    wiki: WikiContext, proposal: Proposal, *, signature: str | None = None, by: str = BY_COMMAND
+) -> Proposal:
     """Make the change of a passed parameter change. For other types, record that it was done.
 
     The change and its record are one write to `system_config`. After a crash before the proposal
-    is marked, the next try finds the record and does not make the change again.
+    is marked, the next try finds the record and does not make the change again. `by` names the
+    command or task, and stands in the record.
 
     Raises:
         IllegalTransition: the proposal has not passed.
+        ExecutedElsewhere: a transaction executed it before.
         MalformedRules, UnknownParameter, BeyondRange: the change is not possible any more.
         ProposalUnusable: the signature is not text that can be recorded.
     """
@@ -122,26 +141,21 @@ def execute(wiki: WikiContext, proposal: Proposal, *, signature: str | None = No
     check_move(proposal, ProposalStatus.EXECUTED)
     execution = None
     if proposal.type is ProposalType.PARAMETER_CHANGE:
-        execution = _apply(wiki, proposal)
-    return move(
-        wiki,
-        proposal,
-        ProposalStatus.EXECUTED,
-        execution=execution,
-        execution_signature=signature,
-        reason=None,
-    )
+        execution = _apply(wiki, get_proposal(wiki, proposal.id), by)
+    facts: dict[str, Any] = {} if signature is None else {"execution_signature": signature}
+    return move(wiki, proposal, ProposalStatus.EXECUTED, execution=execution, reason=None, **facts)
 
 
-def _apply(wiki: WikiContext, proposal: Proposal) -> ExecutedChange:
+def _apply(wiki: WikiContext, proposal: Proposal, by: str) -> ExecutedChange:
     name, value = (proposal.parameters.get(k) for k in ("parameter_name", "proposed_value"))
     for _ in range(TRIES):
         if (made := wiki.governance.change_of(proposal.id)) is not None:
             return made
+        check_move(proposal, ProposalStatus.EXECUTED)
         document = wiki.store.rules_document() or {}
         change = checked_change(document, str(name), value)
         execution = ExecutedChange(
-            change.name, change.old, change.new, proposal.proposer_id, wiki.now()
+            change.name, change.old, change.new, proposal.proposer_id, wiki.now(), by
         )
         wiki.governance.apply_change(
             proposal.id, change.path, execution, expected=_part_of(document, change)
@@ -157,7 +171,7 @@ def _part_of(document: Mapping[str, Any], change: Change) -> Mapping[str, Any]:
 
 def _execute_or_note(wiki: WikiContext, passed: Proposal, kept: GovernanceKept) -> None:
     try:
-        execute(wiki, passed)
+        execute(wiki, passed, by=BY_TASK)
         kept.executed += 1
     except (UsageError, MalformedRules) as error:
         wiki.governance.note(passed.id, f"{type(error).__name__}: {error}", wiki.now())

@@ -33,6 +33,7 @@ from worker.adapters.mongo.schema.look import look_at, rename
 from worker.adapters.mongo.schema.obstacles import SET_ASIDE_SUFFIX
 from worker.adapters.mongo.schema.origin import (
     Origin,
+    look,
     record_origin,
     recorded_origin,
 )
@@ -40,8 +41,12 @@ from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec
 from worker.core.errors import KontribError, NotReady
 from worker.core.findings import Finding
-from worker.core.plan.rules import CONFIG_ID
+from worker.core.plan.rules import CONFIG_ID, DEFAULT_REPUTATION_STEPS
 
+OWN_REPUTATION = (
+    "system_config.reputation_steps gets no steps: users have a reputation_score of the wiki's, "
+    "which counts and is never rewritten"
+)
 _UNIQUE_TRIES = 3
 _RACE_TRIES = 5
 _RACE_PAUSE_SECONDS = 0.5
@@ -87,6 +92,8 @@ class MigrationReport:
     conflicts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     """What a person has to correct, because migration cannot."""
+    choices: list[str] = field(default_factory=list)
+    """Settings that follow from what the wiki holds."""
     documents_updated: int = 0
     remaining: list[Finding] = field(default_factory=list)
 
@@ -146,6 +153,13 @@ class _Migration(MongoPart):
     def plan(self) -> list[MigrationStep]:
         renamed = look_at(self.database, self._set_aside)
         found = differences(self.database, set_aside=renamed)
+        self._origin = recorded_origin(self.database) or look(self.database, renamed)
+        if any(_sets_reputation_steps(each) for each in found) and self._has_own_reputation():
+            return [
+                *map(_rename_step, renamed),
+                *(_step(difference) for difference in found),
+                MigrationStep(Kind.CONFIG, OWN_REPUTATION),
+            ]
         return [*map(_rename_step, renamed), *(_step(difference) for difference in found)]
 
     def run(self, notify: Notify, now: datetime) -> MigrationReport:
@@ -202,6 +216,9 @@ class _Migration(MongoPart):
             case Kind.FIELD:
                 report.documents_updated += self._add_fields(_SPECS[collection])
             case Kind.CONFIG:
+                if _sets_reputation_steps(difference) and self._has_own_reputation():
+                    notify(OWN_REPUTATION)
+                    report.choices.append(OWN_REPUTATION)
                 self._add_config(name, now)
             case Kind.VERSION:
                 facts = {"version": SCHEMA_VERSION, "migrated_at": now}
@@ -256,12 +273,30 @@ class _Migration(MongoPart):
     def _add_config(self, subject: str, now: datetime) -> None:
         """The whole document, or one key of it. What is there stays."""
         config = self.database[names.SYSTEM_CONFIG]
+        values = dict(CONFIG)
+        if self._has_own_reputation():
+            values["reputation_steps"] = []
         if subject == CONFIG_ID:
-            whole = {"$setOnInsert": {**CONFIG, "updated_at": now}}
+            whole = {"$setOnInsert": {**values, "updated_at": now}}
             config.update_one({"_id": CONFIG_ID}, whole, upsert=True)
         else:
             absent = {"_id": CONFIG_ID, subject: {"$exists": False}}
-            config.update_one(absent, {"$set": {subject: CONFIG[subject]}})
+            config.update_one(absent, {"$set": {subject: values[subject]}})
+
+    def _has_own_reputation(self) -> bool:
+        """Whether users had scores before migration, which gives everyone a default.
+
+        A version that recorded nothing wrote the default and the values of the steps.
+        """
+        if self._origin.is_known:
+            return "reputation_score" in self._origin.fields.get(names.USERS, ())
+        ours = [None, 1.0, *(step["reputation"] for step in DEFAULT_REPUTATION_STEPS)]
+        return self.users.find_one({"reputation_score": {"$nin": ours}}, {"_id": 1}) is not None
+
+
+def _sets_reputation_steps(difference: Finding) -> bool:
+    name = difference.subject.partition(".")[2]
+    return difference.area == Kind.CONFIG and name in (CONFIG_ID, "reputation_steps")
 
 
 def _rename_step(name: str) -> MigrationStep:

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from bson import Int64
+
 from worker.adapters.mongo.base import stored_id
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.wiki.documents import amount_fields, read_or_leave_out, stored_amount
 from worker.core.money import BaseUnits
 from worker.core.wiki.governance import (
+    NO_VOTES,
     Choice,
     ExecutedChange,
     Proposal,
@@ -28,6 +31,12 @@ _VOTE_FIELDS = {
 }
 
 
+OPENING = "opening_"
+"""Prefix of the fields that hold the wiki's own tallies."""
+NO_SIGNATURE: tuple[object, ...] = (None, "")
+"""Values of execution_tx_hash of a proposal that no transaction executed."""
+
+
 def proposal_document(proposal: Proposal) -> Document:
     """The owner's fields, each amount with its exact twin, then ours."""
     execution = proposal.execution
@@ -41,6 +50,7 @@ def proposal_document(proposal: Proposal) -> Document:
         "voting_start": proposal.voting_start,
         "voting_end": proposal.voting_end,
         **votes_fields(proposal.votes),
+        **opening_fields(proposal.opening or NO_VOTES),
         **amount_fields(quorum_required=proposal.quorum),
         "status": proposal.status.value,
         "execution_tx_hash": proposal.execution_signature,
@@ -60,8 +70,7 @@ def _read(document: Document) -> Proposal:
     execution, parameters = document.get("execution"), document.get("parameters") or {}
     if not isinstance(parameters, Mapping):
         raise TypeError("parameters is not an object")
-    counted = {ours: stored_amount(document, theirs) for theirs, ours in _VOTE_FIELDS.items()}
-    del counted["total"]
+    signature = document.get("execution_tx_hash")
     return Proposal(
         id=str(document["_id"]),
         title=_text(document, "title"),
@@ -74,12 +83,46 @@ def _read(document: Document) -> Proposal:
         quorum=stored_amount(document, "quorum_required"),
         created_at=_moment(document, "created_at"),
         updated_at=_moment(document, "updated_at" if document.get("updated_at") else "created_at"),
-        votes=Votes(**counted),
+        votes=_votes_of(document),
+        opening=_opening_of(document),
         status=ProposalStatus(document["status"]),
         execution=execution_of(execution) if execution else None,
-        execution_signature=document.get("execution_tx_hash"),
+        execution_signature=None if signature in NO_SIGNATURE else str(signature),
         reason=document.get("reason"),
     )
+
+
+def _votes_of(document: Document, prefix: str = "") -> Votes:
+    tallies = {o: stored_amount(document, prefix + t) for t, o in _VOTE_FIELDS.items()}
+    del tallies["total"]
+    return Votes(**tallies)
+
+
+def _opening_of(document: Document) -> Votes | None:
+    """The base; None where the tallies are the wiki's own, and not taken over yet."""
+    is_ours = any(f"{name}_base_units" in document for name in _VOTE_FIELDS)
+    return _votes_of(document, OPENING) if is_ours else None
+
+
+def opening_fields(opening: Votes) -> Document:
+    """The base, where there is one."""
+    exact = _exact_fields(opening, OPENING)
+    return exact if opening != NO_VOTES else {}
+
+
+def taken_over_fields(votes: Votes) -> Document:
+    """The wiki's tallies as the base, and as the sums so far. Its own fields stay unchanged."""
+    return {**_exact_fields(votes, OPENING), **_exact_fields(votes)}
+
+
+def _exact_fields(votes: Votes, prefix: str = "") -> Document:
+    tallies = {prefix + t: getattr(votes, o) for t, o in _VOTE_FIELDS.items()}
+    return {f"{name}_base_units": Int64(amount) for name, amount in tallies.items()}
+
+
+def tallies_of(document: Document) -> Document:
+    """The wiki's own fields as they are stored; None for a missing one."""
+    return {name: document.get(name) for name in _VOTE_FIELDS}
 
 
 def votes_fields(votes: Votes) -> Document:
@@ -116,6 +159,7 @@ def execution_document(execution: ExecutedChange) -> Document:
         "new": execution.new,
         "proposer_id": execution.proposer_id,
         "at": execution.at,
+        "by": execution.by,
     }
 
 
@@ -123,7 +167,8 @@ def execution_of(document: Mapping[str, Any]) -> ExecutedChange:
     if not isinstance(document, Mapping):
         raise TypeError("the execution is not an object")
     facts = ("parameter", "old", "new", "proposer_id", "at")
-    return ExecutedChange(**{name: document[name] for name in facts})
+    facts_of = {name: document[name] for name in facts}
+    return ExecutedChange(**facts_of, by=str(document.get("by") or ""))
 
 
 def is_change_of(change: object, proposal_id: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
@@ -13,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, by_id, stored_forms, stored_id
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout.contributions import canonical_user
+from worker.adapters.mongo.payout.stakes import moment_of, stake_span
 from worker.adapters.mongo.wiki.documents import amount_fields, read_or_leave_out, stored_amount
 from worker.core.money import exact_decimal
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
@@ -102,27 +102,21 @@ def stake_of(document: Document) -> StakeRecord | None:
 
 
 def _read(document: Document) -> StakeRecord:
-    start, end = document["start_date"], document["end_date"]
-    if not isinstance(start, datetime) or not isinstance(end, datetime):
-        raise TypeError("start_date or end_date is not a date")
+    span = stake_span(document)
     return StakeRecord(
         id=str(document["_id"]),
         user_id=canonical_user(document),
         amount=stored_amount(document, "amount"),
-        days=int(document.get("duration_days") or (end - start).days),
+        days=int(document.get("duration_days") or (span.end - span.start).days),
         apy=exact_decimal(document.get("apy_rate", 0)),
         multiplier=exact_decimal(document.get("multiplier", 1)),
-        start=start,
-        end=end,
+        start=span.start,
+        end=span.end,
         number=document.get("number"),
         status=StakeStatus(document["status"]),
         stake_signature=document.get("stake_tx_hash"),
         unstake_signature=document.get("unstake_tx_hash"),
-        unstaked_at=_moment(document.get("unstaked_at")),
+        unstaked_at=span.unstaked_at,
         rewards_earned=stored_amount(document, "rewards_earned"),
-        accrued_through=_moment(document.get("accrued_through")),
+        accrued_through=moment_of(document.get("accrued_through")),
     )
-
-
-def _moment(value: Any) -> datetime | None:
-    return value if isinstance(value, datetime) else None
