@@ -39,6 +39,8 @@ def exact_decimal(value: object) -> Decimal:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise MalformedAmount(value, "not a number")
+    if isinstance(value, str) and not (value.isascii() and "_" not in value):
+        raise MalformedAmount(value, "not a number in the digits 0 to 9")
     try:
         number = Decimal(str(value))
     except InvalidOperation:

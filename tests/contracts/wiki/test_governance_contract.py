@@ -327,6 +327,7 @@ def test_a_passed_change_changes_the_configuration_once(voters: WikiWorld) -> No
             "new": 15000,
             "proposer_id": ADA,
             "at": at,
+            "by": "the governance task",
         }
     ]
     assert voters.wiki.rules().pool == 15_000 * ONE_TOKEN

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, read_week
+from worker.cli.arguments import AsJson, read_amount, read_week
 from worker.cli.command import command
 from worker.cli.console import emit, progress_bar, say
 from worker.cli.input_file import FileUnusable, Input, open_input
@@ -32,14 +32,22 @@ _File = Annotated[
     ),
 ]
 _Pool = Annotated[
-    str | None, typer.Option("--pool", metavar="TOKENS", help="The weekly pool. In KONTRIB.")
+    str | None,
+    typer.Option(
+        "--pool", parser=read_amount, metavar="TOKENS", help="The weekly pool. In KONTRIB."
+    ),
 ]
 _MinPoints = Annotated[
     int | None, typer.Option("--min-points", min=1, help="Points that qualify for a reward.")
 ]
 _Floor = Annotated[
     str | None,
-    typer.Option("--floor", metavar="TOKENS", help="The least that anyone gets. In KONTRIB."),
+    typer.Option(
+        "--floor",
+        parser=read_amount,
+        metavar="TOKENS",
+        help="The least that anyone gets. In KONTRIB.",
+    ),
 ]
 _Bonus = Annotated[
     StakingBonus | None,
@@ -48,7 +56,15 @@ _Bonus = Annotated[
 _Stakers = Annotated[
     int, typer.Option("--stakers", min=0, max=100, help="Percent of users assumed to stake.")
 ]
-_Multiplier = Annotated[str, typer.Option("--multiplier", help="The staking multiplier of those.")]
+_Multiplier = Annotated[
+    str,
+    typer.Option(
+        "--multiplier",
+        parser=read_amount,
+        metavar="NUMBER",
+        help="The staking multiplier of those.",
+    ),
+]
 _First = Annotated[
     Week | None,
     typer.Option("--from", parser=read_week, metavar="WEEK", help="Default: the file's first."),

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_object, session_of
+from worker.cli.arguments import (
+    EXAMPLE_USER,
+    AsJson,
+    UserArgument,
+    read_amount,
+    read_object,
+    read_signature,
+    read_value,
+    session_of,
+)
 from worker.cli.command import command
 from worker.cli.console import emit
 from worker.core.money import tokens_text
@@ -47,7 +56,9 @@ def propose(
     parameter: Annotated[
         str | None, typer.Option(help="What a parameter_change changes, such as weekly_pool.")
     ] = None,
-    value: Annotated[str | None, typer.Option(help="Its new value.")] = None,
+    value: Annotated[
+        str | None, typer.Option(parser=read_value, metavar="VALUE", help="Its new value.")
+    ] = None,
     data: Annotated[
         str | None, typer.Option(metavar="JSON", help="Of the other types: any JSON object.")
     ] = None,
@@ -60,7 +71,10 @@ def propose(
         int, typer.Option(min=1, max=VOTING_MAX.days, help="How long the vote lasts.")
     ] = 7,
     quorum: Annotated[
-        str | None, typer.Option(help="Least voting power, in KONTRIB. 20,000.")
+        str | None,
+        typer.Option(
+            parser=read_amount, metavar="AMOUNT", help="Least voting power, in KONTRIB. 20,000."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -141,7 +155,12 @@ def execute(
     proposal: ProposalArgument,
     tx: Annotated[
         str | None,
-        typer.Option("--tx", metavar="SIGNATURE", help="The transaction that did it, if any."),
+        typer.Option(
+            "--tx",
+            parser=read_signature,
+            metavar="SIGNATURE",
+            help="The transaction that did it, if any.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

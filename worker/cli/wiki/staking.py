@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_text, session_of
+from worker.cli.arguments import (
+    EXAMPLE_USER,
+    AsJson,
+    UserArgument,
+    read_amount,
+    read_signature,
+    read_text,
+    read_whole,
+    session_of,
+)
 from worker.cli.command import command
 from worker.cli.console import emit, table
 from worker.core.money import tokens_text
@@ -18,11 +27,6 @@ if TYPE_CHECKING:
     from worker.core.wiki.stake_record import StakeRecord
 
 commands = typer.Typer()
-
-
-def read_signature(text: str) -> str | None:
-    """The signature; None for the empty variable of a script."""
-    return read_text(text).strip() or None
 
 
 Transaction = Annotated[
@@ -41,9 +45,20 @@ def stake(
     context: typer.Context,
     user: UserArgument,
     amount: Annotated[
-        str, typer.Argument(metavar="AMOUNT", help="In KONTRIB.", show_default=False)
+        str,
+        typer.Argument(
+            parser=read_amount, metavar="AMOUNT", help="In KONTRIB.", show_default=False
+        ),
     ],
-    days: Annotated[int, typer.Option("--days", help="30, 90, 180 or 365, as configured.")],
+    days: Annotated[
+        int,
+        typer.Option(
+            "--days",
+            parser=read_whole,
+            metavar="DAYS",
+            help="30, 90, 180 or 365, as configured.",
+        ),
+    ],
     tx: Transaction = None,
     as_json: AsJson = False,
 ) -> None:

@@ -33,20 +33,17 @@ from worker.adapters.mongo.schema.look import look_at, rename
 from worker.adapters.mongo.schema.obstacles import SET_ASIDE_SUFFIX
 from worker.adapters.mongo.schema.origin import (
     Origin,
+    has_own_reputation,
     look,
     record_origin,
     recorded_origin,
 )
-from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.adapters.mongo.schema.seeds import OWN_REPUTATION, first_config
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec
 from worker.core.errors import KontribError, NotReady
 from worker.core.findings import Finding
-from worker.core.plan.rules import CONFIG_ID, DEFAULT_REPUTATION_STEPS
+from worker.core.plan.rules import CONFIG_ID
 
-OWN_REPUTATION = (
-    "system_config.reputation_steps gets no steps: users have a reputation_score of the wiki's, "
-    "which counts and is never rewritten"
-)
 _UNIQUE_TRIES = 3
 _RACE_TRIES = 5
 _RACE_PAUSE_SECONDS = 0.5
@@ -154,13 +151,8 @@ class _Migration(MongoPart):
         renamed = look_at(self.database, self._set_aside)
         found = differences(self.database, set_aside=renamed)
         self._origin = recorded_origin(self.database) or look(self.database, renamed)
-        if any(_sets_reputation_steps(each) for each in found) and self._has_own_reputation():
-            return [
-                *map(_rename_step, renamed),
-                *(_step(difference) for difference in found),
-                MigrationStep(Kind.CONFIG, OWN_REPUTATION),
-            ]
-        return [*map(_rename_step, renamed), *(_step(difference) for difference in found)]
+        chosen = [MigrationStep(Kind.CONFIG, each) for each in self._choices(found)]
+        return [*map(_rename_step, renamed), *map(_step, found), *chosen]
 
     def run(self, notify: Notify, now: datetime) -> MigrationReport:
         renamed = look_at(self.database, self._set_aside)
@@ -173,6 +165,9 @@ class _Migration(MongoPart):
             notify(_rename_step(name).description)
             rename(self.database, name, renamed[name])
             report.steps.append(_rename_step(name))
+        report.choices = self._choices(found)
+        for line in report.choices:
+            notify(line)
         for difference in found:
             step = _step(difference)
             notify(step.description)
@@ -183,6 +178,13 @@ class _Migration(MongoPart):
             notify(line)
         report.remaining = differences(self.database)
         return report
+
+    def _choices(self, found: list[Finding]) -> list[str]:
+        """Settings that this migration writes, and that follow from what the wiki holds."""
+        written = {each.subject.partition(".")[2] for each in found if each.area == Kind.CONFIG}
+        is_written = bool(written & {CONFIG_ID, "reputation_steps"})
+        is_own = is_written and has_own_reputation(self.database, self._origin)
+        return [OWN_REPUTATION] if is_own else []
 
     def _mend_or_find_mended(
         self, difference: Finding, report: MigrationReport, notify: Notify, now: datetime
@@ -216,9 +218,6 @@ class _Migration(MongoPart):
             case Kind.FIELD:
                 report.documents_updated += self._add_fields(_SPECS[collection])
             case Kind.CONFIG:
-                if _sets_reputation_steps(difference) and self._has_own_reputation():
-                    notify(OWN_REPUTATION)
-                    report.choices.append(OWN_REPUTATION)
                 self._add_config(name, now)
             case Kind.VERSION:
                 facts = {"version": SCHEMA_VERSION, "migrated_at": now}
@@ -273,30 +272,13 @@ class _Migration(MongoPart):
     def _add_config(self, subject: str, now: datetime) -> None:
         """The whole document, or one key of it. What is there stays."""
         config = self.database[names.SYSTEM_CONFIG]
-        values = dict(CONFIG)
-        if self._has_own_reputation():
-            values["reputation_steps"] = []
+        values = first_config(has_own_reputation=has_own_reputation(self.database, self._origin))
         if subject == CONFIG_ID:
             whole = {"$setOnInsert": {**values, "updated_at": now}}
             config.update_one({"_id": CONFIG_ID}, whole, upsert=True)
         else:
             absent = {"_id": CONFIG_ID, subject: {"$exists": False}}
             config.update_one(absent, {"$set": {subject: values[subject]}})
-
-    def _has_own_reputation(self) -> bool:
-        """Whether users had scores before migration, which gives everyone a default.
-
-        A version that recorded nothing wrote the default and the values of the steps.
-        """
-        if self._origin.is_known:
-            return "reputation_score" in self._origin.fields.get(names.USERS, ())
-        ours = [None, 1.0, *(step["reputation"] for step in DEFAULT_REPUTATION_STEPS)]
-        return self.users.find_one({"reputation_score": {"$nin": ours}}, {"_id": 1}) is not None
-
-
-def _sets_reputation_steps(difference: Finding) -> bool:
-    name = difference.subject.partition(".")[2]
-    return difference.area == Kind.CONFIG and name in (CONFIG_ID, "reputation_steps")
 
 
 def _rename_step(name: str) -> MigrationStep:
