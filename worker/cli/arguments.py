@@ -10,6 +10,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from worker.cli.session import Session
+from worker.core.money import MalformedAmount
 from worker.core.storable import is_storable_text
 from worker.core.week import MalformedWeek, Week
 
@@ -63,27 +64,18 @@ def read_text(text: str) -> str:
 
 
 def read_amount(text: str) -> str:
-    """An amount or a factor: digits, perhaps with a point among them.
+    """A number in plain digits. Text that is no number is left to the command, which names it.
 
     Raises:
-        typer.BadParameter: a sign, an exponent, a separator, or digits of another script.
-    """
-    if not _PLAIN_DECIMAL.fullmatch(text):
-        raise typer.BadParameter(f"{text!a} is no plain number; write 250 or 250.5")
-    return text
-
-
-def read_value(text: str) -> str:
-    """A parameter's new value: a word, or a number as `read_amount` takes it.
-
-    Raises:
-        typer.BadParameter: the text is a number in another notation.
+        MalformedAmount: a sign, an exponent, a separator, or digits of another script.
     """
     try:
         Decimal(text)
     except InvalidOperation:
         return read_text(text)
-    return read_amount(text)
+    if not _PLAIN_DECIMAL.fullmatch(text):
+        raise MalformedAmount(text, "not written in the digits 0 to 9 and a point")
+    return text
 
 
 def read_whole(text: str) -> int:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.money import ONE_TOKEN
 from worker.core.plan.allocation import Policy, StakingBonus
 from worker.core.plan.commitment import canonical_json

@@ -14,7 +14,6 @@ from worker.cli.arguments import (
     read_amount,
     read_object,
     read_signature,
-    read_value,
     session_of,
 )
 from worker.cli.command import command
@@ -57,7 +56,7 @@ def propose(
         str | None, typer.Option(help="What a parameter_change changes, such as weekly_pool.")
     ] = None,
     value: Annotated[
-        str | None, typer.Option(parser=read_value, metavar="VALUE", help="Its new value.")
+        str | None, typer.Option(parser=read_amount, metavar="VALUE", help="Its new value.")
     ] = None,
     data: Annotated[
         str | None, typer.Option(metavar="JSON", help="Of the other types: any JSON object.")
