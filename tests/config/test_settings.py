@@ -151,7 +151,7 @@ def test_a_database_may_have_every_name_that_a_server_accepts(
 
 def test_what_signs_nothing_is_given_no_key(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WATCH_ONLY", "true")
-    with pytest.raises(ConfigurationUnusable, match="gets no key"):
+    with pytest.raises(ConfigurationUnusable, match="remove the keys"):
         load_settings()
     environment.delenv("SOLANA_PRIVATE_KEY")
     assert load_settings().watch_only

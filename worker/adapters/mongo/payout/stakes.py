@@ -21,7 +21,7 @@ from worker.core.week import Week
 from worker.core.wiki.stake_record import StakeStatus
 
 MULTIPLIER_MAX = 100
-"""Far above any tier. What is beyond it is a mistake, and would give one user the whole pool."""
+"""Far above any tier. A higher multiplier is a mistake that would give one user the whole pool."""
 LATEST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 """Stands for every later date: a database can hold years up to 275760, and Python cannot."""
 
