@@ -50,7 +50,9 @@ class _Decimals(TypeCodec):
         return Decimal128(value)
 
     def transform_bson(self, value: Decimal128) -> Decimal:
-        return value.to_decimal()
+        number = value.to_decimal()
+        # A signalling NaN raises wherever it is compared.
+        return Decimal("NaN") if number.is_snan() else number
 
 
 DECIMALS = TypeRegistry([_Decimals()])
