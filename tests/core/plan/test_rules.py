@@ -174,6 +174,7 @@ def test_what_the_owner_writes_counts(name: str, value: object, attribute: str, 
         ("reputation_steps", [{"contributions": 5, "reputation": 1}]),
         ("reputation_steps", [{"contributions": 0}]),
         ("reputation_steps", 7),
+        ("staking_tiers", {"30_days": {"apy": -0.1, "multiplier": 1.1}}),
     ],
 )
 def test_a_malformed_value_is_refused_by_its_dotted_name(name: str, value: object) -> None:

@@ -163,9 +163,11 @@ def _tiers(entries: Mapping[str, Any]) -> tuple[StakingTier, ...]:
     tiers = []
     for name, entry in entries.items():
         days = int(name.removesuffix("_days"))
-        multiplier = exact_decimal(entry["multiplier"])
+        multiplier, apy = exact_decimal(entry["multiplier"]), exact_decimal(entry["apy"])
         scaled_multiplier(multiplier)
-        tiers.append(StakingTier(days, exact_decimal(entry["apy"]), multiplier))
+        if apy < 0:
+            raise UsageError(f"an APY of {apy} is below 0")
+        tiers.append(StakingTier(days, apy, multiplier))
     return tuple(sorted(tiers, key=lambda tier: tier.days))
 
 
