@@ -84,6 +84,10 @@ def test_a_week_with_a_leap_day_is_seven_days_long() -> None:
         "-2024-W50",
         "99999-W01",
         "2024-W50\x00",
+        "9999-W52",
+        "9999-12-27",
+        "0001-01-01",
+        "1969-W52",
     ],
 )
 def test_what_is_no_week_is_refused_and_says_how_to_write_one(text: str) -> None:

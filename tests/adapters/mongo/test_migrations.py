@@ -130,6 +130,29 @@ def test_data_that_is_there_stays_as_it_is(database: Mongo) -> None:
     assert config == CONFIG | {"weekly_pool": 7.0, "extra": True}
 
 
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("has_config", [True, False])
+def test_a_wiki_with_reputation_scores_of_its_own_gets_no_steps(
+    database: Mongo, before: bool, has_config: bool
+) -> None:
+    if before:
+        database.users.insert_one({"_id": "ada", "reputation_score": 1.2})
+    database.users.insert_one({"_id": "bob"})
+    if has_config:
+        database.system_config.insert_one({"_id": "token_system", "weekly_pool": 7.0})
+
+    planned = [step.description for step in plan_migration(database)]
+    report = run(database)
+    again = run(database)
+
+    config = database.system_config.find_one({"_id": "token_system"})
+    assert config is not None
+    assert config["reputation_steps"] == ([] if before else CONFIG["reputation_steps"])
+    assert len(report.choices) == before
+    assert [line in planned for line in report.choices] == [True] * before
+    assert again.choices == []
+
+
 def test_many_users_get_their_fields_in_chunks(
     database: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -482,8 +482,9 @@ def test_a_stake_counts_if_it_covers_the_whole_week(
 def test_a_stakes_status_does_not_matter_and_its_numbers_are_exact(
     store_world: StoreWorld,
 ) -> None:
+    end = WEEK.start + timedelta(days=90)
     document = stake_document(USER, WEEK.start, amount=0.1 + 0.2, status="completed")
-    store_world.add_stake(document)
+    store_world.add_stake(document | {"updated_at": end})
 
     (stake,) = store_world.store.stakes_covering(WEEK, [USER])
 

@@ -227,7 +227,8 @@ class FakePlans:
 
 def _notes(notes: PlanNotes) -> Document:
     malformed = [{"_id": each.id, "reason": each.reason} for each in notes.malformed]
-    return asdict(notes) | {"malformed": malformed}
+    stakes = [asdict(each) for each in notes.unusable_stakes]
+    return asdict(notes) | {"malformed": malformed, "unusable_stakes": stakes}
 
 
 def _readable(stored: StoredWeek) -> Document:

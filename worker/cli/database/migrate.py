@@ -67,6 +67,7 @@ def _migrate(session: Session, set_aside: list[str], *, as_json: bool) -> None:
         "steps": [step.description for step in report.steps],
         "conflicts": report.conflicts,
         "warnings": report.warnings,
+        "choices": report.choices,
         "documents_updated": report.documents_updated,
         "remaining": [finding_document(each) for each in report.remaining],
     }

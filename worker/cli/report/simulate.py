@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, read_week
+from worker.cli.arguments import AsJson, read_amount, read_week
 from worker.cli.command import command
 from worker.cli.console import FileNotWritten, emit, progress_bar, say
 from worker.cli.input_file import FileUnusable, Input, open_input
@@ -34,7 +34,10 @@ _File = Annotated[
     ),
 ]
 _Pool = Annotated[
-    str | None, typer.Option("--pool", metavar="TOKENS", help="The weekly pool in KONTRIB.")
+    str | None,
+    typer.Option(
+        "--pool", parser=read_amount, metavar="TOKENS", help="The weekly pool in KONTRIB."
+    ),
 ]
 _MinPoints = Annotated[
     int | None,
@@ -42,7 +45,9 @@ _MinPoints = Annotated[
 ]
 _Floor = Annotated[
     str | None,
-    typer.Option("--floor", metavar="TOKENS", help="The minimum reward in KONTRIB."),
+    typer.Option(
+        "--floor", parser=read_amount, metavar="TOKENS", help="The smallest reward in KONTRIB."
+    ),
 ]
 _Bonus = Annotated[
     StakingBonus | None,

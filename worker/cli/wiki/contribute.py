@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, read_object, session_of
+from worker.cli.arguments import AsJson, read_amount, read_object, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, escaped, plain
 from worker.cli.input_file import cut_lines, standard_input
@@ -39,7 +39,10 @@ def contribute(
         str | None, typer.Option("--type", help="One of system_config.contribution_types.")
     ] = None,
     quality: Annotated[
-        str | None, typer.Option(help="Quality multiplier; clamped to its range.")
+        str | None,
+        typer.Option(
+            parser=read_amount, metavar="NUMBER", help="Quality multiplier; clamped to its range."
+        ),
     ] = None,
     description: Annotated[str, typer.Option(help="A description of the change.")] = "",
     metadata: Annotated[str | None, typer.Option(metavar="JSON", help="Any JSON object.")] = None,

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_object, session_of
+from worker.cli.arguments import (
+    EXAMPLE_USER,
+    AsJson,
+    UserArgument,
+    read_amount,
+    read_object,
+    read_signature,
+    session_of,
+)
 from worker.cli.command import command
 from worker.cli.console import emit
 from worker.cli.wiki.proposal_view import show_all, show_one
@@ -49,7 +57,9 @@ def propose(
     parameter: Annotated[
         str | None, typer.Option(help="The parameter to change, such as weekly_pool.")
     ] = None,
-    value: Annotated[str | None, typer.Option(help="The new value of the parameter.")] = None,
+    value: Annotated[
+        str | None, typer.Option(parser=read_amount, metavar="VALUE", help="Its new value.")
+    ] = None,
     data: Annotated[
         str | None, typer.Option(metavar="JSON", help="Details of other types, as a JSON object.")
     ] = None,
@@ -62,7 +72,12 @@ def propose(
         int, typer.Option(min=1, max=VOTING_MAX.days, help="The days that the vote lasts.")
     ] = 7,
     quorum: Annotated[
-        str | None, typer.Option(help="The quorum in KONTRIB. Default: 20,000.")
+        str | None,
+        typer.Option(
+            parser=read_amount,
+            metavar="AMOUNT",
+            help="The least voting power, in KONTRIB. Default: 20,000.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -136,7 +151,12 @@ def execute(
     proposal: ProposalArgument,
     tx: Annotated[
         str | None,
-        typer.Option("--tx", metavar="SIGNATURE", help="The transaction of the execution, if any."),
+        typer.Option(
+            "--tx",
+            parser=read_signature,
+            metavar="SIGNATURE",
+            help="The transaction that executed it, if any.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_text, session_of
+from worker.cli.arguments import (
+    EXAMPLE_USER,
+    AsJson,
+    UserArgument,
+    read_amount,
+    read_signature,
+    read_text,
+    read_whole,
+    session_of,
+)
 from worker.cli.command import command
 from worker.cli.console import emit, table
 from worker.core.money import tokens_text
@@ -17,11 +26,6 @@ from worker.core.wiki.staking import as_of
 from worker.services.wiki import staking
 
 commands = typer.Typer()
-
-
-def read_signature(text: str) -> str | None:
-    """The signature; None for an empty text, such as a script's unset variable."""
-    return read_text(text).strip() or None
 
 
 Transaction = Annotated[
@@ -40,9 +44,20 @@ def stake(
     context: typer.Context,
     user: UserArgument,
     amount: Annotated[
-        str, typer.Argument(metavar="AMOUNT", help="The amount in KONTRIB.", show_default=False)
+        str,
+        typer.Argument(
+            parser=read_amount, metavar="AMOUNT", help="In KONTRIB.", show_default=False
+        ),
     ],
-    days: Annotated[int, typer.Option("--days", help="A configured period: 30, 90, 180 or 365.")],
+    days: Annotated[
+        int,
+        typer.Option(
+            "--days",
+            parser=read_whole,
+            metavar="DAYS",
+            help="30, 90, 180 or 365, as configured.",
+        ),
+    ],
     tx: Transaction = None,
     as_json: AsJson = False,
 ) -> None:

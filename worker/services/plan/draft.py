@@ -5,12 +5,12 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
-from worker.core.payout.records import PlanNotes, Reward, WeekPoints
+from worker.core.payout.records import PlanNotes, Reward, UnusableStake, WeekPoints
 from worker.core.plan.allocation import Allocation, allocate
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.counted_contributions import points_window
@@ -129,7 +129,7 @@ def make_draft(
         total_amount=allocation.total,
         floor_waived=allocation.floor_waived,
     )
-    notes = _notes(counted, allocation, excluded, points)
+    notes = _notes(counted, allocation, excluded, points, context.store.unusable_stakes(week))
     return Draft(header, roster, allocation, notes, counted.new_accounts)
 
 
@@ -160,7 +160,11 @@ def _count(roster: Roster) -> _Counted:
 
 
 def _notes(
-    counted: _Counted, allocation: Allocation, excluded: Exclusions, points: WeekPoints
+    counted: _Counted,
+    allocation: Allocation,
+    excluded: Exclusions,
+    points: WeekPoints,
+    unusable: Sequence[UnusableStake],
 ) -> PlanNotes:
     return PlanNotes(
         excluded=dict(excluded.reasons),
@@ -168,6 +172,8 @@ def _notes(
         held=dict(counted.held),
         malformed_count=points.malformed_count,
         malformed=points.malformed,
+        unusable_stakes_count=len(unusable),
+        unusable_stakes=tuple(unusable[:MALFORMED_LISTED_MAX]),
         late_points=counted.late_points,
         floor_waived=allocation.floor_waived,
         lifted=allocation.lifted,

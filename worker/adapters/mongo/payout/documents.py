@@ -113,7 +113,8 @@ def status_expression(*, stopped: bool) -> Document:
 
 def notes_document(notes: PlanNotes) -> Document:
     malformed = [{"_id": each.id, "reason": each.reason} for each in notes.malformed]
-    return asdict(notes) | {"malformed": malformed}
+    stakes = [asdict(each) for each in notes.unusable_stakes]
+    return asdict(notes) | {"malformed": malformed, "unusable_stakes": stakes}
 
 
 # --- rewards -----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from worker.adapters.mongo.payout.stakes import stake_covering
 from worker.adapters.mongo.payout.week_sum import PointsNotExact, WeekSum
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
-from worker.core.payout.records import Account, Stake, WeekPoints
+from worker.core.payout.records import Account, Stake, UnusableStake, WeekPoints
 from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import CONFIG_ID, Rules
 from worker.core.week import Week
@@ -85,16 +85,25 @@ class MongoWiki(MongoPart):
         found = []
         for chunk in chunks(user_ids, CHUNK_IDS):
             forms = {form: user_id for user_id in chunk for form in stored_forms(user_id)}
-            selected = {
-                "user_id": {"$in": list(forms)},
-                "start_date": {"$lte": week.start},
-                "end_date": {"$gte": week.end},
-            }
+            selected = {"user_id": {"$in": list(forms)}, **_may_cover(week)}
             for document in self.stakes.find(selected):
                 stake = stake_covering(week, document, query.canonical_user(document))
-                if stake is not None and stake.user_id:
+                if isinstance(stake, Stake) and stake.user_id:
                     found.append(stake)
         return found
+
+    def unusable_stakes(self, week: Week) -> list[UnusableStake]:
+        found = self.stakes.find(_may_cover(week), batch_size=STREAM_BATCH)
+        read = (stake_covering(week, each, query.canonical_user(each)) for each in found)
+        return sorted((s for s in read if isinstance(s, UnusableStake)), key=lambda s: s.id)
+
+
+def _may_cover(week: Week) -> Document:
+    """Selects stakes that do not begin too late or end too early, by dates that can be read."""
+    return {
+        "start_date": {"$not": {"$gt": week.start}},
+        "end_date": {"$not": {"$lt": week.end}},
+    }
 
 
 def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twice: bool) -> Account:

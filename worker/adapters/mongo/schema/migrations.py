@@ -33,10 +33,12 @@ from worker.adapters.mongo.schema.look import look_at, rename
 from worker.adapters.mongo.schema.obstacles import SET_ASIDE_SUFFIX
 from worker.adapters.mongo.schema.origin import (
     Origin,
+    has_own_reputation,
+    look,
     record_origin,
     recorded_origin,
 )
-from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.adapters.mongo.schema.seeds import OWN_REPUTATION, first_config
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec
 from worker.core.errors import KontribError, NotReady
 from worker.core.findings import Finding
@@ -90,6 +92,8 @@ class MigrationReport:
     conflicts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     """What a person has to correct, because migration cannot."""
+    choices: list[str] = field(default_factory=list)
+    """Settings that follow from what the wiki holds."""
     documents_updated: int = 0
     remaining: list[Finding] = field(default_factory=list)
 
@@ -149,7 +153,9 @@ class _Migration(MongoPart):
     def plan(self) -> list[MigrationStep]:
         renamed = look_at(self.database, self._set_aside)
         found = differences(self.database, set_aside=renamed)
-        return [*map(_rename_step, renamed), *(_step(difference) for difference in found)]
+        self._origin = recorded_origin(self.database) or look(self.database, renamed)
+        chosen = [MigrationStep(Kind.CONFIG, each) for each in self._choices(found)]
+        return [*map(_rename_step, renamed), *map(_step, found), *chosen]
 
     def run(self, notify: Notify, now: datetime) -> MigrationReport:
         renamed = look_at(self.database, self._set_aside)
@@ -162,6 +168,9 @@ class _Migration(MongoPart):
             notify(_rename_step(name).description)
             rename(self.database, name, renamed[name])
             report.steps.append(_rename_step(name))
+        report.choices = self._choices(found)
+        for line in report.choices:
+            notify(line)
         for difference in found:
             step = _step(difference)
             notify(step.description)
@@ -172,6 +181,13 @@ class _Migration(MongoPart):
             notify(line)
         report.remaining = differences(self.database)
         return report
+
+    def _choices(self, found: list[Finding]) -> list[str]:
+        """Settings that this migration writes, and that follow from what the wiki holds."""
+        written = {each.subject.partition(".")[2] for each in found if each.area == Kind.CONFIG}
+        is_written = bool(written & {CONFIG_ID, "reputation_steps"})
+        is_own = is_written and has_own_reputation(self.database, self._origin)
+        return [OWN_REPUTATION] if is_own else []
 
     def _mend_or_find_mended(
         self, difference: Finding, report: MigrationReport, notify: Notify, now: datetime
@@ -259,12 +275,13 @@ class _Migration(MongoPart):
     def _add_config(self, subject: str, now: datetime) -> None:
         """Add the whole document, or one missing key. Existing keys stay unchanged."""
         config = self.database[names.SYSTEM_CONFIG]
+        values = first_config(has_own_reputation=has_own_reputation(self.database, self._origin))
         if subject == CONFIG_ID:
-            whole = {"$setOnInsert": {**CONFIG, "updated_at": now}}
+            whole = {"$setOnInsert": {**values, "updated_at": now}}
             config.update_one({"_id": CONFIG_ID}, whole, upsert=True)
         else:
             absent = {"_id": CONFIG_ID, subject: {"$exists": False}}
-            config.update_one(absent, {"$set": {subject: CONFIG[subject]}})
+            config.update_one(absent, {"$set": {subject: values[subject]}})
 
 
 def _rename_step(name: str) -> MigrationStep:
