@@ -112,7 +112,7 @@ def _is_signature(text: str) -> bool:
     return zero_bytes + (number.bit_length() + 7) // 8 == _SIGNATURE_BYTES
 
 
-_WEEK_HELP = "2024-W50, or its Monday: 2024-12-09."
+_WEEK_HELP = "The week as 2024-W50, or as its Monday 2024-12-09."
 WeekArgument = Annotated[
     Week, typer.Argument(parser=read_week, metavar="WEEK", help=_WEEK_HELP, show_default=False)
 ]
