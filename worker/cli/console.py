@@ -1,34 +1,42 @@
-"""Where output goes: data to stdout, notices and progress to stderr."""
+"""Where output goes: data to stdout, notices and progress to stderr.
+
+Text of the database reaches a terminal through here only. Characters in it that control a terminal
+are shown as escapes.
+"""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import enum
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
+from config.visible_text import visible, visible_json, visible_line
 from worker.core.week import Week
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_BLANKS = ("\t", "\r", "\n")
 PIPED_WIDTH = 220
 """Without a terminal, no line is cut and no signature is folded."""
 
 
 def console(*, stderr: bool = False) -> Console:
     """A console that follows NO_COLOR and the width of the terminal."""
-    from rich.console import Console
+    from worker.cli.safe_console import SafeConsole
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPED_WIDTH
-    return Console(file=stream, width=width, highlight=False, emoji=False)
+    return SafeConsole(file=stream, width=width, highlight=False, emoji=False)
 
 
 def say(text: str) -> None:
@@ -39,9 +47,32 @@ def say(text: str) -> None:
 def emit(data: Any, *, as_json: bool, render: Callable[[Console], None]) -> None:
     """Print data, for a machine or for a person."""
     if as_json:
-        sys.stdout.write(json.dumps(data, default=plain, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.write(json_text(data, indent=2) + "\n")
     else:
         render(console())
+
+
+def json_text(data: Any, *, indent: int | None = None) -> str:
+    """Data as JSON that is safe to show on a terminal."""
+    return visible_json(json.dumps(data, default=plain, indent=indent, ensure_ascii=False))
+
+
+def write_error(text: str) -> None:
+    """Write text to stderr, where no console can be used."""
+    sys.stderr.write(visible(text))
+
+
+def write_csv(lines: Iterable[Iterable[object]]) -> None:
+    """Print lines of CSV. A stored text is no formula, and takes one line."""
+    csv.writer(sys.stdout, lineterminator="\n").writerows(map(_cell, line) for line in lines)
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from reading a stored text as a formula."""
+    if not isinstance(value, str):
+        return value
+    shown = visible_line(value)
+    return f"'{shown}" if value.lstrip().startswith(_FORMULA) or value[:1] in _BLANKS else shown
 
 
 def plain(value: object) -> Any:
@@ -68,11 +99,12 @@ def moment_text(moment: datetime | None) -> str:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """A table. The name of a column with numbers begins with `>`."""
+    """A table. The name of a column with numbers begins with `>`. A cell is one line of text."""
     from rich import box
-    from rich.table import Table
 
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    from worker.cli.safe_console import SafeTable
+
+    made = SafeTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         number = name.startswith(">")
         alignment: Any = "right" if number else "left"
@@ -82,9 +114,9 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 def facts(rows: Mapping[str, object]) -> Table:
     """Names and values, one a line. None and empty values are left out."""
-    from rich.table import Table
+    from worker.cli.safe_console import SafeTable
 
-    made = Table.grid(padding=(0, 2))
+    made = SafeTable.grid(padding=(0, 2))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in rows.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from config.visible_text import visible_json
 from worker.cli.arguments import AsJson, WeekArgument, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting
@@ -95,7 +96,9 @@ def proof(
     with waiting(f"Proving the row of {user}"):
         content = make_proof(session_of(context).context, week, user).canonical() + b"\n"
     if out is None:
-        sys.stdout.write(content.decode())
+        # A file gets the bytes that are proven; a terminal gets the same JSON with escapes.
+        text = content.decode()
+        sys.stdout.write(visible_json(text) if sys.stdout.isatty() else text)
         return
     try:
         # For the eyes of its reader only.

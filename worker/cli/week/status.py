@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ import typer
 
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
 from worker.cli.command import command
-from worker.cli.console import console, emit, plain
+from worker.cli.console import console, emit, json_text
 from worker.cli.session import Session
 from worker.core.week import Week
 
@@ -77,7 +76,7 @@ def _print_changes(session: Session, week: Week | None) -> None:
     last = ""
     while True:
         data, _ = _look(session, week)
-        line = json.dumps(data, default=plain, ensure_ascii=False)
+        line = json_text(data)
         if line != last:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
@@ -103,10 +102,10 @@ def _watch(session: Session, week: Week | None) -> None:
 
 
 def _drawn(session: Session, week: Week | None, screen: Console) -> str:
-    from rich.console import Console
+    from worker.cli.safe_console import SafeConsole
 
     _, render = _look(session, week)
     page = io.StringIO()
     colours = screen.is_terminal
-    render(Console(file=page, width=screen.width, force_terminal=colours, highlight=False))
+    render(SafeConsole(file=page, width=screen.width, force_terminal=colours, highlight=False))
     return page.getvalue()
