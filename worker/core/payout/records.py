@@ -51,7 +51,7 @@ class Account:
     wallet: object
     """As stored: may be missing, of a wrong type, or no address."""
     fields: dict[str, object]
-    """The fields that eligibility asks for."""
+    """Those of the fields that were asked for that the document has, as stored."""
     had_token_account: bool
     """Whether we created their associated token account once already."""
     is_twice: bool = False

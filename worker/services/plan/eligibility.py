@@ -49,7 +49,7 @@ def _entrants(
     excluded: Exclusions,
 ) -> Iterator[Entrant]:
     salt = plan_salt(context.chain.receipt_secret, week)
-    fields = sorted({condition.field for condition in rules.eligibility})
+    fields = rules.eligibility_fields()
     for chunk in chunks(_with_enough_points(users, rules, excluded), CHUNK_USERS):
         accounts = context.store.accounts([u.user_id for u in chunk], fields)
         qualified = [u for u in chunk if _qualifies(u, accounts, rules, excluded)]
@@ -88,11 +88,10 @@ def _qualifies(
     if account is None:
         excluded.add("unknown user", user.points)
         return False
-    for condition in rules.eligibility:
-        if not condition.holds(account.fields.get(condition.field)):
-            excluded.add(f"not eligible: {condition.field}", user.points)
-            return False
-    return True
+    failed = rules.failed_condition(account.fields)
+    if failed is not None:
+        excluded.add(f"not eligible: {failed.field}", user.points)
+    return failed is None
 
 
 def _multipliers(

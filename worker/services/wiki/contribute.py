@@ -128,7 +128,7 @@ def _priced(wiki: WikiContext, request: Request, rules: Rules) -> Contribution:
     exists, demand = wiki.contributions.article_demand(article_id)
     if not exists:
         raise UnknownArticle(request.article_id)
-    reputation = account.fields["reputation_score"]
+    reputation = account.fields.get("reputation_score")
     values = {
         "user_id": account.user_id,
         "article_id": article_id,

@@ -163,8 +163,7 @@ class MongoWiki(MongoPart):
         return count, sorted(found, key=lambda each: each.id)[:limit]
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
-        tops = {field.split(".")[0]: 1 for field in fields}
-        projection = {"wallet_address": 1, ACCOUNT_MADE_AT: 1, **tops}
+        projection = {"wallet_address": 1, ACCOUNT_MADE_AT: 1, **dict.fromkeys(fields, 1)}
         found: dict[str, Account] = {}
         for chunk in chunks(user_ids, CHUNK_IDS):
             forms = {form: user_id for user_id in chunk for form in stored_forms(user_id)}
@@ -230,15 +229,7 @@ def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twic
     return Account(
         user_id=user_id,
         wallet=document.get("wallet_address"),
-        fields={name: _value_at(document, name) for name in fields},
+        fields={name: document[name] for name in fields if name in document},
         had_token_account=document.get(ACCOUNT_MADE_AT) is not None,
         is_twice=is_twice,
     )
-
-
-def _value_at(document: Document, name: str) -> object:
-    """The value of a dotted name; None where it is missing."""
-    value: Any = document
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
