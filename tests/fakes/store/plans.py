@@ -227,7 +227,8 @@ class FakePlans:
 
 def _notes(notes: PlanNotes) -> Document:
     malformed = [{"_id": each.id, "reason": each.reason} for each in notes.malformed]
-    return asdict(notes) | {"malformed": malformed}
+    users = [asdict(each) for each in notes.excluded_users]
+    return asdict(notes) | {"malformed": malformed, "excluded_users": users}
 
 
 def _readable(stored: StoredWeek) -> Document:

@@ -130,6 +130,18 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True)
+class ExcludedUser:
+    """A user with points that a plan leaves out, and why."""
+
+    user_id: str
+    points: int
+    reason: str
+    looks_like: str = ""
+    """For an unknown user, the id of a user that looks the same."""
+    difference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanNotes:
     """Counts of everything that planning left out or held, for people. Not part of the root."""
 
@@ -141,6 +153,8 @@ class PlanNotes:
     late_points: int = 0
     floor_waived: bool = False
     lifted: int = 0
+    excluded_users: tuple[ExcludedUser, ...] = ()
+    """The first users of each reason, by id."""
 
 
 # --- payouts -----------------------------------------------------------------------------------

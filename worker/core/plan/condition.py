@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as made_field
 from datetime import datetime
 from decimal import Decimal
 
@@ -27,7 +28,7 @@ class Condition:
     """A name, or names with dots between them. They lead through arrays as in MongoDB."""
     values: tuple[object, ...]
     negated: bool
-    _wanted: frozenset[object] = field(init=False, repr=False, compare=False)
+    _wanted: frozenset[object] = made_field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_wanted", frozenset(map(_comparable, self.values)))

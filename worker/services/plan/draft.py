@@ -6,7 +6,7 @@ import heapq
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
@@ -133,7 +133,10 @@ def make_draft(
         total_amount=allocation.total,
         floor_waived=allocation.floor_waived,
     )
-    notes = _notes(counted, allocation, excluded, points)
+    notes = replace(
+        _notes(counted, allocation, excluded, points),
+        excluded_users=excluded.users(context.store.user_ids),
+    )
     return Draft(week, rules, header, roster, allocation, notes, counted.new_accounts)
 
 

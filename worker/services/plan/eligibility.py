@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import bisect
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from worker.core.chunks import chunks
 from worker.core.identity import plan_salt, user_commitment
+from worker.core.look_alike import difference, folded
 from worker.core.payout.chain import Recipient
 from worker.core.payout.hold import hold_reason
-from worker.core.payout.records import Account, UserPoints
+from worker.core.payout.records import Account, ExcludedUser, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.entrant import Entrant
 from worker.core.plan.rules import Rules
@@ -19,18 +21,50 @@ from worker.services.context import Context
 from worker.services.plan.roster import Roster
 
 CHUNK_USERS = 2000
+LISTED_MAX = 20
+"""Excluded users that are named, of each reason."""
+
+
+UNKNOWN_USER = "unknown user"
 
 
 @dataclass(slots=True)
 class Exclusions:
-    """Counts and points of the users that a plan leaves out, for people."""
+    """The users that a plan leaves out, for people: counts, points, and the first names."""
 
     reasons: Counter[str] = field(default_factory=Counter)
     points: int = 0
+    first: defaultdict[str, list[ExcludedUser]] = field(default_factory=lambda: defaultdict(list))
+    """The first users of each reason, by id."""
 
-    def add(self, reason: str, points: int) -> None:
+    def add(self, reason: str, user: UserPoints) -> None:
         self.reasons[reason] += 1
-        self.points += points
+        self.points += user.points
+        listed = self.first[reason]
+        if len(listed) < LISTED_MAX or user.user_id < listed[-1].user_id:
+            excluded = ExcludedUser(user.user_id, user.points, reason)
+            bisect.insort(listed, excluded, key=lambda each: each.user_id)
+            del listed[LISTED_MAX:]
+
+    def users(self, known_ids: Callable[[], Iterable[str]]) -> tuple[ExcludedUser, ...]:
+        """The first users of each reason. An unknown one is compared with the known ids, which are
+        read only if there is one."""
+        unknown = {folded(each.user_id): each for each in self.first[UNKNOWN_USER]}
+        alike: dict[str, str] = {}
+        for known in known_ids() if unknown else ():
+            if folded(known) in unknown:
+                alike.setdefault(folded(known), known)
+        return tuple(
+            _compared(each, alike.get(folded(each.user_id)) if reason == UNKNOWN_USER else None)
+            for reason in sorted(self.first)
+            for each in self.first[reason]
+        )
+
+
+def _compared(user: ExcludedUser, other: str | None) -> ExcludedUser:
+    if other is None:
+        return user
+    return replace(user, looks_like=other, difference=difference(user.user_id, other))
 
 
 def list_eligible_users(
@@ -78,7 +112,7 @@ def _with_enough_points(
         if user.points >= rules.min_points:
             yield user
         else:
-            excluded.add(f"below {rules.min_points} points", user.points)
+            excluded.add(f"below {rules.min_points} points", user)
 
 
 def _qualifies(
@@ -86,11 +120,11 @@ def _qualifies(
 ) -> bool:
     account = accounts.get(user.user_id)
     if account is None:
-        excluded.add("unknown user", user.points)
+        excluded.add(UNKNOWN_USER, user)
         return False
     failed = rules.failed_condition(account.fields)
     if failed is not None:
-        excluded.add(f"not eligible: {failed.field}", user.points)
+        excluded.add(f"not eligible: {failed.field}", user)
     return failed is None
 
 

@@ -113,7 +113,8 @@ def status_expression(*, stopped: bool) -> Document:
 
 def notes_document(notes: PlanNotes) -> Document:
     malformed = [{"_id": each.id, "reason": each.reason} for each in notes.malformed]
-    return asdict(notes) | {"malformed": malformed}
+    users = [asdict(each) for each in notes.excluded_users]
+    return asdict(notes) | {"malformed": malformed, "excluded_users": users}
 
 
 # --- rewards -----------------------------------------------------------------------------------
