@@ -12,7 +12,7 @@ def folded(text: str) -> str:
     if text.isascii() and text.isalnum():
         return text.lower()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return "".join(c for c in folded if unicodedata.category(c) not in _FORMAT)
+    return _seen(folded)
 
 
 def difference(text: str, other: str) -> str:
@@ -21,9 +21,9 @@ def difference(text: str, other: str) -> str:
         return "it is text, and the other id is of another type"
     parts = []
     if marks := sorted(_unseen(text) - _unseen(other)):
-        parts.append(f"it has {', '.join(map(_named, marks))}")
+        parts.append(f"it has {', '.join(map(named_character, marks))}")
     if marks := sorted(_unseen(other) - _unseen(text)):
-        parts.append(f"it lacks {', '.join(map(_named, marks))}")
+        parts.append(f"it lacks {', '.join(map(named_character, marks))}")
     mine, theirs = _seen(text), _seen(other)
     if unicodedata.normalize("NFC", mine) == unicodedata.normalize("NFC", theirs):
         if mine != theirs:
@@ -35,12 +35,17 @@ def difference(text: str, other: str) -> str:
     return "; ".join(parts) or "it has blanks or invisible characters at other places"
 
 
+def is_unseen(character: str) -> bool:
+    """Whether it is a blank, a control character or an invisible one."""
+    return unicodedata.category(character) in _FORMAT
+
+
 def _unseen(text: str) -> set[str]:
-    return {c for c in text if unicodedata.category(c) in _FORMAT}
+    return set(filter(is_unseen, text))
 
 
 def _seen(text: str) -> str:
-    return "".join(c for c in text if unicodedata.category(c) not in _FORMAT)
+    return "".join(c for c in text if not is_unseen(c))
 
 
 def _form(text: str) -> str:
@@ -50,6 +55,7 @@ def _form(text: str) -> str:
     return "neither NFC nor NFD"
 
 
-def _named(character: str) -> str:
+def named_character(character: str) -> str:
+    """An invisible character in words."""
     usual = {" ": "a blank", "\n": "a line break", "\t": "a tab", "\r": "a carriage return"}
     return usual.get(character) or f"an invisible character U+{ord(character):04X}"

@@ -154,4 +154,5 @@ def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twic
         fields={name: document[name] for name in fields if name in document},
         had_token_account=document.get("token_account_created_at") is not None,
         is_twice=is_twice,
+        account_wallets=tuple(document.get("token_account_wallets") or ()),
     )

@@ -53,9 +53,11 @@ class Account:
     fields: dict[str, object]
     """Those of the fields that were asked for that the document has, as stored."""
     had_token_account: bool
-    """Whether we created their associated token account once already."""
+    """Whether we created an associated token account for them once already."""
     is_twice: bool = False
     """Whether several documents of the wiki are this user, so that its wallet is uncertain."""
+    account_wallets: tuple[str, ...] = ()
+    """The wallets for which we created a token account, as far as they are recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,8 +90,8 @@ class PayoutStore(Protocol):
         """Keep an unpaid single from being sent; None releases it."""
         ...
 
-    def mark_accounts_made(self, user_ids: Sequence[str], now: datetime) -> None:
-        """Record that token accounts of these users exist at our cost: never again."""
+    def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:
+        """Record that token accounts exist at our cost, by user and wallet: never again."""
         ...
 
     def rewards_needing_account(

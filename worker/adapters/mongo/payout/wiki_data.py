@@ -13,7 +13,7 @@ from pymongo.command_cursor import CommandCursor
 
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document, reaching
-from worker.adapters.mongo.names import ACCOUNT_MADE_AT
+from worker.adapters.mongo.names import ACCOUNT_MADE_AT, ACCOUNT_WALLETS
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.same_users import MixedCaseIds
 from worker.adapters.mongo.payout.stakes import stake_covering
@@ -163,7 +163,8 @@ class MongoWiki(MongoPart):
         return count, sorted(found, key=lambda each: each.id)[:limit]
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
-        projection = {"wallet_address": 1, ACCOUNT_MADE_AT: 1, **dict.fromkeys(fields, 1)}
+        ours = ("wallet_address", ACCOUNT_MADE_AT, ACCOUNT_WALLETS)
+        projection = dict.fromkeys((*ours, *fields), 1)
         found: dict[str, Account] = {}
         for chunk in chunks(user_ids, CHUNK_IDS):
             forms = {form: user_id for user_id in chunk for form in stored_forms(user_id)}
@@ -232,4 +233,9 @@ def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twic
         fields={name: document[name] for name in fields if name in document},
         had_token_account=document.get(ACCOUNT_MADE_AT) is not None,
         is_twice=is_twice,
+        account_wallets=_texts(document.get(ACCOUNT_WALLETS)),
     )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
