@@ -41,7 +41,7 @@ BITCOIN = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"
         ("0" + WALLET[1:], "it has the character '0', which no address has"),
         ("\u0410" + WALLET[1:], r"it has the character '\u0410', which no address has"),
         (WALLET[:36], "it has 27 bytes, and an address has 32"),
-        (str(Keypair()), "it is as long as a secret key or a signature"),
+        (str(Keypair.from_seed(bytes(32))), "it is as long as a secret key or a signature"),
         (WALLET[:8], "it has 8 characters, and an address has 32 to 44"),
         ("x" * 100_000, "it has 100,000 characters, and an address has 32 to 44"),
         (" \n", "it is blank"),
