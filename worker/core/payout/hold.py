@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worker.core.payout.chain import Recipient
 from worker.core.payout.records import Account
-from worker.core.payout.wallet_text import describe_wallet, problem_text
+from worker.core.payout.wallet_text import describe_wallet, is_address, problem_text
 
 ACCOUNTS_PER_USER_MAX = 3
 """A user who changes the wallet each week and closes the old token account keeps its rent."""
@@ -30,6 +30,16 @@ def hold_reason(account: Account, recipient: Recipient | None) -> str:
     if problem := problem_text(recipient):
         return problem
     return "" if recipient.account_exists else why_no_account(account, recipient.wallet)
+
+
+def hold_without_chain(account: Account) -> str:
+    """The part of `hold_reason` that needs no chain: user and wallet as they are stored."""
+    if account.is_twice:
+        return USER_TWICE
+    wallet = account.wallet
+    if not isinstance(wallet, str) or not wallet:
+        return wallet_missing(account)
+    return "" if is_address(wallet) else describe_wallet(wallet)
 
 
 def wallet_missing(account: Account | None) -> str:

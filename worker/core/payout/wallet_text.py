@@ -102,6 +102,11 @@ def _fault(text: str) -> str:
     return f"it has {len(text):,} characters, and an address has 32 to 44"
 
 
+def is_address(text: str) -> bool:
+    """Whether it can be an address. Whether a key or a program owns it is not seen here."""
+    return not has_lost_case(text) and _is_address(text)
+
+
 def _is_address(text: str) -> bool:
     return _ADDRESS.fullmatch(text) is not None and _base58_bytes(text) == ADDRESS_BYTES
 

@@ -17,6 +17,7 @@ from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.entrant import Entrant
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
+from worker.ports.payout import Store
 from worker.services.context import Context
 from worker.services.plan.roster import Roster
 
@@ -83,11 +84,9 @@ def _entrants(
     excluded: Exclusions,
 ) -> Iterator[Entrant]:
     salt = plan_salt(context.chain.receipt_secret, week)
-    fields = rules.eligibility_fields()
-    for chunk in chunks(_with_enough_points(users, rules, excluded), CHUNK_USERS):
-        accounts = context.store.accounts([u.user_id for u in chunk], fields)
-        qualified = [u for u in chunk if _qualifies(u, accounts, rules, excluded)]
-        multipliers = _multipliers(context, week, qualified, rules)
+    for qualified, accounts, multipliers in participants(
+        context.store, week, users, rules, excluded
+    ):
         recipients = _recipients(context, [accounts[u.user_id] for u in qualified])
         for user in qualified:
             account = accounts[user.user_id]
@@ -105,6 +104,22 @@ def _entrants(
             )
 
 
+def participants(
+    store: Store, week: Week, users: Iterable[UserPoints], rules: Rules, excluded: Exclusions
+) -> Iterator[tuple[list[UserPoints], dict[str, Account], dict[str, int]]]:
+    """The users who take part in a week, a chunk at a time, with their accounts, and with the
+    multipliers, in millionths, of those who have stakes."""
+    for chunk in chunks(_with_enough_points(users, rules, excluded), CHUNK_USERS):
+        accounts = store.accounts([u.user_id for u in chunk], rules.eligibility_fields())
+        qualified = []
+        for user in chunk:
+            if reason := exclusion(accounts.get(user.user_id), rules):
+                excluded.add(reason, user)
+            else:
+                qualified.append(user)
+        yield qualified, accounts, _multipliers(store, week, qualified, rules)
+
+
 def _with_enough_points(
     points: Iterable[UserPoints], rules: Rules, excluded: Exclusions
 ) -> Iterator[UserPoints]:
@@ -112,28 +127,26 @@ def _with_enough_points(
         if user.points >= rules.min_points:
             yield user
         else:
-            excluded.add(f"below {rules.min_points} points", user)
+            excluded.add(below_minimum(rules), user)
 
 
-def _qualifies(
-    user: UserPoints, accounts: dict[str, Account], rules: Rules, excluded: Exclusions
-) -> bool:
-    account = accounts.get(user.user_id)
+def below_minimum(rules: Rules) -> str:
+    """Why a user has too few points."""
+    return f"below {rules.min_points} points"
+
+
+def exclusion(account: Account | None, rules: Rules) -> str:
+    """Why a user with enough points takes no part in a week; empty if they do."""
     if account is None:
-        excluded.add(UNKNOWN_USER, user)
-        return False
+        return UNKNOWN_USER
     failed = rules.failed_condition(account.fields)
-    if failed is not None:
-        excluded.add(f"not eligible: {failed.field}", user)
-    return failed is None
+    return "" if failed is None else f"not eligible: {failed.field}"
 
 
-def _multipliers(
-    context: Context, week: Week, users: list[UserPoints], rules: Rules
-) -> dict[str, int]:
+def _multipliers(store: Store, week: Week, users: list[UserPoints], rules: Rules) -> dict[str, int]:
     """The highest multiplier among a user's stakes that cover the whole week."""
     highest: dict[str, int] = {}
-    for stake in context.store.stakes_covering(week, [u.user_id for u in users]):
+    for stake in store.stakes_covering(week, [u.user_id for u in users]):
         if stake.amount >= rules.min_stake:
             multiplier = scaled_multiplier(stake.multiplier)
             highest[stake.user_id] = max(highest.get(stake.user_id, 0), multiplier)

@@ -177,7 +177,9 @@ class MongoWiki(MongoPart):
             for form in reversed(forms):
                 if (document := documents.get(form)) is not None:
                     is_twice = forms_of[forms[form]] > 1
-                    found[forms[form]] = _account(forms[form], document, fields, is_twice=is_twice)
+                    found[forms[form]] = account_of(
+                        forms[form], document, fields, is_twice=is_twice
+                    )
         return found
 
     def user_ids(self) -> Iterator[str]:
@@ -226,7 +228,10 @@ def _malformed(document: Document, rules: Rules) -> MalformedContribution:
     return MalformedContribution(str(document["_id"]), reason)
 
 
-def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twice: bool) -> Account:
+def account_of(
+    user_id: str, document: Mapping[str, Any], fields: Sequence[str], *, is_twice: bool
+) -> Account:
+    """The facts about a user, with those of these fields that the document has."""
     return Account(
         user_id=user_id,
         wallet=document.get("wallet_address"),
