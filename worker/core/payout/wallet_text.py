@@ -57,11 +57,11 @@ def _what_it_is(text: str) -> str:
     if not seen:
         return "it is blank"
     if seen != text and _is_address(seen):
-        return f"it has {' and '.join(_unseen_places(text))}; remove it"
+        return f"it has {' and '.join(_unseen_places(text))}, remove it"
     inside = [found for found in _INSIDE.findall(text) if _is_address(found)]
     if inside and seen not in inside:
         more = "more than one address" if len(inside) > 1 else "other characters around an address"
-        return f"it has {more}; leave the address alone"
+        return f"it has {more}, leave the address alone"
     return _kind(seen) or _fault(seen)
 
 
