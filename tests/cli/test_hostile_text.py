@@ -143,7 +143,7 @@ def test_an_unexpected_error_is_shown_without_control_characters(
     def fail(*_: object) -> None:
         raise RuntimeError(EVIL)
 
-    monkeypatch.setattr("worker.services.week.status.overview", fail)
+    monkeypatch.setattr("worker.cli.week.status.overview", fail)
     for arguments in (("status",), ("--debug", "status")):
         assert kontrib(*arguments) == 1
         assert SHOWN in kontrib.err
@@ -156,7 +156,7 @@ def test_an_expected_error_is_shown_without_control_characters(
     def fail(*_: object) -> None:
         raise KontribError(EVIL)
 
-    monkeypatch.setattr("worker.services.week.status.overview", fail)
+    monkeypatch.setattr("worker.cli.week.status.overview", fail)
     assert kontrib("status") == 1
     assert f"error: {SHOWN}" in kontrib.err
 

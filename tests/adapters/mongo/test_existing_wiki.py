@@ -12,7 +12,7 @@ import pytest
 from bson import Int64, ObjectId
 
 from tests.contracts.store_worlds import freeze, write_plan
-from worker.adapters.mongo.connection import DocumentRefused, Mongo, connect
+from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.schema.look import NothingToSetAside
 from worker.adapters.mongo.schema.migrations import (
@@ -25,7 +25,7 @@ from worker.adapters.mongo.schema.obstacles import CannotTake, unusable
 from worker.adapters.mongo.schema.rollback import plan_rollback, rollback
 from worker.adapters.mongo.schema.spec import COLLECTIONS
 from worker.adapters.mongo.wiki.contribute import MongoContributions
-from worker.adapters.mongo.wiki.ingest import MongoIngestStore
+from worker.adapters.mongo.wiki.ingest import DocumentRefused, MongoIngestStore
 from worker.core.wiki.contribution_file import Contribution
 
 pytestmark = pytest.mark.real
@@ -689,8 +689,9 @@ def test_a_contribution_that_the_wikis_validator_refuses_is_an_error_that_says_s
         given_points=None,
     )
 
-    with pytest.raises(DocumentRefused, match="The validator of contributions"):
-        MongoIngestStore(database).add_contributions([made])
-    with pytest.raises(DocumentRefused, match="The validator of contributions"):
+    stored = MongoIngestStore(database).add_contributions([made])
+    assert not stored.added
+    assert list(stored.refused) == ["c"]
+    with pytest.raises(DocumentRefused, match="A validator or a unique index of the wiki"):
         MongoContributions(database).record(made, "key")
     assert database.contributions.count_documents({}) == 0

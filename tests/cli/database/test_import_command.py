@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from tests.cli.conftest import Command
 from tests.fakes.wiki.ingest import json_lines, record
 from tests.fakes.world import WEEK, World, store_of
 from worker.cli.database.import_file import trial_wallet
-from worker.core.wiki.contribution_lines import LINE_BYTES_MAX
+from worker.core.wiki.files.record import RECORD_BYTES_MAX
 from worker.services.plan.plan_week import plan_week
 
 THREE = json_lines([record(), record(), record(description="another")])
@@ -57,11 +56,13 @@ def test_malformed_lines_are_reported_and_the_others_imported(kontrib: Command, 
     with file.open("ab") as appended:
         appended.write(b'{"type": "poem"}\n{broken\n')
     shown = kontrib.json("import", str(file))
-    assert kontrib.code == 0
+    assert kontrib.code == 1
     assert (shown["added"], shown["malformed_count"]) == (3, 2)
     assert [each["line"] for each in shown["malformed"]] == [4, 5]
     kontrib("import", str(file))
     assert "line 5: not JSON" in kontrib.out
+    assert "2 of 5 lines could not be imported; the others are there" in kontrib.err
+    assert "Line 4: Unknown contribution type 'poem'" in kontrib.err
 
 
 def test_a_file_without_any_usable_line_is_a_failure(kontrib: Command, tmp_path: Path) -> None:
@@ -73,10 +74,10 @@ def test_a_file_without_any_usable_line_is_a_failure(kontrib: Command, tmp_path:
 
 
 def test_another_kind_of_file_is_wrong_usage(kontrib: Command, tmp_path: Path) -> None:
-    path = tmp_path / "array.json"
-    path.write_text(json.dumps([record()]))
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear wiki,\n")
     assert kontrib("import", str(path)) == 2
-    assert "one JSON object a line" in kontrib.err
+    assert "It must hold JSON objects, or CSV with a header" in kontrib.err
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", "."])
@@ -94,7 +95,7 @@ def test_a_broken_archive_is_imported_as_far_as_it_goes(kontrib: Command, tmp_pa
     assert "breaks off after line" in kontrib.err
     path.write_bytes(packed)
     shown = kontrib.json("import", str(path))
-    assert shown["added"] + shown["already_there"] == 5000
+    assert shown["added"] + shown["already_there"] == shown["lines"] == 5000
     assert shown["already_there"] > 0
 
 
@@ -102,7 +103,7 @@ def test_a_line_without_end_neither_stops_an_import_nor_fills_the_memory(
     kontrib: Command, tmp_path: Path
 ) -> None:
     path = tmp_path / "endless.jsonl"
-    path.write_bytes(THREE[0] + b"{" + b"x" * (3 * LINE_BYTES_MAX) + b"\n" + THREE[2])
+    path.write_bytes(THREE[0] + b"{" + b"x" * (3 * RECORD_BYTES_MAX) + b"\n" + THREE[2])
     shown = kontrib.json("import", str(path))
     assert (shown["added"], shown["malformed_count"]) == (2, 1)
 

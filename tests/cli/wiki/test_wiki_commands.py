@@ -66,7 +66,7 @@ def test_a_contribution_is_recorded_with_its_points(kontrib: Command, ada: str) 
         (("--user", "nobody"), 2, "There is no user 'nobody'"),
         (("--article", "nowhere"), 2, "There is no article 'nowhere'"),
         (("--type", "poem"), 2, "Unknown contribution type 'poem'"),
-        (("--quality", "good"), 2, "quality is 'good', which is no number"),
+        (("--quality", "good"), 2, "quality is 'good', which is not a number"),
         (("--metadata", "{"), 2, "--metadata must be a JSON object"),
         (("--metadata", "[1]"), 2, "--metadata must be a JSON object"),
         (("--user", ""), 2, "--user is needed, or --stdin"),
@@ -270,11 +270,11 @@ def test_a_draft_can_be_cancelled(kontrib: Command, rich_ada: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--parameter", "treasury", "--value", "1"), "'treasury' is no parameter"),
+        (("--parameter", "treasury", "--value", "1"), "Votes cannot change 'treasury'"),
         (("--parameter", "weekly_pool", "--value", "0"), "it must be from 1 to 1000000"),
         (("--parameter", "weekly_pool"), "names a parameter and its new value"),
         (("--type", "feature_request", "--data", "[]"), "--data must be a JSON object"),
-        (("--type", "feature_request", "--start", "soon"), "'soon' is no moment"),
+        (("--type", "feature_request", "--start", "soon"), "'soon' is not a moment"),
     ],
 )
 def test_a_proposal_that_cannot_be_is_refused(
@@ -284,3 +284,48 @@ def test_a_proposal_that_cannot_be_is_refused(
     assert text in " ".join(kontrib.err.split())
     assert kontrib("proposals") == 0
     assert kontrib.out == "No proposals.\n"
+
+
+# --- what a stream may hold ---------------------------------------------------------------------
+
+
+def test_a_stream_reads_extended_json_and_a_byte_order_mark(
+    kontrib: Command, ada: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = {"user": ada, "article": GUIDE, "type": "review", "quality": 1.5, "key": "one"}
+    wrapped = plain | {"user": {"$oid": ada.upper()}, "quality": {"$numberDouble": "1.5"}}
+    feed(monkeypatch, "\ufeff" + json.dumps(plain), wrapped)
+    assert kontrib("contribute", "--stdin") == 0
+    first, second = map(json.loads, kontrib.out.splitlines())
+    assert (first["new"], second["new"]) == (True, False)
+    assert (first["id"], first["user"]) == (second["id"], second["user"])
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (
+            '{"user": "ADA", "user": "b", "article": "GUIDE", "type": "review"}',
+            "'user' stands twice",
+        ),
+        ('{"user": "ObjectId(5)", "article": "GUIDE", "type": "review"}', "is no ObjectId"),
+        ('{"user": "ADA"} {"user": "ADA"}', "there is text behind the value"),
+        ("\x1f\x08\x00", "not JSON"),
+        ("PK\x03\x04contributions.csv", "it is a zip archive"),
+        ("%PDF-1.7", "it is a PDF"),
+    ],
+)
+def test_a_line_that_is_no_contribution_says_why(
+    kontrib: Command, ada: str, monkeypatch: pytest.MonkeyPatch, line: str, reason: str
+) -> None:
+    feed(monkeypatch, line.replace("ADA", ada).replace("GUIDE", GUIDE))
+    assert kontrib("contribute", "--stdin") == 1
+    assert reason in json.loads(kontrib.out)["message"]
+
+
+def test_a_stream_without_standard_input_is_named(
+    kontrib: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    assert kontrib("contribute", "--stdin") == 2
+    assert "standard input is closed" in kontrib.err

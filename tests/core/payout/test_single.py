@@ -32,7 +32,7 @@ from worker.core.payout.single import (
     wallet_of,
 )
 from worker.core.plan.commitment import Row
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import single_id
 from worker.core.plan.rules import rules_from

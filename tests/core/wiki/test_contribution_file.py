@@ -15,13 +15,11 @@ from worker.core.wiki.contribution_file import (
     Contribution,
     MalformedRecord,
     Occurrences,
+    confirms_points,
     contribution_from,
 )
-from worker.core.wiki.contribution_lines import (
-    LINE_BYTES_MAX,
-    NotAContributionFile,
-    read_records,
-)
+from worker.core.wiki.files.reading import read_records
+from worker.core.wiki.files.record import RECORD_BYTES_MAX, NotAContributionFile
 
 RULES = rules_from(CONFIG).points
 NAN = float("nan")
@@ -40,6 +38,39 @@ def test_multipliers_are_clamped_and_the_clamped_ones_are_kept() -> None:
     contribution = read(record(quality_multiplier=9, reputation_multiplier=0.1))
     assert contribution.multipliers == {"quality": 3.0, "reputation": 0.8, "demand": 1.8}
     assert contribution.total_points == 432
+
+
+@pytest.mark.parametrize(
+    ("given", "confirms"),
+    [
+        (540, True),
+        (540.0, True),
+        ("540", True),
+        ("540.0", True),
+        ({"$numberInt": "540"}, True),
+        ({"$numberDecimal": "540"}, True),
+        (None, True),
+        ("", True),
+        (541, False),
+        ("5400", False),
+        ("many", False),
+        (True, False),
+        ([540], False),
+    ],
+)
+def test_points_of_the_file_are_compared_as_numbers(given: object, confirms: bool) -> None:
+    assert confirms_points(read(record(total_points=given))) is confirms
+
+
+def test_one_date_of_metadata_has_one_form_in_every_mode() -> None:
+    forms = [
+        {"$date": "2024-12-15T14:20:00Z"},
+        {"$date": {"$numberLong": "1734272400000"}},
+        {"$date": 1734272400000},
+    ]
+    found = [read(record(metadata={"seen": form})) for form in forms]
+    assert {each.id for each in found} == {found[0].id}
+    assert found[0].metadata == {"seen": {"$date": "2024-12-15T14:20:00.000Z"}}
 
 
 def test_a_missing_multiplier_is_the_default() -> None:
@@ -75,7 +106,18 @@ def test_identical_twins_are_two_contributions() -> None:
         {"created_at": "2024-12-15 14:20:00"},
         {"created_at": {"$date": "2024-12-15T14:20:00Z"}},
         {"created_at": {"$date": {"$numberLong": "1734272400000"}}},
+        {"created_at": {"$date": 1734272400000}},
+        {"created_at": {"$date": {"$numberLong": 1734272400000}}},
+        {"created_at": {"$date": "2024-12-15T09:20:00.000-0500"}},
+        {"created_at": 'ISODate("2024-12-15T14:20:00Z")'},
         {"user_id": {"$oid": "507F1F77BCF86CD799439011"}},
+        {"user_id": "ObjectId(507f1f77bcf86cd799439011)"},
+        {"user_id": 'ObjectId("507F1F77BCF86CD799439011")'},
+        {"article_id": {"$oid": "507f1f77bcf86cd799439012"}},
+        {"quality_multiplier": {"$numberDouble": "2.5"}},
+        {"quality_multiplier": {"$numberDecimal": "2.50"}},
+        {"metadata": {"word_count": {"$numberInt": "2500"}}},
+        {"metadata": {"word_count": {"$numberLong": "2500"}}},
     ],
 )
 def test_the_same_content_may_be_written_differently(same: dict[str, object]) -> None:
@@ -103,9 +145,15 @@ def test_an_id_of_the_file_is_kept(given: object, expected: str) -> None:
         ({"user_id": ...}, "no user_id"),
         ({"user_id": ""}, "no user_id"),
         ({"user_id": 17}, "user_id is not text"),
+        ({"user_id": {"$oid": "507f"}}, "user_id is no ObjectId"),
+        ({"user_id": "ObjectId(507f)"}, "user_id is no ObjectId"),
         ({"article_id": 17}, "article_id is not text"),
         ({"created_at": "yesterday"}, "created_at is not a date"),
         ({"created_at": 1734272400}, "created_at is not a date"),
+        ({"created_at": "2012123112345"}, "created_at is not a date"),
+        ({"created_at": {"$date": None}}, "created_at is not a date"),
+        ({"created_at": {"$date": {"$numberLong": "9" * 5000}}}, "created_at is not a date"),
+        ({"created_at": {"$date": "2024-12-15", "and": 1}}, "created_at is not a date"),
         ({"created_at": ...}, "created_at is not a date"),
         ({"created_at": "1969-12-31T23:59:59Z"}, "not between 1970 and 2106"),
         ({"created_at": "9999-12-31T23:59:59-12:00"}, "created_at is not a date"),
@@ -115,7 +163,12 @@ def test_an_id_of_the_file_is_kept(given: object, expected: str) -> None:
         ({"quality_multiplier": [1]}, "not a number"),
         ({"description": 17}, "description is not text"),
         ({"description": "\udcff"}, "description is not UTF-8"),
+        ({"quality_multiplier": "1,5"}, "quality_multiplier: '1,5' is not"),
         ({"metadata": [1]}, "metadata is not an object"),
+        ({"metadata": {"n": {"$numberInt": "x"}}}, "a .numberInt that is no number"),
+        ({"metadata": {"n": {"$numberLong": "9223372036854775808"}}}, "beyond 64 bits"),
+        ({"metadata": {"n": {"$date": "x"}}}, "metadata is not a date"),
+        ({"metadata": {"n": {"$oid": "x"}}}, "metadata is no ObjectId"),
         ({"metadata": {"n": 2**63}}, "beyond 64 bits"),
         ({"metadata": {"a\0b": 1}}, "zero byte"),
         ({"_id": 17}, "_id is not text"),
@@ -148,7 +201,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_record() -> None:
 
 
 def test_an_endless_line_is_one_malformed_record() -> None:
-    lines = [*json_lines([record()]), b"{" + b" " * LINE_BYTES_MAX]
+    lines = [*json_lines([record()]), b"{" + b" " * RECORD_BYTES_MAX]
     assert [each.problem is None for each in read_records(lines)] == [True, False]
 
 
@@ -185,7 +238,7 @@ def test_csv_rows_that_cannot_be_read_are_named_by_their_line() -> None:
     assert [each.problem is None for each in found] == [False, False, True]
 
 
-@pytest.mark.parametrize("content", [b"[\n", b"a,b,c\n", b"hello\n", b"\x89PNG\r\n"])
+@pytest.mark.parametrize("content", [b"a,b,c\n", b"hello\n", b"\x89PNG\r\n"])
 def test_another_kind_of_file_is_refused_as_a_whole(content: bytes) -> None:
     with pytest.raises(NotAContributionFile):
         list(read_records([content]))

@@ -163,7 +163,7 @@ class FakeCounters:
 
 
 def _set(table: dict[object, Document], fields: Mapping[str, Document]) -> int:
-    """Set fields of the documents that exist; how many that changed."""
+    """Set fields of existing documents; return how many changed."""
     changed = 0
     for key, values in fields.items():
         for form in stored_forms(key):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from tests.fakes.store.store import FakeStore
 from worker.adapters.mongo.base import stored_id
 from worker.adapters.mongo.wiki.ingest import contribution_document, user_document
-from worker.core.wiki.contribution_file import Contribution
+from worker.core.wiki.contribution_file import Contribution, Stored
 
 
 class FakeIngestStore:
@@ -19,19 +19,20 @@ class FakeIngestStore:
         self._store = store
         self.chunks = 0
         self.dies_after_chunks: int | None = None
-        """Raise `Killed` once that many chunks of contributions were written."""
+        """Raises `Killed` after this many chunks of contributions."""
 
-    def add_contributions(self, contributions: Sequence[Contribution]) -> set[str]:
+    def add_contributions(self, contributions: Sequence[Contribution]) -> Stored:
         if self.chunks == self.dies_after_chunks:
             raise Killed
         self.chunks += 1
-        stored, added = self._store.state.contributions, set()
+        stored = self._store.state.contributions
+        added: set[str] = set()
         for contribution in contributions:
             key = stored_id(contribution.id)
             if key not in stored:
                 stored[key] = contribution_document(contribution)
                 added.add(contribution.id)
-        return added
+        return Stored(added)
 
     def add_users(self, user_ids: Sequence[str]) -> int:
         users = self._store.state.users
@@ -51,11 +52,11 @@ class FakeIngestStore:
 
 
 class Killed(BaseException):
-    """The process ended here."""
+    """The process was killed at this point."""
 
 
 def record(**changes: object) -> dict[str, object]:
-    """One contribution as a file has it: the owner's example, worth 540 points."""
+    """One contribution in a file's format: the owner's example, worth 540 points."""
     values: dict[str, object] = {
         "user_id": "507f1f77bcf86cd799439011",
         "article_id": "507f1f77bcf86cd799439012",

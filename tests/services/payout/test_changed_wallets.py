@@ -18,7 +18,7 @@ from worker.core.payout.hold import (
     UNRECORDED_WALLET,
 )
 from worker.core.payout.records import Reward
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.week import Week
 from worker.services.payout.override import redirect_reward, wallet_of_today
 from worker.services.payout.reconcile import reconcile

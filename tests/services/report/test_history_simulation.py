@@ -16,7 +16,7 @@ from worker.core.plan.allocation import Policy, StakingBonus
 from worker.core.plan.rules import rules_from
 from worker.core.report.simulation import Scenario, simulate_week
 from worker.core.week import Week
-from worker.core.wiki.contribution_lines import read_records
+from worker.core.wiki.files.reading import read_records
 from worker.services.plan.plan_week import dry_run
 from worker.services.report.history_simulation import History, NoHistory, read_history, replay
 

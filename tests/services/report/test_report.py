@@ -16,7 +16,7 @@ from worker.core.lifecycle import PayoutStatus
 from worker.core.money import ONE_TOKEN
 from worker.core.payout import hold, single
 from worker.core.payout.chain import AccountProblem
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.report.explorer import transaction_url
 from worker.ports.report import TypeTally
 from worker.services.plan.plan_week import plan_week

@@ -11,7 +11,7 @@ from tests.fakes.store.store import FakeStore
 from tests.fakes.wiki.ingest import FakeIngestStore, Killed, json_lines, record
 from worker.core.plan.rules import MalformedRules
 from worker.core.week import Week
-from worker.core.wiki.contribution_lines import read_records
+from worker.core.wiki.files.reading import read_records
 from worker.services.wiki.ingest import MALFORMED_LISTED_MAX, IngestOptions, IngestReport, ingest
 
 WEEK = Week.parse("2024-W50")

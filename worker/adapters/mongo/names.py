@@ -1,4 +1,4 @@
-"""Names that more than one module needs: collections, and the ways a reward is paid."""
+"""Names that several modules share: collections, fields, and the ways to pay a reward."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 USERS = "users"
 ARTICLES = "articles"
 CONTRIBUTIONS = "contributions"
-TOKEN_REWARDS = "token_rewards"  # noqa: S105 - a collection's name, no secret
+TOKEN_REWARDS = "token_rewards"  # noqa: S105 - a collection's name
 WEEKLY_DISTRIBUTIONS = "weekly_distributions"
 STAKING_RECORDS = "staking_records"
 GOVERNANCE_PROPOSALS = "governance_proposals"
@@ -20,11 +20,11 @@ GOVERNANCE_SNAPSHOTS = "governance_snapshots"
 """Each user's voting power when a vote began."""
 WEEKLY_DISTRIBUTIONS_ARCHIVE = "weekly_distributions_archive"
 WEEKLY_DISTRIBUTIONS_CONFLICTS = "weekly_distributions_conflicts"
-"""Second distributions of a week, which migration took out of the way."""
+"""Second distributions of a week, which migration moved here."""
 
 WALLET = "wallet_address"
 WALLET_CONFLICT = "wallet_address_conflict"
-"""Field of `users`: a wallet that an older account has too, moved here by migration."""
+"""Field of `users`. Migration moves a wallet here if an older account has the same wallet."""
 
 WALLET_REMOVED = "wallet_address_removed"
 """Field of `users`: a null or empty wallet, which migration moved here for the unique index."""
@@ -40,7 +40,7 @@ ACCOUNT_WALLETS = "token_account_wallets"
 
 
 class Route(StrEnum):
-    """How a reward is paid. `WAITING`: alone, and it has no payout yet."""
+    """How a reward is paid. `WAITING`: as a single payout, which does not exist yet."""
 
     BATCH = "batch"
     WAITING = "waiting"

@@ -34,14 +34,19 @@ class TrialWalletsRefused(Refused):
         )
 
 
-class NothingImported(Refused):
-    """Every line of the file is malformed."""
+class NotAllImported(Refused):
+    """Lines of the file could not be read, or were refused."""
 
     def __init__(self, report: IngestReport) -> None:
-        first = report.malformed[0]
-        super().__init__(
-            f"None of {report.lines:,} lines could be imported. Line {first.line}: {first.reason}"
-        )
+        first, lines = report.malformed[0], report.lines
+        if report.malformed_count == lines:
+            what = f"None of {lines:,} lines could be imported."
+        else:
+            what = (
+                f"{report.malformed_count:,} of {lines:,} lines could not be imported; the others "
+                "are there. Mend these and import the file again: nothing is added twice."
+            )
+        super().__init__(f"{what} Line {first.line}: {first.reason}")
 
 
 @command(commands, "kontrib import contributions.jsonl.gz --week 2024-W50", name="import")
@@ -49,7 +54,7 @@ def import_file(
     context: typer.Context,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="JSON lines or CSV, gzip or not; - is standard input."),
+        typer.Argument(metavar="FILE", help="JSON or CSV, compressed or not; - is standard input."),
     ],
     week: Annotated[
         Week | None,
@@ -81,12 +86,12 @@ def import_file(
     _warn(session, report)
     if source.failure is not None:
         raise source.failure
-    if report.malformed_count and report.malformed_count == report.lines:
-        raise NothingImported(report)
+    if report.malformed_count:
+        raise NotAllImported(report)
 
 
 def _ingest(session: Session, source: Input, options: IngestOptions) -> IngestReport:
-    from worker.core.wiki.contribution_lines import read_records
+    from worker.core.wiki.files.reading import read_records
     from worker.services.wiki.ingest import ingest
 
     with progress_bar("Importing", source.bytes_total, unit="bytes") as advance:

@@ -1,4 +1,4 @@
-"""A reward as a line of CSV, exact and without thousands separators."""
+"""Rewards as lines of CSV, with exact amounts that have no thousands separators."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ YEAR_COLUMNS = (
 
 
 def reward_line(week: Week, reward: Reward, cluster: str | None) -> dict[str, object]:
-    """The values of a reward, by column."""
+    """A reward's values by column name."""
     row = reward.row
     return {
         "week": week.label,

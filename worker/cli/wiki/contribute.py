@@ -12,9 +12,11 @@ from config.visible_text import visible_json
 from worker.cli.arguments import AsJson, read_object, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, escaped, plain
-from worker.cli.input_file import cut_lines
+from worker.cli.input_file import cut_lines, standard_input
 from worker.core.errors import ExitCode, KontribError, NotReady
-from worker.core.wiki.contribution_lines import LINE_BYTES_MAX
+from worker.core.wiki.files.kinds import foreign_kind
+from worker.core.wiki.files.record import RECORD_BYTES_MAX
+from worker.core.wiki.files.strict_json import MalformedJson, read_json
 
 if TYPE_CHECKING:
     from worker.services.wiki.contribute import Recorded, Request
@@ -94,7 +96,7 @@ def _contribute_lines(wiki: WikiContext) -> bool:
     from worker.services.wiki.contribute import contribute
 
     all_well = True
-    for number, line in enumerate(cut_lines(sys.stdin.buffer), start=1):
+    for number, line in enumerate(cut_lines(standard_input()), start=1):
         if not line.strip():
             continue
         try:
@@ -119,12 +121,14 @@ def _request_in(line: bytes) -> Request:
     """
     from worker.services.wiki.contribute import ContributionUnusable, request_from
 
-    if len(line) > LINE_BYTES_MAX:
-        raise ContributionUnusable(f"The line is longer than {LINE_BYTES_MAX} bytes.")
+    if len(line) > RECORD_BYTES_MAX:
+        raise ContributionUnusable(f"The line is longer than {RECORD_BYTES_MAX} bytes.")
     try:
-        values = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise ContributionUnusable(f"The line is no JSON ({error}).") from None
+        values = read_json(line)
+    except MalformedJson as error:
+        kind = foreign_kind(line)
+        why = f"it is {kind}" if kind else error
+        raise ContributionUnusable(f"The line cannot be read ({why}).") from None
     return request_from(values)
 
 

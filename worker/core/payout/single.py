@@ -1,6 +1,6 @@
-"""Rewards that are paid alone: held ones, and those of void batches.
+"""Decides about rewards that are paid alone: held ones, and those of void batches.
 
-Decides where such a reward goes, why it waits, and which payout it gets.
+A reward is held at planning, and waits later, while it has no recipient that can be paid.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from worker.core.payout.chain import Recipient
 from worker.core.payout.hold import USER_TWICE, wallet_missing, why_no_account
 from worker.core.payout.records import Account, Payout, PayoutKind, Reward
 from worker.core.payout.wallet_text import problem_text
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import single_id
 from worker.core.plan.rules import Rules
@@ -23,9 +23,9 @@ HOLD_EXPIRED = "held for longer than hold_weeks allows"
 
 
 def wallet_of(reward: Reward, account: Account | None) -> str:
-    """Where a reward goes: an operator's redirect, else the plan's wallet, else today's wallet.
+    """The wallet of a reward: an operator's redirect, else the plan's wallet, else today's.
 
-    Only held rewards have no wallet in the plan. Empty where the user has none, or several
+    Only held rewards have no wallet in the plan. Empty if the user has no wallet, or if several
     documents are this user.
     """
     if reward.redirected_to:
@@ -53,10 +53,9 @@ def can_receive(recipient: Recipient | None) -> bool:
 
 
 def is_hold_expired(planned: PlannedWeek, reward: Reward, rules: Rules, now: datetime) -> bool:
-    """Whether the deadline of a held reward, if the rules set one, has passed.
+    """Whether the deadline of a held reward has passed. Without `hold_weeks` there is none.
 
-    The plan's own rules count: a later change of the rules takes nothing from anybody. Today's
-    rules may give more time.
+    The plan's own rules count. Today's rules may give more time, never less.
     """
     hold_weeks = planned.header.rules["hold_weeks"]
     if reward.row.batch or not hold_weeks or rules.hold_weeks is None:
@@ -66,7 +65,7 @@ def is_hold_expired(planned: PlannedWeek, reward: Reward, rules: Rules, now: dat
 
 
 def single_payout(week: Week, reward: Reward, wallet: str) -> Payout:
-    """The payout of one reward alone, under the one id that it can ever have."""
+    """The payout of one reward alone, under its only possible id."""
     return Payout(
         id=single_id(week, reward.row.user),
         plan_id=reward.plan_id,

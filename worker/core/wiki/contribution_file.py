@@ -10,21 +10,29 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from worker.core.errors import KontribError, UsageError
 from worker.core.identity import canonical_user_id
-from worker.core.money import exact_decimal
+from worker.core.money import MalformedAmount, exact_decimal
 from worker.core.plan.commitment import canonical_json
 from worker.core.plan.points import PointRules, total_points
 from worker.core.storable import NotStorable, check_storable, storable_text
+from worker.core.wiki.files.extended_json import (
+    EPOCH,
+    NotExtendedJson,
+    id_text,
+    moment_of,
+    plain_number,
+    plain_values,
+)
 
 MULTIPLIERS = ("quality", "reputation", "demand")
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AS_UTF8 = "save the file as UTF-8, or use `iconv -f WINDOWS-1252 -t UTF-8`"
 _OBJECT_ID_SECONDS = range(2**32)
 
 
@@ -53,6 +61,14 @@ class Contribution:
     updated_at: datetime
     given_points: object
     """What the file itself says of the points; they are always computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The ids of new contributions, and why the database refuses others. The rest was known."""
+
+    added: set[str]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 class Occurrences:
@@ -101,8 +117,17 @@ def contribution_from(
         total_points=points,
         created_at=created_at,
         updated_at=_moment(values, "updated_at") if values.get("updated_at") else created_at,
-        given_points=values.get("total_points"),
+        given_points=plain_number(values.get("total_points")),
     )
+
+
+def confirms_points(contribution: Contribution) -> bool:
+    """Whether the file gives the points of the rules, or none; "15" is 15."""
+    given = contribution.given_points
+    try:
+        return given in (None, "") or exact_decimal(given) == contribution.total_points
+    except MalformedAmount:
+        return False
 
 
 def _valued(values: Mapping[str, Any], rules: PointRules) -> tuple[str, int, dict[str, str | None]]:
@@ -117,17 +142,19 @@ def _valued(values: Mapping[str, Any], rules: PointRules) -> tuple[str, int, dic
 
 def _factor(values: Mapping[str, Any], name: str) -> str | None:
     """A multiplier in one form: 0.8, "0.8" and 0.80 are one content, in JSON as in CSV."""
-    value = values.get(f"{name}_multiplier")
-    if isinstance(value, dict):
-        value = value.get("$numberDecimal", value.get("$numberDouble", value))
-    return None if value is None else repr(float(exact_decimal(value)))
+    value = plain_number(values.get(f"{name}_multiplier"))
+    try:
+        return None if value is None else repr(float(exact_decimal(value)))
+    except MalformedAmount as error:
+        raise MalformedRecord(f"{name}_multiplier: {error}") from None
 
 
 def _identifier(values: Mapping[str, Any], name: str, *, required: bool = True) -> str:
-    """An id as text; `{"$oid": ...}` is how exports write an ObjectId."""
-    value = values.get(name)
-    if isinstance(value, dict):
-        value = value.get("$oid")
+    """An id as text, in whichever way an export writes an ObjectId."""
+    try:
+        value = id_text(values.get(name))
+    except NotExtendedJson as error:
+        raise MalformedRecord(f"{name} {error}") from None
     if value in (None, "") and not required:
         return ""
     if not isinstance(value, str) or not value:
@@ -147,7 +174,7 @@ def _storable(text: str, name: str) -> str:
     try:
         return storable_text(text, name)
     except NotStorable as error:
-        raise MalformedRecord(str(error)) from None
+        raise MalformedRecord(f"{error}; {_AS_UTF8}") from None
 
 
 def _metadata(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -159,32 +186,22 @@ def _metadata(values: Mapping[str, Any]) -> Mapping[str, Any]:
         raise MalformedRecord("metadata is not an object")
     try:
         check_storable(value, "metadata")
+        return {name: plain_values(inner) for name, inner in value.items()}
     except NotStorable as error:
         raise MalformedRecord(str(error)) from None
-    return value
+    except NotExtendedJson as error:
+        raise MalformedRecord(f"metadata {error}") from None
 
 
 def _moment(values: Mapping[str, Any], name: str) -> datetime:
-    """A moment in UTC, to the millisecond, as a database keeps it. Without an offset it is UTC."""
-    value = values.get(name)
-    if isinstance(value, dict):
-        value = value.get("$date")
+    """A moment that an ObjectId can have."""
     try:
-        moment = _read_moment(value)
-    except (ValueError, TypeError, OverflowError):
-        raise MalformedRecord(f"{name} is not a date") from None
-    if (moment - _EPOCH) // timedelta(seconds=1) not in _OBJECT_ID_SECONDS:
+        moment = moment_of(values.get(name))
+    except NotExtendedJson as error:
+        raise MalformedRecord(f"{name} {error}") from None
+    if (moment - EPOCH) // timedelta(seconds=1) not in _OBJECT_ID_SECONDS:
         raise MalformedRecord(f"{name} is not between 1970 and 2106")
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def _read_moment(value: object) -> datetime:
-    if isinstance(value, str):
-        moment = datetime.fromisoformat(value.strip())
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    if isinstance(value, dict) and "$numberLong" in value:
-        return _EPOCH + timedelta(milliseconds=int(value["$numberLong"]))
-    raise TypeError
+    return moment
 
 
 def _given_id(values: Mapping[str, Any]) -> str | None:
@@ -197,5 +214,5 @@ def _given_id(values: Mapping[str, Any]) -> str | None:
 def _made_id(created_at: datetime, content: bytes, occurrences: Occurrences) -> str:
     number = occurrences.count(content)
     digest = hashlib.sha256(b"kontrib/import/%d/" % number + content).digest()
-    seconds = (created_at - _EPOCH) // timedelta(seconds=1)
+    seconds = (created_at - EPOCH) // timedelta(seconds=1)
     return (seconds.to_bytes(4) + digest[:8]).hex()

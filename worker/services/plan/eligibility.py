@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.core.chunks import chunks
 from worker.core.identity import plan_salt, user_commitment
 from worker.core.look_alike import difference, folded
-from worker.core.payout.chain import Recipient
 from worker.core.payout.hold import hold_reason
 from worker.core.payout.records import Account, ExcludedUser, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
@@ -19,7 +18,6 @@ from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.services.context import Context
-from worker.services.plan.roster import Roster
 
 CHUNK_USERS = 2000
 LISTED_MAX = 20
@@ -69,25 +67,20 @@ def _compared(user: ExcludedUser, other: str | None) -> ExcludedUser:
 
 
 def list_eligible_users(
-    context: Context, week: Week, users: Iterable[UserPoints], rules: Rules
-) -> tuple[Roster, Exclusions]:
-    """All users who qualify, in canonical order, and counts of those who do not."""
-    excluded = Exclusions()
-    return Roster(_entrants(context, week, users, rules, excluded)), excluded
-
-
-def _entrants(
     context: Context,
     week: Week,
     users: Iterable[UserPoints],
     rules: Rules,
     excluded: Exclusions,
 ) -> Iterator[Entrant]:
+    """The users who qualify, in any order. The others are counted in `excluded`."""
     salt = plan_salt(context.chain.receipt_secret, week)
     for qualified, accounts, multipliers in participants(
         context.store, week, users, rules, excluded
     ):
-        recipients = _recipients(context, [accounts[u.user_id] for u in qualified])
+        stored = [accounts[u.user_id].wallet for u in qualified]
+        wallets = sorted({wallet for wallet in stored if isinstance(wallet, str) and wallet})
+        recipients = {r.wallet: r for r in context.chain.recipients(wallets)}
         for user in qualified:
             account = accounts[user.user_id]
             recipient = recipients.get(str(account.wallet))
@@ -117,7 +110,8 @@ def participants(
                 excluded.add(reason, user)
             else:
                 qualified.append(user)
-        yield qualified, accounts, _multipliers(store, week, qualified, rules)
+        multipliers = staking_multipliers(store, week, [u.user_id for u in qualified], rules)
+        yield qualified, accounts, multipliers
 
 
 def _with_enough_points(
@@ -143,16 +137,13 @@ def exclusion(account: Account | None, rules: Rules) -> str:
     return "" if failed is None else f"not eligible: {failed.field}"
 
 
-def _multipliers(store: Store, week: Week, users: list[UserPoints], rules: Rules) -> dict[str, int]:
+def staking_multipliers(
+    store: Store, week: Week, user_ids: Sequence[str], rules: Rules
+) -> dict[str, int]:
     """The highest multiplier among a user's stakes that cover the whole week."""
     highest: dict[str, int] = {}
-    for stake in store.stakes_covering(week, [u.user_id for u in users]):
+    for stake in store.stakes_covering(week, user_ids):
         if stake.amount >= rules.min_stake:
             multiplier = scaled_multiplier(stake.multiplier)
             highest[stake.user_id] = max(highest.get(stake.user_id, 0), multiplier)
     return highest
-
-
-def _recipients(context: Context, accounts: list[Account]) -> dict[str, Recipient]:
-    wallets = sorted({a.wallet for a in accounts if isinstance(a.wallet, str) and a.wallet})
-    return {r.wallet: r for r in context.chain.recipients(wallets)}

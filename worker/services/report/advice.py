@@ -12,7 +12,7 @@ from worker.core.payout.hold import (
     USER_TWICE,
 )
 from worker.core.payout.single import HOLD_EXPIRED, NOT_MADE_YET, UNREADABLE
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 
 VOID_BATCH = "its batch was voided; it is paid alone"
 BY_OPERATOR = "kept back by an operator: "
@@ -32,39 +32,31 @@ _CORRECT = (
 )
 _BY_ITSELF = "Nothing: it is tried again by itself. At once: kontrib retry {week}"
 _ADVICE = {
+    **{problem.value: _REDIRECT for problem in AccountProblem},
     NO_WALLET: "Ask the user to enter a wallet in the wiki; it is then paid by itself.",
     USER_TWICE: "Keep one document of this user in the wiki (kontrib check names them); it is then "
     "paid by itself.",
-    CLOSED_ACCOUNT: "The user opens the token account again; it is not made twice at our cost.",
+    CLOSED_ACCOUNT: "The user must open the token account again; we do not pay for a second one.",
     UNRECORDED_WALLET: _OPEN_OR_REDIRECT,
     TOO_MANY_WALLETS: _OPEN_OR_REDIRECT,
-    UNKNOWN_USER: "The wallet's owner opens its token account; it is then paid by itself.",
-    OVER_ACCOUNT_CAP: "Nothing: it is next week's turn. Sooner: raise max_new_accounts_per_week.",
+    UNKNOWN_USER: "The wallet's owner must open its token account; it is then paid by itself.",
+    OVER_ACCOUNT_CAP: "Nothing: it is paid next week. Sooner: raise max_new_accounts_per_week.",
     NOT_MADE_YET: _BY_ITSELF,
     UNREADABLE: "Look at the endpoints: kontrib doctor. Then: kontrib retry {week}",
     VOID_BATCH: _BY_ITSELF,
-    HOLD_EXPIRED: "It is final by the rules. To pay it anyway, raise hold_weeks, then: "
-    "kontrib retry {week}",
-    AccountProblem.MEMO_REQUIRED.value: "The user turns off the memo requirement of their token "
-    "account; it is then paid by itself.",
-    AccountProblem.FROZEN.value: "The mint's freeze authority thaws the token account, or the "
-    "user names another wallet.",
-    **{
-        problem.value: _REDIRECT
-        for problem in (
-            AccountProblem.OFF_CURVE,
-            AccountProblem.OURS,
-            AccountProblem.NOT_A_WALLET,
-            AccountProblem.FOREIGN_OWNER,
-        )
-    },
+    HOLD_EXPIRED: "hold_weeks is over, so it stays unpaid. To pay it anyway, raise "
+    "hold_weeks, then: kontrib retry {week}",
+    AccountProblem.MEMO_REQUIRED.value: "The user must turn off the memo requirement of their "
+    "token account; it is then paid by itself.",
+    AccountProblem.FROZEN.value: "The mint's freeze authority must thaw the token account, or the "
+    "user must name another wallet.",
 }
 
 
 def advice(reason: str, week_label: str) -> str:
-    """One sentence, with the command where there is one."""
+    """What an operator can do about a reward with this reason, with the command if there is one."""
     if reason.startswith(BY_OPERATOR):
-        return f"When it may go: kontrib release USER {week_label}"
+        return f"To pay it: kontrib release USER {week_label}"
     if reason.startswith(AccountProblem.NOT_AN_ADDRESS.value):
         return _CORRECT.format(week=week_label)
     found = _ADVICE.get(reason, "Look at it: kontrib status {week}. Then: kontrib retry {week}")

@@ -1,13 +1,12 @@
 """One user's page: this week so far, rewards, stakes, voting power, history.
 
-The estimate of the running week depends on everyone's points, and adding those up takes seconds. A
-task adds them up once an hour and stores the sums; a dashboard only reads the stored sums.
+The estimate for the running week depends on everyone's points, and adding them up takes seconds. An
+hourly task stores the sums, and a dashboard reads the stored sums.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,30 +17,23 @@ from worker.core.plan.allocation import (
     MULTIPLIER_SCALE,
     Lifting,
     lifting_of,
-    scaled_multiplier,
     single_amount,
 )
 from worker.core.plan.counted_contributions import PointsWindow
-from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.core.wiki.stake_record import StakeRecord
-from worker.ports.check import (
-    Cursor,
-    ShownContribution,
-    ShownReward,
-    ShownUser,
-    ViewStore,
-)
+from worker.ports.check import Cursor, ShownContribution, ShownReward, ShownUser, ViewStore
 from worker.services.plan.eligibility import (
     Exclusions,
     below_minimum,
     exclusion,
     participants,
+    staking_multipliers,
 )
 from worker.services.wiki_context import UnknownUser, WikiContext
 
 RUNNING = "running week"
-"""The name under which the running week's sums are stored."""
+"""The key of the running week's stored sums."""
 FRESH = timedelta(hours=2)
 RECENT_REWARDS = 5
 
@@ -60,8 +52,8 @@ class RunningWeek:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """`estimate` is None without recent sums of the week, or when the user takes no part in it. It
-    changes with everyone's contributions until the week is over."""
+    """One user's page. `multiplier` is in millionths. `estimate` is in base units and can change
+    until the week is over. It is None without recent sums, or if the user takes no part."""
 
     user: ShownUser
     week: Week
@@ -78,7 +70,7 @@ class Dashboard:
 
 
 def dashboard(wiki: WikiContext, views: ViewStore, user_id: str) -> Dashboard:
-    """Everything of a user at a glance.
+    """Read a user's page.
 
     Raises:
         UnknownUser: no user has this id.
@@ -88,7 +80,8 @@ def dashboard(wiki: WikiContext, views: ViewStore, user_id: str) -> Dashboard:
     week = Week.containing(now)
     points = views.points_between(user.user_id, week.start, week.end)
     stakes = wiki.staking.stakes_of(user.user_id)
-    multiplier = _own_multiplier(stakes, week, rules)
+    multipliers = staking_multipliers(wiki.store, week, [user.user_id], rules)
+    multiplier = multipliers.get(user.user_id, MULTIPLIER_SCALE)
     left_out = exclusion(user.account, rules)
     if points < rules.min_points:
         left_out = left_out or below_minimum(rules)
@@ -167,15 +160,3 @@ def _user(views: ViewStore, user_id: str) -> ShownUser:
     if (user := views.shown_user(user_id)) is None:
         raise UnknownUser(user_id)
     return user
-
-
-def _own_multiplier(stakes: Sequence[StakeRecord], week: Week, rules: Rules) -> int:
-    """The same for one user, from the stakes that the page shows."""
-    covering = [
-        scaled_multiplier(s.multiplier)
-        for s in stakes
-        if s.amount >= rules.min_stake
-        and s.start <= week.start
-        and min(s.end, s.unstaked_at or s.end) >= week.end
-    ]
-    return max(covering, default=MULTIPLIER_SCALE)

@@ -2,6 +2,7 @@
 
 Every contribution has its id before it is stored, from the file or from its content. So a second
 run finds the contributions of the first. Malformed records are listed, and the others imported.
+Every record is counted once: added, known, malformed, or of another week.
 """
 
 from __future__ import annotations
@@ -12,30 +13,48 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from worker.core.chunks import chunks
+from worker.core.errors import KontribError
 from worker.core.plan.rules import rules_from
 from worker.core.week import Week
 from worker.core.wiki.contribution_file import (
     Contribution,
     MalformedRecord,
     Occurrences,
+    Stored,
+    confirms_points,
     contribution_from,
 )
-from worker.core.wiki.contribution_lines import Record
+from worker.core.wiki.files.record import Record
 from worker.ports.payout import WikiStore
 
 CHUNK_RECORDS = 2000
 MALFORMED_LISTED_MAX = 100
+REASON_CHARACTERS_MAX = 300
+
+
+class RecordsUnaccounted(KontribError):
+    """The counts of an import do not add up."""
+
+    def __init__(self, report: IngestReport) -> None:
+        super().__init__(
+            f"{report.lines:,} records were read, and {report.accounted:,} are accounted for. "
+            "Compare the database with the file, and report this."
+        )
 
 
 class IngestStore(Protocol):
     """The store of imported contributions. It never changes an existing document."""
 
-    def add_contributions(self, contributions: Sequence[Contribution]) -> set[str]:
-        """Insert the contributions with new ids; returns these ids."""
+    def add_contributions(self, contributions: Sequence[Contribution]) -> Stored:
+        """Insert the contributions with new ids."""
         ...
 
     def add_users(self, user_ids: Sequence[str]) -> int:
-        """Insert placeholder documents for unknown users; returns their number."""
+        """Insert placeholder documents for unknown users; returns their number.
+
+        Raises:
+            DocumentRefused: the database does not take one.
+        """
         ...
 
     def give_wallets(self, wallets: Mapping[str, str]) -> int:
@@ -79,10 +98,15 @@ class IngestReport:
     weeks: Counter[Week] = field(default_factory=Counter)
     """Contributions added, by the week of `created_at`."""
 
+    @property
+    def accounted(self) -> int:
+        """Records of which it is known what became of them."""
+        return self.added + self.known + self.elsewhere + self.malformed_count
+
     def reject(self, line: int, reason: str) -> None:
         self.malformed_count += 1
         if len(self.malformed) < MALFORMED_LISTED_MAX:
-            self.malformed.append(MalformedLine(line, reason))
+            self.malformed.append(MalformedLine(line, reason[:REASON_CHARACTERS_MAX]))
 
 
 def ingest(
@@ -97,12 +121,15 @@ def ingest(
     Raises:
         MalformedRules: points cannot be computed.
         NotAContributionFile: the records have another format.
+        RecordsUnaccounted: a record was lost; nothing does that on purpose.
     """
     work = _Ingest(wiki, store, options)
     for chunk in chunks(work.prepare(records), options.chunk_records):
         work.store_chunk(chunk)
         on_progress(work.report)
     on_progress(work.report)
+    if work.report.accounted != work.report.lines:
+        raise RecordsUnaccounted(work.report)
     return work.report
 
 
@@ -115,8 +142,8 @@ class _Ingest:
         self._met: set[str] = set()
         self.report = IngestReport()
 
-    def prepare(self, records: Iterable[Record]) -> Iterator[Contribution]:
-        """The contributions of well-formed records."""
+    def prepare(self, records: Iterable[Record]) -> Iterator[tuple[int, Contribution]]:
+        """The contributions of well-formed records, with their lines."""
         occurrences = Occurrences()
         for record in records:
             self.report.lines += 1
@@ -128,20 +155,23 @@ class _Ingest:
                 self.report.reject(record.line, str(error))
                 continue
             if self._options.week in (None, Week.containing(contribution.created_at)):
-                yield contribution
+                yield record.line, contribution
             else:
                 self.report.elsewhere += 1
 
-    def store_chunk(self, chunk: Sequence[Contribution]) -> None:
+    def store_chunk(self, chunk: Sequence[tuple[int, Contribution]]) -> None:
         """Users first: an interrupted import leaves no contribution without its user."""
-        self._meet(sorted({c.user_id for c in chunk} - self._met))
-        added = self._store.add_contributions(chunk)
-        new = {c.id: c for c in reversed(chunk) if c.id in added}
+        self._meet(sorted({c.user_id for _, c in chunk} - self._met))
+        stored = self._store.add_contributions([c for _, c in chunk])
+        new = {c.id: c for _, c in reversed(chunk) if c.id in stored.added}
+        refused = [(line, stored.refused[c.id]) for line, c in chunk if c.id in stored.refused]
+        for line, reason in refused:
+            self.report.reject(line, f"the database refuses it ({reason})")
         report = self.report
         report.added += len(new)
-        report.known += len(chunk) - len(new)
+        report.known += len(chunk) - len(new) - len(refused)
         report.weeks.update(Week.containing(c.created_at) for c in new.values())
-        report.repriced += sum(c.given_points not in (None, c.total_points) for c in new.values())
+        report.repriced += sum(not confirms_points(c) for c in new.values())
 
     def _meet(self, user_ids: Sequence[str]) -> None:
         """Look up new users, and create their documents and wallets if the options say so."""

@@ -1,4 +1,4 @@
-"""Counters of users and articles that come from contributions."""
+"""Counters of users and articles, computed from contributions."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ from bson import Int64, ObjectId
 from pymongo import UpdateOne
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, integer_sum, stored_forms
+from worker.adapters.mongo.base import (
+    CHUNK_IDS,
+    STREAM_BATCH,
+    MongoPart,
+    forms_of,
+    integer_sum,
+    stored_forms,
+)
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.payout.contributions import BY_USER
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.counters import ArticleActivity, UserActivity
 
-CHUNK_IDS = 1000
-BY_USER = {"user_id": 1, "created_at": -1}
 BY_ARTICLE = {"article_id": 1, "created_at": 1}
 _EXACT_IN_A_DOUBLE = 2**53
 _POINTS = "$total_points"
 _IS_WHOLE_NUMBER = {
     "$and": [
         {"$in": [{"$type": _POINTS}, ["int", "long", "double"]]},
-        # In this order of types and numbers, NaN is below and infinity beyond.
+        # The order of numbers puts NaN below zero and infinity above the limit.
         {"$gte": [_POINTS, 0]},
         {"$lte": [_POINTS, _EXACT_IN_A_DOUBLE]},
         {"$eq": [{"$mod": [_POINTS, 1]}, 0]},
@@ -41,24 +47,20 @@ class MongoActivity(MongoPart):
         group = {"count": {"$sum": 1}, "points": SUM_OF_POINTS}
         for user_id, counted in self._groups("user_id", user_ids, group, BY_USER):
             known, points = found[user_id], integer_sum("points", counted["points"])
-            found[user_id] = UserActivity(
-                known.contributions + counted["count"], known.points + points
-            )
+            count = known.contributions + counted["count"]
+            found[user_id] = UserActivity(count, known.points + points)
         return found
 
     def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float]]) -> int:
-        return write_counters(
-            self,
-            names.USERS,
-            {
-                user_id: {
-                    "total_contributions": counted.contributions,
-                    "total_points": Int64(counted.points),
-                    "reputation_score": score,
-                }
-                for user_id, (counted, score) in activity.items()
-            },
-        )
+        fields = {
+            user_id: {
+                "total_contributions": counted.contributions,
+                "total_points": Int64(counted.points),
+                "reputation_score": score,
+            }
+            for user_id, (counted, score) in activity.items()
+        }
+        return write_counters(self, names.USERS, fields)
 
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
         found = dict.fromkeys(article_ids, ArticleActivity())
@@ -66,23 +68,19 @@ class MongoActivity(MongoPart):
         for article_id, counted in self._groups("article_id", article_ids, group, BY_ARTICLE):
             known = found[article_id]
             dates = [d for d in (known.last_at, counted["last"]) if isinstance(d, datetime)]
-            found[article_id] = ArticleActivity(
-                known.contributions + counted["count"], max(dates, default=None)
-            )
+            count = known.contributions + counted["count"]
+            found[article_id] = ArticleActivity(count, max(dates, default=None))
         return found
 
     def write_article_activity(self, activity: Mapping[str, ArticleActivity]) -> int:
-        return write_counters(
-            self,
-            names.ARTICLES,
-            {
-                article_id: {
-                    "contribution_count": counted.contributions,
-                    "last_contribution_date": counted.last_at,
-                }
-                for article_id, counted in activity.items()
-            },
-        )
+        fields = {
+            article_id: {
+                "contribution_count": counted.contributions,
+                "last_contribution_date": counted.last_at,
+            }
+            for article_id, counted in activity.items()
+        }
+        return write_counters(self, names.ARTICLES, fields)
 
     def article_ids(self) -> Iterator[str]:
         articles = self.database[names.ARTICLES]
@@ -92,27 +90,22 @@ class MongoActivity(MongoPart):
     def _groups(
         self, field: str, ids: Sequence[str], group: Document, hint: Document
     ) -> Iterator[tuple[str, Document]]:
-        """One document for each form in which an id is stored."""
+        """A canonical id and a group for each stored form of these ids."""
         for chunk in chunks(ids, CHUNK_IDS):
             stages = [
                 {"$match": {field: {"$in": forms_of(chunk)}}},
                 {"$group": {"_id": f"${field}", **group}},
             ]
             for document in self.contributions.aggregate(stages, hint=hint):
-                # An array of ids matches one of them, and belongs to nobody.
+                # An array that contains one of the ids matches, but belongs to nobody.
                 if isinstance(document["_id"], str | ObjectId):
                     yield canonical_user_id(str(document["_id"])), document
 
 
-def forms_of(ids: Sequence[str]) -> list[object]:
-    """Every form in which any of these ids may be stored."""
-    return [form for each in ids for form in stored_forms(each)]
-
-
 def write_counters(part: MongoPart, collection: str, fields: Mapping[str, Document]) -> int:
-    """Set fields of the documents with these ids where they differ, and return how many did.
+    """Set the fields of these documents, by id, and return how many documents changed.
 
-    Reading first makes a recount without differences a few times faster.
+    Documents that are already correct are only read, which is a few times faster.
     """
     changed = 0
     for chunk in chunks(list(fields), CHUNK_IDS):

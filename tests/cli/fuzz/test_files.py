@@ -1,0 +1,106 @@
+"""Files of contributions with any damage: nothing crashes, and nothing is lost without a word."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.cli.conftest import Command
+from tests.cli.fuzz.damage import LAYOUTS, PACKERS, Damage, contributions_in_a_layout, survive
+from tests.fakes.world import World, store_of
+from worker.adapters.mongo.schema.seeds import CONFIG
+
+FILES, RECORDS_MAX = 250, 25
+DESCRIPTIONS = ("plain", "a, b; c", 'it is "quoted"', "two\nlines", '{"a": 1}, {', "é✓", "\\")
+
+
+def contribution(number: int, damage: Damage) -> dict[str, Any]:
+    return {
+        "_id": f"{number:024x}",
+        "user_id": f"user {number}",
+        "type": "review",
+        "created_at": "2024-12-11T10:00:00Z",
+        "description": damage.random.choice(DESCRIPTIONS),
+        "metadata": {"list": [{"a": 1}, {"b": "}"}], "seen": {"$date": "2024-12-11T10:00:00Z"}},
+    }
+
+
+def test_imports_name_what_they_lose(kontrib: Command, world: World, tmp_path: Path) -> None:
+    damage, path, number = Damage(1), tmp_path / "contributions", 0
+    for _ in range(FILES):
+        count = damage.random.randint(1, RECORDS_MAX)
+        made = [contribution(number + each, damage) for each in range(count)]
+        number += count
+        layout = damage.random.choice(LAYOUTS)
+        content = damage.bytes(contributions_in_a_layout(made, layout))
+        chance = damage.random.random()
+        if chance < 0.1:
+            packed = damage.random.choice(PACKERS)(content)
+            content = damage.bytes(packed) if chance < 0.05 else packed
+        elif chance < 0.2:
+            encoding = damage.random.choice(["utf-16", "utf-16-le", "utf-32", "cp1252"])
+            content = content.decode(errors="replace").encode(encoding, errors="replace")
+        path.write_bytes(content)
+        code = survive(kontrib, "import", str(path), "--create-users", "--json")
+        if kontrib.out:
+            _check(json.loads(kontrib.out), code, world, made, content)
+        else:
+            assert code == 2
+
+
+def _check(
+    shown: dict[str, Any], code: int, world: World, made: list[dict[str, Any]], content: bytes
+) -> None:
+    counted = shown["added"] + shown["already_there"] + shown["malformed_count"]
+    assert shown["lines"] == counted
+    assert len(shown["malformed"]) == min(counted, shown["malformed_count"])
+    if shown["malformed_count"]:
+        assert code == 1
+        return
+    # Nothing is named: whatever the damage left of a contribution is there, under its user.
+    stored = {d["user_id"] for d in store_of(world.first).state.contributions.values()}
+    left = [each for each in made if json.dumps(each).encode() in content]
+    assert {each["user_id"] for each in left} <= stored
+
+
+def test_lines_that_are_whole_are_imported_whatever_stands_beside_them(
+    kontrib: Command, world: World, tmp_path: Path
+) -> None:
+    damage, path, number = Damage(2), tmp_path / "contributions.jsonl", 0
+    for _ in range(120):
+        lines, whole = [], []
+        for _ in range(20):
+            number += 1
+            made = contribution(number, damage)
+            line = json.dumps(made).encode()
+            if damage.random.random() < 0.5:
+                line = damage.bytes(line).replace(b"\n", b"").replace(b"\r", b"")
+            else:
+                whole.append(made["user_id"])
+            lines.append(line)
+        path.write_bytes(b"\n".join(lines))
+        survive(kontrib, "import", str(path), "--json")
+        if kontrib.out:
+            stored = {d["user_id"] for d in store_of(world.first).state.contributions.values()}
+            named = {each["line"] for each in json.loads(kontrib.out)["malformed"]}
+            assert set(whole) <= stored, (named, path.read_bytes())
+
+
+def test_histories_and_rules_to_simulate(kontrib: Command, tmp_path: Path) -> None:
+    damage, history, rules = Damage(3), tmp_path / "history", tmp_path / "rules.json"
+    config = {name: value for name, value in CONFIG.items() if not name.endswith("_at")}
+    whole = json.dumps(config).encode()
+    for each in range(120):
+        made = [contribution(each * 5 + number, damage) for number in range(5)]
+        content = contributions_in_a_layout(made, damage.random.choice(LAYOUTS))
+        if each % 2:
+            history.write_bytes(damage.bytes(content))
+            rules.write_bytes(whole)
+        else:
+            history.write_bytes(content)
+            odd = damage.document(config) if each % 4 else None
+            rules.write_bytes(
+                damage.bytes(whole) if odd is None else json.dumps(odd, default=str).encode()
+            )
+        survive(kontrib, "simulate", str(history), "--rules", str(rules))
