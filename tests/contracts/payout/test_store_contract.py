@@ -25,6 +25,7 @@ from worker.core.lifecycle import IllegalTransition, PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits
 from worker.core.payout.records import (
     Distribution,
+    ExcludedUser,
     MalformedContribution,
     PlanNotes,
     Postponement,
@@ -254,6 +255,7 @@ def test_readers_see_totals_ratio_and_notes_of_the_plan(store: Store) -> None:
         late_points=7,
         floor_waived=True,
         lifted=5,
+        excluded_users=(ExcludedUser("jose ", 50, "unknown user", "jose", "it has a blank"),),
     )
     store.install_plan(make_plan(make_rewards(4)), notes, replacing=None, now=NOW)
 
@@ -273,6 +275,15 @@ def test_readers_see_totals_ratio_and_notes_of_the_plan(store: Store) -> None:
         "late_points": 7,
         "floor_waived": True,
         "lifted": 5,
+        "excluded_users": [
+            {
+                "user_id": "jose ",
+                "points": 50,
+                "reason": "unknown user",
+                "looks_like": "jose",
+                "difference": "it has a blank",
+            }
+        ],
     }
     assert seen["root"] == (b"r" * 32).hex()
 

@@ -205,7 +205,7 @@ class StoreTwins(RuleBasedStateMachine):
     @rule(index=INDEXES)
     def make_account(self, index: int) -> None:
         if (reward := self.pick_reward(index)) is not None:
-            self.both("mark_accounts_made", [reward.user_id], self.now)
+            self.both("mark_accounts_made", [(reward.user_id, f"wallet {index % 2}")], self.now)
 
     @rule(plan=st.sampled_from(PLANS))
     def discard(self, plan: str) -> None:

@@ -15,8 +15,9 @@ from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.money import ONE_TOKEN
 from worker.core.plan.allocation import Policy, StakingBonus
 from worker.core.plan.commitment import canonical_json
+from worker.core.plan.condition import Condition
 from worker.core.plan.points import total_points
-from worker.core.plan.rules import Condition, MalformedRules, StakingTier, rules_from
+from worker.core.plan.rules import MalformedRules, StakingTier, rules_from
 
 OWNERS: dict[str, Any] = {
     "_id": "token_system",
@@ -253,7 +254,7 @@ def test_whatever_a_value_is_the_rules_are_read_or_it_is_named(name: str, value:
 def test_an_account_qualifies_by_its_field(entry, value: object, qualifies: bool) -> None:
     (condition,) = rules_from(with_value("eligibility", [entry])).eligibility
 
-    assert condition.holds(value) is qualifies
+    assert condition.holds({condition.field: value}) is qualifies
     assert condition.field == entry["field"]
 
 

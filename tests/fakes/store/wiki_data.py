@@ -164,15 +164,8 @@ def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twic
     return Account(
         user_id=user_id,
         wallet=document.get("wallet_address"),
-        fields={name: field_value(document, name) for name in fields},
+        fields={name: document[name] for name in fields if name in document},
         had_token_account=document.get("token_account_created_at") is not None,
         is_twice=is_twice,
+        account_wallets=tuple(document.get("token_account_wallets") or ()),
     )
-
-
-def field_value(document: Mapping[str, Any], name: str) -> object:
-    """The value of a dotted name; None if it is missing."""
-    value: Any = document
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value

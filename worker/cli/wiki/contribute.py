@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from config.visible_text import visible_json
 from worker.cli.arguments import AsJson, read_amount, read_object, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, escaped, plain
@@ -111,7 +112,7 @@ def _contribute_lines(wiki: WikiContext) -> bool:
             name, message = type(error).__name__, str(error)
             answer = {"line": number, "ok": False, "error": name, "message": message}
         # In ASCII, so that every answer can be written in every encoding.
-        sys.stdout.write(json.dumps(answer, default=plain) + "\n")
+        sys.stdout.write(visible_json(json.dumps(answer, default=plain)) + "\n")
         sys.stdout.flush()
     return all_well
 

@@ -58,11 +58,13 @@ class Account:
     wallet: object
     """As stored: may be missing, of a wrong type, or no address."""
     fields: dict[str, object]
-    """The fields that eligibility asks for."""
+    """Those of the fields that were asked for that the document has, as stored."""
     had_token_account: bool
-    """Whether we already created their associated token account once."""
+    """Whether we created an associated token account for them once already."""
     is_twice: bool = False
     """Whether several documents of the wiki are this user, so that its wallet is uncertain."""
+    account_wallets: tuple[str, ...] = ()
+    """The wallets for which we created a token account, as far as they are recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,18 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True)
+class ExcludedUser:
+    """A user with points that a plan leaves out, and why."""
+
+    user_id: str
+    points: int
+    reason: str
+    looks_like: str = ""
+    """For an unknown user, the id of a user that looks the same."""
+    difference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanNotes:
     """Counts of all that planning left out or held, for people. Not part of the root."""
 
@@ -156,6 +170,8 @@ class PlanNotes:
     late_points: int = 0
     floor_waived: bool = False
     lifted: int = 0
+    excluded_users: tuple[ExcludedUser, ...] = ()
+    """The first users of each reason, by id."""
 
 
 class PayoutKind(enum.StrEnum):

@@ -28,7 +28,7 @@ class WikiStore(Protocol):
         """
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
-        """The existing users among these, by canonical id."""
+        """The users among these that exist, by canonical id, with these fields of the document."""
 
     def user_ids(self) -> Iterator[str]:
         """Every user of the wiki, by canonical id."""

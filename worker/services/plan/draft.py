@@ -6,7 +6,7 @@ import heapq
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
@@ -129,7 +129,10 @@ def make_draft(
         total_amount=allocation.total,
         floor_waived=allocation.floor_waived,
     )
-    notes = _notes(counted, allocation, excluded, points, context.store.unusable_stakes(week))
+    notes = replace(
+        _notes(counted, allocation, excluded, points, context.store.unusable_stakes(week)),
+        excluded_users=excluded.users(context.store.user_ids),
+    )
     return Draft(header, roster, allocation, notes, counted.new_accounts)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.names import ACCOUNT_MADE_AT
+from worker.adapters.mongo.names import ACCOUNT_MADE_AT, ACCOUNT_WALLETS
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.same_users import MixedCaseIds
 from worker.adapters.mongo.payout.stakes import stake_covering
@@ -60,8 +60,8 @@ class MongoWiki(MongoPart):
         return total.result()
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
-        tops = {field.split(".")[0]: 1 for field in fields}
-        projection = {"wallet_address": 1, ACCOUNT_MADE_AT: 1, **tops}
+        ours = ("wallet_address", ACCOUNT_MADE_AT, ACCOUNT_WALLETS)
+        projection = dict.fromkeys((*ours, *fields), 1)
         found: dict[str, Account] = {}
         for chunk in chunks(user_ids, CHUNK_IDS):
             forms = {form: user_id for user_id in chunk for form in stored_forms(user_id)}
@@ -74,7 +74,9 @@ class MongoWiki(MongoPart):
             for form in reversed(forms):
                 if (document := documents.get(form)) is not None:
                     is_twice = forms_of[forms[form]] > 1
-                    found[forms[form]] = _account(forms[form], document, fields, is_twice=is_twice)
+                    found[forms[form]] = account_of(
+                        forms[form], document, fields, is_twice=is_twice
+                    )
         return found
 
     def user_ids(self) -> Iterator[str]:
@@ -106,19 +108,19 @@ def _may_cover(week: Week) -> Document:
     }
 
 
-def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twice: bool) -> Account:
+def account_of(
+    user_id: str, document: Mapping[str, Any], fields: Sequence[str], *, is_twice: bool
+) -> Account:
+    """The facts about a user, with those of these fields that the document has."""
     return Account(
         user_id=user_id,
         wallet=document.get("wallet_address"),
-        fields={name: _value_at(document, name) for name in fields},
+        fields={name: document[name] for name in fields if name in document},
         had_token_account=document.get(ACCOUNT_MADE_AT) is not None,
         is_twice=is_twice,
+        account_wallets=_texts(document.get(ACCOUNT_WALLETS)),
     )
 
 
-def _value_at(document: Document, name: str) -> object:
-    """The value of a dotted name; None where it is missing."""
-    value: Any = document
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()

@@ -1,10 +1,9 @@
-"""Bring a database to the schema. Each step looks first, and can be run again.
+"""Bring a database to the schema. A step looks first, so it can run again.
 
-Before the first write the whole database is looked at: what cannot be taken is refused by name (see
-`obstacles`), and what is there is recorded for a rollback (see `origin`). A migration that was
-killed goes on where it stopped: what is left to do is read from the database, never from a list of
-what was done. Data that is there stays as it is: fields are added where they are missing, and where
-two values collide, none is lost (see `duplicates`).
+A look at the whole database comes before the first write. It refuses by name what migration cannot
+take (see `obstacles`), and records what is there for a rollback (see `origin`). After a crash, the
+rest of the work is read from the database. Existing data stays unchanged: missing fields are added,
+and of two values that collide both are kept (see `duplicates`).
 """
 
 from __future__ import annotations
@@ -165,9 +164,10 @@ class _Migration(MongoPart):
             origin = record_origin(self.database, now, renamed)
         self._origin = origin or Origin(is_known=False)
         for name in renamed:
-            notify(_rename_step(name).description)
+            step = _rename_step(name)
+            notify(step.description)
             rename(self.database, name, renamed[name])
-            report.steps.append(_rename_step(name))
+            report.steps.append(step)
         report.choices = self._choices(found)
         for line in report.choices:
             notify(line)

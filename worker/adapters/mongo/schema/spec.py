@@ -132,7 +132,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             "last_reward_claim": None,
             "token_updated_at": None,
         },
-        service_fields=(names.WALLET, names.ACCOUNT_MADE_AT),
+        service_fields=(names.WALLET, names.ACCOUNT_MADE_AT, names.ACCOUNT_WALLETS),
         wiki_owned=True,
     ),
     CollectionSpec(

@@ -16,6 +16,7 @@ from typing import Any
 from worker.adapters.mongo.base import MongoPart, canonical_id, integer_sum, stored_forms
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout.contributions import BY_USER
+from worker.adapters.mongo.payout.wiki_data import account_of
 from worker.adapters.mongo.wiki.contribution_counters import SUM_OF_POINTS
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits
@@ -34,7 +35,7 @@ class MongoViews(MongoPart):
         forms = stored_forms(user_id)
         found = {d["_id"]: d for d in self.users.find({"_id": {"$in": forms}})}
         document = next((found[form] for form in forms if form in found), None)
-        return None if document is None else shown_user_of(user_id, document)
+        return None if document is None else shown_user_of(user_id, document, len(found))
 
     def contributions_page(
         self, user_id: str, after: Cursor | None, limit: int
@@ -130,7 +131,8 @@ def shown_reward_of(document: Mapping[str, Any]) -> ShownReward:
     )
 
 
-def shown_user_of(user_id: str, document: Mapping[str, Any]) -> ShownUser:
+def shown_user_of(user_id: str, document: Mapping[str, Any], documents: int) -> ShownUser:
+    """`documents`: how many documents have an id of this user."""
     wallet = document.get("wallet_address")
     reputation = document.get("reputation_score")
     return ShownUser(
@@ -142,6 +144,9 @@ def shown_user_of(user_id: str, document: Mapping[str, Any]) -> ShownUser:
         earned=BaseUnits(_whole(document.get("total_tokens_earned_base_units"))),
         staked=BaseUnits(_whole(document.get("staked_tokens_base_units"))),
         power=BaseUnits(_whole(document.get("governance_power_base_units"))),
+        account=account_of(
+            canonical_user_id(user_id), document, list(document), is_twice=documents > 1
+        ),
     )
 
 
