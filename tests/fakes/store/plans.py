@@ -227,7 +227,7 @@ class FakePlans:
 
 def _notes(notes: PlanNotes) -> Document:
     malformed = [{"_id": each.id, "reason": each.reason} for each in notes.malformed]
-    return asdict(notes) | {"malformed": malformed}
+    return asdict(notes) | {"malformed": malformed, "after_cutoff": list(notes.after_cutoff)}
 
 
 def _readable(stored: StoredWeek) -> Document:

@@ -13,7 +13,7 @@ from worker.adapters.mongo.payout.stakes import stake_covering
 from worker.core.identity import canonical_user_id
 from worker.core.payout.records import Account, MalformedContribution, Stake, UserPoints, WeekPoints
 from worker.core.plan.counted_contributions import Place, PointsWindow
-from worker.core.plan.points import defect
+from worker.core.plan.points import claimed_points, defect
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 
@@ -27,28 +27,37 @@ class FakeWiki:
         return self.state.config.get("token_system")
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        sums: dict[str, tuple[int, int]] = {}
-        counted, after_cutoff, malformed = 0, 0, []
+        sums: dict[str, UserPoints] = {}
+        counted, claimed, after, malformed = 0, 0, [], []
         for document in list(self.state.contributions.values()):
             part = _place(document, window)
             if part == Place.AFTER:
-                after_cutoff += 1
+                after.append(str(document["_id"]))
             elif part is not None:
                 reason = defect(rules.points, _plain(document))
                 if reason is not None:
                     malformed.append(MalformedContribution(str(document["_id"]), reason))
+                    claimed += claimed_points(rules.points, document.get("total_points"))
                     continue
                 counted += 1
                 user_id, points = _user(document), int(document["total_points"])
-                total, late = sums.get(user_id, (0, 0))
-                sums[user_id] = (total + points, late + (points if part == Place.LATE else 0))
+                known, late = sums.get(user_id, UserPoints(user_id, 0, 0)), part == Place.LATE
+                sums[user_id] = UserPoints(
+                    user_id,
+                    known.points + points,
+                    known.late_points + points * late,
+                    known.contributions + 1,
+                    known.late_contributions + late,
+                )
         return WeekPoints(
-            (UserPoints(user, total, late) for user, (total, late) in sums.items()),
+            iter(sums.values()),
             len(malformed),
             tuple(sorted(malformed, key=lambda each: each.id)[:malformed_max]),
-            seen=counted + len(malformed) + after_cutoff,
+            seen=counted + len(malformed) + len(after),
             counted=counted,
-            after_cutoff=after_cutoff,
+            after_cutoff=len(after),
+            after=tuple(sorted(after)[:malformed_max]),
+            malformed_points=claimed,
         )
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:

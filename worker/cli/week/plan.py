@@ -15,6 +15,7 @@ from worker.cli.session import Session
 from worker.cli.week import plan_view
 from worker.core.lifecycle import Stage
 from worker.core.week import Week
+from worker.services.plan.approval import ApprovalMissing, check_approved
 from worker.services.plan.genesis import make_genesis
 from worker.services.plan.plan_week import dry_run, plan_week
 from worker.services.plan.preview import preview
@@ -93,14 +94,17 @@ def _plan(session: Session, week: Week, *, as_json: bool) -> None:
     emit(data, as_json=as_json, render=render)
     say(f"The plan was {planned.how} and is published at {where}.")
     if current.stage is Stage.PLANNED:
-        wait = context.rules().require_approval and not current.approved
-        first = f" after `kontrib approve {week.label}`" if wait else ""
-        say(f"Nothing is paid yet. Workers or `kontrib run {week.label}` anchor the plan{first}.")
+        try:
+            check_approved(context.store, context.rules(), week, approved=current.approved)
+        except ApprovalMissing as error:
+            say(f"Nothing is paid yet. {error}")
+        else:
+            say(f"Nothing is paid yet. Workers or `kontrib run {week.label}` anchor the plan.")
 
 
 @command(commands, "kontrib approve 2024-W50")
 def approve(context: typer.Context, week: WeekArgument) -> None:
-    """Let a planned week be anchored, where system_config.require_approval is on."""
+    """Let a planned week be anchored that waits for approval."""
     session = session_of(context)
     if not approve_week(session.store, week, session.clock.now()):
         say(f"{week.label} is anchored already; there is nothing to approve.")

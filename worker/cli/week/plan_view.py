@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from worker.cli.console import escaped, facts, table
 from worker.core.money import sol_text, tokens_text
 from worker.core.payout.records import MalformedContribution, PlanNotes
 from worker.core.plan.allocation import MULTIPLIER_SCALE
+from worker.core.plan.fates import Fates
 from worker.services.plan.funds import Estimate, FundsReport
 from worker.services.plan.preview import Preview
 from worker.services.week.status import Board
@@ -56,6 +58,8 @@ def notes_document(notes: PlanNotes) -> Document:
         "excluded_points": notes.excluded_points,
         "malformed_count": notes.malformed_count,
         "malformed": [{"id": m.id, "reason": m.reason} for m in notes.malformed],
+        "contributions": None if notes.contributions is None else asdict(notes.contributions),
+        "after_cutoff": list(notes.after_cutoff),
     }
 
 
@@ -116,10 +120,13 @@ def show_notes(console: Console, notes: PlanNotes) -> None:
         "held": _counted(notes.held),
         "excluded": _counted(notes.excluded),
         "malformed": notes.malformed_count or None,
+        "contributions": None if notes.contributions is None else notes.contributions.equation(),
     }
     console.print(facts(rows))
     for malformed in notes.malformed[:LISTED_MAX]:
         console.print(f"  {malformed.id}: {malformed.reason}", markup=False)
+    for contribution_id in notes.after_cutoff[:LISTED_MAX]:
+        console.print(f"  {contribution_id}: recorded after the cut-off", markup=False)
 
 
 def notes_of(board: Board) -> PlanNotes:
@@ -135,6 +142,8 @@ def notes_of(board: Board) -> PlanNotes:
         late_points=document.get("late_points") or 0,
         floor_waived=bool(document.get("floor_waived")),
         lifted=document.get("lifted") or 0,
+        contributions=Fates.read(document.get("contributions")),
+        after_cutoff=tuple(document.get("after_cutoff") or ()),
     )
 
 

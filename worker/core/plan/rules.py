@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from worker.core.errors import KontribError, NotReady, UsageError
@@ -69,6 +70,8 @@ class Rules:
     max_new_accounts_per_week: int
     require_approval: bool
     reputation_steps: tuple[tuple[int, Decimal], ...] = field(default=())
+    max_left_out: Fraction = Fraction(1, 2)
+    """A plan that leaves out a larger share of contributions or points waits for approval."""
 
     @property
     def policy(self) -> Policy:
@@ -117,6 +120,7 @@ def rules_from(document: Mapping[str, Any] | None) -> Rules:
         max_new_accounts_per_week=read("max_new_accounts_per_week", _at_least_one, 1_000_000),
         require_approval=read("require_approval", _flag, False),
         reputation_steps=read("reputation_steps", _steps, DEFAULT_REPUTATION_STEPS),
+        max_left_out=read("max_left_out", _share, DEFAULT_MAX_LEFT_OUT),
     )
 
 
@@ -126,6 +130,7 @@ DEFAULT_REPUTATION_STEPS: list[dict[str, Any]] = [
     {"contributions": 25, "reputation": 1.2},
     {"contributions": 100, "reputation": 1.5},
 ]
+DEFAULT_MAX_LEFT_OUT = 0.5
 _MISSING = object()
 
 
@@ -190,6 +195,13 @@ def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{value!r} is neither true nor false")
     return value
+
+
+def _share(value: object) -> Fraction:
+    share = exact_decimal(value)
+    if not 0 <= share <= 1:
+        raise UsageError(f"{value!r} is not a share from 0 to 1")
+    return Fraction(share)
 
 
 def _whole(value: object) -> int:

@@ -15,6 +15,7 @@ from worker.core.plan.allocation import Allocation, allocate
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.counted_contributions import points_window
 from worker.core.plan.entrant import Entrant, cap_new_accounts
+from worker.core.plan.fates import Fates
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.eligibility import Exclusions, list_eligible_users
@@ -101,6 +102,7 @@ def make_draft(
     Raises:
         MalformedRules: system_config cannot be used.
         UserTwice, NoRoomToSort: the roster cannot be made.
+        ContributionsUnaccounted: a contribution was lost or counted twice.
     """
     rules = context.rules()
     window = points_window(week, first_week, cutoff, previous.cutoff)
@@ -130,6 +132,8 @@ def make_draft(
         floor_waived=allocation.floor_waived,
     )
     notes = _notes(counted, allocation, excluded, points)
+    if notes.contributions is not None:
+        notes.contributions.check(week)
     return Draft(header, roster, allocation, notes, counted.new_accounts)
 
 
@@ -162,6 +166,16 @@ def _count(roster: Roster) -> _Counted:
 def _notes(
     counted: _Counted, allocation: Allocation, excluded: Exclusions, points: WeekPoints
 ) -> PlanNotes:
+    fates = Fates(
+        seen=points.seen,
+        counted=excluded.counted,
+        late=excluded.late,
+        excluded=excluded.contributions,
+        malformed=points.malformed_count,
+        after_cutoff=points.after_cutoff,
+        points=sum(counted.points),
+        points_left_out=excluded.points + points.malformed_points,
+    )
     return PlanNotes(
         excluded=dict(excluded.reasons),
         excluded_points=excluded.points,
@@ -171,4 +185,6 @@ def _notes(
         late_points=counted.late_points,
         floor_waived=allocation.floor_waived,
         lifted=allocation.lifted,
+        contributions=fates,
+        after_cutoff=points.after,
     )

@@ -21,14 +21,26 @@ CHUNK_USERS = 2000
 
 @dataclass(slots=True)
 class Exclusions:
-    """Counts and points of the users that a plan leaves out, for people."""
+    """Counts, contributions and points of the users that a plan leaves out, for people.
+
+    `counted` and `late` are the contributions of the other users.
+    """
 
     reasons: Counter[str] = field(default_factory=Counter)
     points: int = 0
+    contributions: int = 0
+    counted: int = 0
+    late: int = 0
 
-    def add(self, reason: str, points: int) -> None:
+    def add(self, reason: str, user: UserPoints) -> None:
         self.reasons[reason] += 1
-        self.points += points
+        self.points += user.points
+        self.contributions += user.contributions
+
+    def take(self, user: UserPoints) -> None:
+        """Count the contributions of a user who takes part."""
+        self.counted += user.contributions - user.late_contributions
+        self.late += user.late_contributions
 
 
 def list_eligible_users(
@@ -52,6 +64,7 @@ def list_eligible_users(
             account = accounts[user.user_id]
             recipient = recipients.get(str(account.wallet))
             hold = hold_reason(account, recipient)
+            excluded.take(user)
             yield Entrant(
                 commitment=user_commitment(salt, user.user_id),
                 user_id=user.user_id,
@@ -71,7 +84,7 @@ def _with_enough_points(
         if user.points >= rules.min_points:
             yield user
         else:
-            excluded.add(f"below {rules.min_points} points", user.points)
+            excluded.add(f"below {rules.min_points} points", user)
 
 
 def _qualifies(
@@ -79,11 +92,11 @@ def _qualifies(
 ) -> bool:
     account = accounts.get(user.user_id)
     if account is None:
-        excluded.add("unknown user", user.points)
+        excluded.add("unknown user", user)
         return False
     for condition in rules.eligibility:
         if not condition.holds(account.fields.get(condition.field)):
-            excluded.add(f"not eligible: {condition.field}", user.points)
+            excluded.add(f"not eligible: {condition.field}", user)
             return False
     return True
 

@@ -122,14 +122,14 @@ class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
 
 def contribution_of(document: Mapping[str, Any]) -> StoredContribution:
     document_id, created_at = document["_id"], document.get("created_at")
-    is_dated = isinstance(created_at, datetime)
     recorded_at = document_id.generation_time if isinstance(document_id, ObjectId) else None
+    made_at = created_at if isinstance(created_at, datetime) else None
     return StoredContribution(
         id=str(document_id),
         user_id=canonical_id(document.get("user_id")),
         type=document.get("type"),
-        created_at=created_at if is_dated else None,
-        recorded_at=recording_time(created_at, recorded_at) if is_dated else recorded_at,
+        created_at=made_at,
+        recorded_at=recording_time(made_at, recorded_at) if made_at else recorded_at,
         factors=Factors(*map(document.get, FACTORS)),
         total_points=document.get("total_points"),
     )

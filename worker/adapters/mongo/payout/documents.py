@@ -113,7 +113,7 @@ def status_expression(*, stopped: bool) -> Document:
 
 def notes_document(notes: PlanNotes) -> Document:
     malformed = [{"_id": each.id, "reason": each.reason} for each in notes.malformed]
-    return asdict(notes) | {"malformed": malformed}
+    return asdict(notes) | {"malformed": malformed, "after_cutoff": list(notes.after_cutoff)}
 
 
 # --- rewards -----------------------------------------------------------------------------------
