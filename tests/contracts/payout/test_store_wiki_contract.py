@@ -347,6 +347,21 @@ def test_every_contribution_that_was_seen_is_in_one_count(store_world: StoreWorl
     found = store_world.store.week_points(WINDOW, RULES)
 
     assert (found.seen, found.counted, found.malformed_count, found.after_cutoff) == (8, 3, 3, 2)
+    assert [(u.contributions, u.late_contributions) for u in found.users] == [(3, 1)]
+    assert found.malformed_points == 100
+    assert found.after == ()
+
+
+def test_the_first_contributions_after_the_cutoff_are_listed(store_world: StoreWorld) -> None:
+    ids = [object_id(CUTOFF + timedelta(minutes=n), n) for n in range(5)]
+    store_world.add_contributions(
+        [contribution_document(USER, MIDDLE, document_id=each) for each in reversed(ids)]
+    )
+
+    found = store_world.store.week_points(WINDOW, RULES, 3)
+
+    assert found.after == tuple(str(each) for each in ids[:3])
+    assert found.after_cutoff == 5
 
 
 @pytest.mark.parametrize("key", ["id", "mark", "$_id", ""])
@@ -446,7 +461,9 @@ def test_fake_and_database_agree_on_odd_contributions(
         found = world.store.week_points(window, RULES, 100)
         users = sorted(found.users, key=lambda user: user.user_id)
         assert found.seen == found.counted + found.malformed_count + found.after_cutoff
-        answers.append((users, replace(found, users=iter(()))))
+        assert found.counted == sum(user.contributions for user in users)
+        counts = [(user.contributions, user.late_contributions) for user in users]
+        answers.append(((users, counts), replace(found, users=iter(()))))
 
     (fake_users, fake), (real_users, real) = answers
     assert real_users == fake_users

@@ -17,7 +17,8 @@ class ApprovalMissing(NotReady):
     def __init__(self, week: Week, why: str = "") -> None:
         super().__init__(
             f"{week.label} is planned and waits for approval{why}. Look at it with `kontrib status "
-            f"{week.label}`, then run `kontrib approve {week.label}`."
+            f"{week.label}`, then run `kontrib approve {week.label}`. If you correct the rules or "
+            f"the data, run `kontrib plan {week.label} --again`."
         )
 
 
