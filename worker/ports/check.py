@@ -30,7 +30,7 @@ class StoredContribution:
     type: object
     created_at: datetime | None
     recorded_at: datetime | None
-    """The time of its ObjectId; None without an ObjectId."""
+    """The time of its ObjectId; None if that is unknown (see `recording_time`)."""
     factors: Factors
     total_points: object
 
@@ -130,10 +130,12 @@ class CheckStore(Protocol):
     def recorded_since(
         self, moment: datetime, *, made_from: datetime, made_before: datetime
     ) -> Iterator[StoredContribution]:
-        """Contributions made in a span of time, with an ObjectId from `moment` or later."""
+        """Contributions made in a span of time, and recorded at `moment` or later."""
 
-    def without_recording(self, *, made_before: datetime) -> Iterator[StoredContribution]:
-        """Contributions made before a moment, without an ObjectId."""
+    def without_recording(
+        self, *, made_from: datetime, made_before: datetime
+    ) -> Iterator[StoredContribution]:
+        """Contributions made in a span of time, and recorded at an unknown time."""
 
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         """The counters, as stored, of the existing users among these."""

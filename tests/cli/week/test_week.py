@@ -214,6 +214,23 @@ def test_an_approval_lets_a_plan_be_anchored(
     assert "nothing to approve" in kontrib.err
 
 
+def test_a_plan_that_leaves_most_out_says_why_it_waits_and_can_be_made_again(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    store_of(world.first).set_rules(min_points=10_000)
+    assert kontrib.json("plan", "2024-W50", "--dry-run")["contributions"]["excluded"] == 7
+    assert kontrib("plan", "2024-W50") == 0
+    assert "7 seen, 0 counted, 0 late, 7 excluded" in " ".join(kontrib.out.split())
+    assert "100.0% of its contributions or points cannot count" in kontrib.err
+    assert kontrib("run", "2024-W50", "--inline") == 3
+    assert "max_left_out" in kontrib.json("status", "2024-W50")["reason"]
+    store_of(world.first).set_rules(min_points=10)
+    assert kontrib.json("plan", "2024-W50", "--again")["notes"]["contributions"]["counted"] == 7
+    assert kontrib("run", "2024-W50", "--inline") == 0
+    report = kontrib.json("report", "2024-W50")
+    assert report["contributions"]["seen"] == 7
+
+
 def test_all_weeks_are_shown_in_one_table(kontrib: Command, world: World, week: list[str]) -> None:
     kontrib("run", "--inline")
     world.clock.sleep(8 * 7 * 24 * 3600)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -90,6 +90,38 @@ def test_what_was_recorded_since_a_moment(
     found = ports.check.recorded_since(NOW, made_from=WEEK.end - span, made_before=WEEK.end)
 
     assert [c.id for c in found] == [str(object_id(NOW, 2))]
+
+
+RANDOM = WEEK.end + timedelta(weeks=4)
+"""ObjectIds of contributions of the week say nothing from this time on."""
+
+
+@pytest.mark.parametrize("span", [timedelta(days=7), timedelta(days=4000)])
+def test_a_random_id_is_no_time_of_recording(
+    wiki_world: WikiWorld, ports: Ports, span: timedelta
+) -> None:
+    last = WEEK.end - timedelta(milliseconds=1)
+    wiki_world.base.add_contributions(
+        [
+            contribution(1, WEEK.start, recorded=RANDOM - timedelta(seconds=1)),
+            contribution(2, WEEK.start, recorded=RANDOM),
+            contribution(3, last, recorded=datetime(2106, 2, 7, tzinfo=UTC)),
+            contribution(4, WEEK.start, _id="no ObjectId"),
+            contribution(5, WEEK.start, created_at=[WEEK.start], _id="no date"),
+            contribution(6, WEEK.end, recorded=RANDOM),
+        ]
+    )
+    made = {"made_from": WEEK.end - span, "made_before": WEEK.end}
+
+    known = ports.check.recorded_since(NOW, **made)
+    unknown = ports.check.without_recording(**made)
+
+    assert [c.id for c in known] == [str(object_id(RANDOM - timedelta(seconds=1), 1))]
+    assert {c.id for c in unknown} == {
+        str(object_id(RANDOM, 2)),
+        str(object_id(datetime(2106, 2, 7, tzinfo=UTC), 3)),
+        "no ObjectId",
+    }
 
 
 def test_counters_come_as_they_are_stored(wiki_world: WikiWorld, ports: Ports) -> None:

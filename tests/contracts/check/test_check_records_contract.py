@@ -149,7 +149,9 @@ def test_what_has_no_time_of_recording(wiki_world: WikiWorld, ports: Ports) -> N
         ]
     )
 
-    assert [c.id for c in ports.check.without_recording(made_before=WEEK.end)] == ["import 1"]
+    found = ports.check.without_recording(made_from=WEEK.start, made_before=WEEK.end)
+
+    assert [c.id for c in found] == ["import 1"]
 
 
 def test_shares_of_articles(wiki_world: WikiWorld, ports: Ports) -> None:

@@ -32,6 +32,7 @@ from worker.core.payout.records import (
     Settlement,
     UnusableStake,
 )
+from worker.core.plan.fates import Fates
 from worker.ports.payout import Store
 
 
@@ -256,6 +257,8 @@ def test_readers_see_totals_ratio_and_notes_of_the_plan(store: Store) -> None:
         floor_waived=True,
         lifted=5,
         excluded_users=(ExcludedUser("jose ", 50, "unknown user", "jose", "it has a blank"),),
+        contributions=Fates(9, 3, 1, 2, 2, 1, points=100, points_left_out=80),
+        after_cutoff=("43",),
     )
     store.install_plan(make_plan(make_rewards(4)), notes, replacing=None, now=NOW)
 
@@ -284,6 +287,17 @@ def test_readers_see_totals_ratio_and_notes_of_the_plan(store: Store) -> None:
                 "difference": "it has a blank",
             }
         ],
+        "contributions": {
+            "seen": 9,
+            "counted": 3,
+            "late": 1,
+            "excluded": 2,
+            "malformed": 2,
+            "after_cutoff": 1,
+            "points": 100,
+            "points_left_out": 80,
+        },
+        "after_cutoff": ["43"],
     }
     assert seen["root"] == (b"r" * 32).hex()
 

@@ -6,6 +6,7 @@ gives both the same odd documents.
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -33,6 +34,7 @@ from tests.fakes.documents import (
 from worker.adapters.mongo.connection import Mongo
 from worker.core.payout.records import MalformedContribution, UserPoints
 from worker.core.plan.counted_contributions import PointsWindow
+from worker.core.week import Week
 
 USER = "507f1f77bcf86cd799439011"
 MIXED_CASE = "507F1f77bcf86cd799439011"
@@ -40,6 +42,12 @@ CUTOFF = NOW
 PREVIOUS_CUTOFF = WEEK.start + timedelta(hours=1)
 WINDOW = PointsWindow(WEEK, CUTOFF, PREVIOUS_CUTOFF, WEEK.back(4).start)
 FIRST_WINDOW = PointsWindow(WEEK, CUTOFF, None, WEEK.start)
+DELAYED_WINDOW = PointsWindow(
+    WEEK, WEEK.end + timedelta(weeks=3), WEEK.end + timedelta(days=1), WEEK.back(4).start
+)
+"""Of a plan that was made some weeks later."""
+RANDOM_FROM = WEEK.end + timedelta(weeks=4)
+"""From here on, an ObjectId says nothing about the recording of the week's own contributions."""
 MIDDLE = WEEK.start + timedelta(days=3)
 
 
@@ -166,6 +174,64 @@ def test_the_first_plan_has_no_late_points(store_world: StoreWorld) -> None:
     assert points(store_world, FIRST_WINDOW) == []
 
 
+# --- ObjectIds whose time means nothing --------------------------------------------------------
+
+RANDOM = [RANDOM_FROM, datetime(2061, 7, 1, tzinfo=UTC), datetime(2106, 2, 7, tzinfo=UTC)]
+
+
+@pytest.mark.parametrize("recorded_at", [*RANDOM, datetime(1970, 1, 1, tzinfo=UTC)])
+def test_a_contribution_with_a_random_id_counts_by_its_date(
+    store_world: StoreWorld, recorded_at: datetime
+) -> None:
+    store_world.add_contributions([contribution_document(USER, MIDDLE, recorded_at=recorded_at)])
+
+    for window in (WINDOW, FIRST_WINDOW, DELAYED_WINDOW):
+        assert points(store_world, window) == [UserPoints(USER, 100, 0)]
+
+
+def test_a_random_id_may_look_like_a_late_recording(store_world: StoreWorld) -> None:
+    recorded_at = RANDOM_FROM - timedelta(seconds=1)
+    store_world.add_contributions([contribution_document(USER, MIDDLE, recorded_at=recorded_at)])
+    fourth = Week.containing(recorded_at)
+    cutoffs = [fourth.start + timedelta(hours=1), fourth.end + timedelta(hours=1)]
+
+    assert points(store_world) == []
+    assert store_world.store.week_points(WINDOW, RULES).after_cutoff == 1
+    later = PointsWindow(fourth, cutoffs[1], cutoffs[0], WEEK.start)
+    assert points(store_world, later) == [UserPoints(USER, 100, 100)]
+
+
+@pytest.mark.parametrize("weeks_ago", [1, 2, 4])
+def test_a_random_id_is_never_late(store_world: StoreWorld, weeks_ago: int) -> None:
+    """Its time is between the cut-offs of a plan that was made long after its week."""
+    made = WEEK.back(weeks_ago).start + timedelta(days=1)
+    unknown = Week.containing(made).end + timedelta(weeks=4)
+    store_world.add_contributions(
+        [
+            contribution_document("random", made, recorded_at=unknown),
+            contribution_document("late", made, recorded_at=unknown - timedelta(seconds=1)),
+        ]
+    )
+    window = PointsWindow(
+        WEEK, WEEK.end + timedelta(weeks=9), WEEK.start + timedelta(hours=1), WEEK.back(4).start
+    )
+
+    assert points(store_world, window) == [UserPoints("late", 100, 100)]
+
+
+def test_twenty_contributions_with_random_ids_all_count(store_world: StoreWorld) -> None:
+    """Some web frameworks make ids of random bytes."""
+    dice = random.Random(6)
+    store_world.add_contributions(
+        [
+            contribution_document(USER, MIDDLE, points=10, document_id=ObjectId(dice.randbytes(12)))
+            for _ in range(20)
+        ]
+    )
+
+    assert points(store_world) == [UserPoints(USER, 200, 0)]
+
+
 # --- malformed contributions -------------------------------------------------------------------
 
 BAD: list[tuple[str, dict[str, Any]]] = [
@@ -281,6 +347,21 @@ def test_every_contribution_that_was_seen_is_in_one_count(store_world: StoreWorl
     found = store_world.store.week_points(WINDOW, RULES)
 
     assert (found.seen, found.counted, found.malformed_count, found.after_cutoff) == (8, 3, 3, 2)
+    assert [(u.contributions, u.late_contributions) for u in found.users] == [(3, 1)]
+    assert found.malformed_points == 100
+    assert found.after == ()
+
+
+def test_the_first_contributions_after_the_cutoff_are_listed(store_world: StoreWorld) -> None:
+    ids = [object_id(CUTOFF + timedelta(minutes=n), n) for n in range(5)]
+    store_world.add_contributions(
+        [contribution_document(USER, MIDDLE, document_id=each) for each in reversed(ids)]
+    )
+
+    found = store_world.store.week_points(WINDOW, RULES, 3)
+
+    assert found.after == tuple(str(each) for each in ids[:3])
+    assert found.after_cutoff == 5
 
 
 @pytest.mark.parametrize("key", ["id", "mark", "$_id", ""])
@@ -298,6 +379,7 @@ def test_a_user_id_cannot_pass_for_a_contribution(store_world: StoreWorld, key: 
 INSTANTS = st.sampled_from(
     [
         *(WEEK.start, WEEK.end, WEEK.back(4).start, PREVIOUS_CUTOFF, CUTOFF, MIDDLE),
+        *(RANDOM_FROM, DELAYED_WINDOW.cutoff, WEEK.start - timedelta(days=10)),
         datetime(1969, 12, 31, 23, tzinfo=UTC),
         datetime(2105, 1, 1, tzinfo=UTC),
     ]
@@ -320,6 +402,7 @@ VALUES = st.one_of(
 )
 IDS = st.one_of(
     INSTANTS.filter(lambda at: at.year >= 1970).map(lambda at: int(at.timestamp())),
+    st.integers(0, 2**32 - 1),
     st.sampled_from(["text", 3.5, "f" * 24]),
 )
 
@@ -364,7 +447,7 @@ def with_ids(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
 )
 @given(
     st.lists(contributions(), max_size=25),
-    st.sampled_from([WINDOW, FIRST_WINDOW]),
+    st.sampled_from([WINDOW, FIRST_WINDOW, DELAYED_WINDOW]),
 )
 @example([{"id": 1733788800, "user_id": [USER], "type": ["review"]}], WINDOW)
 @example([{"id": 1733788800, "user_id": USER, "type": "creation", "total_points": -0.0}], WINDOW)
@@ -378,7 +461,9 @@ def test_fake_and_database_agree_on_odd_contributions(
         found = world.store.week_points(window, RULES, 100)
         users = sorted(found.users, key=lambda user: user.user_id)
         assert found.seen == found.counted + found.malformed_count + found.after_cutoff
-        answers.append((users, replace(found, users=iter(()))))
+        assert found.counted == sum(user.contributions for user in users)
+        counts = [(user.contributions, user.late_contributions) for user in users]
+        answers.append(((users, counts), replace(found, users=iter(()))))
 
     (fake_users, fake), (real_users, real) = answers
     assert real_users == fake_users

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.plan.counted_contributions import points_window
+from worker.core.plan.counted_contributions import (
+    Place,
+    PointsWindow,
+    points_window,
+    recording_time,
+)
 from worker.core.plan.rules import LATE_WEEKS
 from worker.core.week import Week
 
@@ -28,3 +34,67 @@ def test_cut_offs_are_unix_seconds() -> None:
     assert window.cutoff == datetime(2024, 1, 8, 0, 10, tzinfo=UTC)
     assert window.previous_cutoff == datetime(2024, 1, 1, tzinfo=UTC)
     assert points_window(FIRST, FIRST, 1_704_672_600, None).previous_cutoff is None
+
+
+# --- each contribution in one week --------------------------------------------------------------
+
+WEEKS = FIRST.until(Week.parse("2024-W12"))
+SPAN = int((WEEKS[-1].end - WEEKS[0].start).total_seconds())
+
+
+@st.composite
+def consecutive_windows(draw: st.DrawFn) -> list[PointsWindow]:
+    """The windows of all weeks, each planned some time after its end and after the one before."""
+    windows: list[PointsWindow] = []
+    cutoff = 0
+    for week in WEEKS:
+        delay = draw(st.one_of(st.integers(1, 10_000), st.integers(1, SPAN)))
+        previous = cutoff or None
+        cutoff = max(cutoff + 1, int(week.end.timestamp()) + delay)
+        windows.append(points_window(week, FIRST, cutoff, previous))
+    return windows
+
+
+@given(
+    consecutive_windows(),
+    st.integers(0, 7 * 8 * 86_400_000 - 1),
+    st.one_of(st.none(), st.integers(0, 2**32 - 1), st.integers(-SPAN, SPAN)),
+)
+def test_each_contribution_counts_in_exactly_one_week(
+    windows: list[PointsWindow], made: int, recorded: int | None
+) -> None:
+    """The id of a contribution may be of its own time, late, random, or missing."""
+    created_at = FIRST.start + timedelta(milliseconds=made)
+    recorded_at = None if recorded is None else datetime.fromtimestamp(recorded, UTC)
+    if recorded is not None and abs(recorded) <= SPAN:
+        recorded_at = created_at + timedelta(seconds=recorded)
+
+    places = [window.place(created_at, recorded_at) for window in windows]
+
+    assert sum(place in (Place.OWN, Place.LATE) for place in places) == 1
+    own = places[WEEKS.index(Week.containing(created_at))]
+    assert own is (Place.AFTER if Place.LATE in places else Place.OWN)
+
+
+@pytest.mark.parametrize(
+    ("late_by", "known"),
+    [
+        (timedelta(days=-20_000), True),
+        (timedelta(0), True),
+        (timedelta(weeks=LATE_WEEKS, days=6, hours=23, minutes=59, seconds=59), True),
+        (timedelta(weeks=LATE_WEEKS, days=7), False),
+        (timedelta(days=20_000), False),
+    ],
+)
+def test_an_object_id_later_than_any_late_contribution_says_nothing(
+    late_by: timedelta, known: bool
+) -> None:
+    made = FIRST.next().start
+
+    assert recording_time(made, made + late_by) == (made + late_by if known else None)
+
+
+def test_dates_at_both_ends_of_the_calendar_have_a_recording_time() -> None:
+    recorded = datetime(2024, 1, 1, tzinfo=UTC)
+    assert recording_time(datetime.max.replace(tzinfo=UTC), recorded) == recorded
+    assert recording_time(datetime(1, 1, 1, tzinfo=UTC), recorded) is None

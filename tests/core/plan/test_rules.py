@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -106,6 +107,8 @@ def test_the_reputation_of_a_new_database_has_steps() -> None:
         ("hold_weeks", None, "hold_weeks", None),
         ("max_new_accounts_per_week", 7, "max_new_accounts_per_week", 7),
         ("require_approval", True, "require_approval", True),
+        ("max_left_out", 0.25, "max_left_out", Fraction(1, 4)),
+        ("max_left_out", 1, "max_left_out", 1),
         ("weekly_pool", "10000.000000001", "pool", 10_000 * ONE_TOKEN + 1),
         ("weekly_pool", 0, "pool", 0),
         ("min_tokens_per_user", 0, "floor", 0),
@@ -137,6 +140,12 @@ def test_what_the_owner_writes_counts(name: str, value: object, attribute: str, 
         ("multipliers.demand", {"min": float("nan"), "max": 2.5}),
         ("multipliers.demand", {"min": 1, "max": float("inf")}),
         ("multipliers.demand", {"min": 1, "max": "2,5"}),
+        ("max_left_out", -0.1),
+        ("max_left_out", 1.1),
+        ("max_left_out", 50),
+        ("max_left_out", "half"),
+        ("max_left_out", None),
+        ("max_left_out", True),
         ("weekly_pool", _REMOVED),
         ("weekly_pool", None),
         ("weekly_pool", -1),

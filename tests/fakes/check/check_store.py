@@ -10,7 +10,7 @@ from tests.fakes.check.governance import FakeGovernanceRecords
 from tests.fakes.check.records import FakeCheckRecords
 from tests.fakes.store.state import Document
 from tests.fakes.store.store import FakeStore
-from tests.fakes.store.wiki_data import _recorded_at, _user, same_users, stored_forms
+from tests.fakes.store.wiki_data import _user, same_users, stored_forms
 from worker.adapters.mongo.check.governance import plain_numbers
 from worker.adapters.mongo.check.store import (
     ARTICLE_COUNTERS,
@@ -40,18 +40,19 @@ class FakeCheckStore(FakeGovernanceRecords, FakeCheckRecords):
     def recorded_since(
         self, moment: datetime, *, made_from: datetime, made_before: datetime
     ) -> Iterator[StoredContribution]:
-        for document in list(self._store.state.contributions.values()):
-            made, recorded = document.get("created_at"), _recorded_at(document)
-            is_made = isinstance(made, datetime) and made_from <= made < made_before
-            if is_made and recorded is not None and recorded >= moment:
-                yield contribution_of(document)
+        for contribution in self._made(made_from, made_before):
+            if contribution.recorded_at is not None and contribution.recorded_at >= moment:
+                yield contribution
 
-    def without_recording(self, *, made_before: datetime) -> Iterator[StoredContribution]:
-        for document in list(self._store.state.contributions.values()):
-            made = document.get("created_at")
-            is_made = isinstance(made, datetime) and made < made_before
-            if is_made and _recorded_at(document) is None:
-                yield contribution_of(document)
+    def without_recording(
+        self, *, made_from: datetime, made_before: datetime
+    ) -> Iterator[StoredContribution]:
+        return (c for c in self._made(made_from, made_before) if c.recorded_at is None)
+
+    def _made(self, start: datetime, end: datetime) -> Iterator[StoredContribution]:
+        for each in self.all_contributions():
+            if each.created_at is not None and start <= each.created_at < end:
+                yield each
 
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         return _counters(self._store.state.users, user_ids, USER_COUNTERS)

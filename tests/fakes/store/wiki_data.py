@@ -19,8 +19,8 @@ from worker.core.payout.records import (
     UserPoints,
     WeekPoints,
 )
-from worker.core.plan.counted_contributions import PointsWindow
-from worker.core.plan.points import defect
+from worker.core.plan.counted_contributions import Place, PointsWindow
+from worker.core.plan.points import claimed_points, defect
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 
@@ -34,28 +34,37 @@ class FakeWiki:
         return self.state.config.get("token_system")
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        sums: dict[str, tuple[int, int]] = {}
-        counted, after_cutoff, malformed = 0, 0, []
+        sums: dict[str, UserPoints] = {}
+        counted, claimed, after, malformed = 0, 0, [], []
         for document in list(self.state.contributions.values()):
             part = _place(document, window)
-            if part == "after":
-                after_cutoff += 1
+            if part == Place.AFTER:
+                after.append(str(document["_id"]))
             elif part is not None:
                 reason = defect(rules.points, _plain(document))
                 if reason is not None:
                     malformed.append(MalformedContribution(str(document["_id"]), reason))
+                    claimed += claimed_points(rules.points, document.get("total_points"))
                     continue
                 counted += 1
                 user_id, points = _user(document), int(document["total_points"])
-                total, late = sums.get(user_id, (0, 0))
-                sums[user_id] = (total + points, late + (points if part == "late" else 0))
+                known, late = sums.get(user_id, UserPoints(user_id, 0, 0)), part == Place.LATE
+                sums[user_id] = UserPoints(
+                    user_id,
+                    known.points + points,
+                    known.late_points + points * late,
+                    known.contributions + 1,
+                    known.late_contributions + late,
+                )
         return WeekPoints(
-            (UserPoints(user, total, late) for user, (total, late) in sums.items()),
+            iter(sums.values()),
             len(malformed),
             tuple(sorted(malformed, key=lambda each: each.id)[:malformed_max]),
-            seen=counted + len(malformed) + after_cutoff,
+            seen=counted + len(malformed) + len(after),
             counted=counted,
-            after_cutoff=after_cutoff,
+            after_cutoff=len(after),
+            after=tuple(sorted(after)[:malformed_max]),
+            malformed_points=claimed,
         )
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
@@ -102,23 +111,21 @@ def _recorded_at(document: Document) -> datetime | None:
 def _part(document: Document, window: PointsWindow) -> str | None:
     """Return "own" or "late" for a contribution that counts in the week, else None."""
     place = _place(document, window)
-    return place if place in ("own", "late") else None
+    return place if place in (Place.OWN, Place.LATE) else None
 
 
 def _place(document: Document, window: PointsWindow) -> str | None:
-    """The place of a contribution: own, late, undated or after; None outside the window."""
+    """The place of a contribution, "undated" for one without a date; None outside the window."""
     created_at, recorded_at = document.get("created_at"), _recorded_at(document)
-    is_after = recorded_at is not None and recorded_at >= window.cutoff
+    if isinstance(created_at, datetime):
+        return window.place(created_at, recorded_at)
     if _in_week(created_at, window.week):
-        return "after" if is_after else "own"
-    if _is_undated(created_at):
-        since = window.previous_cutoff or window.week.start
-        is_new = recorded_at is None or since <= recorded_at < window.cutoff
-        return "undated" if is_new else None
-    if recorded_at is None or window.previous_cutoff is None or isinstance(created_at, list):
+        return window.place(window.week.start, recorded_at)
+    if _dates(created_at):
         return None
-    is_late = window.late_from <= created_at < window.week.start
-    return "late" if is_late and window.previous_cutoff <= recorded_at < window.cutoff else None
+    since = window.previous_cutoff or window.week.start
+    is_new = recorded_at is None or since <= recorded_at < window.cutoff
+    return "undated" if is_new else None
 
 
 def _dates(value: object) -> list[datetime]:
@@ -130,10 +137,6 @@ def _in_week(created_at: object, week: Week) -> bool:
     """Whether a query for the week finds it: two elements of an array may hold its two bounds."""
     dates = _dates(created_at)
     return any(each >= week.start for each in dates) and any(each < week.end for each in dates)
-
-
-def _is_undated(created_at: object) -> bool:
-    return not _dates(created_at)
 
 
 def _user(document: Document) -> str:

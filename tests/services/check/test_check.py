@@ -114,8 +114,8 @@ def test_what_came_without_an_object_id_after_the_plan(paid: World) -> None:
     texts = [str(d) for d in checked(paid).findings if d.area is Area.WEEKS]
 
     assert texts == [
-        f"weeks, 2024-W50, user {user_id_of('late')}: 40 points today, "
-        "expected no reward as planned"
+        f"weeks, 2024-W50, user {user_id_of('late')}: 40 points today (contributions that were "
+        "recorded at an unknown time: import 1), expected no reward as planned"
     ]
 
 

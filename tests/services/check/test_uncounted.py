@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.world import WEEK, World, user_id_of
 from tests.services.paid_books import AMOUNT, GUIDE, NEWEST, Books, paid_books
 from worker.core.check.report import Area
+from worker.core.week import Week
 from worker.services.check.everything import check_all
 from worker.services.wiki.recount import recount_all
 
@@ -86,7 +87,26 @@ def test_what_came_too_late_for_an_archived_week(books: Books) -> None:
     )
     recount_all(books.wiki)
 
-    assert (Area.WEEKS, f"contribution {key}") in books.found(offline=True)
+    report = check_all(books.wiki, books.checking, None)
+
+    assert [str(each) for each in report.findings] == [
+        f"weeks, 2024-W50, user {user_id_of('user 1')}: 181 points today (contributions that were "
+        f"recorded at an unknown time: {key}), expected 151 as planned"
+    ]
+
+
+def test_random_ids_that_were_counted_are_no_finding(books: Books) -> None:
+    """Their recording time is unknown, but the sums of their week are as planned."""
+    moment = books.world.clock.now()
+    week = Week.containing(moment)
+    for days in (40, 20_000):
+        books.world.record(
+            "user 1", 30, created_at=moment, recorded_at=moment + timedelta(days=days)
+        )
+    books.pay(week)
+    recount_all(books.wiki)
+
+    assert books.found(offline=True) == []
 
 
 def test_what_has_no_object_id_and_was_made_before_the_first_week(books: Books) -> None:
@@ -99,6 +119,6 @@ def test_what_has_no_object_id_and_was_made_before_the_first_week(books: Books) 
     report = check_all(books.wiki, books.checking, None)
 
     assert [str(each) for each in report.findings] == [
-        "weeks, contributions made before 2024-W50, without an ObjectId: 1 with 40 points, "
+        "weeks, contributions made before 2024-W50, recorded at an unknown time: 1 with 40 points, "
         "counted by no plan: import 1, expected made in 2024-W50 or later, to be counted"
     ]

@@ -20,7 +20,7 @@ from worker.core.plan.totals import NO_TOTALS
 from worker.services.context import Paused
 from worker.services.payout.override import WalletNotUsable, wallet_of_today
 from worker.services.payout.reconcile import reconcile
-from worker.services.plan.anchor import ApprovalMissing
+from worker.services.plan.approval import ApprovalMissing
 from worker.services.plan.funds import FundsShort
 from worker.services.plan.genesis import BeforeFirstWeek, GenesisExists, NoGenesis, make_genesis
 from worker.services.plan.plan_week import WeekNotOver, dry_run, plan_week

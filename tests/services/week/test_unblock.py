@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.world import WEEK, World, store_of
 from worker.core.lifecycle import Stage
 from worker.services.context import Paused
-from worker.services.plan.anchor import ApprovalMissing
+from worker.services.plan.approval import ApprovalMissing
 from worker.services.plan.plan_week import plan_week
 from worker.services.plan.planned_week import NotPlanned
 from worker.services.week.outcome import verdict

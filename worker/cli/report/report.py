@@ -139,6 +139,7 @@ def _document(report: WeekReport) -> dict[str, Any]:
         "by_type": report.types,
         "excluded": report.excluded,
         "excluded_points": report.excluded_points,
+        "contributions": None if report.contributions is None else plain(report.contributions),
         "held_by_reason": [_group_document(group) for group in report.held],
         "failed_by_reason": [_group_document(group) for group in report.failed],
         "cost_lamports": {

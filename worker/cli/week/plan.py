@@ -15,8 +15,9 @@ from worker.cli.session import Session
 from worker.cli.week import plan_view
 from worker.core.lifecycle import Stage
 from worker.core.week import Week
+from worker.services.plan.approval import ApprovalMissing, check_approved
 from worker.services.plan.genesis import make_genesis
-from worker.services.plan.plan_week import dry_run, plan_week
+from worker.services.plan.plan_week import dry_run, plan_again, plan_week
 from worker.services.plan.preview import preview
 from worker.services.week.status import board
 from worker.services.week.unblock import approve_week
@@ -54,11 +55,16 @@ def plan(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and write nothing.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Replace a plan that is not anchored yet.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compute, write and publish a week's plan. Nobody is paid before workers anchor it."""
-    act = _preview if dry_run else _plan
-    act(session_of(context), week, as_json=as_json)
+    if dry_run:
+        _preview(session_of(context), week, as_json=as_json)
+    else:
+        _plan(session_of(context), week, again=again, as_json=as_json)
 
 
 def _preview(session: Session, week: Week, *, as_json: bool) -> None:
@@ -76,10 +82,10 @@ def _preview(session: Session, week: Week, *, as_json: bool) -> None:
         )
 
 
-def _plan(session: Session, week: Week, *, as_json: bool) -> None:
+def _plan(session: Session, week: Week, *, again: bool, as_json: bool) -> None:
     context = session.context
     with waiting(f"Planning {week.label}"):
-        planned = plan_week(context, week, at_once=True)
+        planned = plan_again(context, week) if again else plan_week(context, week, at_once=True)
     current = board(context.store, week)
     where = context.archive.location(week, planned.root)
     notes = plan_view.notes_of(current)
@@ -93,14 +99,17 @@ def _plan(session: Session, week: Week, *, as_json: bool) -> None:
     emit(data, as_json=as_json, render=render)
     say(f"The plan was {planned.how} and is published at {where}.")
     if current.stage is Stage.PLANNED:
-        wait = context.rules().require_approval and not current.approved
-        first = f" after `kontrib approve {week.label}`" if wait else ""
-        say(f"Nothing is paid yet. Workers or `kontrib run {week.label}` anchor the plan{first}.")
+        try:
+            check_approved(context.store, context.rules(), week, approved=current.approved)
+        except ApprovalMissing as error:
+            say(f"Nothing is paid yet. {error}")
+        else:
+            say(f"Nothing is paid yet. Workers or `kontrib run {week.label}` anchor the plan.")
 
 
 @command(commands, "kontrib approve 2024-W50")
 def approve(context: typer.Context, week: WeekArgument) -> None:
-    """Let a planned week be anchored, if system_config.require_approval is on."""
+    """Let a planned week be anchored that waits for approval."""
     session = session_of(context)
     if not approve_week(session.store, week, session.clock.now()):
         say(f"{week.label} is anchored already; there is nothing to approve.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from worker.core.payout.records import (
     UnusableStake,
 )
 from worker.core.plan.allocation import MULTIPLIER_SCALE
+from worker.core.plan.fates import Fates
 from worker.services.plan.funds import Estimate, FundsReport
 from worker.services.plan.preview import Preview
 from worker.services.week.status import Board
@@ -66,6 +68,8 @@ def notes_document(notes: PlanNotes) -> Document:
         "malformed": [{"id": m.id, "reason": m.reason} for m in notes.malformed],
         "unusable_stakes_count": notes.unusable_stakes_count,
         "unusable_stakes": list(notes.unusable_stakes),
+        "contributions": None if notes.contributions is None else asdict(notes.contributions),
+        "after_cutoff": list(notes.after_cutoff),
     }
 
 
@@ -127,6 +131,7 @@ def show_notes(console: Console, notes: PlanNotes) -> None:
         "excluded": _counted(notes.excluded),
         "malformed": notes.malformed_count or None,
         "unusable stakes": notes.unusable_stakes_count or None,
+        "contributions": None if notes.contributions is None else notes.contributions.equation(),
     }
     console.print(facts(rows))
     _show_excluded(console, notes)
@@ -135,6 +140,9 @@ def show_notes(console: Console, notes: PlanNotes) -> None:
         console.print(f"  {line}", markup=False, soft_wrap=True)
     for stake in notes.unusable_stakes[:LISTED_MAX]:
         line = visible_line(f"stake {stake.id} of user {stake.user_id}: {stake.reason}")
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    for contribution_id in notes.after_cutoff[:LISTED_MAX]:
+        line = visible_line(f"{contribution_id}: recorded after the cut-off")
         console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
@@ -169,6 +177,8 @@ def notes_of(board: Board) -> PlanNotes:
         floor_waived=bool(document.get("floor_waived")),
         lifted=document.get("lifted") or 0,
         excluded_users=tuple(ExcludedUser(**u) for u in document.get("excluded_users") or ()),
+        contributions=Fates.read(document.get("contributions")),
+        after_cutoff=tuple(document.get("after_cutoff") or ()),
     )
 
 

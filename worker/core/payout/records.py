@@ -11,6 +11,7 @@ from decimal import Decimal
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits, Lamports
 from worker.core.plan.commitment import Header, Row
+from worker.core.plan.fates import Fates
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import Resolution
 from worker.core.week import Week
@@ -23,6 +24,9 @@ class UserPoints:
     user_id: str
     points: int
     late_points: int
+    contributions: int = field(default=0, compare=False)
+    """Late ones included."""
+    late_contributions: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class WeekPoints:
     """The week's own and late contributions whose points are in `users`."""
     after_cutoff: int = 0
     """Created in the week, recorded after the cut-off: late for the next plan."""
+    after: tuple[str, ...] = ()
+    """The first of these, in the order of their ids."""
+    malformed_points: int = 0
+    """See `core.plan.points.claimed_points`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +180,10 @@ class PlanNotes:
     lifted: int = 0
     excluded_users: tuple[ExcludedUser, ...] = ()
     """The first users of each reason, by id."""
+    contributions: Fates | None = None
+    """None for a plan that was adopted from its file."""
+    after_cutoff: tuple[str, ...] = ()
+    """The first contributions that were recorded after the cut-off."""
 
 
 class PayoutKind(enum.StrEnum):

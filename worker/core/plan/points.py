@@ -123,5 +123,16 @@ def defect(rules: PointRules, contribution: Mapping[str, object]) -> str | None:
     return None
 
 
+def claimed_points(rules: PointRules, points: object) -> int:
+    """The points of a malformed contribution, to compare weeks: 0 unless they are a number.
+
+    No contribution has more than the highest points of all types.
+    """
+    if isinstance(points, bool) or not isinstance(points, int | float) or not points >= 0:
+        return 0
+    highest = max(map(rules.highest_points, rules.base_points), default=0)
+    return int(min(points, highest))
+
+
 def _half_up(value: Decimal) -> int:
     return int(value.to_integral_value(ROUND_HALF_UP))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from worker.core.errors import KontribError, NotReady, UsageError
@@ -55,6 +56,8 @@ class Rules:
     require_approval: bool
     reputation_steps: tuple[tuple[int, Decimal], ...] = field(default=())
     """Without steps, the wiki's own `reputation_score` counts."""
+    max_left_out: Fraction = Fraction(1, 2)
+    """A plan that leaves out a larger share of contributions or points waits for approval."""
 
     def eligibility_fields(self) -> list[str]:
         """The fields of a user's document that the conditions read."""
@@ -111,6 +114,7 @@ def rules_from(document: Mapping[str, Any] | None) -> Rules:
         max_new_accounts_per_week=read("max_new_accounts_per_week", _at_least_one, 1_000_000),
         require_approval=read("require_approval", _flag, False),
         reputation_steps=read("reputation_steps", lambda v: _steps(v or []), []),
+        max_left_out=read("max_left_out", _share, DEFAULT_MAX_LEFT_OUT),
     )
 
 
@@ -120,6 +124,7 @@ DEFAULT_REPUTATION_STEPS: list[dict[str, Any]] = [
     {"contributions": 25, "reputation": 1.2},
     {"contributions": 100, "reputation": 1.5},
 ]
+DEFAULT_MAX_LEFT_OUT = 0.5
 _MISSING = object()
 
 
@@ -177,6 +182,13 @@ def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{value!r} is neither true nor false")
     return value
+
+
+def _share(value: object) -> Fraction:
+    share = exact_decimal(value)
+    if not 0 <= share <= 1:
+        raise UsageError(f"{value!r} is not a share from 0 to 1")
+    return Fraction(share)
 
 
 def _whole(value: object) -> int:

@@ -6,7 +6,7 @@ without an ObjectId, or in flight at the cut-off. The check lists them, and pays
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
@@ -23,15 +23,17 @@ from worker.services.wiki_context import WikiContext
 CHUNK = 2000
 NAMED_MAX = 10
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_DATE = datetime.min.replace(tzinfo=UTC)
 
 
 def check_weeks(
     wiki: WikiContext, store: CheckStore, planned: Sequence[Distribution], report: CheckReport
 ) -> None:
-    """Compare every planned week with its contributions, archived weeks excepted. Then find the
-    contributions that came too late for any plan."""
+    """Compare every planned week with its contributions. Then find the contributions that came too
+    late for any plan. An archived week is compared only if it has contributions whose recording
+    time is unknown: they may have been added since its plan."""
     for distribution in planned:
-        if not distribution.archived:
+        if not distribution.archived or _has_unknown(store, distribution.week):
             report.looked_at["planned weeks"] += 1
             with report.continue_after_errors(Area.WEEKS, distribution.week.label):
                 _check_sums(wiki, store, distribution, report)
@@ -48,6 +50,7 @@ def _check_sums(
     plan = plan_of(distribution.week, distribution)
     window, rules = as_planned(wiki, plan)
     now = {each.user_id: each.points for each in wiki.store.week_points(window, rules).users}
+    differences: dict[str, tuple[int, str]] = {}
     for first in range(0, plan.header.rewards, CHUNK):
         positions = range(first, min(first + CHUNK, plan.header.rewards))
         for reward in store.plan_rewards(plan.plan_id, positions):
@@ -55,18 +58,24 @@ def _check_sums(
                 continue  # `check_records` lists unreadable rows
             user_id, planned = str(reward.fields.get("user_id")), reward.row.points
             if planned != (present := now.pop(user_id, 0)):
-                subject = f"{plan.week.label}, user {user_id}"
-                report.add(Area.WEEKS, subject, f"{present} points today", f"{planned} as planned")
-    _check_left_out(wiki, plan, rules, now, report)
+                differences[user_id] = present, f"{planned} as planned"
+    left_out = _left_out(wiki, plan, rules, now)
+    differences |= {user_id: (now[user_id], "no reward as planned") for user_id in left_out}
+    unknown = _recorded_at_an_unknown_time(store, plan.week, differences) if differences else {}
+    for user_id, (present, expected) in differences.items():
+        found = f"{present} points today"
+        if names := unknown.get(user_id):
+            found += f" (contributions that were recorded at an unknown time: {names})"
+        report.add(Area.WEEKS, f"{plan.week.label}, user {user_id}", found, expected)
 
 
-def _check_left_out(
-    wiki: WikiContext,
-    plan: PlannedWeek,
-    rules: Rules,
-    points: Mapping[str, int],
-    report: CheckReport,
-) -> None:
+def _has_unknown(store: CheckStore, week: Week) -> bool:
+    return any(store.without_recording(made_from=week.start, made_before=week.end))
+
+
+def _left_out(
+    wiki: WikiContext, plan: PlannedWeek, rules: Rules, points: Mapping[str, int]
+) -> Iterator[str]:
     """Find users who have enough points today, but no reward in the plan."""
     least = int(plan.header.rules["min_points"])
     enough = [user_id for user_id, each in points.items() if each >= least]
@@ -74,9 +83,24 @@ def _check_left_out(
     for chunk in chunks(enough, CHUNK):
         for user_id, account in wiki.store.accounts(chunk, fields).items():
             if rules.failed_condition(account.fields) is None:
-                subject = f"{plan.week.label}, user {user_id}"
-                found = f"{points[user_id]} points today"
-                report.add(Area.WEEKS, subject, found, "no reward as planned")
+                yield user_id
+
+
+def _recorded_at_an_unknown_time(
+    store: CheckStore, week: Week, users: Collection[str]
+) -> dict[str, str]:
+    """The first contributions of each user that may have been added after the plan."""
+    found: dict[str, list[str]] = {}
+    for contribution in store.without_recording(made_from=week.start, made_before=week.end):
+        if contribution.user_id in users:
+            names = found.setdefault(contribution.user_id, [])
+            if len(names) <= NAMED_MAX:
+                names.append(contribution.id)
+    return {user_id: _named(ids) for user_id, ids in found.items()}
+
+
+def _named(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:NAMED_MAX]) + (", ..." if len(ids) > NAMED_MAX else "")
 
 
 # --- late contributions ------------------------------------------------------------------------
@@ -101,19 +125,18 @@ def _check_late(
 
 
 def _list_unrecorded(store: CheckStore, first: Week, report: CheckReport) -> None:
-    """List contributions without an ObjectId from the time before the first plan in one finding.
-    The time of their recording is unknown."""
-    ids, points, count = [], 0, 0
-    for contribution in store.without_recording(made_before=first.start):
+    """List contributions from the time before the first plan in one finding, if the time of their
+    recording is unknown."""
+    ids, points, count = list[str](), 0, 0
+    for contribution in store.without_recording(made_from=FIRST_DATE, made_before=first.start):
         worth, count = contribution.total_points, count + 1
         points += worth if isinstance(worth, int) else 0
-        ids += [contribution.id] if count <= NAMED_MAX else []
+        ids += [contribution.id] if count <= NAMED_MAX + 1 else []
     if count:
-        named = ", ".join(ids) + (", ..." if count > NAMED_MAX else "")
         report.add(
             Area.WEEKS,
-            f"contributions made before {first.label}, without an ObjectId",
-            f"{count} with {points} points, counted by no plan: {named}",
+            f"contributions made before {first.label}, recorded at an unknown time",
+            f"{count} with {points} points, counted by no plan: {_named(ids)}",
             f"made in {first.label} or later, to be counted",
         )
 

@@ -16,6 +16,7 @@ from worker.core.plan.receipts import ReceiptState, Resolution, anchor_id, ancho
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.plan.adopt import adopt_anchored_plan
+from worker.services.plan.approval import check_approved
 from worker.services.plan.funds import check_funds, plan_need
 from worker.services.plan.genesis import first_week
 from worker.services.plan.plan_week import previous_plan
@@ -23,16 +24,6 @@ from worker.services.plan.planned_week import plan_of
 from worker.services.plan.publish import check_published
 from worker.services.plan.seal import stored_seal
 from worker.services.plan.send_until_resolved import TransactionRefused, sign_all
-
-
-class ApprovalMissing(NotReady):
-    """The rules require an approval, and the plan has none yet."""
-
-    def __init__(self, week: Week) -> None:
-        super().__init__(
-            f"{week.label} is planned and waits for approval. Look at it with `kontrib status "
-            f"{week.label}`, then run `kontrib approve {week.label}`."
-        )
 
 
 class PlanIsStale(NotReady):
@@ -144,7 +135,7 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
 
     Raises:
         Paused, NoGenesis, MintUnusable, PreviousWeekOpen, PlanIsStale, PlanDoesNotMatchRoot,
-        ApprovalMissing, FundsShort.
+        ApprovalMissing, MostLeftOut, FundsShort.
     """
     context.refuse_if_paused()
     context.chain.check_mint()
@@ -155,8 +146,7 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
     if header.batch_size > context.chain.costs().transfers_per_transaction:
         raise _stale(context, planned, "its batches are larger than every endpoint accepts")
     check_published(context, seal)
-    if context.rules().require_approval and not planned.approved:
-        raise ApprovalMissing(week)
+    check_approved(context.store, context.rules(), week, approved=planned.approved)
     new_accounts = context.store.count_needing_account(planned.plan_id)
     check_funds(context, week, plan_need(context.chain.costs(), header, new_accounts))
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
-from worker.core.payout.records import PlanNotes, Reward, UnusableStake, WeekPoints
+from worker.core.payout.records import PlanNotes, Reward, WeekPoints
 from worker.core.plan.allocation import Allocation, allocate
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.counted_contributions import points_window
 from worker.core.plan.entrant import Entrant, cap_new_accounts
+from worker.core.plan.fates import Fates
 from worker.core.week import Week
+from worker.ports.payout import Store
 from worker.services.context import Context
 from worker.services.plan.eligibility import Exclusions, list_eligible_users
 from worker.services.plan.roster import Roster
@@ -101,6 +103,7 @@ def make_draft(
     Raises:
         MalformedRules: system_config cannot be used.
         UserTwice, NoRoomToSort: the roster cannot be made.
+        ContributionsUnaccounted: a contribution was lost or counted twice.
     """
     rules = context.rules()
     window = points_window(week, first_week, cutoff, previous.cutoff)
@@ -129,10 +132,8 @@ def make_draft(
         total_amount=allocation.total,
         floor_waived=allocation.floor_waived,
     )
-    notes = replace(
-        _notes(counted, allocation, excluded, points, context.store.unusable_stakes(week)),
-        excluded_users=excluded.users(context.store.user_ids),
-    )
+    _fates(counted, excluded, points).check(week)
+    notes = _notes(context.store, week, counted, allocation, excluded, points)
     return Draft(header, roster, allocation, notes, counted.new_accounts)
 
 
@@ -162,16 +163,32 @@ def _count(roster: Roster) -> _Counted:
     return counted
 
 
+def _fates(counted: _Counted, excluded: Exclusions, points: WeekPoints) -> Fates:
+    return Fates(
+        seen=points.seen,
+        counted=excluded.counted,
+        late=excluded.late,
+        excluded=excluded.contributions,
+        malformed=points.malformed_count,
+        after_cutoff=points.after_cutoff,
+        points=sum(counted.points),
+        points_left_out=excluded.points + points.malformed_points,
+    )
+
+
 def _notes(
+    store: Store,
+    week: Week,
     counted: _Counted,
     allocation: Allocation,
     excluded: Exclusions,
     points: WeekPoints,
-    unusable: Sequence[UnusableStake],
 ) -> PlanNotes:
+    unusable = store.unusable_stakes(week)
     return PlanNotes(
         excluded=dict(excluded.reasons),
         excluded_points=excluded.points,
+        excluded_users=excluded.users(store.user_ids),
         held=dict(counted.held),
         malformed_count=points.malformed_count,
         malformed=points.malformed,
@@ -180,4 +197,6 @@ def _notes(
         late_points=counted.late_points,
         floor_waived=allocation.floor_waived,
         lifted=allocation.lifted,
+        contributions=_fates(counted, excluded, points),
+        after_cutoff=points.after,
     )

@@ -29,25 +29,39 @@ UNKNOWN_USER = "unknown user"
 
 @dataclass(slots=True)
 class Exclusions:
-    """The users that a plan leaves out, for people: counts, points, and the first names."""
+    """The users that a plan leaves out, for people: counts, points, and the first names.
+
+    `counted` and `late` are the contributions of the other users.
+    """
 
     reasons: Counter[str] = field(default_factory=Counter)
     points: int = 0
+    contributions: int = 0
+    counted: int = 0
+    late: int = 0
     first: defaultdict[str, list[ExcludedUser]] = field(default_factory=lambda: defaultdict(list))
     """The first users of each reason, by id."""
 
     def add(self, reason: str, user: UserPoints) -> None:
         self.reasons[reason] += 1
         self.points += user.points
+        self.contributions += user.contributions
         listed = self.first[reason]
         if len(listed) < LISTED_MAX or user.user_id < listed[-1].user_id:
             excluded = ExcludedUser(user.user_id, user.points, reason)
             bisect.insort(listed, excluded, key=lambda each: each.user_id)
             del listed[LISTED_MAX:]
 
+    def take(self, user: UserPoints) -> None:
+        """Count the contributions of a user who takes part."""
+        self.counted += user.contributions - user.late_contributions
+        self.late += user.late_contributions
+
     def users(self, known_ids: Callable[[], Iterable[str]]) -> tuple[ExcludedUser, ...]:
-        """The first users of each reason. An unknown one is compared with the known ids, which are
-        read only if there is one."""
+        """The first users of each reason.
+
+        An unknown user is compared with the known ids, which are read only if there is one.
+        """
         unknown = {folded(each.user_id): each for each in self.first[UNKNOWN_USER]}
         alike: dict[str, str] = {}
         for known in known_ids() if unknown else ():
@@ -85,6 +99,7 @@ def list_eligible_users(
             account = accounts[user.user_id]
             recipient = recipients.get(str(account.wallet))
             hold = hold_reason(account, recipient)
+            excluded.take(user)
             yield Entrant(
                 commitment=user_commitment(salt, user.user_id),
                 user_id=user.user_id,

@@ -98,6 +98,17 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
     return _install(context, draft)
 
 
+def plan_again(context: Context, week: Week) -> Planned:
+    """Forget a plan that is not anchored, and plan the week from today's data.
+
+    If the old plan's anchor lands nevertheless, its published file is adopted.
+    """
+    known = context.store.distribution(week)
+    if known is not None and known.plan_id is not None and not known.stage.is_frozen:
+        context.store.reset_week(week, context.clock.now())
+    return plan_week(context, week, at_once=True)
+
+
 def dry_run(context: Context, week: Week) -> Draft:
     """The plan that the current data gives, even if the week before is open. Writes nothing."""
     first = check_plannable(context, week, at_once=True)

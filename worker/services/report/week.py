@@ -11,6 +11,7 @@ from fractions import Fraction
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.payout.chain import Costs
 from worker.core.payout.records import Payout, PayoutKind, Reward
+from worker.core.plan.fates import Fates
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.totals import point_to_token_ratio
 from worker.core.report.spread import Spread, spread
@@ -87,6 +88,8 @@ class WeekReport:
     """Sorted by points, highest first."""
     excluded: Mapping[str, int]
     excluded_points: int
+    contributions: Fates | None
+    """None for a plan that was adopted from its file."""
     held: Sequence[Group]
     failed: Sequence[Group]
     payouts: Sequence[Payout]
@@ -123,6 +126,7 @@ def week_report(
         types=dict(sorted(types.items(), key=lambda each: (-each[1].points, each[0]))),
         excluded=notes.get("excluded") or {},
         excluded_points=notes.get("excluded_points") or 0,
+        contributions=Fates.read(notes.get("contributions")),
         held=gathered.groups(Status.PENDING),
         failed=gathered.groups(Status.FAILED),
         payouts=payouts,

@@ -21,6 +21,7 @@ from worker.ports.payout import Notifier, Store
 from worker.services.context import Context
 from worker.services.payout.close import record_reconciliation
 from worker.services.payout.reconcile import Reconciliation, reconcile_or_report
+from worker.services.plan.approval import MostLeftOut
 from worker.services.watch.doctor import coming_need
 from worker.services.watch.metrics import FUNDS, REACHED, RECENT_WEEKS, funds_figures, open_weeks
 from worker.services.week.status import Board, board
@@ -116,7 +117,12 @@ def find_events(
             store.unmark(key)
         else:
             events.append(Event(key, text))
+    events += [Event(f"approval/{d.week.id}", d.reason or "") for d in _mostly_left_out(known)]
     return events + _funds_events(store, known)
+
+
+def _mostly_left_out(known: Mapping[Week, Distribution]) -> list[Distribution]:
+    return [d for d in known.values() if (d.reason or "").startswith(MostLeftOut.__name__)]
 
 
 def _closed(week: Board) -> Event:

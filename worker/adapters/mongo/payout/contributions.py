@@ -21,6 +21,7 @@ from worker.core.plan.rules import Rules
 _FIRST_DATE = datetime.min.replace(tzinfo=UTC)
 """Python cannot represent an earlier date, so an earlier date counts as missing."""
 _LAST_ID = ObjectId("f" * 24)
+_LAST_SECOND = datetime.fromtimestamp(2**32 - 1, UTC)
 _POINTS = "$total_points"
 BY_DATE = {"created_at": -1}
 BY_ID = {"_id": 1}
@@ -41,9 +42,21 @@ def in_week(window: PointsWindow) -> Document:
 
 
 def own(window: PointsWindow) -> Document:
-    """Created in the week, and recorded before the cut-off or without an ObjectId."""
-    before = [{"_id": {"$lt": first_id_of(window.cutoff)}}, {"_id": _NO_OBJECT_ID}]
+    """Created in the week, and recorded before the cut-off or at an unknown time."""
+    cutoff, random = _ids_after(window)
+    before = [{"_id": {"$lt": cutoff}}, {"_id": {"$gte": random}}, {"_id": _NO_OBJECT_ID}]
     return {**in_week(window), "$or": before}
+
+
+def after_cutoff(window: PointsWindow) -> Document:
+    """Created in the week, and recorded after the cut-off."""
+    cutoff, random = _ids_after(window)
+    return {**in_week(window), "_id": {"$gte": cutoff, "$lt": random}}
+
+
+def _ids_after(window: PointsWindow) -> tuple[ObjectId, ObjectId]:
+    """The first ObjectId after the cut-off, and the first random one (see `PointsWindow`)."""
+    return first_id_of(window.cutoff), first_id_of(max(window.cutoff, window.random_from))
 
 
 def late(window: PointsWindow) -> Document | None:
@@ -57,10 +70,15 @@ def late(window: PointsWindow) -> Document | None:
     """
     if window.previous_cutoff is None:
         return None
+    known = [
+        {"$or": [{"created_at": {"$gte": end}}, {"_id": {"$lt": first_id_of(random)}}]}
+        for end, random in window.late_weeks()
+    ]
     return {
         **_recorded(window.previous_cutoff, window),
         "created_at": {"$lt": window.week.start, "$gte": window.late_from},
         "created_at.0": {"$exists": False},
+        **({"$and": known} if known else {}),
     }
 
 
@@ -81,8 +99,8 @@ def _recorded(since: datetime, window: PointsWindow) -> Document:
 
 
 def first_id_of(second: datetime) -> ObjectId:
-    """The lowest ObjectId that can be generated in a second."""
-    return ObjectId.from_datetime(second)
+    """The lowest ObjectId that can be generated in a second; the highest of all after 2106."""
+    return _LAST_ID if second > _LAST_SECOND else ObjectId.from_datetime(second)
 
 
 # --- one contribution --------------------------------------------------------------------------
@@ -146,11 +164,11 @@ def sum_stages(window: PointsWindow, rules: Rules, mark: str, *, exactly: bool) 
     exact if each sum is an integer and each user has one `_id`. A double or Decimal128 would show
     in the type of the sum.
     """
-    first_after = first_id_of(window.cutoff)
-    usual = [*_is_possible(rules), {"$lt": ["$_id", first_after]}]
+    first_after, first_random = _ids_after(window)
+    after = {"$and": [{"$gte": ["$_id", first_after]}, {"$lt": ["$_id", first_random]}]}
+    usual = [*_is_possible(rules), {"$not": [after]}]
     if exactly:
         usual += [_IS_WHOLE, *_is_user("$user_id")]
-    after = {"$and": [{"$gte": ["$_id", first_after]}, {"$lte": ["$_id", _LAST_ID]}]}
     odd = {mark: ODD_FIELDS}
     key = {"$cond": [{"$and": usual}, "$user_id", {"$cond": [after, {mark: None}, odd]}]}
     groups = [_group(key), *([_BY_CANONICAL_ID] if exactly else [])]

@@ -112,10 +112,12 @@ def status_expression(*, stopped: bool) -> Document:
 
 
 def notes_document(notes: PlanNotes) -> Document:
-    malformed = [{"_id": each.id, "reason": each.reason} for each in notes.malformed]
-    stakes = [asdict(each) for each in notes.unusable_stakes]
-    users = [asdict(each) for each in notes.excluded_users]
-    lists = {"malformed": malformed, "unusable_stakes": stakes, "excluded_users": users}
+    lists = {
+        "malformed": [{"_id": each.id, "reason": each.reason} for each in notes.malformed],
+        "unusable_stakes": [asdict(each) for each in notes.unusable_stakes],
+        "excluded_users": [asdict(each) for each in notes.excluded_users],
+        "after_cutoff": list(notes.after_cutoff),
+    }
     return asdict(notes) | lists
 
 

@@ -12,11 +12,12 @@ from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout.contributions import as_plain
 from worker.core.errors import KontribError
 from worker.core.payout.records import MalformedContribution, UserPoints, WeekPoints
-from worker.core.plan.points import defect
+from worker.core.plan.points import claimed_points, defect
 from worker.core.plan.rules import Rules
 
 _EXACT_IN_A_DOUBLE = 2**53
 _PAGE_USERS = 1_000
+_NOTHING = (0, 0, 0, 0)
 _UNLISTED_MAX = 10_000
 """The number of malformed contributions kept in memory in addition to the listed ones."""
 
@@ -37,12 +38,14 @@ class WeekSum:
     def __init__(self, rules: Rules, mark: str, malformed_max: int, *, exactly: bool) -> None:
         self._rules, self._mark, self._exactly = rules, mark, exactly
         self._malformed_max = malformed_max
-        self._page: list[tuple[str, int]] = []
+        self._page: list[tuple[str, int, int]] = []
         self._pages: list[str] = []
         self._id_types: set[type] = set()
-        self._rest: dict[str, tuple[int, int]] = {}
-        """Points and late points of late groups, and of contributions that were judged."""
-        self._seen = self._counted = self._after_cutoff = self._malformed_count = 0
+        self._rest: dict[str, tuple[int, int, int, int]] = {}
+        """Points, late points, contributions and late contributions of late groups, and of
+        contributions that were judged."""
+        self._seen = self._counted = self._after_cutoff = 0
+        self._malformed_count = self._malformed_points = 0
         self._malformed: list[MalformedContribution] = []
 
     def add(self, group: Document) -> None:
@@ -65,9 +68,9 @@ class WeekSum:
             raise PointsNotExact(key, points)
         self._counted += count
         if is_late:
-            self._add_to_rest(user_id, int(points), is_late=True)
+            self._add_to_rest(user_id, int(points), count, is_late=True)
         else:
-            self._add_own(key, user_id, int(points))
+            self._add_own(key, user_id, int(points), count)
 
     def _is_exact(self, points: object) -> bool:
         """A database adds integers exactly, and whole doubles below 2^53."""
@@ -75,7 +78,7 @@ class WeekSum:
             return points.is_integer() and points < _EXACT_IN_A_DOUBLE
         return isinstance(points, int)
 
-    def _add_own(self, key: object, user_id: str, points: int) -> None:
+    def _add_own(self, key: object, user_id: str, points: int, count: int) -> None:
         """Add the points of a user.
 
         Two keys belong to one user only if their types differ, or if one key is not in canonical
@@ -84,7 +87,7 @@ class WeekSum:
         self._id_types.add(type(key))
         if len(self._id_types) > 1 or str(key) != user_id:
             raise PointsNotExact(key, points)
-        self._page.append((user_id, points))
+        self._page.append((user_id, points, count))
         if len(self._page) == _PAGE_USERS:
             self._pages.append(json.dumps(self._page))
             self._page = []
@@ -94,16 +97,19 @@ class WeekSum:
         if (reason := defect(self._rules.points, plain)) is None:
             self._counted += 1
             points = int(contribution["total_points"])
-            self._add_to_rest(str(plain["user_id"]), points, is_late=is_late)
+            self._add_to_rest(str(plain["user_id"]), points, 1, is_late=is_late)
             return
         self._malformed_count += 1
+        self._malformed_points += claimed_points(self._rules.points, plain["total_points"])
         self._malformed.append(MalformedContribution(str(contribution["id"]), reason))
         if len(self._malformed) > self._malformed_max + _UNLISTED_MAX:
             self._malformed = self._first_malformed()
 
-    def _add_to_rest(self, user_id: str, points: int, *, is_late: bool) -> None:
-        total, late = self._rest.get(user_id, (0, 0))
-        self._rest[user_id] = (total + points, late + (points if is_late else 0))
+    def _add_to_rest(self, user_id: str, points: int, count: int, *, is_late: bool) -> None:
+        total, late, counts, late_counts = self._rest.get(user_id, _NOTHING)
+        if is_late:
+            late, late_counts = late + points, late_counts + count
+        self._rest[user_id] = (total + points, late, counts + count, late_counts)
 
     def _first_malformed(self) -> list[MalformedContribution]:
         return sorted(self._malformed, key=lambda each: each.id)[: self._malformed_max]
@@ -116,12 +122,13 @@ class WeekSum:
             seen=self._seen,
             counted=self._counted,
             after_cutoff=self._after_cutoff,
+            malformed_points=self._malformed_points,
         )
 
     def _users(self) -> Iterator[UserPoints]:
         for page in itertools.chain(map(json.loads, self._pages), [self._page]):
-            for user_id, points in page:
-                more, late = self._rest.pop(user_id, (0, 0))
-                yield UserPoints(user_id, points + more, late)
-        for user_id, (points, late) in self._rest.items():
-            yield UserPoints(user_id, points, late)
+            for user_id, points, count in page:
+                more, late, counts, late_counts = self._rest.pop(user_id, _NOTHING)
+                yield UserPoints(user_id, points + more, late, count + counts, late_counts)
+        for user_id, sums in self._rest.items():
+            yield UserPoints(user_id, *sums)

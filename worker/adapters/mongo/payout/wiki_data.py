@@ -6,6 +6,7 @@ import functools
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
@@ -57,7 +58,16 @@ class MongoWiki(MongoPart):
         ) as groups:
             for group in groups:
                 total.add(group)
-        return total.result()
+        found = total.result()
+        return replace(
+            found, after=self._first_after(window, min(malformed_max, found.after_cutoff))
+        )
+
+    def _first_after(self, window: PointsWindow, count: int) -> tuple[str, ...]:
+        if not count:
+            return ()
+        found = self.contributions.find(query.after_cutoff(window), {"_id": 1}, hint=query.BY_DATE)
+        return tuple(str(document["_id"]) for document in found.sort("_id", 1).limit(count))
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
         ours = ("wallet_address", ACCOUNT_MADE_AT, ACCOUNT_WALLETS)

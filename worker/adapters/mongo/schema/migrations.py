@@ -1,9 +1,8 @@
-"""Bring a database to the schema. A step looks first, so it can run again.
+"""Brings a database to the schema. A step looks first, so it can run again after a crash.
 
 A look at the whole database comes before the first write. It refuses by name what migration cannot
-take (see `obstacles`), and records what is there for a rollback (see `origin`). After a crash, the
-rest of the work is read from the database. Existing data stays unchanged: missing fields are added,
-and of two values that collide both are kept (see `duplicates`).
+take (see `obstacles`), and records what is there for a rollback (see `origin`). Data stays: missing
+fields are added, and of two values that collide both are kept (see `duplicates`).
 """
 
 from __future__ import annotations
@@ -80,10 +79,7 @@ class MigrationStep:
 
 @dataclass(slots=True)
 class MigrationReport:
-    """The results of a migration.
-
-    `conflicts` names every document that lost a value in a conflict.
-    """
+    """The results. `conflicts` names every document that lost a value in a conflict."""
 
     version_before: int | None
     version: int = SCHEMA_VERSION

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.core.plan.rules import CONFIG_ID, DEFAULT_REPUTATION_STEPS
+from worker.core.plan.rules import CONFIG_ID, DEFAULT_MAX_LEFT_OUT, DEFAULT_REPUTATION_STEPS
 
 OWNER_CONFIG: dict[str, Any] = {
     "_id": CONFIG_ID,
@@ -38,6 +38,7 @@ ADDED_CONFIG: dict[str, Any] = {
     "hold_weeks": None,
     "max_new_accounts_per_week": 1_000_000,
     "require_approval": False,
+    "max_left_out": DEFAULT_MAX_LEFT_OUT,
     "reputation_steps": DEFAULT_REPUTATION_STEPS,
 }
 

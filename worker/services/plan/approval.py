@@ -1,0 +1,55 @@
+"""Decides whether a plan waits for an operator before its anchor."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from worker.core.errors import NotReady
+from worker.core.plan.fates import Fates
+from worker.core.plan.rules import Rules
+from worker.core.week import Week
+from worker.ports.payout import Store
+
+
+class ApprovalMissing(NotReady):
+    """The rules require an approval, and the plan has none yet."""
+
+    def __init__(self, week: Week, why: str = "") -> None:
+        super().__init__(
+            f"{week.label} is planned and waits for approval{why}. Look at it with `kontrib status "
+            f"{week.label}`, then run `kontrib approve {week.label}`. If you correct the rules or "
+            f"the data, run `kontrib plan {week.label} --again`."
+        )
+
+
+class MostLeftOut(ApprovalMissing):
+    """The plan leaves out most contributions or points: a rule or a type may be mistyped."""
+
+    def __init__(self, week: Week, fates: Fates, limit: Fraction) -> None:
+        super().__init__(week, f": {most_left_out(fates, limit)}")
+
+
+def most_left_out(fates: Fates | None, limit: Fraction) -> str:
+    """Why a plan that leaves out much waits; empty if it does not."""
+    if fates is None or (share := fates.left_out()) <= limit:
+        return ""
+    return (
+        f"{float(share):.1%} of its contributions or points cannot count, more than "
+        f"{float(limit):.1%} (system_config.max_left_out): {fates.equation()}; "
+        f"{fates.points_left_out:,} points cannot count, {fates.points:,} do"
+    )
+
+
+def check_approved(store: Store, rules: Rules, week: Week, *, approved: bool) -> None:
+    """
+    Raises:
+        ApprovalMissing, MostLeftOut: an operator must look at the plan first.
+    """
+    if approved:
+        return
+    notes = store.notes(week).get("notes") or {}
+    fates = Fates.read(notes.get("contributions"))
+    if fates is not None and fates.left_out() > rules.max_left_out:
+        raise MostLeftOut(week, fates, rules.max_left_out)
+    if rules.require_approval:
+        raise ApprovalMissing(week)
