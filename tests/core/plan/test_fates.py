@@ -74,4 +74,4 @@ def test_fates_are_read_back_from_notes() -> None:
     ],
 )
 def test_the_points_of_a_malformed_contribution_have_a_limit(stored: object, claimed: int) -> None:
-    assert claimed_points(rules_from(CONFIG).points, stored) == claimed
+    assert claimed_points(stored, rules_from(CONFIG).points.highest_of_all()) == claimed

@@ -36,6 +36,7 @@ class FakeWiki:
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
         sums: dict[str, UserPoints] = {}
         counted, claimed, after, malformed = 0, 0, [], []
+        highest = rules.points.highest_of_all()
         for document in list(self.state.contributions.values()):
             part = _place(document, window)
             if part == Place.AFTER:
@@ -44,7 +45,7 @@ class FakeWiki:
                 reason = defect(rules.points, _plain(document))
                 if reason is not None:
                     malformed.append(MalformedContribution(str(document["_id"]), reason))
-                    claimed += claimed_points(rules.points, document.get("total_points"))
+                    claimed += claimed_points(document.get("total_points"), highest)
                     continue
                 counted += 1
                 user_id, points = _user(document), int(document["total_points"])

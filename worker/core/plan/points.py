@@ -74,6 +74,10 @@ class PointRules:
             product = _EXACT.multiply(product, allowed.highest)
         return _half_up(product)
 
+    def highest_of_all(self) -> int:
+        """The most points that one contribution of any type can have."""
+        return max(map(self.highest_points, self.base_points), default=0)
+
 
 def total_points(
     rules: PointRules,
@@ -123,14 +127,10 @@ def defect(rules: PointRules, contribution: Mapping[str, object]) -> str | None:
     return None
 
 
-def claimed_points(rules: PointRules, points: object) -> int:
-    """The points of a malformed contribution, to compare weeks: 0 unless they are a number.
-
-    No contribution has more than the highest points of all types.
-    """
+def claimed_points(points: object, highest: int) -> int:
+    """The points of a malformed contribution: 0 unless they are a number, at most `highest`."""
     if isinstance(points, bool) or not isinstance(points, int | float) or not points >= 0:
         return 0
-    highest = max(map(rules.highest_points, rules.base_points), default=0)
     return int(min(points, highest))
 
 

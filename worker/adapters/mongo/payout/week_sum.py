@@ -37,7 +37,7 @@ class WeekSum:
 
     def __init__(self, rules: Rules, mark: str, malformed_max: int, *, exactly: bool) -> None:
         self._rules, self._mark, self._exactly = rules, mark, exactly
-        self._malformed_max = malformed_max
+        self._malformed_max, self._highest = malformed_max, rules.points.highest_of_all()
         self._page: list[tuple[str, int, int]] = []
         self._pages: list[str] = []
         self._id_types: set[type] = set()
@@ -100,7 +100,7 @@ class WeekSum:
             self._add_to_rest(str(plain["user_id"]), points, 1, is_late=is_late)
             return
         self._malformed_count += 1
-        self._malformed_points += claimed_points(self._rules.points, plain["total_points"])
+        self._malformed_points += claimed_points(plain["total_points"], self._highest)
         self._malformed.append(MalformedContribution(str(contribution["id"]), reason))
         if len(self._malformed) > self._malformed_max + _UNLISTED_MAX:
             self._malformed = self._first_malformed()
