@@ -45,6 +45,8 @@ def _blocking(store: Store, week: Week) -> Distribution | None:
 
 def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
     label, due = distribution.week.label, distribution.next_attempt_at
+    if distribution.historic is not None and distribution.stopped:
+        return Verdict(ExitCode.FAILED, f"{label} stopped: {distribution.reason}")
     if distribution.stopped:
         return Verdict(
             ExitCode.FAILED, f"{label} stopped after too many tries: {distribution.reason}"
@@ -84,6 +86,12 @@ def _named(waiting: list[Obstacle]) -> str:
 
 def _completed(found: Board) -> Verdict:
     label = found.week.label
+    if found.is_historic:
+        return Verdict(
+            ExitCode.DONE,
+            f"{label} was distributed by another system: {found.contributors:,} contributors, "
+            f"{tokens_text(found.planned)} KONTRIB.",
+        )
     if found.failed.count:
         return Verdict(
             ExitCode.FAILED,

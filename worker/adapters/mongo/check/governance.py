@@ -9,7 +9,7 @@ from bson import Int64
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS
+from worker.adapters.mongo.payout.contribution_counts import CHUNK_IDS
 from worker.adapters.mongo.wiki.governance import CHANGES
 from worker.adapters.mongo.wiki.proposal_documents import proposal_of
 from worker.adapters.mongo.wiki.staking_records import stake_of

@@ -9,9 +9,9 @@ from typing import Any
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, integer_sum
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.payout.contribution_counts import SUM_OF_POINTS
 from worker.adapters.mongo.payout.contributions import canonical_user, is_user
 from worker.adapters.mongo.payout.documents import row_of
-from worker.adapters.mongo.wiki.contribution_counters import SUM_OF_POINTS
 from worker.core.payout.records import PayoutKind
 from worker.core.plan.commitment import Row
 from worker.core.week import Week

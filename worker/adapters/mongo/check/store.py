@@ -12,9 +12,9 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.check.governance import MongoGovernanceRecords, plain_numbers
 from worker.adapters.mongo.check.records import MongoCheckRecords
+from worker.adapters.mongo.payout.contribution_counts import CHUNK_IDS, forms_of
 from worker.adapters.mongo.payout.contributions import canonical_user, first_id_of
 from worker.adapters.mongo.payout.same_users import same_users
-from worker.adapters.mongo.wiki.contribution_counters import CHUNK_IDS, forms_of
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.check.points import Factors
 from worker.core.chunks import chunks

@@ -8,6 +8,8 @@ from datetime import datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
+from bson import Decimal128
+
 from worker.core.errors import KontribError
 from worker.core.money import DECIMALS, BaseUnits, base_units, exact_decimal
 from worker.core.payout.records import Stake
@@ -43,7 +45,7 @@ def stake_covering(week: Week, document: Mapping[str, Any], user_id: str) -> Sta
 
 def rounded_down(tokens: object) -> BaseUnits:
     """The owner's float of tokens in base units. Sums of floats are finer than a base unit."""
-    number = exact_decimal(tokens)
+    number = exact_decimal(tokens.to_decimal() if isinstance(tokens, Decimal128) else tokens)
     if not 0 <= number <= 10**DECIMALS:
-        return base_units(tokens)
+        return base_units(number)
     return base_units(number.quantize(Decimal(1).scaleb(-DECIMALS), ROUND_DOWN))

@@ -14,10 +14,12 @@ from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
     UNTRIED,
+    adopted,
     distribution_of,
     new_distribution,
     status_expression,
 )
+from worker.adapters.mongo.payout.historic import OURS, is_monday, is_plannable
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution, PayoutKind
 from worker.core.week import Week
@@ -35,7 +37,13 @@ class MongoWeeks(MongoPart):
 
     def _find_distribution(self, week: Week) -> Distribution | None:
         document, archived = self._find_document(week)
-        return None if document is None else distribution_of(document, archived=archived)
+        return None if document is None else self._read(document, archived=archived)
+
+    def _read(self, document: Document, *, archived: bool) -> Distribution:
+        distribution = distribution_of(document, archived=archived)
+        if distribution.historic is None:
+            return distribution
+        return distribution.since(self.first_week())
 
     def _find_document(
         self, week: Week, fields: Document | None = None
@@ -48,7 +56,8 @@ class MongoWeeks(MongoPart):
 
     def distributions(self) -> list[Distribution]:
         documents = self.weeks.find({}).sort("week_start", 1)
-        return [distribution_of(document, archived=False) for document in documents]
+        weeks = (document for document in documents if is_monday(document.get("week_start")))
+        return [self._read(document, archived=False) for document in weeks]
 
     def first_week(self) -> Week | None:
         document = self.config.find_one({"_id": GENESIS_ID})
@@ -62,6 +71,10 @@ class MongoWeeks(MongoPart):
         return self._ensure_distribution(week, now)
 
     def _ensure_distribution(self, week: Week, now: datetime) -> Distribution:
+        document, archived = self._find_document(week)
+        if document is not None and not archived and is_plannable(document):
+            unchanged = {"_id": document["_id"], "stage": None, "status": document["status"]}
+            self.weeks.update_one(unchanged, {"$set": adopted(document, now)})
         if (known := self._find_distribution(week)) is not None:
             return known
         # If another worker is faster, it inserts the same document.
@@ -109,15 +122,15 @@ class MongoWeeks(MongoPart):
             "stopped": stopped,
             "status": status_expression(stopped=stopped),
         }
-        self.weeks.update_one({"week_start": week.start}, [{"$set": facts}])
+        self.weeks.update_one(_ours(week), [{"$set": facts}])
 
     def approve(self, week: Week) -> None:
         facts = {"approved": True, "next_attempt_at": None}
-        self.weeks.update_one({"week_start": week.start}, {"$set": facts})
+        self.weeks.update_one(_ours(week), {"$set": facts})
 
     def requeue(self, week: Week, now: datetime) -> int:
         facts = {**UNTRIED, "status": status_expression(stopped=False)}
-        before = self.weeks.find_one_and_update({"week_start": week.start}, [{"$set": facts}])
+        before = self.weeks.find_one_and_update(_ours(week), [{"$set": facts}])
         if before is None:
             return 0
         known = distribution_of(before, archived=False)
@@ -150,8 +163,13 @@ class MongoWeeks(MongoPart):
 
     def record_notes(self, week: Week, **facts: Any) -> None:
         if facts:
-            self.weeks.update_one({"week_start": week.start}, {"$set": facts})
+            self.weeks.update_one(_ours(week), {"$set": facts})
 
     def notes(self, week: Week) -> Mapping[str, Any]:
         document, archived = self._find_document(week, _NOT_FOR_READERS)
         return {} if document is None else document | {"archived": archived}
+
+
+def _ours(week: Week) -> Document:
+    """Selects the week's document, if it is not another system's."""
+    return {"week_start": week.start, **OURS}

@@ -15,7 +15,7 @@ from bson import ObjectId
 
 from worker.adapters.mongo.base import MongoPart, integer_sum, stored_forms
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.wiki.contribution_counters import BY_USER, SUM_OF_POINTS
+from worker.adapters.mongo.payout.contribution_counts import BY_USER, SUM_OF_POINTS
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits
 from worker.core.week import Week
