@@ -35,6 +35,11 @@ ADDED_FIELDS = "kontrib_added_fields"
 ACCOUNT_MADE_AT = "token_account_created_at"
 """Field of `users`: when we created the user's token account, at our cost, once."""
 
+OPENING_TOKENS = "opening_total_tokens_earned_base_units"
+USER_OPENINGS = (OPENING_TOKENS, "opening_total_contributions", "opening_total_points")
+ARTICLE_OPENINGS = (OPENING_TOKENS, "opening_contribution_count")
+"""Fields of `users` and `articles`: what the wiki had counted, and no document explains."""
+
 
 class Route(StrEnum):
     """How a reward is paid. `WAITING`: alone, and it has no payout yet."""

@@ -37,9 +37,9 @@ class MongoWeeks(MongoPart):
 
     def _find_distribution(self, week: Week) -> Distribution | None:
         document, archived = self._find_document(week)
-        return None if document is None else self._read(document, archived=archived)
+        return None if document is None else self._known(document, archived=archived)
 
-    def _read(self, document: Document, *, archived: bool) -> Distribution:
+    def _known(self, document: Document, *, archived: bool) -> Distribution:
         distribution = distribution_of(document, archived=archived)
         if distribution.historic is None:
             return distribution
@@ -57,7 +57,7 @@ class MongoWeeks(MongoPart):
     def distributions(self) -> list[Distribution]:
         documents = self.weeks.find({}).sort("week_start", 1)
         weeks = (document for document in documents if is_monday(document.get("week_start")))
-        return [self._read(document, archived=False) for document in weeks]
+        return [self._known(document, archived=False) for document in weeks]
 
     def first_week(self) -> Week | None:
         document = self.config.find_one({"_id": GENESIS_ID})

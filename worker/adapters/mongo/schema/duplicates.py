@@ -16,6 +16,7 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.payout.documents import distribution_of
+from worker.adapters.mongo.payout.historic import odd_start
 from worker.core.lifecycle import Stage
 
 CHUNK_IDS = 1000
@@ -82,15 +83,35 @@ def _age(user: Document) -> tuple[datetime, str]:
     return created_at, str(user["_id"])
 
 
+def odd_weeks(database: Mongo) -> list[Document]:
+    """Distributions of another system that begin at no Monday 00:00 UTC."""
+    documents = database[names.WEEKLY_DISTRIBUTIONS].find({"stage": None})
+    return [document for document in documents if odd_start(document) is not None]
+
+
+def move_aside(database: Mongo, document: Document, **facts: Any) -> bool:
+    """Move a distribution to the collection of conflicts; False if somebody was faster."""
+    weeks = database[names.WEEKLY_DISTRIBUTIONS]
+    aside = database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS]
+    selected = {"_id": document["_id"]}
+    # The copy first: a crash in between leaves it in both places, and the next try ends it.
+    aside.replace_one(selected, document | facts, upsert=True)
+    return bool(weeks.delete_one({**selected, "stage": document.get("stage")}).deleted_count)
+
+
 def _resolve_weeks(database: Mongo) -> Iterator[str]:
     weeks = database[names.WEEKLY_DISTRIBUTIONS]
     aside = database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS]
+    for odd in odd_weeks(database):
+        if move_aside(database, odd):
+            yield (
+                f"weekly_distributions: {odd['_id']} begins at no Monday 00:00 UTC (week_start is "
+                f"{odd_start(odd)}); moved to {aside.name}"
+            )
     for week_start in list(_repeated(database, names.WEEKLY_DISTRIBUTIONS, "week_start")):
         keeper, *others = sorted(weeks.find({"week_start": week_start}), key=_progress)
         for other in others:
-            # The copy first: a crash in between leaves it in both places, and the next try ends it.
-            aside.replace_one({"_id": other["_id"]}, other, upsert=True)
-            if weeks.delete_one({"_id": other["_id"]}).deleted_count:
+            if move_aside(database, other):
                 yield (
                     f"weekly_distributions: {other['_id']} is a second one for "
                     f"{_day(week_start)}, {keeper['_id']} came further; moved to {aside.name}"

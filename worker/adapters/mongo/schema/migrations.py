@@ -31,6 +31,7 @@ from worker.adapters.mongo.schema.fields import defaults
 from worker.adapters.mongo.schema.indexes import IndexRefused, build_index
 from worker.adapters.mongo.schema.look import look_at, rename
 from worker.adapters.mongo.schema.obstacles import SET_ASIDE_SUFFIX
+from worker.adapters.mongo.schema.openings import MongoOpenings, open_collection
 from worker.adapters.mongo.schema.origin import (
     Origin,
     record_origin,
@@ -201,6 +202,9 @@ class _Migration(MongoPart):
                 self._create_index(_SPECS[collection], name, report, notify)
             case Kind.FIELD:
                 report.documents_updated += self._add_fields(_SPECS[collection])
+            case Kind.OPENING:
+                openings = MongoOpenings(self.database)
+                report.documents_updated += open_collection(openings, collection)
             case Kind.CONFIG:
                 self._add_config(name, now)
             case Kind.VERSION:
@@ -276,6 +280,7 @@ def _step(difference: Finding) -> MigrationStep:
         Kind.DUPLICATES: f"resolve {found} for the index {where}",
         Kind.INDEX: f"create index {where} ({difference.expected}; now {found})",
         Kind.FIELD: f"add field {where} where it is missing ({found})",
+        Kind.OPENING: f"derive opening balances of {where.partition('.')[0]} ({found})",
         Kind.CONFIG: f"set {where} to its default",
         Kind.VERSION: f"record schema version {difference.expected}",
     }

@@ -17,6 +17,7 @@ from pymongo import UpdateOne
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH, integer_sum
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.names import ARTICLE_OPENINGS, OPENING_TOKENS, USER_OPENINGS
 from worker.adapters.mongo.payout.contribution_counts import (
     CHUNK_IDS,
     MongoContributionCounts,
@@ -29,9 +30,6 @@ from worker.core.lifecycle import Status
 from worker.core.money import tokens_float
 from worker.core.wiki.counters import ArticleActivity, UserActivity
 
-OPENING_TOKENS = "opening_total_tokens_earned_base_units"
-USER_OPENINGS = (OPENING_TOKENS, "opening_total_contributions", "opening_total_points")
-ARTICLE_OPENINGS = (OPENING_TOKENS, "opening_contribution_count")
 _EARNED = "total_tokens_earned"
 _FLOATS = (_EARNED, "staked_tokens", "governance_power")
 _USER = ("total_contributions", "total_points", *_FLOATS, *(f"{f}_base_units" for f in _FLOATS))

@@ -11,8 +11,9 @@ from pymongo import UpdateOne
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH, stored_forms
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.names import OPENING_TOKENS
 from worker.adapters.mongo.payout.contribution_counts import CHUNK_IDS
-from worker.adapters.mongo.schema.openings import OPENING_TOKENS, MongoOpenings, Opening
+from worker.adapters.mongo.schema.openings import MongoOpenings, Opening
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.counters import ArticleActivity, UserActivity
