@@ -67,7 +67,8 @@ class ActivityStore(Protocol):
 class TokenCounterStore(Protocol):
     """Counters that come from rewards and stakes.
 
-    Only completed rewards count, and only those of the plan that a distribution names.
+    Only completed rewards count: those of the plan that a distribution names, and those of
+    another system, which have no plan.
     """
 
     def user_tokens(
@@ -110,7 +111,15 @@ class TokenCounterStore(Protocol):
 
 
 class CounterStore(ActivityStore, TokenCounterStore, Protocol):
-    """All counters of users and articles."""
+    """All counters of users and articles.
+
+    Each counter includes its opening balance: what the wiki had counted, and no document explains.
+    Dates never go back. Whatever writes a counter writes a missing opening balance first.
+    """
+
+    def open_counters(self, user_ids: Sequence[str], article_ids: Sequence[str]) -> int:
+        """Derive and store the opening balances that are missing; how many documents got one."""
+        ...
 
 
 class StakingStore(Protocol):
