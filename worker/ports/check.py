@@ -90,6 +90,9 @@ class CheckStore(Protocol):
     ) -> Iterator[Mapping[str, object]]:
         """Payouts of a plan, by index; of singles, that is their reward's position."""
 
+    def unreadable_history(self) -> Iterator[tuple[str, str]]:
+        """Rewards and distributions of another system that count for nothing, and why."""
+
     def contributors(self) -> Iterator[Contributor]:
         """The users that contributions name, once for each stored form of their id."""
 

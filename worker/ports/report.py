@@ -41,5 +41,13 @@ class ReportStore(Protocol):
         ...
 
     def paid_between(self, user_id: str, start: datetime, end: datetime) -> list[PaidReward]:
-        """A user's rewards recorded as paid in a span of time, its end excluded, oldest first."""
+        """A user's rewards recorded as paid in a span of time, its end excluded, oldest first.
+
+        Those of another system included. Their `paid_at` is `created_at` or the week's end where
+        they name no other date.
+        """
+        ...
+
+    def historic_rewards(self, week: Week) -> list[Reward]:
+        """The week's rewards of another system that can be read, by user."""
         ...

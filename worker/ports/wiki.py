@@ -77,6 +77,10 @@ class TokenCounterStore(Protocol):
         """For each of these users; with `at`, as it was at that moment."""
         ...
 
+    def wikis_balances(self, user_ids: Sequence[str]) -> dict[str, dict[str, BaseUnits]]:
+        """`staked_tokens` and `governance_power` that the wiki wrote, and no recount since."""
+        ...
+
     def write_user_tokens(self, tokens: Mapping[str, UserTokens]) -> int:
         """Set what users that exist have earned, staked and can vote with; how many changed."""
         ...

@@ -16,6 +16,7 @@ from worker.adapters.mongo.payout.historic import tokens_of as historic_tokens
 from worker.adapters.mongo.schema.openings import (
     Opening,
     article_opening,
+    balances_before,
     opening_fields,
     user_opening,
 )
@@ -175,6 +176,11 @@ class FakeCounters:
         opening = self._user_openings([user_id]).get(user_id, Opening()).tokens
         earned = sum(s.reward.row.amount for s in paid) + historic + opening
         return earned, max([*moments, *claimed], default=None)
+
+    def wikis_balances(self, user_ids: Sequence[str]) -> dict[str, dict[str, BaseUnits]]:
+        documents = {each: _find(self._store.state.users, each) for each in user_ids}
+        found = {each: balances_before(d) for each, d in documents.items() if d is not None}
+        return {each: balances for each, balances in found.items() if balances}
 
     def write_user_tokens(self, tokens: Mapping[str, UserTokens]) -> int:
         fields = {user_id: user_fields(each) for user_id, each in tokens.items()}

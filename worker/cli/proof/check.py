@@ -14,6 +14,7 @@ from worker.core.errors import ExitCode
 if TYPE_CHECKING:
     from rich.console import Console
 
+NOTES_SHOWN = 20
 commands = typer.Typer()
 
 
@@ -39,11 +40,16 @@ def check(
         "clean": report.is_clean,
         "looked_at": dict(report.looked_at),
         "differences": [finding_document(finding) for finding in report.findings],
+        "notes": report.notes,
     }
 
     def render(console: Console) -> None:
         if not report.is_clean:
             show_findings(console, report.findings)
+        for note in report.notes[:NOTES_SHOWN]:
+            console.print(note, markup=False, soft_wrap=True)
+        if len(report.notes) > NOTES_SHOWN:
+            console.print(f"{len(report.notes)} notes in all; --json lists them", markup=False)
 
     emit(document, as_json=as_json, render=render)
     say(f"{report.sentence()}.")

@@ -100,13 +100,10 @@ def _print_rewards(session: Session, week: Week) -> None:
     Raises:
         NotPlanned: there is none.
     """
-    from worker.services.plan.planned_week import planned_week
-    from worker.services.report.week import reward_chunks
+    from worker.services.report.week import rewards_of_week
 
-    planned = planned_week(session.store, week)
+    rewards = rewards_of_week(session.store, session.stores.reports, week)
     cluster, _ = _chain_facts(session)
-    chunks = reward_chunks(session.store, planned)
-    rewards = (reward for chunk in chunks for reward in chunk)
     write_csv(REWARD_COLUMNS, (reward_line(week, reward, cluster) for reward in rewards))
 
 

@@ -8,6 +8,7 @@ from worker.cli.arguments import AsJson, OptionalWeek, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, waiting
 
+CHANGES_SHOWN = 20
 commands = typer.Typer()
 
 
@@ -30,5 +31,18 @@ def recount(context: typer.Context, week: OptionalWeek = None, as_json: AsJson =
         "corrected": result.corrected,
         "articles_base_units": result.shared,
         "without_article_base_units": result.unshared,
+        "balances_replaced": result.changed,
+        "changes": [
+            {
+                "user_id": each.user_id,
+                "field": each.field,
+                "before_base_units": each.before,
+                "after_base_units": each.after,
+            }
+            for each in result.changes
+        ],
     }
-    emit(document, as_json=as_json, render=lambda c: c.print(result.sentence()))
+    lines = [f"{result.sentence()}.", *map(str, result.changes[:CHANGES_SHOWN])]
+    if more := result.changed - len(lines) + 1:
+        lines.append(f"and {more} more; --json lists {len(result.changes)}")
+    emit(document, as_json=as_json, render=lambda c: c.print("\n".join(lines), markup=False))

@@ -39,6 +39,8 @@ class CheckReport:
 
     findings: list[Finding] = field(default_factory=list)
     looked_at: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    """What a person should know, and is no difference."""
 
     @property
     def is_clean(self) -> bool:

@@ -50,6 +50,8 @@ def check_records(
     transactions elsewhere, so that their receipts need not be read here."""
     planned = store.planned_weeks()
     _check_gaps(wiki, planned, report)
+    for subject, why in store.unreadable_history():
+        report.add(Area.RECORDS, subject, why, "readable: it counts for nothing")
     for week in planned:
         report.looked_at["plans"] += 1
         with report.continue_after_errors(Area.RECORDS, week.label):

@@ -12,6 +12,7 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.check.governance import MongoGovernanceRecords, plain_numbers
 from worker.adapters.mongo.check.records import MongoCheckRecords
+from worker.adapters.mongo.names import ARTICLE_OPENINGS, USER_OPENINGS
 from worker.adapters.mongo.payout.contribution_counts import CHUNK_IDS, forms_of
 from worker.adapters.mongo.payout.contributions import canonical_user, first_id_of
 from worker.adapters.mongo.payout.same_users import same_users
@@ -30,12 +31,14 @@ USER_COUNTERS = (
     *_AMOUNTS,
     *(f"{name}_base_units" for name in _AMOUNTS),
     *("reputation_score", "last_reward_claim", "token_updated_at"),
+    *USER_OPENINGS,
 )
 ARTICLE_COUNTERS = (
     "contribution_count",
     "last_contribution_date",
     "total_tokens_earned",
     "total_tokens_earned_base_units",
+    *ARTICLE_OPENINGS,
 )
 _BY_ID, _BY_DATE = {"_id": 1}, {"created_at": -1}
 _FEW_DAYS = 8

@@ -17,7 +17,12 @@ from pymongo import UpdateOne
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH, integer_sum
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.names import ARTICLE_OPENINGS, OPENING_TOKENS, USER_OPENINGS
+from worker.adapters.mongo.names import (
+    ARTICLE_OPENINGS,
+    BALANCES_BEFORE,
+    OPENING_TOKENS,
+    USER_OPENINGS,
+)
 from worker.adapters.mongo.payout.contribution_counts import (
     CHUNK_IDS,
     MongoContributionCounts,
@@ -27,7 +32,7 @@ from worker.adapters.mongo.payout.historic import tokens_of, whole_of
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
-from worker.core.money import tokens_float
+from worker.core.money import BaseUnits, tokens_float
 from worker.core.wiki.counters import ArticleActivity, UserActivity
 
 _EARNED = "total_tokens_earned"
@@ -90,7 +95,22 @@ def opening_fields(
     for name in _FLOATS:
         if (tokens := tokens_of(document.get(name))) is not None:
             fields[f"{name}_base_units"] = Int64(tokens)
-    return fields
+    return fields | {
+        name: Int64(tokens)
+        for name, of in zip(BALANCES_BEFORE, _FLOATS[1:], strict=True)
+        if (tokens := tokens_of(document.get(of)))
+    }
+
+
+def balances_before(document: Mapping[str, object]) -> dict[str, BaseUnits]:
+    """Staked tokens and voting power that are still as the wiki has written them."""
+    found = {}
+    for before, name in zip(BALANCES_BEFORE, _FLOATS[1:], strict=True):
+        now = tokens_of(document.get(name))
+        is_the_wikis = OPENING_TOKENS not in document or document.get(before) == now
+        if now and is_the_wikis:
+            found[name] = now
+    return found
 
 
 class MongoOpenings(MongoContributionCounts):
@@ -108,6 +128,21 @@ class MongoOpenings(MongoContributionCounts):
         users = self._write(names.USERS, self._of_users(user_ids), USER_OPENINGS)
         articles = self._of_articles(article_ids)
         return users + self._write(names.ARTICLES, articles, ARTICLE_OPENINGS)
+
+    def wikis_balances(self, user_ids: Sequence[str]) -> dict[str, dict[str, BaseUnits]]:
+        """Staked tokens and voting power that no recount has written yet, by user and field."""
+        found = {}
+        fields = dict.fromkeys((OPENING_TOKENS, *BALANCES_BEFORE, *_FLOATS), 1)
+        before = [{name: {"$gt": 0}} for name in BALANCES_BEFORE]
+        for chunk in chunks(user_ids, CHUNK_IDS):
+            selected = {
+                "_id": {"$in": forms_of(chunk)},
+                "$or": [{OPENING_TOKENS: {"$exists": False}}, *before],
+            }
+            for document in self.users.find(selected, fields):
+                if balances := balances_before(document):
+                    found[_id_of(document)] = balances
+        return found
 
     def _of_users(self, user_ids: Sequence[str]) -> Iterator[tuple[Document, Opening]]:
         for documents, new in self._read(names.USERS, user_ids):

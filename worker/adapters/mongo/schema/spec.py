@@ -141,7 +141,12 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             "last_reward_claim": None,
             "token_updated_at": None,
         },
-        service_fields=(names.WALLET, names.ACCOUNT_MADE_AT, *names.USER_OPENINGS),
+        service_fields=(
+            names.WALLET,
+            names.ACCOUNT_MADE_AT,
+            *names.USER_OPENINGS,
+            *names.BALANCES_BEFORE,
+        ),
         wiki_owned=True,
     ),
     CollectionSpec(

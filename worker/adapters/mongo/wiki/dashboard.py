@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from bson import ObjectId
@@ -16,6 +17,7 @@ from bson import ObjectId
 from worker.adapters.mongo.base import MongoPart, integer_sum, stored_forms
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout.contribution_counts import BY_USER, SUM_OF_POINTS
+from worker.adapters.mongo.payout.historic import historic_reward_of
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits
 from worker.core.week import Week
@@ -24,8 +26,8 @@ from worker.ports.check import Cursor, ShownContribution, ShownReward, ShownUser
 BY_USER_AND_WEEK = {"user_id": 1, "week_start": 1}
 _REWARD = dict.fromkeys(
     (
-        "week_start", "plan_id", "total_points", "amount_base_units", "status", "reason",
-        "transaction_signature",
+        "user_id", "week_start", "plan_id", "total_points", "amount_base_units", "status",
+        "reason", "transaction_signature", "token_amount",
     ),
     1,
 )  # fmt: skip
@@ -92,15 +94,21 @@ class MongoViews(MongoPart):
         return sum(integer_sum("points", document["points"]) for document in found)
 
     def rewards_page(self, user_id: str, before: Week | None, limit: int) -> list[ShownReward]:
-        canonical = canonical_user_id(user_id)
-        selected: Document = {"user_id": canonical}
+        selected: Document = {"user_id": {"$in": stored_forms(canonical_user_id(user_id))}}
         if before is not None:
             selected["week_start"] = {"$lt": before.start}
         found = self.token_rewards.find(selected, _REWARD).hint(BY_USER_AND_WEEK)
         documents = list(found.sort("week_start", -1).limit(2 * limit + 1))
-        plans = self._plans_of(documents)
-        current = [d for d in documents if d.get("plan_id") == plans.get(d["week_start"])]
-        return [shown_reward_of(document) for document in current[:limit]]
+        plans = self._plans_of([d for d in documents if d.get("plan_id") is not None])
+        shown = (
+            shown_reward_of(document)
+            if document.get("plan_id") is not None
+            else shown_historic_reward_of(document)
+            for document in documents
+            if document.get("plan_id") is None
+            or document["plan_id"] == plans.get(document["week_start"])
+        )
+        return list(islice(filter(None, shown), limit))
 
     def _plans_of(self, rewards: list[Document]) -> dict[datetime, str | None]:
         """The plan of each of these weeks: rewards of any other are drafts, and owed to nobody."""
@@ -140,6 +148,15 @@ def shown_reward_of(document: Mapping[str, Any]) -> ShownReward:
         reason=document.get("reason"),
         signature=document.get("transaction_signature"),
     )
+
+
+def shown_historic_reward_of(document: Mapping[str, Any]) -> ShownReward | None:
+    """A reward of another system; None if it cannot be read."""
+    if (reward := historic_reward_of(document)) is None:
+        return None
+    week, row = Week.containing(document["week_start"]), reward.row
+    status = reward.status.value
+    return ShownReward(week, row.points, row.amount, status, None, reward.signature)
 
 
 def shown_user_of(user_id: str, document: Mapping[str, Any]) -> ShownUser:
