@@ -15,6 +15,7 @@ from worker.adapters.mongo.check.reporting import MongoReporting
 from worker.adapters.mongo.check.store import MongoCheckStore
 from worker.adapters.mongo.connection import connect
 from worker.adapters.mongo.payout.store import MongoStore
+from worker.adapters.mongo.schema.duplicates import set_week_aside
 from worker.adapters.mongo.schema.migrations import (
     migrate,
     plan_migration,
@@ -40,6 +41,7 @@ __all__ = [
     "require_schema",
     "restore",
     "rollback",
+    "set_week_aside",
     "verify",
 ]
 

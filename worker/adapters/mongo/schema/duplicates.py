@@ -17,11 +17,25 @@ from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.payout.documents import distribution_of
 from worker.adapters.mongo.payout.historic import odd_start
+from worker.core.errors import UsageError
 from worker.core.lifecycle import Stage
+from worker.core.week import Week
 
 CHUNK_IDS = 1000
+SET_ASIDE = "kontrib_set_aside"
+"""Field of a distribution that a person moved away: when, and why."""
 _NO_WALLET = {names.WALLET: {"$in": [None, ""], "$exists": True}}
 _LAST = datetime.max.replace(tzinfo=UTC)
+
+
+class NotDistributedElsewhere(UsageError):
+    """The week has no distribution of another system."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(
+            f"{week.label} has no distribution of another system. See `kontrib status "
+            f"{week.label}`. Nothing was changed."
+        )
 
 
 def describe(database: Mongo, collection: str) -> list[str]:
@@ -97,6 +111,20 @@ def move_aside(database: Mongo, document: Document, **facts: Any) -> bool:
     # The copy first: a crash in between leaves it in both places, and the next try ends it.
     aside.replace_one(selected, document | facts, upsert=True)
     return bool(weeks.delete_one({**selected, "stage": document.get("stage")}).deleted_count)
+
+
+def set_week_aside(database: Mongo, week: Week, reason: str, now: datetime) -> None:
+    """Move the distribution of another system away, so that this system plans the week.
+
+    The copy in the collection of conflicts records when and why.
+
+    Raises:
+        NotDistributedElsewhere: the week has no such distribution.
+    """
+    document = database[names.WEEKLY_DISTRIBUTIONS].find_one({"week_start": week.start})
+    if document is None or document.get("stage") is not None:
+        raise NotDistributedElsewhere(week)
+    move_aside(database, document, **{SET_ASIDE: {"at": now, "reason": reason}})
 
 
 def _resolve_weeks(database: Mongo) -> Iterator[str]:
