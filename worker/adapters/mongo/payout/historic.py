@@ -5,6 +5,7 @@ They are read and shown, and never changed. Their numbers may be of any type.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from worker.adapters.mongo.payout.stakes import rounded_down
 from worker.core.errors import KontribError
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
-from worker.core.money import BaseUnits, exact_decimal
+from worker.core.money import INT64_MAX, BaseUnits, exact_decimal
 from worker.core.payout.historic import HistoricWeek
 from worker.core.payout.records import Reward
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
@@ -47,8 +48,13 @@ def tokens_of(value: object) -> BaseUnits | None:
 
 def whole_of(value: object) -> int | None:
     """A count, rounded up, so that nothing of it is lost; None if it cannot be read."""
-    amount = tokens_of(value)
-    return None if amount is None else -(-amount // 10**9)
+    if isinstance(value, str):
+        return None
+    try:
+        number = exact_decimal(plain(value))
+    except KontribError:
+        return None
+    return math.ceil(number) if 0 <= number <= INT64_MAX else None
 
 
 def is_monday(moment: object) -> bool:
