@@ -60,7 +60,6 @@ EXPECTED: dict[str, Document] = {
         "staked_tokens": 1000.0,
         "governance_power": 1350.75,
         "last_reward_claim": PAID_AT,
-        "token_updated_at": PAID_AT,
     },
 }
 """What a paid week and a recount change, and the value that it must have."""
