@@ -1,7 +1,7 @@
 """`make bench`: synthetic weeks on the local stack, beside two baselines and the floor.
 
 Everything is real: the database engine, Redis, the SVM behind JSON-RPC with a slot every 400 ms
-and finality 32 slots later, and Celery's worker processes. Users contribute by Zipf's law, and a
+and finality 32 slots later, and Celery's worker processes. Users contribute by Zipf's law. A
 tenth of them have no token account yet.
 """
 

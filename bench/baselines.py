@@ -1,8 +1,8 @@
-"""How recipients are usually paid: one token transfer a transaction, one update a document.
+"""The usual way to pay: one token transfer per transaction, and one update per document.
 
-`one_by_one` is what most people write first; `in_flight` is the same with many payments at once.
-Both are done with a recipient when the payment is confirmed and the reward's document says so.
-That is less than a week's settlement, which waits for finality and reads back what happened.
+`one_by_one` is the usual first version. `in_flight` makes many payments at once. Both finish a
+recipient when the payment is confirmed and recorded in the reward's document. A week's settlement
+does more: it waits for finality, and reads the payment back.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from worker.core.money import DECIMALS
 
 IN_FLIGHT = 32
 CONFIRM_POLL_SECONDS = 0.1
-"""The library asks every 0.5 s unless told otherwise: this is in the baselines' favour."""
+"""The library's default is 0.5 s, so this favours the baselines."""
 
 TIMEOUT_SECONDS = 60.0
 ACCOUNTS_PER_CALL = 100
@@ -41,21 +41,21 @@ DOCUMENTS_PER_QUERY = 1_000
 
 
 class PaymentFailed(RuntimeError):
-    """A transfer landed with an error."""
+    """A transfer failed on chain."""
 
     def __init__(self, signature: str, error: object) -> None:
         super().__init__(f"the transfer {signature} failed: {error}")
 
 
 class NoTokenAccount(RuntimeError):
-    """A recipient cannot be paid: making accounts is not what is measured."""
+    """A recipient has no token account. The benchmark does not measure its creation."""
 
     def __init__(self, wallet: str) -> None:
         super().__init__(f"{wallet} has no token account; make it before the measurement")
 
 
 class NotPaid(RuntimeError):
-    """What was measured did not pay: there is no figure."""
+    """The payments were not made, so there is no figure."""
 
     def __init__(self, wallet: str, why: str) -> None:
         super().__init__(f"the reward of {wallet} is not paid: {why}")
@@ -63,7 +63,7 @@ class NotPaid(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What paying so many recipients took. `fees` are lamports, of all transactions."""
+    """Time and cost of paying the recipients. `fees` are lamports of all transactions."""
 
     recipients: int
     seconds: float
@@ -71,7 +71,7 @@ class Baseline:
 
     @property
     def per_second(self) -> float:
-        """Recipients paid and settled in a second."""
+        """Recipients paid and settled per second."""
         return self.recipients / self.seconds
 
     @property
@@ -81,32 +81,32 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Treasury:
-    """Where the tokens come from, and where it is written down that they were paid.
+    """The source of the tokens, and the collection that records payments.
 
     `rewards` has documents with `wallet_address`, `amount_base_units` and `status`. The
     authority owns the mint's associated token account, pays the fees, and does nothing else
-    meanwhile.
+    during the measurement.
     """
 
     rpc_url: str
     mint: str
-    authority: Keypair = field(repr=False)  # the text of a keypair is its secret
+    authority: Keypair = field(repr=False)  # the text of a keypair is its secret key
     rewards: Collection[Document] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """Lamports of the payout authority, and base units of each wallet, at confirmed."""
+    """Confirmed lamports of the payout authority, and base units of each wallet."""
 
     lamports: int
     base_units: dict[str, int]
 
 
 def one_by_one(treasury: Treasury, recipients: Sequence[Document]) -> Baseline:
-    """Pay these reward documents, each after the one before it is settled.
+    """Pay these reward documents one after the other.
 
     Raises:
-        NotPaid: afterwards, the chain or the database do not show it.
+        NotPaid: the chain or the database does not show a payment.
     """
     return in_flight(treasury, recipients, at_once=1)
 
@@ -114,16 +114,16 @@ def one_by_one(treasury: Treasury, recipients: Sequence[Document]) -> Baseline:
 def in_flight(
     treasury: Treasury, recipients: Sequence[Document], at_once: int = IN_FLIGHT
 ) -> Baseline:
-    """Pay these reward documents, so many at a time.
+    """Pay these reward documents, several at a time.
 
     Raises:
-        NotPaid: afterwards, the chain or the database do not show it.
+        NotPaid: the chain or the database does not show a payment.
     """
     return asyncio.run(_measure(treasury, recipients, at_once))
 
 
 async def _measure(treasury: Treasury, recipients: Sequence[Document], at_once: int) -> Baseline:
-    # A thread and a kept connection for each: the defaults have fewer than 32 of either.
+    # Each payment needs a thread and a connection. The defaults have fewer than 32 of either.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(at_once))
     async with AsyncClient(
         treasury.rpc_url,
@@ -141,7 +141,7 @@ async def _measure(treasury: Treasury, recipients: Sequence[Document], at_once: 
     return Baseline(len(recipients), seconds, before.lamports - after.lamports)
 
 
-# --- the payments: everything that is timed --------------------------------------------------
+# --- the payments: all of it is timed -----------------------------------------------------------
 
 
 async def _pay_all(
@@ -157,7 +157,7 @@ async def _pay_all(
 
 
 async def _pay(client: AsyncClient, treasury: Treasury, reward: Document) -> str:
-    """Send a transfer, wait until it is confirmed, write it down, and return its signature."""
+    """Send a transfer, wait until it is confirmed, record it, and return its signature."""
     latest = await client.get_latest_blockhash()
     message = MessageV0.try_compile(
         payer=treasury.authority.pubkey(),
@@ -202,7 +202,7 @@ async def holdings(
 ) -> Holdings:
     """
     Raises:
-        NoTokenAccount: a recipient has none.
+        NoTokenAccount: a recipient has no token account.
     """
     mint = Pubkey.from_string(treasury.mint)
     base_units: dict[str, int] = {}
@@ -226,7 +226,7 @@ def prove(
 ) -> None:
     """
     Raises:
-        NotPaid: a wallet did not gain exactly its rewards, or a document does not say so.
+        NotPaid: a wallet did not gain exactly its rewards, or a document records no payment.
     """
     owed: Counter[str] = Counter()
     for reward in recipients:

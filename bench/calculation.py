@@ -1,8 +1,8 @@
-"""What planning a week adds to what the database must do anyway.
+"""The cost of planning a week, compared with the bare database operations.
 
-Calculation: points added up, every contribution checked, and the pool split; against the bare
-aggregation. Written: rewards and payouts inserted, read back and published outside the database;
-against the bare inserts of the same rewards on one connection.
+Calculation sums points, checks every contribution and splits the pool. The comparison is the bare
+aggregation. Writing inserts rewards and payouts, reads them back and publishes them outside the
+database. The comparison is the bare inserts of the same rewards on one connection.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Calculated:
-    """Seconds; of the calculations, the median of several rounds in turn."""
+    """Seconds. The calculations are medians of several alternating rounds."""
 
     users: int
     contributions: int
     bare_aggregation: float
     calculation: float
     later_calculation: float
-    """The same in a week that has a plan before it: late contributions are looked for as well."""
+    """The same for a week after a planned one, whose late contributions are searched too."""
     bare_inserts: float
     written: float
 
@@ -55,7 +55,7 @@ class Calculated:
 
 
 def measure_calculation(context: Context, database: Mongo) -> Calculated:
-    """Measure on a database whose week is not planned yet, and is not afterwards."""
+    """Measure on a database whose week is not planned, and leave it unplanned."""
     rules, contributions = context.rules(), database.contributions.count_documents({})
     first = PointsWindow(WEEK, WEEK.end, None, WEEK.start)
     later = PointsWindow(WEEK, WEEK.end, WEEK.start, WEEK.back(LATE_WEEKS).start)
@@ -76,7 +76,7 @@ def measure_calculation(context: Context, database: Mongo) -> Calculated:
 
 
 def bare_aggregation(database: Mongo) -> Iterator[Document]:
-    """Points of each user, and nothing else."""
+    """Sum each user's points, without checks."""
     stages: list[Document] = [
         {"$match": {"created_at": {"$gte": WEEK.start, "$lt": WEEK.end}}},
         {"$group": {"_id": "$user_id", "points": {"$sum": "$total_points"}}},

@@ -1,4 +1,4 @@
-"""The week just paid, beside what is usually written and beside the least that it could take."""
+"""Compares the week just paid with the baselines and with the floor."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from worker.adapters.solana.signing.keys import Keyring, read_keypair
 from worker.adapters.solana.signing.transactions import TransactionMaker
 
 ONE_BY_ONE, IN_FLIGHT = 40, 1_600
-"""Recipients of the two baselines: enough for a steady rate, and less than a minute of each."""
+"""Recipients of each baseline: enough for a steady rate within a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Measured on the same stack, one after the other, right after the week."""
+    """Baselines and floor, measured on the same stack right after the week."""
 
     one_by_one: Baseline
     in_flight: Baseline
@@ -34,7 +34,7 @@ class Comparison:
 
 
 def compare(cluster: Cluster) -> Comparison:
-    """Run both baselines and the floor. The week in the cluster's database is settled."""
+    """Run both baselines and the floor on a cluster whose week is settled."""
     settings = cluster.settings
     url, key_file = settings.solana_rpc_url[0], settings.solana_private_key_file
     floor = measure_floor(cluster.database, url)
@@ -64,7 +64,7 @@ def _pending_rewards(count: int) -> Iterator[Document]:
 
 
 def v0_transactions_per_10k() -> int:
-    """With one signer and a memo, on a cluster that does not take v1 transactions yet."""
+    """With one signer and a memo, on a cluster without v1 transactions."""
     key, mint = Keypair(), Pubkey.new_unique()
     maker = TransactionMaker(
         Keyring(key, key, key),

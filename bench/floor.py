@@ -1,8 +1,8 @@
-"""The floor of paying a week: what database and chain need at the least, with nothing around it.
+"""The floor of paying a week: the least time that database and chain need for it.
 
-The same documents, inserted in bulk in their final state; and the same signed transactions,
-executed by the virtual machine in this process. No planning, proving, sending, waiting or reading
-back. Nobody who writes these documents and executes these transactions here can be faster.
+Inserts the same documents in bulk in their final state, and executes the same signed transactions
+on the virtual machine in this process. Nothing is planned, proven, sent, awaited or read back. No
+program that writes these documents and executes these transactions here can be faster.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from worker.core.payout.records import PayoutKind
 INSERTED_AT_ONCE = 5_000
 ACCOUNTS_PER_CALL = 100
 SIGNER_LAMPORTS = 1_000_000 * 10**9
-"""More than any week's fees and receipts: who pays is not what is measured."""
+"""More than any week's fees and receipts cost."""
 
 WRITTEN = (names.TOKEN_REWARDS, names.PAYOUT_BATCHES)
 
@@ -45,19 +45,19 @@ _AMOUNT = slice(64, 72)
 
 
 class NotPaidInBatches(RuntimeError):
-    """The week is not finished, or a reward was paid in another way: its floor is another."""
+    """The week is not finished, or a reward was paid alone, so this floor does not apply."""
 
     def __init__(self, paid: int, rewards: int) -> None:
         super().__init__(f"{paid} of {rewards} rewards were paid in batches; all are needed")
 
 
 class NotExecuted(RuntimeError):
-    """A transaction failed, or all of them together did not move what the week paid."""
+    """A transaction failed, or the transactions did not move the week's total."""
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """The least that a week's payment takes, in seconds of one process."""
+    """The least time of a week's payment, in seconds of one process."""
 
     rewards: int
     transactions: int
@@ -71,18 +71,18 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """Transactions that paid a week, in the plan's order, and the base units they moved."""
+    """The transactions that paid a week, in the plan's order, and the base units moved."""
 
     transactions: list[VersionedTransaction]
     amount: int
 
 
 def measure_floor(database: Mongo, chain_url: str) -> Floor:
-    """The floor of the one week in this database, which is settled, on the chain that paid it.
+    """The floor of the only week in this database, on the chain that paid it.
 
     Raises:
         NotPaidInBatches: not every reward was paid by a batch.
-        NotExecuted: the transactions do not do again what they did; there is no figure.
+        NotExecuted: the transactions do not have the same effect again.
     """
     paid = paid_batches(database)
     chain_seconds = execution_seconds(paid, chain_url)
@@ -97,10 +97,10 @@ def measure_floor(database: Mongo, chain_url: str) -> Floor:
 
 
 def insertion_seconds(database: Mongo, spec: CollectionSpec) -> float:
-    """How long it takes to insert a collection's documents; reading them does not count.
+    """Seconds to insert a collection's documents, without the time to read them.
 
     Raises:
-        BulkWriteError: the server did not take one of them.
+        BulkWriteError: the server refused a document.
     """
     seconds = 0.0
     found = database[spec.name].find({}, {"_id": 0}, batch_size=INSERTED_AT_ONCE)
@@ -114,7 +114,7 @@ def insertion_seconds(database: Mongo, spec: CollectionSpec) -> float:
 
 @contextmanager
 def empty_twin(database: Mongo, spec: CollectionSpec) -> Iterator[Collection[Document]]:
-    """A new collection with the indexes and the validator of this one, dropped afterwards."""
+    """A temporary collection with the indexes and the validator of this one."""
     name = f"floor_of_{spec.name}"
     database.drop_collection(name)
     options = spec.validator.options if spec.validator else {}
@@ -133,7 +133,7 @@ def empty_twin(database: Mongo, spec: CollectionSpec) -> Iterator[Collection[Doc
 def paid_batches(database: Mongo) -> Paid:
     """
     Raises:
-        NotPaidInBatches: not every reward was paid by one.
+        NotPaidInBatches: not every reward was paid by a batch.
     """
     selected = {"kind": PayoutKind.BATCH.value, "status": PayoutStatus.PAID.value}
     fields = {"attempt.wire": 1, "rewards": 1, "amount_base_units": 1}
@@ -149,7 +149,7 @@ def paid_batches(database: Mongo) -> Paid:
 
 
 def execution_seconds(paid: Paid, chain_url: str) -> float:
-    """How long a fresh machine takes for the transactions, their signatures' check included."""
+    """Seconds of a new virtual machine for the transactions, including signature checks."""
     machine = fresh_machine()
     treasury = put_accounts(machine, paid, chain_url)
     began = time.perf_counter()
@@ -165,7 +165,7 @@ def execution_seconds(paid: Paid, chain_url: str) -> float:
 
 
 def fresh_machine() -> LiteSVM:
-    """A virtual machine that takes these transactions again, whatever their blockhash."""
+    """A virtual machine that accepts these transactions again, without a blockhash check."""
     machine = (
         LiteSVM()
         .with_transaction_history(0)
@@ -176,16 +176,16 @@ def fresh_machine() -> LiteSVM:
     rent = machine.minimum_balance_for_rent_exemption(len(active))
     machine.set_account(V1_FEATURE, Account(rent, active, FEATURE_PROGRAM))
     budget = ComputeBudget(simd_0268_active=True)
-    # Once and for all: the machine does not read the limit in the header of a v1 transaction.
+    # The machine does not read the limit in the header of a v1 transaction, so this sets it.
     budget.compute_unit_limit = MAX_COMPUTE_UNITS
     return machine.with_compute_budget(budget)
 
 
 def put_accounts(machine: LiteSVM, paid: Paid, chain_url: str) -> Pubkey:
-    """Put everything there as it was before the week was paid; return the treasury's address.
+    """Set up the accounts as before the week's payment; return the treasury's address.
 
-    Only the mint and token accounts are taken over: programs are in the machine already, and
-    receipts must not exist yet. Every amount is 0, and the treasury's what the week moves.
+    Only the mint and token accounts are copied: the machine has the programs already, and receipts
+    must not exist yet. The treasury holds the week's total, every other account 0.
     """
     signers = {key for each in paid.transactions for key in _signers(each)}
     for key in signers:
@@ -213,7 +213,7 @@ def _signers(transaction: VersionedTransaction) -> list[Pubkey]:
 
 
 def _accounts(client: ChainClient, addresses: Sequence[Pubkey]) -> Iterator[tuple[Pubkey, Account]]:
-    """Those that exist, as they are now."""
+    """The existing accounts in their present state."""
     texts = [str(address) for address in addresses]
     found = client.value("getMultipleAccounts", texts, {"encoding": "base64"})
     for address, fields in zip(addresses, found, strict=True):
@@ -223,6 +223,6 @@ def _accounts(client: ChainClient, addresses: Sequence[Pubkey]) -> Iterator[tupl
 
 
 def _holding(account: Account, amount: int) -> Account:
-    """The same token account with so many base units in it."""
+    """The same token account with this amount in base units."""
     head, tail = account.data[: _AMOUNT.start], account.data[_AMOUNT.stop :]
     return Account(account.lamports, head + amount.to_bytes(8, "little") + tail, account.owner)

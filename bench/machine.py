@@ -1,4 +1,4 @@
-"""What a benchmark ran on: without it a figure says nothing."""
+"""The machine of a benchmark, without which a figure means nothing."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A synthetic wiki and its week: users with wallets, contributions with a realistic skew.
+"""A synthetic wiki and its week: users with wallets, and unevenly spread contributions.
 
-Everyone contributes once; the rest follows Zipf's law, as in real wikis. Every tenth user's wallet
-is new and has no token account; the others' accounts are put onto the local chain by decree,
-since making them is not what is measured.
+Every user contributes once. The other contributions follow Zipf's law, as in real wikis. Every
+tenth user has no token account. The other token accounts are written to the local chain directly,
+since the benchmark does not measure their creation.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from worker.core.week import Week
 WEEK = Week.parse("2024-W50")
 CHUNK = 10_000
 NEW_EVERY = 10
-"""Of so many users, one has no token account yet."""
+"""One of this many users has no token account."""
 
 CALLS_PER_REQUEST = 80
-"""As many as fit below the largest request that a node accepts."""
+"""The number that fits into the largest request of a node."""
 
 _STATE_OFFSET = 108
 _TOKEN_ACCOUNT_BYTES = 165
@@ -42,7 +42,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a synthetic week is."""
+    """The size of a synthetic week."""
 
     users: int
     contributions: int
@@ -53,7 +53,7 @@ class Size:
 
 
 def populate(database: Any, chain_url: str, mint: str, size: Size) -> None:
-    """Everything that is there before a week is closed."""
+    """Everything that exists before a week is closed."""
     migrate(database, lambda line: None, WEEK.end)
     for numbers in chunks(range(size.users)):
         wiki.add_users(database, numbers)
@@ -64,7 +64,7 @@ def populate(database: Any, chain_url: str, mint: str, size: Size) -> None:
 
 
 def contributors(size: Size) -> Iterator[int]:
-    """Who made each contribution."""
+    """The user of each contribution."""
     yield from range(size.users)
     weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(size.users)))
     chooser = random.Random(2024)
@@ -73,7 +73,7 @@ def contributors(size: Size) -> Iterator[int]:
 
 
 def add_token_accounts(chain_url: str, mint: str, users: Iterable[int]) -> None:
-    """Empty token accounts of these users' wallets, on a local chain with `--admin`."""
+    """Create empty token accounts for these users, on a local chain with `--admin`."""
     token = Pubkey.from_string(mint)
     with ChainClient(chain_url) as client:
         rent = client.call("getMinimumBalanceForRentExemption", _TOKEN_ACCOUNT_BYTES)
@@ -81,7 +81,7 @@ def add_token_accounts(chain_url: str, mint: str, users: Iterable[int]) -> None:
             calls = [_set_account(token, number, rent) for number in numbers]
             _, answer = client.post(json.dumps(calls).encode())
             if not all(reply.get("result") for reply in json.loads(answer)):
-                raise RuntimeError("the local chain did not take a token account")
+                raise RuntimeError("the local chain refused a token account")
         finalize(client)
 
 

@@ -33,7 +33,7 @@ STAGES = ("planned", "anchored", "prepared", "settled", "closed")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Seconds by stage, and what the week cost. Amounts in lamports, memory in bytes."""
+    """Seconds by stage, and the week's cost. Amounts in lamports, memory in bytes."""
 
     users: int
     contributions: int
@@ -48,7 +48,7 @@ class Measured:
 
     @property
     def settled_per_second(self) -> float:
-        """Recipients paid and settled, from when all accounts are there to the last settlement."""
+        """Recipients paid and settled per second, from the last account's creation on."""
         return self.users / self.seconds["settled"]
 
     @property
@@ -57,7 +57,7 @@ class Measured:
 
     @property
     def transactions_per_10k(self) -> int:
-        """Of 10,000 recipients whose accounts exist."""
+        """Transactions per 10,000 recipients whose accounts exist."""
         return -(-10_000 // self.batch_size)
 
     @property
@@ -75,7 +75,7 @@ class Measured:
 
 @contextmanager
 def finished_week(folder: Path, size: Size, workers: int) -> Iterator[tuple[Cluster, Measured]]:
-    """Run one week and measure it; the stack is there until the block ends."""
+    """Run one week and measure it. The stack exists until the block ends."""
     with local_stack(folder) as stack:
         cluster = Cluster(folder, stack.settings(), WEEK, **SETTINGS)
         try:
@@ -86,7 +86,7 @@ def finished_week(folder: Path, size: Size, workers: int) -> Iterator[tuple[Clus
 
 @contextmanager
 def local_stack(folder: Path) -> Iterator[LocalStack]:
-    """Engine, Redis and chain, which are gone again afterwards with all they held."""
+    """A temporary engine, Redis and chain with their data."""
     stack = LocalStack(folder / "stack", lambda line: None, services=[chain_service()])
     stack.up()
     try:
@@ -127,7 +127,7 @@ def _reconciled(cluster: Cluster) -> Reconciliation:
 
 
 def _follow(cluster: Cluster) -> dict[str, float]:
-    """Wake the week through Celery, and note how long each stage takes."""
+    """Start the week through Celery, and time each stage."""
     seconds: dict[str, float] = {}
     began = last = time.monotonic()
     cluster.send("tasks.distribute", week=WEEK.id)
@@ -162,7 +162,7 @@ _REACHED = {
 
 
 def _memory_peak(cluster: Cluster) -> int:
-    """The largest resident set that any worker process ever had, as the kernel tells it."""
+    """The largest resident set of any worker process, as the kernel reports it."""
     parent = psutil.Process(cluster.processes["worker"].pid)
     peaks = []
     for process in [parent, *parent.children(recursive=True)]:

@@ -24,13 +24,13 @@ WEEK_SECONDS = 7 * 86_400
 
 
 def sample_users(users: int, looks: int) -> list[str]:
-    """Whom the bench asks about: anybody, who has a year of rewards and a stake."""
+    """The user of the measured pages, who has a year of rewards and a stake."""
     sampled = random.Random(7).sample(range(users), SAMPLE)
     return [str(user_id(number)) for number in itertools.islice(itertools.cycle(sampled), looks)]
 
 
 def busiest_user() -> str:
-    """A twelfth of all contributions are this one's, all of them in one week."""
+    """This user made a twelfth of all contributions, all of them in one week."""
     return str(user_id(0))
 
 
@@ -54,7 +54,7 @@ def populate(database: Any, users: int, count: int) -> None:
 
 
 def contributions(users: int, count: int) -> Iterator[dict[str, Any]]:
-    """Everyone has one; the rest follows Zipf's law, as in real wikis."""
+    """Every user has one contribution. The rest follows Zipf's law, as in real wikis."""
     weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(users)))
     ids = [str(user_id(i)) for i in range(users)]
     rest = random.Random(2024).choices(range(users), cum_weights=weights, k=count - users)
@@ -70,7 +70,7 @@ def contributions(users: int, count: int) -> Iterator[dict[str, Any]]:
             "reputation_multiplier": 1.0,
             "demand_multiplier": 1.0,
             "total_points": 10 + number % 90,
-            "description": "as real ones: some words about what was changed",
+            "description": "like real ones: some words about the change",
             "created_at": moment,
             "updated_at": moment,
         }

@@ -1,7 +1,7 @@
 """TLS to Redis for `rediss://` URLs.
 
-kombu connects to a plain `rediss://` without checking the server's certificate. This module asks
-for the check, unless the URL says `?ssl_cert_reqs=none`.
+By default, kombu does not check the server's certificate. This module requires the check, unless
+the URL has `?ssl_cert_reqs=none`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
 class MalformedTls(ValueError):
-    """REDIS_URL names a certificate check that does not exist."""
+    """`ssl_cert_reqs` of REDIS_URL has an unknown value."""
 
     def __init__(self) -> None:
         super().__init__(f"ssl_cert_reqs of REDIS_URL must be one of: {', '.join(REQUIREMENTS)}")
@@ -30,7 +30,7 @@ def broker_tls(url: str) -> dict[str, Any] | None:
     """The value of Celery's `broker_use_ssl` for this URL; None without TLS.
 
     Raises:
-        MalformedTls: the URL's options have no meaning.
+        MalformedTls: `ssl_cert_reqs` has an unknown value.
     """
     parts = urlsplit(url)
     if parts.scheme != "rediss":
@@ -48,7 +48,7 @@ def broker_tls(url: str) -> dict[str, Any] | None:
 
 
 def without_tls_options(url: str) -> str:
-    """The URL without its TLS options, which kombu would read a second time as weaker ones."""
+    """The URL without TLS options: kombu would read them again and weaken the check."""
     parts = urlsplit(url)
     kept = [each for each in parts.query.split("&") if each and not each.startswith("ssl_")]
     return parts._replace(query="&".join(kept)).geturl()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ConfigurationUnusable(Exception):
-    """Settings are missing or malformed. Holds one line for each, never a value."""
+    """Settings are missing or malformed. `problems` has a line for each, without its value."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems

@@ -1,4 +1,4 @@
-"""Structured logs: JSON where a machine reads them, colours where a person does."""
+"""Structured logs: JSON for machines, colours for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def configure_logging(
     """Send structlog and the standard library's records to stderr in one format.
 
     `log_format` is `json`, `console`, or `auto`: console on a terminal, else JSON. Texts in
-    `secrets` are hidden everywhere, also in the traceback of a library.
+    `secrets` are hidden everywhere, even in the traceback of a library.
     """
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
     shared: list[Any] = [
@@ -44,13 +44,13 @@ def configure_logging(
 
 
 class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
-    """Writes a record as one line, and hides secrets in the finished line.
+    """Writes a record, and hides secrets in the finished text.
 
-    Our own code logs no secret. A library may put one into an error.
+    Our own code logs no secrets, but a library's error may contain one.
     """
 
     def __init__(self, secrets: Iterable[str], *, as_json: bool, shared: list[Any]) -> None:
-        # The longest first: a URL before the password inside it.
+        # Longest first, so that a whole URL is hidden before the password inside it.
         self._secrets = sorted({s for text in secrets for s in _forms(text)}, key=len, reverse=True)
         renderer: Any = structlog.processors.JSONRenderer() if as_json else _console()
         errors = [structlog.processors.format_exc_info] if as_json else []
@@ -71,10 +71,10 @@ class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
 
 
 def _console() -> structlog.dev.ConsoleRenderer:
-    # The default would show the local variables of every frame, keys and passwords among them.
+    # The default prints the local variables of every frame, including keys and passwords.
     return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 def _forms(text: str) -> set[str]:
-    """A text itself, and its forms inside quotes: Python's and JSON's."""
+    """A text, and its escaped forms in Python and JSON strings."""
     return {text, repr(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}

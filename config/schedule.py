@@ -1,7 +1,7 @@
-"""When beat wakes what. Data only: the tasks find out what is due.
+"""The times at which beat sends each task. The tasks find out which work is due.
 
 Every entry carries `expires`, so that messages do not pile up while no worker runs. No payment
-depends on a single message: the sweep finds the work that a lost message left.
+depends on a single message: the sweep finds the work of a lost one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The settings of an operator: environment variables, or a `.env` file beside the process.
 
 Frozen once read. Secrets have no defaults, are held as `SecretStr`, and appear in no log, repr
-or error: a malformed value is reported by its variable's name and what it should look like.
+or error: the report of a malformed value has only the variable's name and the expected form.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ EXPECTED: Mapping[str, str] = {
 
 
 SECRET_CHARACTERS_MIN = 4
-"""A shorter text is no secret, and hiding it would make other texts unreadable."""
+"""Shorter texts are not hidden: that would make other texts unreadable."""
 
 
 class Settings(BaseSettings):
-    """Everything configurable. Times are in seconds, amounts in the unit of the name."""
+    """All settings. Times are in seconds, amounts in the unit of the name."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -70,29 +70,29 @@ class Settings(BaseSettings):
     webhook_url: SecretStr | None = None
     """Gets messages about closed weeks, stuck weeks and short funds."""
     watch_only: bool = False
-    """For beat, Flower and the exporter, which sign nothing: a key is then refused."""
+    """For beat, Flower and the exporter. They sign nothing, so any key is refused."""
 
     plan_grace_seconds: int = Field(600, ge=0)
-    """After a week ends: contributions in flight may still be written."""
+    """Wait after a week's end, while its last contributions may still be written."""
     sweep_seconds: float = Field(300, gt=0)
     rpc_timeout_seconds: float = Field(20, gt=0)
     task_soft_limit_seconds: float = Field(900, gt=0)
     task_hard_limit_seconds: float = Field(960, gt=0)
     broker_visibility_timeout_seconds: int = Field(1200, gt=0)
     broker_timeout_seconds: float = Field(15, gt=0)
-    """After this long without an answer from Redis, the connection is made anew."""
+    """Redis connections are renewed after this long without an answer."""
     lease_seconds: float = Field(120, gt=0)
     backoff_scale: float = Field(1.0, gt=0)
-    """Shrinks the pauses between tries; below 1 only in tests."""
+    """Factor on the pauses between tries; below 1 only in tests."""
     stuck_after_seconds: float = Field(6 * 3600, gt=0)
-    """A week that is still open this long after its end is reported as stuck."""
+    """A week still open this long after its end is reported as stuck."""
     batches_per_task: int = Field(1024, ge=1)
     batches_in_flight: int = Field(1024, ge=1)
     priority_fee_lamports_max: int = Field(0, ge=0)
     clock_offset_seconds: int = 0
-    """Shifts the clock, for running past weeks; refused on any but the local chain."""
+    """Shifts the clock, to run past weeks. Refused on every chain but the local one."""
     local_cluster_genesis: str | None = None
-    """The genesis hash of the local chain, as `make up` writes it."""
+    """The genesis hash of the local chain; `make up` sets it."""
     log_format: str = Field("auto", pattern="^(auto|json|console)$")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
@@ -150,7 +150,7 @@ class Settings(BaseSettings):
         return path
 
     def secrets(self) -> list[str]:
-        """Every text that must never be shown: passwords, keys, URLs that may carry an API key."""
+        """Every text that logs hide: passwords, keys, and parts of URLs that may be an API key."""
         texts = [self.solana_private_key, self.webhook_url]
         secrets = [text.get_secret_value() for text in texts if text is not None]
         for uri in (self.mongo_uri, self.redis_url):
@@ -165,7 +165,9 @@ class Settings(BaseSettings):
     def _check_together(self) -> Settings:
         if self.watch_only:
             if any((self.solana_private_key_file, self.solana_private_key, self.receipt_key_file)):
-                raise ValueError("WATCH_ONLY is set: a process that signs nothing gets no key")
+                raise ValueError(
+                    "WATCH_ONLY is set: remove the keys, since this process signs nothing"
+                )
         elif (self.solana_private_key_file is None) == (self.solana_private_key is None):
             raise ValueError("SOLANA_PRIVATE_KEY_FILE or SOLANA_PRIVATE_KEY: set exactly one")
         limits = (
@@ -183,10 +185,10 @@ class Settings(BaseSettings):
 
 
 def check_key_file(path: Path) -> None:
-    """Refuse a key that others could read.
+    """Refuse a key file that others can read.
 
     Raises:
-        ValueError: missing, not a file, or readable by group or world.
+        ValueError: the file is missing, not a file, or readable by group or world.
     """
     try:
         mode = path.stat().st_mode
@@ -200,19 +202,19 @@ def check_key_file(path: Path) -> None:
 
 
 def _is_credential(path: Path) -> bool:
-    """Whether systemd gives the file to this service alone (LoadCredential).
+    """Whether systemd passed the file to this service alone (LoadCredential).
 
-    systemd may guard it with an access list, whose mask looks like a permission of the group.
+    systemd may protect it by an access list, whose mask looks like a group permission.
     """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     return folder is not None and path.parent == Path(folder)
 
 
 def load_settings(env_file: Path | None = None) -> Settings:
-    """Read the settings; `KONTRIB_ENV_FILE` names another file than `.env`.
+    """Read the settings from the environment, and from `KONTRIB_ENV_FILE` or `.env`.
 
     Raises:
-        ConfigurationUnusable: names every variable that is missing or malformed.
+        ConfigurationUnusable: lists every missing or malformed variable.
     """
     chosen = env_file or Path(os.environ.get("KONTRIB_ENV_FILE", ".env"))
     try:
@@ -222,7 +224,7 @@ def load_settings(env_file: Path | None = None) -> Settings:
 
 
 def _describe(error: Mapping[str, Any]) -> str:
-    """One problem as a line. Never `error['input']`: it may be the secret itself."""
+    """One problem as a line, without `error['input']`, which may be the secret itself."""
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0]).upper()

@@ -1,9 +1,8 @@
-"""`make audit`: look the locked packages up in the public advisory databases, and say honestly
-what came of it.
+"""`make audit`: looks the locked packages up in the public advisory databases.
 
-pip-audit calls packages that a mirror has no advisories for "no known vulnerabilities". Here they
-count as not looked up. Exit codes: 0 nothing found, or the databases cannot be reached (said in
-capitals); 1 a vulnerability.
+pip-audit reports "no known vulnerabilities" for a package without advisories on a mirror. This
+script counts such packages as not looked up. Exit codes: 0 nothing found, or the databases cannot
+be reached (printed in capitals); 1 a vulnerability.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ FOUND = 1
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was asked and what was found. `packages` is 0 where nothing could be asked."""
+    """The outcome of an audit. `packages` is 0 if no package could be looked up."""
 
     packages: int
     skipped: int
@@ -33,9 +32,9 @@ class Audit:
         if self.skipped == self.packages:
             return "NOTHING WAS AUDITED: the advisory databases cannot be reached from here."
         listed = "\n".join(f"  {each}" for each in self.vulnerabilities)
-        found = f"{len(self.vulnerabilities)} known vulnerabilities" + (
-            f":\n{listed}" * bool(listed)
-        )
+        found = f"{len(self.vulnerabilities)} known vulnerabilities"
+        if listed:
+            found += f":\n{listed}"
         looked_up = f"{self.packages - self.skipped} of {self.packages} packages looked up"
         return f"{looked_up}, {found}"
 
@@ -45,7 +44,7 @@ class Audit:
 
 
 def read(output: str) -> Audit:
-    """What pip-audit printed as JSON; nothing where it failed before it could."""
+    """Parse the JSON output of pip-audit. Without valid JSON the audit is empty."""
     try:
         dependencies: list[dict[str, Any]] = json.loads(output)["dependencies"]
     except (ValueError, KeyError, TypeError):
@@ -63,7 +62,7 @@ def read(output: str) -> Audit:
 
 
 def main() -> int:
-    """Ask, print, and return the exit code."""
+    """Run pip-audit, print its outcome, and return the exit code."""
     command = ["pip_audit", "--require-hashes", "--disable-pip", "--progress-spinner", "off"]
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter, fixed arguments

@@ -1,4 +1,4 @@
-"""`make check`: keep folders, modules, classes and functions small enough to read at once.
+"""A part of `make check`: limits the size of folders, modules, classes and functions.
 
 Prints every place beyond a limit. Exit codes: 0 all within the limits; 1 otherwise.
 """
@@ -16,14 +16,14 @@ CODE = ("worker", "tasks", "config", "deploy", "bench")
 FOLDERS = (*CODE, "tests")
 
 MODULES_MAX = 15
-"""In one folder; `__init__.py` counts."""
+"""Modules in one folder, `__init__.py` included."""
 MODULE_LINES_MAX = 300
 CLASS_LINES_MAX = 150
 FUNCTION_LINES_MAX = 50
 
 
 def beyond_limits(root: Path) -> list[str]:
-    """A line for each folder, module, class and function that is too large."""
+    """A line for each folder, module, class and function beyond its limit."""
     found = [line for name in FOLDERS for line in _large_folders(root, root / name)]
     for name in CODE:
         for path in sorted((root / name).rglob("*.py")):
@@ -53,7 +53,7 @@ def _large_parts(path: str, text: str) -> Iterator[str]:
 
 
 def main() -> int:
-    """Print what is too large, and return the exit code."""
+    """Print the lines of `beyond_limits`, and return the exit code."""
     found = beyond_limits(ROOT)
     for line in found:
         sys.stdout.write(line + "\n")

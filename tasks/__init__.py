@@ -1,4 +1,4 @@
-"""Celery tasks: ids in, one service call, a sentence for Flower out."""
+"""Celery tasks. Each takes ids, calls one service, and returns a sentence for Flower."""
 
 from tasks import check, watch, week, wiki
 

@@ -1,4 +1,4 @@
-"""The task that compares everything that is stored with what it is computed from."""
+"""The task that compares all stored figures with their sources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LISTED_MAX = 10
 
 @task
 def check(**_: Any) -> str:
-    """Compare everything that is stored with what it is computed from."""
+    """Compare all stored figures with their sources, and log the first differences."""
     report = check_all(wiki(), Stores(database_of(context())).checks, context())
     record_check(context(), report)
     if not report.is_clean:

@@ -1,4 +1,4 @@
-"""Shared by all tasks: they show expected errors, read messages and send them in one way."""
+"""Helpers of all tasks: they report expected errors, and read and publish messages."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from worker.core.week import MalformedWeek, Week
 from worker.services.week.story import Job, Work
 
 POSITIONS_MAX = 2**31
-"""More than any plan has, and still a number that the database can compare."""
+"""Larger than any plan, and small enough for the database to compare."""
 
 log = structlog.get_logger("kontrib.tasks")
 
 
 class RedisSilent(NotReady):
-    """A message could not be published. It was a wake-up: the sweep finds the same work."""
+    """A wake-up message was not published. The sweep finds the same work later."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"Redis does not answer ({error}). Nothing is lost: the sweep looks again")
 
 
 class TaskRefused(Exception):
-    """An expected failure that waiting alone does not mend. Flower shows its sentence."""
+    """An expected failure that waiting does not resolve. Flower shows its message."""
 
 
 def task(function: Callable[..., str]) -> Any:
-    """Decorator that makes `tasks.<name of the function>` a Celery task.
+    """Make the decorated function the Celery task `tasks.<its name>`.
 
-    An expected failure has no traceback: Flower shows a task that waits as a result, and a
-    refusal as a failure with its reason.
+    Expected failures leave no traceback. Flower shows `NotReady` as a result, and any other as
+    a failure with its message.
     """
 
     @functools.wraps(function)
@@ -56,24 +56,24 @@ def task(function: Callable[..., str]) -> Any:
 
 @contextmanager
 def continue_after_errors(consequence: str) -> Iterator[None]:
-    """For a step after the task's own work, which is done and recorded: log `consequence`."""
+    """Log `consequence` if a step fails that follows the task's recorded work."""
     try:
         yield
     except KontribError as error:
         log.warning(consequence, reason=str(error))
 
 
-# --- messages: anybody who reaches the broker may send one --------------------------------------
+# --- messages: anybody with access to the broker may send one -----------------------------------
 
 
 def read_week(text: object) -> Week:
-    """The week that a message names.
+    """The week in a message.
 
     Raises:
-        TaskRefused: the message names no week.
+        TaskRefused: the text is not a week.
     """
     if not isinstance(text, str):
-        raise TaskRefused(f"A message names {type(text).__name__} as its week, not a text.")
+        raise TaskRefused(f"The week in a message is not a text but {type(text).__name__}.")
     try:
         return Week.parse(text)
     except MalformedWeek as error:
@@ -81,22 +81,23 @@ def read_week(text: object) -> Week:
 
 
 def check_range(first: object, last: object) -> None:
-    """
+    """Check the bounds of a range of batches in a message.
+
     Raises:
-        TaskRefused: they bound no range of batches. `True` is no number here.
+        TaskRefused: they are not integers in order. `True` does not count as an integer.
     """
     numbers = type(first) is int and type(last) is int
     if not (numbers and 0 <= first < last <= POSITIONS_MAX):  # type: ignore[operator]
-        raise TaskRefused(f"A message names {first!r} to {last!r}, which is no range of batches.")
+        raise TaskRefused(f"{first!r} to {last!r} in a message is not a range of batches.")
 
 
 def wake(work: Iterable[Work]) -> int:
-    """Publish one message for each piece of work, and return how many.
+    """Publish one message for each piece of work, and return their count.
 
-    Messages expire, since the sweep makes new ones.
+    Messages expire, since the sweep publishes new ones.
 
     Raises:
-        RedisSilent: some were not published.
+        RedisSilent: a message was not published.
     """
     count = 0
     for item in work:
@@ -110,12 +111,13 @@ def wake(work: Iterable[Work]) -> int:
 
 
 def publish(name: str, arguments: dict[str, Any], queue: str, *, expires: float) -> None:
-    """
+    """Publish one message that expires after `expires` seconds, at least 60.
+
     Raises:
         RedisSilent: the message was not published.
     """
     try:
         app.send_task(name, kwargs=arguments, queue=queue, expires=max(60.0, expires))
     except (OperationalError, AttributeError) as error:
-        # kombu raises the second from a channel whose lost connection it has closed meanwhile.
+        # kombu raises AttributeError if it has already closed a lost connection.
         raise RedisSilent(error) from error

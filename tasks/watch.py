@@ -1,4 +1,4 @@
-"""Tasks that watch: they prove that tasks run, look at funds and books, and notify people."""
+"""Tasks that watch the system: a sign of life, funds, books, notifications, the archive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HOUR_SECONDS = 3600.0
 
 @task
 def canary(**_: Any) -> str:
-    """Prove that tasks run, note what stage weeks reached, and notify people of what is new."""
+    """Record that tasks run, record the stages of open weeks, and send new notifications."""
     store, now = context().store, context().clock.now()
     store.beat(CANARY, now)
     for distribution in store.distributions():
@@ -40,14 +40,14 @@ def canary(**_: Any) -> str:
 
 @task
 def funds(**_: Any) -> str:
-    """Look at the treasury and the fee payer against the coming week's need."""
+    """Compare the treasury and the fee payer with the needs of the coming week."""
     figures = record_funds(context())
     return funds_sentence(figures) + ("" if figures.is_enough else ": SHORT")
 
 
 @task
 def reconcile(*, week: str | None = None, **_: Any) -> str:
-    """Compare a closed week with the chain; without `week`, one message for each recent one."""
+    """Compare a closed week with the chain. Without `week`, publish a message per recent week."""
     if week is None:
         weeks = recently_completed(context().store)
         for each in weeks:
@@ -64,7 +64,7 @@ def reconcile(*, week: str | None = None, **_: Any) -> str:
 
 @task
 def archive(**_: Any) -> str:
-    """Move completed weeks that are older than a year to the archive."""
+    """Move weeks completed over a year ago to the archive."""
     stores = Stores(database_of(context()))
     now = context().clock.now()
     return archive_old_weeks(stores.payouts, stores.retention, now).sentence()

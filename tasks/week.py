@@ -1,7 +1,4 @@
-"""Tasks that pay a week: one looks for what is due, and each stage has its own.
-
-Flower then tells the week's story.
-"""
+"""Tasks that pay a week: `sweep` finds due work, and each stage has a task of its own."""
 
 from __future__ import annotations
 
@@ -24,14 +21,14 @@ SHARE_OF_SOFT_LIMIT = 0.8
 
 @task
 def sweep(**_: Any) -> str:
-    """Find everything that is due, whatever message was lost. Beat sends it: it is beat's pulse."""
+    """Find all due work, even after lost messages. Also records that beat runs."""
     context().store.beat(BEAT, context().clock.now())
     return _wake_due(None)
 
 
 @task
 def distribute(*, week: str | None = None, at_once: bool = False, **_: Any) -> str:
-    """Close the week that ended; with `week`, up to that week, with `at_once` without grace."""
+    """Wake all due work, with `week` up to that week. `at_once` plans it without the grace."""
     if week is None:
         return _wake_due(None)
     wanted = read_week(week)
@@ -43,7 +40,7 @@ def distribute(*, week: str | None = None, at_once: bool = False, **_: Any) -> s
 
 @task
 def retry(week: str, **_: Any) -> str:
-    """Make everything unresolved of a week due now. Safe at any state, any number of times."""
+    """Make all unresolved work of a week due now. Safe in any state, any number of times."""
     wanted = read_week(week)
     count = retry_week(context().store, wanted, context().clock.now())
     return f"{wanted.label}: {count} made due now; {_wake_due(wanted)}"
@@ -57,7 +54,7 @@ def plan(*, week: str, **_: Any) -> str:
 
 @task
 def anchor(*, week: str, **_: Any) -> str:
-    """Make a plan's root final on chain."""
+    """Anchor a plan: make its root final on chain."""
     return _do(Work(Job.ANCHOR, read_week(week)))
 
 
@@ -76,7 +73,7 @@ def pay(*, week: str, first: int, last: int, **_: Any) -> str:
 
 @task
 def singles(*, week: str, **_: Any) -> str:
-    """Find rewards that can be paid alone now."""
+    """Find rewards that can now be paid alone."""
     return _do(Work(Job.SINGLES, read_week(week)))
 
 
@@ -91,8 +88,8 @@ def _wake_due(only: Week | None) -> str:
 
 
 def _do(work: Work, *, at_once: bool = False) -> str:
-    """Do one piece of work within the soft limit, and wake what follows."""
-    # Every line of the task carries these; they are forgotten when the task ends.
+    """Do one piece of work within the soft limit, and wake the work that follows."""
+    # Every log line carries these until the task ends.
     structlog.contextvars.bind_contextvars(week=work.week.id, job=work.job.value)
     if work.job is Job.PAY:
         structlog.contextvars.bind_contextvars(batches=f"{work.first}..{work.last}")

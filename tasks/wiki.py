@@ -1,4 +1,4 @@
-"""Tasks that keep the wiki's own figures right: counters, stakes, votes, the running week."""
+"""Tasks that update the wiki's figures: counters, stakes, votes, the running week."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from worker.services.wiki.staking import keep_stakes
 
 @task
 def stakes(**_: Any) -> str:
-    """Accrue a day's interest, complete stakes whose time is over, and keep users' sums right."""
+    """Accrue daily interest, complete stakes whose time is over, and update users' sums."""
     return keep_stakes(wiki()).sentence()
 
 
 @task
 def governance(**_: Any) -> str:
-    """Open and close votes on time, and execute what passed."""
+    """Open and close votes on time, and execute changes that passed."""
     return keep_governance(wiki()).sentence()
 
 
 @task
 def recount(*, week: str | None = None, **_: Any) -> str:
-    """Count a week's rewards for its users and articles; without `week`, every week that is due."""
+    """Count a week's rewards for its users and articles. Default: all weeks that are due."""
     weeks = due_recounts(wiki()) if week is None else [read_week(week)]
     counted = [f"{each.label}: {recount_week(wiki(), each).sentence()}" for each in weeks]
     return "; ".join(counted) or "every closed week is counted"
@@ -34,6 +34,6 @@ def recount(*, week: str | None = None, **_: Any) -> str:
 
 @task
 def running_week(**_: Any) -> str:
-    """Add up everyone's points of the running week, for the estimates that users see."""
+    """Add up all points of the running week, for the estimates that users see."""
     found = record_running_week(wiki())
     return f"{found.week.label}: {found.users} users have enough points so far"

@@ -1,7 +1,7 @@
 """The Celery application: `celery -A worker.app worker|beat|flower`.
 
-Messages are wake-ups, not records: MongoDB holds the truth, and the sweep finds what is due. So
-messages carry ids only, Celery retries nothing, and a lost message loses nothing.
+Messages only wake workers. MongoDB records all work, and the sweep finds the due work. So messages
+carry ids only, Celery retries nothing, and a lost message loses nothing.
 """
 
 from __future__ import annotations
@@ -46,16 +46,15 @@ CONTROL, WEEK, PAYMENTS = "control", "week", "payments"
 
 
 def celery_configuration(settings: Settings) -> dict[str, Any]:
-    """Celery's settings; why each is so stands in docs/adr/0004-celery-as-wake-up.md."""
+    """Celery's settings. docs/adr/0004-celery-as-wake-up.md gives the reasons."""
     transport = {
         "visibility_timeout": settings.broker_visibility_timeout_seconds,
-        # Without it, a publish waits for ever if packets to Redis vanish.
+        # Without a timeout, a publish waits for ever if packets to Redis are lost.
         "socket_timeout": settings.broker_timeout_seconds,
         "socket_connect_timeout": settings.broker_timeout_seconds,
         "socket_keepalive": True,
         "retry_on_timeout": True,
-        # A worker that waits for messages sees a dead connection by an overdue answer, within
-        # three times this.
+        # A waiting worker detects a dead connection within three times this.
         "health_check_interval": max(1, round(settings.broker_timeout_seconds)),
     }
     return {
@@ -63,7 +62,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "broker_use_ssl": broker_tls(settings.redis_url.get_secret_value()),
         "broker_transport_options": transport,
         "broker_connection_retry_on_startup": True,
-        # Also read by kombu's and the backend's own connections.
+        # kombu's and the backend's own connections read these two.
         "visibility_timeout": settings.broker_visibility_timeout_seconds,
         "result_backend_transport_options": transport,
         "task_ignore_result": True,
@@ -109,28 +108,28 @@ shutdown = ShutdownFlag()
 
 @cache
 def context() -> Context:
-    """This process's context: one database client and one RPC client.
+    """This process's context, with one database client and one RPC client.
 
-    It is made on first use, so that nothing is shared across a fork.
+    It is made on first use, so that processes share no connection across a fork.
     """
     return build_context(settings)
 
 
 @cache
 def wiki() -> WikiContext:
-    """The wiki's context, on the same connection."""
+    """The wiki's context, on the same database client."""
     return build_wiki_context(settings, database_of(context()))
 
 
 @cache
 def counts() -> CountKeeper:
-    """The counts of this process, on their way into the store."""
+    """The counts of this process, until they are flushed to the store."""
     return count_keeper(context())
 
 
 @cache
 def notifier() -> Notifier:
-    """Where messages for people go."""
+    """Sends messages to people."""
     return build_notifier(settings)
 
 
@@ -142,7 +141,7 @@ def _forget_parent(**_: Any) -> None:
 
 @worker_init.connect(weak=False)
 def _refuse_without_keys(**_: Any) -> None:
-    """A worker pays. Without keys it would take messages from the workers that can pay."""
+    """Stop a worker without keys: it would take messages from workers that can pay."""
     if settings.watch_only:
         sys.stderr.write("error: WATCH_ONLY is set. A worker needs the keys: unset it.\n")
         raise SystemExit(ExitCode.NOT_READY)
@@ -155,7 +154,7 @@ def _hand_over(**_: Any) -> None:
 
 @task_prerun.connect(weak=False)
 def _bind_task(task_id: str, task: Any, **_: Any) -> None:
-    """Every log line of a task carries its id."""
+    """Add the task's id and name to its log lines."""
     structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name)
 
 

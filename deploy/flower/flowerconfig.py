@@ -1,12 +1,12 @@
 """Flower's configuration: `celery -A worker.app flower --conf=deploy/flower/flowerconfig.py`.
 
-Read from the environment:
+It reads from the environment:
 
-FLOWER_PASSWORD_FILE or FLOWER_PASSWORD  the password; without one Flower is not started
+FLOWER_PASSWORD_FILE or FLOWER_PASSWORD  the password; required
 FLOWER_USER                              default: kontrib
 FLOWER_PORT, FLOWER_ADDRESS              default: 5555 on 127.0.0.1
-FLOWER_READ_ONLY                         default: true; false only where nobody else can reach it
-FLOWER_DB                                where what Flower saw is kept over a restart
+FLOWER_READ_ONLY                         default: true; false only if Flower is private
+FLOWER_DB                                the file that keeps the events Flower has seen
 FLOWER_STATE_SAVE_INTERVAL               milliseconds, default: 30000
 """
 
@@ -34,9 +34,9 @@ basic_auth = [f"{os.environ.get('FLOWER_USER', 'kontrib')}:{_password()}"]
 read_only = os.environ.get("FLOWER_READ_ONLY", "true").lower() != "false"
 persistent = True
 db = os.environ.get("FLOWER_DB", "flower.db")
-# Milliseconds. It is saved at the end as well, but not by a Flower that is killed.
+# Milliseconds. Flower also saves at its end, unless it is killed.
 state_save_interval = int(os.environ.get("FLOWER_STATE_SAVE_INTERVAL", "30000"))
 max_tasks = 20_000
-# Workers of a rolling deployment that are gone for an hour.
+# Seconds after which a missing worker, for one of an earlier deployment, leaves the list.
 purge_offline_workers = 3600
 tasks_columns = "name,kwargs,state,result,received,runtime"

@@ -1,4 +1,4 @@
-"""`python -m deploy.local up|down|status|demo`: the surroundings of kontrib, on one machine."""
+"""`python -m deploy.local up|down|status|demo`: the services around kontrib, on one machine."""
 
 from __future__ import annotations
 

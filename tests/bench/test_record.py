@@ -92,7 +92,7 @@ def test_a_million_rewards_have_limits_of_their_own(
 
 
 @pytest.mark.parametrize(
-    ("changed", "what"), [({"calculation": 1.31}, "calculation"), ({"written": 12.1}, "written")]
+    ("changed", "what"), [({"calculation": 2.01}, "calculation"), ({"written": 12.1}, "written")]
 )
 def test_a_slow_plan_is_named(run: Run, changed: dict[str, float], what: str) -> None:
     run.calculated = replace(CALCULATED, **changed)

@@ -121,7 +121,7 @@ def test_a_dot_env_file_is_read(environment: pytest.MonkeyPatch, tmp_path: Path)
 
 def test_what_signs_nothing_is_given_no_key(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WATCH_ONLY", "true")
-    with pytest.raises(ConfigurationUnusable, match="gets no key"):
+    with pytest.raises(ConfigurationUnusable, match="remove the keys"):
         load_settings()
     environment.delenv("SOLANA_PRIVATE_KEY")
     assert load_settings().watch_only

@@ -1,4 +1,4 @@
-"""Both stores for every contract: the one in memory, and the real one."""
+"""The in-memory and the real store for every contract."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.contracts.wiki.wiki_worlds import FakeWikiWorld, MongoWikiWorld, Wiki
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.schema.migrations import migrate
 
-# One for each process, should several share a server.
+# A name per process, since several may share a server.
 DATABASE = f"kontrib_contract_{os.getpid()}"
 
 
 @pytest.fixture(scope="session")
 def contract_database(mongo_uri: str) -> Iterator[Mongo]:
-    """A migrated database of this session's own."""
+    """A migrated database for this session alone."""
     database = connect(mongo_uri, DATABASE)
     database.client.drop_database(DATABASE)
     migrate(database, lambda line: None, datetime(2024, 12, 1, tzinfo=UTC))
@@ -48,7 +48,7 @@ def wiki_world(request: pytest.FixtureRequest) -> WikiWorld:
 
 @pytest.fixture
 def real_wiki_world(contract_database: Mongo) -> Iterator[WikiWorld]:
-    """The real one only, for what takes several threads."""
+    """The real store only, for tests with several threads."""
     world = MongoWikiWorld(contract_database)
     populate(world)
     yield world

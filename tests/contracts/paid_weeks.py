@@ -1,4 +1,4 @@
-"""Weeks that are planned and paid, for the counters that come from them."""
+"""Planned and paid weeks, for the counters computed from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAID_AT = NOW + timedelta(minutes=5)
 def plan_week(
     store: Store, amounts: Mapping[str, int], *, week: Week = WEEK, plan_id: str = "plan"
 ) -> list[Reward]:
-    """A prepared plan that gives each user so many base units."""
+    """A prepared plan that gives each user an amount in base units."""
     rewards = []
     for position, (user_id, amount) in enumerate(amounts.items()):
         made = make_reward(position, plan_id=plan_id, week=week)
@@ -58,6 +58,6 @@ def settle_week(store: Store, plan_id: str = "plan", *, batches: int = 1000) -> 
 
 
 def pay_week(store: Store, amounts: Mapping[str, int], *, week: Week = WEEK) -> None:
-    """Plan a week under its own id, and pay all of it."""
+    """Plan a week with its id as the plan's id, and pay all of it."""
     plan_week(store, amounts, week=week, plan_id=f"plan of {week.id}")
     settle_week(store, f"plan of {week.id}")

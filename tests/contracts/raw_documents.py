@@ -1,4 +1,4 @@
-"""Documents as somebody else may have written them, past every check and validator."""
+"""Documents written past every check and validator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 
 class RawDocuments:
-    """The collections of a world, in memory or real, without their rules."""
+    """The collections of a world, in memory or real, without validators."""
 
     def __init__(self, world: WikiWorld) -> None:
         self._fake: FakeStore | None = None
@@ -39,7 +39,7 @@ class RawDocuments:
         self._table(collection)[key] = document
 
     def change(self, collection: str, selected: Document, **fields: Any) -> None:
-        """Set fields of the one document that has these values."""
+        """Set fields of the only document with these values."""
         if self._database is not None:
             result = self._database[collection].update_many(
                 selected, {"$set": fields}, bypass_document_validation=True
@@ -50,7 +50,7 @@ class RawDocuments:
         table[key] = table[key] | fields
 
     def remove(self, collection: str, selected: Document) -> None:
-        """Delete the one document that has these values."""
+        """Delete the only document with these values."""
         if self._database is not None:
             assert self._database[collection].delete_many(selected).deleted_count == 1
             return

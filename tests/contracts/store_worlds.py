@@ -1,4 +1,4 @@
-"""A store to test, in memory or real, and plans to put into it."""
+"""A store to test, in memory or real, and plans to write into it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class MongoStoreWorld:
             self.database[names.CONTRIBUTIONS].insert_many(listed)
 
     def add_stake(self, document: Mapping[str, Any]) -> None:
-        # As an older program may have written it, before there was a validator.
+        # An older program without validators may have written this.
         self.database[names.STAKING_RECORDS].insert_one(
             dict(document), bypass_document_validation=True
         )
@@ -126,7 +126,7 @@ def make_reward(
 
 
 def make_rewards(payable: int, held: int = 0, *, plan_id: str = "plan") -> list[Reward]:
-    """Batched ones first, then held ones, as every plan has them."""
+    """Batched rewards first, then held ones, as in every plan."""
     return [
         make_reward(position, plan_id=plan_id, held=position >= payable)
         for position in range(payable + held)
@@ -189,7 +189,7 @@ def make_plan(rewards: list[Reward], week: Week = WEEK) -> PlannedWeek:
 
 
 def installed(plan: PlannedWeek) -> Distribution:
-    """The record of a plan that was just installed, in a week known since NOW."""
+    """The record of a newly installed plan, in a week known since NOW."""
     return Distribution(
         week=plan.week,
         stage=Stage.PLANNED,
@@ -202,7 +202,7 @@ def installed(plan: PlannedWeek) -> Distribution:
 
 
 def write_plan(store: Store, payable: int, held: int = 0, *, plan_id: str = "plan") -> list[Reward]:
-    """A plan of that many rewards, written and installed."""
+    """Write and install a plan with this many rewards."""
     rewards = make_rewards(payable, held, plan_id=plan_id)
     store.ensure_distribution(WEEK, NOW)
     store.write_rewards(rewards, WEEK, NOW)

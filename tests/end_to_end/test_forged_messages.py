@@ -124,5 +124,5 @@ def test_no_message_pays_more_than_the_plan(cluster: Cluster) -> None:
     assert [d.week for d in store.distributions()] == [WEEK]
     assert cluster.processes["worker"].poll() is None
     log = cluster.log()
-    assert "A message names '0' to '9', which is no range of batches." in log
-    assert "A message names dict as its week, not a text." in log
+    assert "'0' to '9' in a message is not a range of batches." in log
+    assert "The week in a message is not a text but dict." in log

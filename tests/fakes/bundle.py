@@ -11,7 +11,7 @@ from worker.core.week import Week
 
 
 class MemoryBundle:
-    """Written once, read any number of times; tests may change `files` in between."""
+    """Written once, and read any number of times. Tests may change `files` in between."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -39,7 +39,7 @@ class MemoryBundle:
 def with_payout(
     bundle: MemoryBundle, number: int, change: Callable[[PayoutLine], PayoutLine]
 ) -> MemoryBundle:
-    """The bundle with one payout changed, and a manifest that fits."""
+    """The bundle with one payout changed, and a manifest that matches it."""
     lines = [PayoutLine.parse(line[:-1], "") for line in bundle.lines(PAYOUTS_FILE)]
     lines[number] = change(lines[number])
     copy = MemoryBundle()

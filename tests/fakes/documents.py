@@ -1,4 +1,4 @@
-"""Documents as the wiki writes them, for fakes and for real databases alike."""
+"""Documents like the wiki's own, for fakes and for real databases."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from bson import ObjectId
 
 _counter = itertools.count(2**32)
-"""Beyond any number that a test chooses itself."""
+"""Larger than any number that a test chooses."""
 
 
 def object_id(moment: datetime, number: int) -> ObjectId:
-    """The ObjectId that is generated at a moment, told apart by `number`."""
+    """An ObjectId of this moment; `number` makes it unique."""
     return ObjectId(struct.pack(">IQ", int(moment.timestamp()), number))
 
 
@@ -39,9 +39,9 @@ def contribution_document(
     document_id: object = None,
     number: int | None = None,
 ) -> dict[str, Any]:
-    """One contribution. Its ObjectId is generated at `recorded_at`, by default `created_at`.
+    """One contribution. Its ObjectId has the time `recorded_at`, by default `created_at`.
 
-    `number` tells contributions of the same second apart; without it they are counted.
+    `number` distinguishes contributions of the same second. The default is a counter.
     """
     if document_id is None:
         moment = recorded_at or created_at

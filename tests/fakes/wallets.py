@@ -1,4 +1,4 @@
-"""Wallets of the fake cluster: real addresses, and what is wrong with some of them."""
+"""Wallets of the fake cluster: real addresses, some of them unpayable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _address_problem(wallet: str) -> AccountProblem | None:
 def recipient_of(
     wallet: str, account: Account | None, token_account: TokenAccount | None
 ) -> Recipient:
-    """A wallet as the chain shows it, where it is none of ours."""
+    """The chain's view of a wallet outside our control."""
     problem = _address_problem(wallet)
     if problem is not None:
         return Recipient(wallet, problem, account_exists=False)

@@ -1,4 +1,4 @@
-"""A whole small world in memory: a wiki, a cluster, one or several operators, and time.
+"""A small world in memory: a wiki, a cluster, one or several operators, and a clock.
 
 The services run in it unchanged. Sleeping advances the clock and the chain together.
 """
@@ -31,7 +31,7 @@ WEEK = Week.parse("2024-W50")
 
 
 class FakeClock:
-    """Time that passes only when somebody sleeps, together with the chain's slots."""
+    """A clock that advances only during sleep, together with the chain's slots."""
 
     def __init__(self, now: datetime, ledger: FakeLedger) -> None:
         self._now, self._ledger, self._slots = now, ledger, 0.0
@@ -49,7 +49,7 @@ class FakeClock:
 
 
 class MemoryArchive:
-    """Published plans in a dictionary, shared by every operator who is given it."""
+    """Published plans in a dictionary that several operators can share."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -70,7 +70,7 @@ class MemoryArchive:
 
 
 class World:
-    """One wiki week by default: 2024-W50, seen from shortly after its end."""
+    """A world shortly after the end of the week 2024-W50."""
 
     def __init__(self, *, batch_size: int = 3, now: datetime | None = None) -> None:
         self.ledger = FakeLedger()
@@ -82,7 +82,7 @@ class World:
         self.fund()
 
     def add_operator(self, **chain: object) -> Context:
-        """Another operator with the same keys, a database of their own and the same archive."""
+        """Add another operator with the same keys and archive, and a separate database."""
         context = Context(
             store=FakeStore(),
             chain=FakeChain(
@@ -103,7 +103,7 @@ class World:
     # --- the wiki ------------------------------------------------------------------------------
 
     def add_user(self, name: str, *, wallet: str | None = "own", account: bool = True) -> str:
-        """A user everywhere, and usually their token account; returns the canonical id."""
+        """Add a user to every wiki, usually with a token account; return the canonical id."""
         user_id = user_id_of(name)
         document: dict[str, object] = {"_id": ObjectId(user_id)}
         address = wallet_named(name) if wallet == "own" else wallet
@@ -120,7 +120,7 @@ class World:
         self.ledger.put_token_account(token_address(wallet), TokenAccount(wallet))
 
     def contribute(self, name: str, points: int, *, week: Week = WEEK, day: int = 2) -> None:
-        """Points of one day, as contributions that no single limit forbids."""
+        """Add points of one day, split into contributions within the limits."""
         moment = week.start + timedelta(
             days=day, minutes=len(self._first_store().state.contributions)
         )
@@ -159,7 +159,7 @@ class World:
             make_genesis(context, week)
 
     def run(self, context: Context | None = None, *, rounds: int = 200) -> list[Done]:
-        """Do whatever is due until nothing is, as a worker with a sweeper would."""
+        """Do all due work, including the work that follows, as a worker with sweeps would."""
         context, done = context or self.first, []
         for _ in range(rounds):
             work = find_work(context)
@@ -181,7 +181,7 @@ class World:
 
 
 def sign_and_send(world: World, intent: Intent) -> str:
-    """Sign and send as somebody who has the keys and does not follow the protocol."""
+    """Sign and send with the operator's keys, outside the protocol."""
     chain = chain_of(world.first)
     (signed,) = chain.sign([intent], chain.latest_blockhash())
     chain.send([(signed.signature, signed.wire)])

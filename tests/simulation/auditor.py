@@ -1,6 +1,6 @@
-"""The auditor: reads the chain, the published files and the inputs, and believes nobody.
+"""The auditor: checks payments by the chain, the published files and the inputs alone.
 
-Shares no code with the system. What it knows of the protocol is written down here a second time.
+It shares no code with the system, and implements the protocol a second time.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _ANCHOR = re.compile(r"(\d{4}-\d\d-\d\d)/anchor")
 
 @dataclass(slots=True)
 class Inputs:
-    """What went in, as the test that put it in remembers it."""
+    """The inputs of a history, recorded by the test that made them."""
 
     receipt_key: str
     receipt_secret: bytes
     pool: int
     finality_slots: int
     wallets: dict[str, set[str]] = field(default_factory=dict)
-    """User id -> every wallet they ever had, an operator's redirects included."""
+    """User id -> every past and present wallet, including an operator's redirects."""
     contributed: dict[str, set[str]] = field(default_factory=dict)
-    """Monday's date -> who ever had a contribution of that week."""
+    """Monday's date -> every user with a contribution of that week."""
 
     def commitments(self, week: str) -> dict[str, str]:
-        """User ids by what stands for them in the week's plan."""
+        """User ids by their commitment in the week's plan."""
         salt = hmac.digest(self.receipt_secret, f"kontrib/1/salt/{week}".encode(), "sha256")
         found = {}
         for user in self.wallets:
@@ -46,7 +46,7 @@ class Inputs:
         return found
 
     def contributors(self, week: str) -> set[str]:
-        """Whom the week's plan may pay: late contributions reach four weeks back."""
+        """Users that the week's plan may pay. Late contributions may be four weeks old."""
         monday = date.fromisoformat(week)
         weeks = [(monday - timedelta(weeks=back)).isoformat() for back in range(5)]
         return set().union(*(self.contributed.get(each, set()) for each in weeks))
@@ -54,7 +54,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class BookedReward:
-    """A reward as the database has it; `reason` is whatever readers see."""
+    """A reward in the database. `reason` is the reason that readers see."""
 
     week: str
     commitment: str
@@ -82,7 +82,7 @@ class Books:
 
 @dataclass(slots=True)
 class Report:
-    """What the chain really did, and what is wrong with it."""
+    """The payments on chain, and the findings about them."""
 
     findings: list[str] = field(default_factory=list)
     plans: dict[str, PublishedPlan] = field(default_factory=dict)
@@ -95,7 +95,7 @@ class Report:
 def audit(
     ledger: Any, files: Mapping[str, bytes], inputs: Inputs, books: Iterable[Books] = ()
 ) -> Report:
-    """Everything that is wrong, in words; an empty list of findings is a clean bill."""
+    """Every violation in words. An empty list means that everything is right."""
     report = Report()
     landed = sorted(
         (it for it in ledger.landed.values() if it.error is None), key=lambda it: it.slot
@@ -107,7 +107,7 @@ def audit(
 
 
 class _Chain:
-    """What can be said from the chain and the published files alone."""
+    """Findings from the chain and the published files alone."""
 
     def __init__(
         self, landed: list[Any], files: Mapping[str, bytes], inputs: Inputs, report: Report
@@ -238,7 +238,7 @@ class _Chain:
 
 
 def _check_books(books: Books, report: Report) -> None:
-    """For each week that the database calls completed: it agrees with the chain."""
+    """Check that the database agrees with the chain about each completed week."""
     for booked in books.weeks:
         if booked.status == "completed":
             _check_closed(booked, [r for r in books.rewards if r.week == booked.week], report)

@@ -10,7 +10,7 @@ from tests.simulation.divergence.histories import BATCH_SIZE, NAMES
 
 @pytest.fixture
 def world() -> World:
-    """Eight contributors in batches of two, of whom one will be frozen, and genesis."""
+    """Genesis, and eight contributors in batches of two. One account is frozen later."""
     world = World(batch_size=BATCH_SIZE)
     world.populate(len(NAMES))
     world.genesis()

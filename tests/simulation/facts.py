@@ -1,4 +1,4 @@
-"""A simulated database and wiki as the plain facts that the auditor reads."""
+"""Plain facts about a simulated database and wiki, for the auditor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POOL = 10_000 * ONE_TOKEN
 
 
 def books_of(store: FakeStore) -> Books:
-    """What a reader of the database sees of each week's plan."""
+    """Each week's plan in the database, as a reader sees it."""
     state = store.state
     stored = [*state.weeks.values(), *state.archive.values()]
     weeks = [each.distribution for each in stored]
@@ -53,7 +53,7 @@ def _booked(state: State, stored: StoredReward) -> BookedReward:
 
 
 def inputs_of(world: World, wallets: dict[str, set[str]] | None = None) -> Inputs:
-    """What the wikis of all operators hold now; `wallets` adds those that users had before."""
+    """The inputs in all operators' wikis. `wallets` adds the users' former wallets."""
     chain = chain_of(world.first)
     inputs = Inputs(
         receipt_key=chain.receipt_key,
@@ -69,7 +69,7 @@ def inputs_of(world: World, wallets: dict[str, set[str]] | None = None) -> Input
 
 
 def collect(inputs: Inputs, store: FakeStore) -> None:
-    """Add what one wiki holds now: its users' wallets, and who contributed when."""
+    """Add one wiki's inputs: users' wallets, and the weeks of their contributions."""
     for user_id, document in store.state.users.items():
         wallets = inputs.wallets.setdefault(str(user_id), set())
         if wallet := document.get("wallet_address"):
@@ -81,6 +81,6 @@ def collect(inputs: Inputs, store: FakeStore) -> None:
 
 
 def audit_world(world: World, inputs: Inputs | None = None) -> Report:
-    """Audit everything that has landed, and every operator's database."""
+    """Audit all landed transactions and every operator's database."""
     books = [books_of(store_of(context)) for context in world.operators]
     return audit(world.ledger, world.archive.files, inputs or inputs_of(world), books)

@@ -1,4 +1,4 @@
-"""What an act of a scenario wants to have reached, read from the database."""
+"""Goals of a scenario's acts, checked in the database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def has_genesis(context: Context) -> bool:
 
 
 def reached(stage: Stage, week: Week = WEEK) -> Goal:
-    """The week has come this far, or farther."""
+    """The week has reached this stage or a later one."""
 
     def goal(context: Context) -> bool:
         distribution = context.store.distribution(week)
@@ -34,14 +34,14 @@ def somebody_paid(context: Context) -> bool:
 
 
 def everybody_paid(context: Context) -> bool:
-    """And the books are closed."""
+    """Every reward is paid, and the week is closed."""
     rewards = _rewards(context)
     paid = [reward.status is Status.COMPLETED for reward in rewards]
     return reached(Stage.COMPLETED)(context) and bool(paid) and all(paid)
 
 
 def all_is_settled(context: Context) -> bool:
-    """And the week is not closed yet."""
+    """Some batches are paid, and no batch is pending or processing."""
     counts = context.store.batch_counts(_week(context).plan_id or "")
     return counts.get(PayoutStatus.PAID, 0) > 0 and not any(
         counts.get(status, 0) for status in (PayoutStatus.PENDING, PayoutStatus.PROCESSING)
@@ -54,6 +54,10 @@ def rebuilt_and_on_hold(context: Context) -> bool:
 
 def has_a_reason(context: Context) -> bool:
     return _week(context).reason is not None
+
+
+def approved_and_resumed(context: Context) -> bool:
+    return _week(context).approved and context.store.paused() is None
 
 
 def is_stopped(context: Context) -> bool:

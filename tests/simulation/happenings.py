@@ -1,4 +1,4 @@
-"""The world of the exhaustive test, and what happens in it between the services' work."""
+"""The world of the exhaustive test, and the events between the services' work."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from worker.services.week.unblock import retry_week
 
 FINALITY_SLOTS = 4
 SETTLE_SECONDS = 10.0
-"""Until a change on chain is seen by every endpoint."""
+"""The time until every endpoint sees a change on chain."""
 NEXT_WEEK = WEEK.next()
 
 
 def small_world() -> World:
-    """Three batches of two, one reward held for want of a wallet, one missing token account."""
+    """Three batches of two, a reward held without a wallet, and a missing token account."""
     world = World(batch_size=2)
     world.ledger.finalized_lag_slots = FINALITY_SLOTS
     for name in ("ada", "bob", "cyd", "dan"):
@@ -58,7 +58,7 @@ def lose_database(world: World) -> None:
 
 
 def empty_database(context: Context) -> None:
-    """Everything that is ours is gone; what is the wiki's is still there."""
+    """Our collections are lost. The wiki's remain."""
     state = store_of(context).state
     for table in (state.weeks, state.rewards, state.payouts, state.first_week):
         table.clear()
@@ -70,7 +70,7 @@ def lose_database_and_file(world: World) -> None:
 
 
 def misplace_file(world: World) -> None:
-    """Database and file are gone, and the wiki's data is not what it was."""
+    """The database and the published file are lost, and the wiki's data has changed."""
     lose_database(world)
     for name in list(world.archive.files):
         world.archive.files[f"{name}.misplaced"] = world.archive.files.pop(name)
@@ -83,7 +83,7 @@ def find_file_again(world: World) -> None:
 
 
 def another_operator_anchors_first(world: World) -> None:
-    """Their wiki knows of one contribution more, so their plan is another one."""
+    """The other operator's wiki has one more contribution, so its plan differs."""
     rival = world.add_operator()
     store_of(rival).restore(store_of(world.first).snapshot())
     empty_database(rival)
@@ -93,7 +93,7 @@ def another_operator_anchors_first(world: World) -> None:
 
 
 def another_worker_plans_meanwhile(world: World) -> None:
-    """A second worker of the same database is faster, from its first look to its last."""
+    """A second worker on the same database finishes the work in the meantime."""
     chain, raced = chain_of(world.first), []
 
     def race(method: str) -> None:
@@ -104,14 +104,20 @@ def another_worker_plans_meanwhile(world: World) -> None:
     chain.before = race
 
 
+def ask_for_approval_and_pause(world: World) -> None:
+    """The rules ask for a person's approval, and an operator pauses all signing."""
+    store_of(world.first).set_rules(require_approval=True)
+    pause(world)
+
+
 def drop_the_new_account(world: World) -> None:
-    """A fork drops the creation of a token account after it was seen."""
+    """A fork drops the creation of a token account after we saw it."""
     world.ledger.put_token_account(token_address(wallet_named("new")), None)
     world.clock.sleep(SETTLE_SECONDS)
 
 
 def mark_after_settling(world: World) -> None:
-    """A very slow worker marks rewards as under way that another one has settled."""
+    """A slow worker marks rewards as under way after another one settled them."""
     state = store_of(world.first).state
     for rewards in state.rewards.values():
         for stored in list(rewards.values()):
@@ -120,7 +126,7 @@ def mark_after_settling(world: World) -> None:
 
 
 def land_slowly(world: World) -> None:
-    """A week later, on a cluster that takes its time with every transaction."""
+    """A week later, on a cluster that lands every transaction late."""
     for name in ("ada", "bob", "late"):
         if name == "late":
             world.add_user(name, account=False)
@@ -144,7 +150,7 @@ def lose_database_a_week_later(world: World) -> None:
 
 
 def shrink_transactions(world: World) -> None:
-    """The endpoints take smaller transactions than when the plan was made."""
+    """The endpoints now accept smaller transactions than at planning."""
     chain_of(world.first).transfers_per_transaction = 1
 
 

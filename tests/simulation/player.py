@@ -1,7 +1,7 @@
-"""Plays a scenario: changes in the world, and sweeps until each act's goal is reached.
+"""Plays a scenario: changes the world, and sweeps until each act's goal is reached.
 
-A process that was killed is replaced by a new one on the same database, chain and archive; what
-it had leased is free again only when the lease has run out.
+A new process on the same database, chain and archive replaces a killed one. Leases of the killed
+process end only when they expire.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SWEEP_SECONDS = 150
 SWEEPS_MAX = 30
 ROUNDS_MAX = 30
 LIMITS = Limits(batches_per_task=100, batches_in_flight=8, poll_seconds=2.0, backoff_scale=0.01)
-"""Few looks while waiting, so few calls that are all alike; pauses shorter than a sweep."""
+"""Few polls while waiting, so few identical calls. Pauses are shorter than a sweep."""
 
 Task = Callable[[Context], None]
 Goal = Callable[[Context], bool]
@@ -32,7 +32,7 @@ class Stuck(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`prepare` is what happens in the world; then `task`, or whatever is due, until `goal`."""
+    """`prepare` changes the world. Then `task`, or all due work, runs until `goal`."""
 
     name: str
     goal: Goal
@@ -42,7 +42,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Faults are tried in `acts`; what leads up to them, and what follows, goes well."""
+    """Faults happen in `acts` only. The acts before and after have none."""
 
     name: str
     acts: tuple[Act, ...]

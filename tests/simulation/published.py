@@ -1,6 +1,6 @@
-"""A published plan as a stranger reads it: JSON lines, and a Merkle root of their own making.
+"""Reads a published plan as a stranger does: JSON lines, and the Merkle root over them.
 
-Shares no code with the system: part of the auditor.
+It is part of the auditor and shares no code with the system.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class PublishedPlan:
-    """What a file says, and the root that its bytes have."""
+    """The contents of a file, and the Merkle root of its bytes."""
 
     week: str
     total: int
@@ -33,7 +33,7 @@ class PublishedPlan:
 
 
 def read_plan(content: bytes) -> PublishedPlan:
-    """Read a file without any help from whoever wrote it."""
+    """Read a file without the code that wrote it."""
     header_line, *row_lines = content.splitlines()
     header, rows = json.loads(header_line), [_row(line) for line in row_lines]
     by_batch: dict[str, list[PlanRow]] = {}
@@ -60,7 +60,7 @@ def _row(line: bytes) -> PlanRow:
 
 
 def tree_root(leaves: Sequence[bytes]) -> bytes:
-    """RFC 6962, section 2.1, word for word."""
+    """The Merkle tree hash exactly as in RFC 6962, section 2.1."""
     if not leaves:
         return hashlib.sha256(b"").digest()
     if len(leaves) == 1:

@@ -1,4 +1,4 @@
-"""Small weeks for the exhaustive test: every call of the money path is in one of them."""
+"""Small weeks for the exhaustive test, which together make every call of the money path."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.simulation.happenings import (
     accept_sends,
     another_operator_anchors_first,
     another_worker_plans_meanwhile,
+    ask_for_approval_and_pause,
     drop_the_new_account,
     find_file_again,
     freeze,
@@ -40,7 +41,7 @@ from worker.services.payout.override import (
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
 from worker.services.plan.genesis import make_genesis
 from worker.services.plan.plan_week import dry_run, plan_week
-from worker.services.week.unblock import retry_week
+from worker.services.week.unblock import approve_week, resume_signing, retry_week
 
 # --- what operators do -----------------------------------------------------------------------
 
@@ -72,6 +73,12 @@ def redirect_and_hold(context: Context) -> None:
 def release(context: Context) -> None:
     release_reward(context, WEEK, user_id_of("ghost"))
     retry_week(context.store, WEEK, context.clock.now())
+
+
+def approve_and_resume(context: Context) -> None:
+    now = context.clock.now()
+    approve_week(context.store, WEEK, now)
+    resume_signing(context.store, now)
 
 
 # --- the scenarios ---------------------------------------------------------------------------
@@ -159,6 +166,18 @@ SCENARIOS = (
             PLAN,
             ACCOUNTS,
             Act("refused", goals.almost_out_of_tries, prepare=refuse_sends),
+        ),
+    ),
+    Scenario(
+        "a person approves the plan and ends a pause",
+        (
+            Act("approve", goals.approved_and_resumed, task=approve_and_resume),
+            closing(freeze),
+        ),
+        before=(
+            GENESIS,
+            PLAN,
+            Act("wait for approval", goals.has_a_reason, prepare=ask_for_approval_and_pause),
         ),
     ),
     Scenario(

@@ -1,6 +1,6 @@
-"""Runs the services in the town, disturbed at any external call, and holds them to their word.
+"""Runs the services in the town with disturbances at any external call, and checks promises.
 
-Interleaving is by external call: in the middle of one worker's work, another one works.
+Workers interleave at external calls: another worker can work in the middle of one's work.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ ERROR_BEFORE, ERROR_AFTER = "error before", "error after"
 LATE, ANOTHER_WORKER = "late", "another worker"
 FAULTS = (CRASH_BEFORE, CRASH_AFTER, ERROR_BEFORE, ERROR_AFTER, LATE, ANOTHER_WORKER)
 WORKERS = (0, 0, 1)
-"""Which operator each worker belongs to: two share a database."""
+"""The operator of each worker. Two workers share a database."""
 OLD_MESSAGES_MAX = 20
 SWEEPS_MAX = 40
 STEP_SECONDS = 120
 
 
 class WeekNeverCloses(AssertionError):
-    """The faults have stopped, and a week is still open after a bounded number of sweeps."""
+    """Without faults, a week is still open after a bounded number of sweeps."""
 
 
 class AuditFailed(AssertionError):
-    """The auditor found something."""
+    """The auditor found a violation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """At the `at`-th external call of a step, something happens."""
+    """A disturbance at the `at`-th external call of a step."""
 
     at: int
     name: str
@@ -54,7 +54,7 @@ class Disturbance:
 
 
 class Simulation:
-    """One history. Deterministic: the same calls give the same history again."""
+    """One deterministic history: the same calls repeat it."""
 
     def __init__(self) -> None:
         self.town = Town()
@@ -69,9 +69,9 @@ class Simulation:
     # --- workers ---------------------------------------------------------------------------
 
     def step(self, worker: int, choice: int, disturbances: Sequence[Disturbance] = ()) -> None:
-        """A worker takes one message and does its work, disturbed now and then.
+        """A worker takes one message and does its work, with occasional disturbances.
 
-        One in four is a message that came before: they are delivered twice and out of order.
+        One in four messages is an old one: messages are delivered twice and out of order.
         """
         if worker in self._busy:
             return
@@ -128,11 +128,11 @@ class Simulation:
     # --- promises --------------------------------------------------------------------------
 
     def check_chain(self) -> None:
-        """What must hold at every moment: the chain alone."""
+        """Check the promises that hold at every moment, by the chain alone."""
         self._audit([])
 
     def settle(self) -> None:
-        """The faults stop. Every week that has begun closes, and the books agree."""
+        """Stop the faults. Every week that has begun closes, and the books agree."""
         self.town.calm_down()
         self.happen("retry", 0)
         self.happen("retry", 1)
@@ -152,7 +152,7 @@ class Simulation:
         self._audit(self.town.operators)
 
     def _do_as_told(self) -> None:
-        """An operator reads the reasons, and rebuilds where one says so."""
+        """Read the reasons as an operator does, and rebuild a week whose reason asks for it."""
         for operator in self.town.operators:
             for week in self.town.weeks:
                 distribution = operator.store.distribution(week)
@@ -165,7 +165,7 @@ class Simulation:
                     self.counts[type(error).__name__] += 1
 
     def _look_again(self) -> None:
-        """Held rewards are looked at every few hours."""
+        """Wait for the next check of held rewards, every few hours."""
         for _ in range(3):
             self.town.world.clock.sleep(24 * 3600 + 60)
             for operator in self.town.operators:
@@ -193,7 +193,7 @@ class Simulation:
             raise AuditFailed("\n".join(report.findings))
 
     def paid(self) -> int:
-        """How many rewards are paid, in the first operator's books."""
+        """The number of paid rewards in the first operator's books."""
         state = store_of(self.town.operators[0]).state
         rewards = [stored.reward for rows in state.rewards.values() for stored in rows.values()]
         return sum(reward.status is Status.COMPLETED for reward in rewards)
@@ -206,7 +206,7 @@ EVENT_NAMES = tuple(EVENTS)
 
 
 def run(seed: int, weeks: int) -> Counter[str]:
-    """Live through some weeks with a seed, audited all along; what happened, by name."""
+    """Play and audit weeks drawn from a seed; return the counts of events by name."""
     try:
         return _live(random.Random(seed), weeks)
     except BaseException as error:

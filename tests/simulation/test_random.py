@@ -1,6 +1,7 @@
-"""Histories that nobody thought of: drawn by Hypothesis, which shrinks a failure, and by seeds.
+"""Random histories: drawn by Hypothesis, which shrinks failures, and by seeds.
 
-The same histories on every run, so that a push is judged by itself; `make simulate` looks further.
+Every run has the same histories, so that a failure comes from the change under test.
+`make simulate` plays new ones.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ disturbances = st.lists(
 
 
 class AnyHistory(RuleBasedStateMachine):
-    """Events and disturbed work in any order; in the end the faults stop."""
+    """Events and disturbed work in any order. The faults stop at the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +53,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.simulation.check_chain()
 
     def teardown(self) -> None:
-        if sys.exc_info()[0] is None:  # else the history has failed already
+        if sys.exc_info()[0] is None:  # otherwise the history has already failed
             self.simulation.settle()
 
 

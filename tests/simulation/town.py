@@ -1,6 +1,6 @@
-"""The simulated town: two operators with three workers, their wikis, and a cluster of many moods.
+"""The simulated town: two operators with three workers, their wikis, and an unreliable cluster.
 
-`tests.simulation.events` holds whatever can happen in it.
+`tests.simulation.events` holds its events.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Town:
         self.world.clock.sleep(max(0.0, due.total_seconds()))
 
     def calm_down(self) -> None:
-        """Every fault ends: what is left to do can be done."""
+        """End every fault, so that the remaining work can be done."""
         ledger = self.world.ledger
         ledger.holds_sends = False
         ledger.in_flight.clear()
@@ -62,7 +62,7 @@ class Town:
         self.world.clock.sleep(120)
 
     def _release_everybody(self) -> None:
-        """A hold is one operator's own, and what another one paid is learned once it ends."""
+        """End every operator's holds. An operator sees the payment of a held reward only then."""
         for operator in self.operators:
             for week in self.weeks:
                 for user in USERS:

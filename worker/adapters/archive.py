@@ -1,4 +1,4 @@
-"""Published plans on any file system that fsspec knows; a local folder by default."""
+"""Stores published plans on any file system that fsspec knows: by default in a local folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ArchiveUnusable(Unreachable):
     def __init__(self, path: str, error: Exception) -> None:
         super().__init__(
             f"The plan archive at {path} cannot be used ({type(error).__name__}: {error}). "
-            "Correct PLAN_ARCHIVE_URL or its permissions; nothing is anchored until then."
+            "No plan is anchored without it. Correct PLAN_ARCHIVE_URL or its permissions."
         )
 
 
@@ -37,7 +37,7 @@ class PlanArchive:
         path = self.location(week, root)
         try:
             self._fs.makedirs(self._fs._parent(path), exist_ok=True)
-            # Written under another name first, so that the archive never holds part of a plan.
+            # The plan gets its final name last, so that the archive never holds part of a plan.
             part = f"{path}.{os.getpid()}.part"
             with self._fs.open(part, "wb") as file:
                 for line in lines:
@@ -64,7 +64,7 @@ class PlanArchive:
 
 
 def _flush_to_disk(file: Any) -> None:
-    """A plan must survive a power cut before its anchor is sent; remote stores do so by closing."""
+    """Make a plan survive a power cut before its anchor is sent. Remote stores do so on close."""
     file.flush()
     try:
         os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""A bundle as a folder of three files."""
+"""Reads and writes a bundle as a folder of three files."""
 
 from __future__ import annotations
 
@@ -34,36 +34,28 @@ def _usable(path: Path) -> Iterator[None]:
 
 
 class BundleFolder:
-    """Reads a bundle. Implements `worker.services.proof.bundle_files.BundleFiles`."""
+    """Reads a bundle. Implements `worker.services.proof.bundle_files.BundleFiles`.
+
+    Raises:
+        BundleUnusable: a file is missing or cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
-        """
-        Raises:
-            BundleUnusable: one of the files is missing.
-        """
         self._path = path
         for name in (MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE):
             if not (path / name).is_file():
                 raise BundleUnusable(path, f"{name} is missing")
 
     def manifest(self) -> bytes:
-        """
-        Raises:
-            BundleUnusable: a file cannot be read.
-        """
         return b"".join(self.lines(MANIFEST_FILE))
 
     def lines(self, name: str) -> Iterator[bytes]:
-        """The lines of a file with their line ends. Each call starts at the beginning.
-
-        Raises:
-            BundleUnusable: a file cannot be read.
-        """
+        """The lines of a file, with line ends. Each call starts at the beginning of the file."""
         with _usable(self._path), (self._path / name).open("rb") as file:
             yield from file
 
     def beside(self, week: Week) -> BundleFolder | None:
-        """The folder of that week in the same folder, as `kontrib publish` names them."""
+        """The bundle of another week, if `kontrib publish` wrote it to the same parent folder."""
         try:
             return BundleFolder(self._path.resolve().parent / week.id)
         except BundleUnusable:
@@ -73,24 +65,19 @@ class BundleFolder:
 class BundleFolderWriter:
     """Writes a bundle to `<folder>/<week>`. Implements `bundle_files.BundleWriter`.
 
-    Written to a folder beside it first, so that a bundle is never there in part.
+    The files go to a draft folder first, so that a reader never finds part of a bundle.
+
+    Raises:
+        BundleUnusable: a folder or a file cannot be written.
     """
 
     def __init__(self, folder: Path, week: Week) -> None:
-        """
-        Raises:
-            BundleUnusable: nothing can be written there.
-        """
         self._target = folder / week.id
         with _usable(self._target):
             folder.mkdir(parents=True, exist_ok=True)
             self._draft = Path(tempfile.mkdtemp(prefix=f".{week.id}.", dir=folder))
 
     def write(self, name: str, lines: Iterable[bytes]) -> bytes:
-        """
-        Raises:
-            BundleUnusable: a file cannot be written.
-        """
         digest = hashlib.sha256()
         with _usable(self._target), (self._draft / name).open("wb") as file:
             for line in lines:
@@ -101,18 +88,14 @@ class BundleFolderWriter:
         return digest.digest()
 
     def finish(self) -> str:
-        """
-        Raises:
-            BundleUnusable: the files cannot be put in place.
-        """
         with _usable(self._target):
             self._target.mkdir(exist_ok=True)
-            # The manifest comes last: the files that it names exist by then.
+            # The manifest comes last, when the files that it names exist.
             for name in (PLAN_FILE, PAYOUTS_FILE, MANIFEST_FILE):
                 (self._draft / name).replace(self._target / name)
         self.discard()
         return str(self._target)
 
     def discard(self) -> None:
-        """Remove an unfinished bundle."""
+        """Remove the draft folder."""
         shutil.rmtree(self._draft, ignore_errors=True)

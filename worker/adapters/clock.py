@@ -1,4 +1,4 @@
-"""The system clock, optionally shifted for running past weeks on the local chain."""
+"""The system clock. On the local chain it may be shifted, to run past weeks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Exports the figures for Prometheus.
 
-Moments are timestamps, since only the reader knows the present time. 0 means that something never
-happened. Amounts are base units and lamports: exact up to 2^53, nine million KONTRIB.
+Moments are Unix timestamps, because only Prometheus knows the present time. 0 means never. Amounts
+are base units and lamports, which are exact up to 2^53 (nine million KONTRIB).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from worker.core.errors import KontribError
 from worker.core.watch.figures import RE_SIGNS, RPC_ERRORS, Figures, FundsFigures, WeekFigures
 
 KEPT_SECONDS = 10.0
-"""The figures are collected again after this time, however many readers ask."""
+"""Figures are collected at most once in this time, however many readers ask."""
 
 Collect = Callable[[], Figures]
 
 
 class FiguresCollector(Collector):
-    """Collects figures when Prometheus asks. A database that does not answer is a figure, too."""
+    """Collects figures when Prometheus asks. Without a database, `database_up` is 0."""
 
     def __init__(self, collect: Collect, kept_seconds: float = KEPT_SECONDS) -> None:
         self._collect, self._kept_seconds = collect, kept_seconds
@@ -36,7 +36,7 @@ class FiguresCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         figures = self._figures()
-        yield _gauge("database_up", "Whether the database answers.", int(figures is not None))
+        yield _gauge("database_up", "1 if the database answers.", int(figures is not None))
         if figures is not None:
             yield from _whole(figures)
             yield from _counts(figures.counts)
@@ -61,7 +61,7 @@ def serve(collect: Collect, address: str, port: int) -> Any:
     """Serve `/metrics` in the background; returns the server and its thread.
 
     Raises:
-        OSError: the address is taken, or not of this machine.
+        OSError: the address is in use, or is not an address of this machine.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(FiguresCollector(collect))
@@ -71,17 +71,19 @@ def serve(collect: Collect, address: str, port: int) -> Any:
 def _whole(figures: Figures) -> Iterator[Metric]:
     last = "The last time a week was completed."
     yield _gauge("last_success_timestamp_seconds", last, _seconds(figures.last_success))
-    yield _gauge("distributions_open", "Weeks that are over and not completed.", figures.weeks_open)
-    yield _gauge("distributions_stopped", "Weeks that wait for a person.", figures.weeks_stopped)
-    yield _gauge("paused", "Whether signing is paused.", int(figures.is_paused))
-    beat = "The last sweep that beat sent and a worker ran."
+    yield _gauge(
+        "distributions_open", "Weeks that are over, but not completed.", figures.weeks_open
+    )
+    yield _gauge("distributions_stopped", "Weeks that wait for an operator.", figures.weeks_stopped)
+    yield _gauge("paused", "1 if signing is paused.", int(figures.is_paused))
+    beat = "The last sweep by a worker, on behalf of beat."
     yield _gauge("beat_timestamp_seconds", beat, _seconds(figures.beat_at))
-    canary = "The last task of every minute."
+    canary = "The last run of the task that runs every minute."
     yield _gauge("canary_timestamp_seconds", canary, _seconds(figures.canary_at))
 
 
 def _counts(counts: Mapping[str, int]) -> Iterator[Metric]:
-    again = CounterMetricFamily("kontrib_re_signs", "Payments signed anew.")
+    again = CounterMetricFamily("kontrib_re_signs", "Payments signed again.")
     again.add_metric([], counts.get(RE_SIGNS, 0))
     yield again
     errors = CounterMetricFamily("kontrib_rpc_errors", "Failed RPC requests.", labels=["kind"])
@@ -92,53 +94,46 @@ def _counts(counts: Mapping[str, int]) -> Iterator[Metric]:
 
 
 def _funds(funds: FundsFigures | None) -> Iterator[Metric]:
-    seen = "The last time a worker looked at the treasury."
+    seen = "The last time a worker read the balance of the treasury."
     yield _gauge("funds_timestamp_seconds", seen, _seconds(funds.at if funds else None))
     if funds is None:
         return
-    yield _gauge("treasury_base_units", "Tokens in the source account.", funds.base_units)
-    needed = "Tokens that the coming week and all open ones need."
+    yield _gauge("treasury_base_units", "Base units in the source account.", funds.base_units)
+    needed = "Base units that the coming week and all open weeks need."
     yield _gauge("treasury_needed_base_units", needed, funds.base_units_needed)
     if funds.allowance_base_units is not None:
-        allowance = "Tokens that the delegate may still move."
+        allowance = "Base units that the delegate may still move."
         yield _gauge("allowance_base_units", allowance, funds.allowance_base_units)
     yield _gauge("fee_payer_lamports", "Lamports of the fee payer.", funds.lamports)
-    needed = "Lamports that the coming week and all open ones need, about."
+    needed = "Estimated lamports that the coming week and all open weeks need."
     yield _gauge("fee_payer_needed_lamports", needed, funds.lamports_needed)
 
 
 def _weeks(weeks: Iterable[WeekFigures]) -> Iterator[Metric]:
-    families = {
-        "rewards": _family("rewards", "Rewards of a week.", "status"),
-        "payouts": _family("batches", "Batches of a week.", "status"),
-        "amounts": _family("amount_base_units", "Base units of a week.", "state"),
-        "stages": _family("stage_duration_seconds", "How long a stage took.", "stage"),
-        "at": _family("reconciliation_timestamp_seconds", "When the books were compared."),
-        "mismatch": _family(
-            "reconciliation_mismatch_base_units", "Plan, database and chain disagree by this."
-        ),
-        "differences": _family("reconciliation_differences", "Payouts that differ."),
-    }
+    rewards = _family("rewards", "Rewards of a week.", "status")
+    payouts = _family("batches", "Batches of a week.", "status")
+    amounts = _family("amount_base_units", "Base units of a week.", "state")
+    stages = _family("stage_duration_seconds", "Seconds that a stage took.", "stage")
+    compared = _family("reconciliation_timestamp_seconds", "The last comparison of the books.")
+    mismatch = _family(
+        "reconciliation_mismatch_base_units", "Difference between plan, database and chain."
+    )
+    differences = _family("reconciliation_differences", "Payouts that differ.")
     for week in weeks:
-        _add_week(families, week)
-    yield from families.values()
-
-
-def _add_week(families: Mapping[str, GaugeMetricFamily], week: WeekFigures) -> None:
-    label = week.week.label
-    split: Mapping[str, Mapping[Any, float]] = {
-        "rewards": week.rewards,
-        "payouts": week.payouts,
-        "amounts": week.amounts,
-        "stages": week.stage_seconds,
-    }
-    for name, values in split.items():
-        for key, value in values.items():
-            families[name].add_metric([label, str(key)], value)
-    if (found := week.reconciliation) is not None:
-        families["at"].add_metric([label], _seconds(found.at))
-        families["mismatch"].add_metric([label], found.mismatch)
-        families["differences"].add_metric([label], found.differences)
+        label = week.week.label
+        for family, values in (
+            (rewards, week.rewards),
+            (payouts, week.payouts),
+            (amounts, week.amounts),
+            (stages, week.stage_seconds),
+        ):
+            for key, value in values.items():
+                family.add_metric([label, str(key)], value)
+        if (found := week.reconciliation) is not None:
+            compared.add_metric([label], _seconds(found.at))
+            mismatch.add_metric([label], found.mismatch)
+            differences.add_metric([label], found.differences)
+    yield from (rewards, payouts, amounts, stages, compared, mismatch, differences)
 
 
 def _family(name: str, text: str, *labels: str) -> GaugeMetricFamily:

@@ -1,4 +1,4 @@
-"""Notify people through a webhook that takes Slack's JSON: Slack, Mattermost, Discord's /slack."""
+"""Notifies people through a webhook for Slack's JSON: Slack, Mattermost, or Discord's /slack."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class WebhookFailed(Unreachable):
     """The message may not have arrived. The error leaves the URL out, since it is a secret."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"The webhook (WEBHOOK_URL) did not take a message: {why}.")
+        super().__init__(f"The webhook (WEBHOOK_URL) did not accept a message: {why}.")
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the message to an address that nobody configured."""
+    """Refuses redirects, which could send the message to an address that nobody configured."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -41,7 +41,7 @@ class Webhook:
     def notify(self, text: str) -> None:
         """
         Raises:
-            WebhookFailed: the answer is late, or not a success.
+            WebhookFailed: the answer is late or reports an error.
         """
         body = json.dumps({"text": text[:TEXT_CHARACTERS_MAX]}).encode()
         headers = {"Content-Type": "application/json"}
@@ -55,8 +55,8 @@ class Webhook:
             raise WebhookFailed(type(error).__name__) from None
 
 
-class NobodyToTell:
-    """Implements `worker.ports.payout.Notifier` where no webhook is configured."""
+class NoNotifier:
+    """Implements `worker.ports.payout.Notifier` if no webhook is configured: sends nothing."""
 
     def notify(self, text: str) -> None:
         del text

@@ -1,4 +1,4 @@
-"""The only place where adapters meet services. One module for each part of the outside world.
+"""The only package that joins adapters and services.
 
-Commands import a module inside their function, so that each loads only the libraries it needs.
+Each command imports its module inside the function, and so loads only the libraries it needs.
 """

@@ -1,8 +1,7 @@
-"""The Solana cluster: with the configured keys, or as a stranger sees it."""
+"""Opens the Solana cluster: with the configured keys, or without keys for verifiers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from solders.keypair import Keypair
@@ -12,14 +11,16 @@ from config.settings import Settings
 from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.public_chain import PublicSolanaChain
 from worker.adapters.solana.signing.keys import read_keypair
-from worker.ports.payout import PublicAddresses, PublicChain
+
+__all__ = ["PublicSolanaChain", "open_chain"]
 
 
 def open_chain(settings: Settings) -> SolanaChain:
-    """The cluster, with the configured keys.
+    """Open the cluster with the configured keys.
 
     Raises:
-        KeyUnusable: names the variable, never the key.
+        KeyUnusable: a key cannot be read. The message names the variable, never the key.
+        ConfigurationUnusable: no key of the authority is configured.
     """
     authority = _authority(settings)
     return SolanaChain(
@@ -32,15 +33,6 @@ def open_chain(settings: Settings) -> SolanaChain:
         timeout_seconds=settings.rpc_timeout_seconds,
         priority_fee_lamports_max=settings.priority_fee_lamports_max,
     )
-
-
-def open_public_chain(urls: Sequence[str], mint: str, addresses: PublicAddresses) -> PublicChain:
-    """A cluster as a stranger sees it: without settings, and without any key.
-
-    Raises:
-        EndpointUnusable, AddressUnusable: a URL or an address is malformed.
-    """
-    return PublicSolanaChain(urls, mint, addresses)
 
 
 def _authority(settings: Settings) -> Keypair:

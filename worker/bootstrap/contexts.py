@@ -1,23 +1,22 @@
-"""Everything that services need, for one process."""
+"""Builds the contexts of the services for one process."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
-
-from pymongo.database import Database
 
 from config.settings import Settings
 from worker.adapters.archive import PlanArchive
 from worker.adapters.clock import SystemClock
+from worker.adapters.mongo.connection import Mongo
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.wiki.contribute import MongoContributions
-from worker.adapters.mongo.wiki.counters import MongoCounters
 from worker.adapters.mongo.wiki.governance import MongoGovernance
+from worker.adapters.mongo.wiki.reward_counters import MongoCounters
 from worker.adapters.mongo.wiki.staking_records import MongoStaking
+from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.reading.transfers import TransferHistory
 from worker.adapters.solana.rpc.endpoint import rpc_errors
-from worker.adapters.webhook import NobodyToTell, Webhook
+from worker.adapters.webhook import NoNotifier, Webhook
 from worker.bootstrap.chain import open_chain
 from worker.bootstrap.database import open_database
 from worker.core.errors import Refused
@@ -30,38 +29,39 @@ from worker.services.wiki_context import WikiContext
 
 
 class ClockShiftRefused(Refused):
-    """A shifted clock is for the local chain only."""
+    """The clock is shifted on a cluster other than the local chain."""
 
     def __init__(self, cluster: str) -> None:
         super().__init__(
             f"CLOCK_OFFSET_SECONDS is set, and the cluster {PUBLIC_CLUSTERS.get(cluster, cluster)} "
-            "is not the local chain. Unset it: on a real cluster only the real time counts."
+            "is not the local chain. Unset it: a real cluster needs the real time."
         )
 
 
-def refuse_shift_on_real_cluster(cluster_genesis: str, local_genesis: str | None) -> None:
+def _refuse_shift_on_real_cluster(settings: Settings, chain: SolanaChain) -> None:
     """
     Raises:
-        ClockShiftRefused: the cluster is not the one that the local stack started.
+        ClockShiftRefused: the local stack did not start this cluster.
     """
-    if cluster_genesis != local_genesis or cluster_genesis in PUBLIC_CLUSTERS:
-        raise ClockShiftRefused(cluster_genesis)
+    genesis = chain.cluster_genesis()
+    if genesis != settings.local_cluster_genesis or genesis in PUBLIC_CLUSTERS:
+        raise ClockShiftRefused(genesis)
 
 
 def open_clock(settings: Settings) -> Clock:
-    """The system's clock, shifted by the configured seconds."""
+    """The system clock, shifted by the configured seconds."""
     return SystemClock(timedelta(seconds=settings.clock_offset_seconds))
 
 
 def build_context(settings: Settings) -> Context:
-    """Everything the services need, for one process.
+    """Build the context for planning and paying weeks.
 
     Raises:
         ClockShiftRefused: the clock is shifted on a real cluster.
     """
     chain = open_chain(settings)
     if settings.clock_offset_seconds:
-        refuse_shift_on_real_cluster(chain.cluster_genesis(), settings.local_cluster_genesis)
+        _refuse_shift_on_real_cluster(settings, chain)
     return Context(
         store=MongoStore(open_database(settings)),
         chain=chain,
@@ -77,17 +77,16 @@ def build_context(settings: Settings) -> Context:
     )
 
 
-def build_wiki_context(settings: Settings, database: Database[dict[str, Any]]) -> WikiContext:
-    """Everything that points, counters, staking and governance need.
+def build_wiki_context(settings: Settings, database: Mongo) -> WikiContext:
+    """Build the context for contributions, counters, staking and governance, without keys.
 
-    It holds no keys. It reads the chain only for transfers into the vault.
+    It reads the chain only for transfers into the vault.
 
     Raises:
         ClockShiftRefused: the clock is shifted on a real cluster.
     """
     if settings.clock_offset_seconds:
-        genesis = open_chain(settings).cluster_genesis()
-        refuse_shift_on_real_cluster(genesis, settings.local_cluster_genesis)
+        _refuse_shift_on_real_cluster(settings, open_chain(settings))
     return WikiContext(
         store=MongoStore(database),
         contributions=MongoContributions(database),
@@ -103,12 +102,12 @@ def build_wiki_context(settings: Settings, database: Database[dict[str, Any]]) -
 
 
 def build_notifier(settings: Settings) -> Notifier:
-    """Where messages for people go, if anywhere."""
+    """The configured webhook, or a notifier that sends nothing."""
     if settings.webhook_url is None:
-        return NobodyToTell()
+        return NoNotifier()
     return Webhook(settings.webhook_url.get_secret_value())
 
 
 def count_keeper(context: Context) -> CountKeeper:
-    """The counts of a process, for metrics."""
+    """The running counts of a process, for metrics."""
     return CountKeeper({RPC_ERRORS: rpc_errors, "": context.counted})

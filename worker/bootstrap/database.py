@@ -1,10 +1,6 @@
-"""The wiki's MongoDB database: the stores that services use, and the tools of its operator."""
+"""Opens the wiki's MongoDB database: its stores, and the tools for operators."""
 
 from __future__ import annotations
-
-from typing import Any
-
-from pymongo.database import Database
 
 from config.settings import Settings
 from worker.adapters.mongo.backup.format import BackupManifest
@@ -13,15 +9,10 @@ from worker.adapters.mongo.backup.retention import MongoRetention
 from worker.adapters.mongo.backup.write import back_up
 from worker.adapters.mongo.check.reporting import MongoReporting
 from worker.adapters.mongo.check.store import MongoCheckStore
-from worker.adapters.mongo.connection import connect
+from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.schema.duplicates import set_week_aside
-from worker.adapters.mongo.schema.migrations import (
-    migrate,
-    plan_migration,
-    require_schema,
-    verify,
-)
+from worker.adapters.mongo.schema.migrations import migrate, plan_migration, require_schema, verify
 from worker.adapters.mongo.schema.rollback import plan_rollback, refuse_while_needed, rollback
 from worker.adapters.mongo.wiki.dashboard import MongoViews
 from worker.adapters.mongo.wiki.ingest import MongoIngestStore
@@ -46,22 +37,22 @@ __all__ = [
 ]
 
 
-def open_database(settings: Settings) -> Database[dict[str, Any]]:
+def open_database(settings: Settings) -> Mongo:
     """The wiki's database, with majority writes."""
     return connect(settings.mongo_uri.get_secret_value(), settings.mongo_database)
 
 
-def database_of(context: Context) -> Database[dict[str, Any]]:
-    """The connection that a process already has."""
+def database_of(context: Context) -> Mongo:
+    """The database of a context, on its existing connection."""
     if not isinstance(context.store, MongoStore):
-        raise TypeError("the context was not made by build_context")
+        raise TypeError("the context was not built by build_context")
     return context.store.database
 
 
 class Stores:
-    """All stores on one connection, as the services know them."""
+    """The stores for checks, reports, views and imports, on one connection."""
 
-    def __init__(self, database: Database[dict[str, Any]]) -> None:
+    def __init__(self, database: Mongo) -> None:
         self.payouts: Store = MongoStore(database)
         self.ingest: IngestStore = MongoIngestStore(database)
         self.checks: CheckStore = MongoCheckStore(database)

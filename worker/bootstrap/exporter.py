@@ -1,4 +1,4 @@
-"""The HTTP server that Prometheus asks."""
+"""The HTTP server for Prometheus."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ __all__ = ["BundleFolder", "BundleFolderWriter", "first_system_config", "render_
 
 
 def first_system_config() -> Mapping[str, Any]:
-    """The rules of a new database."""
+    """The configuration document of a new database."""
     from worker.adapters.mongo.schema.seeds import CONFIG
 
     return CONFIG

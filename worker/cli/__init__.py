@@ -1,4 +1,7 @@
-"""The operator's command, `kontrib`."""
+"""The operator's command, `kontrib`.
+
+Functions import the libraries of databases, chains and Celery late, so that `--help` stays fast.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point of the installed command."""
+    """Run the installed command."""
     from worker.cli.main import run
 
     write_anything()
@@ -15,9 +18,9 @@ def main() -> None:
 
 
 def write_anything() -> None:
-    """Let every text be printed: the name of a folder may not be UTF-8.
+    """Make stdout print every text, even the name of a folder that is not UTF-8.
 
-    Such characters are written as JSON writes them.
+    Characters outside stdout's encoding are printed as escapes such as \\udcff.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -13,15 +13,15 @@ from worker.core.week import MalformedWeek, Week
 
 
 def session_of(context: typer.Context) -> Session:
-    """The parts that this run of the command works on."""
+    """The session of this run."""
     return cast(Session, context.obj)
 
 
 def read_object(option: str, text: str | None) -> dict[str, Any] | None:
-    """The JSON object that an option holds.
+    """The JSON object in an option's text; None without the option.
 
     Raises:
-        typer.BadParameter: the text is no JSON object.
+        typer.BadParameter: the text is not a JSON object.
     """
     if text is None:
         return None
@@ -37,7 +37,7 @@ def read_object(option: str, text: str | None) -> dict[str, Any] | None:
 def read_week(text: str) -> Week:
     """
     Raises:
-        typer.BadParameter: the text is no week; says how to write one.
+        typer.BadParameter: the text is not a week; the message shows how to write one.
     """
     try:
         return Week.parse(text)
@@ -48,7 +48,7 @@ def read_week(text: str) -> Week:
 def read_text(text: str) -> str:
     """
     Raises:
-        typer.BadParameter: the text is not UTF-8, so no document can hold it.
+        typer.BadParameter: the text is not UTF-8, which every stored text must be.
     """
     if not is_storable_text(text):
         raise typer.BadParameter(f"{text!a} is not UTF-8")
@@ -68,9 +68,7 @@ UserArgument = Annotated[
     str, typer.Argument(metavar="USER", help="The user's id in the wiki.", show_default=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
-]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the changes, and make none.")]
 Inline = Annotated[
     bool, typer.Option("--inline", help="Do the work in this process, without a broker.")
 ]

@@ -1,13 +1,15 @@
 """The layout of weeks and their progress, for people and as JSON.
 
-In JSON, amounts are integers in the unit of their name, and names never change.
+JSON amounts are integers in the unit that their name ends with. JSON names never change.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
 
 from worker.cli.console import escaped, facts, moment_text, table
 from worker.core.lifecycle import Stage, Status
@@ -18,9 +20,6 @@ from worker.ports.payout import Store
 from worker.services.week.status import Board, Obstacle
 from worker.services.week.status import board as read_board
 from worker.services.week.status import obstacles as read_obstacles
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 Document = dict[str, Any]
 COLOURS = {
@@ -34,7 +33,7 @@ OBSTACLES_SHOWN = 5
 
 
 def look_at_week(store: Store, week: Week) -> tuple[Document, Callable[[Console], None]]:
-    """A week's present state as JSON data, and a function that draws it."""
+    """A week's state as JSON data, and a function that prints it for people."""
     current, listed = read_board(store, week), read_obstacles(store, week, OBSTACLES_SHOWN)
     return board_document(current, listed), lambda console: show_board(console, current, listed)
 
@@ -123,7 +122,13 @@ def show_board(console: Console, board: Board, obstacles: Sequence[Obstacle] = (
         f"stage {board.stage.value}, {_status_text(board.status)}"
     )
     made = table("rewards", ">count", ">KONTRIB")
-    for name, tally in _tallies(board).items():
+    tallies = {
+        "paid": board.paid,
+        "on their way": board.unpaid,
+        "held": board.held,
+        "failed": board.failed,
+    }
+    for name, tally in tallies.items():
         if tally.count or (name == "paid" and not board.is_historic):
             made.add_row(name, f"{tally.count:,}", tokens_text(tally.amount))
     if board.is_historic:
@@ -136,15 +141,6 @@ def show_board(console: Console, board: Board, obstacles: Sequence[Obstacle] = (
     for obstacle in obstacles:
         again = moment_text(obstacle.next_attempt_at)
         console.print(f"  {obstacle.payout_id}: {obstacle.reason}; next try {again}", markup=False)
-
-
-def _tallies(board: Board) -> dict[str, Tally]:
-    return {
-        "paid": board.paid,
-        "on their way": board.unpaid,
-        "held": board.held,
-        "failed": board.failed,
-    }
 
 
 def _board_facts(board: Board) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Redis and the Celery workers behind it, as a command reaches them."""
+"""Redis and the Celery workers: sends wake-up messages, and asks whether they answer."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class BrokerUnreachable(Unreachable):
     def __init__(self, host: str) -> None:
         super().__init__(
             f"Redis at {host} does not answer (REDIS_URL). Start it, or use --inline to work "
-            "without it. Nothing is lost: the sweep finds all that is due once Redis is back."
+            "without it. Nothing is lost: once Redis is back, the sweep finds all due work."
         )
 
 
 class NoWorker(NotReady):
-    """No worker would take the task."""
+    """No worker answers, so none would take a task."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -37,13 +37,13 @@ class NoWorker(NotReady):
 
 
 class Broker:
-    """Sends messages, which only wake workers: the database says what is due."""
+    """Sends messages that wake workers. The database records all due work."""
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
         parts = urlsplit(redis_url)
         self.host = f"{parts.hostname or parts.path}:{parts.port or 6379}"
-        """Where Redis is, without its password."""
+        """Host and port of Redis, without its password."""
 
     def wake(self, task: str, **arguments: Any) -> None:
         """
@@ -60,7 +60,7 @@ class Broker:
             raise BrokerUnreachable(self.host) from None
 
     def wake_if_possible(self, task: str, week: Week | None = None) -> None:
-        """Wake workers, or say that Redis does not answer: the sweep finds all that is due."""
+        """Wake workers. If Redis does not answer, print a note: the sweep finds the work later."""
         try:
             self.wake(task, **({"week": week.id} if week else {}))
         except BrokerUnreachable as error:
@@ -86,7 +86,7 @@ class Broker:
         """Names of the workers that answer now, at least one.
 
         Raises:
-            NoWorker: none answers.
+            NoWorker: no worker answers.
             BrokerUnreachable: Redis does not answer.
         """
         if found := self.workers():

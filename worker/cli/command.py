@@ -1,4 +1,4 @@
-"""How a command is added, with an example for its help."""
+"""The decorator that adds a command with examples in its help."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ Command = TypeVar("Command", bound=Callable[..., None])
 def command(
     commands: typer.Typer, *examples: str, name: str | None = None
 ) -> Callable[[Command], Command]:
-    """Decorator that adds a function to `commands`, by default under the function's name."""
+    """Add the decorated function to `commands`, by default under its own name."""
     title = "Example: " if len(examples) == 1 else "Examples:\n\n"
     return commands.command(name, epilog=title + "\n\n".join(examples))

@@ -1,47 +1,88 @@
-"""Where output goes: data to stdout, notices and progress to stderr."""
+"""Output of every command: data on stdout, notices and progress on stderr, private files."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from worker.core.errors import UsageError
 from worker.core.week import Week
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+escaped = escape
+"""Returns a text without markup: rich prints its brackets and reads no colours from them."""
 
 PIPED_WIDTH = 220
-"""Without a terminal, no line is cut and no signature is folded."""
+"""Wide enough that a file or a pipe gets every line uncut and every signature unfolded."""
+
+
+class FileNotWritten(UsageError):
+    """The file cannot be written."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path} cannot be written: {error.strerror or error}.")
 
 
 def console(*, stderr: bool = False) -> Console:
     """A console that follows NO_COLOR and the width of the terminal."""
-    from rich.console import Console
-
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPED_WIDTH
     return Console(file=stream, width=width, highlight=False, emoji=False)
 
 
 def say(text: str) -> None:
-    """A notice for the person at the terminal."""
+    """Print a notice for the person at the terminal."""
     console(stderr=True).print(text, markup=False, soft_wrap=True)
 
 
 def emit(data: Any, *, as_json: bool, render: Callable[[Console], None]) -> None:
-    """Print data, for a machine or for a person."""
+    """Print data as JSON for a machine, or rendered for a person."""
     if as_json:
-        sys.stdout.write(json.dumps(data, default=plain, indent=2, ensure_ascii=False) + "\n")
+        print_json(data)
     else:
         render(console())
+
+
+def print_json(data: Any) -> None:
+    sys.stdout.write(json.dumps(data, default=plain, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a whole file or none. Only its owner can read it.
+
+    Raises:
+        FileNotWritten: the folder is missing, full or not writable.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise FileNotWritten(path, error) from None
 
 
 def plain(value: object) -> Any:
@@ -68,10 +109,7 @@ def moment_text(moment: datetime | None) -> str:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """A table. The name of a column with numbers begins with `>`."""
-    from rich import box
-    from rich.table import Table
-
+    """An empty table. A `>` before the name of a column aligns it to the right, for numbers."""
     made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         number = name.startswith(">")
@@ -81,9 +119,7 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def facts(rows: Mapping[str, object]) -> Table:
-    """Names and values, one a line. None and empty values are left out."""
-    from rich.table import Table
-
+    """A table of names and values, one pair a line, without None and empty values."""
     made = Table.grid(padding=(0, 2))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
@@ -101,16 +137,7 @@ class Advance(Protocol):
 
 @contextmanager
 def progress_bar(title: str, total: float | None, *, unit: str = "") -> Iterator[Advance]:
-    """A bar on stderr, drawn on a terminal only."""
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
+    """Show a bar on stderr, if that is a terminal."""
     screen = console(stderr=True)
     columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn()]
     if unit == "bytes":
@@ -129,17 +156,10 @@ def progress_bar(title: str, total: float | None, *, unit: str = "") -> Iterator
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """A spinner on stderr during a longer step."""
+    """Show a spinner on stderr, if that is a terminal, during a longer step."""
     screen = console(stderr=True)
     if not screen.is_terminal:
         yield
         return
     with screen.status(text):
         yield
-
-
-def escaped(text: str) -> str:
-    """Text without markup: brackets in it are no colours."""
-    from rich.markup import escape
-
-    return escape(text)

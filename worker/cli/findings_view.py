@@ -1,15 +1,14 @@
-"""Findings as every command shows them: one table, one line and one JSON shape."""
+"""The layout of findings in every command, for people and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
 
 from worker.cli.console import escaped, table
 from worker.core.findings import Check, Finding, Outcome
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 COLOURS = {Outcome.OK: "green", Outcome.WRONG: "red", Outcome.UNPROVEN: "yellow"}
 
@@ -26,7 +25,7 @@ def finding_document(finding: Finding) -> dict[str, Any]:
 
 
 def check_document(check: Check) -> dict[str, Any]:
-    """A question. Where nothing could be compared, `detail` says why."""
+    """A check as JSON. If it compared nothing, `detail` says why."""
     first = check.findings[0] if check.findings else None
     return {
         "name": check.name,
@@ -41,16 +40,17 @@ def check_document(check: Check) -> dict[str, Any]:
     }
 
 
-def show_findings(console: Console, findings: Iterable[Finding]) -> None:
-    """A table of findings, where each of them is short."""
+def show_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """Print short findings, if there are any, as a table."""
     made = table("about", "what", "found", "expected")
     for each in findings:
         made.add_row(*map(escaped, (each.area, each.subject, each.found, each.expected)))
-    console.print(made)
+    if findings:
+        console.print(made)
 
 
 def show_checks(console: Console, checks: Sequence[Check]) -> None:
-    """A table of questions, then a line for each finding and note."""
+    """Print a table of checks, then a line for each finding and note."""
     made = table("check", "outcome", "detail")
     for check in checks:
         count = check.wrong_count or check.unproven_count
@@ -68,5 +68,5 @@ def show_checks(console: Console, checks: Sequence[Check]) -> None:
 
 
 def coloured(outcome: Outcome, text: str = "") -> str:
-    """The outcome's name, or another text, in the outcome's colour."""
+    """The text, by default the outcome's name, in the outcome's colour."""
     return f"[{COLOURS[outcome]}]{escaped(text) or outcome.value}[/]"

@@ -1,4 +1,4 @@
-"""Runs one command: its options, its exit code, and how an error is shown."""
+"""Runs one command: common options, exit codes, and the output of errors."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def options(
         bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
     ] = False,
 ) -> None:
-    """Options of every command."""
+    """Store the options that every command shares."""
     session: Session = context.obj
     session.env_file = env or session.env_file
     session.debug = session.debug or debug
@@ -66,7 +66,7 @@ def run(
     commands: typer.Typer = app,
     name: str = "kontrib",
 ) -> int:
-    """Run one command and return its exit code. Only bugs show a traceback, and only on demand."""
+    """Run one command and return its exit code. Only a bug with --debug shows a traceback."""
     session = session or Session()
     try:
         typer.main.get_command(commands).main(args=list(arguments), prog_name=name, obj=session)
@@ -74,13 +74,10 @@ def run(
         return done.code if isinstance(done.code, int) else ExitCode.DONE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except KontribError as error:
+    except (KontribError, ConfigurationUnusable) as error:
         _print_block(str(error))
-        return error.exit_code
-    except ConfigurationUnusable as error:
-        _print_block(str(error))
-        return ExitCode.NOT_READY
-    except Exception as error:  # noqa: BLE001 - the last place that can report it
+        return error.exit_code if isinstance(error, KontribError) else ExitCode.NOT_READY
+    except Exception as error:  # noqa: BLE001 - the last place that can report a bug
         _report_bug(error, is_debugging=session.debug)
         return ExitCode.FAILED
     return ExitCode.DONE

@@ -1,9 +1,9 @@
-"""The parts that a command works on, each made on first use: `kontrib --help` makes none."""
+"""The settings, stores and clients of a command. Each is made on first use."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class Session:
-    """One run of the command. Tests make their own session of in-memory twins."""
+    """One run of the command. Tests replace its parts by in-memory twins."""
 
     def __init__(self, env_file: Path | None = None, *, debug: bool = False) -> None:
         self.env_file = env_file
@@ -33,14 +33,14 @@ class Session:
     def settings(self) -> Settings:
         """
         Raises:
-            ConfigurationUnusable: names every variable that is missing or malformed.
+            ConfigurationUnusable: lists every missing or malformed variable.
         """
         from config.settings import load_settings
 
         if self.env_file is not None:
-            # Also for the Celery application, which reads the same settings by itself.
+            # The Celery application reads the settings by itself, from the same file.
             os.environ["KONTRIB_ENV_FILE"] = str(self.env_file)
-        elif _local_stack_is_meant(os.environ):
+        elif _local_stack_is_meant():
             os.environ["KONTRIB_ENV_FILE"] = str(LOCAL_ENV_FILE)
         return load_settings()
 
@@ -64,12 +64,12 @@ class Session:
 
     @property
     def store(self) -> Store:
-        """The database alone: it works while the chain is unreachable."""
+        """Weeks and payouts. It needs no chain."""
         return self.stores.payouts
 
     @cached_property
     def wiki(self) -> WikiContext:
-        """Points, counters, staking and governance: it needs no keys."""
+        """Points, counters, staking and governance. They need no keys."""
         from worker.bootstrap.contexts import build_wiki_context
 
         return build_wiki_context(self.settings, self.database)
@@ -83,20 +83,20 @@ class Session:
     def public_chain(
         self, urls: Sequence[str], mint: str, addresses: PublicAddresses
     ) -> PublicChain:
-        """A cluster as a stranger sees it: without settings, and without any key.
+        """A cluster, read without settings and keys.
 
         Raises:
             EndpointUnusable, AddressUnusable: a URL or an address is malformed.
         """
-        from worker.bootstrap.chain import open_public_chain
+        from worker.bootstrap.chain import PublicSolanaChain
 
-        return open_public_chain(urls, mint, addresses)
+        return PublicSolanaChain(urls, mint, addresses)
 
     def schema_state(self) -> str:
-        """The version of the schema that the database has.
+        """The version of the database's schema.
 
         Raises:
-            NotReady: the database differs from the schema; says where.
+            NotReady: the database differs from the schema; the message says where.
         """
         from worker.bootstrap.database import require_schema
 
@@ -109,11 +109,11 @@ class Session:
 
     @cached_property
     def broker(self) -> Broker:
-        # The settings are read first: they name the file that the Celery application reads, too.
+        # Reading the settings first also names their file to the Celery application.
         return Broker(self.settings.redis_url.get_secret_value())
 
 
-def _local_stack_is_meant(environment: Mapping[str, str]) -> bool:
-    """Whether a stack was started here, and no variable and no `.env` names another database."""
-    configured = {"KONTRIB_ENV_FILE", "MONGO_URI"} & set(environment)
+def _local_stack_is_meant() -> bool:
+    """Whether a local stack was started here, and nothing names another database."""
+    configured = {"KONTRIB_ENV_FILE", "MONGO_URI"} & set(os.environ)
     return not configured and not Path(".env").exists() and LOCAL_ENV_FILE.exists()

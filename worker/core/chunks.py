@@ -1,4 +1,4 @@
-"""Items in groups of a bounded size, for whatever takes only so many at once."""
+"""Splits items into lists of a bounded size."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Expected failures: one family, so that no bug is taken for one of them.
+"""Expected failures. They form one family: every other exception is a bug.
 
-The name of each error says what happened. It carries the facts as attributes, and its message
-says what to do. A command that fails with one exits with its `exit_code` and shows no traceback.
+The name of each error says what happened, and its message says what to do. A command that fails
+with such an error exits with its `exit_code` and shows no traceback.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class KontribError(Exception):
 
 
 class UsageError(KontribError):
-    """The request makes no sense; asking again will not help."""
+    """The request is wrong. It fails again until it is corrected."""
 
     exit_code = ExitCode.WRONG_USAGE
 
 
 class NotReady(KontribError):
-    """Something outside must happen first: funds, genesis, an approval, a reachable server."""
+    """An outside event must come first: funds, genesis, an approval, a reachable server."""
 
     exit_code = ExitCode.NOT_READY
 
 
 class Unreachable(NotReady):
-    """A server did not answer. Whether it acted on the request is unknown."""
+    """A server did not answer. It may have acted on the request."""
 
 
 class Refused(KontribError):

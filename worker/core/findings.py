@@ -1,7 +1,7 @@
-"""Findings: one type for checks, verification, the doctor and the schema.
+"""One type of finding for checks, verification, the doctor and the schema.
 
-A `Check` is one question with its findings. Contradictions are wrong; facts that cannot be read
-leave the question unproven.
+A `Check` is one question with its findings. A contradiction makes it wrong. A fact that cannot be
+read leaves it unproven.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 LISTED_MAX = 20
-"""Findings that one check lists; all of them are counted."""
+"""The most findings that one check lists. It counts all of them."""
 
 
 class Outcome(enum.StrEnum):
-    """`UNPROVEN`: something cannot be read, so neither yes nor no is known."""
+    """`UNPROVEN`: a fact cannot be read, so the answer is unknown."""
 
     OK = "ok"
     WRONG = "WRONG"
@@ -37,7 +37,7 @@ class Finding:
     """One contradiction, or one fact that cannot be read."""
 
     area: str
-    """The question or subject area that it belongs to."""
+    """The question or subject area of the finding."""
     subject: str
     """The record, file line or payout. Empty where the area says enough."""
     found: str
@@ -55,7 +55,7 @@ class Finding:
 def differing(
     area: str, subject: str, fields: Mapping[str, object], expected: Mapping[str, object]
 ) -> Iterator[Finding]:
-    """Every expected value that a document does not hold."""
+    """A finding for each expected value that the document does not hold."""
     for name, value in expected.items():
         if (found := fields.get(name)) != value:
             yield Finding(area, f"{subject}, {name}", value_text(found), value_text(value))
@@ -63,7 +63,7 @@ def differing(
 
 @dataclass(slots=True)
 class Check:
-    """One question. `detail` says what was compared, `notes` what a reader should know."""
+    """One question. `detail` describes the comparison; `notes` add facts for the reader."""
 
     name: str
     detail: str = ""
@@ -80,12 +80,12 @@ class Check:
         self.add(Finding(self.name, subject, found, outcome=Outcome.UNPROVEN))
 
     def expect(self, subject: str, what: str, expected: object, found: object) -> None:
-        """Add a contradiction unless both are the same."""
+        """Add a contradiction if the values differ."""
         if expected != found:
             self.wrong(subject, f"{what} is {found}", str(expected))
 
     def add(self, finding: Finding) -> None:
-        """Count a finding, and list it unless too many are listed already."""
+        """Count a finding, and list it if fewer than `listed_max` are listed."""
         if finding.outcome is Outcome.WRONG:
             self.wrong_count += 1
         else:

@@ -37,12 +37,12 @@ def canonical_user_id(user_id: str) -> str:
 
 
 def plan_salt(receipt_secret: bytes, week: Week) -> bytes:
-    """The salt of one week's plan: 32 bytes, secret, and the same every time."""
+    """The secret salt of one week's plan: 32 bytes, always the same."""
     return hmac.digest(receipt_secret, f"kontrib/1/salt/{week.id}".encode(), "sha256")
 
 
 def user_salt(salt: bytes, user_id: str) -> bytes:
-    """One user's own salt in a plan: 32 bytes. That user may have it, as a proof."""
+    """One user's own salt in a plan: 32 bytes. The user may receive it as a proof."""
     return hmac.digest(salt, user_id.encode(), "sha256")
 
 

@@ -13,7 +13,7 @@ from worker.core.errors import Refused
 
 
 class Stage(enum.StrEnum):
-    """How far a week has come, in this order. Only a completed week can go back, by one."""
+    """The stages of a week, in order. Only a completed week can go back, by one stage."""
 
     DUE = "due"
     PLANNED = "planned"
@@ -23,7 +23,7 @@ class Stage(enum.StrEnum):
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the plan can never change any more."""
+        """Whether the plan is final."""
         return self in (Stage.ANCHORED, Stage.PREPARED, Stage.COMPLETED)
 
     @property
@@ -32,7 +32,7 @@ class Stage(enum.StrEnum):
 
 
 class Status(enum.StrEnum):
-    """The owner's words, for distributions and rewards alike."""
+    """The schema's words, for distributions and rewards alike."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -41,9 +41,9 @@ class Status(enum.StrEnum):
 
 
 class PayoutStatus(enum.StrEnum):
-    """How a payout stands. `PAID` and `VOID` are the chain's word, and no write changes them.
+    """The state of a payout. `PAID` and `VOID` come from the chain, and no write changes them.
 
-    A payout that is `PROCESSING` was signed, and never goes back to `PENDING`.
+    A `PROCESSING` payout was signed. It never goes back to `PENDING`.
     """
 
     PENDING = "pending"
@@ -57,7 +57,7 @@ class PayoutStatus(enum.StrEnum):
 
 
 class IllegalTransition(Refused):
-    """A state cannot follow another one."""
+    """The table of states does not allow the step."""
 
     def __init__(self, subject: str, current: object, wanted: object) -> None:
         super().__init__(
@@ -84,14 +84,14 @@ def check_transition(
 ) -> None:
     """
     Raises:
-        IllegalTransition: the table does not hold it; names both states.
+        IllegalTransition: the table does not allow the step.
     """
     if wanted not in table[current]:
         raise IllegalTransition(subject, current.value, wanted.value)
 
 
 def status_of(stage: Stage, *, stopped: bool) -> Status:
-    """The owner's word for a distribution; `stopped` when retries ran out visibly."""
+    """The schema's word for a distribution. `stopped`: its retries ran out."""
     if stage is Stage.COMPLETED:
         return Status.COMPLETED
     if stopped:

@@ -55,8 +55,8 @@ def base_units(tokens: object) -> BaseUnits:
         MalformedAmount: not a number, negative, finer than a base unit, or beyond 64 bits.
     """
     number = exact_decimal(tokens)
-    # The range first: within it nothing below has more digits than decimal's default context,
-    # which would round silently. Comparisons are exact whatever the context.
+    # Check the range first. Within it, no number has more digits than decimal's default context,
+    # which would round silently. Comparisons are always exact.
     if not 0 <= number <= _LARGEST:
         raise MalformedAmount(tokens, "negative or too large")
     rounded = number.quantize(_FINEST)
@@ -77,5 +77,5 @@ def sol_text(lamports: int) -> str:
 
 
 def tokens_float(amount: int) -> float:
-    """Base units as the owner's float field of tokens. For readers only, never read back."""
+    """Base units as a float of tokens, for readers. No code reads it back."""
     return float(Decimal(amount).scaleb(-DECIMALS))

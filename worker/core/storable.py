@@ -1,4 +1,4 @@
-"""Checks whether a database can keep text and JSON from outside.
+"""Checks that a database can keep text and JSON from outside.
 
 The check comes before the first write: a bad value would fail in the middle of the work.
 """
@@ -19,7 +19,7 @@ def storable_text(text: str, name: str) -> str:
     """Return the text unchanged.
 
     Raises:
-        NotStorable: with the reason.
+        NotStorable: the text is not UTF-8.
     """
     if not is_storable_text(text):
         raise NotStorable(f"{name} is not UTF-8")
@@ -27,7 +27,7 @@ def storable_text(text: str, name: str) -> str:
 
 
 def is_storable_text(text: str) -> bool:
-    """Whether a database can keep the text. Lone surrogates come from bytes that are not UTF-8."""
+    """Whether a database can keep the text. Bytes that are not UTF-8 become lone surrogates."""
     if text.isascii():
         return True
     try:
@@ -41,7 +41,7 @@ def check_storable(value: object, name: str, depth: int = NESTED_MAX) -> None:
     """Check a value from JSON, and everything inside it.
 
     Raises:
-        NotStorable: with the reason.
+        NotStorable: a text is not UTF-8, a number is too large, or the nesting is too deep.
     """
     if depth == 0:
         raise NotStorable(f"{name} is nested too deeply")

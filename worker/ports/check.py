@@ -1,4 +1,4 @@
-"""The stores that checks, retention and the wiki's pages read.
+"""The stores that checks, retention and the wiki's pages use.
 
 User and article ids are in their canonical form. A method that cannot reach its server raises
 `Unreachable`.
@@ -22,22 +22,22 @@ from worker.core.wiki.stake_record import StakeRecord
 
 @dataclass(frozen=True, slots=True)
 class StoredContribution:
-    """A contribution as it is stored: its fields may hold anything."""
+    """A contribution as stored. Fields typed `object` may hold anything."""
 
     id: str
     user_id: str
-    """Empty where there is none."""
+    """Empty if the contribution names no user."""
     type: object
     created_at: datetime | None
     recorded_at: datetime | None
-    """The time of its ObjectId; None where it has none."""
+    """The time of its ObjectId; None without an ObjectId."""
     factors: Factors
     total_points: object
 
 
 @dataclass(frozen=True, slots=True)
 class StoredProposal:
-    """A proposal as it is stored; `proposal` is None where it cannot be read."""
+    """A proposal as stored; `proposal` is None if it cannot be read."""
 
     id: str
     proposal: Proposal | None
@@ -46,17 +46,17 @@ class StoredProposal:
 
 @dataclass(frozen=True, slots=True)
 class StoredReward:
-    """A row of a plan as it is stored: its fields may hold anything."""
+    """A row of a plan as stored: its fields may hold anything."""
 
     position: int
     row: Row | None
-    """The part that the plan's root covers; None where it cannot be read."""
+    """The part that the plan's root covers; None if it cannot be read."""
     fields: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredStake:
-    """A staking record that can be read, and its fields as they are stored."""
+    """A readable staking record, and its fields as stored."""
 
     record: StakeRecord
     fields: Mapping[str, object]
@@ -72,15 +72,15 @@ class Contributor:
 
 
 class CheckStore(Protocol):
-    """Records as they are stored: their fields may hold anything."""
+    """Reads records as stored: their fields may hold anything."""
 
     # --- plans, payouts and weeks, archived weeks included ---
 
     def planned_weeks(self) -> list[Week]:
-        """Weeks that have a plan, oldest first."""
+        """Weeks with a plan, oldest first."""
 
     def week_fields(self, week: Week) -> Mapping[str, object]:
-        """A distribution's document without its header, `_id` as text; empty if there is none."""
+        """A distribution's document without its header, `_id` as text; empty without one."""
 
     def plan_rewards(self, plan_id: str, positions: range) -> Iterator[StoredReward]:
         """Rewards of a plan, by position."""
@@ -88,16 +88,16 @@ class CheckStore(Protocol):
     def plan_payouts(
         self, plan_id: str, kind: PayoutKind, indexes: range
     ) -> Iterator[Mapping[str, object]]:
-        """Payouts of a plan, by index; of singles, that is their reward's position."""
+        """Payouts of a plan, by index. The index of a single is its reward's position."""
 
     def unreadable_history(self) -> Iterator[tuple[str, str]]:
         """Rewards and distributions of another system that count for nothing, and why."""
 
     def contributors(self) -> Iterator[Contributor]:
-        """The users that contributions name, once for each stored form of their id."""
+        """The users whom contributions name, once for each stored form of their id."""
 
     def article_weeks(self) -> list[datetime]:
-        """The starts of the weeks that articles have a share of."""
+        """The starts of the weeks in which articles have shares."""
 
     def article_shares(self, week_start: datetime) -> Iterator[Mapping[str, object]]:
         """The share of each article in a week."""
@@ -105,67 +105,69 @@ class CheckStore(Protocol):
     # --- proposals, votes and stakes ---
 
     def stored_proposals(self) -> Iterator[StoredProposal]:
-        """All of them."""
+        """Every stored proposal."""
 
     def votes_cast(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
         """A proposal's votes."""
 
     def snapshot(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
-        """Everyone's power in a proposal's snapshot."""
+        """The power of each user in a proposal's snapshot."""
 
     def powers(self, proposal_id: str, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         """The entries of these users in a proposal's snapshot, by user."""
 
     def voted_on(self) -> set[str]:
-        """Ids of everything that votes or snapshots belong to."""
+        """The proposal ids that votes or snapshots name."""
 
     def recorded_changes(self) -> list[Mapping[str, object]]:
-        """The changes that votes made of the configuration, in order."""
+        """The configuration changes made by votes, in order."""
 
     def stored_stakes(self) -> Iterator[StoredStake]:
-        """All that can be read."""
+        """Every readable staking record."""
 
     # --- contributions and counters ---
 
     def all_contributions(self) -> Iterator[StoredContribution]:
-        """All of them."""
+        """Every stored contribution."""
 
     def recorded_since(
         self, moment: datetime, *, made_from: datetime, made_before: datetime
     ) -> Iterator[StoredContribution]:
-        """Contributions of a span of time whose ObjectId is of `moment` or later."""
+        """Contributions made in a span of time, with an ObjectId from `moment` or later."""
 
     def without_recording(self, *, made_before: datetime) -> Iterator[StoredContribution]:
-        """Contributions without an ObjectId, made before a moment."""
+        """Contributions made before a moment, without an ObjectId."""
 
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        """The stored counters of the users that exist, as they are."""
+        """The counters, as stored, of the existing users among these."""
 
     def article_counters(self, article_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        """The stored counters of the articles that exist, as they are."""
+        """The counters, as stored, of the existing articles among these."""
 
     def same_users(self) -> Iterator[tuple[str, list[str]]]:
         """Ids that several user documents have in canonical form, and those ids as stored."""
         ...
 
     def unreadable_stakes(self) -> Iterator[str]:
-        """Ids of staking records that count for nothing, since they cannot be read."""
+        """Ids of the unreadable staking records. They count for nothing."""
 
 
 class RetentionStore(Protocol):
-    """Completed weeks, and the archive beside them."""
+    """Moves completed weeks to the archive."""
 
     def completed_before(self, moment: datetime) -> list[Week]:
-        """Completed weeks that ended before a moment and are not archived, oldest first."""
+        """Completed, unarchived weeks that ended before a moment, oldest first."""
 
     def archive_week(self, week: Week) -> None:
-        """Move a completed week. Inserted before it is deleted, so a crash loses nothing, and
-        it can be done again at any point."""
+        """Move a completed week: insert into the archive first, then delete.
+
+        A crash loses nothing, and the move can be repeated at any point.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page of contributions ended."""
+    """The last contribution of a page."""
 
     created_at: datetime
     id: str
@@ -183,7 +185,7 @@ class ShownContribution:
 
 @dataclass(frozen=True, slots=True)
 class ShownReward:
-    """A reward of a week's plan, as its user sees it."""
+    """A reward of a week's plan, as shown to its user."""
 
     week: Week
     points: int
@@ -208,14 +210,14 @@ class ShownUser:
 
 
 class ViewStore(Protocol):
-    """Reads of the wiki's pages about one user. Each query uses an index."""
+    """Reads for the wiki's pages about one user. Each query uses an index."""
 
     def shown_user(self, user_id: str) -> ShownUser | None: ...
 
     def contributions_page(
         self, user_id: str, after: Cursor | None, limit: int
     ) -> list[ShownContribution]:
-        """Dated contributions, newest first, from the one after the cursor on."""
+        """Dated contributions older than the cursor, newest first."""
 
     def points_between(self, user_id: str, start: datetime, end: datetime) -> int:
         """Points of a user's contributions made in a span of time."""

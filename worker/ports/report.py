@@ -1,4 +1,4 @@
-"""The reads of a report, beside `worker.ports.payout`.
+"""The database reads of a report that `worker.ports.payout` lacks.
 
 A method that cannot reach its server raises `Unreachable`.
 """
@@ -17,7 +17,7 @@ from worker.core.week import Week
 
 @dataclass(frozen=True, slots=True)
 class TypeTally:
-    """Contributions of one type that count."""
+    """The counted contributions of one type."""
 
     count: int
     points: int
@@ -25,7 +25,7 @@ class TypeTally:
 
 @dataclass(frozen=True, slots=True)
 class PaidReward:
-    """A completed reward, and when this database learned that it was paid."""
+    """A completed reward, and the time at which this database recorded its payment."""
 
     week: Week
     reward: Reward
@@ -37,17 +37,14 @@ class ReportStore(Protocol):
     """Sums of contributions, and the payments to one user."""
 
     def points_by_type(self, window: PointsWindow, rules: Rules) -> dict[str, TypeTally]:
-        """Contributions that a plan counts, by type, of excluded users too."""
-        ...
+        """Contributions that a plan counts, by type, including those of excluded users."""
 
     def paid_between(self, user_id: str, start: datetime, end: datetime) -> list[PaidReward]:
-        """A user's rewards recorded as paid in a span of time, its end excluded, oldest first.
+        """A user's rewards recorded as paid from `start` to before `end`, oldest first.
 
-        Those of another system included. Their `paid_at` is `created_at` or the week's end where
-        they name no other date.
+        Rewards of another system are included. Their `paid_at` is `created_at` or the end of the
+        week if they name no other date.
         """
-        ...
 
     def historic_rewards(self, week: Week) -> list[Reward]:
         """The week's rewards of another system that can be read, by user."""
-        ...

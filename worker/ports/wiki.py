@@ -1,7 +1,7 @@
-"""What points, counters, staking and governance need of the outside, beside `worker.ports.payout`.
+"""The ports of points, counters, staking and governance, in addition to `worker.ports.payout`.
 
-User ids are in their canonical form (`core.identity`), article ids likewise. A method that cannot
-reach its server raises `Unreachable`; what happened to the request is then unknown.
+User and article ids are in their canonical form (`core.identity`). A method that cannot reach
+its server raises `Unreachable`; the outcome of the request is then unknown.
 """
 
 from __future__ import annotations
@@ -22,96 +22,80 @@ from worker.core.wiki.stake_record import StakeRecord
 
 
 class ContributionStore(Protocol):
-    """Where contributions are recorded, each once."""
+    """Records each contribution once."""
 
     def article_demand(self, article_id: str) -> tuple[bool, object]:
-        """Whether the article exists, and its `demand_score` as it is stored."""
-        ...
+        """True if the article exists, and its `demand_score` as stored."""
 
     def contribution_of_key(self, key: str) -> Contribution | None:
-        """What was recorded under a caller's key."""
-        ...
+        """The contribution recorded under a caller's key."""
 
     def record(self, contribution: Contribution, key: str | None) -> tuple[Contribution, bool]:
-        """Insert under a fresh ObjectId of `created_at`; what is recorded, and whether by this.
+        """Insert under a fresh ObjectId of `created_at`; the contribution, and True if inserted.
 
-        Under a key that was used before, what it stands for comes back and nothing is written.
+        If the key was used before, nothing is written: returns its contribution and False.
         """
-        ...
 
 
 class ActivityStore(Protocol):
     """Counters that come from contributions."""
 
     def user_activity(self, user_ids: Sequence[str]) -> dict[str, UserActivity]:
-        """For each of these users, as the contributions say now."""
-        ...
+        """The counters of each of these users, summed from the contributions now."""
 
     def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float]]) -> int:
-        """Set counts, points and reputation of users that exist; how many that changed."""
-        ...
+        """Set counts, points and reputation of existing users; the number of changed users."""
 
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
-        """For each of these articles, as the contributions say now."""
-        ...
+        """The counters of each of these articles, summed from the contributions now."""
 
     def write_article_activity(self, activity: Mapping[str, ArticleActivity]) -> int:
-        """Set count and last date of articles that exist; how many that changed."""
-        ...
+        """Set count and last date of existing articles; the number of changed articles."""
 
     def article_ids(self) -> Iterator[str]:
         """Every article of the wiki, by canonical id."""
-        ...
 
 
 class TokenCounterStore(Protocol):
     """Counters that come from rewards and stakes.
 
-    Only completed rewards count: those of the plan that a distribution names, and those of
-    another system, which have no plan.
+    Only completed rewards count: those in a distribution's own plan, and those of another system,
+    which have no plan.
     """
 
     def user_tokens(
         self, user_ids: Sequence[str], *, at: datetime | None = None
     ) -> dict[str, UserTokens]:
-        """For each of these users; with `at`, as it was at that moment."""
-        ...
+        """The tokens of each of these users, now or at the moment `at`."""
 
     def wikis_balances(self, user_ids: Sequence[str]) -> dict[str, dict[str, BaseUnits]]:
         """`staked_tokens` and `governance_power` that the wiki wrote, and no recount since."""
         ...
 
     def write_user_tokens(self, tokens: Mapping[str, UserTokens]) -> int:
-        """Set what users that exist have earned, staked and can vote with; how many changed."""
-        ...
+        """Set tokens earned, stake and voting power of existing users; the number changed."""
 
     def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[CompletedReward]:
         """Completed rewards of a plan, by position."""
-        ...
 
     def points_by_article(
         self, window: PointsWindow, rules: Rules, user_ids: Sequence[str]
     ) -> dict[str, dict[str, int]]:
-        """Points of these users that a plan counts, by user and article; "" for no article."""
-        ...
+        """Counted points of these users, by user and article. The key "" means no article."""
 
     def article_rewards(self, week: Week) -> dict[str, BaseUnits]:
-        """What each article has of a week, as it is stored."""
-        ...
+        """Each article's share of a week, as stored."""
 
     def write_article_rewards(
         self, week: Week, shares: Mapping[str, BaseUnits], gone: Collection[str]
     ) -> None:
-        """Store what these articles have of a week, and remove those that have nothing more."""
-        ...
+        """Store the shares of these articles in a week, and remove the shares of `gone` ones."""
 
     def article_tokens(self, article_ids: Sequence[str]) -> dict[str, BaseUnits]:
-        """For each of these articles, what it has of all weeks together, as it is stored."""
-        ...
+        """The sum of each of these articles' shares over all stored weeks."""
 
     def write_article_tokens(self, tokens: Mapping[str, BaseUnits]) -> int:
-        """Set the sums of articles that exist; how many that changed."""
-        ...
+        """Set the token sums of existing articles; the number of changed articles."""
 
 
 class CounterStore(ActivityStore, TokenCounterStore, Protocol):
@@ -127,81 +111,70 @@ class CounterStore(ActivityStore, TokenCounterStore, Protocol):
 
 
 class StakingStore(Protocol):
-    """Staking records. The store gives ids; amounts are base units."""
+    """Staking records. The store assigns ids; amounts are base units."""
 
     def stakes_of(self, user_id: str) -> list[StakeRecord]:
-        """A user's stakes, oldest first. What cannot be read is left out and logged."""
-        ...
+        """A user's stakes, oldest first. An unreadable record is left out and logged."""
 
     def stake(self, stake_id: str) -> StakeRecord | None: ...
 
     def transfer_used(self, signature: str) -> bool:
-        """Whether a stake stands on this transaction already."""
-        ...
+        """True if a stake already uses this transaction."""
 
     def add_stake(self, stake: StakeRecord, now: datetime) -> StakeRecord | None:
-        """Insert it under a new id. None if the user's stake of that number, or one on the same
-        transaction, was faster."""
-        ...
+        """Insert a stake under a new id.
+
+        None if another stake already has the user's next number or the same transaction.
+        """
 
     def update_stake(self, stake: StakeRecord, now: datetime) -> bool:
-        """Write what has become of an active stake; False if it is not active any more."""
-        ...
+        """Write the new state of an active stake; False if it has ended meanwhile."""
 
     def active_stakes(self) -> Iterator[StakeRecord]:
         """Every active stake, in no particular order. They may be updated meanwhile."""
-        ...
 
     def staking_users(self) -> Iterator[str]:
-        """Everyone who has or had a stake, each once."""
-        ...
+        """Each user who has or had a stake, once."""
 
 
 class GovernanceStore(Protocol):
-    """Proposals, votes, the power that each vote began with, and executed changes."""
+    """Proposals, votes, snapshots of voting power, and executed changes."""
 
     def add_proposal(self, proposal: Proposal) -> Proposal:
-        """Insert it under a new id."""
-        ...
+        """Insert a proposal under a new id."""
 
     def proposal(self, proposal_id: str) -> Proposal | None: ...
 
     def proposals(self, statuses: Collection[ProposalStatus]) -> list[Proposal]:
-        """Those in any of these states, oldest first."""
-        ...
+        """Proposals in any of these states, oldest first."""
 
     def move(
         self, proposal_id: str, current: ProposalStatus, wanted: ProposalStatus, **facts: Any
     ) -> bool:
-        """Compare-and-set the state; `facts` are fields of `Proposal`. False if it was not
-        `current` any more."""
-        ...
+        """Compare-and-set the state; `facts` are fields of `Proposal`.
+
+        False if the state is no longer `current`.
+        """
 
     def note(self, proposal_id: str, reason: str, now: datetime) -> None:
-        """Record why a passed proposal cannot be executed."""
-        ...
+        """Record the reason for which a passed proposal cannot be executed."""
 
     def add_power(self, proposal_id: str, powers: Mapping[str, BaseUnits]) -> None:
-        """Add users to a proposal's snapshot. Who is in it already keeps what is there."""
-        ...
+        """Add users to a proposal's snapshot. Users already in it keep their power."""
 
     def power(self, proposal_id: str, user_id: str) -> BaseUnits:
-        """A user's power in a proposal's snapshot; 0 if they are not in it."""
-        ...
+        """A user's power in a proposal's snapshot; 0 for a user outside it."""
 
     def cast(self, vote: Vote) -> None:
-        """Write a user's vote, in place of an earlier one."""
-        ...
+        """Write a user's vote. It replaces the user's earlier vote."""
 
     def vote(self, proposal_id: str, user_id: str) -> Vote | None: ...
 
     def count_votes(self, proposal_id: str) -> Votes:
-        """The sums of all votes, as they are now."""
-        ...
+        """The present sums of all votes."""
 
     def write_votes(self, proposal_id: str, votes: Votes, now: datetime) -> None:
-        """Set the sums of a proposal that is still active."""
-        ...
+        """Set the vote sums of an active proposal; another state leaves them unchanged."""
 
     def apply_change(
         self,
@@ -211,16 +184,14 @@ class GovernanceStore(Protocol):
         *,
         expected: Mapping[str, Any],
     ) -> bool:
-        """Set one value of `system_config` and record the change in the same document, at once.
+        """Atomically set one value of `system_config` and record the change in that document.
 
-        False if the part of the document that holds the value is not as in `expected` any more,
-        or if the proposal's change was made before.
+        False if the part around the value no longer equals `expected`, or if the change of this
+        proposal was made before.
         """
-        ...
 
     def change_of(self, proposal_id: str) -> ExecutedChange | None:
-        """The change that was made for a proposal."""
-        ...
+        """The executed change of a proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +205,7 @@ class FoundTransfer:
 
 
 class TransferReader(Protocol):
-    """Looks up what a transaction of somebody else did."""
+    """Reads token transfers in transactions of other people."""
 
     def finalized_transfers(self, signature: str) -> list[FoundTransfer] | None:
-        """Transfers of our mint in a transaction; None if it is not finalized or failed."""
-        ...
+        """Transfers of our mint in a transaction; None unless it is finalized and succeeded."""

@@ -21,7 +21,7 @@ class Paused(NotReady):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes and times. They change how fast work is done, never the payments."""
+    """Sizes and times. They change the speed of the work, never the payments."""
 
     plan_grace: timedelta = timedelta(minutes=10)
     lease: timedelta = timedelta(seconds=120)

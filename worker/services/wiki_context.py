@@ -29,7 +29,7 @@ class UnknownUser(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class WikiContext:
-    """The ports to the outside. `vault` is the address that staked tokens must reach."""
+    """The ports of the wiki's services. `vault` is the address that staked tokens must reach."""
 
     store: Store
     contributions: ContributionStore
@@ -49,7 +49,7 @@ class WikiContext:
         return rules_from(self.store.rules_document())
 
     def account(self, user_id: str, *fields: str) -> Account:
-        """The user, with these fields.
+        """Look a user up, with the values of these fields.
 
         Raises:
             UnknownUser: no user has this id.

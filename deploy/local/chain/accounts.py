@@ -1,8 +1,8 @@
-"""Accounts of the local chain, as they are now and as they were at the last settled slots.
+"""Accounts of the local chain, now and at the last settled slots.
 
-The virtual machine knows only the present. What an account was before its first change in each
-recent slot is kept here, so that a read at `finalized` shows the finalized state and an abandoned
-fork can be undone. Once a slot is finalized its entries are thrown away.
+The virtual machine knows only the present. This module keeps the state of each account before its
+first change in each recent slot. So a read at `finalized` shows the finalized state, and a fork
+can be undone. The entries of a slot are deleted once it is finalized.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from solders.system_program import ID as SYSTEM_PROGRAM
 NO_ACCOUNT = Account(lamports=0, data=b"", owner=SYSTEM_PROGRAM)
 
 Change = tuple[int, Account | None]
-"""A slot, and what the account was before that slot changed it (None: it did not exist)."""
+"""A slot, and the account before that slot changed it (None: it did not exist)."""
 
 
 class AccountStore:
@@ -32,11 +32,11 @@ class AccountStore:
         self.touched: set[Pubkey] = set()
 
     def now(self, address: Pubkey) -> Account | None:
-        """Return the account as the open slot has it; None if it does not exist."""
+        """Return the account in the open slot; None if it does not exist."""
         return self._svm.get_account(address)
 
     def at(self, address: Pubkey, slot: int) -> Account | None:
-        """Return the account as it was at the end of `slot`."""
+        """Return the account at the end of `slot`."""
         for changed_slot, before in self._undo.get(address, ()):
             if changed_slot > slot:
                 return before
@@ -59,7 +59,7 @@ class AccountStore:
                 yield address, before
 
     def remember(self, slot: int, address: Pubkey, before: Account | None) -> None:
-        """Record what an account was before `slot` changes it; only the first call counts."""
+        """Record the account before `slot` changes it. Only the first call in a slot counts."""
         changes = self._undo.get(address)
         if changes is None:
             self._undo[address] = [(slot, before)]
@@ -71,7 +71,7 @@ class AccountStore:
         self.touched.add(address)
 
     def write(self, slot: int, address: Pubkey, account: Account | None) -> None:
-        """Set an account outside of any transaction; it can be undone like any change."""
+        """Set an account outside of any transaction. It can be undone like any change."""
         self.remember(slot, address, self.now(address))
         self.restore(address, account)
 
@@ -81,7 +81,7 @@ class AccountStore:
         self._svm.set_account(address, NO_ACCOUNT if account is None else account)
 
     def settle(self, slot: int) -> None:
-        """Forget the history up to and including `slot`: nothing reads before it again."""
+        """Forget the history up to and including `slot`, which is never read again."""
         for settled in [changed for changed in self._changed_in if changed <= slot]:
             for address in self._changed_in.pop(settled):
                 changes = self._undo[address]
@@ -103,7 +103,7 @@ class AccountStore:
 
     @contextmanager
     def as_of(self, slot: int, addresses: Iterable[Pubkey]) -> Iterator[None]:
-        """Show these accounts to the virtual machine as they were at the end of `slot`."""
+        """Show the virtual machine these accounts in their state at the end of `slot`."""
         present = {
             address: self.now(address) for address in addresses if self._is_newer(address, slot)
         }

@@ -11,7 +11,7 @@ def base58_encode(data: bytes) -> str:
     """Encode bytes; each leading zero byte becomes a `1`."""
     number = int.from_bytes(data, "big")
     pairs = []
-    # Two digits a step: half as many divisions of a long integer.
+    # Two digits per step need half as many divisions of a long integer.
     while number:
         number, rest = divmod(number, 58 * 58)
         pairs.append(_PAIRS[rest])

@@ -1,8 +1,8 @@
 """Slots, blocks, blockhashes and commitment levels of the local chain.
 
-A block is opened at the start of its slot and takes transactions until the next one is opened.
-Commitment is a matter of distance: the *processed* block is the open one, the *confirmed* and
-*finalized* ones are the newest blocks at least so many slots behind it.
+A block opens at the start of its slot and takes transactions until the next block opens.
+Commitment is a distance: the *processed* block is the open one. The *confirmed* and *finalized*
+blocks are the newest blocks that are at least a set number of slots behind it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from enum import IntEnum
 from solders.hash import Hash
 
 MAX_BLOCKHASH_AGE_BLOCKS = 150
-"""A transaction may use a blockhash up to this many blocks old, counted in block height."""
+"""The maximal age of a usable blockhash, in block height."""
 
 MAX_LAG_SLOTS = 128
-"""The longest configurable lag: a finalized bank still needs blockhashes of its own to check."""
+"""The longest configurable lag, so that a finalized bank still accepts some blockhashes."""
 
 KEPT_EMPTY_BLOCKS = 5_000
-"""Older blocks are forgotten when they hold no transaction, so that an idle chain stays small."""
+"""Older blocks without transactions are forgotten, so that an idle chain stays small."""
 
 
 class Commitment(IntEnum):
-    """How settled a block is; a higher level lags further behind."""
+    """The settlement of a block. A higher level lags further behind."""
 
     PROCESSED = 0
     CONFIRMED = 1
@@ -34,13 +34,13 @@ class Commitment(IntEnum):
 
     @property
     def label(self) -> str:
-        """The level as JSON-RPC spells it."""
+        """The JSON-RPC name of the level."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One block; `unix_seconds` is the time of the cluster clock when its slot began."""
+    """One block; `unix_seconds` is the cluster clock at the start of its slot."""
 
     slot: int
     height: int
@@ -51,19 +51,19 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How many slots the confirmed and the finalized block stay behind the open one."""
+    """The slots by which the confirmed and the finalized block lag behind the open one."""
 
     confirmed_slots: int = 2
     finalized_slots: int = 32
 
     def __post_init__(self) -> None:
-        """Refuse an order of commitments that no cluster has."""
+        """Refuse a finalized block ahead of the confirmed one, and a lag that is too long."""
         if not 0 <= self.confirmed_slots <= self.finalized_slots <= MAX_LAG_SLOTS:
             raise ValueError(f"expected 0 <= confirmed <= finalized <= {MAX_LAG_SLOTS}: {self}")
 
 
 class BlockQueue:
-    """The blocks of one chain, newest last, and the blockhashes that are still good."""
+    """The blocks of one chain, newest last, and the valid blockhashes."""
 
     def __init__(self, *, seed: bytes, lag: Lag, blocks: Iterable[Block]) -> None:
         """Continue from `blocks` (oldest first, at least one)."""
@@ -79,12 +79,12 @@ class BlockQueue:
 
     @staticmethod
     def first_block(*, seed: bytes, slot: int, height: int, unix_seconds: int) -> Block:
-        """Return the block a new chain begins with."""
+        """Return the first block of a new chain."""
         return Block(slot, height, slot - 1, block_hash(seed, slot), unix_seconds)
 
     @property
     def tip(self) -> Block:
-        """The open block, where transactions are executed."""
+        """The open block, in which transactions are executed."""
         return self._recent[-1]
 
     def at(self, commitment: Commitment) -> Block:
@@ -111,9 +111,9 @@ class BlockQueue:
         return self._blocks.get(slot) or self._archived.get(slot)
 
     def open(self, *, slot: int, unix_seconds: int, in_use: Container[int]) -> Block:
-        """Close the open block and begin the next one; slots in between count as skipped.
+        """Close the open block and begin the next one. Slots in between count as skipped.
 
-        `in_use` holds the slots that must be remembered because they have transactions.
+        `in_use` holds the slots with transactions, which must be remembered.
         """
         parent = self.tip
         if slot <= parent.slot:
@@ -130,7 +130,7 @@ class BlockQueue:
         return block
 
     def age_blocks(self, blockhash: Hash, bank: Block) -> int | None:
-        """Return the age of a blockhash as `bank` sees it; None if that bank does not accept it."""
+        """Return the age of a blockhash in `bank`; None if that bank refuses it."""
         height = self._heights.get(blockhash)
         if height is None or not 0 <= bank.height - height <= MAX_BLOCKHASH_AGE_BLOCKS:
             return None
@@ -139,8 +139,8 @@ class BlockQueue:
     def drop_after(self, block: Block, *, unix_seconds: int) -> Block:
         """Abandon every block after `block` and open another fork on top of it.
 
-        The new block takes the next free slot: slots never go back while the block height does,
-        and no blockhash of the abandoned fork comes again.
+        The new block takes the next free slot: block height goes back, slots never do, and no
+        blockhash of the abandoned fork is used again.
         """
         last_slot = self.tip.slot
         while self.tip.slot > block.slot:
@@ -150,14 +150,14 @@ class BlockQueue:
         return self.open(slot=last_slot + 1, unix_seconds=unix_seconds, in_use=())
 
     def _forget_empty(self, in_use: Container[int]) -> None:
-        """Forget blocks that fell out of the kept range, unless they have transactions."""
+        """Forget blocks without transactions that fell out of the kept range."""
         while (oldest := next(iter(self._blocks))) < self.tip.slot - KEPT_EMPTY_BLOCKS:
             block = self._blocks.pop(oldest)
             if oldest in in_use:
                 self._archived[oldest] = block
 
     def _settle(self) -> None:
-        """Move each level forward to the newest block that lags enough; never backwards."""
+        """Move each level forward to the newest block that lags enough, and never backwards."""
         lags = {
             Commitment.PROCESSED: 0,
             Commitment.CONFIRMED: self.lag.confirmed_slots,
@@ -172,7 +172,7 @@ class BlockQueue:
 
 
 def block_hash(seed: bytes, slot: int) -> Hash:
-    """Derive a blockhash; the same seed gives the same hashes again, and no slot is used twice."""
+    """Derive a blockhash. The same seed gives the same hashes, and each slot is used once."""
     return Hash.hash(b"kontrib/local/block" + seed + slot.to_bytes(8, "little"))
 
 

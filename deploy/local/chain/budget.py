@@ -1,7 +1,7 @@
-"""What a transaction asks of the chain: compute units, account data, heap and priority fee.
+"""The resources that a transaction requests: compute units, account data, heap, priority fee.
 
-Legacy and v0 transactions ask with ComputeBudget instructions, v1 transactions in their header,
-where everything that is not asked for is *zero* (SIMD-0385), and not a generous default.
+Legacy and v0 transactions request them by ComputeBudget instructions, and get generous defaults.
+v1 transactions request them in their header, and the default there is *zero* (SIMD-0385).
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ AnyMessage = Message | MessageV0 | MessageV1
 
 
 class BudgetRefusedError(LocalStackError):
-    """The header asks for something no validator accepts; carries the transaction error."""
+    """The header asks for more than a validator grants; carries the transaction error."""
 
     def __init__(self, error: str) -> None:
-        """Keep the name of the `TransactionError`."""
+        """Store the name of the `TransactionError`."""
         super().__init__(error)
         self.error = error
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a transaction may use, and what it pays on top of its signatures."""
+    """The resources of a transaction, and its fee on top of its signatures."""
 
     compute_units: int
     loaded_bytes: int
@@ -66,12 +66,12 @@ class Budget:
 
     @property
     def fee_lamports(self) -> int:
-        """The whole fee, which is owed whether the transaction succeeds or fails."""
+        """The whole fee. A landed transaction owes it, also after a failure."""
         return self.signatures * SIGNATURE_FEE_LAMPORTS + self.priority_fee_lamports
 
     @property
     def micro_lamports_per_compute_unit(self) -> int:
-        """The price that `getRecentPrioritizationFees` reports."""
+        """The price in `getRecentPrioritizationFees`."""
         if self.compute_units == 0:
             return 0
         return self.priority_fee_lamports * _MICRO_LAMPORTS // self.compute_units
@@ -107,7 +107,7 @@ def _budget_of_v1(message: MessageV1) -> Budget:
 
 
 def _budget_of_instructions(message: Message | MessageV0) -> Budget:
-    """Add up ComputeBudget instructions; malformed ones are left to the virtual machine."""
+    """Add up ComputeBudget instructions. The virtual machine refuses malformed ones."""
     keys = message.account_keys
     asked: dict[int, int] = {}
     default_units = 0

@@ -17,7 +17,7 @@ class ChainCallFailedError(LocalStackError):
     """The chain answered with an error object."""
 
     def __init__(self, method: str, code: int, message: str, data: Any) -> None:
-        """Keep what the error object says."""
+        """Store the parts of the error object."""
         super().__init__(f"{method} failed on the local chain: {message} ({code})")
         self.method = method
         self.code = code
@@ -26,7 +26,7 @@ class ChainCallFailedError(LocalStackError):
 
 
 class ChainClient:
-    """One keep-alive connection to a chain; not to be shared between threads."""
+    """One keep-alive connection to a chain, for one thread only."""
 
     def __init__(self, url: str) -> None:
         """Connect on the first call."""
@@ -62,7 +62,7 @@ class ChainClient:
         return self.call(method, *params)["value"]
 
     def post(self, body: bytes) -> tuple[int, bytes]:
-        """Send a body as it is; return the HTTP status and the body of the answer."""
+        """Send a raw body; return the HTTP status and the body of the answer."""
         self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
         response = self._connection.getresponse()
         return response.status, response.read()

@@ -1,7 +1,8 @@
-"""Runs transactions on the virtual machine under the rules that a validator adds around it.
+"""Runs transactions on the virtual machine under the additional rules of a validator.
 
-LiteSVM executes; it knows neither the budget in a v1 header nor a limit on loaded account data,
-and it takes no fee from a transaction whose program cannot be loaded. Validators do.
+LiteSVM ignores the budget in a v1 header and the limit on loaded account data, and takes no fee
+from a transaction whose program cannot be loaded. A validator does all three, so this module adds
+them.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ FEATURE_PROGRAM = Pubkey.from_string("Feature11111111111111111111111111111111111
 UPGRADEABLE_LOADER = Pubkey.from_string("BPFLoaderUpgradeab1e11111111111111111111111")
 
 _FEES_ONLY = frozenset({'"ProgramAccountNotFound"', '"InvalidProgramForExecution"'})
-"""Errors while loading: nothing is executed, but the transaction lands and pays its fee."""
+"""Errors while loading. The transaction lands unexecuted and pays its fee."""
 
 _LOOKUP_TABLE_META_BYTES = 56
 _ADDRESS_BYTES = 32
@@ -45,7 +46,7 @@ _ADDRESS_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What became of a transaction; one that did not land left no trace and paid nothing."""
+    """The result of a transaction. One that did not land left no trace and paid nothing."""
 
     error: str | None
     metadata: TransactionMetadata
@@ -78,10 +79,10 @@ class Loaded:
 
 
 class Executor:
-    """One virtual machine, and the rules around it."""
+    """One virtual machine with the rules of a validator."""
 
     def __init__(self, *, v1_active_since_slot: int | None) -> None:
-        """Start a virtual machine; v1 transactions work unless the slot is None."""
+        """Start a virtual machine. Without a v1 slot it refuses v1 transactions."""
         self.svm = (
             LiteSVM()
             .with_transaction_history(0)
@@ -102,9 +103,9 @@ class Executor:
         self.svm.set_clock(Clock(slot, unix_seconds, epoch, epoch + 1, unix_seconds))
 
     def load(self, transaction: VersionedTransaction) -> Loaded:
-        """Resolve the addresses of a transaction and read its accounts as they are now.
+        """Resolve the addresses of a transaction and read the present state of its accounts.
 
-        Raises `BudgetRefusedError` if its header asks for what no validator grants.
+        Raises `BudgetRefusedError` if its header asks for more than a validator grants.
         """
         message = transaction.message
         budget = budget_of(message)
@@ -133,7 +134,7 @@ class Executor:
         return Execution(error, result.meta(), False, fee, loaded_bytes, tuple(after))
 
     def execute(self, loaded: Loaded) -> Execution:
-        """Execute and commit; a failure that lands pays its fee, anything else changes nothing."""
+        """Execute and commit. A landed failure pays its fee; a refusal changes nothing."""
         budget = loaded.budget
         payer = loaded.addresses[0]
         fee = budget.fee_lamports
@@ -163,7 +164,7 @@ class Executor:
             self._set_limits = limits
 
     def _loaded_bytes(self, loaded: Loaded) -> int:
-        """Add up the data of every account a transaction loads, programs with their code."""
+        """Add up the data of every loaded account, programs with their code."""
         total = 0
         for address, account in zip(loaded.addresses, loaded.accounts, strict=True):
             if account is None:
@@ -185,7 +186,7 @@ class Executor:
         return known
 
     def _take(self, payer: Pubkey, lamports: int, *, of_fee_lamports: int) -> bool:
-        """Take a part of the fee; False, and nothing taken, if the payer cannot pay all of it."""
+        """Take a part of the fee; False, and nothing taken, if the payer cannot pay it all."""
         if lamports == 0:
             return True
         account = self.svm.get_account(payer)
@@ -195,13 +196,13 @@ class Executor:
         return True
 
     def _give_back(self, loaded: Loaded, lamports: int) -> None:
-        """Put the payer back as it was read: what was taken may have been all it had."""
+        """Restore the payer. The fee may have taken all its lamports, and so deleted it."""
         account = loaded.accounts[0]
         if lamports and account is not None:
             self.svm.set_account(loaded.addresses[0], account)
 
     def _charge_only(self, payer: Pubkey, fee_lamports: int) -> bool:
-        """Charge for a transaction that could not be loaded; False if the payer cannot pay."""
+        """Charge for a transaction that failed to load; False if the payer cannot pay."""
         account = self.svm.get_account(payer)
         kept = self.svm.minimum_balance_for_rent_exemption(0)
         if account is None or account.data or account.lamports - fee_lamports < kept:
@@ -210,7 +211,7 @@ class Executor:
 
 
 def writable_indexes(message: AnyMessage, static: int, looked_up: int) -> list[int]:
-    """Return the indexes that a message may change, of its own addresses and looked up ones."""
+    """Return the indexes of writable addresses, looked-up addresses included."""
     header = message.header
     signers = header.num_required_signatures
     indexes = [
@@ -224,7 +225,7 @@ def writable_indexes(message: AnyMessage, static: int, looked_up: int) -> list[i
 
 
 def lookup_addresses(message: AnyMessage, read: Callable[[Pubkey], Account | None]) -> list[Pubkey]:
-    """Resolve a v0 message's lookup tables: the writable addresses of all tables first."""
+    """Resolve a v0 message's lookup tables; writable addresses of all tables come first."""
     if not isinstance(message, MessageV0) or not message.address_table_lookups:
         return []
     writable: list[Pubkey] = []
@@ -244,12 +245,12 @@ def lookup_addresses(message: AnyMessage, read: Callable[[Pubkey], Account | Non
 
 
 def error_json(failed: FailedTransactionMetadata) -> str:
-    """Return the `TransactionError` of a failure as the JSON that JSON-RPC shows."""
+    """Return the `TransactionError` of a failure as the JSON of JSON-RPC."""
     return json.dumps(json.loads(failed.to_json())["err"], separators=(",", ":"))
 
 
 def _fee_unknown_to_the_machine(loaded: Loaded) -> int:
-    """Return the lamports to take by hand: the machine ignores the priority fee of a v1 header."""
+    """Return the priority fee of a v1 header, which the virtual machine ignores."""
     return loaded.budget.priority_fee_lamports if isinstance(loaded.message, MessageV1) else 0
 
 

@@ -1,4 +1,4 @@
-"""Landed transactions of the local chain, found by signature, address or slot.
+"""Landed transactions of the local chain, by signature, address or slot.
 
 A record keeps the wire bytes and packed results; the JSON that clients read is built on demand.
 """
@@ -42,12 +42,12 @@ class Landed:
 
     @property
     def transaction(self) -> VersionedTransaction:
-        """The transaction itself."""
+        """The decoded transaction."""
         return VersionedTransaction.from_bytes(self.raw)
 
     @property
     def metadata(self) -> TransactionMetadata:
-        """What the virtual machine reported."""
+        """The outcome that the virtual machine reported."""
         return TransactionMetadata.from_bytes(zlib.decompress(self.outcome))
 
     @property
@@ -56,7 +56,7 @@ class Landed:
         return None if self.error is None else json.loads(self.error)
 
     def addresses(self) -> list[Pubkey]:
-        """Return every account in index order, those from lookup tables last."""
+        """Return every account in index order. Accounts from lookup tables come last."""
         return [*self.transaction.message.account_keys, *self.looked_up()]
 
     def looked_up(self) -> list[Pubkey]:
@@ -75,7 +75,7 @@ class History:
     """Every landed transaction, oldest first, with its indexes."""
 
     def __init__(self) -> None:
-        """Begin without transactions."""
+        """Start without transactions."""
         self.transactions: list[Landed] = []
         self._by_signature: dict[Signature, int] = {}
         self._by_address: dict[Pubkey, array[int]] = {}

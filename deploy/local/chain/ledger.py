@@ -1,7 +1,7 @@
-"""The ledger of the local chain: what a validator knows, without the network around it.
+"""The ledger of the local chain: a validator without its network.
 
-It executes transactions in the order in which they arrive, in the open block, and answers for any
-commitment. Time comes in as an argument, and the same seed gives the same blockhashes.
+It executes transactions in order of arrival, in the open block, and answers for any commitment.
+Time is an argument, and the same seed gives the same blockhashes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Accounts = Sequence[Account | None]
 
 SLOTS_PER_EPOCH = 432_000
 FAUCET_LAMPORTS = 500_000_000 * 10**9
-"""Half a billion SOL: as good as endless, and far from the end of a u64."""
+"""Half a billion SOL: more than any test spends, and far below the maximum of a u64."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainRules:
-    """What is fixed for the life of a chain.
+    """The fixed settings of a chain.
 
-    The first slot and height differ, and neither is 0, so that mixing them up shows at once.
+    The first slot and height differ and are above 0, so that a mix-up shows at once.
     """
 
     lag: Lag = field(default_factory=Lag)
@@ -49,7 +49,7 @@ class ChainRules:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A transaction that reached the leader and left no trace; `error` is JSON, as in `Landed`."""
+    """A transaction that the leader dropped without a trace; `error` is JSON, as in `Landed`."""
 
     error: str
 
@@ -66,7 +66,7 @@ class Ledger:
         clock_offset_seconds: int = 0,
         blocks: list[Block] | None = None,
     ) -> None:
-        """Begin a chain, or continue after `blocks`; accounts and history are then put back."""
+        """Begin a chain, or continue after `blocks`. The caller restores the rest."""
         self.rules = rules
         self.seed = seed
         self.clock_offset_seconds = clock_offset_seconds
@@ -88,7 +88,7 @@ class Ledger:
         faucet_account = Account(FAUCET_LAMPORTS, b"", SYSTEM_PROGRAM)
         self.accounts.restore(self.faucet.pubkey(), faucet_account)
         if blocks is None:
-            # The first block is settled from the start, so no transaction may go into it.
+            # The first block counts as settled, so transactions start in the second.
             self.open_slot(unix_seconds)
         self._tell_time()
 
@@ -107,7 +107,7 @@ class Ledger:
         return block
 
     def refusal(self, transaction: VersionedTransaction, bank: Block) -> str | None:
-        """Return why `bank` does not even look at a transaction, as JSON; None if it does."""
+        """Return the error, as JSON, for which `bank` drops a transaction; None if it runs."""
         blockhash = transaction.message.recent_blockhash
         landed = self.history.find(transaction.signatures[0])
         if landed is not None and landed.slot <= bank.slot:
@@ -117,7 +117,7 @@ class Ledger:
         return None
 
     def submit(self, raw: bytes, transaction: VersionedTransaction) -> Landed | Dropped:
-        """Do what a leader does with a transaction: execute it in the open block, or drop it."""
+        """Execute a transaction in the open block or drop it, like a leader."""
         if not self.supports(transaction):
             return Dropped('"UnsupportedVersion"')
         if not all(transaction.verify_with_results()):
@@ -137,7 +137,7 @@ class Ledger:
     def simulate(
         self, transaction: VersionedTransaction, bank: Block, *, any_blockhash: bool = False
     ) -> Execution:
-        """Execute on the accounts as `bank` has them, and keep nothing."""
+        """Execute on the accounts of `bank` without a trace."""
         if not self.supports(transaction):
             return refused("UnsupportedVersion")
         error = None if any_blockhash else self.refusal(transaction, bank)
@@ -153,7 +153,7 @@ class Ledger:
             return self.executor.simulate(self.executor.load(transaction))
 
     def supports(self, transaction: VersionedTransaction) -> bool:
-        """Tell whether this chain takes transactions of this version."""
+        """Return True if this chain takes transactions of this version."""
         return self.rules.v1 or not isinstance(transaction.message, MessageV1)
 
     def drop_after(self, commitment: Commitment, unix_seconds: int) -> int:
@@ -170,7 +170,7 @@ class Ledger:
         return dropped
 
     def put_account(self, address: Pubkey, account: Account | None) -> None:
-        """Set an account by decree, in the open block."""
+        """Set an account in the open block, without a transaction."""
         self.accounts.write(self.blocks.tip.slot, address, account)
 
     def _record(self, raw: bytes, loaded: Loaded, execution: Execution) -> Landed:

@@ -17,7 +17,7 @@ SLOT_MILLISECONDS = 400
 def chain_service(*, slot_milliseconds: int = SLOT_MILLISECONDS) -> ServiceSpec:
     """The chain with its mint and a full treasury.
 
-    Its `local_*` methods are open: the setup finalizes the treasury with them at once.
+    The service enables its `local_*` methods. With them the setup finalizes the treasury at once.
     """
 
     def command(context: ServiceContext) -> list[str]:
@@ -37,7 +37,7 @@ def _url(context: ServiceContext) -> str:
 
 
 def _probe(context: ServiceContext) -> None:
-    """Ready means: it answers, and the payout authority has SOL, a mint and a treasury."""
+    """Return if the chain answers and the payout authority has SOL, a mint and a treasury."""
     with ChainClient(_url(context)) as client:
         genesis = str(client.call("getGenesisHash"))
     if _settings(context).get("LOCAL_CLUSTER_GENESIS") == genesis:

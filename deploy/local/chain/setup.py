@@ -1,7 +1,6 @@
 """Makes a fresh local chain ready for payments: keys, SOL, the KONTRIB mint and a full treasury.
 
-Everything happens with the transactions that anyone would send to a real cluster, and calling it
-again changes nothing.
+The setup sends the same transactions as on a real cluster. A second run changes nothing.
 """
 
 from __future__ import annotations
@@ -55,12 +54,12 @@ _FINALIZE_SECONDS = 120.0
 
 
 class ChainNotReadyError(LocalStackError):
-    """The chain did not do what the setup needs."""
+    """The chain failed a step of the setup."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransferFee:
-    """A Token-2022 fee that recipients pay: basis points of an amount, up to a maximum."""
+    """A Token-2022 transfer fee that recipients pay: basis points of an amount, with a maximum."""
 
     basis_points: int
     max_base_units: int
@@ -68,13 +67,13 @@ class TransferFee:
 
 @dataclass(frozen=True, slots=True)
 class MintKind:
-    """Which mint to create; the transfer fee needs the Token-2022 program."""
+    """The mint to create. A transfer fee needs the Token-2022 program."""
 
     program: Pubkey = TOKEN_PROGRAM_ID
     transfer_fee: TransferFee | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a fee that the classic program does not know."""
+        """Refuse a transfer fee with the classic program, which lacks them."""
         if self.transfer_fee is not None and self.program != TOKEN_2022_PROGRAM_ID:
             raise ValueError("a transfer fee needs the Token-2022 program")
 
@@ -91,10 +90,10 @@ def prepare(
     supply_tokens: int = SUPPLY_TOKENS,
     authority_lamports: int = AUTHORITY_LAMPORTS,
 ) -> Mapping[str, str]:
-    """Create what is missing in `state_dir/keys` and on the chain; return the settings to use it.
+    """Create missing keys in `state_dir/keys` and missing accounts; return their settings.
 
     The payout authority is also mint and freeze authority. Returns once everything is finalized:
-    at once on a chain with `--admin`, else after its finalization lag. Raises
+    immediately on a chain with `--admin`, otherwise after its finalization lag. Raises
     `ChainCallFailedError`, `ChainNotReadyError`, and `OSError` if the chain is not there.
     """
     keys = state_dir / "keys"
@@ -113,7 +112,7 @@ def prepare(
 
 
 def load_or_create_key(path: Path) -> Keypair:
-    """Read a key file in the format of the Solana CLI, or write a new one for its owner only."""
+    """Read a key file in the Solana CLI format, or write a new one with mode 0600."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(0o700)
     if path.exists():
@@ -124,7 +123,7 @@ def load_or_create_key(path: Path) -> Keypair:
 
 
 def fund(client: ChainClient, address: Pubkey, lamports: int) -> None:
-    """Top an address up from the faucet once it holds less than half."""
+    """Refill an address from the faucet if it holds less than half."""
     held = client.value("getBalance", str(address), _NOW)
     if held < lamports // 2:
         client.call("requestAirdrop", str(address), lamports - held)
@@ -133,7 +132,7 @@ def fund(client: ChainClient, address: Pubkey, lamports: int) -> None:
 def create_mint(
     client: ChainClient, authority: Keypair, mint: Keypair, kind: MintKind, supply_base_units: int
 ) -> Pubkey:
-    """Create a mint, its authority's associated account and the supply; return that account."""
+    """Create a mint, its authority's associated account and the supply; return the account."""
     owner, address = authority.pubkey(), mint.pubkey()
     treasury = get_associated_token_address(owner, address, kind.program)
     supply = MintToParams(
@@ -156,7 +155,7 @@ def create_mint(
 
 
 def send(client: ChainClient, instructions: Sequence[Instruction], signers: list[Keypair]) -> str:
-    """Sign as the first signer's legacy transaction, send, and return its signature.
+    """Sign a legacy transaction paid by the first signer, send it, and return its signature.
 
     Raises `ChainCallFailedError` if its preflight fails.
     """
@@ -169,7 +168,7 @@ def send(client: ChainClient, instructions: Sequence[Instruction], signers: list
 
 
 def finalize(client: ChainClient) -> None:
-    """Wait until what is processed now is finalized; a chain with `--admin` is moved there."""
+    """Wait until the present slot is finalized. A chain with `--admin` is advanced there."""
     slot = client.call("getSlot", _NOW)
     deadline = time.monotonic() + _FINALIZE_SECONDS
     while client.call("getSlot") < slot:
@@ -212,7 +211,7 @@ def _mint_instructions(
         transfer_fee_basis_points=fee.basis_points,
         maximum_fee=fee.max_base_units,
     )
-    # Extensions come first: a mint that is initialized takes none any more.
+    # Extensions come first, since an initialized mint accepts no more of them.
     return [
         create_account(create),
         initialize_transfer_fee_config(fee_config),

@@ -1,8 +1,8 @@
 """Saves a chain to one file and loads it again, so that the local stack can stop and start.
 
-The file is gzipped JSON lines: a header, then one line a block, token holder, transaction, account
-and undo entry, each a list that begins with its kind. Everything is kept, also what is not
-finalized yet: after a restart the chain goes on where it stopped.
+The file is gzipped JSON lines: a header, then a line for each block, token holder, transaction,
+account and undo entry. Each line is a list that begins with its kind. The file also holds
+unfinalized slots, so a restarted chain continues exactly where it stopped.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SnapshotUnreadableError(LocalStackError):
 
 
 def save(ledger: Ledger, path: Path) -> None:
-    """Write the whole chain; the file is complete or not replaced at all."""
+    """Write the whole chain. The file is replaced in one step."""
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
         with gzip.open(file, "wt", compresslevel=_COMPRESSION, encoding="utf-8") as text:
@@ -57,7 +57,7 @@ def save(ledger: Ledger, path: Path) -> None:
 
 
 def load(path: Path, rules: ChainRules, *, clock_offset_seconds: int | None = None) -> Ledger:
-    """Read a chain back; the lag and the features come from `rules`, the past from the file.
+    """Load a chain. Lag and features come from `rules`, the past from the file.
 
     Raises `SnapshotUnreadableError`, and `OSError` if the file cannot be opened.
     """

@@ -1,7 +1,7 @@
-"""Token accounts and mints as bytes: reading them, and balances packed small.
+"""Reads the bytes of token accounts and mints, and packs token balances.
 
 A payment touches 58 token accounts, and the local chain remembers tens of thousands of payments.
-So a record keeps 21 bytes an account, and the owner, mint and program once for all records.
+So a record holds 21 bytes per account, and all records share one list of holders.
 """
 
 from __future__ import annotations
@@ -59,18 +59,18 @@ def token_amount(data: bytes) -> int:
 
 
 def mint_supply(data: bytes) -> int:
-    """Return the base units of a mint that exist."""
+    """Return the supply of a mint, in base units."""
     return int(_AMOUNT.unpack_from(data, 36)[0])
 
 
 def mint_decimals(data: bytes) -> int:
-    """Return how many decimals a mint's base unit has."""
+    """Return the decimals of a mint."""
     return data[44]
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """What identifies a token balance besides its account: mint, owner, program, decimals."""
+    """The identity of a token balance besides its account: mint, owner, program, decimals."""
 
     mint: bytes
     owner: bytes
@@ -80,7 +80,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class TokenBalance:
-    """One token account in a transaction; an amount is None where the account did not exist."""
+    """One token account in a transaction; an amount is None if the account did not exist."""
 
     account_index: int
     holder: Holder
@@ -89,17 +89,17 @@ class TokenBalance:
 
 
 class TokenBook:
-    """Packs the token balances of transactions, and unpacks them when they are read."""
+    """Packs and unpacks the token balances of transactions."""
 
     def __init__(self, decimals_of: Callable[[Pubkey], int]) -> None:
-        """Ask `decimals_of` once for each mint."""
+        """Call `decimals_of` once for each mint."""
         self._decimals_of = decimals_of
         self._decimals: dict[bytes, int] = {}
         self._numbers: dict[bytes, int] = {}
         self.holders: list[Holder] = []
 
     def add(self, holder: Holder) -> int:
-        """Number a holder; the same one always has the same number."""
+        """Return the number of a holder, always the same for equal holders."""
         # A mint belongs to one token program, so mint and owner are enough to tell holders apart.
         number = self._numbers.setdefault(holder.mint + holder.owner, len(self.holders))
         if number == len(self.holders):
@@ -107,7 +107,7 @@ class TokenBook:
         return number
 
     def pack(self, rows: Iterable[tuple[int, Account | None, Account | None]]) -> bytes:
-        """Pack (account index, account before, account after); skip what is no token account."""
+        """Pack (account index, account before, account after); skip other kinds of accounts."""
         packed = []
         for index, before, after in rows:
             data_before = token_account_data(before)

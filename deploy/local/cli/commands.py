@@ -13,11 +13,11 @@ from worker.core.week import Week
 
 DEFAULT_STATE = Path(".kontrib")
 StateFolder = Annotated[
-    Path, typer.Option("--state", metavar="DIR", help="Where the local stack keeps its files.")
+    Path, typer.Option("--state", metavar="DIR", help="The folder of the local stack's files.")
 ]
 
 local_app = typer.Typer(
-    help="Everything kontrib needs, on this machine: MongoDB engine, Redis, Solana chain.",
+    help="The services that kontrib needs, on this machine: MongoDB engine, Redis, Solana chain.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not ready.",
     no_args_is_help=True,
     add_completion=False,
@@ -42,10 +42,10 @@ def options(
 def up(
     state: StateFolder = DEFAULT_STATE,
     workers: Annotated[
-        bool, typer.Option("--workers", help="A Celery worker, beat and Flower, too.")
+        bool, typer.Option("--workers", help="Also start a Celery worker, beat and Flower.")
     ] = False,
 ) -> None:
-    """Start what is not running, and write the settings to DIR/env."""
+    """Start missing services, and write the settings to DIR/env."""
     from deploy.local.cli.stack import flower_address, flower_login, open_stack, register_celery
     from worker.cli.console import say
 
@@ -56,7 +56,10 @@ def up(
         stack.up()
         user, password_file = flower_login(stack)
         say(f"Flower: {flower_address(stack)} (user {user}, password in {password_file})")
-    say(f"All of it answers. Settings: {stack.env_file} (kontrib finds {DEFAULT_STATE}/env itself)")
+    say(
+        f"Every service answers. Settings: {stack.env_file} "
+        f"(kontrib finds {DEFAULT_STATE}/env by itself)"
+    )
     say("Next: kontrib migrate; kontrib import FILE --create-users --create-wallets")
 
 
@@ -65,7 +68,7 @@ def down(
     state: StateFolder = DEFAULT_STATE,
     purge: Annotated[bool, typer.Option("--purge", help="Delete the data, too.")] = False,
 ) -> None:
-    """Stop exactly what `up` or `demo` started. The data stays."""
+    """Stop the services that `up` or `demo` started. The data stays."""
     from deploy.local.cli import demo_state
     from deploy.local.cli.stack import open_whole_stack
     from worker.cli.console import say
@@ -77,7 +80,7 @@ def down(
 
 @local_app.command(epilog="Example: python -m deploy.local status --json")
 def status(state: StateFolder = DEFAULT_STATE, as_json: AsJson = False) -> None:
-    """Show what runs; exits 3 if something does not answer."""
+    """Show the services; exits 3 if one does not answer."""
     from deploy.local.cli.stack import open_whole_stack
     from worker.cli.console import emit, escaped, table
 

@@ -1,7 +1,7 @@
-"""The whole main job on real parts, as `python -m deploy.local demo` runs it.
+"""`python -m deploy.local demo`: pays one week on real parts.
 
-MongoDB engine, Redis, Solana chain, Celery worker, beat and Flower are real processes. The week is
-triggered through Celery, and ends with plan, database and chain compared to the base unit.
+MongoDB engine, Redis, Solana chain, Celery worker, beat and Flower are real processes. Celery
+triggers the week. At the end the demo compares plan, database and chain to the base unit.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from worker.services.plan.planned_week import planned_distribution
 from worker.services.wiki.ingest import IngestOptions, IngestReport, ingest
 
 PATIENCE = timedelta(seconds=90)
-"""How long a week may wait, on one machine that starts everything at once."""
+"""The limit for one week. Everything starts at once on one machine, and is slow at first."""
 SWEEP_SECONDS = 30
-"""Long enough that no sweep repeats, for fees, what a task is at already."""
+"""Longer than any task, so that no sweep pays fees to repeat a running task."""
 AFTER_THE_WEEK = timedelta(hours=1)
 
 
 class NothingToPay(UsageError):
-    """The file holds no contribution of the week."""
+    """The file holds no counted contribution of the week."""
 
     def __init__(self, week: Week, report: IngestReport) -> None:
         super().__init__(
@@ -61,9 +61,9 @@ class WeekNotPaid(KontribError):
 
 
 def run_demo(state: Path, contributions: Path | None, week: Week | None, *, keep: bool) -> int:
-    """Run it all; returns the exit code, 0 only if plan = database = chain."""
+    """Run the demo and return the exit code, 0 only if plan = database = chain."""
     if contributions is not None and week is None:
-        raise UsageError("--contributions needs --week: which week of the file shall be paid?")
+        raise UsageError("--contributions needs --week, the week of the file to pay.")
     demo, started = _Demo(state, contributions, week or EXAMPLE_WEEK), time.monotonic()
     finished = False
     with _terminated_is_interrupted():
@@ -93,7 +93,7 @@ class _Demo:
     def run(self) -> DemoResult:
         """
         Raises:
-            StateTaken, NothingToPay, WeekNotPaid, LocalStackError: it could not be done.
+            StateTaken, NothingToPay, WeekNotPaid, LocalStackError: see each class.
         """
         stack = self._start()
         session = self._session = Session(stack.env_file)
@@ -111,7 +111,7 @@ class _Demo:
             return demo_result(session, found, before, stack)
 
     def stop(self) -> None:
-        """Stop everything, and drop the database that was made on somebody's own server."""
+        """Stop everything, and drop the demo's database on the user's own server."""
         if self._session is not None and self._own_server:
             database = self._session.database
             database.client.drop_database(database.name)
@@ -120,7 +120,7 @@ class _Demo:
 
     def _start(self) -> LocalStack:
         begin_afresh(self._state)
-        # It is the Monday after that week: the weeks since then are not over, and not paid.
+        # The clock shows the Monday after that week, so later weeks are not over and stay unpaid.
         shift = self._week.end + AFTER_THE_WEEK - datetime.now(UTC)
         settings = {
             "SWEEP_SECONDS": str(SWEEP_SECONDS),
@@ -144,7 +144,7 @@ class _Demo:
 
     @contextmanager
     def _lines(self, session: Session) -> Iterator[Iterable[bytes]]:
-        """The file that was given, or the example week."""
+        """The given file, or the example week."""
         if self._contributions is not None:
             with open_input(str(self._contributions)) as source:
                 yield source
@@ -153,10 +153,10 @@ class _Demo:
         yield (json.dumps(c).encode() for c in example_week(rules, self._week))
 
     def _pay(self, session: Session) -> None:
-        """Through Celery, as every Monday.
+        """Pay the week through Celery, like the Monday schedule.
 
         Raises:
-            WeekNotPaid: with the reason.
+            WeekNotPaid: the week waits, failed, or took too long.
         """
         with _step(f"Paying {self._week.label} through Celery"):
             session.broker.wake("tasks.distribute", week=self._week.id)
@@ -167,7 +167,7 @@ class _Demo:
 
 @contextmanager
 def _step(title: str) -> Iterator[None]:
-    """Say what begins, and how long it took."""
+    """Print the name of a step, and its duration at the end."""
     say(f"==> {title}")
     started = time.monotonic()
     yield
@@ -176,7 +176,7 @@ def _step(title: str) -> Iterator[None]:
 
 @contextmanager
 def _terminated_is_interrupted() -> Iterator[None]:
-    """Leave nothing running when a supervisor ends us, either."""
+    """Turn the signal of a supervisor into a clean stop."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         del number, frame

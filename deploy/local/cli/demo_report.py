@@ -1,4 +1,4 @@
-"""What a demo ends with: the reconciled week, its cost, and where to look further."""
+"""The report of a demo: the reconciled week, its cost, and links for a closer look."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.core.money import sol_text, tokens_text
 from worker.core.payout.chain import Treasury
 from worker.core.payout.records import Reward
 from worker.core.plan.commitment import Header
-from worker.core.plan.ratio import point_to_token_ratio
+from worker.core.plan.totals import point_to_token_ratio
 from worker.services.payout.reconcile import Reconciliation
 from worker.services.plan.planned_week import plan_of
 
@@ -29,13 +29,13 @@ SHORT = 16
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """The week as plan, database and chain agree on it."""
+    """The sums of the week in plan, database and chain."""
 
     header: Header
     ratio: Fraction
     reconciliation: Reconciliation
     rewards: Sequence[Reward]
-    """All of them, largest first."""
+    """Every reward, largest first."""
     anchor: str | None
     spent_lamports: int
     spent_tokens: int
@@ -48,8 +48,10 @@ class DemoResult:
 
     @property
     def is_exact(self) -> bool:
-        """Plan, database and chain agree, everybody who is not held is paid, and what left the
-        treasury is what was planned."""
+        """True if plan, database and chain agree and each reward is paid or held.
+
+        The treasury must have lost exactly the paid amount.
+        """
         paid = sum(r.row.amount for r in self.rewards if r.status is Status.COMPLETED)
         held = sum(r.row.amount for r in self.rewards if r.row.batch == "")
         found = self.reconciliation
@@ -59,7 +61,7 @@ class DemoResult:
 def demo_result(
     session: Session, found: Reconciliation, before: Treasury, stack: LocalStack
 ) -> DemoResult:
-    """Gather what the report shows; `before` is the treasury before the week was paid."""
+    """Gather the numbers of the report; `before` is the treasury before the payment."""
     context = session.context
     distribution = context.store.distribution(found.week)
     planned = plan_of(found.week, distribution)

@@ -1,4 +1,4 @@
-"""The folder of a demo: begun afresh each time, and never mixed up with anything else."""
+"""The folder of a demo: emptied for each run, and never shared with another stack."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ FOREIGN = (
     *("SOLANA_PRIVATE_KEY", "RECEIPT_KEY_FILE", "FEE_PAYER_KEY_FILE", "SOURCE_TOKEN_ACCOUNT"),
     *("KONTRIB_ENV_FILE", "CLOCK_OFFSET_SECONDS", "PLAN_GRACE_SECONDS"),
 )
-"""Settings of another system, which must not reach a demo's processes."""
+"""Settings of other systems. They must not reach the processes of a demo."""
 
 
 class StateTaken(Refused):
-    """The folder holds a stack that is not a demo's."""
+    """The folder holds a stack of the user."""
 
     def __init__(self, state: Path) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class StateTaken(Refused):
 
 
 def begin_afresh(state: Path) -> None:
-    """Remove what an earlier demo left in the folder, running or killed.
+    """Remove an earlier demo from the folder, running or killed.
 
     Raises:
         StateTaken: the folder holds something else.
@@ -55,7 +55,7 @@ def begin_afresh(state: Path) -> None:
 
 
 def purge(state: Path) -> list[str]:
-    """Stop a folder's stack and delete its data, a demo's settings with it; what was stopped."""
+    """Stop a folder's stack, delete its data and demo settings; return the stopped services."""
     stopped = open_whole_stack(state).down(purge=True)
     if (state / MARKER).exists():
         for name in (WORKER, BEAT, FLOWER):
@@ -66,7 +66,7 @@ def purge(state: Path) -> list[str]:
 
 
 def start_stack(state: Path, own_settings: Mapping[str, str]) -> LocalStack:
-    """Start engine, Redis and chain; their settings then are this process's environment.
+    """Start engine, Redis and chain, and put their settings into this process's environment.
 
     Celery's processes are registered: the next `up` starts them, with the same settings.
     """
@@ -82,7 +82,7 @@ def start_stack(state: Path, own_settings: Mapping[str, str]) -> LocalStack:
 
 
 def _environment() -> dict[str, str]:
-    """On somebody's own server, a database of this run's own: never the wiki's."""
+    """A database name of this run's own, so that a user's server keeps its wiki untouched."""
     environment = dict(os.environ)
     if "MONGO_URI" in environment:
         environment["MONGO_DATABASE"] = f"kontrib_demo_{secrets.token_hex(4)}"

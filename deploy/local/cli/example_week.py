@@ -1,6 +1,6 @@
-"""The owner's example week: 45 contributors, 12,500 points, and so 0.8 KONTRIB a point.
+"""The example week: 45 contributors, 12,500 points, and so 0.8 KONTRIB per point.
 
-Made up, the same every time, and in the form of a file of contributions.
+Its made-up contributions are the same every time, in the format of an import file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ POINTS = 12_500
 TYPES = ("creation", "translation", "major_edit", "minor_edit", "review")
 TYPE_WEIGHTS = (12, 10, 28, 35, 15)
 REPUTATIONS = ("1.5", "1.2", "1.0", "0.8")
-"""By activity, the most active first."""
+"""Users by activity, the most active first."""
 DEMANDS = ("1.0", "1.2", "1.5", "1.8", "2.0")
 QUALITIES = tuple(str(Decimal(tenths) / 10) for tenths in range(8, 26))
 LARGEST_REST = 400
@@ -39,7 +39,7 @@ def example_week(rules: PointRules, week: Week = EXAMPLE_WEEK) -> Iterator[Contr
     chance = random.Random("kontrib's example week")
     made = [_contribution(chance, week, i % CONTRIBUTORS) for i in range(CONTRIBUTORS)]
     while (rest := POINTS - sum(_points(rules, c) for c in made)) > LARGEST_REST:
-        # The more active somebody is, the earlier in the list: as in real communities.
+        # Early users in the list are the most active ones, like in real communities.
         author = int(CONTRIBUTORS * chance.random() ** 2)
         candidate = _contribution(chance, week, author)
         if rest - _points(rules, candidate) >= SMALLEST_REST:
@@ -67,10 +67,10 @@ def _contribution(chance: random.Random, week: Week, author: int) -> Contributio
 
 
 def _worth(rules: PointRules, points: int) -> Contribution:
-    """Type and multipliers that are worth exactly that many points.
+    """Type and multipliers that give exactly the wanted points.
 
     Raises:
-        LookupError: none are, with these rules.
+        LookupError: these rules have no such combination.
     """
     for kind in TYPES:
         for reputation in REPUTATIONS:

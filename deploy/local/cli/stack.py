@@ -1,4 +1,4 @@
-"""The local stack as the command line uses it: engine, Redis, chain, and Celery's processes."""
+"""The local stack of the command line: engine, Redis, chain, and Celery's processes."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def open_stack(state: Path, environment: Mapping[str, str] | None = None) -> Loc
 
 
 def _notify(line: str) -> None:
-    """What happens, and not what was so already."""
+    """Print a line, unless it only reports a running service."""
     if not line.endswith(": already running"):
         say(f"    {line}")
 
 
 def open_whole_stack(state: Path) -> LocalStack:
-    """The same with Celery's processes, if they were started there: to look at it."""
+    """The stack with Celery's processes if they run there, for a look at it."""
     stack = open_stack(state)
     started = {record.name for record in ProcessTable(stack.state).records()}
     if started & {WORKER, BEAT, FLOWER}:
@@ -42,24 +42,24 @@ def open_whole_stack(state: Path) -> LocalStack:
 
 
 def register_celery(stack: LocalStack) -> None:
-    """Add a worker, beat and Flower: real processes, as in production."""
+    """Add a worker, beat and Flower as real processes, like in production."""
     for spec in (_worker(stack), _beat(stack), _flower(stack)):
         stack.register(spec)
 
 
 def flower_address(stack: LocalStack) -> str | None:
-    """Where Flower is, once it runs."""
+    """The URL of a running Flower."""
     port = next((s.port for s in stack.status() if s.name == FLOWER), None)
     return f"http://{LOOPBACK}:{port}" if port else None
 
 
 def flower_login(stack: LocalStack) -> tuple[str, Path]:
-    """The user's name, and the file that only its owner can read with the password in it."""
+    """The user name, and the private file with the password."""
     return FLOWER_USER, stack.state / FLOWER / "password"
 
 
 def _celery(stack: LocalStack, *arguments: str) -> list[str]:
-    """A Celery command that takes its settings from this stack, whatever else is configured."""
+    """A Celery command that takes its settings from this stack alone."""
     settings = {"KONTRIB_ENV_FILE": str(stack.env_file), "LOG_FORMAT": "console"}
     command = python_module("celery", "-A", "worker.app", *arguments)
     program, *rest = command
@@ -82,7 +82,7 @@ def _worker(stack: LocalStack) -> ServiceSpec:
 def _ping_worker(redis_url: str) -> None:
     """
     Raises:
-        LookupError: it does not answer yet.
+        LookupError: the worker does not answer yet.
     """
     from celery import Celery
 
@@ -99,7 +99,7 @@ def _beat(stack: LocalStack) -> ServiceSpec:
         return _celery(stack, "beat", "--schedule", str(schedule(context)), "--pidfile", "")
 
     def probe(context: ServiceContext) -> None:
-        # The library that keeps it may add an ending of its own.
+        # The library behind this file may add its own suffix.
         next(context.directory.glob(f"{schedule(context).name}*"))
 
     return ServiceSpec(name=BEAT, command=command, probe=probe, requires=("redis",), has_port=False)
@@ -109,7 +109,7 @@ def _flower(stack: LocalStack) -> ServiceSpec:
     def prepare(context: ServiceContext) -> None:
         password = secrets.token_urlsafe(12)
         write_atomically(flower_login(stack)[1], password + "\n")
-        # In a file, since a command line can be read by every user of the machine.
+        # In a file, since every user of the machine can read command lines.
         lines = {
             "address": LOOPBACK,
             "port": context.port,
@@ -135,7 +135,7 @@ def _flower(stack: LocalStack) -> ServiceSpec:
 
 
 def _flower_probe(context: ServiceContext) -> None:
-    """It answers, if only that it wants the password."""
+    """Return if Flower answers, also with a refusal for lack of the password."""
     import http.client
 
     connection = http.client.HTTPConnection(LOOPBACK, context.port, timeout=PROBE_SECONDS)
@@ -147,6 +147,6 @@ def _flower_probe(context: ServiceContext) -> None:
 
 
 def read_env(path: Path) -> dict[str, str]:
-    """The settings that a stack wrote."""
+    """The settings in a stack's `env` file."""
     lines = path.read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))

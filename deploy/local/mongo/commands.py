@@ -1,4 +1,4 @@
-"""MongoDB's commands, each carried to DocumentDB's SQL function of the same name.
+"""MongoDB's commands, each passed to DocumentDB's SQL function of the same name.
 
 Documents pass through as bytes; only a command's top level is decoded, to route it.
 """
@@ -33,7 +33,7 @@ _CURSORS = {
 
 
 def run_command(gateway: Gateway, request: Request) -> Reply:
-    """Answer one command. Raises EngineUnreachable; what the engine refuses is a reply."""
+    """Answer one command. A refusal of the engine is a reply. Raises EngineUnreachable."""
     if "autocommit" in request.fields:
         return failure(20, "IllegalOperation", "Multi-document transactions are not supported")
     handler = _HANDLERS.get(request.name.lower())
@@ -70,7 +70,7 @@ def _keep_cursor(gateway: Gateway, cursor_id: int, continuation: bytes | None) -
 
 
 def _forget_cursors(gateway: Gateway, cursor_ids: list[int]) -> None:
-    """Delete the engine's files of cursors that nobody will read any more."""
+    """Delete the engine's files of cursors that are no longer read."""
     if cursor_ids:
         sql = "select documentdb_api_internal.delete_cursors(%s::bigint[])"
         gateway.engine.row(sql, cursor_ids)
@@ -93,7 +93,7 @@ def _explain(gateway: Gateway, request: Request) -> Reply:
 
 
 def _simple(sql: str) -> Handler:
-    """A command that is one SQL call with the database and the command as its arguments."""
+    """A handler that calls SQL with the database and the command as arguments."""
 
     def handler(gateway: Gateway, request: Request) -> Reply:
         return bson_of(gateway.engine.row(sql, request.database, request.spec))
@@ -102,7 +102,7 @@ def _simple(sql: str) -> Handler:
 
 
 def _on_collection(sql: str) -> Handler:
-    """The same, for a call that also takes the collection's name."""
+    """A handler that calls SQL with the names of database and collection as arguments."""
 
     def handler(gateway: Gateway, request: Request) -> Reply:
         named = (request.database, request.collection)
@@ -113,8 +113,8 @@ def _on_collection(sql: str) -> Handler:
 
 
 def _create_indexes(gateway: Gateway, request: Request) -> Reply:
-    # At once and in this statement, as the client expects; the engine's own queue of background
-    # builds would answer up to two seconds later.
+    # In this statement, as the client expects. The engine's own queue of background builds could
+    # take two more seconds.
     function = "documentdb_api_internal.create_indexes_non_concurrently"
     sql = f"select {function}(%s, {BSON}, p_skip_check_collection_create => true)"
     answer = bson.decode(bson_of(gateway.engine.row(sql, request.database, request.spec)))
@@ -152,7 +152,7 @@ def _hello(gateway: Gateway, request: Request) -> Reply:
 
 
 def _ping(gateway: Gateway, request: Request) -> Reply:
-    """Answers for the engine behind the gateway, not only for the gateway."""
+    """Answer for the engine behind the gateway, and not only for the gateway."""
     del request
     gateway.engine.row("select 1")
     return {"ok": 1.0}
@@ -166,7 +166,7 @@ def _build_info(gateway: Gateway, request: Request) -> Reply:
 
 
 def _acknowledge(gateway: Gateway, request: Request) -> Reply:
-    """Sessions are names for retried writes here, with nothing to end or refresh."""
+    """Succeed without work, since a session here only names retried writes."""
     del gateway, request
     return {"ok": 1.0}
 

@@ -1,8 +1,8 @@
-"""DocumentDB as a service: a PostgreSQL cluster of its own for each state folder.
+"""DocumentDB as a service, with a separate PostgreSQL cluster for each state folder.
 
-The installation holds a finished cluster as a template, and each state gets a copy of it, inside
-the installation: bind mounts are often forbidden in containers, a folder in the root always works.
-PostgreSQL listens on a Unix socket only, in a folder that only root and its own user can enter.
+The installation holds a template cluster, and each state gets a copy of it. The copies lie inside
+the installation, because containers often forbid bind mounts. PostgreSQL listens only on a Unix
+socket, in a folder that only root and its own user can enter.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ NAME = "documentdb"
 _TEMPLATE = "kontrib-template"
 _BIN = "/usr/lib/postgresql/18/bin"
 _RECORD = "documentdb.json"
-# A Unix socket's path has at most 107 bytes, wherever the system is Linux.
+# On Linux the path of a Unix socket has at most 107 bytes.
 _SOCKET_PATH_BYTES_MAX = 107
 
-# The data survives any end of PostgreSQL, but not a crash of the operating system: every commit
-# reaches the kernel before it is acknowledged (synchronous_commit), and nobody waits for the disk
+# The data survives any end of PostgreSQL, but not a crash of the operating system. Every commit
+# reaches the kernel before its acknowledgement (synchronous_commit), without a wait for the disk
 # (fsync). Measurements are in docs/local-engine.md.
 _SETTINGS = {
     "listen_addresses": "",
     "shared_preload_libraries": "pg_cron, pg_documentdb_core, pg_documentdb",
-    # The gateway builds indexes itself, at once; the queue for builds would look every 2 seconds.
+    # The gateway builds indexes itself, at once. The queue for builds wakes every 2 seconds.
     "documentdb.enableBackgroundWorkerJobs": "off",
     "cron.database_name": "postgres",
     "cron.use_background_workers": "on",
     "cron.log_run": "off",
     "cron.log_statement": "off",
     "documentdb.useFileBasedPersistedCursors": "on",
-    # MongoDB keeps an idle cursor for ten minutes; the engine's default is one.
+    # MongoDB keeps an idle cursor for ten minutes, and the engine for one by default.
     "documentdb.defaultCursorExpiryTimeLimitSeconds": "600",
-    # A deadlock then fails the whole command, which the gateway runs again.
+    # So a deadlock fails the whole command, and the gateway runs it again.
     "documentdb.throwDeadlockOnCRUD": "on",
     "deadlock_timeout": "50ms",
     "fsync": "off",
@@ -66,10 +66,10 @@ _SETTINGS = {
     "maintenance_work_mem": "256MB",
     "dynamic_shared_memory_type": "posix",
     "jit": "off",
-    # Starting parallel workers takes 10 ms, and the planner wants them for small sorts: no query
-    # of this size gains from them.
+    # The planner wants parallel workers for small sorts. Their start takes 10 ms, and queries of
+    # this size gain nothing from them.
     "max_parallel_workers_per_gather": "0",
-    # Statements hold whole documents: a duplicate key must not write a megabyte of log.
+    # Statements hold whole documents, so a duplicate key could write a megabyte of log.
     "log_min_error_statement": "panic",
 }
 
@@ -83,12 +83,12 @@ class Cluster:
 
     @property
     def inside(self) -> str:
-        """Its path as PostgreSQL sees it."""
+        """Its path inside the installation, for PostgreSQL."""
         return f"/srv/{self.name}"
 
     @property
     def path(self) -> Path:
-        """Its path as this process sees it."""
+        """Its path for this process."""
         return self.root / "srv" / self.name
 
     @property
@@ -97,7 +97,7 @@ class Cluster:
 
     @property
     def owner_file(self) -> Path:
-        """Names the state folder that this data belongs to."""
+        """The file that names the state folder of this data."""
         return self.path.with_name(f"{self.name}.owner")
 
     @property
@@ -119,7 +119,7 @@ def _as_postgres(root: Path) -> list[str]:
 
 
 def documentdb_service(environment: Mapping[str, str]) -> ServiceSpec:
-    """PostgreSQL with DocumentDB. The gateway in front of it speaks MongoDB's protocol."""
+    """PostgreSQL with DocumentDB, behind the gateway."""
 
     def prepare(context: ServiceContext) -> None:
         prepare_cluster(context.state, environment, context.notify)
@@ -132,16 +132,16 @@ def documentdb_service(environment: Mapping[str, str]) -> ServiceSpec:
         purge=lambda context: remove_cluster(context.state),
         detail=lambda context: f"DocumentDB {installed_version(context.state)}",
         has_port=False,
-        # Its polite signal waits until every client has gone; this one ends their sessions.
+        # SIGTERM would wait until every client leaves. This signal ends their sessions.
         stop_signal=signal.SIGINT,
     )
 
 
 def prepare_cluster(state: Path, environment: Mapping[str, str], notify: Notify) -> None:
-    """Make sure the engine is installed and this state has its cluster, ready to start."""
+    """Install the engine and create the cluster of this state, if missing."""
     if not (state / _RECORD).exists():
         root = documentdb_install.install(environment, notify, _create_template)
-        # The lock: another command must not take a half-made copy for an orphan.
+        # Under the lock, so that no other command deletes a half-made copy as an orphan.
         with documentdb_install.installation_lock(root.path.parent, notify):
             remove_orphans(root)
             _copy_template(root, state)
@@ -152,7 +152,7 @@ def prepare_cluster(state: Path, environment: Mapping[str, str], notify: Notify)
 
 
 def cluster_of(state: Path) -> Cluster:
-    """The cluster that belongs to this state folder. Raises FileNotFoundError if it has none."""
+    """The cluster of this state folder. Raises FileNotFoundError if it has none."""
     record = json.loads((state / _RECORD).read_text())
     return Cluster(Path(record["root"]), record["cluster"])
 
@@ -178,7 +178,7 @@ def remove_cluster(state: Path) -> None:
 
 
 def remove_orphans(root: EngineRoot) -> None:
-    """Delete the data of states whose folder was deleted without a purge. Needs the lock."""
+    """Delete the data of states with a deleted folder. Needs the lock."""
     for owner_file in (root.path / "srv").glob("*.owner"):
         cluster = Cluster(root.path, owner_file.stem)
         try:
@@ -186,7 +186,7 @@ def remove_orphans(root: EngineRoot) -> None:
         except FileNotFoundError:
             still_owned = False
         if not still_owned and not _is_served(cluster):
-            # A PostgreSQL that is ending may still write there. The next start tries again.
+            # A PostgreSQL may still write there while it ends. The next start tries again.
             with contextlib.suppress(OSError):
                 _delete(cluster)
 
@@ -199,7 +199,7 @@ def _delete(cluster: Cluster) -> None:
 
 
 def _copy_template(root: EngineRoot, state: Path) -> None:
-    """Give `state` a cluster of its own; recorded before it is filled, so nothing is orphaned."""
+    """Create a cluster for `state`. It is recorded before it is filled, so it is never orphaned."""
     cluster = Cluster(root.path, secrets.token_hex(6))
     socket_path = f"{cluster.path}/.s.PGSQL.5432"
     if len(os.fsencode(socket_path)) > _SOCKET_PATH_BYTES_MAX:
@@ -217,7 +217,7 @@ def _copy_template(root: EngineRoot, state: Path) -> None:
 
 
 def _is_served(cluster: Cluster) -> bool:
-    """Whether a PostgreSQL, whoever started it, works in this folder now."""
+    """True if any PostgreSQL works in this folder now."""
     try:
         pid = (cluster.path / "postmaster.pid").read_text().split()[0]
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -227,13 +227,13 @@ def _is_served(cluster: Cluster) -> bool:
 
 
 def _remove_stale_pid_file(cluster: Cluster) -> None:
-    """A killed PostgreSQL leaves its pid file, and another's pid in it would stop the next."""
+    """Remove the pid file of a killed PostgreSQL. A reused pid in it would block the next start."""
     if not _is_served(cluster):
         (cluster.path / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _create_template(root: Path) -> None:
-    """Make the cluster that every state gets a copy of, with the extension in it."""
+    """Make the template cluster, with the extension in it."""
     cluster = Cluster(root, _TEMPLATE)
     cluster.path.mkdir()
     shutil.chown(cluster.path, *_postgres_ids(root))

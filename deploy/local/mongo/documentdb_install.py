@@ -1,7 +1,7 @@
 """One-time installation of DocumentDB: Debian's PostgreSQL packages from sid, in a folder.
 
-DocumentDB is a MongoDB-compatible engine. Its packages are installed into a Debian root of their
-own under the cache folder, so nothing but `debootstrap` is added to the machine. Needs root.
+DocumentDB is a MongoDB-compatible engine. Its packages go into a separate Debian root under the
+cache folder, so the machine itself only gets `debootstrap`. Needs root.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from deploy.local.service import Notify
 from deploy.local.state_files import locked, tail
 
 PACKAGE = "postgresql-18-documentdb"
-# Raise the number when what an installation contains changes: old ones keep serving their states.
+# Raise the number with the contents of an installation. Old ones keep serving their states.
 ROOT_NAME = "documentdb-sid-1"
 MARKER = "kontrib-engine.json"
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
@@ -29,25 +29,25 @@ DEFAULT_MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 STEP_TIMEOUT_S = 1800
 
-# Without the right to mount, debootstrap and the package scripts do without /proc, as they must in
-# most containers anyway, and one that is killed leaves no mount behind inside the folder.
+# Without the right to mount, debootstrap and the package scripts work without /proc, like in most
+# containers. A killed run then leaves no mount behind inside the folder.
 _WITHOUT_MOUNTS = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
 _CHROOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# What a minimal root needs before PostgreSQL's packages configure themselves in it.
+# Files that a minimal root needs before PostgreSQL's packages can configure themselves.
 _ROOT_FILES = {
-    # No service is started by an installation.
+    # This file keeps package scripts from starting services.
     "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",
     "etc/postgresql-common/createcluster.conf": "create_main_cluster = false\n",
-    # It refuses to run without /proc, which an unprivileged container may not mount, and it only
-    # makes folders for a system start that never happens here.
+    # The real program needs /proc, which an unprivileged container may not mount. It only makes
+    # folders for a system start that never happens here.
     "usr/local/bin/systemd-tmpfiles": "#!/bin/sh\nexit 0\n",
-    # A killed installation is thrown away, so there is nothing to flush file by file.
+    # A killed installation is deleted, so a flush of each file is useless.
     "etc/dpkg/dpkg.cfg.d/kontrib": (
         "force-unsafe-io\npath-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\n"
         "path-exclude=/usr/share/locale/*\n"
     ),
-    # Mirrors and snapshots may lag behind the date in their signed index; signatures still count.
-    # The path lets the stand-in above be found: apt gives package scripts a path of its own.
+    # Mirrors and snapshots may lag behind the date in their signed index. Signatures still count.
+    # With this path package scripts find the stand-in above, since apt sets a path of its own.
     "etc/apt/apt.conf.d/99kontrib": (
         f'Acquire::Check-Valid-Until "false";\nDPkg::Path "{_CHROOT_PATH}";\n'
     ),
@@ -69,7 +69,7 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
 
 
 def why_not_possible(environment: Mapping[str, str]) -> str | None:
-    """Why this machine cannot run DocumentDB, as advice, or None if it can."""
+    """Advice for a machine that cannot run DocumentDB; None if it can."""
     if not sys.platform.startswith("linux"):
         return "needs Linux"
     if os.geteuid() != 0:
@@ -89,7 +89,7 @@ def installed_root(cache: Path) -> EngineRoot | None:
 
 
 def read_root(root: Path) -> EngineRoot | None:
-    """The installation at `root`, or None if it is not there or not complete."""
+    """The installation at `root`; None if it is missing or incomplete."""
     try:
         marker = json.loads((root / MARKER).read_text())
     except FileNotFoundError:
@@ -102,10 +102,10 @@ def install(
     notify: Notify,
     finish: Callable[[Path], None],
 ) -> EngineRoot:
-    """Return the installation in the cache, building it first if it is not there (60 to 90 s).
+    """Return the installation in the cache. Builds it if it is missing (60 to 90 s).
 
-    `finish` completes a new root before it becomes visible. Two callers at once build it once; a
-    build that was killed is thrown away by the next. Raises EngineInstallFailed.
+    `finish` completes a new root before it becomes visible. Two callers at once build it once. A
+    killed build is deleted by the next caller. Raises EngineInstallFailed.
     """
     cache = cache_folder(environment)
     if root := installed_root(cache):
@@ -125,7 +125,7 @@ def install(
 
 
 def installation_lock(cache: Path, notify: Notify) -> AbstractContextManager[None]:
-    """Only one process at a time changes what is under the cache folder."""
+    """Let one process at a time change the cache folder."""
     waiting = "Another process is installing the MongoDB engine; waiting for it."
     return locked(cache / f"{ROOT_NAME}.lock", lambda: notify(waiting))
 
@@ -146,7 +146,7 @@ def _build(root: Path, environment: Mapping[str, str], notify: Notify) -> str:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         file.chmod(0o755)
-    # PostgreSQL's shared memory lives here; debootstrap leaves it to a mount that there is not.
+    # PostgreSQL's shared memory lives here. debootstrap expects a mount, which is missing here.
     (root / "dev/shm").chmod(0o1777)
     inside = ["chroot", str(root)]
     run("package index, 3 of 4", [*inside, *_apt_get("update")])
@@ -157,7 +157,7 @@ def _build(root: Path, environment: Mapping[str, str], notify: Notify) -> str:
 
 
 def _version_of(package: str, root: Path) -> str:
-    """The version that Debian's package database in `root` has for an installed package."""
+    """The version of an installed package in `root`, from Debian's package database."""
     status = (root / "var/lib/dpkg/status").read_text(encoding="utf-8")
     paragraph = next(p for p in status.split("\n\n") if p.startswith(f"Package: {package}\n"))
     fields = dict(line.split(": ", 1) for line in paragraph.splitlines() if ": " in line)
@@ -169,7 +169,7 @@ def _apt_get(*arguments: str) -> list[str]:
 
 
 class _StepRunner:
-    """Runs the steps of an installation; each one's output goes to the installation's log."""
+    """Runs the steps of an installation, with their output in its log."""
 
     def __init__(self, log: Path, environment: Mapping[str, str], notify: Notify) -> None:
         self._log = log
@@ -188,7 +188,7 @@ class _StepRunner:
 
     def quietly(self, step: str, command: Sequence[str]) -> None:
         """Run one command without a line of progress. Raises EngineInstallFailed."""
-        # Inside a chroot only the standard folders exist; the shims in /usr/local go first.
+        # Inside a chroot only the standard folders exist. The shims in /usr/local come first.
         path = _CHROOT_PATH if command[0] == "chroot" else self._environment["PATH"]
         with self._log.open("a") as log:
             try:
@@ -204,7 +204,7 @@ class _StepRunner:
 
 
 def remove_root(root: Path) -> None:
-    """Delete a Debian root, and never anything that is still mounted inside it."""
+    """Delete a Debian root. Refuses while a mount is inside it."""
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     inside = [m.split()[1] for m in mounts if m.split()[1].startswith(f"{root}/")]
     for mount in sorted(inside, reverse=True):

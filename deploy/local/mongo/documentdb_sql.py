@@ -1,24 +1,24 @@
-"""The SQL side of the gateway: what DocumentDB does not do by itself."""
+"""SQL that the gateway adds to DocumentDB: repeatable bulk writes and their order."""
 
 from __future__ import annotations
 
 TEMPLATE_SQL = (
     "create extension documentdb cascade",
-    # The same queue of index builds once more, as jobs of pg_cron.
+    # A second queue of index builds, as jobs of pg_cron. The gateway builds indexes itself.
     """select cron.unschedule(jobid) from cron.job
        where jobname like 'documentdb_index_build_task%'""",
     "checkpoint",
 )
 
-# For commands that lock more than one document.
+# Runs commands that lock several documents.
 #
-# A driver repeats a write whose answer it did not get, under the same transaction number. The
-# engine remembers the numbers of single statements, but runs a bulk write twice. Here the answer
-# is stored in the transaction of the write, and a repetition gets it again. Two at once: the
-# second one's insert fails, which undoes its writes, and the gateway asks again.
+# A driver repeats a write without an answer, under the same transaction number. The engine knows
+# the numbers of single statements, but would run a bulk write twice. So this function stores the
+# answer in the transaction of the write, and returns it to a repetition. If both run at once, the
+# insert of the second fails, which undoes its writes, and the gateway asks again.
 #
-# Two bulk writes that lock the same documents in another order stop each other. PostgreSQL ends
-# one of them, and the gateway runs that one again, alone: it waits for the others, they for it.
+# Two bulk writes that lock the same documents in different orders deadlock. PostgreSQL ends one of
+# them. The gateway runs it again under an exclusive lock, so no other bulk write runs beside it.
 _WRITE_MANY = """
 create or replace function kontrib_gateway.write_many(
     alone boolean, retry_id text, verb text, database text, collection text,

@@ -1,4 +1,4 @@
-"""The gateway's side of PostgreSQL: one connection, which comes back after a restart."""
+"""The gateway's connection to PostgreSQL. It reconnects after a restart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psycopg
 
 from deploy.local.mongo.errors import is_shutdown
 
-# How long a command waits for a PostgreSQL that is being restarted before the client is told.
+# The longest wait of a command for a restarting PostgreSQL, before the client gets an error.
 CONNECT_PATIENCE_S = 20.0
 CONFLICT_ATTEMPTS_MAX = 30
 CURSORS_MAX = 2_000
@@ -22,11 +22,11 @@ _ANSWERS_KEY = "answers_pkey"
 
 
 class EngineUnreachable(Exception):
-    """PostgreSQL went away: whether the command ran is not known, so the driver must ask again."""
+    """PostgreSQL went away. The outcome of the command is unknown, so the driver must repeat it."""
 
 
 class OpenCursors:
-    """Where each open cursor continues, shared by all connections, the oldest dropped first."""
+    """The continuations of open cursors, shared by all connections. Drops the oldest first."""
 
     def __init__(self, cursors_max: int = CURSORS_MAX) -> None:
         self._cursors_max = cursors_max
@@ -34,20 +34,20 @@ class OpenCursors:
         self._lock = threading.Lock()
 
     def put(self, cursor_id: int, continuation: bytes) -> list[int]:
-        """Remember a cursor; returns those that had to go for it."""
+        """Remember a cursor, and return the dropped ones."""
         with self._lock:
             self._continuations[cursor_id] = continuation
             surplus = len(self._continuations) - self._cursors_max
             return [self._continuations.popitem(last=False)[0] for _ in range(surplus)]
 
     def take(self, cursor_id: int) -> bytes | None:
-        """Hand a cursor to one caller, and to no other until it is put back."""
+        """Take a cursor out, so that only one caller has it until it is put back."""
         with self._lock:
             return self._continuations.pop(cursor_id, None)
 
 
 class Engine:
-    """A connection to DocumentDB, made when first needed: drivers' monitors never need one."""
+    """A connection to DocumentDB, opened at the first use. Drivers' monitors need none."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -60,7 +60,7 @@ class Engine:
     def row(
         self, sql: str, *arguments: object, after_conflict: str | None = None
     ) -> tuple[Any, ...]:
-        """Run one statement that always has a row. See `row_or_none`."""
+        """Like `row_or_none`, for a statement that always has a row."""
         row = self.row_or_none(sql, *arguments, after_conflict=after_conflict)
         if row is None:
             raise LookupError(f"no row from: {sql}")
@@ -71,8 +71,8 @@ class Engine:
     ) -> tuple[Any, ...] | None:
         """Run one statement, a transaction by itself, and return its first row.
 
-        Deadlocks and the like undo it as a whole, and it is run again, as MongoDB does, if wanted
-        with other SQL. Raises EngineUnreachable, or psycopg.Error for what the engine refused.
+        A deadlock undoes the statement, which then runs again like in MongoDB, on request with
+        other SQL. Raises EngineUnreachable, or psycopg.Error if the engine refuses.
         """
         for attempt in range(1, CONFLICT_ATTEMPTS_MAX):
             try:
@@ -88,7 +88,7 @@ class Engine:
         connection = self._connected()
         try:
             with connection.cursor(binary=True) as cursor:
-                # Bytes, because psycopg's types let only literal strings be SQL.
+                # Bytes, because psycopg's types accept only literal strings as SQL.
                 row = cursor.execute(sql.encode(), arguments).fetchone()
         except psycopg.Error as error:
             if connection.closed or is_shutdown(error.sqlstate):
@@ -120,9 +120,9 @@ class Engine:
 
 
 def _is_stale(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the server said something between two commands: that it closes the connection.
+    """True if the server has closed the connection between two commands.
 
-    A command that is sent after that would fail without a way to know if it ran.
+    A command sent afterwards would fail with an unknown outcome.
     """
     if connection.closed:
         return True

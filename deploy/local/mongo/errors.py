@@ -1,7 +1,7 @@
-"""DocumentDB's errors, as the codes that MongoDB's drivers act on.
+"""Translates DocumentDB's errors into the codes of MongoDB's drivers.
 
 PostgreSQL numbers errors with an SQLSTATE of five characters; DocumentDB has its own class "M0".
-Inside a reply it packs the SQLSTATE into an integer, as PostgreSQL does internally.
+Inside a reply it packs the SQLSTATE into an integer, like PostgreSQL does internally.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Document = dict[str, Any]
 DUPLICATE_KEY = 11000
 INTERNAL_ERROR = 1
 
-# The errors that a driver or an application tells apart; the rest are InternalError with the text.
+# Errors that drivers or applications treat in special ways. All others become InternalError.
 _CODES: dict[str, tuple[int, str]] = {
     "M0001": (2, "BadValue"),
     "M0003": (9, "FailedToParse"),
@@ -57,7 +57,7 @@ _CODES: dict[str, tuple[int, str]] = {
     "M007U": (40324, "UnrecognizedCommand"),
 }
 
-# Raised while PostgreSQL stops, or because it ran out of connections: the command did not run.
+# PostgreSQL stops or has no free connection. The command did not run.
 _SHUTDOWN_STATES = {"57P01", "57P02", "57P03", "53300"}
 
 
@@ -67,22 +67,22 @@ def mongo_code(sqlstate: str) -> tuple[int, str]:
 
 
 def is_shutdown(sqlstate: str | None) -> bool:
-    """Whether the error says that PostgreSQL is going away, rather than that it refused."""
+    """True if the error means that PostgreSQL is going away. Other errors are refusals."""
     return sqlstate in _SHUTDOWN_STATES
 
 
 def unpack_sqlstate(packed: int) -> str:
-    """The five characters, six bits each, lowest first."""
+    """Unpack the five characters of an SQLSTATE: six bits each, lowest first."""
     return "".join(chr(((packed >> (6 * i)) & 0x3F) + ord("0")) for i in range(5))
 
 
 def failure(code: int, name: str, message: str) -> Document:
-    """The reply to a command that failed as a whole."""
+    """The reply to a completely failed command."""
     return {"ok": 0.0, "errmsg": message, "code": code, "codeName": name}
 
 
 def translate_write_errors(reply: Document) -> list[Document]:
-    """Give each failed statement in `reply` its MongoDB code; returns the duplicate keys."""
+    """Set the MongoDB code of each error in `reply`; return the duplicate-key errors."""
     errors: list[Document] = reply.get("writeErrors", [])
     for error in errors:
         error["code"] = mongo_code(unpack_sqlstate(error["code"]))[0]
@@ -92,7 +92,7 @@ def translate_write_errors(reply: Document) -> list[Document]:
 def describe_duplicate(
     namespace: str, index: str, key: Document, document: Document | None
 ) -> Document:
-    """What MongoDB says about a duplicate key: the index's key, and the values where known."""
+    """MongoDB's description of a duplicate key: the index's key, and known values."""
     message = f"E11000 duplicate key error collection: {namespace} index: {index}"
     described: Document = {"keyPattern": key}
     if document is not None:
@@ -104,7 +104,7 @@ def describe_duplicate(
 
 
 def _value_at(document: Document, path: str) -> Any:
-    """The value at a dotted path, None where there is none, as in MongoDB's own message."""
+    """The value at a dotted path; None if absent, like in MongoDB's own message."""
     value: Any = document
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None

@@ -16,9 +16,9 @@ _FUNCTIONS = {
 def explain_pipeline(
     engine: Engine, verb: str, database: str, spec: bytes, *, runs: bool
 ) -> Document:
-    """The winning plan, in MongoDB's words where they fit; `postgres` holds all of it.
+    """The winning plan, in MongoDB's words if they fit; `postgres` holds the whole plan.
 
-    With `runs` the query is really run, and `executionStats` says how many documents it gave.
+    With `runs` the query runs, and `executionStats` holds the number of its documents.
     """
     function = _FUNCTIONS.get(verb)
     if function is None:
@@ -43,10 +43,10 @@ def explain_pipeline(
 
 
 def _winning_plan(plan: Document) -> Document:
-    """The scan at the bottom of the plan: by which index, or through the whole collection."""
+    """The scan at the bottom of the plan: the index, or the whole collection."""
     scan = _first_with(plan, "Index Name") or {}
     index, condition = scan.get("Index Name"), str(scan.get("Index Cond"))
-    # The index of `_id` also leads to all documents of a collection: without a condition on
+    # The index of `_id` also reads whole collections. Without a condition on
     # `_id` (PostgreSQL's column object_id) that is a scan of the collection.
     if index is None or (index == "_id_" and "object_id" not in condition):
         return {"stage": "COLLSCAN"}
@@ -61,7 +61,7 @@ def _winning_plan(plan: Document) -> Document:
 
 
 def _first_with(plan: Document, field: str) -> Document | None:
-    """The first plan, from the top, that has something in this field."""
+    """The first plan, from the top, with a value in this field."""
     if plan.get(field):
         return plan
     below = (_first_with(child, field) for child in plan.get("Plans", []))

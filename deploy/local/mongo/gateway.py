@@ -1,8 +1,9 @@
 """MongoDB's wire protocol in front of DocumentDB: `python -m deploy.local.mongo.gateway`.
 
-One thread and at most one PostgreSQL connection for each client connection. It says that it is
-the primary of a replica set, because drivers retry writes only then. For this machine only: no
-authentication, no multi-document transactions, and write concerns are met by the engine anyway.
+Each client connection has one thread and at most one PostgreSQL connection. The gateway presents
+itself as the primary of a replica set, because drivers retry writes only then. It is for this
+machine only: it has no authentication and no multi-document transactions. The engine meets every
+write concern.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from deploy.local.service import LOOPBACK
 
 
 class GatewayServer(socketserver.ThreadingTCPServer):
-    """Accepts clients, and holds what they share."""
+    """Accepts clients, and holds their shared cursors."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -78,14 +79,14 @@ class _Client(socketserver.BaseRequestHandler):
                         reply_id = next(self.server.reply_ids) & 0x7FFF_FFFF
                         self.request.sendall(encode_reply(message, reply, reply_id))
         except (OSError, MalformedMessage, EngineUnreachable) as error:
-            # Closing is the answer that every driver understands: it asks again where it may.
+            # Every driver understands a closed connection, and repeats the command if it may.
             print(f"closing a client's connection: {error!r}", file=sys.stderr)  # noqa: T201 - log
         finally:
             engine.close()
 
 
 def _answer(gateway: Gateway, message: Message) -> Reply:
-    """The reply to one message, whatever is in it. Raises EngineUnreachable only."""
+    """The reply to any message. Raises only EngineUnreachable."""
     if message.is_handshake:
         return gateway.hello()
     try:

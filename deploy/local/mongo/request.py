@@ -1,4 +1,4 @@
-"""A MongoDB command taken apart, and what all handlers of commands share."""
+"""A parsed MongoDB command, and the objects that all handlers of commands share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Reply = Mapping[str, Any] | bytes
 API = "documentdb_api"
 BSON = "%b::bytea::documentdb_core.bson"
 SEQUENCE = "%b::bytea::documentdb_core.bsonsequence"
-# Fields that belong to the connection, not to the command that the engine runs.
+# Fields of the connection, which the engine's command lacks.
 _ENVELOPE = frozenset(
     {"$db", "lsid", "$clusterTime", "txnNumber", "startTransaction", "autocommit",
      "$readPreference", "readConcern", "writeConcern", "apiVersion"}
@@ -27,7 +27,7 @@ _ENVELOPE = frozenset(
 
 @dataclass(frozen=True)
 class Request:
-    """A command, taken apart. `retry_id` is the same when a driver repeats a write."""
+    """A parsed command. `retry_id` is equal for the repetition of a write."""
 
     name: str
     database: str
@@ -47,7 +47,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Gateway:
-    """What a command may use: this client's engine connection, and what all clients share."""
+    """The context of a command: this client's connection, and the objects of all clients."""
 
     engine: Engine
     cursors: OpenCursors
@@ -63,7 +63,7 @@ def select(columns: str, function: str, *arguments: str) -> str:
 
 
 def parse_request(message: Message) -> Request:
-    """Take a message apart. Raises bson.errors.BSONError or KeyError if it is no command."""
+    """Parse a message. Raises bson.errors.BSONError or KeyError if it is not a command."""
     fields = RawBSONDocument(message.command)
     spec = strip_envelope(fields)
     retry_id = None
@@ -76,10 +76,10 @@ def parse_request(message: Message) -> Request:
 
 
 def strip_envelope(fields: Mapping[str, Any]) -> bytes:
-    """The command as the engine wants it."""
+    """The command in the engine's format."""
     return bson.encode({k: v for k, v in fields.items() if k not in _ENVELOPE})
 
 
 def bson_of(row: tuple[Any, ...]) -> bytes:
-    """The BSON that the engine answered with."""
+    """The BSON of the engine's answer."""
     return bytes(row[0])

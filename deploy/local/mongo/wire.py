@@ -26,7 +26,7 @@ class MalformedMessage(Exception):
 
 @dataclass(frozen=True)
 class Message:
-    """One request: the command as BSON, and the documents that came beside it as one block."""
+    """One request: the command as BSON, and its attached documents as one block."""
 
     request_id: int
     command: bytes
@@ -36,7 +36,7 @@ class Message:
 
 
 def read_message(stream: BinaryIO) -> Message | None:
-    """The next request, or None when the client has gone. Raises MalformedMessage."""
+    """The next request; None after the client has left. Raises MalformedMessage."""
     header = stream.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
@@ -75,7 +75,7 @@ def _parse_body(request_id: int, body: bytes) -> Message:
 
 
 def encode_reply(message: Message, reply: Mapping[str, object] | bytes, reply_id: int) -> bytes:
-    """The bytes that answer `message`; `reply` may be BSON already."""
+    """The bytes of the answer to `message`; `reply` may be BSON already."""
     document = reply if isinstance(reply, bytes) else bson.encode(reply)
     if message.is_handshake:
         opcode, body = OP_REPLY, struct.pack("<iqii", 8, 0, 0, 1) + document
@@ -85,7 +85,7 @@ def encode_reply(message: Message, reply: Mapping[str, object] | bytes, reply_id
 
 
 def documents_in(block: bytes) -> list[bytes]:
-    """The documents of a sequence, which are simply one after the other."""
+    """Split a sequence of consecutive documents."""
     documents, position = [], 0
     while position < len(block):
         (size,) = struct.unpack_from("<i", block, position)

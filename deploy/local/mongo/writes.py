@@ -1,7 +1,7 @@
-"""Writes: insert, update, delete and findAndModify, each repeated safely by its driver.
+"""Writes that a driver can repeat safely: insert, update, delete and findAndModify.
 
-A command that the engine runs as one statement of SQL is one transaction, so that it happens as a
-whole, or not at all, and can be run again.
+A command that the engine runs as one SQL statement is one transaction. It happens completely or
+not at all, so it can run again.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from deploy.local.mongo.errors import (
 from deploy.local.mongo.request import BSON, SEQUENCE, Gateway, Reply, Request, bson_of, select
 from deploy.local.mongo.wire import documents_in
 
-# Documents may hold dates that Python has none for.
+# Documents may hold dates outside of the range of Python.
 _ANY_DATE = DEFAULT_RAW_BSON_OPTIONS.with_options(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 STATEMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 
 
-# An upsert may lose against another one of the same key, and then finds the document: the second
-# attempt is MongoDB's own behaviour, the others are for documents that are deleted in between.
+# An upsert may lose against another upsert of the same key, and finds the document at its second
+# attempt, like in MongoDB. More attempts serve documents that are deleted in between.
 _UPSERT_RETRIES_MAX = 3
 
 
@@ -53,19 +53,19 @@ def write(gateway: Gateway, request: Request) -> Reply:
 
 
 def _only_statement(request: Request) -> Mapping[str, Any] | None:
-    """The statement of a command that has just one, and None if it has more."""
+    """The only statement of a command, or None if it has several."""
     block = request.sequences.get(STATEMENTS[request.name])
     if block is None:
         statements: list[Mapping[str, Any]] = request.fields[STATEMENTS[request.name]]
         return statements[0] if len(statements) == 1 else None
-    # A document begins with its length: there is a second one if the block is longer.
+    # A document begins with its length, so a longer block holds a second document.
     if int.from_bytes(block[:4], "little") < len(block):
         return None
     return RawBSONDocument(block, _ANY_DATE)
 
 
 def _touches_many(statement: Mapping[str, Any]) -> bool:
-    """Whether an update or a delete is for all documents that match, not only for the first."""
+    """True if an update or a delete applies to all matching documents."""
     return bool(statement.get("multi")) or statement.get("limit") == 0
 
 
@@ -93,7 +93,7 @@ def _write_many(engine: Engine, request: Request) -> bytes:
 
 
 def _with_mongo_errors(engine: Engine, request: Request, reply: bytes) -> Reply:
-    """Translate the errors of a write, and complete those about duplicate keys."""
+    """Translate the errors of a write, and describe its duplicate keys."""
     if b"writeErrors" not in reply:
         return reply
     decoded: Document = bson.decode(reply)
@@ -118,7 +118,7 @@ def _inserted_documents(request: Request) -> list[bytes]:
 
 
 def _key_of_index(engine: Engine, request: Request, index: str) -> Document:
-    """The key of an index by its name; empty if somebody dropped it in this very moment."""
+    """The key of an index by its name; empty if the index was just dropped."""
     sql = """select (i.index_spec).index_key from documentdb_api_catalog.collection_indexes i
         join documentdb_api_catalog.collections c using (collection_id)
         where c.database_name = %s and c.collection_name = %s
@@ -128,7 +128,7 @@ def _key_of_index(engine: Engine, request: Request, index: str) -> Document:
 
 
 def find_and_modify(gateway: Gateway, request: Request) -> Reply:
-    """Run one findAndModify. Raises psycopg.Error for what the engine refuses."""
+    """Run one findAndModify. Raises psycopg.Error if the engine refuses."""
     sql = select("p_result", "find_and_modify", "%s", BSON, "%s")
     arguments = (request.database, request.spec, request.retry_id)
     for _ in range(_UPSERT_RETRIES_MAX if request.fields.get("upsert") else 0):
@@ -140,7 +140,7 @@ def find_and_modify(gateway: Gateway, request: Request) -> Reply:
 
 
 def refused(gateway: Gateway, request: Request, error: psycopg.Error) -> Document:
-    """The reply to a command that the engine refused as a whole."""
+    """The reply to a command that the engine refused completely."""
     code, name = mongo_code(error.sqlstate or "")
     reply = failure(code, name, error.diag.message_primary or str(error))
     if code == DUPLICATE_KEY and error.diag.constraint_name:
@@ -153,7 +153,7 @@ def _index_of_constraint(engine: Engine, request: Request, constraint: str) -> t
     """Name and key of the index behind a PostgreSQL constraint."""
     if constraint.startswith("collection_pk_"):
         return "_id_", {"_id": 1}
-    if request.name == "createIndexes":  # the index that failed to be built is not there to find
+    if request.name == "createIndexes":  # an index that failed to build is absent
         unique = [index for index in request.fields["indexes"] if index.get("unique")]
         return str(unique[0]["name"]), dict(unique[0]["key"])
     sql = """select (index_spec).index_name, (index_spec).index_key

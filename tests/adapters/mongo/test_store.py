@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
-from bson import Int64
+from bson import Int64, ObjectId
 from bson.datetime_ms import DatetimeMS
 from pymongo import ReadPreference
 from pymongo.errors import WriteError
@@ -28,11 +29,11 @@ from tests.contracts.store_worlds import (
     make_rewards,
     write_plan,
 )
-from tests.fakes.documents import contribution_document
-from worker.adapters.mongo.base import SumIsNoInteger, integer_sum
+from tests.fakes.documents import contribution_document, object_id
+from worker.adapters.mongo.base import SumNotInteger, integer_sum
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
-from worker.adapters.mongo.payout.wiki_data import ContributionsChanging, PointsNotExact
+from worker.adapters.mongo.payout.week_sum import PointsNotExact
 from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.identity import user_commitment
 from worker.core.lifecycle import PayoutStatus, Stage, Status
@@ -211,13 +212,13 @@ def test_a_sum_that_overflows_is_never_used(store: MongoStore) -> None:
     other = replace(make_reward(1).row, amount=2**63 - 1)  # type: ignore[arg-type]
     store.write_rewards([replace(huge, row=row), replace(make_reward(1), row=other)], WEEK, NOW)
 
-    with pytest.raises(SumIsNoInteger):
+    with pytest.raises(SumNotInteger):
         store.progress("plan")
 
 
 @pytest.mark.parametrize("found", [1.0, "1", None, True])
 def test_only_integers_are_sums(found: object) -> None:
-    with pytest.raises(SumIsNoInteger):
+    with pytest.raises(SumNotInteger):
         integer_sum("amounts", found)
 
 
@@ -235,35 +236,41 @@ def test_points_beyond_what_a_double_holds_are_an_error(database: Mongo, store: 
         list(store.week_points(window, rules).users)
 
 
-def between_search_and_sum(
-    store: MongoStore, monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]
-) -> None:
-    """Nothing was unusual when it was looked for; then somebody changes something."""
-    aggregate = store._aggregate
+def before_aggregation(
+    store: MongoStore, monkeypatch: pytest.MonkeyPatch, number: int, change: Callable[[], object]
+) -> list[object]:
+    """Change something before the aggregation of this number; returns all aggregations so far."""
+    aggregate, begun = store.contributions.aggregate, []
 
-    def changed_before(*stages: Any) -> Any:
-        change()
-        return aggregate(*stages)
+    def changed_before(*stages: Any, **options: Any) -> Any:
+        begun.append(stages)
+        if len(begun) == number:
+            change()
+        return aggregate(*stages, **options)
 
-    monkeypatch.setattr(store, "_search", lambda *window: (True, False))
-    monkeypatch.setattr(store, "_aggregate", changed_before)
+    contributions = Mock(wraps=store.contributions, spec=["aggregate"])
+    contributions.aggregate.side_effect = changed_before
+    monkeypatch.setattr(store, "contributions", contributions)
+    return begun
 
 
 @pytest.mark.parametrize(
     "changed",
     [{"total_points": -1}, {"total_points": 10**9}, {"total_points": 0.5}, {"user_id": 7}],
 )
-def test_a_contribution_that_becomes_impossible_while_it_is_added_up_stops_the_plan(
+def test_a_contribution_that_becomes_impossible_before_the_sum_does_not_count(
     database: Mongo, store: MongoStore, monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
 ) -> None:
     contributions = database.contributions
     contributions.insert_one(contribution_document("u", WEEK.start, points=10, number=1))
-    between_search_and_sum(
-        store, monkeypatch, lambda: contributions.update_many({}, {"$set": changed})
+    before_aggregation(
+        store, monkeypatch, 1, lambda: contributions.update_many({}, {"$set": changed})
     )
 
-    with pytest.raises(ContributionsChanging, match="were changed while"):
-        list(store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES).users)
+    found = store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES)
+
+    assert list(found.users) == []
+    assert (found.seen, found.malformed_count) == (1, 1)
 
 
 def test_a_contribution_that_is_recorded_while_the_week_is_added_up_waits_for_the_next_plan(
@@ -272,15 +279,92 @@ def test_a_contribution_that_is_recorded_while_the_week_is_added_up_waits_for_th
     contributions = database.contributions
     contributions.insert_one(contribution_document("u", WEEK.start, points=10, number=1))
     late = contribution_document("u", WEEK.start, points=20, recorded_at=NOW, number=2)
-    between_search_and_sum(
+    before_aggregation(
         store,
         monkeypatch,
+        1,
         lambda: contributions.replace_one({"_id": late["_id"]}, late, upsert=True),
     )
 
     found = store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES)
 
     assert list(found.users) == [UserPoints("u", 10, 0)]
+    assert (found.seen, found.after_cutoff) == (2, 1)
+
+
+@pytest.mark.parametrize("form", [str, ObjectId])
+def test_a_usual_week_is_one_aggregation(
+    database: Mongo, store: MongoStore, monkeypatch: pytest.MonkeyPatch, form: Callable[[str], Any]
+) -> None:
+    user, other = form("aa" * 12), form("bb" * 12)
+    for number, (user_id, points) in enumerate(
+        [(user, 10), (other, Int64(5)), (user, 3), (user, -1), (user, "many")]
+    ):
+        database.contributions.insert_one(
+            contribution_document(user_id, WEEK.start, points=points, number=number)
+        )
+    begun = before_aggregation(store, monkeypatch, 0, lambda: None)
+
+    found = store.week_points(PointsWindow(WEEK, NOW, WEEK.start, WEEK.back(4).start), RULES, 10)
+
+    assert sorted(each.points for each in found.users) == [5, 13]
+    assert (found.counted, found.malformed_count) == (3, 2)
+    assert len(begun) == 1
+
+
+@pytest.mark.parametrize("other", [ObjectId("aa" * 12), "AA" * 12])
+def test_a_user_with_two_ids_needs_a_second_aggregation(
+    database: Mongo, store: MongoStore, monkeypatch: pytest.MonkeyPatch, other: object
+) -> None:
+    for number, user_id in enumerate(["aa" * 12, other]):
+        database.contributions.insert_one(
+            contribution_document(user_id, WEEK.start, points=10, number=number)
+        )
+    begun = before_aggregation(store, monkeypatch, 0, lambda: None)
+
+    found = store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES)
+
+    assert list(found.users) == [UserPoints("aa" * 12, 20, 0)]
+    assert len(begun) == 2
+
+
+def test_many_users_are_all_there(database: Mongo, store: MongoStore) -> None:
+    late = {"created_at": WEEK.start - timedelta(days=1)}
+    documents = [
+        contribution_document(f"user {i}", WEEK.start, points=i % 100) for i in range(2500)
+    ]
+    documents += [
+        contribution_document(f"user {i}", WEEK.start, points=7) | late for i in range(2490, 2510)
+    ]
+    database.contributions.insert_many(
+        document | {"_id": object_id(WEEK.start, number)}
+        for number, document in enumerate(documents)
+    )
+
+    found = store.week_points(PointsWindow(WEEK, NOW, WEEK.start, WEEK.back(4).start), RULES)
+
+    users = {each.user_id: (each.points, each.late_points) for each in found.users}
+    assert users == {
+        f"user {i}": (i % 100 * (i < 2500) + 7 * (i >= 2490), 7 * (i >= 2490)) for i in range(2510)
+    }
+    assert found.counted == 2520
+
+
+def test_doubles_are_added_up_exactly_by_a_second_aggregation_alone(
+    database: Mongo, store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contributions = database.contributions
+    contributions.insert_one(contribution_document("a", WEEK.start, points=10, number=1))
+    contributions.insert_one(contribution_document("b", WEEK.start, points=7.0, number=2))
+    moved = {"$set": {"user_id": "b"}}
+    begun = before_aggregation(
+        store, monkeypatch, 2, lambda: contributions.update_one({"user_id": "a"}, moved)
+    )
+
+    found = store.week_points(PointsWindow(WEEK, NOW, None, WEEK.start), RULES)
+
+    assert list(found.users) == [UserPoints("b", 17, 0)]
+    assert len(begun) == 2
 
 
 def test_a_date_before_the_first_year_stops_nobody(database: Mongo, store: MongoStore) -> None:

@@ -66,7 +66,7 @@ def test_a_contribution_is_recorded_with_its_points(kontrib: Command, ada: str) 
         (("--user", "nobody"), 2, "There is no user 'nobody'"),
         (("--article", "nowhere"), 2, "There is no article 'nowhere'"),
         (("--type", "poem"), 2, "Unknown contribution type 'poem'"),
-        (("--quality", "good"), 2, "quality is 'good', which is no number"),
+        (("--quality", "good"), 2, "quality is 'good', which is not a number"),
         (("--metadata", "{"), 2, "--metadata must be a JSON object"),
         (("--metadata", "[1]"), 2, "--metadata must be a JSON object"),
         (("--user", ""), 2, "--user is needed, or --stdin"),
@@ -270,11 +270,11 @@ def test_a_draft_can_be_cancelled(kontrib: Command, rich_ada: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--parameter", "treasury", "--value", "1"), "'treasury' is no parameter"),
+        (("--parameter", "treasury", "--value", "1"), "Votes cannot change 'treasury'"),
         (("--parameter", "weekly_pool", "--value", "0"), "it must be from 1 to 1000000"),
         (("--parameter", "weekly_pool"), "names a parameter and its new value"),
         (("--type", "feature_request", "--data", "[]"), "--data must be a JSON object"),
-        (("--type", "feature_request", "--start", "soon"), "'soon' is no moment"),
+        (("--type", "feature_request", "--start", "soon"), "'soon' is not a moment"),
     ],
 )
 def test_a_proposal_that_cannot_be_is_refused(

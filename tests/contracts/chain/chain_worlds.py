@@ -1,6 +1,6 @@
 """Two worlds with one interface: the fake cluster, and a real virtual machine behind JSON-RPC.
 
-The contract suite arranges everything through these, so that the same test runs on both.
+The contract suite sets up everything through this interface, so that each test runs on both.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ FEE_BASIS_POINTS = 200
 
 
 class ChainWorld(Protocol):
-    """A cluster, our keys on it, and everything that others may do to us."""
+    """A cluster, our keys, and the actions of others."""
 
     @property
     def chain(self) -> Chain: ...
 
     def operator(self) -> Chain:
-        """Another client with the same keys: a second machine."""
+        """A client on a second machine with the same keys."""
         ...
 
     def delegate(self, allowance: int) -> Chain:
-        """Another authority that may spend so much of our tokens; the same receipt key."""
+        """A client with another authority, an allowance on our tokens, and the same receipt key."""
         ...
 
     def finalize(self) -> None: ...
 
     def expire(self) -> None:
-        """Let every blockhash of now become invalid, and finalize that."""
+        """Let every present blockhash expire at a final block."""
         ...
 
     def fork(self) -> None:
-        """Abandon everything that is not finalized."""
+        """Abandon every transaction that is not finalized."""
         ...
 
     def new_wallet(self, *, account: bool = True) -> str: ...
@@ -61,13 +61,13 @@ class ChainWorld(Protocol):
     def balance(self, wallet: str) -> int: ...
 
     def received(self, amount: int) -> int:
-        """What arrives when so much is paid."""
+        """The amount that arrives from a payment of this amount."""
         ...
 
     def freeze(self, wallet: str) -> None: ...
 
     def give_away(self, wallet: str) -> None:
-        """Make somebody else the owner of a wallet's associated account."""
+        """Make another wallet the owner of a wallet's associated account."""
         ...
 
     def require_memo(self, wallet: str) -> None: ...
@@ -77,7 +77,7 @@ class ChainWorld(Protocol):
     def give_lamports(self, address: str, lamports: int) -> None: ...
 
     def send_ahead(self, wallet: str, lamports: int) -> None:
-        """Let a stranger send lamports to where a wallet's token account will be."""
+        """Let a stranger send lamports to the address of a wallet's future token account."""
         ...
 
     def mention(self, receipt_id: str) -> None:
@@ -159,7 +159,7 @@ class FakeWorld:
 
 
 class LocalWorld:
-    """The contract on `SolanaChain` before the local chain, which is started with `--admin`."""
+    """The contract on `SolanaChain` with the local chain, started with `--admin`."""
 
     def __init__(self, url: str, state: Path, kind: chain_setup.MintKind) -> None:
         self.url = url
@@ -234,7 +234,7 @@ class LocalWorld:
         self._write(wallet, data[:32] + bytes(Keypair().pubkey()) + data[64:])
 
     def require_memo(self, wallet: str) -> None:
-        # The extension MemoTransfer: number 8, one byte long, switched on.
+        # The extension MemoTransfer: number 8, one byte long, enabled.
         self._write(wallet, self._data(wallet) + b"\x08\0\x01\0\x01")
 
     def own_by_program(self, wallet: str) -> None:
@@ -253,7 +253,7 @@ class LocalWorld:
     def mention(self, receipt_id: str) -> None:
         address = Pubkey.from_string(self.chain.receipt_address(receipt_id))
         payer = self._stranger.pubkey()
-        # The rent minimum of an empty account: less would not land.
+        # The rent minimum of an empty account. A smaller transfer would not land.
         params = TransferParams(from_pubkey=payer, to_pubkey=address, lamports=890_880)
         chain_setup.send(self.client, [transfer(params)], [self._stranger])
         self.finalize()

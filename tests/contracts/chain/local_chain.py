@@ -1,4 +1,4 @@
-"""A local chain in a process of its own, for tests."""
+"""A local chain in a separate process, for tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deploy.local.chain.client import ChainClient
 
 @contextmanager
 def local_chain(log: Path, *arguments: str) -> Iterator[str]:
-    """A local chain of one's own for as long as the block runs; yields its URL."""
+    """Run a new local chain during the block, and yield its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What every `Chain` does: one suite on the fake cluster and on the real virtual machine."""
+"""The contract of every `Chain`, on the fake cluster and on the real virtual machine."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ EXPENSIVE_BUMP = 250
 _numbers = itertools.count()
 
 
-# The only program that knows required memos.
+# The only program with required memos.
 TOKEN_2022 = pytest.param("token-2022 with a transfer fee", marks=pytest.mark.real)
 
 
@@ -103,7 +103,7 @@ def send(chain: Chain, *items: Signed) -> None:
 
 
 def execute(world: ChainWorld, intent: Intent, chain: Chain | None = None) -> Signed:
-    """Sign, send and finalize; whether it succeeded is for the test to see."""
+    """Sign, send and finalize. The test checks the success."""
     chain = chain or world.chain
     item = signed(chain, intent)
     send(chain, item)
@@ -514,7 +514,7 @@ def test_wallets_chosen_to_be_expensive_do_not_stop_the_creation_of_accounts(
 
 
 def expensive_wallets(mint: str, count: int) -> list[str]:
-    """Wallets whose token account's address, under either program, takes many tries to find."""
+    """Wallets whose associated token address takes many tries to find under each program."""
     found: list[str] = []
     while len(found) < count:
         wallet = Keypair().pubkey()
@@ -524,7 +524,7 @@ def expensive_wallets(mint: str, count: int) -> list[str]:
 
 
 def bump_of(wallet: Pubkey, mint: str, program: Pubkey) -> int:
-    if len(mint) < 32:  # the fake's mint has a name, and its accounts are found at once
+    if len(mint) < 32:  # the fake derives addresses from names, without any tries
         return EXPENSIVE_BUMP
     seeds = [bytes(wallet), bytes(program), bytes(Pubkey.from_string(mint))]
     return Pubkey.find_program_address(seeds, ASSOCIATED_TOKEN_PROGRAM)[1]
@@ -539,7 +539,7 @@ def test_a_payment_to_a_wallet_without_an_account_moves_nothing(world: ChainWorl
     assert state(world.chain, receipt) is ReceiptState.FREE
 
 
-# --- the cluster and what we have ----------------------------------------------------------
+# --- the cluster and our funds -------------------------------------------------------------
 
 
 def test_the_largest_payment_that_costs_tells_of_lands(world: ChainWorld) -> None:

@@ -1,4 +1,4 @@
-"""What every `PublicChain` does: one suite on the fake cluster and on the real virtual machine."""
+"""The contract of every `PublicChain`, on the fake cluster and on the real machine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def world(
 
 @pytest.fixture(scope="module")
 def public(world: ChainWorld) -> PublicChain:
-    """The same cluster, without any key."""
+    """A client of the same cluster without keys."""
     addresses = world.chain.public_addresses
     if isinstance(world, LocalWorld):
         return PublicSolanaChain([world.url], world.chain.mint, addresses)
@@ -48,7 +48,7 @@ def public(world: ChainWorld) -> PublicChain:
 
 
 def pay(world: ChainWorld, *, receipts: int = 1, amounts: tuple[int, ...] = (5, 7)) -> Execution:
-    """A payment as we make them, finalized and read back."""
+    """One of our payments, finalized and read back."""
     ids = tuple(f"public/{next(_numbers)}" for _ in range(receipts))
     transfers = tuple(Transfer(world.new_wallet(), BaseUnits(amount)) for amount in amounts)
     intent = Intent(ids, Resolution.PAID, transfers, memo=ids[0])

@@ -1,4 +1,4 @@
-"""Transfers as the real chain tells them, to whoever wants to see whether they back a stake."""
+"""Transfers on the real chain, read to verify the backing of a stake."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_transfer_is_told_once_it_is_finalized(world: LocalWorld) -> None:
 def test_what_comes_back_within_the_transaction_is_no_transfer_to_the_vault(
     world: LocalWorld,
 ) -> None:
-    """An account of one's own is paid, emptied again, and only then given to the vault."""
+    """A user's account is paid, emptied, and only then given to the vault."""
     vault, made, key = Keypair().pubkey(), Keypair(), world.key.pubkey()
     mint = Pubkey.from_string(world.chain.mint)
     own = associated_account(str(key), mint, TOKEN_PROGRAM)

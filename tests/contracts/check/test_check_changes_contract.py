@@ -1,4 +1,4 @@
-"""What a check finds of changes of the configuration that no vote made, on both stores."""
+"""Findings about configuration changes without a vote, on both stores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def changes_of(town: Town) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def changed(town: Town) -> Town:
-    """The raise was executed."""
+    """The proposal to raise the pool was executed."""
     assert town.close().status is S.EXECUTED
     return town
 

@@ -1,4 +1,4 @@
-"""What checks, retention and the wiki's pages read: the twins in memory and the real ones."""
+"""Reads of checks, retention and the wiki's pages, on both stores."""
 
 from __future__ import annotations
 
@@ -150,11 +150,11 @@ def test_an_open_week_is_not_archived(wiki_world: WikiWorld, ports: Ports) -> No
     assert [d.archived for d in store.distributions()] == [False]
 
 
-# --- what the wiki shows -----------------------------------------------------------------------
+# --- the wiki's pages --------------------------------------------------------------------------
 
 
 def test_pages_hold_every_contribution_once(wiki_world: WikiWorld, ports: Ports) -> None:
-    """Several of one moment, and under every form of the user's id."""
+    """Contributions of one moment, with every stored form of the user's id."""
     documents = [
         contribution(n, NOW - timedelta(seconds=n // 4), user_id=form)
         for n, form in enumerate([ADA, ObjectId(ADA), ADA.upper()] * 7)

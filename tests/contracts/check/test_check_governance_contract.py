@@ -1,4 +1,4 @@
-"""What a check finds of proposals and votes that somebody changed, on both stores."""
+"""Findings about altered proposals and votes, on both stores."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def town(wiki_world: WikiWorld) -> Town:
     return Town(wiki_world)
 
 
-# --- as it is stored ---------------------------------------------------------------------------
+# --- raw documents ------------------------------------------------------------------------------
 
 
 def test_records_come_as_they_are_stored(town: Town) -> None:

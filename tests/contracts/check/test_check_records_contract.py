@@ -1,4 +1,4 @@
-"""Plans, payouts and weeks as they are stored: the twin in memory and the real one."""
+"""Stored plans, payouts and weeks, on both stores."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ports(wiki_world: WikiWorld) -> Ports:
 
 
 def change_reward(ports: Ports, position: int, **fields: Any) -> None:
-    """As somebody would who may write into the database."""
+    """Change a document directly in the database."""
     check = ports.check
     if isinstance(check, FakeCheckStore):
         check.changed_rewards[PLAN, position] = fields
@@ -184,7 +184,7 @@ def sealed_plan(world: WikiWorld) -> None:
 
 
 def pay_plan(world: WikiWorld) -> None:
-    """Anchored, one batch void and two of its rewards paid alone, one transaction unreadable."""
+    """An anchored week: a void batch with two singles, and an unreadable transaction."""
     store = world.wiki.store
     paid = (PayoutStatus.PAID, "sig", 7, Lamports(5000), True)
     void, unread, last, anchor = store.payouts_after(PLAN, "", 9)

@@ -1,4 +1,4 @@
-"""What a check finds of stakes and users that somebody changed, on both stores."""
+"""Findings about altered stakes and users, on both stores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VAULT, WALLET = "the vault", "ada's wallet"
 
 
 class Staked:
-    """Ada has staked 500 of her 1,000 KONTRIB for 30 days, ten days ago."""
+    """Ten days ago, Ada staked 500 of her 1,000 KONTRIB for 30 days."""
 
     def __init__(self, world: WikiWorld) -> None:
         self.world, self.wiki, self.raw = world, world.wiki, RawDocuments(world)
@@ -53,7 +53,7 @@ class Staked:
         self.wiki = replace(self.wiki, vault=VAULT, transfers=self.transfers)
 
     def stands_on(self, signature: str, *transfers: tuple[str, int]) -> None:
-        """The stake names a transaction that moved these amounts to these wallets."""
+        """Let the stake name a transaction that moved these amounts to these wallets."""
         self.change(stake_tx_hash=signature, transfer_key=signature)
         self.transfers.known[signature] = [
             FoundTransfer(WALLET, "a token account", to, BaseUnits(amount * ONE_TOKEN))
@@ -61,7 +61,7 @@ class Staked:
         ]
 
     def differences(self, *, is_online: bool = True) -> dict[str, str]:
-        """By field of the stake: what is found and expected."""
+        """The found and the expected value by field of the stake."""
         report = CheckReport()
         check_stakes(self.wiki, self.store, report, is_online=is_online)
         assert {each.area for each in report.findings} <= {Area.STAKES}
@@ -76,7 +76,7 @@ def staked(wiki_world: WikiWorld) -> Staked:
     return Staked(wiki_world)
 
 
-# --- as it is stored ---------------------------------------------------------------------------
+# --- raw documents ------------------------------------------------------------------------------
 
 
 def test_stakes_that_can_be_read_come_with_their_fields(staked: Staked) -> None:

@@ -1,4 +1,4 @@
-"""What a report reads, of the store in memory and of the real one alike."""
+"""Reads of a report, on both stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the services rely on, of the store in memory and of the real one alike: weeks and plans."""
+"""The contract of both stores about weeks and plans."""
 
 from __future__ import annotations
 
@@ -321,7 +321,7 @@ def test_an_anchored_plan_is_never_replaced(store: Store, stage: Stage) -> None:
     assert not store.install_plan(other, PlanNotes(), replacing="plan", now=LATER)
 
 
-# --- a week's way ------------------------------------------------------------------------------
+# --- a week's stages ---------------------------------------------------------------------------
 
 
 def test_a_week_advances_with_its_facts_and_forgets_its_troubles(store: Store) -> None:
@@ -492,7 +492,7 @@ def test_heartbeats_are_kept_by_name(store: Store) -> None:
     assert store.last_beat("sweep") == LATER
 
 
-# --- what watchers need ------------------------------------------------------------------------
+# --- reads of watchers ---------------------------------------------------------------------------
 
 
 def test_counts_add_up_whoever_counts(store: Store) -> None:

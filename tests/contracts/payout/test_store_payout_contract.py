@@ -1,4 +1,4 @@
-"""What the services rely on, of the store in memory and of the real one alike: payouts."""
+"""The contract of both stores about payouts."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ MOVES = {
     "settle as paid": {S.PENDING: S.PAID, S.PROCESSING: S.PAID},
     "settle as void": {S.PENDING: S.VOID, S.PROCESSING: S.VOID},
 }
-"""All changes of a payout's status by a write. Every other status stays as it is."""
+"""All changes of a payout's status by a write. Every other status stays the same."""
 CONTRADICTIONS = {("settle as paid", S.VOID), ("settle as void", S.PAID)}
 
 
@@ -387,7 +387,7 @@ def test_settling_what_is_not_there_is_harmless(store: Store) -> None:
     assert statuses(store) == [Status.PENDING] * 3
 
 
-# --- rewards that are paid alone ---------------------------------------------------------------
+# --- rewards paid alone ------------------------------------------------------------------------
 
 
 def test_held_rewards_wait_and_those_in_batches_do_not(store: Store) -> None:

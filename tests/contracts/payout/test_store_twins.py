@@ -1,6 +1,6 @@
-"""Whatever is done to the store in memory and to the real one, in any order: both look the same.
+"""Any calls in any order leave the in-memory and the real store with the same contents.
 
-The simulation trusts the fake with every promise of this system, so this is where it earns it.
+The simulation checks every promise of this system on the fake. These tests justify that.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ MOVES = [(before, after) for before, afters in STAGES.items() for after in sorte
 
 
 class StoreTwins(RuleBasedStateMachine):
-    """The same calls to both, and the same answers."""
+    """Makes the same calls to both stores, and compares the answers."""
 
     def __init__(self, database: Mongo) -> None:
         super().__init__()
@@ -217,7 +217,7 @@ class StoreTwins(RuleBasedStateMachine):
 
     @rule(odds=st.integers(0, 9))
     def reset(self, odds: int) -> None:
-        if odds == 0:  # rarely: there is nothing to see after it
+        if odds == 0:  # rarely, since it leaves nothing to compare
             self.both("reset_week", WEEK, self.now)
 
     @invariant()

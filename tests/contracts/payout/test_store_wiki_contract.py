@@ -1,11 +1,12 @@
-"""What the services rely on, of the store in memory and of the real one alike: the wiki's data.
+"""The contract of both stores about the wiki's data.
 
-The fake decides with `core.points.defect`; the real one with a pipeline of the database. Hypothesis
+The fake decides with `core.points.defect`, the real store with an aggregation pipeline. Hypothesis
 gives both the same odd documents.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -196,7 +197,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
 def test_bad_data_hurts_only_itself(
     store_world: StoreWorld, reason: str, facts: dict[str, Any]
 ) -> None:
-    bad_id = object_id(MIDDLE, 2**40)  # far beyond those that are counted
+    bad_id = object_id(MIDDLE, 2**40)  # far beyond the counted ones
     made: dict[str, Any] = {"user_id": USER, "created_at": MIDDLE, "document_id": bad_id} | facts
     store_world.add_contributions([contribution_document(**made)])
     store_world.add_contributions([contribution_document(USER, MIDDLE, points=10)])
@@ -241,10 +242,12 @@ def test_what_has_no_date_is_listed_by_the_plan_that_follows_its_recording(
     assert malformed(store_world, 10)[0] == int(listed)
 
 
-def test_with_a_limit_of_zero_nobody_looks_for_what_cannot_count(store_world: StoreWorld) -> None:
+def test_with_a_limit_of_zero_malformed_contributions_are_only_counted(
+    store_world: StoreWorld,
+) -> None:
     store_world.add_contributions([contribution_document(USER, MIDDLE, points=-1)])
 
-    assert malformed(store_world, 0) == (0, [])
+    assert malformed(store_world, 0) == (1, [])
 
 
 def test_all_are_counted_and_the_first_are_listed(store_world: StoreWorld) -> None:
@@ -257,6 +260,37 @@ def test_all_are_counted_and_the_first_are_listed(store_world: StoreWorld) -> No
 
     count, listed = malformed(store_world, 3)
     assert (count, len(listed)) == (9, 3)
+
+
+def test_every_contribution_that_was_seen_is_in_one_count(store_world: StoreWorld) -> None:
+    late = WEEK.start - timedelta(days=1)
+    store_world.add_contributions(
+        [
+            contribution_document(USER, MIDDLE, points=1),
+            contribution_document(USER, MIDDLE, points=2.0),
+            contribution_document(USER, late, points=3, recorded_at=MIDDLE),
+            contribution_document(USER, MIDDLE, points=-1),
+            contribution_document(USER, late, points="3", recorded_at=MIDDLE),
+            contribution_document(USER, "Monday", recorded_at=MIDDLE),
+            contribution_document(USER, MIDDLE, recorded_at=CUTOFF),
+            contribution_document(None, MIDDLE, recorded_at=CUTOFF),
+            contribution_document(USER, late, recorded_at=CUTOFF),
+        ]
+    )
+
+    found = store_world.store.week_points(WINDOW, RULES)
+
+    assert (found.seen, found.counted, found.malformed_count, found.after_cutoff) == (8, 3, 3, 2)
+
+
+@pytest.mark.parametrize("key", ["id", "mark", "$_id", ""])
+def test_a_user_id_cannot_pass_for_a_contribution(store_world: StoreWorld, key: str) -> None:
+    forged = {"id": 1, "user_id": USER, "type": "creation", "total_points": 9, "created_at": MIDDLE}
+    for user_id in (forged, {key: forged}, [forged], {key: None}):
+        store_world.add_contributions([contribution_document(user_id, MIDDLE)])
+
+    assert points(store_world) == []
+    assert malformed(store_world, 10)[0] == 4
 
 
 # --- both agree on anything --------------------------------------------------------------------
@@ -292,7 +326,7 @@ IDS = st.one_of(
 
 @st.composite
 def contributions(draw: st.DrawFn) -> dict[str, Any]:
-    """Mostly good ones, each with a few fields that are anything."""
+    """Mostly valid contributions, each with a few arbitrary fields."""
     document: dict[str, Any] = {
         "id": draw(IDS),
         "user_id": draw(st.sampled_from([USER, USER.upper(), ObjectId(USER), "other", "Other"])),
@@ -309,7 +343,7 @@ def contributions(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def with_ids(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Unique `_id`s: an ObjectId of that second, or something that is none."""
+    """Unique `_id`s: an ObjectId of that second, or a value of another type."""
     made = []
     for number, document in enumerate(documents):
         kind = document["id"]
@@ -341,11 +375,14 @@ def test_fake_and_database_agree_on_odd_contributions(
     answers = []
     for world in (FakeStoreWorld(), MongoStoreWorld(contract_database)):
         world.add_contributions(stored)
-        count, listed = malformed(world, 100, window)
-        answers.append((points(world, window), count, listed))
+        found = world.store.week_points(window, RULES, 100)
+        users = sorted(found.users, key=lambda user: user.user_id)
+        assert found.seen == found.counted + found.malformed_count + found.after_cutoff
+        answers.append((users, replace(found, users=iter(()))))
 
-    fake, real = answers
-    assert real == fake
+    (fake_users, fake), (real_users, real) = answers
+    assert real_users == fake_users
+    assert replace(real, users=fake.users) == fake
 
 
 # --- accounts ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Contributions as they are recorded, on the store in memory and on the real one."""
+"""Recorded contributions, on both stores."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_death_between_contribution_and_counters_is_mended_by_the_same_call(
 ) -> None:
     request = Request(ADA, GUIDE, "review", key="k")
     recorded = contribute(wiki_world.wiki, request)
-    # What the process would have left behind, had it died after the insert.
+    # The state that a process leaves if it dies after the insert.
     wiki_world.wiki.counters.write_user_activity({})
     user = wiki_world.user(ADA) | {"total_contributions": 0, "total_points": 0}
     wiki_world.base.add_user(user)

@@ -1,4 +1,4 @@
-"""Counters that come from rewards and stakes, on the store in memory and on the real one."""
+"""Counters computed from rewards and stakes, on both stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proposals and votes, on the store in memory and on the real one."""
+"""Proposals and votes, on both stores."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ S = ProposalStatus
 
 @pytest.fixture
 def voters(wiki_world: WikiWorld) -> WikiWorld:
-    """Ada has 25,000 of power, Bob 8,000, Cara none."""
+    """Ada has a voting power of 25,000, Bob 8,000, Cara 0."""
     return make_voters(wiki_world)
 
 
@@ -70,7 +70,7 @@ def status(world: WikiWorld, proposal: Proposal) -> ProposalStatus:
 
 
 def decide(world: WikiWorld, proposal: Proposal) -> Proposal:
-    """Let the vote end, and see what becomes of it."""
+    """Let the vote end, and return the decided proposal."""
     world.clock.moment = proposal.voting_end + CLOSE_GRACE
     keep_governance(world.wiki)
     return get_proposal(world.wiki, proposal.id)
@@ -365,8 +365,8 @@ def test_a_crash_after_the_change_does_not_make_it_again(voters: WikiWorld) -> N
     vote(voters.wiki, made.id, ADA, Choice.FOR)
     passed = decide(voters, made)
     change = voters.wiki.governance.change_of(made.id)
-    voters.set_rules(weekly_pool=12_000.0)  # an operator's own change, later
-    # As it stands where the process died before it marked the proposal.
+    voters.set_rules(weekly_pool=12_000.0)  # a later change by an operator
+    # The state if the process dies before it marks the proposal.
     stuck = replace(passed, status=S.PASSED, execution=None)
 
     again = voters.wiki.governance.apply_change(

@@ -1,4 +1,4 @@
-"""Both stores take imported contributions once, and change nothing that is there."""
+"""Both stores add imported contributions once, and change no existing document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ USER = "507f1f77bcf86cd799439011"
 
 
 class IngestWorld:
-    """A store to import into, and how to look into it."""
+    """A store to import into, and functions to read it."""
 
     def __init__(self, world: StoreWorld) -> None:
         self.world = world

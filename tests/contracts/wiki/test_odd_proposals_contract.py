@@ -1,4 +1,4 @@
-"""Proposals that somebody wrote by hand, and ideas that no database can keep, on both stores."""
+"""Hand-written proposals, and ideas that no database can store, on both stores."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from worker.services.wiki.governance_clock import ProposalsStuck, execute, keep_
 FEATURE = Idea("More images", ADA, ProposalType.FEATURE_REQUEST)
 S = ProposalStatus
 LONE = "\udcff"
-"""What an argument's byte that is not UTF-8 becomes."""
+"""Python's form of an argument's byte that is not UTF-8."""
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_change_that_makes_no_sense_waits_and_can_be_cancelled(
 
 
 class Failing:
-    """A store that fails for one proposal as no store should."""
+    """A store with an unexpected error for one proposal."""
 
     def __init__(self, real: GovernanceStore, proposal: Proposal, error: Exception) -> None:
         self._real, self._failing, self._error = real, proposal.id, error

@@ -34,9 +34,9 @@ from worker.adapters.mongo.schema.duplicates import NotDistributedElsewhere, set
 from worker.adapters.mongo.schema.migrations import MigrationReport, migrate, verify
 from worker.adapters.mongo.schema.rollback import rollback
 from worker.adapters.mongo.wiki.contribute import MongoContributions
-from worker.adapters.mongo.wiki.counters import MongoCounters
 from worker.adapters.mongo.wiki.dashboard import MongoViews
 from worker.adapters.mongo.wiki.governance import MongoGovernance
+from worker.adapters.mongo.wiki.reward_counters import MongoCounters
 from worker.adapters.mongo.wiki.staking_records import MongoStaking
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import ONE_TOKEN

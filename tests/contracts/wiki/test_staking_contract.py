@@ -1,4 +1,4 @@
-"""Stakes from their beginning to their end, on the store in memory and on the real one."""
+"""Stakes from their beginning to their end, on both stores."""
 
 from __future__ import annotations
 
@@ -328,7 +328,7 @@ def test_stakes_of_the_wiki_itself_are_kept_too(rich_world: WikiWorld) -> None:
 
     assert (kept.active, kept.accrued) == (1, 1)
     document = next(d for d in rich_world.stakes() if d["amount"] == 365.0)
-    # The owner's 12 percent on 365 tokens: 0.12 a day.
+    # 12 percent a year on 365 tokens: 0.12 a day.
     assert document["rewards_earned"] == 1.2
     assert rich_world.user(BOB)["staked_tokens"] == 365.0
 

@@ -1,4 +1,4 @@
-"""A vote that is open, and what a check finds when somebody changes its documents."""
+"""An open vote, and the findings of a check on its documents."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ S = ProposalStatus
 
 
 class Town:
-    """Ada has 25,000 of power, Bob 8,000; both vote on a proposal that is open."""
+    """Ada with a voting power of 25,000 and Bob with 8,000 vote on an open proposal."""
 
     def __init__(self, world: WikiWorld) -> None:
         self.world, self.wiki, self.raw = world, world.wiki, RawDocuments(world)
@@ -65,7 +65,7 @@ class Town:
         return get_proposal(self.wiki, self.proposal.id)
 
     def differences(self) -> dict[str, str]:
-        """By subject, without the proposal's id: what is found and expected."""
+        """The found and the expected value by subject, without the proposal's id."""
         report = CheckReport()
         check_governance(self.wiki, self.store, report)
         assert {each.area for each in report.findings} <= {Area.GOVERNANCE}

@@ -16,8 +16,8 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Mongo
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.wiki.contribute import MongoContributions
-from worker.adapters.mongo.wiki.counters import MongoCounters
 from worker.adapters.mongo.wiki.governance import MongoGovernance
+from worker.adapters.mongo.wiki.reward_counters import MongoCounters
 from worker.adapters.mongo.wiki.staking_records import MongoStaking
 from worker.core.plan.rules import CONFIG_ID
 from worker.services.wiki_context import WikiContext
@@ -27,7 +27,7 @@ GUIDE, ESSAY = "607f1f77bcf86cd799439021", "607f1f77bcf86cd799439022"
 
 
 class ManualClock:
-    """Time that passes when a test says so."""
+    """A clock that only a test advances."""
 
     def __init__(self, now: datetime) -> None:
         self.moment = now

@@ -11,7 +11,7 @@ from worker.core.lifecycle import PayoutStatus
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.comparison import (
-    Recorded,
+    RecordedPayment,
     compare_receipt,
     compare_transaction,
     receipt_of,
@@ -34,16 +34,16 @@ PAID = Execution(
 )
 
 
-def found(execution: Execution | None, recorded: Recorded | None = None) -> list[str]:
+def found(execution: Execution | None, recorded: RecordedPayment | None = None) -> list[str]:
     check = Check("chain")
-    compare_transaction(recorded or Recorded(BATCH, "sig", 9), execution, PLANNED, check)
+    compare_transaction(recorded or RecordedPayment(BATCH, "sig", 9), execution, PLANNED, check)
     return [str(finding) for finding in check.findings]
 
 
 def test_a_payment_as_planned_and_recorded_has_no_finding() -> None:
     assert found(PAID) == []
     assert found(replace(PAID, transfers=tuple(reversed(PLANNED)))) == []
-    assert found(PAID, Recorded(BATCH)) == []
+    assert found(PAID, RecordedPayment(BATCH)) == []
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_every_wallet_that_got_another_amount_is_named() -> None:
 
 def test_a_transaction_that_cannot_be_read_proves_nothing() -> None:
     check = Check("chain")
-    compare_transaction(Recorded(BATCH), None, PLANNED, check)
+    compare_transaction(RecordedPayment(BATCH), None, PLANNED, check)
     assert (check.outcome, check.wrong_count) == (Outcome.UNPROVEN, 0)
 
 

@@ -13,17 +13,20 @@ from tests.core.strategies import A_WEEK, a_header, a_row, rows
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.lifecycle import Stage, Status
 from worker.core.payout.chain import AccountProblem, Recipient
-from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, USER_TWICE, hold_reason
 from worker.core.payout.records import Account, PayoutKind, Reward
 from worker.core.payout.single import (
+    CLOSED_ACCOUNT,
+    NO_WALLET,
+    USER_TWICE,
     cannot_receive,
+    hold_reason,
     is_hold_expired,
     obstacle,
     single_payout,
     wallet_of,
 )
 from worker.core.plan.commitment import Row
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import single_id
 from worker.core.plan.rules import rules_from

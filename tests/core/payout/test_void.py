@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.payout.chain import AccountProblem, Recipient
-from worker.core.payout.void import must_be_void
+from worker.core.payout.decision import must_be_void
 
 problems = st.one_of(st.none(), st.sampled_from(AccountProblem))
 recipients = st.builds(Recipient, st.just("wallet"), problems, st.booleans())

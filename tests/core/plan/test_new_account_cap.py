@@ -7,8 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.plan.entrant import Entrant
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP, cap_new_accounts
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP, Entrant, cap_new_accounts
 
 ENTRANT = Entrant(
     commitment=bytes(32),

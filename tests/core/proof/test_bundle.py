@@ -190,7 +190,7 @@ def test_points_below_the_rules_minimum_are_named() -> None:
 
 def test_rows_in_another_order_are_named() -> None:
     text = findings(rewrite(a_bundle(), lambda rows: [rows[1], rows[0], *rows[2:]]).audit())
-    assert "is not in ascending order, or there twice" in text
+    assert "is not in ascending order, or is repeated" in text
 
 
 def test_a_waived_floor_that_was_not_needed_is_named() -> None:
@@ -262,4 +262,4 @@ def test_multipliers_that_are_no_tier_are_named() -> None:
     tiers = [1_100_000, 1_300_000, 1_600_000, 2_000_000]
     assert verify_files(*files, tiers).outcome is Outcome.OK
     text = findings(verify_files(*files, tiers[1:]))
-    assert "2 rows have the multiplier 1.1, which is no tier" in text
+    assert "2 rows have the multiplier 1.1, which is not a tier" in text

@@ -59,7 +59,7 @@ def _current(name: str) -> Any:
 
 def test_the_owners_name_for_the_pool_is_an_alias() -> None:
     change = checked_change(CONFIG, "weekly_token_pool", 15000)
-    assert (change.name, change.old, change.new) == ("weekly_pool", 10000, 15000)
+    assert (change.path, change.old, change.new) == (("weekly_pool",), 10000, 15000)
     assert rules_from(change.document).pool == 15_000 * 10**9
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.plan.rules import rules_from
-from worker.core.wiki.reputation import reputation
+from worker.core.wiki.counters import reputation
 
 STEPS = rules_from(CONFIG).reputation_steps
 

@@ -1,4 +1,4 @@
-"""Accounts of the fake cluster, as they are now and as they were at the end of recent slots."""
+"""Accounts of the fake cluster, now and at the end of recent slots."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FakeAccounts(FakeBlocks):
         return last_slot
 
     def account(self, address: str, slot: int | None = None) -> Account | None:
-        """An account as it is now, or as it was at the end of a recent slot."""
+        """An account now, or at the end of a recent slot."""
         return self._accounts.now(address) if slot is None else self._accounts.at(address, slot)
 
     def token_account(self, address: str, slot: int | None = None) -> TokenAccount | None:
@@ -38,7 +38,7 @@ class FakeAccounts(FakeBlocks):
         return 0 if account is None else account.amount
 
     def total_tokens(self) -> int:
-        """Base units in all token accounts; what a transfer fee withheld is not in them."""
+        """Base units in all token accounts, without withheld transfer fees."""
         return sum(account.amount for account in self._tokens.values())
 
     def put_account(self, address: str, account: Account) -> None:
@@ -48,13 +48,13 @@ class FakeAccounts(FakeBlocks):
         self._tokens.put(address, self.slot, account)
 
     def change_token_account(self, address: str, **changes: object) -> None:
-        """Change fields of a token account that exists, as its owner or the issuer may."""
+        """Change fields of an existing token account, as its owner or the issuer can."""
         account = self.token_account(address)
         if account is None:
             raise LookupError(f"no token account {address}")
         self.put_token_account(address, replace(account, **changes))  # type: ignore[arg-type]
 
     def give_lamports(self, address: str, lamports: int) -> None:
-        """Credit an account, as anyone may."""
+        """Credit an account, as anyone can."""
         account = self.account(address) or Account()
         self.put_account(address, replace(account, lamports=account.lamports + lamports))

@@ -1,4 +1,4 @@
-"""Blocks of the fake cluster: slots, heights, blockhashes and the time that they stand for."""
+"""Blocks of the fake cluster: slots, heights, blockhashes and block times."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class FakeBlocks:
         return self._blocks[-1].slot
 
     def time_of(self, slot: int) -> datetime | None:
-        """Whole seconds, as clusters say it; None before there is a clock."""
+        """The block time in whole seconds; None before the clock is set."""
         if self.slot_zero_at is None:
             return None
         return (self.slot_zero_at + timedelta(seconds=slot * SLOT_SECONDS)).replace(microsecond=0)
 
     def advance(self, slots: int = 1, *, skipped: int = 0) -> None:
-        """Let `slots` slots pass; the first `skipped` of them make no block."""
+        """Let `slots` slots pass. The first `skipped` of them have no block."""
         slot, height = self.slot + skipped, self._blocks[-1].height
         blocks = slots - skipped
         jumped = max(0, blocks - KEPT_BLOCKS)
@@ -49,21 +49,21 @@ class FakeBlocks:
             self._open(slot + number, height + number)
 
     def finalize(self) -> None:
-        """Let just as much time pass as finalizes everything that landed so far."""
+        """Let the least time pass that finalizes every landed transaction."""
         self.advance(self.finalized_lag_slots)
 
     def expire(self, blockhash_count: int = BLOCKHASH_AGE_MAX) -> None:
-        """Let so much time pass that no blockhash of now is good, and that this is final."""
+        """Let time pass until the expiry of every present blockhash is final."""
         self.advance(blockhash_count + 1 + self.finalized_lag_slots)
 
     @property
     def blocks_not_final(self) -> int:
-        """How many blocks a fork can abandon: after one, fewer than before."""
+        """The number of blocks that a fork can abandon. Each fork reduces it."""
         final = self.block(self.finalized_lag_slots).slot
         return sum(block.slot > final for block in self._blocks)
 
     def block(self, lag_slots: int) -> Block:
-        """The newest block that is at least so many slots behind the open one."""
+        """The newest block at least this many slots behind the open one."""
         newest = self.slot - lag_slots
         old_enough = (block for block in reversed(self._blocks) if block.slot <= newest)
         return next(old_enough, self._blocks[0])
@@ -72,9 +72,9 @@ class FakeBlocks:
         self._blocks.append(Block(slot, height, f"block/{self._forks}/{slot}"))
 
     def abandon(self, depth: int) -> int:
-        """Drop the last blocks and open the next slot; return the last slot that remains.
+        """Drop the last blocks, open the next slot, and return the last remaining slot.
 
-        Slots never go back, block heights do.
+        Slots never decrease, but block heights do.
         """
         if not 0 < depth <= self.blocks_not_final:
             raise ValueError(f"depth {depth} would undo finalized blocks")

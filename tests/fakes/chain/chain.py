@@ -1,7 +1,7 @@
 """`FakeChain`: the in-memory twin of `SolanaChain`, one client of a `FakeLedger`.
 
-Two operators are two of these on one ledger. Wallets are real addresses (any base58 public key
-on the curve; `wallet_named` makes them), every other address is a readable name.
+Two operators have two clients of one ledger. Wallets are real base58 public keys on the curve,
+made by `wallet_named`. Every other address is a readable name.
 """
 
 from __future__ import annotations

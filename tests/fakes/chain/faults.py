@@ -1,4 +1,4 @@
-"""Where tests put faults into a fake chain: its endpoints, and the moments around each call."""
+"""Faults of a fake chain: of its endpoints, and before or after each call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 
 class Observed(Protocol):
-    """Set these to fail, to crash or to do something else before or after a call."""
+    """Functions that run before or after a call, to fail, crash or change something."""
 
     before: Callable[[str], None]
     after: Callable[[str], None]
@@ -22,7 +22,7 @@ S = TypeVar("S", bound=Observed)
 
 @dataclass(slots=True)
 class FakeEndpoint:
-    """One view of the ledger: it may lag behind, or not answer at all."""
+    """One view of the ledger. It can lag behind, or not answer."""
 
     lag_slots: int = 0
     down: bool = False

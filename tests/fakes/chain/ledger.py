@@ -1,4 +1,4 @@
-"""The world behind `FakeChain`: one cluster in memory, shared by any number of clients.
+"""The cluster behind `FakeChain`, in memory and shared by any number of clients.
 
 Deterministic: no clock, no randomness, integer slots.
 """
@@ -48,9 +48,9 @@ class FakeLedger(FakeAccounts):
         self._wires: dict[str, bytes] = {}
 
     def fork(self, depth: int) -> list[bytes]:
-        """Abandon the last `depth` blocks and what landed in them; return those wires.
+        """Abandon the last `depth` blocks, and return the transactions in them.
 
-        A dropped transaction may land again, as long as its blockhash is from a block that remains.
+        A dropped transaction can land again if the block of its blockhash remains.
         """
         base_slot = self.abandon(depth)
         dropped = [landed for landed in self.landed.values() if landed.slot > base_slot]
@@ -71,7 +71,7 @@ class FakeLedger(FakeAccounts):
         ]
 
     def stranger_mentions(self, address: str) -> str:
-        """Land a successful transaction of a stranger that names an address; its signature."""
+        """Land a stranger's transaction that names an address; return its signature."""
         request = Request(self.block(0).blockhash, "stranger", ("stranger",), mentions=(address,))
         signature = signature_of(request.wire() + str(len(self.landed)).encode())
         self.landed[signature] = Landed(signature, self.slot, request, None, FEE_PER_SIGNATURE)
@@ -88,16 +88,16 @@ class FakeLedger(FakeAccounts):
             self.execute(signature, wire)
 
     def deliver(self, signatures: Iterable[str] | None = None) -> None:
-        """Execute transactions in flight, in the given order; all of them by default."""
+        """Execute these transactions in flight in order. Default: all of them."""
         for signature in list(self.in_flight) if signatures is None else list(signatures):
             self.execute(signature, self.in_flight.pop(signature))
 
     def lose(self, signature: str) -> None:
-        """Drop a transaction that is in flight; it may still be sent again."""
+        """Drop a transaction in flight. It can be sent again."""
         del self.in_flight[signature]
 
     def execute(self, signature: str, wire: bytes) -> None:
-        """Land a transaction in the open block, if a leader would."""
+        """Land a transaction in the open block, if a leader would accept it."""
         request = Request.read(wire)
         fee = FEE_PER_SIGNATURE * len(set(request.signers))
         payer = self.account(request.fee_payer) or Account()

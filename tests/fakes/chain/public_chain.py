@@ -1,4 +1,4 @@
-"""`FakePublicChain`: a `FakeLedger` as a stranger sees it, the twin of `PublicSolanaChain`."""
+"""`FakePublicChain`: the in-memory twin of `PublicSolanaChain`, over a `FakeLedger`."""
 
 from __future__ import annotations
 

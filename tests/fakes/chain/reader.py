@@ -1,4 +1,4 @@
-"""`FakeReader`: a client of a `FakeLedger` without keys, the twin of `ChainReader`."""
+"""`FakeReader`: the in-memory twin of `ChainReader`, over a `FakeLedger`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from worker.core.plan.receipts import ReceiptState, Resolution, receipt_seed, st
 
 
 class FakeReader:
-    """Reads the receipts of one key. Set `before` or `after` to inject faults."""
+    """Reads the receipts of one key. `before` and `after` inject faults."""
 
     def __init__(
         self, ledger: FakeLedger, receipt_key: str, endpoints: Sequence[FakeEndpoint] | None = None

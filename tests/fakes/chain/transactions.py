@@ -1,7 +1,7 @@
-"""Transactions of the fake cluster: how they are written down, and what they do to accounts.
+"""Transactions of the fake cluster: their encoding, and their effects on accounts.
 
-They execute with the semantics that receipts rely on. Two things of a real cluster are left out
-on purpose: the fee payer's own rent minimum, and compute limits.
+They execute with the semantics that receipts rely on. Two rules of a real cluster are left out on
+purpose: the fee payer's own rent minimum, and compute limits.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class TokenAccount:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a wire asks of the cluster."""
+    """The request that a wire transaction encodes."""
 
     blockhash: str
     fee_payer: str
@@ -74,7 +74,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """A transaction that a block contains; `error` says why it moved nothing but its fee."""
+    """A transaction in a block. A failed one has an `error`, and moved only its fee."""
 
     signature: str
     slot: int
@@ -85,7 +85,7 @@ class Landed:
 
 
 class ProgramError(Exception):
-    """A program refused; the transaction lands without effect, and its fee is gone."""
+    """A program refused. The transaction lands without effect, and its fee is spent."""
 
 
 def token_address(wallet: str) -> str:
@@ -101,7 +101,7 @@ def signature_of(wire: bytes) -> str:
 
 
 class Draft:
-    """The changes of one transaction, made visible all at once or not at all."""
+    """The changes of one transaction, applied as a whole or not at all."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A table that remembers what each value was at the end of every recent slot."""
+"""A table that keeps each value at the end of every recent slot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KEPT_SLOTS = 600
 
 
 class Versions(Generic[V]):
-    """Values by key, now and in the recent past; later slots can be dropped again."""
+    """Values by key, now and at recent slots. The latest slots can be undone."""
 
     def __init__(self) -> None:
         self._versions: dict[str, list[tuple[int, V | None]]] = {}
@@ -22,7 +22,7 @@ class Versions(Generic[V]):
         return versions[-1][1] if versions else None
 
     def at(self, key: str, slot: int) -> V | None:
-        """The value at the end of a slot; None if there was none."""
+        """The value at the end of a slot; None if the key did not exist."""
         for changed, value in reversed(self._versions.get(key, ())):
             if changed <= slot:
                 return value
@@ -42,7 +42,7 @@ class Versions(Generic[V]):
             versions.pop(0)
 
     def drop_after(self, slot: int) -> None:
-        """Undo every change that was made after a slot."""
+        """Undo every change after a slot."""
         while self._changes and self._changes[-1][0] > slot:
             _, key = self._changes.pop()
             self._versions[key].pop()

@@ -1,4 +1,4 @@
-"""The in-memory twin of `MongoCheckRecords`: documents as the database would hold them."""
+"""The in-memory twin of `MongoCheckRecords`: the database's documents."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from worker.ports.check import StoredReward as Found
 class FakeCheckRecords:
     """A part of `worker.ports.check.CheckStore` in memory.
 
-    The records behind it hold no derived fields, so what somebody made of those is kept here.
+    The records behind it hold no derived fields, so this class keeps forged values of those.
     """
 
     def __init__(self, store: FakeStore) -> None:

@@ -1,4 +1,4 @@
-"""A small history in memory that has everything a report can show."""
+"""A small history in memory with every case of a report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOSTILE = '<script src="https://example.org/x.js"></script>'
 
 
 def busy_world(weeks: int = WEEKS, people: int = PEOPLE) -> tuple[World, Week]:
-    """Closed weeks in a row, each with more contributors, and a few who cannot be paid."""
+    """Consecutive closed weeks with growing numbers of contributors, some of them unpayable."""
     first = WEEK.back(weeks - 1)
     world = World(batch_size=6, now=first.end + timedelta(hours=1))
     names = [f"u{i:02}" for i in range(people)]
@@ -40,7 +40,7 @@ def busy_world(weeks: int = WEEKS, people: int = PEOPLE) -> tuple[World, Week]:
 
 
 def _contribute(world: World, name: str, points: int, week: Week, kind: str) -> None:
-    """As `World.contribute`, of any type."""
+    """Like `World.contribute`, for any type."""
     contributions = store_of(world.first).state.contributions
     before = set(contributions)
     world.contribute(name, points, week=week)

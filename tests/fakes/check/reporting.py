@@ -1,4 +1,4 @@
-"""What a report reads, in memory."""
+"""The in-memory twin of the report's store."""
 
 from __future__ import annotations
 

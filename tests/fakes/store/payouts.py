@@ -1,4 +1,4 @@
-"""Payouts of the in-memory store, and what their resolution does to rewards."""
+"""Payouts of the in-memory store, and the effects of their resolution on rewards."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class FakePayouts:
         return [s for s in found if s is not None and not s.payout.status.is_resolved]
 
     def _rewards_of(self, payout: Payout) -> list[StoredReward]:
-        """The rewards that a payout pays, as far as they still go its way."""
+        """The rewards of a payout that no other payout has taken over."""
         rewards = self.state.rewards_of(payout.plan_id)
         if payout.kind is PayoutKind.SINGLE:
             return [rewards[payout.index]] if payout.index in rewards else []

@@ -121,7 +121,7 @@ class FakePlans:
         self.state.payouts.pop(plan_id, None)
 
     def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
-        """Nothing is ever lost here by itself, so that `lost_too` finds no more."""
+        """This store loses no documents, so `lost_too` makes no difference."""
         stored = self.state.weeks.get(week)
         if stored is None or stored.distribution.plan_id != plan_id:
             return
@@ -142,7 +142,7 @@ class FakePlans:
         return sorted(marked, key=lambda reward: (reward.plan_id, reward.position))
 
     def _plans_of(self, week: Week) -> set[str]:
-        """Every plan id under which something of the week is stored."""
+        """Every plan id that has stored records of the week."""
         stored = [row for rows in self.state.rewards.values() for row in rows.values()]
         ids = {row.reward.plan_id for row in stored if row.week == week}
         for plan_id, payouts in self.state.payouts.items():

@@ -21,7 +21,7 @@ _UTC: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
 
 class Route(StrEnum):
-    """How a reward is paid: in its batch, alone as soon as it can be, or in a single."""
+    """A reward's way of payment: in its batch, in a future single, or in its single."""
 
     BATCH = "batch"
     WAITING = "waiting"
@@ -44,7 +44,7 @@ class StoredReward:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it waits to be paid alone, and has no single yet."""
+        """Whether the reward is to be paid alone and has no single yet."""
         return self.route is Route.WAITING and self.is_unpaid
 
 
@@ -59,12 +59,12 @@ class StoredPayout:
 
     @property
     def is_unresolved(self) -> bool:
-        """Of a batch or single; an anchor never counts."""
+        """Whether this batch or single is open. An anchor never counts."""
         return self.payout.kind is not PayoutKind.ANCHOR and not self.payout.status.is_resolved
 
     @property
     def is_claimable(self) -> bool:
-        """An operator's hold keeps back only unsigned payouts: a signed one may still land, and
+        """An operator's hold stops only unsigned payouts. A signed one may still land, so it
         must be settled."""
         held_back = self.operator_hold is not None and self.payout.attempt is None
         return self.is_unresolved and not held_back
@@ -83,7 +83,7 @@ class StoredWeek:
 
 @dataclass(slots=True)
 class State:
-    """Every table. No value inside one is ever changed in place, only replaced."""
+    """Every table. Values in a table are replaced, never changed in place."""
 
     users: dict[object, Document] = field(default_factory=dict)
     contributions: dict[object, Document] = field(default_factory=dict)
@@ -129,12 +129,12 @@ class State:
         return self.payouts.get(plan_id, {})
 
     def put_reward(self, stored: StoredReward, **facts: Any) -> None:
-        """Store a reward, with these fields of its `Reward` changed."""
+        """Store a reward with changed fields of its `Reward`."""
         reward = replace(stored.reward, **facts)
         self.rewards[reward.plan_id][reward.position] = replace(stored, reward=reward)
 
     def put_payout(self, stored: StoredPayout, **facts: Any) -> None:
-        """Store a payout, with these fields of its `Payout` changed."""
+        """Store a payout with changed fields of its `Payout`."""
         payout = replace(stored.payout, **facts)
         self.payouts[payout.plan_id][payout.id] = replace(stored, payout=payout)
 
@@ -144,10 +144,10 @@ class State:
 
 
 def to_milliseconds(moment: datetime) -> datetime:
-    """The moment as the database keeps it."""
+    """The moment at the database's precision."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def as_stored(value: Any) -> Any:
-    """A value as the database gives it back: lists for tuples, milliseconds, plain types."""
+    """A value as the database returns it: lists for tuples, milliseconds, plain types."""
     return bson.decode(bson.encode({"value": value}), _UTC)["value"]

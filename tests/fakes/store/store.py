@@ -31,11 +31,11 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
     # --- backups --------------------------------------------------------------------------------
 
     def snapshot(self) -> State:
-        """A backup of everything. Later changes do not reach it."""
+        """A backup of everything, which later changes leave unchanged."""
         return self.state.copy()
 
     def restore(self, backup: State) -> None:
-        """Put a backup back, however old. It can be put back again later."""
+        """Restore a backup of any age. It can be restored more than once."""
         self.state = backup.copy()
 
     # --- what the wiki and its operators do -----------------------------------------------------
@@ -63,7 +63,7 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
         self.state.weeks[known.week] = StoredWeek(known, NO_TOTALS | {"started_at": None} | stored)
 
     def set_user_fields(self, user_id: object, **fields: Any) -> None:
-        """Change an existing user, as the wiki does (`wallet_address`, for example)."""
+        """Change fields of an existing user, such as `wallet_address`, as the wiki does."""
         self.state.users[user_id] = self.state.users[user_id] | fields
 
     def set_rules(self, **fields: Any) -> None:

@@ -27,31 +27,29 @@ class FakeWiki:
         return self.state.config.get("token_system")
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        count, listed = self._malformed(window, rules) if malformed_max else (0, [])
-        return WeekPoints(self._user_points(window, rules), count, tuple(listed[:malformed_max]))
-
-    def _user_points(self, window: PointsWindow, rules: Rules) -> Iterator[UserPoints]:
         sums: dict[str, tuple[int, int]] = {}
+        counted, after_cutoff, malformed = 0, 0, []
         for document in list(self.state.contributions.values()):
-            part = _part(document, window)
-            if part is None or defect(rules.points, _plain(document)) is not None:
-                continue
-            user_id, points = _user(document), int(document["total_points"])
-            total, late = sums.get(user_id, (0, 0))
-            sums[user_id] = (total + points, late + (points if part == "late" else 0))
-        return (UserPoints(user, total, late) for user, (total, late) in sums.items())
-
-    def _malformed(
-        self, window: PointsWindow, rules: Rules
-    ) -> tuple[int, list[MalformedContribution]]:
-        found = []
-        for document in self.state.contributions.values():
-            looked_at = _part(document, window) or _array_of_week(document, window)
-            if not looked_at and not _undated(document, window):
-                continue
-            if (reason := defect(rules.points, _plain(document))) is not None:
-                found.append(MalformedContribution(str(document["_id"]), reason))
-        return len(found), sorted(found, key=lambda each: each.id)
+            part = _place(document, window)
+            if part == "after":
+                after_cutoff += 1
+            elif part is not None:
+                reason = defect(rules.points, _plain(document))
+                if reason is not None:
+                    malformed.append(MalformedContribution(str(document["_id"]), reason))
+                    continue
+                counted += 1
+                user_id, points = _user(document), int(document["total_points"])
+                total, late = sums.get(user_id, (0, 0))
+                sums[user_id] = (total + points, late + (points if part == "late" else 0))
+        return WeekPoints(
+            (UserPoints(user, total, late) for user, (total, late) in sums.items()),
+            len(malformed),
+            tuple(sorted(malformed, key=lambda each: each.id)[:malformed_max]),
+            seen=counted + len(malformed) + after_cutoff,
+            counted=counted,
+            after_cutoff=after_cutoff,
+        )
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
         found: dict[str, Account] = {}
@@ -78,53 +76,56 @@ class FakeWiki:
 
 
 def stored_forms(user_id: str) -> list[object]:
-    """The forms in which a user's id may be stored, the usual one first."""
+    """The possible stored forms of a user's id, the usual one first."""
     is_hex = len(user_id) == 24 and ObjectId.is_valid(user_id)
     return [ObjectId(user_id), user_id, user_id.upper()] if is_hex else [user_id]
 
 
 def _recorded_at(document: Document) -> datetime | None:
-    """The ObjectId's time; None where there is no ObjectId."""
+    """The ObjectId's time; None for any other value."""
     document_id = document["_id"]
     return document_id.generation_time if isinstance(document_id, ObjectId) else None
 
 
 def _part(document: Document, window: PointsWindow) -> str | None:
-    """Whether a contribution is the week's own or a late one; None if it is neither."""
+    """Return "own" or "late" for a contribution that counts in the week, else None."""
+    place = _place(document, window)
+    return place if place in ("own", "late") else None
+
+
+def _place(document: Document, window: PointsWindow) -> str | None:
+    """The place of a contribution: own, late, undated or after; None outside the window."""
     created_at, recorded_at = document.get("created_at"), _recorded_at(document)
-    if not isinstance(created_at, datetime):
+    is_after = recorded_at is not None and recorded_at >= window.cutoff
+    if _in_week(created_at, window.week):
+        return "after" if is_after else "own"
+    if _is_undated(created_at):
+        since = window.previous_cutoff or window.week.start
+        is_new = recorded_at is None or since <= recorded_at < window.cutoff
+        return "undated" if is_new else None
+    if recorded_at is None or window.previous_cutoff is None or isinstance(created_at, list):
         return None
-    week = window.week
-    if week.start <= created_at < week.end:
-        return "own" if recorded_at is None or recorded_at < window.cutoff else None
-    if recorded_at is None or window.previous_cutoff is None:
-        return None
-    is_late = window.late_from <= created_at < week.start
+    is_late = window.late_from <= created_at < window.week.start
     return "late" if is_late and window.previous_cutoff <= recorded_at < window.cutoff else None
 
 
-def _array_of_week(document: Document, window: PointsWindow) -> bool:
-    """Whether a query for the week's own finds an array: its bounds may hold for two elements."""
-    value, recorded_at = document.get("created_at"), _recorded_at(document)
-    if not isinstance(value, list) or not (recorded_at is None or recorded_at < window.cutoff):
-        return False
-    dates = [each for each in value if isinstance(each, datetime)]
-    week = window.week
+def _dates(value: object) -> list[datetime]:
+    values = value if isinstance(value, list) else [value]
+    return [each for each in values if isinstance(each, datetime)]
+
+
+def _in_week(created_at: object, week: Week) -> bool:
+    """Whether a query for the week finds it: two elements of an array may hold its two bounds."""
+    dates = _dates(created_at)
     return any(each >= week.start for each in dates) and any(each < week.end for each in dates)
 
 
-def _undated(document: Document, window: PointsWindow) -> bool:
-    """Whether it has no date and, as far as its id says, was recorded since the last plan."""
-    value = document.get("created_at")
-    if any(isinstance(each, datetime) for each in (value if isinstance(value, list) else [value])):
-        return False
-    recorded_at = _recorded_at(document)
-    since = window.previous_cutoff or window.week.start
-    return recorded_at is None or since <= recorded_at < window.cutoff
+def _is_undated(created_at: object) -> bool:
+    return not _dates(created_at)
 
 
 def _user(document: Document) -> str:
-    """The canonical user id; empty where there is none."""
+    """The canonical user id; empty if the document has none."""
     user_id = document.get("user_id")
     return canonical_user_id(str(user_id)) if isinstance(user_id, str | ObjectId) else ""
 
@@ -158,7 +159,7 @@ def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twic
 
 
 def field_value(document: Mapping[str, Any], name: str) -> object:
-    """The value of a dotted name; None where it is missing."""
+    """The value of a dotted name; None if it is missing."""
     value: Any = document
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None

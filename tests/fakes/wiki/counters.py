@@ -11,15 +11,15 @@ from bson import Int64, ObjectId
 from tests.fakes.store.state import Document, as_stored
 from tests.fakes.store.store import FakeStore
 from tests.fakes.store.wiki_data import _part, _plain, stored_forms
-from worker.adapters.mongo.names import ARTICLE_OPENINGS, OPENING_TOKENS, USER_OPENINGS
-from worker.adapters.mongo.payout.historic import tokens_of as historic_tokens
-from worker.adapters.mongo.schema.openings import (
+from worker.adapters.mongo.counting.openings import (
     Opening,
     article_opening,
     balances_before,
     opening_fields,
     user_opening,
 )
+from worker.adapters.mongo.names import ARTICLE_OPENINGS, OPENING_TOKENS, USER_OPENINGS
+from worker.adapters.mongo.payout.historic import tokens_of as historic_tokens
 from worker.adapters.mongo.wiki.contribution_counters import (
     DATES,
     is_later,
@@ -241,7 +241,7 @@ class FakeCounters:
 
 
 def _set(table: dict[object, Document], fields: Mapping[str, Document]) -> int:
-    """Set fields of the documents that exist; how many that changed."""
+    """Set fields of existing documents; return how many changed."""
     changed = 0
     for key, values in fields.items():
         for form in stored_forms(key):

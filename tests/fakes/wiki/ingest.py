@@ -19,7 +19,7 @@ class FakeIngestStore:
         self._store = store
         self.chunks = 0
         self.dies_after_chunks: int | None = None
-        """Raise `Killed` once that many chunks of contributions were written."""
+        """Raises `Killed` after this many chunks of contributions."""
 
     def add_contributions(self, contributions: Sequence[Contribution]) -> set[str]:
         if self.chunks == self.dies_after_chunks:
@@ -51,11 +51,11 @@ class FakeIngestStore:
 
 
 class Killed(BaseException):
-    """The process ended here."""
+    """The process was killed at this point."""
 
 
 def record(**changes: object) -> dict[str, object]:
-    """One contribution as a file has it: the owner's example, worth 540 points."""
+    """One contribution in a file's format: the owner's example, worth 540 points."""
     values: dict[str, object] = {
         "user_id": "507f1f77bcf86cd799439011",
         "article_id": "507f1f77bcf86cd799439012",

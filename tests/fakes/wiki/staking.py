@@ -77,7 +77,7 @@ _COURSE = {
 
 
 class FakeTransfers:
-    """Implements `worker.ports.wiki.TransferReader`: what a test says was transferred."""
+    """Implements `worker.ports.wiki.TransferReader` over the transfers that a test sets."""
 
     def __init__(self) -> None:
         self.known: dict[str, list[FoundTransfer]] = {}

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes.world import WEEK, World, store_of
-from worker.core.payout.hold import NO_WALLET
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.payout.single import NO_WALLET
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.receipts import BatchId
-from worker.services.plan import draft, eligibility
+from worker.services.plan import draft
 from worker.services.plan.draft import Draft
 from worker.services.plan.plan_week import dry_run
 from worker.services.plan.roster import Roster
@@ -82,8 +82,7 @@ def test_a_roster_on_disk_gives_the_same_plan(
     store_of(world.first).set_rules(max_new_accounts_per_week=2)
     in_memory = drafted(world)
 
-    for module in (draft, eligibility):
-        monkeypatch.setattr(module, "Roster", lambda entrants: Roster(entrants, 3))
+    monkeypatch.setattr(draft, "Roster", lambda entrants: Roster(entrants, 3))
     on_disk = dry_run(world.first, WEEK)
 
     assert on_disk.header == replace(in_memory.header, cutoff=on_disk.header.cutoff)

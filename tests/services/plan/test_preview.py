@@ -7,7 +7,6 @@ from fractions import Fraction
 from tests.fakes.world import WEEK, World, chain_of
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
-from worker.services.plan.funds import week_need
 from worker.services.plan.plan_week import dry_run, plan_week
 from worker.services.plan.preview import Preview, preview
 
@@ -33,7 +32,7 @@ def test_the_largest_rewards_come_first(world: World) -> None:
     world.populate(20)
     world.genesis()
     top = previewed(world).top
-    assert [reward.points for reward in top] == sorted((r.points for r in top), reverse=True)
+    assert [r.points for r, _ in top] == sorted((r.points for r, _ in top), reverse=True)
     assert len(top) == 10
 
 
@@ -43,16 +42,14 @@ def test_the_estimate_is_what_the_funds_are_checked_against(world: World) -> Non
         world.contribute(f"u{i}", 100)
     world.genesis()
     found = previewed(world)
-    need = week_need(
-        chain_of(world.first).costs(),
-        total=found.header.total_amount,
-        batches=found.header.batches,
-        held=found.header.held,
-        new_accounts=found.estimate.new_accounts,
-    )
+    costs = chain_of(world.first).costs()
+    fee = costs.fee_per_signature * costs.signatures + costs.priority_fee_max
     assert found.estimate.new_accounts == 3
-    assert found.estimate.singles == 1
-    assert found.estimate.lamports == need.lamports
+    assert (found.estimate.batches, found.estimate.singles) == (2, 1)
+    assert found.estimate.receipts_rent == (2 + 2 + 1) * costs.receipt_rent
+    assert found.estimate.accounts_rent == 3 * costs.token_account_rent
+    assert found.estimate.fees == (1 + 2 + 1 + 1) * fee
+    assert found.estimate.lamports == found.funds.needed.lamports
     assert found.funds.is_enough
 
 

@@ -14,9 +14,9 @@ from tests.fakes.world import WEEK, World, store_of
 from worker.bootstrap.without_settings import render_report
 from worker.core.lifecycle import PayoutStatus
 from worker.core.money import ONE_TOKEN
-from worker.core.payout import hold, single
+from worker.core.payout import single
 from worker.core.payout.chain import AccountProblem
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.report.explorer import transaction_url
 from worker.ports.report import TypeTally
 from worker.services.plan.plan_week import plan_week
@@ -145,7 +145,7 @@ def test_a_link_names_its_cluster(cluster: str | None, end: str) -> None:
 def test_every_known_reason_has_advice_of_its_own() -> None:
     unknown = advice("something new", "2024-W50")
     reasons = [problem.value for problem in AccountProblem]
-    reasons += [hold.NO_WALLET, hold.CLOSED_ACCOUNT, hold.USER_TWICE, OVER_ACCOUNT_CAP]
+    reasons += [single.NO_WALLET, single.CLOSED_ACCOUNT, single.USER_TWICE, OVER_ACCOUNT_CAP]
     reasons += [single.NOT_MADE_YET, single.UNREADABLE, single.HOLD_EXPIRED]
     reasons.append(BY_OPERATOR + "asked for {week}")
     for reason in reasons:

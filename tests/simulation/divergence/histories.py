@@ -1,4 +1,4 @@
-"""What the tests of diverging operators, databases and chains have in common."""
+"""Shared by the tests of diverging operators, databases and chains."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH_SIZE = 2
 
 
 def rival_of(world: World, **chain: object) -> Context:
-    """A second operator with the same keys, and a database of their own with the same wiki."""
+    """A second operator with the same keys and wiki, and a separate database."""
     rival = world.add_operator(**chain)
     store_of(rival).restore(store_of(world.first).snapshot())
     return rival
@@ -42,19 +42,19 @@ def do(context: Context, job: Job, first: int = 0, last: int = 0) -> None:
 
 
 def rebuild(world: World) -> None:
-    """What an operator does about a week that stopped or was damaged."""
+    """Handle a week that stopped or was damaged, as an operator does."""
     rebuild_week(world.first, WEEK, Deadline(world.clock, 600))
     world.first.store.requeue(WEEK, world.clock.now())
 
 
 def is_whole(world: World) -> bool:
-    """Closed, and the database agrees with the chain."""
+    """Whether the week is closed and the database agrees with the chain."""
     world.ledger.finalize()
     return is_closed(world.first) and audit_world(world).findings == []
 
 
 def is_seen(world: World) -> bool:
-    """Whether the damage is named on the week, or by the daily reconciliation."""
+    """Whether the week or the daily reconciliation reports the damage."""
     distribution = world.distribution()
     if distribution.reason:
         return True
@@ -69,7 +69,7 @@ def paid_to(world: World) -> int:
 
 
 def sweep_stage(context: Context, stage: Stage) -> None:
-    """Work on the week until it has come that far."""
+    """Work on the week until it reaches a stage."""
     jobs = {Stage.PLANNED: Job.PLAN, Stage.ANCHORED: Job.ANCHOR, Stage.PREPARED: Job.ACCOUNTS}
     for reached, job in jobs.items():
         do(context, job)

@@ -1,7 +1,7 @@
-"""Lost databases, and old backups that are put back.
+"""Lost databases, and restored old backups.
 
-Whatever the database says, the chain decides: the auditor never finds a second payment, and the
-week closes by itself, or says visibly why not.
+The chain decides, whatever the database contains. The auditor never finds a second payment, and the
+week closes by itself or shows the reason why not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from worker.services.week.story import Job
 
 
 def backups(world: World) -> dict[str, State]:
-    """Play a week in which a batch is voided, and keep a backup from every moment of it."""
+    """Play a week with a voided batch, and keep a backup from every moment."""
     store, taken = store_of(world.first), {}
     taken["before the plan"] = store.snapshot()
     sweep_stage(world.first, Stage.PLANNED)

@@ -1,7 +1,7 @@
-"""Operators, chains and wikis that do not agree with each other.
+"""Operators, chains and wikis that disagree.
 
-Whatever the database says, the chain decides: the auditor never finds a second payment, and the
-week closes by itself, or says visibly why not.
+The chain decides, whatever the database contains. The auditor never finds a second payment, and the
+week closes by itself or shows the reason why not.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def test_receipts_that_strangers_fund_and_mention_change_nothing(world: World) -
 
 
 def fork_after_a_send(world: World, depth: int) -> list[int]:
-    """Abandon the last blocks shortly after the first send; says how many sends that undid."""
+    """Abandon the last blocks soon after the first send; return how many sends were undone."""
     chain, forked, seen = chain_of(world.first), [], []
 
     def after(method: str) -> None:
@@ -180,7 +180,7 @@ def thaw_once_sent(world: World) -> Callable[[str], None]:
     return before
 
 
-# --- what the wiki does meanwhile ----------------------------------------------------------------
+# --- changes in the wiki meanwhile ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("between", ["a removed wallet", "another wallet"])
@@ -238,7 +238,7 @@ def test_a_contribution_that_comes_late_is_paid_with_the_next_week_and_only_ther
     assert_clean(world)
 
 
-# --- what recipients do meanwhile ----------------------------------------------------------------
+# --- changes by recipients meanwhile -------------------------------------------------------------
 
 
 def test_an_owner_who_closes_every_account_we_create_stops_nobody_and_farms_no_rent(

@@ -1,7 +1,7 @@
-"""Keys and a mint that change.
+"""Changed keys, and a changed mint.
 
-Whatever the database says, the chain decides: the auditor never finds a second payment, and the
-week closes by itself, or says visibly why not.
+The chain decides, whatever the database contains. The auditor never finds a second payment, and the
+week closes by itself or shows the reason why not.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whatever can happen in the town, by name. Each event takes one number.
+"""All events of the town by name. Each event takes one number.
 
-The number chooses among the possibilities of the event. So a history is a list of (name, number):
-easy to draw, to print, to shrink and to repeat.
+The number chooses among the variants of the event. So a history is a list of (name, number), which
+is easy to draw, print, shrink and repeat.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ EVENTS: dict[str, Callable[[Town, int], None]] = {
 
 
 def happen(town: Town, name: str, number: int) -> None:
-    """One event. An event that makes no sense at the moment does nothing."""
+    """Run one event. An impossible event does nothing."""
     try:
         EVENTS[name](town, number)
     except KontribError:
-        return  # an operator's command was refused, as it should be
+        return  # the system rightly refused the command
     finally:
         for operator in town.operators:
             collect(town.inputs, store_of(operator))

@@ -13,7 +13,7 @@ def wait(town: Town, number: int) -> None:
 
 
 def begin_next_week(town: Town, number: int) -> None:
-    """Contributions of another week, and its end."""
+    """Add contributions of another week, and pass its end."""
     if len(town.weeks) <= 3 and number % 2 == 0:
         town.add_week()
 
@@ -24,7 +24,7 @@ def fork(town: Town, number: int) -> None:
 
 
 def land_dropped(town: Town, number: int) -> None:
-    """Nodes still had what a fork dropped, and send it again."""
+    """Nodes send transactions again that a fork dropped."""
     for wire in town.dropped[number % 3 :]:
         town.world.ledger.submit(signature_of(wire), wire)
     town.dropped.clear()
@@ -35,7 +35,7 @@ def hold_sends(town: Town, number: int) -> None:
 
 
 def deliver(town: Town, number: int) -> None:
-    """Something in flight lands, whatever was sent first."""
+    """Any transaction in flight lands, in any order."""
     flying = sorted(town.world.ledger.in_flight)
     if flying:
         town.world.ledger.deliver([flying[number % len(flying)]])
@@ -48,7 +48,7 @@ def lose_in_flight(town: Town, number: int) -> None:
 
 
 def change_endpoint(town: Town, number: int) -> None:
-    """An endpoint lags, goes down or comes back."""
+    """An endpoint lags, stops or recovers."""
     chain = chain_of(town.operators[number % 2])
     endpoint = chain.endpoints[number // 2 % 2]
     endpoint.lag_slots = (0, 5, 40, 200)[number // 4 % 4]
@@ -70,7 +70,7 @@ def refuse_sends(town: Town, number: int) -> None:
 
 
 def stranger(town: Town, number: int) -> None:
-    """Somebody funds and mentions a receipt."""
+    """A stranger funds and mentions a receipt."""
     week = town.weeks[number % len(town.weeks)]
     names = (f"{week.id}/anchor", f"{week.id}/00000", f"{week.id}/00001", f"{week.id}/00002")
     address = chain_of(town.operators[0]).receipt_address(names[number % 4])

@@ -11,7 +11,8 @@ from tests.simulation.town import USERS, Town
 from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.payout.override import hold_reward, redirect_reward, release_reward, retry_week
+from worker.services.payout.override import hold_reward, redirect_reward, release_reward
+from worker.services.week.unblock import retry_week
 
 
 def run_short(town: Town, number: int) -> None:
@@ -54,7 +55,7 @@ def redirect(town: Town, number: int) -> None:
 
 def retry(town: Town, number: int) -> None:
     for week in town.weeks:
-        retry_week(town.operators[number % 2], week)
+        retry_week(town.operators[number % 2].store, week, town.operators[number % 2].clock.now())
 
 
 def lose_database(town: Town, number: int) -> None:
@@ -68,7 +69,7 @@ def back_up(town: Town, number: int) -> None:
 
 
 def put_back(town: Town, number: int) -> None:
-    """An old backup is put back, the wiki's own collections included."""
+    """An operator restores an old backup, including the wiki's own collections."""
     if town.backups:
         operator, state = town.backups[number % len(town.backups)]
         store_of(town.operators[operator]).restore(state)

@@ -1,4 +1,4 @@
-"""Events of the wiki and of its people: token accounts, wallets and contributions."""
+"""Events of the wiki and its users: token accounts, wallets and contributions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.simulation.town import USERS, Town
 
 
 def change_token_account(town: Town, number: int) -> None:
-    """A token account is frozen, thawed, closed, opened, or asks for memos."""
+    """A token account is frozen, thawed, closed or opened, or requires memos."""
     wallet = wallet_named(USERS[number % len(USERS)])
     address, kind = token_address(wallet), number // len(USERS) % 5
     account = town.world.ledger.token_account(address)
@@ -28,7 +28,7 @@ def change_token_account(town: Town, number: int) -> None:
 
 
 def change_wallet(town: Town, number: int) -> None:
-    """A user names another wallet, none at all, nonsense, or the first one again."""
+    """A user's wallet changes to another, to none, to nonsense, or back to the first."""
     name = USERS[number % len(USERS)]
     kinds = (wallet_named(name), wallet_named(f"{name} again"), None, "no wallet")
     _set_wallet(town, name, kinds[number // len(USERS) % 4])

@@ -1,4 +1,4 @@
-"""Where the services call the outside, read from their source: what the faults must cover."""
+"""Finds in the services' source every external call that the faults must cover."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _ORDERS = (
     "mark_accounts_made",
 )
 DECIDES_PAYMENTS = frozenset(_SIGNS + _PLANS + _ORDERS)
-"""Whoever calls one of these has a say in what is paid. The rest reads, or writes notes."""
+"""A module that calls one of these can affect payments. The others read, or write notes."""
 
 LEFT_OUT = {
     "watch/doctor.py": "its archive probe publishes a file of no week, and it reads the rest"
 }
-"""Modules that call one of them and have no say all the same, each with the reason."""
+"""Modules that call one of them and cannot affect payments, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Site:
-    """One call of a port's method in the source. `file` is below worker/services."""
+    """One call of a port's method in the source. `file` is relative to worker/services."""
 
     file: str
     first_line: int
@@ -68,7 +68,7 @@ class Site:
 
 
 def money_path() -> list[Path]:
-    """The modules that have a say in what is paid, and everything of ours that they import."""
+    """The modules that can affect payments, and all services that they import."""
     modules = {_below(module): module for module in SERVICES.rglob("*.py")}
     deciding = [m for name, m in modules.items() if name not in LEFT_OUT and _decides(m)]
     found, queue = set(deciding), list(deciding)
@@ -90,7 +90,7 @@ def _decides(module: Path) -> bool:
 
 
 def _imports(module: Path) -> set[str]:
-    """Our services that a module imports from, as files below worker/services."""
+    """The services that a module imports from, as files relative to worker/services."""
     froms = [n for n in ast.walk(ast.parse(module.read_text())) if isinstance(n, ast.ImportFrom)]
     prefix = "worker.services."
     names = [node.module or "" for node in froms]
@@ -112,7 +112,7 @@ def _sites_of(module: Path) -> Iterator[Site]:
 
 
 def _last_name(node: ast.expr) -> str:
-    """`store` for `store`, `context.store` and `self._context.store` alike."""
+    """The last name of an expression, such as `store` of `self._context.store`."""
     if isinstance(node, ast.Attribute):
         return node.attr
     return node.id if isinstance(node, ast.Name) else ""

@@ -1,8 +1,8 @@
-"""Between a service and the outside: every external call is numbered, and any can go wrong.
+"""Numbers every external call of a service, and makes chosen calls go wrong.
 
-A `Process` is what an operating system can kill: the services' context with every port behind a
-gate. Once it has crashed, none of its calls reaches the outside any more, not even those of a
-`finally`: what it held (leases, say) stays as it was.
+A `Process` stands for a process that can be killed: the services' context with every port behind a
+gate. After a crash, no call reaches the outside, not even from a `finally`. Leases and other
+holdings of the process remain.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ LATE_SECONDS = 75.0
 
 
 class Crashed(BaseException):
-    """The process died. No service can catch this, as none could survive a kill."""
+    """The process was killed. Services cannot catch this."""
 
 
 class Fault(enum.Enum):
-    """What can go wrong with one external call."""
+    """The faults of one external call."""
 
     CRASH_BEFORE = "crash before it"
     CRASH_AFTER = "crash after it"
@@ -37,7 +37,7 @@ class Fault(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One external call: its number in the process, and where in the code it was made."""
+    """One external call: its number in the process, and its place in the code."""
 
     number: int
     port: str
@@ -54,7 +54,7 @@ def _open_gate(call: Call) -> None:
 
 
 class Process:
-    """One running process. `before` and `after` see each call and may raise, or do other work."""
+    """One running process. `before` and `after` get each call, and may raise or do other work."""
 
     def __init__(
         self, context: Context, before: Gate = _open_gate, after: Gate = _open_gate
@@ -70,7 +70,7 @@ class Process:
         )
 
     def pass_through(self, port: str, method: str, inner: Callable[[], Any], frame: Any) -> Any:
-        """Make one call of the outside, unless the process is dead."""
+        """Make one external call, unless the process is dead."""
         if self.crashed:
             raise Crashed
         number, code = len(self.calls), frame.f_code
@@ -94,7 +94,7 @@ class Process:
 
 
 class _Port:
-    """Stands for a port: methods go through the process's gate, plain values do not."""
+    """Stands for a port. Methods pass through the process's gate, plain values do not."""
 
     def __init__(self, process: Process, name: str, real: object) -> None:
         self._process, self._name, self._real = process, name, real
@@ -113,7 +113,7 @@ class _Port:
 
 
 def process_with_fault(context: Context, fault: Fault, number: int) -> Process:
-    """A process in which exactly one external call goes wrong."""
+    """A process with a fault at exactly one external call."""
 
     def before(call: Call) -> None:
         if call.number != number:

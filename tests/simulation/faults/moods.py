@@ -1,4 +1,4 @@
-"""What differs between the operators of the simulated town: clocks, endpoints and databases."""
+"""The differences between the town's operators: clocks, endpoints and databases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIMITS = Limits(
 
 
 class SkewedClock(FakeClock):
-    """An operator's clock that is wrong by some seconds. Time passes for all alike."""
+    """An operator's clock with a constant error in seconds."""
 
     def __init__(self, true: FakeClock, skew_seconds: float) -> None:
         self._true, self._skew = true, timedelta(seconds=skew_seconds)
@@ -37,7 +37,7 @@ class SkewedClock(FakeClock):
 
 
 class MoodyChain(FakeChain):
-    """A cluster whose status cache can miss."""
+    """A cluster whose status cache can lack a transaction."""
 
     forgets_statuses = False
 
@@ -48,7 +48,7 @@ class MoodyChain(FakeChain):
 
 
 def operator_of(world: World, skew_seconds: float) -> Context:
-    """An operator of the world, with a database and a clock of their own."""
+    """An operator of the world with a separate database and clock."""
     chain = MoodyChain(
         world.ledger,
         transfers_per_transaction=BATCH_SIZE,

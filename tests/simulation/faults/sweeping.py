@@ -1,4 +1,4 @@
-"""A worker with a sweeper, for worlds in which things go wrong: expected failures are noted."""
+"""A worker with sweeps that notes expected failures and goes on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROUNDS_MAX = 60
 
 
 def sweep(context: Context) -> list[str]:
-    """Do what is due until nothing is, or something fails; the failures by name."""
+    """Do all work until none is due, in spite of failures; return the failures' names."""
     failures: list[str] = []
     for _ in range(ROUNDS_MAX):
         try:
@@ -36,7 +36,7 @@ def sweep(context: Context) -> list[str]:
 def sweep_until_closed(
     world: World, *contexts: Context, week: Week = WEEK, sweeps: int = 12
 ) -> list[str]:
-    """Sweep with each operator in turn until all have closed the week; the failures by name."""
+    """Sweep with each operator in turn until all close the week; return the failures' names."""
     operators, failures = contexts or (world.first,), []
     for _ in range(sweeps):
         for context in operators:
@@ -53,7 +53,7 @@ def is_closed(context: Context, week: Week = WEEK) -> bool:
 
 
 def assert_clean(world: World, **inputs: object) -> None:
-    """The auditor finds nothing, once everything that landed is final."""
+    """Assert that the auditor finds nothing once all transactions are final."""
     world.ledger.finalize()
     findings = audit_world(world, **inputs).findings  # type: ignore[arg-type]
     assert findings == []

@@ -1,4 +1,4 @@
-"""Every external call of small weeks, with each thing that can go wrong with it.
+"""Every external call of small weeks, with each of its faults.
 
 The chain is audited after each run by an auditor that shares no code with the system.
 """
@@ -22,7 +22,7 @@ from worker.services.context import Context
 
 
 def play(scenario: Scenario, first: Callable[[Context], Process]) -> list[str]:
-    """Play a scenario to its end; returns what the auditor finds."""
+    """Play a scenario to its end, and return the auditor's findings."""
     world = small_world()
     Player(world, first).play(scenario)
     return audit_world(world).findings
@@ -30,7 +30,7 @@ def play(scenario: Scenario, first: Callable[[Context], Process]) -> list[str]:
 
 @functools.cache
 def clean_calls(scenario: Scenario) -> tuple[Call, ...]:
-    """The external calls of a scenario in which nothing goes wrong."""
+    """The external calls of a scenario without faults."""
     processes: list[Process] = []
 
     def first(context: Context) -> Process:
@@ -74,14 +74,14 @@ def test_every_call_of_the_outside_on_the_money_path_is_among_the_fault_points()
 def test_the_money_path_is_found_in_the_source() -> None:
     names = {module.relative_to(SERVICES).as_posix() for module in money_path()}
     assert {"plan/anchor.py", "plan/plan_week.py", "plan/seal.py"} <= names
-    assert {"payout/pay.py", "payout/singles.py"} <= names
+    assert {"payout/pay.py", "payout/prepare.py", "payout/release_singles.py"} <= names
     assert [name for name in LEFT_OUT if not (SERVICES / name).exists()] == []
 
 
 def test_the_number_of_fault_points_is_shown(
     record_property: Callable[[str, object], None],
 ) -> None:
-    """The session's summary prints it (tests/conftest.py), since a worker process cannot."""
+    """The session's summary in tests/conftest.py prints it, since a worker process cannot."""
     count = fault_points()
     record_property("fault points covered", f"{count:,}")
     if path := os.environ.get("KONTRIB_WRITE_FAULT_COUNT"):

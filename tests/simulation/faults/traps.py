@@ -1,4 +1,4 @@
-"""Scenarios made for one safeguard each: without it, something goes wrong in them."""
+"""Scenarios that go wrong without one safeguard each."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def two_operators_pay_at_once(world: World) -> None:
 
 
 def forget_since(world: World, receipt: str) -> list[bytes]:
-    """Fork away the transaction that allocated a receipt, unless it is final already."""
+    """Drop the transaction that allocated a receipt by a fork, unless it is final."""
     address = chain_of(world.first).receipt_address(receipt)
     signature = world.ledger.allocated_by.get(address)
     if signature is None:
@@ -104,7 +104,7 @@ def somebody_edits_an_amount_in_the_database(world: World) -> None:
 
 
 def a_wallet_is_removed_and_added_again(world: World) -> None:
-    """The database took the reward for a held one while the wallet was gone."""
+    """The database held the reward while the wallet was missing."""
     do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
     state = store_of(world.first).state
     stored = state.rewards[world.distribution().plan_id or ""]

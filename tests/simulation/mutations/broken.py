@@ -1,6 +1,6 @@
-"""Broken collaborators: each takes one safeguard of the services away.
+"""Broken collaborators that each remove one safeguard of the services.
 
-Production code has no off switch, so all of this is patched in by the tests.
+Production code has no switch for them, so the tests patch them in.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def sign_payments_without_receipts(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_confirmed(patch: pytest.MonkeyPatch, concerns: Callable[[str], bool]) -> None:
-    """Read some receipts as they are now, and call final whatever has landed."""
+    """Read some receipts before they are final, and report landed ones as final."""
     receipts, statuses = FakeChain.receipts, FakeChain.statuses
 
     def hasty(
@@ -71,14 +71,14 @@ def check_no_rows(patch: pytest.MonkeyPatch) -> None:
 
 def allow_singles_by_wallet(patch: pytest.MonkeyPatch) -> None:
     def any_wallet(rows: AnchoredRows, payouts: Sequence[Payout], prepared: object) -> list[Payout]:
-        """Whoever has a wallet today may be paid alone."""
+        """Allow a single for every user with a wallet today."""
         return list(payouts)
 
     patch.setattr(prepare, "_of_void_batches", any_wallet)
 
 
 def write_plans_blindly(patch: pytest.MonkeyPatch) -> None:
-    """Nothing that was written is read again: neither the rows nor the published file."""
+    """Skip reading back the written rows and the published file."""
 
     def write_plan(
         context: Context, header: Header, rewards: Iterator[Reward], plan_id: str

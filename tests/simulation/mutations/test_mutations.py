@@ -1,7 +1,7 @@
-"""Each safeguard replaced in turn by a broken collaborator: something must notice.
+"""Replaces each safeguard in turn by a broken collaborator, which a scenario must reveal.
 
-Every scenario is played twice. With all safeguards in place nothing is found; without the one it
-is made for, the auditor finds what went wrong, or the week never closes.
+Every scenario is played twice. With all safeguards, the auditor finds nothing. Without the one
+safeguard, the auditor finds a violation, or the week never closes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAMES = [f"user {i}" for i in range(6)]
 
 @dataclass(frozen=True, slots=True)
 class Safeguard:
-    """A safeguard, the scenario that needs it, and the words of the finding without it."""
+    """A safeguard, a scenario that needs it, and the finding's text without it."""
 
     name: str
     take_away: Break
@@ -96,7 +96,7 @@ SAFEGUARDS = [
 
 
 def findings_of(scenario: Callable[[World], None]) -> str:
-    """The auditor's findings after a scenario, and whether its week could be closed."""
+    """The auditor's findings after a scenario, and whether its week was closed."""
     world = World(batch_size=2)
     world.populate(len(NAMES))
     make_genesis(world.first, WEEK)

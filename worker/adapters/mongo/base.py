@@ -1,8 +1,9 @@
-"""The base of every part of the store, and helpers for queries and writes."""
+"""The base class of the stores, and helpers for queries and writes."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,29 +15,31 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo, reaching
 from worker.core.chunks import chunks
 from worker.core.errors import KontribError
+from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import PayoutStatus
 
 DUPLICATE_KEY = 11000
 UNRESOLVED = [status.value for status in PayoutStatus if not status.is_resolved]
 CHUNK_DOCUMENTS = 2000
+CHUNK_IDS = 1000
 STREAM_BATCH = 10_000
 """Documents per round trip when a whole plan or wiki is read."""
 
 
-class SumIsNoInteger(KontribError):
-    """The database's sum of amounts is no 64-bit integer. A bug: nothing may be based on it."""
+class SumNotInteger(KontribError):
+    """The database computed a sum that is not a 64-bit integer. Nothing may be based on it."""
 
     def __init__(self, what: str, found: object) -> None:
         super().__init__(
-            f"The sum of {what} is {found!r}, which is no 64-bit integer. A document holds "
-            "something else than an integer; `kontrib check` names it."
+            f"The sum of {what} is {found!r}, but must be a 64-bit integer. A document holds "
+            "another kind of value. `kontrib check` names the document."
         )
 
 
 class MongoPart:
     """The database, and its collections by the names of the schema.
 
-    Every public method of a subclass raises `MongoUnreachable` where the driver gets no answer.
+    Every public method of a subclass raises `MongoUnreachable` if the driver gets no answer.
     """
 
     def __init_subclass__(cls) -> None:
@@ -56,10 +59,15 @@ class MongoPart:
         self.token_rewards = database[names.TOKEN_REWARDS]
         self.payout_batches = database[names.PAYOUT_BATCHES]
 
-    def installed_plans(self) -> list[str]:
-        """The plans that distributions name; rewards of any other plan are not owed to anyone."""
-        documents = (d for c in (self.weeks, self.archive) for d in c.find({}, {"plan_id": 1}))
+    def installed_plans(self, **selected: Any) -> list[str]:
+        """Plans that the selected distributions name. Rewards of other plans are not owed."""
+        documents = self._all_weeks(selected, {"plan_id": 1})
         return [document["plan_id"] for document in documents if document.get("plan_id")]
+
+    def _all_weeks(self, selected: Document, fields: Document) -> Iterator[Document]:
+        """Current distributions, then archived ones."""
+        for collection in (self.weeks, self.archive):
+            yield from collection.find(selected, fields)
 
 
 def stored_forms(user_id: str) -> list[object]:
@@ -68,8 +76,18 @@ def stored_forms(user_id: str) -> list[object]:
     return [user_id] if usual is user_id else [usual, user_id, user_id.upper()]
 
 
+def forms_of(ids: Iterable[str]) -> list[object]:
+    """Every form in which any of these ids may be stored."""
+    return [form for each in ids for form in stored_forms(each)]
+
+
+def canonical_id(value: object) -> str:
+    """The canonical form of a stored id; empty if the value is not an id."""
+    return canonical_user_id(str(value)) if isinstance(value, str | ObjectId) else ""
+
+
 def stored_id(text: str) -> ObjectId | str:
-    """24 hex characters are an ObjectId, and everything else is itself."""
+    """An ObjectId for 24 hex characters; any other text stays text."""
     return ObjectId(text) if len(text) == 24 and ObjectId.is_valid(text) else text
 
 
@@ -79,7 +97,7 @@ def by_id(text: str) -> Document:
 
 
 def update_in_chunks(collection: Collection[Document], selected: Document, update: Any) -> int:
-    """Update documents, a bounded number at a time, and return how many changed."""
+    """Update documents in chunks of `CHUNK_DOCUMENTS`, and return how many changed."""
     ids = (d["_id"] for d in collection.find(selected, {"_id": 1}, batch_size=STREAM_BATCH))
     return sum(
         collection.update_many({"_id": {"$in": chunk}}, update).modified_count
@@ -87,32 +105,45 @@ def update_in_chunks(collection: Collection[Document], selected: Document, updat
     )
 
 
+def within(numbers: range) -> Document:
+    """A condition: the field's value is in the range."""
+    return {"$gte": numbers.start, "$lt": numbers.stop}
+
+
 def due_by(now: datetime) -> Document:
-    """Selects documents whose next attempt is due, or that were never tried."""
+    """Selects documents whose next attempt is due, or that have no next attempt planned."""
     return {"$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
 
 
 def integer_sum(what: str, found: object) -> int:
-    """A sum that the database computed, if the sum is exact.
+    """Return a sum that the database computed, if it is exact.
 
-    `$sum` ignores text silently, and turns what is beyond 64 bits into a double.
+    `$sum` silently ignores text, and turns a sum beyond 64 bits into a double.
 
     Raises:
-        SumIsNoInteger: it is no integer.
+        SumNotInteger: the sum is not an integer.
     """
     if isinstance(found, bool) or not isinstance(found, int | Int64):
-        raise SumIsNoInteger(what, found)
+        raise SumNotInteger(what, found)
     return int(found)
 
 
-def raise_unless_duplicates(error: BulkWriteError) -> list[Any]:
-    """The writes that were refused as duplicates: the documents are there already.
+def insert_missing(
+    collection: Collection[Document], documents: Sequence[Document]
+) -> list[Document]:
+    """Insert documents, and return those that a unique index refused as duplicates.
 
     Raises:
-        BulkWriteError: another write failed for another reason.
+        BulkWriteError: a write failed for another reason.
     """
-    details: Any = error.details or {}
-    failed = details.get("writeErrors", [])
-    if details.get("writeConcernErrors") or any(e["code"] != DUPLICATE_KEY for e in failed):
-        raise error
-    return list(failed)
+    if not documents:
+        return []
+    try:
+        collection.insert_many(documents, ordered=False)
+    except BulkWriteError as error:
+        details: Any = error.details or {}
+        failed = details.get("writeErrors", [])
+        if details.get("writeConcernErrors") or any(e["code"] != DUPLICATE_KEY for e in failed):
+            raise
+        return [documents[each["index"]] for each in failed]
+    return []

@@ -1,4 +1,4 @@
-"""One client per process, and one error for a database that does not answer."""
+"""Opens the database, and replaces the driver's connection errors with ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from bson.codec_options import DatetimeConversion
 from pymongo import MongoClient, ReadPreference
-from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import (
     BulkWriteError,
@@ -29,33 +28,33 @@ Mongo = Database[Document]
 
 SERVER_SELECTION_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_MS = 5_000
-# Above the sum over a week of a million contributions, below a task's soft time limit.
+# Longer than it takes to sum a week of a million contributions, shorter than a task's soft limit.
 SOCKET_TIMEOUT_MS = 120_000
 
 _NO_ANSWER = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
-"""Among the first are: no server in time, a broken connection, a pool with nothing free."""
+"""`ConnectionFailure` covers a missing server, a broken connection and an exhausted pool."""
 _DENIED_CODES = {13, 18}
 _REFUSED_BY_VALIDATOR = 121
 _INTERRUPTED_CODES = {6, 7, 43, 89, 112, 262}
-"""Host unreachable or not found, cursor lost, network timeout, write conflict, out of time."""
+"""Host unreachable, host not found, cursor lost, network timeout, write conflict, time limit."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
 class MongoUnreachable(Unreachable):
-    """The database did not answer. Whether it did what was asked is unknown."""
+    """The database did not answer, but may have performed the request."""
 
     def __init__(self, hosts: str, why: str) -> None:
         self.hosts = hosts
         super().__init__(
-            f"MongoDB at {hosts} does not answer ({why}). Nothing is lost: what was asked is "
-            "tried again. Check that it runs and that MONGO_URI is right."
+            f"MongoDB at {hosts} does not answer ({why}). Nothing is lost: the request is "
+            "tried again. Check that MongoDB runs and that MONGO_URI is right."
         )
 
 
 class MongoDenied(NotReady):
-    """The database does not let us in, or not do this."""
+    """The database refuses the login or the operation."""
 
     def __init__(self, hosts: str) -> None:
         super().__init__(
@@ -75,7 +74,7 @@ class DocumentRefused(Refused):
 
 
 class MalformedMongoUri(UsageError):
-    """MONGO_URI cannot be read. It is not repeated, since it may hold a password."""
+    """MONGO_URI cannot be read. The message leaves it out, since it may hold a password."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -90,12 +89,12 @@ def connect(
     *,
     server_selection_timeout_ms: int = SERVER_SELECTION_TIMEOUT_MS,
 ) -> Mongo:
-    """The wiki's database: `database`, else the one that the URI names.
+    """Open the wiki's database: `database`, or else the database that the URI names.
 
-    Connects when it is first used, and must not be used in a child of the process that made it.
+    The client connects on first use. A forked child process must open its own client.
 
     Raises:
-        MalformedMongoUri: it cannot be read, or names no database and none is given.
+        MalformedMongoUri: the URI cannot be read, or no database is named.
         MongoUnreachable: a mongodb+srv name cannot be looked up.
     """
     try:
@@ -103,9 +102,9 @@ def connect(
             uri,
             appname="kontrib",
             tz_aware=True,
-            # One date out of Python's range, in any of the wiki's documents, must not stop a plan.
+            # A date outside Python's range in one document must not stop a plan.
             datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-            # Whatever the URI says: what is decided about money is read where it is written.
+            # Decisions about money need reads from the primary, whatever the URI says.
             read_preference=ReadPreference.PRIMARY,
             w="majority",
             retryWrites=True,
@@ -146,18 +145,19 @@ def is_unanswered(error: OperationFailure) -> bool:
 
 
 def hosts_of(database: Mongo) -> str:
-    """Where the database is, for messages: never the credentials."""
+    """The hosts of the database, without credentials, for messages."""
     servers = database.client.topology_description.server_descriptions()
     return ", ".join(sorted(f"{host}:{port}" for host, port in servers)) or "an unknown host"
 
 
 def reaching(method: Callable[Given, Result]) -> Callable[Given, Result]:
-    """Decorator of a store's methods: the driver's errors about the way to the server become ours.
+    """Decorate a store's method: replace the driver's errors about the connection with ours.
 
-    The store keeps its database, or a collection of it, in an attribute.
+    The store has its database in the attribute `database`.
 
     Raises:
-        MongoUnreachable, MongoDenied: instead of the driver's; all others are bugs and pass.
+        MongoUnreachable, MongoDenied: instead of the driver's errors. Other errors are bugs and
+            pass.
     """
     if inspect.isgeneratorfunction(method):
 
@@ -177,27 +177,18 @@ def reaching(method: Callable[Given, Result]) -> Callable[Given, Result]:
 
 
 @contextmanager
-def _translated_errors(store: object) -> Iterator[None]:
+def _translated_errors(store: Any) -> Iterator[None]:
     try:
         yield
     except _NO_ANSWER as error:
-        raise MongoUnreachable(_hosts_of_store(store), type(error).__name__) from None
+        raise MongoUnreachable(hosts_of(store.database), type(error).__name__) from None
     except BulkWriteError as error:
         if (error.details or {}).get("writeConcernErrors"):
-            raise MongoUnreachable(_hosts_of_store(store), "WriteConcernError") from None
+            raise MongoUnreachable(hosts_of(store.database), "WriteConcernError") from None
         raise
     except OperationFailure as error:
         if error.code in _INTERRUPTED_CODES:
-            raise MongoUnreachable(_hosts_of_store(store), f"error {error.code}") from None
+            raise MongoUnreachable(hosts_of(store.database), f"error {error.code}") from None
         if error.code in _DENIED_CODES:
-            raise MongoDenied(_hosts_of_store(store)) from None
+            raise MongoDenied(hosts_of(store.database)) from None
         raise
-
-
-def _hosts_of_store(store: object) -> str:
-    for value in vars(store).values():
-        if isinstance(value, Database):
-            return hosts_of(value)
-        if isinstance(value, Collection):
-            return hosts_of(value.database)
-    return "an unknown host"

@@ -1,4 +1,4 @@
-"""Names that more than one module needs: collections, and the ways a reward is paid."""
+"""Names that several modules share: collections, fields, and the ways to pay a reward."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 USERS = "users"
 ARTICLES = "articles"
 CONTRIBUTIONS = "contributions"
-TOKEN_REWARDS = "token_rewards"  # noqa: S105 - a collection's name, no secret
+TOKEN_REWARDS = "token_rewards"  # noqa: S105 - a collection's name
 WEEKLY_DISTRIBUTIONS = "weekly_distributions"
 STAKING_RECORDS = "staking_records"
 GOVERNANCE_PROPOSALS = "governance_proposals"
@@ -20,11 +20,11 @@ GOVERNANCE_SNAPSHOTS = "governance_snapshots"
 """Each user's voting power when a vote began."""
 WEEKLY_DISTRIBUTIONS_ARCHIVE = "weekly_distributions_archive"
 WEEKLY_DISTRIBUTIONS_CONFLICTS = "weekly_distributions_conflicts"
-"""Second distributions of a week, which migration took out of the way."""
+"""Second distributions of a week, which migration moved here."""
 
 WALLET = "wallet_address"
 WALLET_CONFLICT = "wallet_address_conflict"
-"""Field of `users`: a wallet that an older account has too, moved here by migration."""
+"""Field of `users`. Migration moves a wallet here if an older account has the same wallet."""
 
 WALLET_REMOVED = "wallet_address_removed"
 """Field of `users`: a null or empty wallet, which migration moved here for the unique index."""
@@ -33,7 +33,7 @@ ADDED_FIELDS = "kontrib_added_fields"
 """Field of `users` and `articles`: which of the wiki's own fields migration added to a document."""
 
 ACCOUNT_MADE_AT = "token_account_created_at"
-"""Field of `users`: when we created the user's token account, at our cost, once."""
+"""Field of `users`: when we paid for the creation of the user's token account."""
 
 OPENING_TOKENS = "opening_total_tokens_earned_base_units"
 USER_OPENINGS = (OPENING_TOKENS, "opening_total_contributions", "opening_total_points")
@@ -44,7 +44,7 @@ two are no part of any recount: they only say what the first one changes."""
 
 
 class Route(StrEnum):
-    """How a reward is paid. `WAITING`: alone, and it has no payout yet."""
+    """How a reward is paid. `WAITING`: as a single payout, which does not exist yet."""
 
     BATCH = "batch"
     WAITING = "waiting"

@@ -1,6 +1,6 @@
 """Renders the week's page and the simulation's plot from Jinja2 templates.
 
-Every value is escaped, and a name that a template misspells is an error.
+Every value is escaped. A misspelled name in a template is an error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _short(signature: str) -> str:
 
 
 def _axis_top(lines: Sequence[Sequence[int | Fraction]]) -> Fraction:
-    """The end of an axis for these values: a round number that can be read in quarters."""
+    """The end of an axis for these values: a round number whose quarters are easy to read."""
     highest = max(max(line, default=0) for line in lines) or 1
     power = Fraction(1, 10)
     while power * 10 < highest:

@@ -1,4 +1,4 @@
-"""Addresses that are computed, not looked up: receipts and associated token accounts."""
+"""Addresses that are derived without the chain: receipts and associated token accounts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ASSOCIATED_CACHE_MAX = 50_000
 
 
 def receipt_address(base: Pubkey, receipt_id: str) -> Pubkey:
-    """The address whose data says whether an id is resolved. 4 million a second: no cache."""
+    """The address whose data length shows the resolution of an id. Cheap: needs no cache."""
     return Pubkey.create_with_seed(base, receipt_seed(receipt_id), SYSTEM_PROGRAM)
 
 
@@ -28,7 +28,7 @@ def receipt_address(base: Pubkey, receipt_id: str) -> Pubkey:
 def associated_account(wallet: str, mint: Pubkey, token_program: Pubkey) -> Pubkey:
     """A wallet's associated token account.
 
-    The same wallet is asked for at planning, when accounts are made and when it is paid.
+    Cached, since planning, account creation and payment derive it for the same wallet.
 
     Raises:
         ValueError: the wallet is not an address.

@@ -1,8 +1,9 @@
-"""`SolanaChain`: one Solana cluster with our keys, as `worker.ports.payout.Chain` wants it."""
+"""`SolanaChain`: one Solana cluster with our keys. Implements `worker.ports.payout.Chain`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from solders.hash import Hash
 from solders.keypair import Keypair
@@ -36,7 +37,7 @@ from worker.ports.payout import PublicAddresses, Signed
 
 
 class SolanaChain(ChainReader):
-    """Synchronous and bulk. Safe across a fork."""
+    """Synchronous and bulk. Usable on both sides of a fork."""
 
     def __init__(
         self,
@@ -53,8 +54,8 @@ class SolanaChain(ChainReader):
     ) -> None:
         """
         Raises:
-            EndpointUnusable: an endpoint is no URL.
-            AddressUnusable: the mint or the source account is no address.
+            EndpointUnusable: an endpoint is not a URL.
+            AddressUnusable: the mint or the source account is not an address.
         """
         self._mint = read_address("mint", mint)
         source = source_token_account
@@ -68,7 +69,6 @@ class SolanaChain(ChainReader):
         self._signer = Signer(
             self._rpc, self._facts, self._prices, self._payer, priority_fee_lamports_max
         )
-        self._recipients: RecipientReader | None = None
 
     def __repr__(self) -> str:
         return f"SolanaChain({self._rpc}, mint={self._mint}, {self._keys})"
@@ -77,7 +77,7 @@ class SolanaChain(ChainReader):
         """The address of a receipt on chain, in base58."""
         return str(receipt_address(self._base, receipt_id))
 
-    # --- the cluster and what we have on it ------------------------------------------------
+    # --- the cluster and our accounts ------------------------------------------------------
 
     @property
     def mint(self) -> str:
@@ -92,7 +92,7 @@ class SolanaChain(ChainReader):
         return PublicAddresses(str(self._base), str(self._facts.source))
 
     def check_mint(self) -> None:
-        # Read anew each time: both may have changed since this process began.
+        # Read anew each time: mint and source may have changed since this process began.
         [mint] = read_confirmed(self._rpc, [self._mint])
         usable_mint(self._mint, mint)
         source = self._facts.source
@@ -131,15 +131,17 @@ class SolanaChain(ChainReader):
         return read_blockhash(self._rpc)
 
     def recipients(self, wallets: Sequence[str]) -> list[Recipient]:
-        if self._recipients is None:
-            keys = (self._keys.authority, self._keys.receipt_key, self._keys.fee_payer)
-            self._recipients = RecipientReader(
-                self._rpc,
-                mint=self._mint,
-                token_program=self._facts.mint_state.token_program,
-                ours=[*(key.pubkey() for key in keys), self._facts.source, self._mint],
-            )
         return self._recipients.read(wallets)
+
+    @cached_property
+    def _recipients(self) -> RecipientReader:
+        keys = (self._keys.authority, self._keys.receipt_key, self._keys.fee_payer)
+        return RecipientReader(
+            self._rpc,
+            mint=self._mint,
+            token_program=self._facts.mint_state.token_program,
+            ours=[*(key.pubkey() for key in keys), self._facts.source, self._mint],
+        )
 
     # --- signing and sending ---------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Expected failures of the Solana adapter. None of their messages contains a secret."""
+"""Expected failures of the Solana adapter. Their messages never contain a secret."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ class EndpointsDisagree(NotReady):
 
 
 class MintUnusable(NotReady):
-    """The mint cannot be paid out: it is missing, of another kind, or carries an extension."""
+    """The mint is missing, of the wrong kind, or carries an extension that hinders payments."""
 
     def __init__(self, mint: str, found: str, expected: str = "a mint we can pay out") -> None:
-        self.mint = mint
-        self.found = found
+        self.mint, self.found = mint, found
         super().__init__(f"The mint {mint} cannot be used: found {found}, expected {expected}.")
 
 
@@ -32,9 +31,7 @@ class AuthorityUnusable(NotReady):
     """The payout authority may not spend from the source account."""
 
     def __init__(self, authority: str, source: str, found: str) -> None:
-        self.authority = authority
-        self.source = source
-        self.found = found
+        self.authority, self.source, self.found = authority, source, found
         super().__init__(
             f"The payout authority {authority} cannot pay from {source}: found {found}. "
             "It must be the owner of that token account, or its delegate."
@@ -47,8 +44,8 @@ class KeyUnusable(UsageError):
     def __init__(self, variable: str, why: str) -> None:
         self.variable = variable
         super().__init__(
-            f"{variable} holds no usable key ({why}). Write the secret as the Solana command "
-            "line does, a JSON array of 64 numbers, or in base58."
+            f"{variable} holds no usable key ({why}). Write the secret as a JSON array of 64 "
+            "numbers, like the Solana command line, or in base58."
         )
 
 
@@ -60,32 +57,33 @@ class AddressUnusable(UsageError):
 
 
 class EndpointUnusable(UsageError):
-    """A configured RPC endpoint is no URL. It may hold an API key, so it is not repeated."""
+    """A configured RPC endpoint is not a URL. The message hides it: it may hold an API key."""
 
     def __init__(self, position: int, why: str) -> None:
         super().__init__(f"RPC endpoint number {position} is not usable: {why}.")
 
 
 class IntentTooLarge(Refused):
-    """More transfers, or a longer memo, than one transaction holds. Nothing was signed."""
+    """An intent has more transfers or a longer memo than fit into one transaction.
+
+    Nothing was signed.
+    """
 
     def __init__(self, receipts: Sequence[str], transfers: int) -> None:
-        self.receipts = tuple(receipts)
-        self.transfers = transfers
+        self.receipts, self.transfers = tuple(receipts), transfers
         super().__init__(
-            f"{', '.join(receipts)} does not fit into one transaction: {transfers} transfers are "
-            "more than every endpoint has proven to accept."
+            f"{', '.join(receipts)} does not fit into one transaction of the version that every "
+            f"endpoint accepts: it has {transfers} transfers."
         )
 
 
 class RpcRefused(NotReady):
-    """An endpoint answered a request with an error that asking again will not cure."""
+    """An endpoint answered a request with a permanent error. A retry would not help."""
 
     def __init__(self, host: str, method: str, why: str) -> None:
-        self.host = host
-        self.method = method
+        self.host, self.method = host, method
         super().__init__(f"{host} refused {method}: {why}")
 
 
 class MalformedAnswer(Unreachable):
-    """An endpoint's answer is not what its method promises: as good as no answer."""
+    """An endpoint's answer lacks the form that its method promises. Counts as no answer."""

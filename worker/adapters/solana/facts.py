@@ -1,8 +1,9 @@
-"""Facts that a process reads once: the transaction version of the cluster, and the mint."""
+"""Facts about the cluster that a process remembers: the transaction version and the mint."""
 
 from __future__ import annotations
 
 import time
+from functools import cached_property
 
 from solders.pubkey import Pubkey
 
@@ -11,12 +12,12 @@ from worker.adapters.solana.reading.accounts import (
     CONFIRMED,
     FINALIZED,
     ChainAccount,
-    accounts_call,
+    accounts_calls,
     read_accounts,
+    read_all_accounts,
 )
 from worker.adapters.solana.reading.mint import usable_mint
 from worker.adapters.solana.reading.token_account_bytes import MintState
-from worker.adapters.solana.rpc.calls import Reply
 from worker.adapters.solana.rpc.endpoints import Rpc
 from worker.adapters.solana.signing.keys import Keyring
 from worker.adapters.solana.signing.transactions import TransactionMaker
@@ -29,31 +30,28 @@ _ACTIVATED = 1
 
 
 class ClusterFacts:
-    """Facts that do not change while a process runs, read when they are first needed."""
+    """The mint, the source account and the transaction version, read at their first use."""
 
     def __init__(self, rpc: Rpc, keys: Keyring, mint: Pubkey, source: Pubkey | None) -> None:
         self._rpc = rpc
         self._keys = keys
         self._mint = mint
         self._configured_source = source
-        self._state: MintState | None = None
         self._v1: tuple[float, bool] | None = None
         self._makers: dict[bool, TransactionMaker] = {}
 
-    @property
+    @cached_property
     def mint_state(self) -> MintState:
         """
         Raises:
-            MintUnusable: as `usable_mint`.
+            MintUnusable: the mint is missing or cannot be paid out.
         """
-        if self._state is None:
-            [account] = read_confirmed(self._rpc, [self._mint])
-            self._state = usable_mint(self._mint, account)
-        return self._state
+        [account] = read_confirmed(self._rpc, [self._mint])
+        return usable_mint(self._mint, account)
 
     @property
     def source(self) -> Pubkey:
-        """The configured source account, or else the authority's associated account."""
+        """The configured source account; by default the authority's associated account."""
         if self._configured_source is not None:
             return self._configured_source
         authority = str(self._keys.authority.pubkey())
@@ -61,7 +59,7 @@ class ClusterFacts:
 
     @property
     def maker(self) -> TransactionMaker:
-        """Makes transactions of the version that every endpoint has proven to accept."""
+        """A maker of transactions in the version that every endpoint accepts."""
         v1 = self._takes_v1()
         if v1 not in self._makers:
             self._makers[v1] = TransactionMaker(
@@ -80,13 +78,14 @@ class ClusterFacts:
         return self._v1[1]
 
     def _probe_v1(self) -> bool:
-        """Whether the feature gate is active on every endpoint.
+        """True if the feature gate is active on every endpoint.
 
         Raises:
-            Unreachable: one of them does not say. Guessing v0 would plan small batches for good.
+            Unreachable: an endpoint does not answer. A guess of v0 could fix a week's plan to
+                small batches.
         """
         active = []
-        for answer in self._rpc.each([accounts_call([V1_FEATURE_GATE], FINALIZED)]):
+        for answer in self._rpc.each(accounts_calls([V1_FEATURE_GATE], FINALIZED)):
             if isinstance(answer, Unreachable):
                 raise answer
             [gate] = read_accounts(answer[0], 1)[1]
@@ -95,9 +94,6 @@ class ClusterFacts:
 
 
 def read_confirmed(rpc: Rpc, addresses: list[Pubkey]) -> list[ChainAccount | None]:
-    """Up to 100 accounts at `confirmed`, from the first endpoint that answers."""
-
-    def read(replies: list[Reply]) -> list[ChainAccount | None]:
-        return read_accounts(replies[0], len(addresses))[1]
-
-    return rpc.any([accounts_call(addresses, CONFIRMED)], read)
+    """Accounts at `confirmed`, in order, from the first endpoint that answers."""
+    calls = accounts_calls(addresses, CONFIRMED)
+    return rpc.any(calls, lambda replies: read_all_accounts(replies, len(addresses)))

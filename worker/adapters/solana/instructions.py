@@ -1,7 +1,7 @@
-"""Instructions as packed bytes, the way the programs read them.
+"""Builds instructions as packed bytes, in the layouts that the programs read.
 
-Packed by hand because a payment has 60 of them: the layouts of the `spl` package build 13,000
-instructions a second, these about half a million.
+Packed by hand for speed, because a payment has 60 instructions: about half a million
+instructions a second, where the layouts of the `spl` package reach 13,000.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def transfer_lamports(payer: Pubkey, target: Pubkey, lamports: int) -> Instructi
 
 
 def allocate_with_seed_data(base: Pubkey, seed: str, space: int) -> bytes:
-    """The data by which a transaction is recognised as the one that resolved a receipt."""
+    """The instruction data that marks a transaction as the one that resolved a receipt."""
     text = seed.encode()
     head = _ALLOCATE_WITH_SEED_HEAD.pack(9, bytes(base), len(text))
     return head + text + space.to_bytes(8, "little") + bytes(SYSTEM_PROGRAM)
@@ -66,7 +66,7 @@ def create_account_idempotent(
 
 
 class TransferMaker:
-    """Makes TransferChecked instructions out of one source account."""
+    """Makes TransferChecked instructions from one source account."""
 
     def __init__(
         self, token_program: Pubkey, mint: Pubkey, source: Pubkey, authority: Pubkey

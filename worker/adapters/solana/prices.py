@@ -1,4 +1,4 @@
-"""Rent and fees of the cluster, read and remembered for a few minutes."""
+"""Rent and fees of the cluster, cached for a few minutes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from solders.pubkey import Pubkey
 from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.instructions import transfer_lamports
 from worker.adapters.solana.reading.accounts import CONFIRMED
-from worker.adapters.solana.rpc.calls import Call, Reply
+from worker.adapters.solana.rpc.calls import Call
 from worker.adapters.solana.rpc.endpoints import Rpc
 
 REMEMBERED_SECONDS = 300.0
-"""Rent falls in steps, months apart."""
+"""Short enough, since rent changes in steps that are months apart."""
 
 
 class Prices:
@@ -37,12 +37,17 @@ class Prices:
                 Call("getMinimumBalanceForRentExemption", [it, {"commitment": CONFIRMED}])
                 for it in missing
             ]
-            for space, lamports in zip(missing, self._rpc.any(calls, _numbers), strict=True):
+            found = self._rpc.any(calls, lambda replies: [_number(reply) for reply in replies])
+            for space, lamports in zip(missing, found, strict=True):
                 self._rents[space] = (now, lamports)
         return {space: self._rents[space][1] for space in spaces}
 
     def fee_per_signature(self, blockhash: Hash) -> int:
-        """The base fee of one signature. Raises MalformedAnswer for a blockhash that expired."""
+        """The base fee of one signature.
+
+        Raises:
+            Unreachable: no endpoint accepts the blockhash, or none answers.
+        """
         now = time.monotonic()
         if self._fee is None or _is_old(self._fee, now):
             self._fee = (now, self._read_fee(blockhash))
@@ -58,10 +63,6 @@ class Prices:
 
 def _is_old(entry: tuple[float, int], now: float) -> bool:
     return now - entry[0] > REMEMBERED_SECONDS
-
-
-def _numbers(replies: list[Reply]) -> list[int]:
-    return [_number(reply) for reply in replies]
 
 
 def _number(value: object) -> int:

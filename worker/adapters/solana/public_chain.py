@@ -1,6 +1,6 @@
-"""`PublicSolanaChain`: a cluster as a stranger sees it (`worker.ports.payout.PublicChain`).
+"""`PublicSolanaChain`: a cluster read without keys. Implements `worker.ports.payout.PublicChain`.
 
-No key is needed for anything here: receipts' addresses follow from the public receipt key.
+Reading needs public addresses only: receipt addresses follow from the public receipt key.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class PublicSolanaChain(ChainReader):
     ) -> None:
         """
         Raises:
-            EndpointUnusable: an endpoint is no URL.
-            AddressUnusable: one of the addresses is none.
+            EndpointUnusable: an endpoint is not a URL.
+            AddressUnusable: a configured address is not an address.
         """
         read_address("mint", mint)
         base = read_address("receipt key", addresses.receipt_key)
@@ -67,7 +67,7 @@ class PublicSolanaChain(ChainReader):
         found: dict[str, Outflow] = {}
         for asked in chunks(signatures, TRANSACTIONS_A_ROUND):
             calls = [transaction_call(signature) for signature in asked]
-            # From every endpoint, since one may not keep what another does.
+            # From every endpoint, since each may keep another part of history.
             for replies in answering(self._rpc.each(calls)):
                 for signature, reply in zip(asked, replies, strict=True):
                     outflow = outflow_of(reply, signature=signature, account=self._source)

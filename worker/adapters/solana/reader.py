@@ -1,4 +1,4 @@
-"""The half of a cluster's client that needs no key: the cluster, receipts and executions."""
+"""The part of a cluster's client that needs no key: genesis hash, receipts and executions."""
 
 from __future__ import annotations
 
@@ -27,11 +27,6 @@ class ChainReader:
         self._rpc.close()
 
     def cluster_genesis(self) -> str:
-        """
-        Raises:
-            EndpointsDisagree: endpoints belong to different clusters.
-            Unreachable: an endpoint does not answer, so the question stays open.
-        """
         return read_cluster_genesis(self._rpc)
 
     def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:

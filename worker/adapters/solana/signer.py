@@ -1,4 +1,4 @@
-"""Signing: instructions, a compute budget from simulation, and our keys' signatures."""
+"""Signing: builds instructions, finds a compute budget by simulation, and signs with our keys."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RESOLUTION_SPACES = tuple(int(resolution) for resolution in Resolution)
 
 
 class Signer:
-    """Signs intents and account creations. Asks the cluster for rent and simulations only."""
+    """Signs intents and account creations. Reads rent, fees and simulations."""
 
     def __init__(
         self,
@@ -37,17 +37,16 @@ class Signer:
         payer: Pubkey,
         priority_fee_lamports_max: int,
     ) -> None:
-        self._rpc = rpc
         self._facts = facts
         self._prices = prices
-        self._payer = payer
-        self._priority_fee_lamports_max = priority_fee_lamports_max
-        self._budgets: ComputeBudgets | None = None
+        self._budgets = ComputeBudgets(
+            rpc, priority_fee_lamports_max, lambda: (facts.source, payer)
+        )
 
     def sign(self, intents: Sequence[Intent], blockhash: Blockhash) -> list[Signed]:
         """
         Raises:
-            IntentTooLarge: an intent does not fit into a transaction; nothing was signed.
+            IntentTooLarge: an intent does not fit into one transaction. Nothing is returned.
         """
         maker = self._facts.maker
         rents = self._prices.rents(*RESOLUTION_SPACES)
@@ -66,7 +65,7 @@ class Signer:
         return signed
 
     def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
-        maker, budget = self._facts.maker, self._compute().generous()
+        maker, budget = self._facts.maker, self._budgets.generous()
         return [
             _signed(maker, maker.of_creations(chunk), blockhash, budget)
             for chunk in chunks(wallets, maker.creations_max)
@@ -75,22 +74,16 @@ class Signer:
     def _budgets_of(
         self, maker: TransactionMaker, intents: Sequence[Intent], built: Sequence[Built]
     ) -> dict[Hashable, ComputeBudget]:
-        """A budget for each shape among the intents, from the largest intent of that shape."""
+        """A budget for each shape among the intents, from the largest intent of each shape."""
         largest: dict[Hashable, tuple[tuple[int, int], Built]] = {}
         for intent, parts in zip(intents, built, strict=True):
             shape, size = shape_of(intent)
             if shape not in largest or largest[shape][0] < size:
                 largest[shape] = (size, parts)
         return {
-            shape: self._compute().of(maker, shape, size, parts)
+            shape: self._budgets.of(maker, shape, size, parts)
             for shape, (size, parts) in largest.items()
         }
-
-    def _compute(self) -> ComputeBudgets:
-        if self._budgets is None:
-            contended = [self._facts.source, self._payer]
-            self._budgets = ComputeBudgets(self._rpc, self._priority_fee_lamports_max, contended)
-        return self._budgets
 
 
 def _signed(

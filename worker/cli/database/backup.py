@@ -10,6 +10,8 @@ import typer
 from worker.cli.arguments import AsJson, DryRun, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, table, waiting
+from worker.cli.database.confirm import require_name
+from worker.services.watch.retention import archive_old_weeks
 
 if TYPE_CHECKING:
     from worker.bootstrap.database import BackupManifest
@@ -22,7 +24,7 @@ commands = typer.Typer()
 
 @command(commands, "kontrib backup /backups/2024-12-16")
 def backup(context: typer.Context, folder: Folder, as_json: AsJson = False) -> None:
-    """Write the whole database into a new folder: BSON, gzip, checksums. mongorestore reads it."""
+    """Write the whole database into a new folder that mongorestore can read, with checksums."""
     from worker.bootstrap.database import back_up
 
     session = session_of(context)
@@ -46,14 +48,13 @@ def restore(
         typer.Option(
             "--confirm",
             metavar="DATABASE",
-            help="Replace what a database of this name holds, though it is not empty.",
+            help="Replace the contents of the database with this name, if it is not empty.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a backup back. Checks it as a whole first; run it again after any interruption."""
+    """Restore a backup after checking all of it. Run it again after any interruption."""
     from worker.bootstrap.database import restore
-    from worker.cli.database.confirm import require_name
 
     database = session_of(context).database
     if confirm is not None:
@@ -64,20 +65,18 @@ def restore(
     rows = {
         "backup of": f"{report.manifest.database}, {report.manifest.made_at}",
         "restored": f"{report.documents:,} documents in {report.collections} collections",
-        "to be read from the chain again": report.mended or None,
+        "reread from the chain later": report.mended or None,
     }
     emit(data, as_json=as_json, render=lambda console: console.print(facts(rows)))
     say(
-        "What was paid since the backup is found on chain before anything is signed. Run "
+        "Before workers sign, they find on chain all payments made since the backup. Run "
         "`kontrib migrate verify` and `kontrib check`, then start the workers."
     )
 
 
 @command(commands, "kontrib archive --dry-run")
 def archive(context: typer.Context, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Move completed weeks that are older than a year to the archive; reports still find them."""
-    from worker.services.watch.retention import archive_old_weeks
-
+    """Move weeks completed over a year ago to the archive. Reports still find them."""
     session = session_of(context)
     stores, now = session.stores, session.clock.now()
     result = archive_old_weeks(stores.payouts, stores.retention, now, dry_run=dry_run)

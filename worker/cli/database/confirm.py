@@ -1,4 +1,4 @@
-"""An act that cannot be undone is confirmed by the database's name, never by a `y`."""
+"""Confirmation of a command that cannot be undone: the database's name, never a `y`."""
 
 from __future__ import annotations
 
@@ -18,25 +18,19 @@ class NotConfirmed(Refused):
         )
 
 
-class WrongDatabase(UsageError):
-    """--confirm names another database than the configured one."""
-
-    def __init__(self, given: str, database: str) -> None:
-        super().__init__(
-            f"--confirm names {given}, but the configured database is {database}. Nothing was "
-            "changed."
-        )
-
-
 def require_name(database: str, given: str | None, warning: str) -> None:
-    """Ask for the database's name, unless it was given. Only a person is asked.
+    """Check the given name, or ask the person at the terminal for it.
 
     Raises:
-        WrongDatabase, NotConfirmed: the name is another one, or missing.
+        UsageError: the given name is another database's.
+        NotConfirmed: no name was given or typed correctly.
     """
     if given is not None:
         if given != database:
-            raise WrongDatabase(given, database)
+            raise UsageError(
+                f"--confirm names {given}, but the configured database is {database}. "
+                "Nothing was changed."
+            )
         return
     if not sys.stdin.isatty():
         raise NotConfirmed(database)

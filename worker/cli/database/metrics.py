@@ -1,4 +1,4 @@
-"""`kontrib metrics`: figures for Prometheus, from the database alone."""
+"""`kontrib metrics`: serves figures from the database to Prometheus."""
 
 from __future__ import annotations
 
@@ -16,19 +16,12 @@ PORT = 9108
 commands = typer.Typer()
 
 
-class AddressTaken(NotReady):
-    """The address or the port is not available."""
-
-    def __init__(self, address: str, port: int, why: str) -> None:
-        super().__init__(f"Cannot serve on {address}:{port}: {why}. Choose another --port.")
-
-
 @command(commands, "kontrib metrics --port 9108")
 def metrics(
     context: typer.Context,
     port: Annotated[int, typer.Option("--port", min=1, max=65535)] = PORT,
     address: Annotated[
-        str, typer.Option("--address", help="Where to listen; 0.0.0.0 inside a container.")
+        str, typer.Option("--address", help="The address to listen on; 0.0.0.0 inside a container.")
     ] = LOOPBACK,
 ) -> None:
     """Serve figures for Prometheus at /metrics until interrupted. Needs no key."""
@@ -44,7 +37,8 @@ def metrics(
     try:
         server, thread = serve(lambda: collect_figures(store, clock.now(), grace), address, port)
     except OSError as error:
-        raise AddressTaken(address, port, error.strerror or "not available") from None
+        why = error.strerror or "not available"
+        raise NotReady(f"Cannot serve on {address}:{port}: {why}. Choose another --port.") from None
     # The first process of a container ignores SIGTERM unless it handles the signal.
     signal.signal(signal.SIGTERM, lambda *_: server.shutdown())
     say(f"Metrics at http://{address}:{port}/metrics; end with Ctrl-C.")

@@ -1,18 +1,18 @@
-"""`kontrib check`: every difference between what is stored and what it is computed from."""
+"""`kontrib check`: compares every stored figure with its sources."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import AsJson, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, say, waiting
+from worker.cli.findings_view import finding_document, show_findings
 from worker.core.errors import ExitCode
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from worker.services.check.everything import check_all, record_check
 
 NOTES_SHOWN = 20
 commands = typer.Typer()
@@ -22,14 +22,12 @@ commands = typer.Typer()
 def check(
     context: typer.Context,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Leave out what needs the chain and the keys.")
+        bool,
+        typer.Option("--offline", help="Make no comparison that needs the chain or the keys."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List every difference in points, weeks, balances, stakes, power and counts; exits 1 then."""
-    from worker.cli.findings_view import finding_document, show_findings
-    from worker.services.check.everything import check_all, record_check
-
+    """List differences in points, weeks, balances, stakes, power and counts. Exits 1 if any."""
     session = session_of(context)
     chain = None if offline else session.context
     with waiting("Comparing"):

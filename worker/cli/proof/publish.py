@@ -1,30 +1,19 @@
-"""`kontrib publish` and `kontrib proof`: the files that convince a stranger or a contributor."""
+"""`kontrib publish` and `kontrib proof`: files for a public check and for one contributor."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from worker.cli.arguments import AsJson, WeekArgument, session_of
 from worker.cli.command import command
-from worker.cli.console import emit, facts, say, waiting
-from worker.core.errors import UsageError
+from worker.cli.console import emit, facts, say, waiting, write_private
 from worker.core.money import tokens_text
-
-if TYPE_CHECKING:
-    from worker.services.proof.publish_bundle import Published
-
-
-class ProofFileUnusable(UsageError):
-    """The file cannot be read or written."""
-
-    def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"{path} cannot be used: {error.strerror or error}.")
-
+from worker.services.proof.contributor_proof import make_proof
+from worker.services.proof.publish_bundle import Published, publish_week
 
 commands = typer.Typer()
 
@@ -38,9 +27,8 @@ def publish(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Write the files with which a stranger checks a week. They hold no names."""
+    """Write the files with which anybody can check a week. They hold no names."""
     from worker.bootstrap.without_settings import BundleFolderWriter
-    from worker.services.proof.publish_bundle import publish_week
 
     writer = BundleFolderWriter(folder, week)
     try:
@@ -48,9 +36,18 @@ def publish(
             published = publish_week(session_of(context).context, week, writer)
     finally:
         writer.discard()
-    rows = facts(_rows(published))
-    emit(_document(published), as_json=as_json, render=lambda console: console.print(rows))
-    say(f"Published at {published.location}. Check it: kontrib verify {published.location}")
+    unreadable = f"{published.unreadable:,} transactions; add an archive endpoint"
+    total, paid = tokens_text(published.total_amount), tokens_text(published.paid_amount)
+    rows = {
+        "week": f"{published.week.label}, root {published.root.hex()}",
+        "planned": f"{published.rewards:,} rewards, {total} KONTRIB",
+        "paid": f"{paid} KONTRIB",
+        "batches": f"{published.paid:,} paid, {published.void:,} void, {published.open:,} open",
+        "paid alone": f"{published.alone:,}",
+        "unreadable": unreadable if published.unreadable else None,
+    }
+    emit(_document(published), as_json=as_json, render=lambda c: c.print(facts(rows)))
+    say(f"The bundle is in {published.location}. Check it: kontrib verify {published.location}")
 
 
 def _document(published: Published) -> dict[str, Any]:
@@ -67,18 +64,6 @@ def _document(published: Published) -> dict[str, Any]:
     }
 
 
-def _rows(published: Published) -> dict[str, object]:
-    unreadable = f"{published.unreadable:,} transactions; add an archive endpoint"
-    return {
-        "week": f"{published.week.label}, root {published.root.hex()}",
-        "planned": f"{published.rewards:,} rewards, {tokens_text(published.total_amount)} KONTRIB",
-        "paid": f"{tokens_text(published.paid_amount)} KONTRIB",
-        "batches": f"{published.paid:,} paid, {published.void:,} void, {published.open:,} open",
-        "paid alone": f"{published.alone:,}",
-        "unreadable": unreadable if published.unreadable else None,
-    }
-
-
 @command(commands, "kontrib proof 507f1f77bcf86cd799439011 2024-W50 --out proof.json")
 def proof(
     context: typer.Context,
@@ -86,25 +71,17 @@ def proof(
     week: WeekArgument,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Where to write it. Default: standard output."),
+        typer.Option("--out", metavar="FILE", help="The file to write. Default: standard output."),
     ] = None,
 ) -> None:
-    """Write the proof of one contributor's row. It names them: give it to nobody else."""
-    from worker.services.proof.contributor_proof import make_proof
-
+    """Write the proof of one contributor's row. Give it to that contributor alone."""
     with waiting(f"Proving the row of {user}"):
         content = make_proof(session_of(context).context, week, user).canonical() + b"\n"
     if out is None:
         sys.stdout.write(content.decode())
         return
-    try:
-        # For the eyes of its reader only.
-        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-    except OSError as error:
-        raise ProofFileUnusable(out, error) from None
+    write_private(out, content)
     say(
-        f"Written to {out}, {len(content):,} bytes. It says which row is the user's: give it to "
-        f"them alone. They check it: kontrib verify-proof {out} --rpc URL"
+        f"The proof is in {out}, {len(content):,} bytes. It names the user's row: give it to the "
+        f"user alone. The user checks it with: kontrib verify-proof {out} --rpc URL"
     )

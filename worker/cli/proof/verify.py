@@ -1,26 +1,29 @@
-"""`kontrib verify` and `kontrib verify-proof`: checks that need no database, keys or settings."""
+"""`kontrib verify` and `kontrib verify-proof`: checks without database, keys or settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import AsJson, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, waiting
-from worker.cli.proof.publish import ProofFileUnusable
+from worker.cli.findings_view import check_document, coloured, show_checks
+from worker.cli.input_file import FileUnusable
 from worker.core.errors import ExitCode
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from worker.services.proof.contributor_proof import ProofVerification
-    from worker.services.proof.verify_bundle import Verification
+from worker.core.findings import Outcome
+from worker.core.money import exact_decimal
+from worker.core.plan.allocation import scaled_multiplier
+from worker.ports.payout import PublicAddresses
+from worker.services.proof import contributor_proof
+from worker.services.proof.contributor_proof import ProofVerification
+from worker.services.proof.verify_bundle import Verification, verify_bundle, verify_on_chain
 
 PROOF_BYTES_MAX = 1 << 20
-"""A longer file is no proof, and reading it all would exhaust memory."""
+"""No proof is longer. The limit keeps a huge file from exhausting memory."""
 
 RpcUrls = Annotated[
     list[str] | None,
@@ -45,15 +48,13 @@ def verify(
         typer.Option(
             "--tiers",
             metavar="LIST",
-            help="The wiki's staking multipliers, as 1.1,1.3,1.6,2; any other one is wrong.",
+            help="The wiki's staking multipliers, as 1.1,1.3,1.6,2; any other counts as wrong.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a published week, without database, keys or settings; exits 1 if it does not hold."""
+    """Check a published week, without database, keys or settings. Exits 1 unless it holds."""
     from worker.bootstrap.without_settings import BundleFolder
-    from worker.ports.payout import PublicAddresses
-    from worker.services.proof.verify_bundle import verify_bundle, verify_on_chain
 
     files, allowed = BundleFolder(bundle), _tiers(tiers)
     with waiting(f"Verifying {bundle}"):
@@ -72,13 +73,11 @@ def verify(
 
 
 def _tiers(text: str | None) -> frozenset[int] | None:
-    """
-    Raises:
-        UsageError: a tier is no multiplier.
-    """
-    from worker.core.money import exact_decimal
-    from worker.core.plan.allocation import scaled_multiplier
+    """The allowed multipliers in millionths; None allows any.
 
+    Raises:
+        UsageError: a part of the list is not a multiplier.
+    """
     if text is None:
         return None
     return frozenset(scaled_multiplier(exact_decimal(part.strip())) for part in text.split(","))
@@ -94,19 +93,16 @@ def verify_proof(
     as_json: AsJson = False,
 ) -> None:
     """Check one contributor's proof, without database, keys or settings."""
-    from worker.ports.payout import PublicAddresses
-    from worker.services.proof import contributor_proof
-
     try:
         with file.open("rb") as content:
             verified = contributor_proof.verify_proof(content.read(PROOF_BYTES_MAX))
     except OSError as error:
-        raise ProofFileUnusable(file, error) from None
+        raise FileUnusable(str(file), error.strerror or str(error)) from None
     if rpc and verified.proof is not None and verified.header is not None:
-        # Nothing is asked of the source account here; any address stands in for it.
+        # This check does not read the source account, so any address will do.
         key = verified.proof.receipt_key
         addresses = PublicAddresses(receipt_key=key, source_account=key)
-        with waiting("Asking the chain"):
+        with waiting("Comparing with the chain"):
             chain = session_of(context).public_chain(rpc, verified.header.mint, addresses)
             contributor_proof.verify_proof_on_chain(verified, chain)
     _report(verified, {"signature": verified.signature}, as_json=as_json)
@@ -115,10 +111,7 @@ def verify_proof(
 def _report(
     verified: Verification | ProofVerification, facts: dict[str, Any], *, as_json: bool
 ) -> None:
-    """Print the checks, and end with exit code 1 unless all of them hold."""
-    from worker.cli.findings_view import check_document, coloured, show_checks
-    from worker.core.findings import Outcome
-
+    """Print the checks. Exit with code 1 unless all of them hold."""
     is_verified = verified.outcome is Outcome.OK
     document = {
         "verified": is_verified,

@@ -1,41 +1,31 @@
-"""`kontrib report`: a week as a page, a table or data; a year of one user for taxes."""
+"""`kontrib report`: a week as a page, CSV or JSON; a year of one user for taxes."""
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
 from worker.cli.board_view import board_document
 from worker.cli.command import command
-from worker.cli.console import emit, plain, say, waiting
+from worker.cli.console import plain, print_json, say, waiting, write_private
 from worker.cli.report.reward_lines import REWARD_COLUMNS, YEAR_COLUMNS, reward_line, write_csv
 from worker.cli.session import Session
-from worker.core.errors import KontribError, UsageError
+from worker.core.errors import KontribError
 from worker.core.identity import canonical_user_id
 from worker.core.money import tokens_text
+from worker.core.payout.chain import Costs
+from worker.core.payout.records import Payout, Reward
 from worker.core.report.explorer import CUSTOM, PUBLIC_CLUSTERS, transaction_url
 from worker.core.report.spread import WHOLE, Spread
 from worker.core.report.text import ratio_text
 from worker.core.week import Week
-
-if TYPE_CHECKING:
-    from worker.core.payout.chain import Costs
-    from worker.core.payout.records import Payout, Reward
-    from worker.services.report.week import Group, WeekReport
+from worker.services.report.week import Group, WeekReport, rewards_of_week, week_report
 
 commands = typer.Typer()
-
-
-class ReportNotWritten(UsageError):
-    """The file cannot be written."""
-
-    def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"{path} cannot be written: {error.strerror or error}.")
 
 
 @command(commands, "kontrib report 2024-W50 --html week.html")
@@ -49,10 +39,10 @@ def report(
     csv: Annotated[bool, typer.Option("--csv", help="Print one line for each reward.")] = False,
     year: Annotated[
         int | None,
-        typer.Option("--year", min=2020, max=9998, help="What was paid in a year, in UTC."),
+        typer.Option("--year", min=2020, max=9998, help="Report the payments of a year, in UTC."),
     ] = None,
     user: Annotated[
-        str | None, typer.Option("--user", metavar="ID", help="Whose year it is.")
+        str | None, typer.Option("--user", metavar="ID", help="The user whose year it is.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,50 +55,37 @@ def report(
     session = session_of(context)
     if year is not None or user is not None:
         if year is None or user is None or week is not None or html is not None:
-            raise typer.BadParameter("a year needs --year Y --user ID, --csv or --json, no week")
+            raise typer.BadParameter(
+                "a year needs --year Y --user ID, --csv or --json, and no week"
+            )
         _print_year(session, year, user, as_json=as_json)
     elif week is None:
         raise typer.BadParameter("name a week, as 2024-W50, or --year Y --user ID")
     elif csv:
         _print_rewards(session, week)
     elif html is not None:
-        _write_page(session, week, html)
+        from worker.bootstrap.without_settings import render_report
+
+        page = render_report("week.html", report=_report_of(session, week)).encode()
+        write_private(html, page)
+        say(f"The report is in {html}, {len(page):,} bytes. It names contributors by their ids.")
     else:
-        _print_json(_document(_report_of(session, week)))
-
-
-def _write_page(session: Session, week: Week, path: Path) -> None:
-    """Write the page whole or not at all, readable by its writer alone."""
-    from worker.bootstrap.without_settings import render_report
-
-    page = render_report("week.html", report=_report_of(session, week)).encode()
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(page)
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise ReportNotWritten(path, error) from None
-    say(f"Written to {path}, {len(page):,} bytes. It names contributors by their ids.")
+        print_json(_document(_report_of(session, week)))
 
 
 def _print_rewards(session: Session, week: Week) -> None:
     """Print one line of CSV for each reward of the week's plan.
 
     Raises:
-        NotPlanned: there is none.
+        NotPlanned: the week has no plan.
     """
-    from worker.services.report.week import rewards_of_week
-
     rewards = rewards_of_week(session.store, session.stores.reports, week)
     cluster, _ = _chain_facts(session)
     write_csv(REWARD_COLUMNS, (reward_line(week, reward, cluster) for reward in rewards))
 
 
 def _print_year(session: Session, year: int, user: str, *, as_json: bool) -> None:
-    """Print what a user was paid in a year, by the time at which it was recorded as paid."""
+    """Print the rewards whose payment to a user was recorded in a year."""
     start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
     found = session.stores.reports.paid_between(user, start, end)
     if not found:
@@ -123,39 +100,33 @@ def _print_year(session: Session, year: int, user: str, *, as_json: bool) -> Non
     if as_json:
         facts = {"year": year, "user_id": canonical_user_id(user), "total_base_units": total}
         rows = [{name: line[name] for name in YEAR_COLUMNS} for line in lines]
-        _print_json(facts | {"rewards": rows})
+        print_json(facts | {"rewards": rows})
         return
     write_csv(YEAR_COLUMNS, lines)
     say(f"{len(found):,} rewards in {year}, {tokens_text(total)} KONTRIB.")
 
 
-def _print_json(document: dict[str, Any]) -> None:
-    emit(document, as_json=True, render=lambda _: None)
-
-
 def _report_of(session: Session, week: Week) -> WeekReport:
-    from worker.services.report.week import week_report
-
     with waiting(f"Reporting {week.label}"):
         cluster, costs = _chain_facts(session)
         return week_report(session.wiki, session.stores.reports, week, cluster=cluster, costs=costs)
 
 
 def _chain_facts(session: Session) -> tuple[str | None, Costs | None]:
-    """The cluster as the explorer calls it, and prices; None where the chain does not answer.
+    """The cluster's name in the explorer, and prices; None if the chain cannot be read.
 
-    The books are in the database, so a report needs no chain.
+    The report itself comes from the database.
     """
     try:
         chain = session.context.chain
         return PUBLIC_CLUSTERS.get(chain.cluster_genesis(), CUSTOM), chain.costs()
     except KontribError as error:
-        say(f"The chain was not asked, so nothing is linked: {error}")
+        say(f"The chain cannot be read, so the report has no explorer links: {error}")
         return None, None
 
 
 def _document(report: WeekReport) -> dict[str, Any]:
-    """The contents of the page. Amounts in base units, cost in lamports."""
+    """The same contents as on the page. Amounts in base units, cost in lamports."""
     cost, cluster = report.cost, report.cluster
     return board_document(report.board) | {
         "cluster": cluster,
@@ -184,7 +155,7 @@ def _document(report: WeekReport) -> dict[str, Any]:
 
 
 def _spread_document(spread: Spread) -> dict[str, Any] | None:
-    """Shares in ten thousandths."""
+    """Shares are integers in ten thousandths."""
     if not spread.total:
         return None
     return {**plain(spread), "top_tenth": int(spread.top_tenth * WHOLE)}

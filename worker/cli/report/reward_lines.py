@@ -1,4 +1,4 @@
-"""A reward as a line of CSV, exact and without thousands separators."""
+"""Rewards as lines of CSV, with exact amounts that have no thousands separators."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def reward_line(week: Week, reward: Reward, cluster: str | None) -> dict[str, object]:
-    """The values of a reward, by column."""
+    """A reward's values by column name."""
     row = reward.row
     return {
         "week": week.label,
@@ -68,7 +68,7 @@ def reward_line(week: Week, reward: Reward, cluster: str | None) -> dict[str, ob
 
 
 def write_csv(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> None:
-    """Print these columns of the lines."""
+    """Print a header and these columns of each line."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
     for line in lines:
@@ -80,7 +80,7 @@ def _tokens(amount: int) -> str:
 
 
 def _cell(value: object) -> object:
-    """Keep a spreadsheet from reading a stored text as a formula."""
+    """Quote a stored text that a spreadsheet would run as a formula."""
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"
     return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +11,13 @@ import typer
 
 from worker.cli.arguments import AsJson, read_week
 from worker.cli.command import command
-from worker.cli.console import emit, progress_bar, say
+from worker.cli.console import FileNotWritten, emit, progress_bar, say
 from worker.cli.input_file import FileUnusable, Input, open_input
-from worker.cli.report.report import ReportNotWritten
+from worker.cli.report import simulation_views as views
 from worker.core.money import base_units, exact_decimal
 from worker.core.plan.allocation import Policy, StakingBonus, scaled_multiplier
-from worker.core.plan.rules import Rules, rules_from
+from worker.core.plan.points import PointRules
+from worker.core.plan.rules import rules_from
 from worker.core.report.simulation import Scenario
 from worker.core.week import Week
 from worker.core.wiki.contribution_lines import Record, read_records
@@ -32,23 +32,27 @@ _File = Annotated[
     ),
 ]
 _Pool = Annotated[
-    str | None, typer.Option("--pool", metavar="TOKENS", help="The weekly pool. In KONTRIB.")
+    str | None, typer.Option("--pool", metavar="TOKENS", help="The weekly pool in KONTRIB.")
 ]
 _MinPoints = Annotated[
-    int | None, typer.Option("--min-points", min=1, help="Points that qualify for a reward.")
+    int | None,
+    typer.Option("--min-points", min=1, help="Points that qualify for a reward."),
 ]
 _Floor = Annotated[
     str | None,
-    typer.Option("--floor", metavar="TOKENS", help="The least that anyone gets. In KONTRIB."),
+    typer.Option("--floor", metavar="TOKENS", help="The smallest reward in KONTRIB."),
 ]
 _Bonus = Annotated[
     StakingBonus | None,
-    typer.Option("--staking-bonus", help="Where stakers' bonuses come from."),
+    typer.Option("--staking-bonus", help="The source of the stakers' bonuses."),
 ]
 _Stakers = Annotated[
-    int, typer.Option("--stakers", min=0, max=100, help="Percent of users assumed to stake.")
+    int,
+    typer.Option("--stakers", min=0, max=100, help="Percentage of users that stake."),
 ]
-_Multiplier = Annotated[str, typer.Option("--multiplier", help="The staking multiplier of those.")]
+_Multiplier = Annotated[
+    str, typer.Option("--multiplier", help="Staking multiplier of these users.")
+]
 _First = Annotated[
     Week | None,
     typer.Option("--from", parser=read_week, metavar="WEEK", help="Default: the file's first."),
@@ -62,42 +66,11 @@ _RulesFile = Annotated[
     typer.Option(
         "--rules",
         metavar="FILE",
-        help="A system_config document as JSON. Default: the first one of a new database.",
+        help="A system_config document as JSON. Default: that of a new database.",
     ),
 ]
 _Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as SVG.")]
 _AsCsv = Annotated[bool, typer.Option("--csv", help="Print the weeks as CSV.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """The rules to try; None leaves a rule unchanged."""
-
-    pool: str | None
-    floor: str | None
-    min_points: int | None
-    staking_bonus: StakingBonus | None
-    stakers_percent: int
-    multiplier: str
-
-    def scenarios(self, rules: Rules) -> tuple[Scenario, Scenario]:
-        """Today's rules and these, with the same stakers.
-
-        Raises:
-            MalformedAmount, UsageError: one of them is not usable.
-        """
-        multiplier = scaled_multiplier(exact_decimal(self.multiplier))
-        tried = Policy(
-            pool=rules.pool if self.pool is None else base_units(self.pool),
-            floor=rules.floor if self.floor is None else base_units(self.floor),
-            staking_bonus=self.staking_bonus or rules.staking_bonus,
-        )
-        least = self.min_points or rules.min_points
-        stakers = self.stakers_percent
-        return (
-            Scenario(rules.policy, rules.min_points, stakers, multiplier),
-            Scenario(tried, least, stakers, multiplier),
-        )
 
 
 @command(
@@ -121,32 +94,37 @@ def simulate(
     as_csv: _AsCsv = False,
 ) -> None:
     """Replay a history of contributions under other rules. Reads one file, and no database."""
-    from worker.cli.report import simulation_views as views
-
-    changes = Changes(pool, floor, min_points, staking_bonus, stakers, multiplier)
-    compared = _compare(file, rules, changes, first, last)
+    today, scaled = rules_from(_system_config(rules)), scaled_multiplier(exact_decimal(multiplier))
+    tried = Policy(
+        pool=today.pool if pool is None else base_units(pool),
+        floor=today.floor if floor is None else base_units(floor),
+        staking_bonus=staking_bonus or today.staking_bonus,
+    )
+    scenarios = (
+        Scenario(today.policy, today.min_points, stakers, scaled),
+        Scenario(tried, min_points or today.min_points, stakers, scaled),
+    )
+    compared = _compare(file, today.points, scenarios, first, last)
     if as_csv:
         views.print_csv(compared)
     else:
         document = views.comparison_document(compared)
         emit(document, as_json=as_json, render=lambda console: views.show(console, compared))
-    _print_notes(changes, compared.history)
+    _print_notes(compared.history, bonus_without_stakers=bool(staking_bonus) and not stakers)
     if plot is not None:
         _write_plot(plot, views.plot_values(compared))
 
 
 def _compare(
-    file: str, rules_file: Path | None, changes: Changes, first: Week | None, last: Week | None
+    file: str,
+    points: PointRules,
+    scenarios: tuple[Scenario, Scenario],
+    first: Week | None,
+    last: Week | None,
 ) -> Comparison:
-    """Replay the file.
-
-    Raises:
-        FileUnusable, NotAContributionFile, NoHistory, MalformedRules, UsageError.
-    """
-    rules = rules_from(_system_config(rules_file))
-    scenarios = changes.scenarios(rules)
+    """Replay the file under each scenario, from its first to its last week by default."""
     with open_input(file) as source:
-        history = read_history(_records(source), rules.points, first, last)
+        history = read_history(_records(source), points, first, last)
     if source.failure is not None:
         raise source.failure
     found = history.span()
@@ -165,9 +143,9 @@ def _system_config(path: Path | None) -> Mapping[str, Any]:
     except OSError as error:
         raise FileUnusable(str(path), error.strerror or str(error)) from None
     except ValueError as error:
-        raise FileUnusable(str(path), f"it is no JSON ({error})") from None
+        raise FileUnusable(str(path), f"it is not JSON ({error})") from None
     if not isinstance(value, dict):
-        raise FileUnusable(str(path), "it is no JSON object")
+        raise FileUnusable(str(path), "it is not a JSON object")
     return value
 
 
@@ -179,16 +157,16 @@ def _records(source: Input) -> Iterator[Record]:
             yield record
 
 
-def _print_notes(changes: Changes, history: History) -> None:
+def _print_notes(history: History, *, bonus_without_stakers: bool) -> None:
     if history.malformed:
         say(
-            f"Note: {history.malformed:,} malformed lines count for nothing; the first, "
+            f"Note: {history.malformed:,} malformed lines count for nothing. The first is "
             f"{history.first_problem}"
         )
-    if changes.staking_bonus is not None and not changes.stakers_percent:
+    if bonus_without_stakers:
         say(
-            "Note: no history of contributions knows who stakes. Without --stakers nobody does, "
-            "and --staking-bonus changes nothing."
+            "Note: a history of contributions does not say who stakes. Without --stakers nobody "
+            "does, and --staking-bonus changes nothing."
         )
 
 
@@ -198,5 +176,5 @@ def _write_plot(path: Path, values: Mapping[str, object]) -> None:
     try:
         path.write_text(render_report("simulation.svg", **values), encoding="utf-8")
     except OSError as error:
-        raise ReportNotWritten(path, error) from None
-    say(f"Drawn to {path}.")
+        raise FileNotWritten(path, error) from None
+    say(f"The plot is in {path}.")

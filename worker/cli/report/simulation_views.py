@@ -1,11 +1,14 @@
-"""The result of `kontrib simulate` as a table, as JSON or CSV, and for a plot."""
+"""The result of `kontrib simulate` as a table, as JSON, as CSV and for a plot."""
 
 from __future__ import annotations
 
 import csv
 import sys
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 from worker.cli.console import table
 from worker.core.money import ONE_TOKEN, tokens_text
@@ -13,15 +16,11 @@ from worker.core.report.simulation import Scenario, WeekOutcome
 from worker.core.report.spread import Spread
 from worker.services.report.history_simulation import Comparison
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
 NAMES = ("today's rules", "these rules")
 
 
 def comparison_document(compared: Comparison) -> dict[str, Any]:
-    """Both replays, for machines. Shares are rounded to a millionth."""
+    """Both replays as JSON. Shares are rounded to a millionth."""
     history, today, tried = compared.history, compared.today, compared.tried
     return {
         "lines": history.lines,
@@ -89,22 +88,19 @@ def show(console: Console, compared: Comparison) -> None:
     columns = (">recipients", ">below", ">KONTRIB", ">median", ">top tenth", ">Gini", ">lifted")
     made = table("week", *columns, title="Under these rules")
     for outcome in compared.tried.weeks:
-        made.add_row(outcome.week.label, *_cells(outcome))
+        spread = outcome.spread
+        made.add_row(
+            outcome.week.label,
+            f"{spread.count:,}",
+            f"{outcome.below_minimum:,}",
+            _rounded(spread.total),
+            _rounded(spread.median),
+            f"{float(spread.top_tenth):.1%}",
+            f"{float(spread.gini):.3f}",
+            "waived" if outcome.floor_waived else f"{outcome.lifted:,}",
+        )
     console.print(made)
     console.print(_summary(compared))
-
-
-def _cells(outcome: WeekOutcome) -> list[str]:
-    spread = outcome.spread
-    return [
-        f"{spread.count:,}",
-        f"{outcome.below_minimum:,}",
-        _rounded(spread.total),
-        _rounded(spread.median),
-        f"{float(spread.top_tenth):.1%}",
-        f"{float(spread.gini):.3f}",
-        "waived" if outcome.floor_waived else f"{outcome.lifted:,}",
-    ]
 
 
 def _summary(compared: Comparison) -> Table:
@@ -126,7 +122,7 @@ def _summary(compared: Comparison) -> Table:
 
 
 def _rounded(amount: int) -> str:
-    """Base units as tokens with two decimals, for reading only."""
+    """Base units as tokens, rounded to two decimals."""
     cents = (amount + ONE_TOKEN // 200) // (ONE_TOKEN // 100)
     return f"{cents // 100:,}.{cents % 100:02}"
 

@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import AsJson, WeekArgument, read_week, session_of
+from worker.cli.board_view import board_document, show_board
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting
 from worker.cli.session import Session
+from worker.cli.week import plan_view
+from worker.core.lifecycle import Stage
 from worker.core.week import Week
+from worker.services.plan.genesis import make_genesis
+from worker.services.plan.plan_week import dry_run, plan_week
+from worker.services.plan.preview import preview
+from worker.services.week.status import board
+from worker.services.week.unblock import approve_week
 
 commands = typer.Typer()
 
@@ -21,14 +30,15 @@ def genesis(
     first_week: Annotated[
         Week,
         typer.Option(
-            "--first-week", parser=read_week, metavar="WEEK", help="The first week ever to be paid."
+            "--first-week",
+            parser=read_week,
+            metavar="WEEK",
+            help="The first week to be paid.",
         ),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Bind the receipt key to this cluster, this mint and a first week. Once, ever."""
-    from worker.services.plan.genesis import make_genesis
-
+    """Bind the receipt key to this cluster, this mint and a first week, once and for ever."""
     with waiting("Waiting until the genesis is final on chain"):
         signature, made = make_genesis(session_of(context).context, first_week)
     data = {"first_week": first_week.label, "made_now": made, "signature": signature}
@@ -42,56 +52,55 @@ def plan(
     context: typer.Context,
     week: WeekArgument,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what the plan would be, and write nothing.")
+        bool, typer.Option("--dry-run", help="Show the plan and write nothing.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compute a week's plan, write and publish it. Workers anchor it; nobody is paid before."""
+    """Compute, write and publish a week's plan. Nobody is paid before workers anchor it."""
     act = _preview if dry_run else _plan
     act(session_of(context), week, as_json=as_json)
 
 
 def _preview(session: Session, week: Week, *, as_json: bool) -> None:
-    from worker.cli.week.plan_view import preview_document, show_preview
-    from worker.core.lifecycle import Stage
-    from worker.services.plan.plan_week import dry_run
-    from worker.services.plan.preview import preview
-
     with waiting(f"Computing {week.label}"):
         found = preview(session.context, dry_run(session.context, week))
-    emit(preview_document(found), as_json=as_json, render=lambda c: show_preview(c, found))
+    emit(
+        plan_view.preview_document(found),
+        as_json=as_json,
+        render=lambda c: plan_view.show_preview(c, found),
+    )
     if found.stage is not Stage.DUE:
         say(
-            f"Note: {week.label} has a plan already (stage {found.stage.value}), and that one is "
-            "paid. This is what a plan would be today."
+            f"Note: {week.label} has a plan already (stage {found.stage.value}), and kontrib pays "
+            "that one. The plan above is computed from today's data."
         )
 
 
 def _plan(session: Session, week: Week, *, as_json: bool) -> None:
-    from worker.cli.week.plan_view import plan_document, show_plan
-    from worker.core.lifecycle import Stage
-    from worker.services.plan.plan_week import plan_week
-    from worker.services.week.status import board
-
     context = session.context
     with waiting(f"Planning {week.label}"):
         planned = plan_week(context, week, at_once=True)
     current = board(context.store, week)
     where = context.archive.location(week, planned.root)
-    data = plan_document(current) | {"how": planned.how, "published": where}
-    emit(data, as_json=as_json, render=lambda console: show_plan(console, current))
+    notes = plan_view.notes_of(current)
+    data = board_document(current) | {"notes": plan_view.notes_document(notes)}
+    data |= {"how": planned.how, "published": where}
+
+    def render(console: Console) -> None:
+        show_board(console, current)
+        plan_view.show_notes(console, notes)
+
+    emit(data, as_json=as_json, render=render)
     say(f"The plan was {planned.how} and is published at {where}.")
     if current.stage is Stage.PLANNED:
         wait = context.rules().require_approval and not current.approved
-        first = f"after `kontrib approve {week.label}`, " if wait else ""
-        say(f"Nothing is paid yet. Workers anchor it {first}or `kontrib run {week.label}`.")
+        first = f" after `kontrib approve {week.label}`" if wait else ""
+        say(f"Nothing is paid yet. Workers or `kontrib run {week.label}` anchor the plan{first}.")
 
 
 @command(commands, "kontrib approve 2024-W50")
 def approve(context: typer.Context, week: WeekArgument) -> None:
     """Let a planned week be anchored, where system_config.require_approval is on."""
-    from worker.services.week.unblock import approve_week
-
     session = session_of(context)
     if not approve_week(session.store, week, session.clock.now()):
         say(f"{week.label} is anchored already; there is nothing to approve.")

@@ -1,21 +1,20 @@
-"""The layout of a plan: a preview of it, its notes and its costs."""
+"""The layout of a plan's preview, and of the notes that planning leaves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from worker.cli.board_view import Document, board_document, show_board, week_document
+from rich.console import Console
+
+from worker.cli.board_view import Document, week_document
 from worker.cli.console import escaped, facts, table
 from worker.core.money import sol_text, tokens_text
 from worker.core.payout.records import MalformedContribution, PlanNotes
 from worker.core.plan.allocation import MULTIPLIER_SCALE
-from worker.services.plan.funds import FundsReport
-from worker.services.plan.preview import Estimate, Preview
+from worker.services.plan.funds import Estimate, FundsReport
+from worker.services.plan.preview import Preview
 from worker.services.week.status import Board
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 LISTED_MAX = 10
 
@@ -30,29 +29,24 @@ def preview_document(preview: Preview) -> Document:
         "total_base_units": header.total_amount,
         "batches": header.batches,
         "batch_size": header.batch_size,
-        **_notes_document(preview.notes),
+        **notes_document(preview.notes),
         "top": [
             {
                 "user_id": reward.user_id,
                 "points": reward.points,
                 "staking_multiplier": reward.multiplier / MULTIPLIER_SCALE,
-                "amount_base_units": reward.amount,
+                "amount_base_units": amount,
                 "wallet": reward.wallet or None,
                 "held": reward.hold or None,
             }
-            for reward in preview.top
+            for reward, amount in preview.top
         ],
         "estimate": _estimate(preview.estimate),
         "funds": _funds(preview.funds),
     }
 
 
-def plan_document(board: Board) -> Document:
-    """A stored plan: its board, and the notes that planning left on its distribution."""
-    return board_document(board) | {"notes": _notes_document(_notes_of(board))}
-
-
-def _notes_document(notes: PlanNotes) -> Document:
+def notes_document(notes: PlanNotes) -> Document:
     return {
         "late_points": notes.late_points,
         "floor_waived": notes.floor_waived,
@@ -98,47 +92,38 @@ def show_preview(console: Console, preview: Preview) -> None:
         f"ratio {float(preview.ratio):.6g}"
     )
     made = table("contributor", ">points", ">multiplier", ">KONTRIB", "wallet")
-    for reward in preview.top:
+    for reward, amount in preview.top:
         made.add_row(
             escaped(reward.user_id),
             f"{reward.points:,}",
             f"{reward.multiplier / MULTIPLIER_SCALE:g}",
-            tokens_text(reward.amount),
+            tokens_text(amount),
             escaped(f"held: {reward.hold}" if reward.hold else reward.wallet),
         )
     if preview.top:
         console.print(made)
-    _show_notes(console, notes)
+    show_notes(console, notes)
     console.print(facts(_cost_facts(preview)))
 
 
-def _show_notes(console: Console, notes: PlanNotes) -> None:
-    """What planning left out or set apart."""
-    console.print(
-        facts(
-            {
-                "late points": f"{notes.late_points:,}" if notes.late_points else None,
-                "floor": "waived: the pool cannot give everyone the minimum"
-                if notes.floor_waived
-                else None,
-                "lifted to floor": notes.lifted or None,
-                "held": _counted(notes.held),
-                "excluded": _counted(notes.excluded),
-                "malformed": notes.malformed_count or None,
-            }
-        )
-    )
+def show_notes(console: Console, notes: PlanNotes) -> None:
+    """Print the counts of rewards and contributions that planning left out or changed."""
+    waived = "waived: the pool cannot give everyone the minimum"
+    rows = {
+        "late points": f"{notes.late_points:,}" if notes.late_points else None,
+        "floor": waived if notes.floor_waived else None,
+        "lifted to floor": notes.lifted or None,
+        "held": _counted(notes.held),
+        "excluded": _counted(notes.excluded),
+        "malformed": notes.malformed_count or None,
+    }
+    console.print(facts(rows))
     for malformed in notes.malformed[:LISTED_MAX]:
         console.print(f"  {malformed.id}: {malformed.reason}", markup=False)
 
 
-def show_plan(console: Console, board: Board) -> None:
-    """A stored plan: its board, and the notes that planning left on its distribution."""
-    show_board(console, board)
-    _show_notes(console, _notes_of(board))
-
-
-def _notes_of(board: Board) -> PlanNotes:
+def notes_of(board: Board) -> PlanNotes:
+    """The notes that planning left on the week's distribution."""
     document: Mapping[str, Any] = board.notes.get("notes") or {}
     malformed = document.get("malformed") or []
     return PlanNotes(
@@ -172,8 +157,8 @@ def _cost_facts(preview: Preview) -> dict[str, object]:
         "accounts' rent": f"{estimate.accounts_rent:,} lamports",
         "fees": f"{estimate.fees:,} lamports",
         "needed": f"{tokens_text(funds.needed.tokens)} KONTRIB, "
-        f"{sol_text(funds.needed.lamports)} SOL, all open weeks included",
-        "there": f"{tokens_text(funds.treasury.tokens)} KONTRIB, "
+        f"{sol_text(funds.needed.lamports)} SOL, for all open weeks together",
+        "available": f"{tokens_text(funds.treasury.tokens)} KONTRIB, "
         f"{sol_text(funds.treasury.lamports)} SOL",
         "short": ", ".join(filter(None, short)) or "nothing",
     }

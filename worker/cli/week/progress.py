@@ -6,23 +6,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from worker.cli.console import progress_bar, say
+from worker.cli.console import console, progress_bar, say
 from worker.cli.session import Session
 from worker.core.errors import ExitCode
 from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.week import Week
-from worker.services.context import Context
 from worker.services.week.due import find_work
 from worker.services.week.outcome import Verdict, verdict
 from worker.services.week.run import do_work
 from worker.services.week.status import Board, board
 from worker.services.week.story import Job, Work
+from worker.services.wiki.earned_tokens import recount_week
 
 POLL_SECONDS = 0.5
 SLICE_SECONDS = 5.0
-"""Work in this process is done in slices, so that the bar moves and Ctrl-C is heard."""
+"""Work in this process is done in slices, so that the bar moves and Ctrl-C takes effect."""
 SILENCE = timedelta(seconds=30)
+"""After this long without progress, `follow` checks that a worker answers."""
 DOING = {
     Stage.DUE: "planning",
     Stage.PLANNED: "anchoring",
@@ -33,10 +34,10 @@ DOING = {
 
 
 def follow(session: Session, week: Week, *, patience: timedelta = timedelta()) -> Verdict:
-    """Show a week's progress until it is done, waits for longer than `patience`, or failed.
+    """Show a week's progress until it is done, has failed, or waits longer than `patience`.
 
     Raises:
-        NoWorker: nothing moves, and no worker answers.
+        NoWorker: the week makes no progress, and no worker answers.
     """
     store, clock = session.store, session.clock
     moved_at = waits_since = clock.now()
@@ -58,12 +59,15 @@ def follow(session: Session, week: Week, *, patience: timedelta = timedelta()) -
             clock.sleep(POLL_SECONDS)
 
 
-def work_inline(context: Context, week: Week, *, at_once: bool) -> Verdict:
-    """Do everything that a week needs in this process; `at_once` plans it without the grace.
+def work_inline(session: Session, week: Week, *, at_once: bool) -> Verdict:
+    """Pay a week in this process, and count what its users and articles earned.
+
+    `at_once` plans it without the grace period.
 
     Raises:
         KontribError: an expected failure, recorded on the week with its next try.
     """
+    context = session.context
     with live_week(week) as show:
         if at_once:
             do_work(context, Work(Job.PLAN, week), seconds=SLICE_SECONDS, at_once=True)
@@ -73,6 +77,8 @@ def work_inline(context: Context, week: Week, *, at_once: bool) -> Verdict:
                 do_work(context, item, seconds=SLICE_SECONDS)
         show(board(context.store, week))
     found = verdict(context.store, week, context.clock.now())
+    if found is not None and found.exit_code == ExitCode.DONE:
+        recount_week(session.wiki, week)
     return found or Verdict(
         ExitCode.NOT_READY,
         f"{week.label} is being worked on by another worker; follow it with "
@@ -82,10 +88,8 @@ def work_inline(context: Context, week: Week, *, at_once: bool) -> Verdict:
 
 @contextmanager
 def live_week(week: Week) -> Iterator[Callable[[Board], None]]:
-    """A bar on a terminal; elsewhere a line for each change."""
-    from rich.console import Console
-
-    watched = Console(stderr=True).is_terminal
+    """Yield a function that shows the week: as a bar on a terminal, else a line per change."""
+    watched = console(stderr=True).is_terminal
     last = ""
     with progress_bar(week.label, total=None) as advance:
 
@@ -110,12 +114,3 @@ def doing_text(current: Board) -> str:
             f"{tokens_text(current.paid.amount)} KONTRIB"
         )
     return text
-
-
-def interrupted_text(current: Board) -> str:
-    """The state of a week after Ctrl-C, and how to go on."""
-    label = current.week.label
-    return (
-        f"Interrupted. {label}: {doing_text(current)}. Nothing is lost and nothing is paid twice: "
-        f"`kontrib run {label}` goes on, `kontrib status {label} --watch` only looks."
-    )

@@ -1,39 +1,34 @@
-"""`kontrib reconcile`: a week's plan against the database and the chain."""
+"""`kontrib reconcile`: compares a week's plan, database records and chain."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import AsJson, WeekArgument, session_of
+from worker.cli.board_view import week_document
 from worker.cli.command import command
 from worker.cli.console import emit, escaped, table, waiting
 from worker.core.errors import ExitCode
 from worker.core.money import tokens_text
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from worker.services.payout.reconcile import reconcile as compare_books
+from worker.services.plan.planned_week import planned_distribution
 
 commands = typer.Typer()
 
 
 @command(commands, "kontrib reconcile 2024-W50 --json")
 def reconcile(context: typer.Context, week: WeekArgument, as_json: AsJson = False) -> None:
-    """Compare plan, database and chain to the base unit; exits 1 where they differ."""
-    from worker.cli.board_view import week_document
-    from worker.services.payout.reconcile import reconcile
-    from worker.services.plan.planned_week import planned_distribution
-
+    """Compare plan, database and chain to the base unit. Exits 1 if they differ."""
     session = session_of(context)
     distribution = planned_distribution(session.store, week)
     with waiting(f"Comparing {week.label} with the chain"):
-        result = reconcile(session.context, distribution)
+        result = compare_books(session.context, distribution)
     amounts = {
         "planned": result.planned,
-        "paid, says the database": result.database_paid,
-        "not paid yet": result.database_unpaid,
-        "paid, says the chain": result.chain_paid,
+        "paid according to the database": result.database_paid,
+        "not yet paid": result.database_unpaid,
+        "paid according to the chain": result.chain_paid,
         "mismatch": result.mismatch,
     }
     data = week_document(week) | {

@@ -1,10 +1,11 @@
-"""Commands about single rewards, and about a week's records: hold, release, rebuild."""
+"""Commands on single rewards and on a week's records: hold, release, rebuild."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, WeekArgument, session_of
 from worker.cli.command import command
@@ -13,9 +14,10 @@ from worker.cli.session import Session
 from worker.core.errors import UsageError
 from worker.core.money import tokens_text
 from worker.core.week import Week
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from worker.services.context import Deadline
+from worker.services.payout.override import hold_reward, release_reward
+from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
+from worker.services.plan.adopt import AnchoredPlanMissing
 
 REBUILD_SECONDS = 3600.0
 commands = typer.Typer()
@@ -28,18 +30,14 @@ def hold(
     week: WeekArgument,
     reason: Annotated[str, typer.Option("--reason", help="Recorded on the reward.")],
 ) -> None:
-    """Keep an unpaid reward that goes out alone from being sent."""
-    from worker.services.payout.override import hold_reward
-
+    """Hold back an unpaid reward that would be sent alone."""
     reward = hold_reward(session_of(context).context, week, user, reason)
     say(f"{reward.user_id}'s reward of {week.label} is held: {reason}")
 
 
 @command(commands, f"kontrib release {EXAMPLE_USER} 2024-W50")
 def release(context: typer.Context, user: UserArgument, week: WeekArgument) -> None:
-    """Let a held reward go again."""
-    from worker.services.payout.override import release_reward
-
+    """End the hold on a reward."""
     session = session_of(context)
     reward = release_reward(session.context, week, user)
     say(f"{reward.user_id}'s reward of {week.label} is released.")
@@ -52,19 +50,17 @@ def rebuild(
     week: WeekArgument,
     from_chain: Annotated[
         bool,
-        typer.Option("--from-chain", help="Confirm: the database's records are replaced."),
+        typer.Option("--from-chain", help="Confirm that the database's records are replaced."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Replace a week's records by what the chain and the published plan say. Signs nothing.
+    """Rebuild a week's records from the chain and the published plan. Signs nothing.
 
-    Without the published plan it shows what was paid, by wallet, and changes nothing.
+    Without the published plan, list the payments by wallet and change nothing.
     """
-    from worker.services.plan.adopt import AnchoredPlanMissing
-
     if not from_chain:
         raise UsageError(
-            f"This replaces what the database says of {week.label}. Confirm it with --from-chain."
+            f"This replaces the database's records of {week.label}. Confirm it with --from-chain."
         )
     session = session_of(context)
     try:
@@ -75,9 +71,6 @@ def rebuild(
 
 
 def _rebuild(session: Session, week: Week, *, as_json: bool) -> None:
-    from worker.services.context import Deadline
-    from worker.services.payout.rebuild import rebuild_week
-
     with waiting(f"Rebuilding {week.label} from the chain"):
         deadline = Deadline(session.clock, REBUILD_SECONDS)
         rebuilt = rebuild_week(session.context, week, deadline)
@@ -96,8 +89,6 @@ def _rebuild(session: Session, week: Week, *, as_json: bool) -> None:
 
 
 def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
-    from worker.services.payout.rebuild import recover_by_wallet
-
     found = recover_by_wallet(session.context, week)
     data: dict[str, Any] = {
         "week": week.label,

@@ -1,4 +1,4 @@
-"""`kontrib status`: all weeks or one, once or until Ctrl-C."""
+"""`kontrib status`: all weeks or one of them, once or until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import io
 import json
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
+from worker.cli.board_view import board_document, look_at_week, show_boards
 from worker.cli.command import command
 from worker.cli.console import console, emit, plain
 from worker.cli.session import Session
 from worker.core.week import Week
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from worker.services.week.status import Board
+from worker.services.week.status import Board, overview
 
 WATCH_SECONDS = 2.0
 commands = typer.Typer()
@@ -49,10 +49,7 @@ def status(
 
 
 def _look(session: Session, week: Week | None) -> tuple[dict[str, Any], Callable[[Console], None]]:
-    """The present state as JSON data, and a function that draws it."""
-    from worker.cli.board_view import board_document, look_at_week
-    from worker.services.week.status import overview
-
+    """The state as JSON data, and a function that prints it for people."""
     store = session.store
     if week is not None:
         return look_at_week(store, week)
@@ -62,8 +59,6 @@ def _look(session: Session, week: Week | None) -> tuple[dict[str, Any], Callable
 
 
 def _show_all(screen: Console, boards: list[Board], paused: str | None) -> None:
-    from worker.cli.board_view import show_boards
-
     if paused:
         screen.print(f"Signing is paused: {paused}. Go on with `kontrib resume`.", markup=False)
     if boards:
@@ -73,7 +68,7 @@ def _show_all(screen: Console, boards: list[Board], paused: str | None) -> None:
 
 
 def _print_changes(session: Session, week: Week | None) -> None:
-    """One JSON document a line: the present state, and then each change."""
+    """Print the present state and then each change, one JSON document a line."""
     last = ""
     while True:
         data, _ = _look(session, week)
@@ -86,10 +81,7 @@ def _print_changes(session: Session, week: Week | None) -> None:
 
 
 def _watch(session: Session, week: Week | None) -> None:
-    """Redraw the terminal; without a terminal, print each change."""
-    from rich.live import Live
-    from rich.text import Text
-
+    """Redraw the terminal, or print each change where there is no terminal."""
     screen, last = console(), ""
     with Live(console=screen, auto_refresh=False, transient=False) as live:
         while True:
@@ -103,8 +95,6 @@ def _watch(session: Session, week: Week | None) -> None:
 
 
 def _drawn(session: Session, week: Week | None, screen: Console) -> str:
-    from rich.console import Console
-
     _, render = _look(session, week)
     page = io.StringIO()
     colours = screen.is_terminal

@@ -1,4 +1,4 @@
-"""Commands about proposals: propose, vote, proposals, cancel, execute."""
+"""Commands on proposals: propose, vote, proposals, cancel, execute."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import typer
 from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_object, session_of
 from worker.cli.command import command
 from worker.cli.console import emit
+from worker.cli.wiki.proposal_view import show_all, show_one
 from worker.core.money import tokens_text
 from worker.core.wiki.governance import VOTING_MAX, Choice, ProposalStatus, ProposalType
+from worker.services.wiki import governance, governance_clock
 
 commands = typer.Typer()
 ProposalArgument = Annotated[
@@ -23,13 +25,13 @@ _PROPOSAL = "6765f1c2a4b3c2d1e0f90817"
 def read_moment(text: str) -> datetime:
     """
     Raises:
-        typer.BadParameter: the text is no moment.
+        typer.BadParameter: the text is not a moment.
     """
     try:
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"'{text}' is no moment; write 2024-12-16T00:00Z") from None
+        raise typer.BadParameter(f"'{text}' is not a moment; write 2024-12-16T00:00Z") from None
 
 
 @command(
@@ -40,35 +42,32 @@ def read_moment(text: str) -> datetime:
 def propose(
     context: typer.Context,
     title: Annotated[str, typer.Argument(metavar="TITLE", show_default=False)],
-    by: Annotated[str, typer.Option("--by", metavar="USER", help="Who proposes it.")],
+    by: Annotated[str, typer.Option("--by", metavar="USER", help="The user who proposes it.")],
     type_: Annotated[
-        ProposalType, typer.Option("--type", help="What kind of proposal it is.")
+        ProposalType, typer.Option("--type", help="The kind of proposal.")
     ] = ProposalType.PARAMETER_CHANGE,
     parameter: Annotated[
-        str | None, typer.Option(help="What a parameter_change changes, such as weekly_pool.")
+        str | None, typer.Option(help="The parameter to change, such as weekly_pool.")
     ] = None,
     value: Annotated[str | None, typer.Option(help="Its new value.")] = None,
     data: Annotated[
-        str | None, typer.Option(metavar="JSON", help="Of the other types: any JSON object.")
+        str | None, typer.Option(metavar="JSON", help="For the other types: any JSON object.")
     ] = None,
-    description: Annotated[str, typer.Option(help="Why.")] = "",
+    description: Annotated[str, typer.Option(help="The reasons for it.")] = "",
     start: Annotated[
         datetime | None,
-        typer.Option(parser=read_moment, metavar="MOMENT", help="When the vote begins. Now."),
+        typer.Option(parser=read_moment, metavar="MOMENT", help="Begin of the vote. Default: now."),
     ] = None,
     days: Annotated[
         int, typer.Option(min=1, max=VOTING_MAX.days, help="How long the vote lasts.")
     ] = 7,
     quorum: Annotated[
-        str | None, typer.Option(help="Least voting power, in KONTRIB. 20,000.")
+        str | None, typer.Option(help="The least voting power, in KONTRIB. Default: 20,000.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a proposal to the vote. A change that passes takes effect with the next planned week."""
-    from worker.cli.wiki.proposal_view import show_one
-    from worker.services.wiki.governance import Idea, propose
-
-    idea = Idea(
+    idea = governance.Idea(
         title=title,
         proposer_id=by,
         type=type_,
@@ -80,7 +79,7 @@ def propose(
         voting_time=timedelta(days=days),
         quorum=quorum,
     )
-    show_one(propose(session_of(context).wiki, idea), as_json=as_json)
+    show_one(governance.propose(session_of(context).wiki, idea), as_json=as_json)
 
 
 @command(commands, f"kontrib vote {_PROPOSAL} {EXAMPLE_USER} for")
@@ -91,10 +90,8 @@ def vote(
     choice: Annotated[Choice, typer.Argument(show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Cast a user's vote, or change it. It weighs what they could vote with when it began."""
-    from worker.services.wiki.governance import vote
-
-    cast = vote(session_of(context).wiki, proposal, user, choice)
+    """Cast or change a user's vote. Its weight is their voting power when the vote began."""
+    cast = governance.vote(session_of(context).wiki, proposal, user, choice)
     document = {
         "proposal": cast.proposal_id,
         "user": cast.user_id,
@@ -110,13 +107,12 @@ def vote(
 def proposals(
     context: typer.Context,
     status: Annotated[
-        list[ProposalStatus] | None, typer.Option("--status", help="Only these; repeatable.")
+        list[ProposalStatus] | None,
+        typer.Option("--status", help="Only these; may be repeated."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List proposals with their votes."""
-    from worker.cli.wiki.proposal_view import show_all
-
     found = session_of(context).wiki.governance.proposals(status or list(ProposalStatus))
     show_all(found, as_json=as_json)
 
@@ -128,11 +124,8 @@ def cancel(
     reason: Annotated[str, typer.Option("--reason", help="Recorded on it.")] = "by an operator",
     as_json: AsJson = False,
 ) -> None:
-    """End a proposal that is not decided, or that passed and cannot be executed."""
-    from worker.cli.wiki.proposal_view import show_one
-    from worker.services.wiki.governance import cancel
-
-    show_one(cancel(session_of(context).wiki, proposal, reason), as_json=as_json)
+    """End an undecided proposal, or a passed one that cannot be executed."""
+    show_one(governance.cancel(session_of(context).wiki, proposal, reason), as_json=as_json)
 
 
 @command(commands, f"kontrib execute {_PROPOSAL}")
@@ -141,14 +134,11 @@ def execute(
     proposal: ProposalArgument,
     tx: Annotated[
         str | None,
-        typer.Option("--tx", metavar="SIGNATURE", help="The transaction that did it, if any."),
+        typer.Option("--tx", metavar="SIGNATURE", help="The transaction that executed it, if any."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Execute a passed change now, or record that a passed proposal of another type was done."""
-    from worker.cli.wiki.proposal_view import show_one
-    from worker.services.wiki.governance import get_proposal
-    from worker.services.wiki.governance_clock import execute
-
+    """Execute a passed change now, or record that a passed proposal was carried out."""
     wiki = session_of(context).wiki
-    show_one(execute(wiki, get_proposal(wiki, proposal), signature=tx), as_json=as_json)
+    found = governance.get_proposal(wiki, proposal)
+    show_one(governance_clock.execute(wiki, found, signature=tx), as_json=as_json)

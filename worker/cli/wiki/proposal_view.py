@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import Console
 
 from worker.cli.console import emit, escaped, facts, moment_text, table
 from worker.core.money import tokens_text
 from worker.core.wiki.governance import Proposal, ProposalType
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 
 def show_one(proposal: Proposal, *, as_json: bool) -> None:
-    """A proposal in detail."""
+    """Print a proposal in detail."""
     emit(document_of(proposal), as_json=as_json, render=lambda c: _render_one(c, proposal))
 
 
 def show_all(proposals: Sequence[Proposal], *, as_json: bool) -> None:
-    """Proposals as a table."""
+    """Print proposals as a table."""
     documents = {"proposals": [document_of(each) for each in proposals]}
     emit(documents, as_json=as_json, render=lambda c: _render_all(c, proposals))
 
@@ -53,24 +52,19 @@ def _render_one(console: Console, proposal: Proposal) -> None:
     votes, done = proposal.votes, proposal.execution
     start, end = moment_text(proposal.voting_start), moment_text(proposal.voting_end)
     console.print(f"[bold]{escaped(proposal.title)}[/]  {proposal.status.value}")
-    console.print(
-        facts(
-            {
-                "id": proposal.id,
-                "change": _change(proposal),
-                "vote": f"{start} to {end}",
-                "for": tokens_text(votes.in_favour),
-                "against": tokens_text(votes.against),
-                "abstain": tokens_text(votes.abstaining),
-                "quorum": f"{tokens_text(votes.total)} of {tokens_text(proposal.quorum)}",
-                "executed": f"{done.old} became {done.new}, {moment_text(done.at)}"
-                if done
-                else None,
-                "transaction": proposal.execution_signature,
-                "reason": proposal.reason,
-            }
-        )
-    )
+    rows = {
+        "id": proposal.id,
+        "change": _change(proposal),
+        "vote": f"{start} to {end}",
+        "for": tokens_text(votes.in_favour),
+        "against": tokens_text(votes.against),
+        "abstain": tokens_text(votes.abstaining),
+        "quorum": f"{tokens_text(votes.total)} of {tokens_text(proposal.quorum)}",
+        "executed": done and f"{done.old} became {done.new}, {moment_text(done.at)}",
+        "transaction": proposal.execution_signature,
+        "reason": proposal.reason,
+    }
+    console.print(facts(rows))
 
 
 def _render_all(console: Console, proposals: Sequence[Proposal]) -> None:

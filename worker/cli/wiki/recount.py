@@ -1,4 +1,4 @@
-"""`kontrib recount`."""
+"""`kontrib recount`: computes counters from their sources."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import typer
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, waiting
+from worker.services.wiki.earned_tokens import recount_week
+from worker.services.wiki.recount import recount_all
 
 CHANGES_SHOWN = 20
 commands = typer.Typer()
@@ -14,13 +16,10 @@ commands = typer.Typer()
 
 @command(commands, "kontrib recount 2024-W50")
 def recount(context: typer.Context, week: OptionalWeek = None, as_json: AsJson = False) -> None:
-    """Compute the counters of users and articles anew: all of them, or those of one week.
+    """Compute all counters of users and articles anew, or those of one week.
 
-    They come from contributions, completed rewards and stakes. Any number of times.
+    The sources are contributions, completed rewards and stakes. Run it any number of times.
     """
-    from worker.services.wiki.earned_tokens import recount_week
-    from worker.services.wiki.recount import recount_all
-
     wiki = session_of(context).wiki
     with waiting("Counting"):
         result = recount_all(wiki) if week is None else recount_week(wiki, week)

@@ -1,27 +1,26 @@
-"""Commands about stakes: stake, unstake, stakes."""
+"""Commands on stakes: stake, unstake, stakes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_text, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, table
 from worker.core.money import tokens_text
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from worker.core.wiki.stake_record import StakeRecord
+from worker.core.wiki.stake_record import StakeRecord
+from worker.core.wiki.staking import as_of
+from worker.services.wiki import staking
 
 commands = typer.Typer()
 
 
 def read_signature(text: str) -> str | None:
-    """The signature; None for the empty variable of a script."""
+    """The signature; None for an empty text, such as a script's unset variable."""
     return read_text(text).strip() or None
 
 
@@ -31,7 +30,7 @@ Transaction = Annotated[
         "--tx",
         parser=read_signature,
         metavar="SIGNATURE",
-        help="The transaction that moved them.",
+        help="The transaction that moved the tokens.",
     ),
 ]
 
@@ -47,10 +46,9 @@ def stake(
     tx: Transaction = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stake what a user has earned. With STAKING_VAULT, --tx is the transfer to it."""
-    from worker.services.wiki.staking import stake
-
-    _show_one(stake(session_of(context).wiki, user, amount, days, signature=tx), as_json=as_json)
+    """Stake tokens that a user has earned. With STAKING_VAULT, --tx is the transfer to it."""
+    made = staking.stake(session_of(context).wiki, user, amount, days, signature=tx)
+    _show_one(made, as_json=as_json)
 
 
 @command(commands, "kontrib unstake 6765f1c2a4b3c2d1e0f90817")
@@ -65,17 +63,13 @@ def unstake(
     tx: Transaction = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a stake: early, unless its time is over. It covers no week that ends later."""
-    from worker.services.wiki.staking import unstake
-
-    _show_one(unstake(session_of(context).wiki, stake_id, signature=tx), as_json=as_json)
+    """End a stake, even before its time is over. It counts for no week that ends later."""
+    _show_one(staking.unstake(session_of(context).wiki, stake_id, signature=tx), as_json=as_json)
 
 
 @command(commands, f"kontrib stakes {EXAMPLE_USER} --json")
 def stakes(context: typer.Context, user: UserArgument, as_json: AsJson = False) -> None:
-    """List a user's stakes, with what they have earned."""
-    from worker.core.wiki.staking import as_of
-
+    """List a user's stakes and their interest."""
     wiki = session_of(context).wiki
     account, now = wiki.account(user), wiki.now()
     found = [as_of(each, now) for each in wiki.staking.stakes_of(account.user_id)]

@@ -1,13 +1,14 @@
-"""`kontrib user`: what the wiki shows of one user."""
+"""`kontrib user`: the wiki's page about one user."""
 
 from __future__ import annotations
 
 import base64
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, session_of
 from worker.cli.command import command
@@ -18,22 +19,11 @@ from worker.core.identity import canonical_user_id
 from worker.core.money import tokens_text
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.week import Week
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from worker.ports.check import Cursor, ShownContribution, ShownReward
-    from worker.services.wiki.dashboard import Dashboard
+from worker.ports.check import Cursor, ShownContribution, ShownReward
+from worker.services.wiki import dashboard
 
 PAGE = 20
 commands = typer.Typer()
-
-
-class MalformedPage(UsageError):
-    """--after names no page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(f"'{text}' names no page. Give --after what the last page named.")
 
 
 @command(commands, f"kontrib user {EXAMPLE_USER} --contributions")
@@ -41,19 +31,19 @@ def user(
     context: typer.Context,
     user_id: UserArgument,
     contributions: Annotated[
-        bool, typer.Option("--contributions", help="A page of the contributions instead.")
+        bool, typer.Option("--contributions", help="List contributions instead, page by page.")
     ] = False,
     history: Annotated[
-        bool, typer.Option("--history", help="A page of the weeks' rewards instead.")
+        bool, typer.Option("--history", help="List the weeks' rewards instead, page by page.")
     ] = False,
     after: Annotated[
         str | None,
-        typer.Option("--after", metavar="PAGE", help="The next page, as the last one named it."),
+        typer.Option("--after", metavar="PAGE", help="The next page, as the last one names it."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = PAGE,
     as_json: AsJson = False,
 ) -> None:
-    """A user's points this week, estimated tokens, rewards, stakes and voting power."""
+    """Show a user's points this week, estimated tokens, rewards, stakes and voting power."""
     session, user_id = session_of(context), canonical_user_id(user_id)
     if contributions:
         _list_contributions(session, user_id, after, limit, as_json=as_json)
@@ -64,45 +54,40 @@ def user(
 
 
 def _show_dashboard(session: Session, user_id: str, *, as_json: bool) -> None:
-    """Show the dashboard. The running week is added up first unless its sums are fresh."""
-    from worker.services.wiki.dashboard import FRESH, dashboard, record_running_week, running_week
-
+    """Show the dashboard, after adding up the running week unless its sums are fresh."""
     wiki = session.wiki
-    running, now = running_week(wiki), wiki.now()
-    if running is None or running.week != Week.containing(now) or now - running.at > FRESH:
+    running, now = dashboard.running_week(wiki), wiki.now()
+    if (
+        running is None
+        or running.week != Week.containing(now)
+        or now - running.at > dashboard.FRESH
+    ):
         with waiting("Adding up the running week"):
-            record_running_week(wiki)
-    found = dashboard(wiki, session.stores.views, user_id)
+            dashboard.record_running_week(wiki)
+    found = dashboard.dashboard(wiki, session.stores.views, user_id)
     emit(_document(found), as_json=as_json, render=lambda console: _show(console, found))
 
 
 def _list_contributions(
     session: Session, user_id: str, after: str | None, limit: int, *, as_json: bool
 ) -> None:
-    from worker.services.wiki.dashboard import contributions
-
     cursor = None if after is None else _cursor(after)
-    page = contributions(session.stores.views, user_id, cursor, limit)
+    page = dashboard.contributions(session.stores.views, user_id, cursor, limit)
     following = _page_name(page[-1]) if len(page) == limit else None
     data = {"contributions": page, "next": following}
     emit(data, as_json=as_json, render=lambda console: _show_contributions(console, page))
-    _say_more(following)
+    if following:
+        say(f"More: --after {following}")
 
 
 def _list_rewards(
     session: Session, user_id: str, after: str | None, limit: int, *, as_json: bool
 ) -> None:
-    from worker.services.wiki.dashboard import history
-
     before = None if after is None else Week.parse(after)
-    page = history(session.stores.views, user_id, before, limit)
+    page = dashboard.history(session.stores.views, user_id, before, limit)
     following = page[-1].week.label if len(page) == limit else None
     data = {"rewards": [_reward_document(each) for each in page], "next": following}
     emit(data, as_json=as_json, render=lambda console: _show_rewards(console, page))
-    _say_more(following)
-
-
-def _say_more(following: str | None) -> None:
     if following:
         say(f"More: --after {following}")
 
@@ -113,19 +98,23 @@ def _page_name(last: ShownContribution) -> str:
 
 
 def _cursor(text: str) -> Cursor:
-    from worker.ports.check import Cursor
-
+    """
+    Raises:
+        UsageError: the text is not the name of a page.
+    """
     try:
         moment, last_id = json.loads(base64.urlsafe_b64decode(text))
-        cursor = Cursor(datetime.fromisoformat(moment), str(last_id))
+        created_at = datetime.fromisoformat(moment)
+        if created_at.tzinfo is None:
+            raise ValueError("no time zone")
     except (ValueError, TypeError):
-        raise MalformedPage(text) from None
-    if cursor.created_at.tzinfo is None:
-        raise MalformedPage(text)
-    return cursor
+        raise UsageError(
+            f"'{text}' is not the name of a page. Give --after the name that the last page printed."
+        ) from None
+    return Cursor(created_at, str(last_id))
 
 
-def _document(found: Dashboard) -> dict[str, Any]:
+def _document(found: dashboard.Dashboard) -> dict[str, Any]:
     user = found.user
     return {
         "user_id": user.user_id,
@@ -157,7 +146,7 @@ def _reward_document(reward: ShownReward) -> dict[str, Any]:
     }
 
 
-def _show(console: Console, found: Dashboard) -> None:
+def _show(console: Console, found: dashboard.Dashboard) -> None:
     user = found.user
     so_far = None
     if found.estimate is not None:

@@ -1,4 +1,4 @@
-"""Points computed again from a contribution's own factors."""
+"""Computes points again from a contribution's own factors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.core.plan.points import PointRules, total_points
 
 @dataclass(frozen=True, slots=True)
 class Factors:
-    """The numbers that a contribution's points were computed from, as stored."""
+    """The stored factors of a contribution's points. They may hold anything."""
 
     base_points: object
     quality: object
@@ -21,16 +21,11 @@ class Factors:
     def values(self) -> tuple[object, ...]:
         return self.base_points, self.quality, self.reputation, self.demand
 
-    @property
-    def are_missing(self) -> bool:
-        """Whether the document holds nothing to compute from: only the result was stored."""
-        return all(value is None for value in self.values)
-
 
 def recomputed_points(rules: PointRules, kind: str, factors: Factors) -> int | None:
-    """Points from the factors that the contribution itself holds; None where one is no number.
+    """The points by a contribution's own factors; None if a factor is not a number.
 
-    Its own base points, since the configured ones may have been changed since.
+    Its own base points count, because the configured base points may have changed.
     """
     base = factors.base_points
     if isinstance(base, float) and base.is_integer():

@@ -1,7 +1,7 @@
 """Compares stored rewards, payouts and weeks with the plan and records that they come from.
 
-Documents are plain mappings with any content. Signature, slot, fee and `verified` may be empty
-together, where no endpoint returned the transaction.
+Documents are plain mappings with any content. If no endpoint returned a transaction, its payout has
+no signature, slot or fee, and is not `verified`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from worker.core.week import Week
 Fields = Mapping[str, object]
 
 BATCHED, WAITING, ALONE = "batch", "waiting", "single"
-"""How a reward is paid: with its batch, alone once it can be, alone by a payout of its own."""
+"""How a reward is paid: with its batch; alone, but without a payout yet; alone, by a single."""
 
 _OPEN = (PayoutStatus.PENDING, PayoutStatus.PROCESSING)
 _NOT_YET = (Status.PENDING, Status.PROCESSING)
@@ -56,8 +56,8 @@ def _presence(subject: str, fields: Fields, name: str, *, expected: bool) -> Ite
 
 @dataclass(frozen=True, slots=True)
 class RewardCheck:
-    """The facts that all rewards of a plan share. `commitment_of` needs the receipt key's secret,
-    so it is None where nothing is read from the chain."""
+    """The facts that all rewards of a plan share. `commitment_of` needs the receipt key's secret.
+    It is None in a check without a chain."""
 
     week: Week
     distribution_id: object
@@ -67,7 +67,7 @@ class RewardCheck:
         return f"{self.week.label}, reward of {fields.get('user_id')}"
 
     def of_plan(self, row: Row, fields: Fields) -> Iterator[Finding]:
-        """The user, and the fields for readers, which no root covers."""
+        """Compare the user, and the fields for readers, which the root does not cover."""
         subject = self.subject(fields)
         expected: dict[str, object] = {
             "weekly_distribution_id": self.distribution_id,
@@ -92,33 +92,32 @@ class RewardCheck:
         if not isinstance(user_id, str):
             return False
         if user_id == f"commitment:{row.user.hex()}":
-            return True  # adopted, and the user is not in our data
+            return True  # the plan was adopted, and its user is unknown here
         return self.commitment_of is None or self.commitment_of(user_id) == row.user
 
     def of_payment(
         self, fields: Fields, batch: Fields | None, single: Fields | None
     ) -> Iterator[Finding]:
-        """Status, date and signature against the payout that pays it, if one does."""
+        """Compare status, date and signature with the payout of the reward, if there is one."""
         subject = self.subject(fields)
         yield from _one_of(subject, fields, "route", _routes(batch, single))
         paying = single if single is not None else _unless_void(batch)
         yield from _one_of(subject, fields, "status", _statuses(paying))
         is_paid = paying is not None and paying.get("status") == PayoutStatus.PAID
         facts: Fields = paying if is_paid and paying is not None else {}
-        names = {"transaction_signature": "signature", "slot": "slot"}
-        expected = {name: facts.get(of_payout) for name, of_payout in names.items()}
+        expected = {"transaction_signature": facts.get("signature"), "slot": facts.get("slot")}
         yield from differing(Area.RECORDS, subject, fields, expected)
         yield from _presence(subject, fields, "claimed_at", expected=is_paid)
 
 
 def _routes(batch: Fields | None, single: Fields | None) -> Sequence[str]:
     if single is not None:
-        return ALONE, WAITING  # its payout is written before the reward says so
+        return ALONE, WAITING  # the payout is written before the reward is updated
     return (WAITING,) if _unless_void(batch) is None else (BATCHED,)
 
 
 def _unless_void(batch: Fields | None) -> Fields | None:
-    """A void batch pays nobody: its rewards wait, each to be paid alone."""
+    """The batch, or None if it is void. The rewards of a void batch are paid alone."""
     is_void = batch is not None and batch.get("status") == PayoutStatus.VOID
     return None if is_void else batch
 
@@ -135,19 +134,19 @@ def _statuses(paying: Fields | None) -> Sequence[Status]:
 def of_batch(
     header: Header, index: int, rows: Sequence[Row], root: bytes, fields: Fields
 ) -> Iterator[Finding]:
-    """A batch's payout against the rows that it pays."""
+    """Compare a batch's payout with its rows."""
     batch = str(header.batch_id(index))
     expected: dict[str, object] = {"id": batch, "rewards": len(header.batch_positions(index))}
     if fields.get("rows_root") == root:
         expected["amount_base_units"] = sum(row.amount for row in rows)
     else:
-        expected["rows_root"] = root  # where rows were changed, their sum says nothing more
+        expected["rows_root"] = root  # the sum of changed rows proves nothing
     yield from _of_payout(batch, header.week, expected, fields)
 
 
 def of_single(week: Week, row: Row, reward: Fields, fields: Fields) -> Iterator[Finding]:
-    """The payout of one reward alone. It goes to the plan's or an operator's wallet. A held reward
-    goes to the user's wallet of the day, which nothing else records."""
+    """Compare the payout of a single with its row. The wallet is the plan's or an operator's. A
+    held reward goes to the user's wallet of that day, which has no other record."""
     single = single_id(week, row.user)
     expected: dict[str, object] = {"id": single, "rewards": 1, "amount_base_units": row.amount}
     wallet = reward.get("redirected_to") or row.wallet
@@ -157,7 +156,7 @@ def of_single(week: Week, row: Row, reward: Fields, fields: Fields) -> Iterator[
 
 
 def of_anchor(week: Week, stage: Stage, fields: Fields | None) -> Iterator[Finding]:
-    """The anchor's payout. It moves nothing."""
+    """Compare the anchor's payout, which moves no tokens."""
     anchor = anchor_id(week)
     if fields is None:
         yield record_finding(f"payout {anchor}", "missing", "there")
@@ -172,7 +171,7 @@ def _of_payout(payout_id: str, week: Week, expected: Fields, fields: Fields) -> 
     subject = f"payout {payout_id}"
     yield from differing(Area.RECORDS, subject, fields, {**expected, "week": week.id})
     is_resolved = fields.get("status") in (PayoutStatus.PAID, PayoutStatus.VOID)
-    # One reading of the transaction fills all of these fields, so they are there together or not.
+    # One reading of the transaction fills all of these fields.
     is_read = fields.get("signature") is not None
     if is_read and not is_resolved:
         yield record_finding(f"{subject}, signature", fields.get("signature"), "missing")
@@ -186,7 +185,7 @@ def _of_payout(payout_id: str, week: Week, expected: Fields, fields: Fields) -> 
 
 
 def of_week(header: Header, stage: Stage, fields: Fields, anchor: Fields) -> Iterator[Finding]:
-    """A distribution's summary for readers, against its header and its anchor's payout."""
+    """Compare a distribution's summary for readers with its header and its anchor's payout."""
     subject = header.week.label
     status = status_of(stage, stopped=bool(fields.get("stopped")))
     expected = {**plan_totals(header), "week_end": header.week.end, "status": status}
@@ -201,7 +200,7 @@ def of_week(header: Header, stage: Stage, fields: Fields, anchor: Fields) -> Ite
 def of_sums(
     header: Header, rewards: int, points: int, weight: int, amount: int
 ) -> Iterator[Finding]:
-    """The sums of the stored rows against the header."""
+    """Compare the sums of the stored rows with the header."""
     names = ("rewards", "total_points", "total_weight", "total_amount")
     found = dict(zip(names, (rewards, points, weight, amount), strict=True))
     expected = {name: getattr(header, name) for name in names}

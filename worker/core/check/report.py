@@ -1,4 +1,4 @@
-"""The findings of a check of everything that is stored, by area."""
+"""The findings of `kontrib check`, by area."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from worker.core.errors import KontribError, NotReady
 from worker.core.findings import Finding, differing, value_text
 
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""Errors of reading a document that another program may have written."""
+"""Errors that a document of another program can raise."""
 
 
 class Area(enum.StrEnum):
     """The subject of a finding."""
 
     POINTS = "points"
-    """Contributions whose points are not what their factors give, or that cannot count."""
+    """Contributions that cannot count, or whose points contradict their factors."""
     WEEKS = "weeks"
-    """Points that no plan counted, or that a plan counted and that are not there any more."""
+    """Differences between the points of a plan and of its contributions."""
     CHAIN = "chain"
-    """Recorded payments against the receipts and transactions, and the treasury."""
+    """Recorded payments, compared with receipts, transactions and the treasury."""
     RECORDS = "records"
-    """Rows, payouts and sums of a plan against its root and against each other."""
+    """Rows, payouts and sums of a plan, compared with its root and with each other."""
     STAKES = "stakes"
     POWER = "power"
     COUNTS = "counts"
     GOVERNANCE = "governance"
-    """Proposals, votes, and the changes that they made."""
+    """Proposals, votes and executed changes."""
 
 
 @dataclass(slots=True)
 class CheckReport:
-    """Every finding, and how many records of each kind were compared."""
+    """All findings, and the number of compared records of each kind."""
 
     findings: list[Finding] = field(default_factory=list)
     looked_at: Counter[str] = field(default_factory=Counter)
@@ -52,7 +52,7 @@ class CheckReport:
     def compare(
         self, area: Area, subject: str, fields: Mapping[str, object], expected: Mapping[str, object]
     ) -> None:
-        """Add every expected value that a document does not hold."""
+        """Add a finding for each expected value that a document lacks."""
         self.extend(differing(area, subject, fields, expected))
 
     def extend(self, findings: Iterable[Finding]) -> None:
@@ -60,10 +60,10 @@ class CheckReport:
 
     @contextmanager
     def continue_after_errors(self, area: Area, subject: str) -> Iterator[None]:
-        """Add a record that cannot be read as a finding, so that the rest is still compared.
+        """Turn an unreadable record into a finding, so that the check continues.
 
         Raises:
-            NotReady: a server did not answer, so nothing is known.
+            NotReady: a server did not answer, so the result is unknown.
         """
         try:
             yield

@@ -1,4 +1,4 @@
-"""When a payout is tried again: after growing pauses, after an event, or after a person's retry."""
+"""Decides when a payout is tried again: after a growing pause, an event, or a person's retry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from worker.core.payout.records import Payout, Postponement
 
 ATTEMPTS_MAX = 12
-"""Then a visible stop: between 15 and 31 hours of growing pauses."""
+"""Failed tries before a visible stop. Their growing pauses take 15 to 31 hours."""
 _FIRST_SECONDS = 15
 _LONGEST_SECONDS = 6 * 3600
 _LOOK_AGAIN_SECONDS = 120
@@ -18,9 +18,9 @@ NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def next_attempt_at(now: datetime, attempts: int, key: str, *, scale: float = 1.0) -> datetime:
-    """When to try again after `attempts` failed ones.
+    """The time of the next try after `attempts` failed ones.
 
-    The jitter (up to half of the pause) comes from the key, so that it needs no randomness.
+    The jitter, up to half of the pause, is derived from the key, without randomness.
     `scale` shrinks every pause, for tests against real processes.
     """
     pause = min(_FIRST_SECONDS * 2 ** min(attempts, 20), _LONGEST_SECONDS)
@@ -30,18 +30,18 @@ def next_attempt_at(now: datetime, attempts: int, key: str, *, scale: float = 1.
 
 
 def next_look_at(now: datetime, key: str, *, scale: float = 1.0) -> datetime:
-    """When to look again for something outside to have happened: funds, an approval, a server."""
+    """The next look for an outside event: funds, an approval, a reachable server."""
     jitter = 1 + hashlib.sha256(f"{key}/{now.timestamp()}".encode()).digest()[0] / 512
     return now + timedelta(seconds=_LOOK_AGAIN_SECONDS * jitter * scale)
 
 
 def is_exhausted(attempts: int) -> bool:
-    """Whether it is time to stop visibly instead of trying again."""
+    """Whether no try is left."""
     return attempts >= ATTEMPTS_MAX
 
 
 def after_failure(payout: Payout, reason: str, now: datetime, *, scale: float) -> Postponement:
-    """A failed try: the next one comes after a longer pause, until a person has to look."""
+    """Postpone after a failed try. If no try is left, the payout waits for a person."""
     attempts = payout.attempts + 1
     if is_exhausted(attempts):
         return for_a_person(payout, reason)
@@ -49,10 +49,10 @@ def after_failure(payout: Payout, reason: str, now: datetime, *, scale: float) -
 
 
 def for_a_person(payout: Payout, reason: str) -> Postponement:
-    """No try is left, or stored records were changed: the payout waits for a person."""
+    """Postpone until a person's retry: no try is left, or stored records were changed."""
     return Postponement(payout, NEVER, reason)
 
 
 def for_an_event(payout: Payout, reason: str, again: datetime) -> Postponement:
-    """The payout waits for an event outside, which does not count as a failed try."""
+    """Postpone until an outside event. The wait does not count as a failed try."""
     return Postponement(payout, again, reason, is_failure=False)

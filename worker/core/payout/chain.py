@@ -1,4 +1,4 @@
-"""Facts of the Solana cluster: what it shows, and what it is asked to do."""
+"""Facts about the Solana cluster, and the transactions that we ask for."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Execution:
     transfers: tuple[Transfer, ...]
     """Transfers of our mint out of the source account, by the wallet that owns the target."""
     source: str
-    """The token account that they came from; empty without any."""
+    """The token account of these transfers; empty without any."""
     source_decrease: BaseUnits
     landed_at: datetime | None = None
-    """When, as the cluster estimates it; None where the node does not say."""
+    """The cluster's estimate of the time; None if the node does not report it."""
 
 
 class Landing(enum.Enum):
@@ -89,7 +89,7 @@ class AccountProblem(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A wallet as the chain shows it: `problem` says why it cannot be paid, if so."""
+    """A wallet as the chain shows it. `problem` is None for a wallet that can be paid."""
 
     wallet: str
     problem: AccountProblem | None
@@ -121,12 +121,12 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """`refused` is a node's reason for not broadcasting; None when it may have landed."""
+    """`refused`: a node's reason not to broadcast. None: the transaction may have landed."""
 
     signature: str
     refused: str | None = None
 
 
 def missing_wallets(recipients: Sequence[Recipient]) -> set[str]:
-    """The wallets without a token account for which we can create one."""
+    """The wallets without a token account, as far as we can create one."""
     return {r.wallet for r in recipients if r.problem is None and not r.account_exists}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.core.findings import Check
@@ -14,12 +14,15 @@ from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.intent import sums_by_wallet
 from worker.core.plan.receipts import ReceiptState
 
-RESOLVED = (ReceiptState.PAID, ReceiptState.VOID)
+RESOLVED: Mapping[ReceiptState, PayoutStatus] = {
+    ReceiptState.PAID: PayoutStatus.PAID,
+    ReceiptState.VOID: PayoutStatus.VOID,
+}
 UNREADABLE_RECEIPT = "its receipt cannot be read, or endpoints disagree"
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedPayment:
     """A payout as the database or a bundle lists it. `signature` is empty where none is known."""
 
     id: str
@@ -29,14 +32,13 @@ class Recorded:
 
 def receipt_of(status: object) -> ReceiptState:
     """The state that the receipt of a payout with this status must have."""
-    known = {PayoutStatus.PAID: ReceiptState.PAID, PayoutStatus.VOID: ReceiptState.VOID}
-    return next((state for each, state in known.items() if each == status), ReceiptState.FREE)
+    return next((state for state, each in RESOLVED.items() if each == status), ReceiptState.FREE)
 
 
 def compare_receipt(
     subject: str, found: ReceiptState, expected: ReceiptState, why: str, check: Check
 ) -> None:
-    """Add a finding unless the chain's receipt has the expected state. `why`: the reason."""
+    """Add a finding unless the receipt has the expected state. `why` explains the expectation."""
     if found is ReceiptState.UNKNOWN:
         check.unproven(subject, UNREADABLE_RECEIPT)
     elif found is not expected:
@@ -44,7 +46,7 @@ def compare_receipt(
 
 
 def compare_transaction(
-    recorded: Recorded, found: Execution | None, planned: Sequence[Transfer], check: Check
+    recorded: RecordedPayment, found: Execution | None, planned: Sequence[Transfer], check: Check
 ) -> None:
     """Compare the transaction that resolved a payout with its record and with the plan.
 
@@ -69,8 +71,8 @@ def compare_transaction(
 
 
 def recipient_of(found: Execution) -> str:
-    """The wallet that a single was paid to; empty where nothing was moved.
+    """The wallet that a single was paid to; empty if nothing was moved.
 
-    Where several wallets were paid, any of them: the comparison then names the others.
+    If several wallets were paid, the first by name. The comparison then finds the others.
     """
     return min((transfer.wallet for transfer in found.transfers), default="")

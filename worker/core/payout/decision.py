@@ -1,15 +1,16 @@
 """Decides the next step of a payout from facts alone. This makes a payment happen at most once.
 
-The facts must have been read in this order: the finalized block height, then the receipt at a
-slot not before it. So when an attempt's last valid height has passed and the receipt is free,
-that attempt can never land any more.
+The facts must be read in this order: first the finalized block height, then the receipt at that
+slot or a later one. If an attempt's last valid height has passed and the receipt is then free, that
+attempt can never land.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
-from worker.core.payout.chain import Landing, SignatureStatus
+from worker.core.payout.chain import Landing, Recipient, SignatureStatus
 from worker.core.payout.records import Attempt, Payout
 from worker.core.plan.receipts import ReceiptState
 
@@ -28,7 +29,7 @@ def next_step(
     status: SignatureStatus | None,
     finalized_block_height: int,
 ) -> Step:
-    """Decide from the receipt first, since it alone is the chain's final word."""
+    """Decide from the receipt first, since only the receipt is final."""
     if receipt is ReceiptState.PAID:
         return Step.SETTLE_PAID
     if receipt is ReceiptState.VOID:
@@ -47,14 +48,14 @@ def next_step(
 
 
 def is_refused(status: SignatureStatus | None) -> bool:
-    """Whether the chain executed and refused a transaction, finally."""
+    """Whether the chain executed and refused a transaction, at finalized."""
     return status is not None and status.landing is Landing.FAILED
 
 
 def may_be_resolved(
     attempt: Attempt | None, status: SignatureStatus | None, finalized_block_height: int
 ) -> bool:
-    """Whether the receipt is worth reading: no attempt is still under way."""
+    """Whether the receipt must be read. False while an attempt is still under way."""
     if attempt is None or finalized_block_height > attempt.last_valid_block_height:
         return True
     return status is not None and status.landing in (Landing.FINALIZED, Landing.FAILED)
@@ -63,7 +64,19 @@ def may_be_resolved(
 def pauses_after_refusal(payout: Payout) -> bool:
     """Whether a payment that the chain refused is postponed before it is signed anew.
 
-    False once it was postponed since its last attempt: then this is the later try.
+    False if it was postponed after its last attempt, since this is then the later try.
     """
     attempt, again = payout.attempt, payout.next_attempt_at
     return attempt is not None and (again is None or again <= attempt.created_at)
+
+
+def must_be_void(recipients: Sequence[Recipient], *, refused: bool) -> bool:
+    """Whether a batch of these recipients is voided, so that its rewards can be paid alone.
+
+    `refused`: the chain executed and refused the batch's payment. A missing account counts only
+    then, because an endpoint that lags does not show a new account. A problem with an account
+    that exists counts at once, because the chain would pay an account that has a new owner.
+    """
+    if any(recipient.problem is not None for recipient in recipients):
+        return True
+    return refused and any(not recipient.account_exists for recipient in recipients)

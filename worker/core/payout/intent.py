@@ -1,4 +1,4 @@
-"""What the transaction of a payout does, and whether a transaction on the chain did it."""
+"""The transaction of a payout, and its comparison with a transaction on the chain."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ from worker.core.plan.receipts import Resolution
 
 def batch_intent(receipt: str, rows: Sequence[Row], *, void: bool) -> Intent:
     """Pay a batch, or void it so that its rewards can be paid alone."""
-    if void:
-        return Intent(receipts=(receipt,), resolution=Resolution.VOID, memo=receipt)
-    return Intent(
-        receipts=(receipt,),
-        resolution=Resolution.PAID,
-        transfers=tuple(Transfer(row.wallet, row.amount) for row in rows),
-        memo=receipt,
-    )
+    transfers = () if void else tuple(Transfer(row.wallet, row.amount) for row in rows)
+    resolution = Resolution.VOID if void else Resolution.PAID
+    return Intent(receipts=(receipt,), resolution=resolution, transfers=transfers, memo=receipt)
 
 
 def single_intent(receipt: str, transfer: Transfer) -> Intent:

@@ -16,8 +16,6 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import Resolution
 from worker.core.week import Week
 
-# --- from the wiki -----------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
 class UserPoints:
@@ -36,12 +34,21 @@ class MalformedContribution:
 
 @dataclass(frozen=True, slots=True)
 class WeekPoints:
-    """The points in a window. `users` can be read once, in no particular order."""
+    """The points of a window, and how many contributions it holds.
+
+    `seen` = `counted` + `malformed_count` + `after_cutoff`.
+    """
 
     users: Iterator[UserPoints]
+    """Can be read once, in no particular order."""
     malformed_count: int = 0
     malformed: tuple[MalformedContribution, ...] = ()
-    """The first contributions that cannot count."""
+    """The first malformed contributions, in the order of their ids."""
+    seen: int = 0
+    counted: int = 0
+    """The week's own and late contributions whose points are in `users`."""
+    after_cutoff: int = 0
+    """Created in the week, recorded after the cut-off: late for the next plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class Account:
     fields: dict[str, object]
     """The fields that eligibility asks for."""
     had_token_account: bool
-    """Whether we created their associated token account once already."""
+    """Whether we already created their associated token account once."""
     is_twice: bool = False
     """Whether several documents of the wiki are this user, so that its wallet is uncertain."""
 
@@ -66,9 +73,6 @@ class Stake:
     multiplier: Decimal
     start: datetime
     end: datetime
-
-
-# --- a week's plan -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class PlanNotes:
-    """Counts of everything that planning left out or held, for people. Not part of the root."""
+    """Counts of all that planning left out or held, for people. Not part of the root."""
 
     excluded: dict[str, int] = field(default_factory=dict)
     excluded_points: int = 0
@@ -152,9 +156,6 @@ class PlanNotes:
     late_points: int = 0
     floor_waived: bool = False
     lifted: int = 0
-
-
-# --- payouts -----------------------------------------------------------------------------------
 
 
 class PayoutKind(enum.StrEnum):
@@ -195,12 +196,12 @@ class Payout:
     signature: str | None = None
     slot: int | None = None
     wallet: str | None = None
-    """Of a single: its recipient, fixed when it is made and changed only by a redirect."""
+    """The recipient of a single. Only a redirect changes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How a payout ended on chain. `signature` is None where history cannot be read."""
+    """The resolution of a payout on chain. `signature` is None if no endpoint returns it."""
 
     payout: Payout
     status: PayoutStatus
@@ -213,13 +214,13 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Postponement:
-    """When and why a payout is tried again."""
+    """The time of a payout's next try, and the reason for the wait."""
 
     payout: Payout
     next_attempt_at: datetime
     reason: str
     is_failure: bool = True
-    """Whether it counts as a failed try. Waiting for an event outside does not count."""
+    """False for a wait for an outside event, which does not count as a failed try."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,46 @@
-"""Rewards that are paid alone: held ones, and those of void batches.
+"""Decides about rewards that are paid alone: held ones, and those of void batches.
 
-Decides where such a reward goes, why it waits, and which payout it gets.
+A reward is held at planning, and waits later, while it has no recipient that can be paid.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from worker.core.payout.chain import Recipient
-from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, USER_TWICE
+from worker.core.payout.chain import AccountProblem, Recipient
 from worker.core.payout.records import Account, Payout, PayoutKind, Reward
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import single_id
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 
+NO_WALLET = "no wallet address"
+USER_TWICE = "several user documents have this id"
+CLOSED_ACCOUNT = "token account was closed after we created it"
 NOT_MADE_YET = "its token account could not be created yet"
 UNREADABLE = "its receipt cannot be read from every endpoint"
 HOLD_EXPIRED = "held for longer than hold_weeks allows"
 
 
-def wallet_of(reward: Reward, account: Account | None) -> str:
-    """Where a reward goes: an operator's redirect, else the plan's wallet, else today's wallet.
+def hold_reason(account: Account, recipient: Recipient | None) -> str:
+    """Why a plan holds the reward of an account; empty if it can be paid."""
+    if account.is_twice:
+        return USER_TWICE
+    if recipient is None:
+        missing = account.wallet in (None, "")
+        return NO_WALLET if missing else AccountProblem.NOT_AN_ADDRESS.value
+    if recipient.problem is not None:
+        return recipient.problem.value
+    if not recipient.account_exists and account.had_token_account:
+        return CLOSED_ACCOUNT
+    return ""
 
-    Only held rewards have no wallet in the plan. Empty where the user has none, or several
+
+def wallet_of(reward: Reward, account: Account | None) -> str:
+    """The wallet of a reward: an operator's redirect, else the plan's wallet, else today's.
+
+    Only held rewards have no wallet in the plan. Empty if the user has no wallet, or if several
     documents are this user.
     """
     if reward.redirected_to:
@@ -36,7 +52,7 @@ def wallet_of(reward: Reward, account: Account | None) -> str:
 
 
 def had_account(account: Account | None) -> bool:
-    """Whether no token account is created for a user at our cost: they had one, or are unknown."""
+    """Whether a user had their token account at our cost. An unknown user counts as one who had."""
     return account is None or account.had_token_account
 
 
@@ -61,10 +77,9 @@ def cannot_receive(recipient: Recipient | None) -> str | None:
 
 
 def is_hold_expired(planned: PlannedWeek, reward: Reward, rules: Rules, now: datetime) -> bool:
-    """Whether the deadline of a held reward, if the rules set one, has passed.
+    """Whether the deadline of a held reward has passed. Without `hold_weeks` there is none.
 
-    The plan's own rules count: a later change of the rules takes nothing from anybody. Today's
-    rules may give more time.
+    The plan's own rules count. Today's rules may give more time, never less.
     """
     hold_weeks = planned.header.rules["hold_weeks"]
     if reward.row.batch or not hold_weeks or rules.hold_weeks is None:
@@ -74,7 +89,7 @@ def is_hold_expired(planned: PlannedWeek, reward: Reward, rules: Rules, now: dat
 
 
 def single_payout(week: Week, reward: Reward, wallet: str) -> Payout:
-    """The payout of one reward alone, under the one id that it can ever have."""
+    """The payout of one reward alone, under its only possible id."""
     return Payout(
         id=single_id(week, reward.row.user),
         plan_id=reward.plan_id,

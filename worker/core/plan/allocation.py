@@ -1,7 +1,7 @@
 """The exact split of a pool of base units by integer weights.
 
-amount_i = floor(P x C_i / D) - floor(P x C_(i-1) / D), C the cumulative weights in a fixed order:
-it streams, sums exactly, and every amount is within one base unit of the exact share.
+amount_i = floor(P x C_i / D) - floor(P x C_(i-1) / D), where C_i is the sum of the first i weights.
+One pass is enough, the sum is exact, and every amount is within one base unit of the exact share.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class StakingBonus(enum.StrEnum):
 
 
 class AllocationDoesNotSum(KontribError):
-    """The split does not sum to what it must. A bug: nothing of it may be used."""
+    """The amounts have a wrong sum. This is a bug, and no amount may be used."""
 
     def __init__(self, expected: int, actual: int) -> None:
         super().__init__(
@@ -55,7 +55,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Amounts in the order of the weights that were given, and how the floor was applied."""
+    """Amounts in the order of the given weights, and the effect of the floor."""
 
     amounts: Sequence[BaseUnits]
     total: BaseUnits
@@ -81,14 +81,13 @@ def scaled_multiplier(multiplier: Decimal) -> int:
 def allocate(points: Sequence[int], multipliers: Sequence[int], policy: Policy) -> Allocation:
     """Split the pool among users in canonical order.
 
-    `points` are whole and positive, `multipliers` in millionths. Under WITHIN_POOL the shares
-    are points x multiplier and the amounts sum to the pool; under ON_TOP the pool is shared by
-    points, and each multiplier's bonus comes on top of it. Users whose share of the pool is
-    below the floor are lifted to it and the rest share what is left; if the pool cannot give
-    everyone the floor, it is waived.
+    `points` are whole and positive, `multipliers` in millionths. Under WITHIN_POOL the shares are
+    points x multiplier, and the amounts sum to the pool. Under ON_TOP the pool is shared by points,
+    and each multiplier's bonus comes on top. A user whose share is below the floor gets the floor,
+    and the others share the rest. If the pool cannot give everyone the floor, the floor is waived.
 
     Raises:
-        AllocationDoesNotSum: the result contradicts itself.
+        AllocationDoesNotSum: the amounts have a wrong sum.
     """
     if not points:
         return Allocation([], BaseUnits(0), 0, floor_waived=False)
@@ -117,10 +116,10 @@ class _Lifting:
 
 
 def _lift(shares: Sequence[int], pool: int, floor: int) -> _Lifting:
-    """Find who is lifted to the floor.
+    """Find the users who are lifted to the floor.
 
-    Lifting one user lowers what a share is worth to the rest, so taking them one by one from
-    the smallest share reaches the same set as repeating over all until nothing changes.
+    Each lifted user lowers the worth of every other share. So one pass from the smallest share
+    finds the same users as repeated passes over all of them.
     """
     total, count = sum(shares), 0
     if floor == 0 or min(shares) * pool >= floor * total:
@@ -130,7 +129,7 @@ def _lift(shares: Sequence[int], pool: int, floor: int) -> _Lifting:
         pool -= floor
         total -= ordered[count]
         count += 1
-    # The largest share is never lifted: the pool can give everyone the floor, or it is waived.
+    # The largest share is never lifted: the pool can give everyone the floor, or the floor is 0.
     return _Lifting(ordered[count], count, pool, total)
 
 
@@ -154,7 +153,7 @@ def _split(
 def _expected_on_top(
     points: Sequence[int], bonus: Sequence[int], floor: int, lifting: _Lifting
 ) -> int:
-    """What the on-top policy distributes, computed in one go as a check of the stream."""
+    """The sum of the on-top policy, computed in another way to check the amounts."""
     weighted = lifted = 0
     for share, factor in zip(points, bonus, strict=True):
         if share < lifting.threshold:
@@ -166,7 +165,7 @@ def _expected_on_top(
 
 
 def _compact(numbers: Iterable[Number]) -> Sequence[Number]:
-    """Numbers in eight bytes each, a fifth of a list's; a list if one does not fit into 64 bits."""
+    """The numbers in eight bytes each, a fifth of a list. A list if one exceeds 64 bits."""
     packed, rest = array("Q"), iter(numbers)
     for number in rest:
         try:

@@ -1,7 +1,7 @@
-"""The plan's canonical form and its root: what is anchored before the first token moves.
+"""The canonical form of a plan, and its root, which is anchored before the first token moves.
 
-Format version 1, described byte for byte in docs/plan-format.md, with test vectors. It is
-permanent: a change of anything here is a new version.
+This is version 1 of the format. docs/plan-format.md describes each byte and has test vectors. Any
+change needs a new version.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from worker.core.week import Week
 FORMAT_VERSION = "1"
 
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError)
-"""What reading somebody else's line can raise: wrong JSON, types, weeks, surrogates, depth."""
+"""The errors of reading a malformed line: wrong JSON, types, weeks, surrogates, depth."""
 
 
 class PlanDoesNotMatchRoot(Refused):
-    """Stored or published plan data is not what was anchored."""
+    """Stored or published data differs from the anchored plan."""
 
     def __init__(self, what: str, expected: bytes, actual: bytes) -> None:
         self.what = what
@@ -36,7 +36,7 @@ class PlanDoesNotMatchRoot(Refused):
 
 
 def canonical_json(value: Any) -> bytes:
-    """Sorted keys, no spaces, UTF-8 as it is. Integers must already be strings."""
+    """JSON with sorted keys, no spaces and unescaped UTF-8. Integers must already be strings."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode()
 
@@ -53,7 +53,7 @@ class Row:
     batch: str
 
     def canonical(self) -> bytes:
-        # Written out, since no value can need escaping: this is the hot path of a large plan.
+        # Formatted by hand for speed: no value needs escaping.
         return (
             f'{{"amount":"{self.amount}","batch":"{self.batch}","points":"{self.points}",'
             f'"user":"{self.user.hex()}","wallet":"{self.wallet}","weight":"{self.weight}"}}'
@@ -64,7 +64,7 @@ class Row:
         """Read a canonical row.
 
         Raises:
-            MalformedPlan: not a row, or not in canonical form.
+            MalformedPlan: the line is not a row, or not in canonical form.
         """
         try:
             row = json.loads(line)
@@ -93,7 +93,7 @@ class MalformedPlan(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a plan says of itself. Integers are written as strings."""
+    """The first line of a plan: its facts and totals. Integers are written as strings."""
 
     week: Week
     cutoff: int
@@ -166,13 +166,13 @@ class Header:
         return BatchId(self.week, index)
 
     def batch_positions(self, index: int) -> range:
-        """Which rows of the plan, in canonical order, a batch holds."""
+        """The positions of a batch's rows in the canonical order."""
         payable = self.rewards - self.held
         first = index * self.batch_size
         return range(first, min(first + self.batch_size, payable))
 
     def batch_of(self, position: int) -> int | None:
-        """The index of the batch that holds a row; None where the row is held."""
+        """The index of the batch with this row; None if the row is held."""
         return None if position in self.held_positions else position // self.batch_size
 
     @property
@@ -182,7 +182,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """A plan's header and the roots of its parts: enough to check any single batch."""
+    """A plan's header and the roots of its parts. They suffice to check any single batch."""
 
     header: Header
     batch_roots: tuple[bytes, ...]
@@ -240,7 +240,7 @@ class SealBuilder:
     def seal(self) -> Seal:
         """
         Raises:
-            MalformedPlan: there were not as many rows as the header says.
+            MalformedPlan: the number of rows differs from the header.
         """
         if self._seen != self._header.rewards:
             why = f"{self._seen} rows instead of {self._header.rewards}"
@@ -256,7 +256,7 @@ class SealBuilder:
 
 @dataclass(frozen=True, slots=True)
 class RowProof:
-    """That one row belongs to an anchored plan: paths to its part's root and to the plan's."""
+    """Proves that a row belongs to a plan: the paths to its part's root and to the plan's."""
 
     header: bytes
     row: bytes
@@ -269,7 +269,7 @@ class RowProof:
     header_path: tuple[bytes, ...]
 
     def root(self) -> bytes | None:
-        """The plan root that the row and the header both lead to; None if they do not."""
+        """The plan root that the row and the header lead to; None if they differ."""
         path = list(self.row_path)
         part_root = root_from_path(self.row, self.index_in_part, self.part_size, path)
         if part_root is None:

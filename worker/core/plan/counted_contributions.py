@@ -14,11 +14,11 @@ from worker.core.week import Week
 
 @dataclass(frozen=True, slots=True)
 class PointsWindow:
-    """Which contributions a plan counts.
+    """The contributions that a plan counts.
 
-    Own: `created_at` in the week, recorded before `cutoff` or without an ObjectId. Late:
-    `created_at` in [late_from, week.start), recorded in [previous_cutoff, cutoff). Recorded
-    means the ObjectId's time, in whole seconds.
+    The week's own ones: `created_at` is in the week, and they were recorded before `cutoff` or have
+    no ObjectId. Late ones: `created_at` is in [late_from, week.start), and they were recorded in
+    [previous_cutoff, cutoff). The time of recording is the ObjectId's, in whole seconds.
     """
 
     week: Week

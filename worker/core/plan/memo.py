@@ -1,4 +1,4 @@
-"""The memos of our transactions: what a stranger reads on chain without our database."""
+"""The memos of our transactions. Anyone can read them on chain without our database."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.core.week import MalformedWeek, Week
 
 
 class MalformedMemo(KontribError):
-    """A memo on chain is not one of ours, or of another version."""
+    """A memo on chain is not ours, or has another version."""
 
     def __init__(self, memo: str, why: str) -> None:
         super().__init__(f"Not a memo of this system ({why}): {memo[:200]!r}")
@@ -30,7 +30,7 @@ class GenesisMemo:
     def parse(cls, memo: str) -> GenesisMemo:
         """
         Raises:
-            MalformedMemo: not a genesis' memo, or of another version.
+            MalformedMemo: it is not a genesis memo, or has another version.
         """
         value = _read(memo, ("first_week", "mint"))
         try:
@@ -86,7 +86,7 @@ class AnchorMemo:
     def parse(cls, memo: str) -> AnchorMemo:
         """
         Raises:
-            MalformedMemo: not an anchor's memo, or of another version.
+            MalformedMemo: it is not an anchor memo, or has another version.
         """
         numbers = ("cutoff", "rewards", "batches", "batch_size")
         value = _read(memo, (*numbers, "total", "week", "mint", "root", "previous_root"))

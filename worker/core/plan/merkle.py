@@ -1,4 +1,4 @@
-"""RFC 6962 Merkle trees over SHA-256: leaves hashed with 0x00, nodes with 0x01 in front."""
+"""RFC 6962 Merkle trees over SHA-256. A byte 0x00 precedes each leaf, and 0x01 each node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class RootBuilder:
-    """The root of a stream of leaves, in memory that grows with the tree's height only."""
+    """Builds the root of a stream of leaves. Its memory grows only with the tree's height."""
 
     def __init__(self) -> None:
         self._stack: list[tuple[int, bytes]] = []  # (height, root) of perfect subtrees
@@ -30,7 +30,7 @@ class RootBuilder:
         self._stack.append((height, digest))
 
     def root(self) -> bytes:
-        """The root of what was added so far; SHA-256 of nothing for no leaves."""
+        """The root of all leaves so far; without leaves the SHA-256 of no bytes."""
         if not self._stack:
             return EMPTY_ROOT
         digest = self._stack[-1][1]
@@ -57,7 +57,7 @@ def inclusion_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
-    """The root that a leaf and its path lead to; None if the path is not one of such a tree."""
+    """The root that a leaf and its path lead to; None if the path does not fit the tree."""
     if not 0 <= index < size:
         return None
     digest, last = leaf_hash(leaf), size - 1

@@ -1,4 +1,4 @@
-"""A week that has a plan: its header is parsed, and every field is there."""
+"""A week that has a plan: its header is parsed, and no field is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PlannedWeek:
     root: bytes
     """32 bytes. The anchor commits to it."""
     held_root: bytes
-    """32 bytes: the root of the rows that are held."""
+    """32 bytes: the root of the held rows."""
     stage: Stage
     approved: bool = False
     """Whether an operator approved the plan, for rules that require it."""

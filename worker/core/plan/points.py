@@ -1,8 +1,8 @@
-"""What a contribution is worth, and which contributions count.
+"""The points of a contribution, and the defects that exclude one.
 
-total_points = base_points x quality x reputation x demand, multipliers clamped to their ranges,
-decimal arithmetic, rounded half up: 100 x 2.5 x 1.2 x 1.8 = 540 (SCHEMA, contributions). The value
-is computed when a contribution is recorded; the stored value is what is paid.
+total_points = base_points x quality x reputation x demand. Each multiplier is clamped to its range,
+and the decimal product is rounded half up: 100 x 2.5 x 1.2 x 1.8 = 540 (SCHEMA, contributions). The
+value is computed when a contribution is recorded. A plan uses the stored value.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from worker.core.errors import UsageError
 from worker.core.money import exact_decimal
 
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
-"""Products are exact in it: the default of 28 digits would round once before we do."""
+"""Exact products. The default of 28 digits would add a second rounding."""
 
 
 class UnknownContributionType(UsageError):
-    """The type is none of the configured ones."""
+    """The configuration has no such type."""
 
     def __init__(self, name: object, known: list[str]) -> None:
         self.name = name
@@ -61,14 +61,14 @@ class PointRules:
         """Base points of a type.
 
         Raises:
-            UnknownContributionType: the type is none of the configured ones.
+            UnknownContributionType: the configuration has no such type.
         """
         if not isinstance(contribution_type, str) or contribution_type not in self.base_points:
             raise UnknownContributionType(contribution_type, sorted(self.base_points))
         return self.base_points[contribution_type]
 
     def highest_points(self, contribution_type: str) -> int:
-        """The most that one contribution of a type can be worth."""
+        """The most points that one contribution of a type can have."""
         product = Decimal(self.base(contribution_type))
         for allowed in (self.quality, self.reputation, self.demand):
             product = _EXACT.multiply(product, allowed.highest)
@@ -86,8 +86,8 @@ def total_points(
     """Points of one contribution.
 
     Raises:
-        UnknownContributionType: the type is none of the configured ones.
-        MalformedAmount: a multiplier is no finite number.
+        UnknownContributionType: the configuration has no such type.
+        MalformedAmount: a multiplier is not a finite number.
     """
     product = Decimal(rules.base(contribution_type))
     pairs = ((rules.quality, quality), (rules.reputation, reputation), (rules.demand, demand))
@@ -98,11 +98,11 @@ def total_points(
 
 
 def defect(rules: PointRules, contribution: Mapping[str, object]) -> str | None:
-    """Why a recorded contribution cannot count, or None if it can.
+    """The reason why a recorded contribution cannot count, or None.
 
     `contribution` holds plain values: `user_id` as a string or None, `created_at_is_date` as a
     bool, `type` and `total_points` as they are stored. Types are checked strictly, because a
-    database sums what it likes and says nothing about the rest.
+    database skips some values in a sum without an error.
     """
     points, kind = contribution.get("total_points"), contribution.get("type")
     if not contribution.get("created_at_is_date"):
@@ -113,7 +113,7 @@ def defect(rules: PointRules, contribution: Mapping[str, object]) -> str | None:
         return "unknown type"
     if isinstance(points, bool) or not isinstance(points, int | float):
         return "points are not a number"
-    if isinstance(points, float) and not points.is_integer():  # nor are NaN and infinity
+    if isinstance(points, float) and not points.is_integer():  # nor do NaN and infinity pass
         return "points are not a whole number"
     if points < 0:
         return "points are negative"

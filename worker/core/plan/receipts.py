@@ -2,7 +2,7 @@
 
 A receipt is the address CreateWithSeed(base, seed, System program), where base is the receipt
 key. A transaction that allocates it can execute once, ever: Allocate refuses an address that
-already holds data. Its data length says how it was resolved.
+already holds data. Its data length records the resolution.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from worker.core.week import Week
 
 
 class ReceiptState(enum.Enum):
-    """What the finalized account of a receipt says. `UNKNOWN` is never treated as `FREE`."""
+    """The state of a receipt by its finalized account. `UNKNOWN` never counts as `FREE`."""
 
     FREE = "free"
     PAID = "paid"
@@ -24,16 +24,16 @@ class ReceiptState(enum.Enum):
 
 
 class Resolution(enum.IntEnum):
-    """The data length that a transaction allocates. Never 0: that would not be exclusive."""
+    """The data length that a transaction allocates. A length of 0 would not be exclusive."""
 
     PAID = 1
     VOID = 2
 
 
 def state_of(data_length: int | None) -> ReceiptState:
-    """Read a finalized account's data length; None where there is no account.
+    """The state for a finalized account's data length; None if there is no account.
 
-    Lamports that a stranger sent make an account of length 0: still free.
+    A stranger's lamports make an account of length 0. The receipt is still free.
     """
     if data_length in (None, 0):
         return ReceiptState.FREE
@@ -53,13 +53,13 @@ GENESIS_ID = "genesis"
 
 
 def genesis_ids(cluster_genesis: str, mint: str, first_week: Week) -> tuple[str, str]:
-    """The two receipts without which nothing is planned."""
+    """The ids of the two receipts that planning requires."""
     values = f"{cluster_genesis}/{mint}/{first_week.id}"
     return GENESIS_ID, f"genesis/{hashlib.sha256(values.encode()).hexdigest()}"
 
 
 def anchor_ids(week: Week, root: bytes) -> tuple[str, str]:
-    """The two receipts of an anchor: one per week ever, and one for this very plan."""
+    """The ids of an anchor's two receipts: one for the week, and one for exactly this plan."""
     return anchor_id(week), f"{week.id}/root/{root.hex()}"
 
 
@@ -79,5 +79,5 @@ class BatchId:
 
 
 def single_id(week: Week, commitment: bytes) -> str:
-    """The one id under which a reward can ever be paid alone."""
+    """The only id under which a reward can be paid alone."""
     return f"{week.id}/u/{commitment.hex()}"

@@ -1,4 +1,4 @@
-"""The rules of a week, read from `system_config` and snapshotted into the plan's header."""
+"""The rules of a week, read from `system_config` and copied into the plan's header."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LATE_WEEKS = 4
 
 
 class MalformedRules(NotReady):
-    """`system_config` cannot be used as it is."""
+    """A value of `system_config` cannot be used."""
 
     def __init__(self, name: str, why: str) -> None:
         self.name, self.why = name, why
@@ -46,7 +46,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class StakingTier:
-    """What a stake of so many days gives: APY and reward multiplier, both exact."""
+    """The APY and the reward multiplier of a stake of `days`, both exact."""
 
     days: int
     apy: Decimal
@@ -55,7 +55,7 @@ class StakingTier:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything that decides a week's amounts, and two limits that do not."""
+    """The rules that decide a week's amounts, and limits that do not change them."""
 
     points: PointRules
     pool: BaseUnits
@@ -75,7 +75,7 @@ class Rules:
         return Policy(self.pool, self.floor, self.staking_bonus)
 
     def snapshot(self) -> dict[str, Any]:
-        """What the plan's header commits to; every number as a string."""
+        """The rules as the plan's header holds them, each number as a string."""
         ranges = {name: getattr(self.points, name) for name in MULTIPLIER_KINDS}
         return {
             "base_points": {k: str(v) for k, v in self.points.base_points.items()},
@@ -93,10 +93,10 @@ class Rules:
 
 
 def rules_from(document: Mapping[str, Any] | None) -> Rules:
-    """Read the owner's `system_config` document; what DESIGN adds has defaults.
+    """Read the `system_config` document. The fields that DESIGN adds have defaults.
 
     Raises:
-        MalformedRules: a value is missing or cannot be used; names it.
+        MalformedRules: a value is missing or cannot be used.
     """
     if document is None:
         raise MalformedRules(CONFIG_ID, "the document does not exist; run `kontrib migrate`")
@@ -130,7 +130,7 @@ _MISSING = object()
 
 
 class _Reader:
-    """Reads dotted names out of a document and turns every failure into a named one."""
+    """Reads dotted names from a document. Each failure names its field."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document

@@ -1,13 +1,13 @@
-"""The owner's summary fields of distributions and rewards, derived from exact integers."""
+"""The summary fields of distributions and rewards, derived from exact integers for readers."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
-from worker.core.money import tokens_float
-from worker.core.plan.allocation import MULTIPLIER_SCALE
+from worker.core.money import ONE_TOKEN, tokens_float
+from worker.core.plan.allocation import MULTIPLIER_SCALE, StakingBonus
 from worker.core.plan.commitment import Header
-from worker.core.plan.ratio import point_to_token_ratio
 
 NO_TOTALS: dict[str, Any] = {
     "total_points": 0,
@@ -19,7 +19,7 @@ NO_TOTALS: dict[str, Any] = {
 
 
 def plan_totals(header: Header) -> dict[str, Any]:
-    """A plan's totals for readers. Floats are derived from integers, and never read back."""
+    """A plan's totals. No code reads the floats back."""
     return {
         "total_points": header.total_points,
         "total_tokens": tokens_float(header.total_amount),
@@ -27,6 +27,15 @@ def plan_totals(header: Header) -> dict[str, Any]:
         "point_to_token_ratio": float(point_to_token_ratio(header)),
         "user_count": header.rewards,
     }
+
+
+def point_to_token_ratio(header: Header) -> Fraction:
+    """Tokens per weighted point; per plain point where bonuses come on top of the pool."""
+    if header.rules.get("staking_bonus") == StakingBonus.ON_TOP:
+        pool, points = int(header.rules["pool"]), Fraction(header.total_points)
+    else:
+        pool, points = header.total_amount, Fraction(header.total_weight, MULTIPLIER_SCALE)
+    return Fraction(pool, ONE_TOKEN) / points if points else Fraction(0)
 
 
 def reward_figures(amount: int, multiplier: int) -> dict[str, float]:

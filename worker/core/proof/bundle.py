@@ -1,8 +1,8 @@
-"""A bundle: everything by which a stranger checks one week, in three files.
+"""The format of a bundle: three files with which a stranger can check one week.
 
 `plan.jsonl` is the published plan. `payouts.jsonl` lists how the chain resolved each batch and each
-reward that was paid alone. `manifest.json` names the cluster, mint and receipt key, and ties the
-files together. Described in docs/verification.md.
+reward that was paid alone. `manifest.json` names the cluster, mint and receipt key, and holds the
+hashes of the other files. See docs/verification.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MANIFEST_FILE = "manifest.json"
 HASHED_FILES = (PAYOUTS_FILE, PLAN_FILE)
 
 UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError)
-"""Errors of reading a foreign line: wrong JSON, types, weeks, surrogates, depth."""
+"""Errors that a foreign line can raise: wrong JSON, types, weeks, surrogates, depth."""
 
 
 class MalformedBundle(Refused):
@@ -53,19 +53,14 @@ class Manifest:
     root: bytes
     held_root: bytes
     anchor_signature: str
-    """Empty where no endpoint returned the transaction."""
+    """Empty if no endpoint returned the transaction."""
     anchor_slot: int | None
     files: Mapping[str, bytes]
     """SHA-256 of the other files, by name."""
 
     def canonical(self) -> bytes:
-        """One line, without its line end; the checksum is over the same without itself."""
-        fields = self._fields()
-        checksum = hashlib.sha256(canonical_json(fields)).hexdigest()
-        return canonical_json(fields | {"checksum": checksum})
-
-    def _fields(self) -> dict[str, Any]:
-        return {
+        """One line, without its line end. The checksum covers all other fields."""
+        fields = {
             "anchor_signature": self.anchor_signature,
             "anchor_slot": slot_text(self.anchor_slot),
             "bundle": BUNDLE_VERSION,
@@ -79,19 +74,20 @@ class Manifest:
             "source_account": self.source_account,
             "week": self.week.id,
         }
+        checksum = hashlib.sha256(canonical_json(fields)).hexdigest()
+        return canonical_json(fields | {"checksum": checksum})
 
     @classmethod
     def parse(cls, content: bytes) -> Manifest:
         """Read `manifest.json`, its line end included.
 
         Raises:
-            MalformedBundle: no manifest, of another version, or changed since it was written.
+            MalformedBundle: it is not a manifest, has another version, or was changed.
         """
         try:
             value = json.loads(content)
             if value["bundle"] != BUNDLE_VERSION:
-                why = f"version {value['bundle']} is not known here"
-                raise MalformedBundle(MANIFEST_FILE, why)
+                raise MalformedBundle(MANIFEST_FILE, f"version {value['bundle']} is unknown")
             parsed = cls(
                 week=Week.parse(value["week"]),
                 first_week=Week.parse(value["first_week"]),
@@ -106,7 +102,7 @@ class Manifest:
             raise MalformedBundle(MANIFEST_FILE, f"{type(error).__name__}: {error}") from None
         if canonical != content:
             differing = _differing(json.loads(canonical), value)
-            raise MalformedBundle(MANIFEST_FILE, f"{differing} is not as it was written")
+            raise MalformedBundle(MANIFEST_FILE, f"{differing} was changed")
         return parsed
 
 
@@ -118,7 +114,7 @@ def _differing(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     keys = sorted(expected.keys() | found.keys())
     differing = [key for key in keys if expected.get(key) != found.get(key)]
     if differing == ["checksum"]:
-        return "a value (the checksum fits another one)"
+        return "a value (the checksum belongs to another one)"
     return ", ".join(differing) or "its form"
 
 
@@ -130,14 +126,14 @@ class PayoutLine:
     kind: PayoutKind
     state: ReceiptState
     signature: str
-    """Empty while it is free, and where no endpoint returned the transaction."""
+    """Empty if the receipt is free, or if no endpoint returned the transaction."""
     slot: int | None
     amount: BaseUnits
-    """The amount of its rows in the plan: 0 for a void or free batch."""
+    """The amount of its rows in the plan; 0 for a void or free batch."""
     wallet: str
-    """Of a single: the wallet that was paid. Empty for a batch."""
+    """The paid wallet of a single. Empty for a batch."""
     root: bytes
-    """Of a batch: the root of its rows. Empty for a single."""
+    """The root of a batch's rows. Empty for a single."""
 
     def canonical(self) -> bytes:
         """One line, without its line end."""
@@ -159,7 +155,7 @@ class PayoutLine:
         """Read a line, without its line end.
 
         Raises:
-            MalformedBundle: no payout, or not in canonical form.
+            MalformedBundle: it is not a payout, or not in canonical form.
         """
         try:
             value = json.loads(line)
@@ -182,23 +178,17 @@ class PayoutLine:
 
 
 def text_of(value: object) -> str:
-    """
-    Raises:
-        TypeError: it is no text.
-    """
+    """The value, if it is text; otherwise raises TypeError."""
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not text")
     return value
 
 
 def slot_text(slot: int | None) -> str:
-    """A slot as the files have it: empty where there is none."""
+    """A slot as the files hold it; empty for None."""
     return "" if slot is None else str(slot)
 
 
 def slot_from(text: object) -> int | None:
-    """
-    Raises:
-        ValueError, TypeError: it is no slot.
-    """
+    """The slot of a text, None if it is empty. Other texts raise ValueError or TypeError."""
     return int(text_of(text)) if text != "" else None

@@ -1,7 +1,6 @@
-"""A contributor's proof: the row, the salt that makes it theirs, and the paths to the root.
+"""A contributor's proof: the row, the salt that links it to the user, and the paths to the root.
 
-Small enough to be sent in a message: below 4 KB for a million rewards. Described in
-docs/verification.md.
+It fits into a message: below 4 KB for a million rewards. See docs/verification.md.
 """
 
 from __future__ import annotations
@@ -18,13 +17,14 @@ from worker.core.proof.bundle import UNREADABLE, MalformedBundle, text_of
 
 PROOF_VERSION = "1"
 HASH_BYTES = 32
+_DOCUMENTS = ("header", "row")
 _PATHS = ("row_path", "part_path", "header_path")
 _NUMBERS = ("index_in_part", "part_size", "part", "parts")
 
 
 @dataclass(frozen=True, slots=True)
 class ContributorProof:
-    """The file that `kontrib proof` writes. Its reader knows which row is the user's."""
+    """The file that `kontrib proof` writes. Its reader learns the user's row."""
 
     user_id: str
     salt: bytes
@@ -34,17 +34,16 @@ class ContributorProof:
     row: RowProof
 
     def canonical(self) -> bytes:
-        """One line, without its line end. Header and row are canonical JSON inside of it."""
+        """One line, without its line end. Header and row are canonical JSON inside it."""
         return canonical_json(
             {
                 "cluster_genesis": self.cluster_genesis,
-                "header": json.loads(self.row.header),
                 "proof": PROOF_VERSION,
                 "receipt_key": self.receipt_key,
                 "root": self.root.hex(),
-                "row": json.loads(self.row.row),
                 "salt": self.salt.hex(),
                 "user_id": self.user_id,
+                **{name: json.loads(getattr(self.row, name)) for name in _DOCUMENTS},
                 **{name: str(getattr(self.row, name)) for name in _NUMBERS},
                 **{name: _joined(getattr(self.row, name)) for name in _PATHS},
             }
@@ -55,19 +54,22 @@ class ContributorProof:
         """Read a proof, with or without its line end.
 
         Raises:
-            MalformedBundle: no proof, of another version, or not in canonical form.
+            MalformedBundle: it is not a proof, has another version, or is not in canonical form.
         """
         try:
             value = json.loads(content)
             if value["proof"] != PROOF_VERSION:
-                raise MalformedBundle("the proof", f"version {value['proof']} is not known here")
+                raise MalformedBundle("the proof", f"version {value['proof']} is unknown")
+            row: dict[str, Any] = {name: canonical_json(value[name]) for name in _DOCUMENTS}
+            row |= {name: int(value[name]) for name in _NUMBERS}
+            row |= {name: _split(value[name]) for name in _PATHS}
             parsed = cls(
                 user_id=text_of(value["user_id"]),
                 salt=bytes.fromhex(value["salt"]),
                 root=bytes.fromhex(value["root"]),
                 receipt_key=text_of(value["receipt_key"]),
                 cluster_genesis=text_of(value["cluster_genesis"]),
-                row=_row_proof(value),
+                row=RowProof(**row),
             )
             canonical = parsed.canonical()
         except UNREADABLE as error:
@@ -77,35 +79,22 @@ class ContributorProof:
         return parsed
 
 
-def _row_proof(value: dict[str, Any]) -> RowProof:
-    numbers = {name: int(value[name]) for name in _NUMBERS}
-    row_path, part_path, header_path = (_split(value[name]) for name in _PATHS)
-    return RowProof(
-        header=canonical_json(value["header"]),
-        row=canonical_json(value["row"]),
-        row_path=row_path,
-        part_path=part_path,
-        header_path=header_path,
-        **numbers,
-    )
-
-
 def _joined(path: tuple[bytes, ...]) -> str:
-    # One text for all hashes, in base64: in hex, one by one, a large week's proof is over 4 KB.
+    # As a list of hashes in hex, a large week's proof would be above 4 KB.
     return base64.b64encode(b"".join(path)).decode()
 
 
 def _split(text: object) -> tuple[bytes, ...]:
     joined = base64.b64decode(text_of(text), validate=True)
     if len(joined) % HASH_BYTES:
-        raise ValueError("a path is no list of hashes")
+        raise ValueError("a path is not a list of hashes")
     return tuple(joined[i : i + HASH_BYTES] for i in range(0, len(joined), HASH_BYTES))
 
 
 def verify_row(proof: ContributorProof) -> tuple[list[Check], Header | None, Row | None]:
-    """Check whose row it is, and that it belongs to the root; the checks, header and row.
+    """Check that the row belongs to the user and to the root. Returns the checks, header and row.
 
-    Header and row are None where they cannot be read.
+    Header and row are None if they cannot be read.
     """
     plan, user, place = Check("row"), Check("user"), Check("place")
     checks = [plan, user, place]
@@ -125,11 +114,11 @@ def verify_row(proof: ContributorProof) -> tuple[list[Check], Header | None, Row
 
 
 def _check_place(proof: RowProof, header: Header, row: Row, check: Check) -> None:
-    """That the row stands where a row of its batch does."""
+    """Check that the row is at a position of its batch."""
     check.expect("the proof", "parts", header.batches + 2, proof.parts)
     index = proof.part - 1
     if not 0 <= index <= header.batches or header.batch_size < 1:
-        check.wrong("the proof", f"part {proof.part} is no part of the plan")
+        check.wrong("the proof", f"part {proof.part} is outside the plan")
         return
     is_held = index == header.batches
     positions = header.held_positions if is_held else header.batch_positions(index)

@@ -1,7 +1,7 @@
-"""Verifies the files of a bundle against each other: points, weights, amounts and roots anew.
+"""Verifies the files of a bundle against each other.
 
-Everything is computed from the rows, and each contradiction is named by file and line. The chain is
-asked by `worker.services.proof.verify_bundle`.
+It computes points, weights, amounts and roots again, and lists each contradiction with its file and
+line. `worker.services.proof.verify_bundle` compares the bundle with the chain.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from worker.core.proof.verify_plan_rows import PlanRows
 
 @dataclass(slots=True)
 class VerifiedFiles:
-    """The checks and contents of the files. `header` is None where the plan cannot be read."""
+    """The checks and contents of the files. `header` is None if the plan cannot be read."""
 
     checks: list[Check]
     manifest: Manifest | None = None
@@ -46,9 +46,9 @@ def verify_files(
     plan_lines: Iterable[bytes],
     tiers: Collection[int] | None = None,
 ) -> VerifiedFiles:
-    """Check a bundle's three files. Lines come with their line ends, as they are in the files.
+    """Check a bundle's three files. Lines include their line ends.
 
-    `tiers`: the staking multipliers, in millionths, that there may be; None for any.
+    `tiers`: the allowed staking multipliers, in millionths; None allows any.
     """
     files = Check("files")
     verified = VerifiedFiles([files])
@@ -76,12 +76,15 @@ def _verify(
     plan_lines: Iterator[bytes],
     tiers: Collection[int] | None,
 ) -> None:
-    """Each check in turn, until the files cannot be read any further."""
+    """Run each check in turn. Stop if the rest of the files cannot be read."""
     check, listed = Check("header"), Check("payouts")
     verified.checks += [check, listed]
-    header = _read_header(next(plan_lines, b""), check)
-    if header is None:
+    try:
+        header = Header.parse(next(plan_lines, b""))
+    except MalformedPlan as error:
+        check.wrong(f"{PLAN_FILE} line 1", str(error))
         return
+    check.detail = f"{header.week.id}, {header.rewards:,} rewards, format version 1"
     verified.payouts = read_payouts(payout_lines, header.week, listed)
     _check_header(header, verified, check)
     if check.outcome is not Outcome.OK:
@@ -99,18 +102,8 @@ def _verify(
     verified.checks.append(_check_root(verified, header, rows.part_roots))
 
 
-def _read_header(line: bytes, check: Check) -> Header | None:
-    try:
-        header = Header.parse(line)
-    except MalformedPlan as error:
-        check.wrong(f"{PLAN_FILE} line 1", str(error))
-        return None
-    check.detail = f"{header.week.id}, {header.rewards:,} rewards, format version 1"
-    return header
-
-
 def _check_header(header: Header, verified: VerifiedFiles, check: Check) -> None:
-    """That the header can be true at all, and is what the manifest is about."""
+    """Check that the header's counts are possible."""
     place = f"{PLAN_FILE} line 1"
     counts = (header.rewards, header.held, header.batches, header.cutoff)
     if min(counts) < 0 or header.batch_size < 1 or header.held > header.rewards:
@@ -118,19 +111,18 @@ def _check_header(header: Header, verified: VerifiedFiles, check: Check) -> None
         return
     payable = header.rewards - header.held
     check.expect(place, "batches", -(-payable // header.batch_size), header.batches)
-    # Also what keeps a forged count from making us count to it.
+    # This also protects the later loops from a forged, huge count.
     listed = len(verified.payouts.batches)
     check.expect(PAYOUTS_FILE, "the number of readable batches", header.batches, listed)
 
 
 def _check_manifest(header: Header, manifest: Manifest) -> Check:
-    """That the manifest is about this plan."""
+    """Check that the manifest belongs to this plan."""
     check = Check("manifest")
     check.detail = f"receipt key {manifest.receipt_key}, mint {manifest.mint}"
     check.expect(MANIFEST_FILE, "week", header.week.id, manifest.week.id)
     check.expect(MANIFEST_FILE, "mint", header.mint, manifest.mint)
-    is_first = header.previous_root == b""
-    if is_first:
+    if header.previous_root == b"":
         check.expect(MANIFEST_FILE, "first_week", header.week.id, manifest.first_week.id)
     elif manifest.first_week >= header.week:
         check.wrong(MANIFEST_FILE, f"first_week is {manifest.first_week.id}, but a week precedes")
@@ -138,7 +130,7 @@ def _check_manifest(header: Header, manifest: Manifest) -> Check:
 
 
 def _check_root(verified: VerifiedFiles, header: Header, part_roots: list[bytes]) -> Check:
-    """The root, and the parts of the plan that the root was not made of."""
+    """Compare the root. If it differs, find the parts of the plan that differ."""
     check = Check("root")
     verified.root = merkle_root([header.canonical(), *part_roots])
     check.detail = verified.root.hex()
@@ -156,14 +148,14 @@ def _check_root(verified: VerifiedFiles, header: Header, part_roots: list[bytes]
 
 
 class _Lines:
-    """A file's lines without their ends, hashed as they pass."""
+    """A file's lines without their ends. Reading them computes the file's hash."""
 
     def __init__(self, name: str, lines: Iterable[bytes], check: Check) -> None:
         self._hash = hashlib.sha256()
         self.bodies = self._bodies(name, lines, check)
 
     def digest(self) -> bytes:
-        """The hash of the whole file, the lines included that were not read yet."""
+        """The SHA-256 of the whole file. Reads the remaining lines."""
         for _ in self.bodies:
             pass
         return self._hash.digest()

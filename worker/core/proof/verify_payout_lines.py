@@ -1,4 +1,4 @@
-"""Verifies the `payouts.jsonl` of a bundle against its plan. The chain is not asked here."""
+"""Verifies the `payouts.jsonl` of a bundle against its plan, without the chain."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Payouts:
 
 @dataclass(frozen=True, slots=True)
 class PaidAlone:
-    """The row of a reward that was paid alone. `batch` is None when the reward was held."""
+    """The row of a reward that was paid alone. `batch` is None for a held reward."""
 
     batch: int | None
     amount: int
 
 
 def read_payouts(lines: Iterable[bytes], week: Week, check: Check) -> Payouts:
-    """Read every line, and add contradictions to `check`. Lines come without their ends."""
+    """Read every line, without its end, and add contradictions to `check`."""
     payouts, signatures, last_single = Payouts(), set[str](), ""
     for number, content in enumerate(lines, start=1):
         place = f"{PAYOUTS_FILE} line {number}"
@@ -60,9 +60,9 @@ def _check_line(line: PayoutLine, place: str, check: Check) -> None:
     """Rules that hold for the lines of every plan."""
     is_batch = line.kind is PayoutKind.BATCH
     if line.kind is PayoutKind.ANCHOR or line.state is ReceiptState.UNKNOWN:
-        check.wrong(place, f"{line.kind} {line.state.value} is no payout's state")
+        check.wrong(place, f"a payout cannot be {line.kind} {line.state.value}")
     if not is_batch and line.state is not ReceiptState.PAID:
-        check.wrong(place, f"{line.id} is {line.state.value}; only what was paid alone is listed")
+        check.wrong(place, f"{line.id} is {line.state.value}; only paid singles are listed")
     if is_batch == bool(line.wallet) and (is_batch or line.signature):
         check.wrong(place, f"wallet {line.wallet!r} of a {line.kind}")
     if is_batch != (len(line.root) == 32):
@@ -80,16 +80,13 @@ def _add_single(payouts: Payouts, line: PayoutLine, week: Week, place: str, chec
     except ValueError:
         commitment = b""
     if len(commitment) != 32 or commitment.hex() != user:
-        check.wrong(place, f"{line.id} is no id of a single of {week.id}")
+        check.wrong(place, f"{line.id} is not the id of a single of {week.id}")
         return
     payouts.singles[commitment] = line
 
 
 def check_against_plan(
-    payouts: Payouts,
-    batch_amounts: Sequence[int],
-    alone: Mapping[bytes, PaidAlone],
-    check: Check,
+    payouts: Payouts, batch_amounts: Sequence[int], alone: Mapping[bytes, PaidAlone], check: Check
 ) -> None:
     """Compare amounts with the plan's rows, and singles with what may be paid alone."""
     for index, line in enumerate(payouts.batches):

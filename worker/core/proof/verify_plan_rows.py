@@ -1,4 +1,4 @@
-"""The check of a plan's rows, one after the other: order, batches, weights, amounts, part roots."""
+"""Checks a plan's rows one after the other: order, batches, weights, amounts, part roots."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ Share = tuple[bytes, int, int, int, int]
 
 
 class PlanRows:
-    """Takes a plan's rows in the order of the file. `header` must be consistent in itself."""
+    """Takes a plan's rows in the order of the file, after a header without contradictions.
+
+    `tiers`: the allowed staking multipliers, in millionths; None allows any.
+    """
 
     def __init__(
         self, header: Header, singles: Collection[bytes], tiers: Collection[int] | None
     ) -> None:
-        """`tiers`: staking multipliers in millionths that there may be; None for any."""
         self._header, self._singles, self._tiers = header, singles, tiers
         self._payable = header.rewards - header.held
         self._rows, self._weights = Check("rows"), Check("weights")
@@ -40,7 +42,7 @@ class PlanRows:
         self._builder = RootBuilder()
         self._least_points = _whole(header.rules.get("min_points"), 1)
         self.part_roots: list[bytes] = []
-        """Of each batch, and last of the held rows."""
+        """The root of each batch, then the root of the held rows."""
         self.batch_amounts = [0] * header.batches
         self.alone: dict[bytes, PaidAlone] = {}
         """The rows of the users who were paid alone."""
@@ -73,7 +75,7 @@ class PlanRows:
         self._finish_weights()
         amounts = Check("amounts")
         if self._rows.wrong_count or self._weights.wrong_count:
-            amounts.unproven(PLAN_FILE, "cannot be computed from rows that are wrong themselves")
+            amounts.unproven(PLAN_FILE, "cannot be computed, because rows are wrong")
         else:
             _check_amounts(header, list(heapq.merge(*self._shares)), amounts)
         return [self._rows, self._check_totals(), self._weights, amounts]
@@ -89,7 +91,7 @@ class PlanRows:
         for multiplier, count in used:
             if multiplier not in (MULTIPLIER_SCALE, *self._tiers):
                 what = f"{count:,} rows have the multiplier {multiplier / MULTIPLIER_SCALE:g}"
-                self._weights.wrong(self._first_with[multiplier], f"{what}, which is no tier")
+                self._weights.wrong(self._first_with[multiplier], f"{what}, which is not a tier")
 
     def _part_of(self, position: int) -> int:
         held = position >= self._payable
@@ -101,13 +103,13 @@ class PlanRows:
             self._builder = RootBuilder()
 
     def _check_place(self, row: Row, position: int, place: str) -> None:
-        """Order, batch and wallet."""
+        """Check order, batch and wallet."""
         if position in (0, self._payable):
             self._last_user = b""  # held rows begin their own ascending order
         if len(row.user) != 32:
             self._rows.wrong(place, "has no user commitment of 32 bytes")
         elif row.user <= self._last_user:
-            self._rows.wrong(place, "is not in ascending order, or there twice")
+            self._rows.wrong(place, "is not in ascending order, or is repeated")
         self._last_user = row.user
         is_held = position >= self._payable
         expected = "" if is_held else str(self._header.batch_id(self._part_of(position)))
@@ -116,7 +118,7 @@ class PlanRows:
             self._rows.wrong(place, f"has the wallet {row.wallet!r} and the batch {expected!r}")
 
     def _check_numbers(self, row: Row, position: int, number: int, place: str) -> None:
-        """Points, weight and amount. Sums over all rows are checked at the end."""
+        """Check points, weight and amount, and add them to the sums."""
         is_held, part = position >= self._payable, self._part_of(position)
         self._points += row.points
         self._weight += row.weight
@@ -150,12 +152,14 @@ class PlanRows:
 
 
 def _check_amounts(header: Header, sorted_shares: list[Share], check: Check) -> None:
-    """Every amount computed again, from weights and rules alone."""
+    """Compute every amount again, from weights and rules alone."""
     for before, share in itertools.pairwise(sorted_shares):
         if before[0] == share[0]:
             check.wrong(f"{PLAN_FILE} line {share[4]}", "the user has two rows")
+    rules = header.rules
     try:
-        policy = _policy(header)
+        pool, least = BaseUnits(int(rules["pool"])), BaseUnits(int(rules["min_amount"]))
+        policy = Policy(pool, least, StakingBonus(rules["staking_bonus"]))
         points, multipliers = [s[1] for s in sorted_shares], [s[2] for s in sorted_shares]
         result = allocate(points, multipliers, policy)
     except (*UNREADABLE, KontribError) as error:
@@ -170,15 +174,6 @@ def _check_amounts(header: Header, sorted_shares: list[Share], check: Check) -> 
     check.detail = f"recomputed {policy.staking_bonus}, {result.lifted:,} lifted to the floor"
 
 
-def _policy(header: Header) -> Policy:
-    rules = header.rules
-    return Policy(
-        BaseUnits(int(rules["pool"])),
-        BaseUnits(int(rules["min_amount"])),
-        StakingBonus(rules["staking_bonus"]),
-    )
-
-
 def _whole(text: object, default: int) -> int:
-    """A number of the rules, which are hashed but may hold anything."""
+    """A number of the rules. The root covers the rules, but they may hold anything."""
     return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else default

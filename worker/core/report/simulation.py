@@ -1,12 +1,13 @@
-"""Computes what a week would have paid under given rules, and how evenly.
+"""Computes a week's payments under given rules, and how evenly they are spread.
 
-It uses the split that weeks are paid with. The order of users is another one, because the secret
-salt of a plan is not known, so an amount may differ from a real plan's by one base unit.
+It uses the same split as a real plan. A real plan orders users by a secret salt, which a simulation
+lacks. So an amount may differ from the real one by one base unit.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -18,14 +19,14 @@ from worker.core.week import Week
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Rules to try. Stakers are assumed, since no history of contributions knows them."""
+    """Rules to try. Stakers are assumed, because a history of contributions has no stakes."""
 
     policy: Policy
     min_points: int
     stakers_percent: int = 0
-    """How many of a hundred users hold a stake, chosen by their id, the same in every week."""
+    """The percentage of users with a stake. A user's id decides, equally in every week."""
     multiplier: int = MULTIPLIER_SCALE
-    """Of those, in millionths."""
+    """The multiplier of stakers, in millionths."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.stakers_percent <= 100 or self.multiplier < MULTIPLIER_SCALE:
@@ -44,9 +45,9 @@ class WeekOutcome:
     week: Week
     spread: Spread
     points: int
-    """Of those who qualify."""
+    """The points of qualified users."""
     below_minimum: int
-    """Contributors who did not reach the minimum."""
+    """Contributors with too few points."""
     lifted: int
     floor_waived: bool
     amounts: Mapping[str, int]
@@ -57,7 +58,7 @@ def simulate_week(week: Week, points: Mapping[str, int], scenario: Scenario) -> 
     """Pay a week's points under a scenario.
 
     Raises:
-        AllocationDoesNotSum: the split contradicts itself. A bug.
+        AllocationDoesNotSum: only if the split has a bug.
     """
     paid = sorted((u for u, p in points.items() if p >= scenario.min_points), key=_digest)
     multipliers = [scenario.multiplier_of(user) for user in paid]
@@ -73,12 +74,11 @@ def simulate_week(week: Week, points: Mapping[str, int], scenario: Scenario) -> 
     )
 
 
-def totals_by_user(outcomes: Iterable[WeekOutcome]) -> dict[str, int]:
+def totals_by_user(outcomes: Iterable[WeekOutcome]) -> Counter[str]:
     """Base units that each user gets over all weeks."""
-    totals: dict[str, int] = {}
+    totals: Counter[str] = Counter()
     for outcome in outcomes:
-        for user, amount in outcome.amounts.items():
-            totals[user] = totals.get(user, 0) + amount
+        totals.update(outcome.amounts)
     return totals
 
 

@@ -1,4 +1,4 @@
-"""How evenly amounts are spread: median, shares, Gini, histogram and Lorenz curve, all exact."""
+"""Measures how evenly amounts are spread: median, shares, Gini, histogram, Lorenz curve."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WHOLE = 10_000
 BINS_MAX = 12
 LORENZ_STEPS = 20
 SKEWED = 20
-"""Where the largest is this many times the median, bins grow in steps of 1, 2 and 5."""
+"""If the largest amount is this many times the median, bins grow in steps of 1, 2 and 5."""
 _ROUND_NUMBERS = [factor * 10**power for power in range(30) for factor in (1, 2, 5)]
 _POWERS_OF_TEN = _ROUND_NUMBERS[::3]
 
@@ -29,13 +29,13 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Amounts in base units. Everything but `count` is zero or empty where nothing is paid."""
+    """Exact figures, amounts in base units. Without any payment, only `count` can be above 0."""
 
     count: int
     total: int = 0
     smallest: int = 0
     median: int = 0
-    """Of an even number: the mean of the two in the middle, rounded down."""
+    """For an even count, the mean of the two middle amounts, rounded down."""
     largest: int = 0
     bins: tuple[Bin, ...] = ()
     lorenz: tuple[int, ...] = ()
@@ -83,7 +83,7 @@ def _even_edges(smallest: int, largest: int) -> list[int]:
 
 
 def _growing_edges(smallest: int, largest: int) -> list[int]:
-    """1, 2, 5, 10 ... or, where those are too many, powers of ten."""
+    """1, 2, 5, 10 ... or powers of ten, if there would be too many edges."""
     for series in (_ROUND_NUMBERS, _POWERS_OF_TEN):
         first = max(0, bisect_right(series, smallest) - 1)
         edges = series[first : bisect_right(series, largest) + 1]

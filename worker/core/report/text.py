@@ -1,12 +1,11 @@
-"""Numbers of a report as text for readers. Amounts never come from it."""
+"""Rounded numbers of a report as text. Amounts of tokens are never rounded."""
 
 from __future__ import annotations
 
 from decimal import Context, Decimal
 from fractions import Fraction
 
-RATIO_DIGITS = 8
-_ROUNDING = Context(prec=RATIO_DIGITS)
+_ROUNDING = Context(prec=8)
 
 
 def ratio_text(ratio: Fraction) -> str:
@@ -25,7 +24,7 @@ def share_text(part: int | Fraction, whole: int) -> str:
 
 
 def change_text(now: int, before: int) -> str:
-    """How a number moved since the week before: `+12.5 %`. Empty where it was zero."""
+    """The change of a number since the week before: `+12.5 %`. Empty if it was zero."""
     if not before:
         return ""
     sign = "+" if now >= before else "−"

@@ -1,4 +1,4 @@
-"""What watchers see of the system: plain numbers, without any library for metrics."""
+"""The numbers that monitoring shows, without any library for metrics."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class WeekFigures:
     payouts: Mapping[PayoutStatus, int]
     amounts: Mapping[str, int]
     stage_seconds: Mapping[Stage, float]
-    """How long each stage took, from the one before it; the first one from the week's end."""
+    """Seconds from the stage before to each stage. The first count begins at the week's end."""
     reconciliation: ReconciliationFigures | None
 
 
 @dataclass(frozen=True, slots=True)
 class FundsFigures:
-    """What there is against what the coming week and all open ones need."""
+    """The treasury, and the need of the coming week and all open weeks."""
 
     at: datetime
     base_units: int
@@ -58,7 +58,7 @@ class FundsFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything at one moment. What never happened is None."""
+    """All numbers at one moment. The time of an event that never happened is None."""
 
     last_success: datetime | None
     weeks_open: int

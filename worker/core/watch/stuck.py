@@ -1,4 +1,4 @@
-"""Decides that people are told that a week is stuck."""
+"""Decides when people learn that a week is stuck."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.core.week import Week
 
 
 def stuck_text(week: Week, distribution: Distribution | None, overdue: datetime) -> str | None:
-    """The text about a week that stopped, or that ended by `overdue` and is open; else None."""
+    """A text if the week stopped, or is open although it ended by `overdue`; else None."""
     stage = distribution.stage if distribution else Stage.DUE
     reason = (distribution.reason if distribution else None) or "no reason is recorded"
     look = f"Look with `kontrib status {week.label}`."

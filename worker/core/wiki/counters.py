@@ -1,14 +1,15 @@
-"""Counters of users and articles: computed from the records that they count, never incremented.
+"""Counters of users and articles, always computed from the records that they count.
 
 So each counter can be computed again at any time, after any crash, with the same result.
-Amounts are base units; the owner's float fields are derived from them.
+Amounts are base units. The owner's float fields are derived from them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from worker.core.errors import KontribError
 from worker.core.money import BaseUnits
@@ -17,7 +18,7 @@ NO_TOKENS = BaseUnits(0)
 
 
 class SharesDoNotSum(KontribError):
-    """The shares of a reward do not sum to the reward. This is a bug: no share may be used."""
+    """The shares of a reward do not sum to the reward. This is a bug."""
 
     def __init__(self, expected: int, actual: int) -> None:
         super().__init__(
@@ -44,10 +45,10 @@ class ArticleActivity:
 
 @dataclass(frozen=True, slots=True)
 class UserTokens:
-    """The tokens that a user has earned and staked, by rewards and stakes."""
+    """The tokens that a user has earned and staked."""
 
     earned: BaseUnits = NO_TOKENS
-    """Sum of the completed rewards of weeks' plans."""
+    """The sum of the user's completed rewards."""
     staked: BaseUnits = NO_TOKENS
     last_claim_at: datetime | None = None
     last_stake_at: datetime | None = None
@@ -81,8 +82,8 @@ def article_shares(amount: BaseUnits, points: Mapping[str, int]) -> dict[str, Ba
     """Split one user's reward among the articles of the user's contributions.
 
     Cumulative floors in the order of the ids: the shares sum exactly to the reward, and each is
-    within one base unit of its exact part. Points without an article stand under the empty id
-    and keep their share, so that no other article gets it. No points give no shares.
+    within one base unit of its exact part. The empty id collects points without an article.
+    Without points there are no shares.
 
     Raises:
         SharesDoNotSum: only if this function has a bug.
@@ -99,3 +100,11 @@ def article_shares(amount: BaseUnits, points: Mapping[str, int]) -> dict[str, Ba
     if given != amount:
         raise SharesDoNotSum(amount, given)
     return shares
+
+
+def reputation(steps: Sequence[tuple[int, Decimal]], contributions: int) -> Decimal:
+    """The reputation multiplier of a user with `contributions` earlier contributions.
+
+    `steps` are pairs of a least count and a multiplier, ascending from 0, as `rules_from` checks.
+    """
+    return [multiplier for least, multiplier in steps if contributions >= least][-1]

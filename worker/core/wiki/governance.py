@@ -1,7 +1,7 @@
 """Proposals and votes: states, times, weights and outcomes.
 
-A vote weighs as much as its user's governance power when voting began. Later changes of that power
-do not count. Each user has one vote, and may change it until the end.
+A vote's weight is its user's governance power when the vote began. Later changes of that power do
+not count. Each user has one vote, and may change it until the end.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ DEFAULT_VOTING = timedelta(days=7)
 VOTING_MAX = timedelta(days=90)
 TITLE_CHARACTERS_MAX = 300
 LATEST_END = datetime(9999, 1, 1, tzinfo=UTC)
-"""No vote can end later: dates computed from its end must be valid, too."""
+"""No vote can end later, so that dates computed from its end are valid."""
 CLOSE_GRACE = timedelta(minutes=3)
-"""Longer than any database write takes: every vote cast in time is in the tally."""
+"""Longer than any database write takes, so the tally contains every vote that was cast in time."""
 
 
 class ProposalStatus(enum.StrEnum):
-    """The owner's words."""
+    """The state of a proposal, in the owner's words."""
 
     DRAFT = "draft"
     ACTIVE = "active"
@@ -55,7 +55,7 @@ _S = ProposalStatus
 PROPOSALS: Mapping[ProposalStatus, frozenset[ProposalStatus]] = {
     _S.DRAFT: frozenset({_S.ACTIVE, _S.CANCELLED}),
     _S.ACTIVE: frozenset({_S.PASSED, _S.REJECTED, _S.CANCELLED}),
-    # A passed change may have become impossible; an operator then ends the proposal by hand.
+    # A passed change may have become impossible. An operator then cancels the proposal.
     _S.PASSED: frozenset({_S.EXECUTED, _S.CANCELLED}),
     _S.REJECTED: frozenset(),
     _S.EXECUTED: frozenset(),
@@ -68,7 +68,7 @@ class ProposalUnusable(UsageError):
 
 
 class VoteOutsideItsTime(Refused):
-    """The proposal takes votes from `voting_start` on, until just before `voting_end`."""
+    """The vote is not open: it runs from `voting_start` until just before `voting_end`."""
 
     def __init__(self, proposal: Proposal) -> None:
         self.proposal = proposal
@@ -85,7 +85,7 @@ class NoVotingPower(Refused):
         self.user_id = user_id
         super().__init__(
             f"User {user_id} had no governance power when the vote on {proposal.id} began "
-            f"({proposal.voting_start:%Y-%m-%d %H:%M} UTC). What is earned later counts in later "
+            f"({proposal.voting_start:%Y-%m-%d %H:%M} UTC). Tokens earned later count in later "
             "votes."
         )
 
@@ -117,7 +117,7 @@ class ExecutedChange:
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """One proposal. A parameter change has the `parameters` `parameter_name`, `current_value` and
-    `proposed_value`; other types have the proposer's own."""
+    `proposed_value`. The proposer chooses the parameters of other types."""
 
     id: str
     title: str
@@ -135,10 +135,15 @@ class Proposal:
     execution: ExecutedChange | None = None
     execution_signature: str | None = None
     reason: str | None = None
-    """Why it was cancelled, or cannot be executed."""
+    """Why the proposal was cancelled, or cannot be executed."""
 
     def __post_init__(self) -> None:
-        self._check_storable()
+        try:
+            storable_text(self.title, "the title")
+            storable_text(self.description, "the description")
+            check_storable(self.parameters, "the data")
+        except NotStorable as error:
+            raise ProposalUnusable(f"The proposal cannot be recorded: {error}.") from None
         if not self.title.strip() or len(self.title) > TITLE_CHARACTERS_MAX:
             raise ProposalUnusable(
                 f"A proposal needs a title of at most {TITLE_CHARACTERS_MAX} characters."
@@ -152,21 +157,13 @@ class Proposal:
         if self.quorum <= 0:
             raise ProposalUnusable("The quorum must be more than 0 KONTRIB of voting power.")
 
-    def _check_storable(self) -> None:
-        try:
-            storable_text(self.title, "the title")
-            storable_text(self.description, "the description")
-            check_storable(self.parameters, "the data")
-        except NotStorable as error:
-            raise ProposalUnusable(f"The proposal cannot be recorded: {error}.") from None
-
     def is_voting_time(self, now: datetime) -> bool:
         return self.voting_start <= now < self.voting_end
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One user's vote; `weight` in base units, from the snapshot."""
+    """One user's vote. `weight` is in base units and comes from the snapshot."""
 
     proposal_id: str
     user_id: str
@@ -178,12 +175,12 @@ class Vote:
 def check_move(proposal: Proposal, wanted: ProposalStatus) -> None:
     """
     Raises:
-        IllegalTransition: the table does not hold it; names both states.
+        IllegalTransition: `PROPOSALS` does not allow the move.
     """
     check_transition(PROPOSALS, f"Proposal {proposal.id}", proposal.status, wanted)
 
 
 def outcome(votes: Votes, quorum: BaseUnits) -> ProposalStatus:
-    """Passed if all votes reach the quorum and more power is for than against."""
+    """Passed if all votes reach the quorum and more power is for the proposal than against it."""
     enough = votes.total >= quorum
     return _S.PASSED if enough and votes.in_favour > votes.against else _S.REJECTED

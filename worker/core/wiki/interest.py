@@ -1,8 +1,8 @@
 """The interest of a stake.
 
 A stake earns simple interest by whole days of 24 hours, `amount x APY x days / 365`, rounded down
-to the base unit. The sum is computed from the stake's beginning each time, so it does not depend
-on how often or when somebody looks.
+to the base unit. Each accrual computes the sum from the stake's beginning, so the result does not
+depend on the number and times of accruals.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def accrued_interest(amount: BaseUnits, apy: Decimal, days: int) -> BaseUnits:
 
 
 def due_accrual(stake: StakeRecord) -> BaseUnits | None:
-    """The right `rewards_earned` for `accrued_through`; None before the first accrual."""
+    """The interest until `accrued_through`; None before the first accrual."""
     if stake.accrued_through is None:
         return None
     days = max(0, (stake.accrued_through - stake.start) // DAY)
@@ -33,7 +33,7 @@ def due_accrual(stake: StakeRecord) -> BaseUnits | None:
 
 
 def accrued(stake: StakeRecord, until: datetime) -> StakeRecord:
-    """The stake with the interest of all whole days until a moment. Interest never shrinks."""
+    """The stake with the interest of all whole days until `until`. Interest never shrinks."""
     days = max(0, (until - stake.start) // DAY)
     through = stake.start + days * DAY
     if stake.accrued_through is not None and stake.accrued_through >= through:

@@ -1,7 +1,7 @@
 """The values of `system_config` that a proposal may change, and their limits.
 
-This is an allow list: no vote changes any other value. The changed document as a whole must also be
-one that `rules_from` can use.
+This is an allow list: no vote changes any other value. The changed document must also be usable for
+`rules_from`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ OPTIONAL: Mapping[str, AllowedRange | None] = {
     "min_stake": _between("0", "1000000"),
     "staking_bonus": None,
 }
-"""May be missing from the document, where they have a default."""
+"""Parameters with a default, which may be missing from the document."""
 
 NUMBERS: Mapping[str, AllowedRange] = {
     r"weekly_pool": _between("1", "1000000"),
@@ -57,12 +57,12 @@ NUMBERS: Mapping[str, AllowedRange] = {
 
 
 class UnknownParameter(UsageError):
-    """No vote can change a parameter of this name, or the configuration does not have it."""
+    """Votes cannot change a parameter of this name, or the configuration lacks it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(
-            f"'{name}' is no parameter that can be voted on. There are weekly_pool (or "
+            f"Votes cannot change '{name}'. They can change weekly_pool (or "
             "weekly_token_pool), min_tokens_per_user, min_points, min_stake, staking_bonus, "
             "multipliers.KIND.min|max|default, contribution_types.TYPE.base_points and "
             "staking_tiers.N_days.apy|multiplier."
@@ -86,18 +86,14 @@ class Change:
     new: Value
     document: dict[str, Any]
 
-    @property
-    def name(self) -> str:
-        return ".".join(self.path)
-
 
 def checked_change(document: Mapping[str, Any] | None, name: str, value: object) -> Change:
     """Compute the configuration after a change of one parameter. Writes nothing.
 
     Raises:
         UnknownParameter: the name is not on the allow list, or not in the document.
-        BeyondRange: the value is outside its limits, or unusable beside the other values.
-        MalformedRules: the document cannot be used even without the change.
+        BeyondRange: the value is outside its limits, or contradicts other values.
+        MalformedRules: the document is unusable even without the change.
     """
     rules_from(document)
     current: Mapping[str, Any] = document or {}
@@ -112,7 +108,7 @@ def checked_change(document: Mapping[str, Any] | None, name: str, value: object)
     try:
         rules_from(changed)
     except MalformedRules as error:
-        allowed = f"system_config.{error.name} would not be usable with it ({error.why})"
+        allowed = f"it would make system_config.{error.name} unusable ({error.why})"
         raise BeyondRange(name, value, allowed) from None
     return Change(path, old, new, changed)
 

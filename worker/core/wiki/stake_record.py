@@ -1,4 +1,4 @@
-"""A stake of tokens, as `staking_records` holds it."""
+"""A stake of tokens, one document of `staking_records`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.core.wiki.counters import NO_TOKENS
 
 
 class StakeStatus(enum.StrEnum):
-    """The owner's words."""
+    """The state of a stake, in the owner's words."""
 
     ACTIVE = "active"
     COMPLETED = "completed"
@@ -32,15 +32,15 @@ class StakeRecord:
     start: datetime
     end: datetime
     number: int | None = None
-    """Counts a user's stakes from 1, so that two stakes made at the same time cannot use the same
-    tokens. None for a stake that the wiki itself recorded."""
+    """The position among the user's stakes, from 1. It is unique, so two stakes made at the same
+    time cannot use the same tokens. None for a stake that the wiki itself recorded."""
     status: StakeStatus = StakeStatus.ACTIVE
     stake_signature: str | None = None
     unstake_signature: str | None = None
     unstaked_at: datetime | None = None
     rewards_earned: BaseUnits = NO_TOKENS
     accrued_through: datetime | None = None
-    """The end of the last whole day that `rewards_earned` covers."""
+    """The end of the last whole day in `rewards_earned`."""
 
     def is_active_at(self, moment: datetime) -> bool:
         """Whether the tokens were staked at a moment, by the dates alone."""

@@ -1,4 +1,4 @@
-"""What may be staked, and when a stake ends."""
+"""The rules of staking: allowed amounts and periods, and the end of a stake."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StakeBelowMinimum(UsageError):
 
 
 class StakeBeyondEarned(Refused):
-    """The user has not earned so much, or has staked it already."""
+    """The stake is larger than the user's earned and unstaked tokens."""
 
     def __init__(self, amount: BaseUnits, available: int) -> None:
         self.amount, self.available = amount, available
@@ -52,7 +52,7 @@ class UnknownDuration(UsageError):
 
 
 class StakeHasEnded(Refused):
-    """A stake can be ended once."""
+    """The stake was ended before."""
 
     def __init__(self, stake_id: str, status: StakeStatus) -> None:
         self.status = status
@@ -75,7 +75,9 @@ def check_stake(
 ) -> None:
     """
     Raises:
-        StakeOfZero, StakeBelowMinimum, StakeBeyondEarned: named by what is wrong.
+        StakeOfZero: the amount is 0.
+        StakeBelowMinimum: the amount is below `minimum`.
+        StakeBeyondEarned: the amount is more than `earned - staked`.
     """
     if amount == 0:
         raise StakeOfZero
@@ -88,7 +90,7 @@ def check_stake(
 def as_of(stake: StakeRecord, now: datetime) -> StakeRecord:
     """The stake with its interest until now, and completed if its time is over.
 
-    Returns the same stake while no new whole day has passed and nothing has ended.
+    The result equals the stake if no new whole day has passed and the stake has not ended.
     """
     if stake.status is not StakeStatus.ACTIVE:
         return stake

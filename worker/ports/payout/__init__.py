@@ -1,4 +1,4 @@
-"""What the services need from the outside. Bulk and synchronous: many items in, many out.
+"""The ports that planning and paying use. Bulk and synchronous: many items in, many out.
 
 Each port has a real adapter and an in-memory twin, and one contract suite that both pass
 (tests/contracts). A method that cannot reach its server raises `Unreachable`. The outcome of the
@@ -7,15 +7,13 @@ request is then unknown, and the services treat it as unknown.
 
 from __future__ import annotations
 
-from worker.ports.payout.archive import Archive
-from worker.ports.payout.chain import Chain, PublicAddresses, Signed
-from worker.ports.payout.clock import Clock
+from typing import Protocol
+
+from worker.ports.payout.chain import Chain, Outflow, PublicAddresses, PublicChain, Signed
 from worker.ports.payout.control_store import ControlStore
-from worker.ports.payout.notifier import Notifier
 from worker.ports.payout.payout_store import PayoutStore
 from worker.ports.payout.plan_store import PlanStore
-from worker.ports.payout.public_chain import Outflow, PublicChain
-from worker.ports.payout.store import Store
+from worker.ports.payout.surroundings import Archive, Clock, Notifier
 from worker.ports.payout.wiki_store import WikiStore
 
 __all__ = [
@@ -33,3 +31,7 @@ __all__ = [
     "Store",
     "WikiStore",
 ]
+
+
+class Store(WikiStore, PlanStore, PayoutStore, ControlStore, Protocol):
+    """The whole database."""

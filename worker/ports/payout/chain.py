@@ -1,4 +1,4 @@
-"""One Solana cluster with our keys."""
+"""One Solana cluster, with our keys or as a stranger reads it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from worker.core.plan.receipts import ReceiptState
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A signed transaction, ready to be made durable and sent."""
+    """A signed transaction, ready to be stored and sent."""
 
     signature: str
     wire: bytes
@@ -37,23 +37,19 @@ class PublicAddresses:
     source_account: str
 
 
-class Chain(Protocol):
-    """One Solana cluster, through one or several endpoints, with our keys."""
+@dataclass(frozen=True, slots=True)
+class Outflow:
+    """The tokens that a transaction took out of the source account; negative if it added some."""
 
-    @property
-    def mint(self) -> str:
-        """The configured mint's address."""
-        ...
+    signature: str
+    slot: int
+    memo: str
+    amount: int
+    """In base units."""
 
-    @property
-    def receipt_secret(self) -> bytes:
-        """The secret from which plan salts are derived. It never leaves the process."""
-        ...
 
-    @property
-    def public_addresses(self) -> PublicAddresses:
-        """The addresses from which receipts and payments come, for anyone who checks them."""
-        ...
+class ReceiptReader(Protocol):
+    """Reads of a cluster that need public addresses and no key."""
 
     def cluster_genesis(self) -> str:
         """The cluster's genesis hash.
@@ -61,7 +57,52 @@ class Chain(Protocol):
         Raises:
             EndpointsDisagree: endpoints belong to different clusters.
         """
-        ...
+
+    def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
+        """Finalized states on which all configured endpoints agree.
+
+        A state is UNKNOWN if endpoints disagree, or if an endpoint does not answer or is behind
+        `not_before_slot`.
+        """
+
+    def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
+        """The successful, finalized transactions that allocated these receipts.
+
+        An id is absent if history cannot be read. An absent id may be paid.
+        """
+
+    def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
+        """Like `executions`, from receipt id -> known signature. Reads each without a search."""
+
+
+class PublicChain(ReceiptReader, Protocol):
+    """One Solana cluster, read with public addresses and no key."""
+
+    def source_history(self, first_slot: int, last_slot: int) -> list[str]:
+        """Signatures of the successful, finalized transactions that mention the source account
+        within these slots, both included, newest first."""
+
+    def outflows(self, signatures: Sequence[str]) -> dict[str, Outflow]:
+        """The tokens that these transactions took out of the source account, by signature.
+
+        An unreadable transaction is absent. An absent transaction may have moved tokens.
+        """
+
+
+class Chain(ReceiptReader, Protocol):
+    """One Solana cluster, through one or several endpoints, with our keys."""
+
+    @property
+    def mint(self) -> str:
+        """The configured mint's address."""
+
+    @property
+    def receipt_secret(self) -> bytes:
+        """The secret from which plan salts are derived. It never leaves the process."""
+
+    @property
+    def public_addresses(self) -> PublicAddresses:
+        """The public addresses with which anyone can verify receipts and payments."""
 
     def check_mint(self) -> None:
         """
@@ -70,7 +111,6 @@ class Chain(Protocol):
                 supported; names what was found and what was expected.
             AuthorityUnusable: neither owner nor delegate of the source account.
         """
-        ...
 
     def treasury(self) -> Treasury: ...
 
@@ -78,40 +118,19 @@ class Chain(Protocol):
 
     def finalized_height(self) -> Height:
         """The lowest finalized block height among the endpoints that answer."""
-        ...
 
     def latest_blockhash(self) -> Blockhash: ...
 
-    def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
-        """Finalized states from every configured endpoint; UNKNOWN where they disagree, one
-        does not answer, or one is behind `not_before_slot`."""
-        ...
-
-    def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
-        """The successful, finalized transactions that allocated these receipts.
-
-        An id is absent where history cannot be read. An absent id may be paid.
-        """
-        ...
-
-    def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        """The same, by receipt id -> known signature: one read each instead of a search."""
-        ...
-
     def recipients(self, wallets: Sequence[str]) -> list[Recipient]:
-        """Each wallet and its associated token account as they are now, in order."""
-        ...
+        """The present state of each wallet and its associated token account, in order."""
 
     def sign(self, intents: Sequence[Intent], blockhash: Blockhash) -> list[Signed]:
-        """Sign each intent as one transaction, compute limits taken from simulation."""
-        ...
+        """Sign each intent as one transaction. Compute limits come from simulation."""
 
     def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
-        """Sign idempotent creations of associated token accounts, several a transaction."""
-        ...
+        """Sign idempotent creations of associated token accounts, several per transaction."""
 
     def send(self, wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
-        """Send signed bytes, by (signature, bytes), once to every endpoint, without retries."""
-        ...
+        """Send pairs of signature and signed bytes once to every endpoint, without retries."""
 
     def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]: ...

@@ -7,12 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from worker.core.lifecycle import Stage
-from worker.core.payout.records import (
-    Distribution,
-    Payout,
-    PlanNotes,
-    Reward,
-)
+from worker.core.payout.records import Distribution, Payout, PlanNotes, Reward
 from worker.core.plan.commitment import Row
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
@@ -24,77 +19,65 @@ class PlanStore(Protocol):
     def distribution(self, week: Week) -> Distribution | None: ...
 
     def distributions(self) -> list[Distribution]:
-        """All that are not archived, oldest first."""
-        ...
+        """All distributions outside the archive, oldest first."""
 
     def first_week(self) -> Week | None:
-        """The first week as `kontrib genesis` recorded it; None before that, or when lost."""
-        ...
+        """The first week as `kontrib genesis` recorded it; None before that, or if it is lost."""
 
     def record_first_week(self, week: Week) -> None: ...
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
         """The week's distribution, made in stage DUE if there is none."""
-        ...
 
     def write_rewards(self, rewards: Sequence[Reward], week: Week, now: datetime) -> None:
         """Insert rows of a draft plan under its own plan id."""
-        ...
 
     def write_payouts(self, payouts: Sequence[Payout], roots: Sequence[bytes]) -> None:
         """Insert payouts with their rows' roots (empty for singles and anchors).
 
-        A payout that exists under the same plan and id stays unchanged.
+        An existing payout with the same plan and id stays unchanged.
         """
-        ...
 
     def rows(self, plan_id: str, positions: range) -> Iterator[Row]:
-        """Stored rows in canonical order, as they are stored now."""
-        ...
+        """The rows as stored now, in canonical order."""
 
     def batch_roots(self, plan_id: str) -> list[bytes]:
         """The stored roots of a plan's batches, by index."""
-        ...
 
     def install_plan(
         self, plan: PlannedWeek, notes: PlanNotes, *, replacing: str | None, now: datetime
     ) -> bool:
-        """Make a draft *the* plan by compare-and-set on the distribution's plan id.
+        """Make a draft the plan of its week by compare-and-set on the distribution's plan id.
 
-        False if the distribution's plan is not `replacing` any more, or is anchored already.
+        False if another plan has taken the place of `replacing`, or if the plan is anchored.
         """
-        ...
 
     def discard_plan(self, plan_id: str) -> None:
-        """Remove the rows and payouts of a draft that did not become the plan."""
-        ...
+        """Remove the rows and payouts of an unused draft."""
 
     def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
         """Remove the week's rows and payouts outside its distribution's plan.
 
-        `lost_too` reads all rewards, and so finds rows of a distribution that was lost as well.
+        With `lost_too` it reads all rewards, and so also finds rows of a lost distribution.
         """
-        ...
 
     def reset_week(self, week: Week, now: datetime) -> None:
-        """Make a week due again, as if it had never been planned.
+        """Make a week due again, without a plan.
 
-        Rows under its old plan ids stay in the database, with the notes of operators on them.
+        Rows under its old plan ids stay in the database, with the operators' notes on them.
         """
-        ...
 
     def marked_rewards(self, week: Week) -> list[Reward]:
-        """A week's rewards under any plan id that an operator holds or has redirected."""
-        ...
+        """A week's rewards, under any plan id, that an operator holds or has redirected."""
 
     def advance(
         self, week: Week, plan_id: str, from_stage: Stage, to_stage: Stage, **facts: Any
     ) -> bool:
-        """Move a distribution on by compare-and-set; `facts` are fields of `Distribution`.
+        """Move a distribution to the next stage by compare-and-set.
 
-        False if another worker was faster. A move clears attempts, reason and stop.
+        `facts` are fields of `Distribution`. A move clears attempts, reason and stop. False if
+        another worker was faster.
         """
-        ...
 
     def record_failure(
         self,
@@ -105,19 +88,18 @@ class PlanStore(Protocol):
         attempts: int,
         stopped: bool,
     ) -> None:
-        """Record why a week does not move on, and when it is tried again."""
-        ...
+        """Record the reason for a failed try of a week, and the time of the next one."""
 
     def approve(self, week: Week) -> None: ...
 
     def requeue(self, week: Week, now: datetime) -> int:
-        """Make everything unresolved of a week due now and clear its stops. Returns how many."""
-        ...
+        """Make the unresolved payouts and rewards of a week due now, and clear its stops.
+
+        Returns their number.
+        """
 
     def record_notes(self, week: Week, **facts: Any) -> None:
         """Write facts for people onto the distribution: stage durations, a reconciliation."""
-        ...
 
     def notes(self, week: Week) -> Mapping[str, Any]:
-        """The distribution's document as readers see it, for status and reports."""
-        ...
+        """The distribution's stored document, for status and reports."""

@@ -12,33 +12,29 @@ from worker.core.week import Week
 
 
 class WikiStore(Protocol):
-    """Documents of the wiki. Nothing here writes."""
+    """Reads the wiki's documents. No method writes."""
 
     def rules_document(self) -> Mapping[str, Any] | None:
         """The owner's `system_config` document; see `worker.core.plan.rules.rules_from`."""
-        ...
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        """Points of each user in the window, and contributions that cannot count.
+        """Points of each user in the window, all from one moment.
 
-        At most `malformed_max` of those are listed. With 0 they are not searched, and not counted.
-
-        A user whose id is stored in several forms appears once, in the canonical form.
+        All malformed contributions are counted, and at most `malformed_max` of them are listed. A
+        user whose id is stored in several forms appears once, under the canonical id.
 
         Raises:
-            ContributionsChanging: contributions changed during the sum; try again.
+            PointsNotExact: a sum of doubles is larger than the integers that a double holds.
         """
-        ...
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
-        """The users among these that exist, by canonical id."""
-        ...
+        """The existing users among these, by canonical id."""
 
     def user_ids(self) -> Iterator[str]:
         """Every user of the wiki, by canonical id."""
-        ...
 
     def stakes_covering(self, week: Week, user_ids: Sequence[str]) -> list[Stake]:
-        """Stakes of these users whose dates cover the whole week (start_date, end_date,
-        unstaked_at). Their status does not matter."""
-        ...
+        """Stakes of these users, of any status, whose dates cover the whole week.
+
+        The dates are `start_date`, `end_date` and `unstaked_at`.
+        """

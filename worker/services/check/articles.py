@@ -1,4 +1,4 @@
-"""Articles' shares of each week, compared with the rewards that they are counted from."""
+"""Compares each article's stored share of a week with the rewards that it is counted from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AMOUNT = "amount_base_units"
 
 
 def check_articles(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
-    """Every week that was counted, archived ones included, and shares of weeks without a plan."""
+    """Check every counted week, archived ones included, and find shares of weeks without a plan."""
     planned = store.planned_weeks()
     for week in planned:
         with report.continue_after_errors(Area.COUNTS, f"articles of {week.label}"):
@@ -25,22 +25,20 @@ def check_articles(wiki: WikiContext, store: CheckStore, report: CheckReport) ->
             if distribution is not None and _is_counted(wiki, distribution):
                 found = CheckReport()
                 _check_week(wiki, store, distribution, found)
-                # More of it may have been paid, and counted, while it was read.
+                # A payment during the reading would make right shares look wrong.
                 report.extend(found.findings if _is_counted(wiki, distribution) else [])
     starts = {week.start for week in planned}
     for start in store.article_weeks():
         if start not in starts:
             for share in store.article_shares(start):
                 subject = f"{start:%Y-%m-%d}, article {share.get('article_id')}"
-                report.add(Area.COUNTS, subject, share.get(AMOUNT), "missing: no plan is of it")
+                report.add(Area.COUNTS, subject, share.get(AMOUNT), "missing: the week has no plan")
 
 
 def _is_counted(wiki: WikiContext, distribution: Distribution) -> bool:
-    """Articles are counted when a week is closed, and again when more of it was paid. An archived
-    week has nothing left to pay."""
-    if distribution.stage is not Stage.COMPLETED:
-        return False
-    return distribution.archived or is_counted(wiki, distribution)
+    """Whether the shares include every payment. An archived week has nothing left to pay."""
+    is_closed = distribution.stage is Stage.COMPLETED
+    return is_closed and (distribution.archived or is_counted(wiki, distribution))
 
 
 def _check_week(
@@ -55,8 +53,8 @@ def _check_week(
         article_id = str(share.get("article_id"))
         subject = f"{week.label}, article {article_id}"
         if (amount := expected.pop(article_id, None)) is None:
-            found, missing = share.get(AMOUNT), "missing: no reward is of it"
-            report.add(Area.COUNTS, f"{subject}, {AMOUNT}", found, missing)
+            missing = "missing: no reward belongs to it"
+            report.add(Area.COUNTS, f"{subject}, {AMOUNT}", share.get(AMOUNT), missing)
         else:
             amounts = {AMOUNT: amount, "token_amount": tokens_float(amount)}
             report.compare(Area.COUNTS, subject, share, amounts)

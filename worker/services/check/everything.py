@@ -1,7 +1,7 @@
-"""Compare everything that is stored with what it comes from, and list every difference.
+"""Compares every stored record with the records that it comes from, and lists every difference.
 
-Nothing is mended here: `kontrib recount` corrects counters, `kontrib rebuild` a week, and a person
-does the rest.
+The check corrects nothing. `kontrib recount` corrects counters, and `kontrib rebuild` corrects a
+week. A person must correct the rest.
 """
 
 from __future__ import annotations
@@ -25,20 +25,17 @@ from worker.services.payout.reconcile import reconcile_or_report
 from worker.services.watch.metrics import RECENT_WEEKS
 from worker.services.wiki_context import WikiContext
 
-FIGURES = "check"
-"""The key of the last check's figures, for metrics."""
-
 
 def check_all(wiki: WikiContext, store: CheckStore, context: Context | None) -> CheckReport:
-    """Everything; without a context everything that needs no chain.
+    """Run every check. Without a `context`, skip the checks that need the chain.
 
     Raises:
-        Unreachable: a server did not answer, so nothing is known.
+        Unreachable: a server did not answer, so the result is unknown.
     """
     report = CheckReport()
     check_points(store, wiki.rules(), report)
     check_contributors(wiki, store, report)
-    plans = planned_distributions(wiki, store)
+    plans = _readable_plans(wiki, store)
     check_weeks(wiki, store, plans, report)
     recent = _open_and_recent(plans)
     check_records(wiki, store, context, {d.week for d in recent}, report)
@@ -47,13 +44,13 @@ def check_all(wiki: WikiContext, store: CheckStore, context: Context | None) -> 
     check_stakes(wiki, store, report, is_online=context is not None)
     check_governance(wiki, store, report)
     if context is not None:
-        check_chain(context, recent, report)
+        _check_chain(context, recent, report)
     return report
 
 
-def planned_distributions(wiki: WikiContext, store: CheckStore) -> list[Distribution]:
-    """Every week whose plan can be read, archived ones included. A plan that cannot be read is
-    listed when its records are compared, and left out here, so that it stops no other."""
+def _readable_plans(wiki: WikiContext, store: CheckStore) -> list[Distribution]:
+    """Every week whose plan can be read, archived weeks included. `check_records` lists the other
+    plans."""
     found, unread = [], CheckReport()
     for week in store.planned_weeks():
         with unread.continue_after_errors(Area.RECORDS, week.label):
@@ -64,33 +61,26 @@ def planned_distributions(wiki: WikiContext, store: CheckStore) -> list[Distribu
 
 
 def _open_and_recent(plans: Sequence[Distribution]) -> list[Distribution]:
-    """Weeks whose transactions are all read back. That is the costly part, and older weeks were
-    read back before."""
+    """Weeks whose transactions are read back. Reading is slow, and earlier checks have read the
+    transactions of older weeks."""
     anchored = [d for d in plans if d.stage.is_frozen and not d.archived]
     completed = [d for d in anchored if d.stage is Stage.COMPLETED]
     opened = [d for d in anchored if d.stage is not Stage.COMPLETED]
     return [*completed[-RECENT_WEEKS:], *opened]
 
 
-def check_chain(context: Context, recent: Sequence[Distribution], report: CheckReport) -> None:
-    """Each open and recent week against its transactions, and the treasury against what is owed."""
+def _check_chain(context: Context, recent: Sequence[Distribution], report: CheckReport) -> None:
+    """Compare recent weeks with their transactions, and the treasury with the unpaid rewards."""
     for distribution in recent:
         report.looked_at["weeks on chain"] += 1
-        with report.continue_after_errors(Area.CHAIN, distribution.week.label):
-            _check_payouts(context, distribution, report)
-    _check_treasury(context, report)
-
-
-def _check_payouts(context: Context, distribution: Distribution, report: CheckReport) -> None:
-    found = reconcile_or_report(context, distribution)
-    report.extend(found.check.findings)
-    if found.mismatch and found.check.ok:
-        sums = f"{found.database_paid} base units paid, {found.database_unpaid} unpaid"
-        expected = f"{found.chain_paid} paid on chain, {found.planned} planned"
-        report.add(Area.CHAIN, distribution.week.label, sums, expected)
-
-
-def _check_treasury(context: Context, report: CheckReport) -> None:
+        label = distribution.week.label
+        with report.continue_after_errors(Area.CHAIN, label):
+            found = reconcile_or_report(context, distribution)
+            report.extend(found.check.findings)
+            if found.mismatch and found.check.ok:
+                sums = f"{found.database_paid} base units paid, {found.database_unpaid} unpaid"
+                expected = f"{found.chain_paid} paid on chain, {found.planned} planned"
+                report.add(Area.CHAIN, label, sums, expected)
     owed, count = context.store.outstanding()
     treasury = context.chain.treasury()
     limits = [treasury.tokens, treasury.allowance]
@@ -101,7 +91,7 @@ def _check_treasury(context: Context, report: CheckReport) -> None:
 
 
 def record_check(context: Context, report: CheckReport) -> None:
-    """Leave the result where watchers find it."""
+    """Store the result for the metrics."""
     facts = {"at": context.clock.now(), "differences": len(report.findings)}
     areas = {area.value: count for area, count in report.counts().items()}
-    context.store.record_figures(FIGURES, {**facts, "areas": areas})
+    context.store.record_figures("check", {**facts, "areas": areas})

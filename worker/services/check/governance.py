@@ -1,35 +1,29 @@
-"""Proposals against their votes, and what they changed against what they say.
+"""Compares proposals with their votes, and recorded changes with their proposals.
 
-A vote's subject and end are taken from the proposal itself, so a proposal that is rewritten
-consistently with all its votes is not found. See `check_votes` for the votes.
+The check takes a vote's subject and end from the proposal itself. So it cannot find a proposal that
+was rewritten together with all its votes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
 from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.money import MalformedAmount, exact_decimal, tokens_float
-from worker.core.wiki.governance import (
-    ExecutedChange,
-    Proposal,
-    ProposalStatus,
-    ProposalType,
-    Votes,
-    outcome,
-)
+from worker.core.wiki.governance import Proposal, ProposalStatus, ProposalType, Votes, outcome
 from worker.core.wiki.parameters import ALIASES, value_at
 from worker.ports.check import CheckStore, StoredProposal
 from worker.services.check.votes import check_snapshot, check_votes
 from worker.services.wiki_context import WikiContext
 
 OVERDUE = timedelta(days=2)
-"""Votes are opened and closed within minutes; what is older than this was forgotten."""
+"""The sweeper opens and closes votes within minutes. A longer delay is a fault."""
 READS = 3
-"""A vote that comes in while it is looked at is no difference."""
+"""A new vote can change the sums during a reading, so sums that differ are read again."""
 
 _SUMS = {
     "votes_for": "in_favour",
@@ -40,11 +34,11 @@ _SUMS = {
 _S = ProposalStatus
 _DECIDED = frozenset({_S.PASSED, _S.REJECTED, _S.EXECUTED})
 _CHANGED = frozenset({_S.PASSED, _S.EXECUTED})
-"""Where a change may have been made: it is, just before its proposal is marked as executed."""
+"""A change is made just before its proposal is marked as executed."""
 
 
 def check_governance(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
-    """Every proposal with its votes, and every recorded change."""
+    """Check every proposal with its votes, and every recorded change."""
     known: dict[str, StoredProposal] = {}
     for stored in store.stored_proposals():
         report.looked_at["proposals"] += 1
@@ -64,7 +58,7 @@ def check_governance(wiki: WikiContext, store: CheckStore, report: CheckReport) 
 
 
 def _is_ours(stored: StoredProposal) -> bool:
-    """Whether its votes were counted here; the wiki may have decided some by itself, before."""
+    """Whether this program counted the votes. The wiki decided earlier proposals by itself."""
     return any(f"{name}_base_units" in stored.fields for name in _SUMS)
 
 
@@ -72,7 +66,7 @@ def _is_ours(stored: StoredProposal) -> bool:
 
 
 def _check_floats(proposal_id: str, fields: Mapping[str, object], report: CheckReport) -> None:
-    """The owner's floats against the integers that they come from, and the total."""
+    """Compare the owner's floats with their integers, and the total with its parts."""
     for name in (*_SUMS, "quorum_required"):
         exact = fields.get(f"{name}_base_units")
         if isinstance(exact, int) and fields.get(name) != tokens_float(exact):
@@ -90,7 +84,7 @@ def _check_sums(wiki: WikiContext, proposal: Proposal, report: CheckReport) -> N
         try:
             counted = wiki.governance.count_votes(proposal.id)
         except (NotReady, UsageError):
-            raise  # no server answered, or the question was wrong: nothing is known
+            raise  # no server answered, or the question was wrong: the sums are unknown
         except KontribError as error:
             _add(report, f"{proposal.id}, votes", error, "integers")
             return
@@ -125,12 +119,10 @@ def _check_status(proposal: Proposal, now: datetime, report: CheckReport) -> Non
 
 
 def _check_changes(
-    wiki: WikiContext,
-    store: CheckStore,
-    known: Mapping[str, StoredProposal],
-    report: CheckReport,
+    wiki: WikiContext, store: CheckStore, known: Mapping[str, StoredProposal], report: CheckReport
 ) -> None:
-    """Each executed change is recorded once, each record is of one, and the last one holds."""
+    """Check that each executed change has one record, that each record has its proposal, and that
+    the newest change is in effect."""
     changes = store.recorded_changes()
     report.looked_at["changes"] += len(changes)
     for proposal_id, count in Counter(str(c.get("proposal_id")) for c in changes).items():
@@ -143,31 +135,32 @@ def _check_changes(
             _add(report, proposal_id, f"{count} times in governance_changes", "once")
     by_proposal = {str(change.get("proposal_id")): change for change in changes}
     for stored in known.values():
-        if stored.proposal is not None:
-            _check_execution(stored, stored.proposal, by_proposal.get(stored.id), report)
+        _check_execution(stored, by_proposal.get(stored.id), report)
     _check_newest(wiki, changes, report)
 
 
 def _check_execution(
-    stored: StoredProposal,
-    proposal: Proposal,
-    change: Mapping[str, object] | None,
-    report: CheckReport,
+    stored: StoredProposal, change: Mapping[str, object] | None, report: CheckReport
 ) -> None:
+    if (proposal := stored.proposal) is None:
+        return
     if change is not None and (why := _not_as_proposed(proposal, change)) is not None:
         _add(report, f"{proposal.id}, its change", *why)
     if proposal.status is not _S.EXECUTED or proposal.type is not ProposalType.PARAMETER_CHANGE:
         return
     if change is None and _is_ours(stored):
         _add(report, proposal.id, "executed", "with its change in governance_changes")
-    elif change is not None and not _is_record_of(proposal.execution, change):
+    if change is None:
+        return
+    execution = asdict(proposal.execution) if proposal.execution else {}
+    if not execution or any(change.get(name) != value for name, value in execution.items()):
         _add(report, f"{proposal.id}, execution", proposal.execution, f"as recorded: {change}")
 
 
 def _not_as_proposed(
     proposal: Proposal, change: Mapping[str, object]
 ) -> tuple[object, object] | None:
-    """The change as recorded and as proposed; None if both are the same."""
+    """The change as recorded and as proposed, or None if both agree."""
     name, value = (proposal.parameters.get(k) for k in ("parameter_name", "proposed_value"))
     if proposal.type is not ProposalType.PARAMETER_CHANGE:
         return f"{change.get('parameter')} to {change.get('new')}", "none"
@@ -180,15 +173,8 @@ def _not_as_proposed(
     return None if is_same else (found, f"{name} to {value} by {proposal.proposer_id}")
 
 
-def _is_record_of(execution: ExecutedChange | None, change: Mapping[str, object]) -> bool:
-    facts = ("parameter", "old", "new", "proposer_id", "at")
-    return execution is not None and all(
-        getattr(execution, name) == change.get(name) for name in facts
-    )
-
-
 def _is_same_value(found: object, proposed: object) -> bool:
-    """A proposal that the wiki wrote may hold its number as text."""
+    """Compare numbers by value: the wiki may have written a number as text."""
     try:
         return found == proposed or exact_decimal(found) == exact_decimal(proposed)
     except MalformedAmount:
@@ -198,10 +184,9 @@ def _is_same_value(found: object, proposed: object) -> bool:
 def _check_newest(
     wiki: WikiContext, changes: list[Mapping[str, object]], report: CheckReport
 ) -> None:
-    """The newest change holds, as long as `updated_at` says that nothing came after it.
+    """Compare the newest change with the configuration, unless `updated_at` is later.
 
-    Older ones are not compared: an operator may have changed the value in between, and
-    `updated_at` is the moment of the last change only.
+    Older changes are not compared, because an operator may have changed those values since.
     """
     made = [(at, i) for i, c in enumerate(changes) if isinstance(at := c.get("at"), datetime)]
     document = wiki.store.rules_document() or {}

@@ -1,4 +1,4 @@
-"""Stored counters of users and articles, compared with the records that they are counted from."""
+"""Compares the stored counters of users and articles with the records that they count."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from worker.core.check.report import Area, CheckReport
 from worker.core.chunks import chunks
 from worker.core.money import BaseUnits, tokens_float
 from worker.core.plan.rules import Rules
-from worker.core.wiki.counters import UserActivity, UserTokens
-from worker.core.wiki.reputation import reputation
+from worker.core.wiki.counters import UserActivity, reputation
 from worker.ports.check import CheckStore
 from worker.services.wiki_context import WikiContext
 
 CHUNK = 1000
 OVERDUE = timedelta(days=2)
-"""Matured stakes are completed once a day; an older one was forgotten."""
+"""A daily task completes matured stakes. A longer delay is a fault."""
 
 
 def check_people(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
-    """Stakes, voting power and counts of everyone."""
+    """Check everyone's stakes, voting power and counts."""
     _check_stakes(wiki, store, report)
     for user_id, ids in store.same_users():
         found = f"{len(ids)} documents: {', '.join(ids)}"
@@ -49,12 +48,14 @@ def _check_users(
         report.compare(Area.COUNTS, subject, fields, counts)
         report.compare(Area.STAKES, subject, fields, _amount("staked_tokens", its.staked))
         report.compare(Area.POWER, subject, fields, _amount("governance_power", its.power))
-        _check_stake_sum(subject, its, report)
+        if its.staked > its.earned:
+            most = f"at most the {its.earned} that were earned"
+            report.add(Area.STAKES, subject, f"{its.staked} base units staked", most)
         _note_opening(subject, fields, report)
 
 
 def _activity_counts(counted: UserActivity, rules: Rules) -> dict[str, object]:
-    """Reputation belongs to the wiki until the first contribution: a new user has its default."""
+    """The right counts. Before the first contribution, the wiki's own default reputation stays."""
     counts: dict[str, object] = {
         "total_contributions": counted.contributions,
         "total_points": counted.points,
@@ -65,20 +66,12 @@ def _activity_counts(counted: UserActivity, rules: Rules) -> dict[str, object]:
     return counts
 
 
-def _check_stake_sum(subject: str, tokens: UserTokens, report: CheckReport) -> None:
-    if tokens.staked > tokens.earned:
-        found = f"{tokens.staked} base units staked"
-        report.add(Area.STAKES, subject, found, f"at most the {tokens.earned} that were earned")
-
-
 def _check_articles(
     wiki: WikiContext, store: CheckStore, article_ids: list[str], report: CheckReport
 ) -> None:
     stored = store.article_counters(article_ids)
-    activity, tokens = (
-        wiki.counters.article_activity(article_ids),
-        wiki.counters.article_tokens(article_ids),
-    )
+    activity = wiki.counters.article_activity(article_ids)
+    tokens = wiki.counters.article_tokens(article_ids)
     for article_id, fields in stored.items():
         expected: dict[str, object] = {
             "contribution_count": activity[article_id].contributions,
@@ -90,7 +83,7 @@ def _check_articles(
 
 
 def _check_stakes(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
-    """Stakes that cannot be read, that belong to no user, or that nobody ended."""
+    """Find stakes that cannot be read, that have no user, or that should have ended."""
     for stake_id in store.unreadable_stakes():
         report.add(Area.STAKES, f"stake {stake_id}", "not readable", "counted for its user")
     for users in chunks(wiki.staking.staking_users(), CHUNK):

@@ -1,4 +1,4 @@
-"""Contributions one by one: can each count, and do its factors give its points?"""
+"""Checks whether each contribution can count, and whether its factors give its points."""
 
 from __future__ import annotations
 
@@ -11,28 +11,33 @@ from worker.core.check.report import Area, CheckReport
 from worker.core.chunks import chunks
 from worker.core.plan.points import defect
 from worker.core.plan.rules import Rules
-from worker.ports.check import CheckStore, StoredContribution
+from worker.ports.check import CheckStore
 from worker.services.wiki_context import WikiContext
 
 CACHED_MAX = 100_000
 CHUNK = 1000
-LOOKED_AT = "contributions"
 
 
 def check_points(store: CheckStore, rules: Rules, report: CheckReport) -> None:
-    """One pass over all contributions. The stored value is what is paid, whatever this finds."""
+    """Check all contributions in one pass. Plans pay the stored points, even if they are wrong."""
     recompute = partial(recomputed_points, rules.points)
     # A wiki's contributions share few combinations of factors.
     remembered = lru_cache(CACHED_MAX)(recompute)
     for contribution in store.all_contributions():
-        report.looked_at[LOOKED_AT] += 1
+        report.looked_at["contributions"] += 1
         subject = f"contribution {contribution.id}"
-        if (reason := _defect(rules, contribution)) is not None:
+        facts = {
+            "user_id": contribution.user_id,
+            "type": contribution.type,
+            "total_points": contribution.total_points,
+            "created_at_is_date": contribution.created_at is not None,
+        }
+        if (reason := defect(rules.points, facts)) is not None:
             report.add(Area.POINTS, subject, "left out", reason)
             continue
         kind, factors = str(contribution.type), contribution.factors
-        if factors.are_missing:
-            continue  # only the result was recorded: there is nothing to compute it from
+        if all(value is None for value in factors.values):
+            continue  # the document holds the points alone, so they cannot be computed
         is_hashable = all(isinstance(value, Hashable) for value in factors.values)
         expected = (remembered if is_hashable else recompute)(kind, factors)
         if expected is None:
@@ -43,7 +48,7 @@ def check_points(store: CheckStore, rules: Rules, report: CheckReport) -> None:
 
 
 def check_contributors(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
-    """Contributions of users who are not in `users`: they can count in no plan."""
+    """Find contributions of users who are missing from `users`: no plan can count them."""
     contributions, points = Counter[str](), Counter[str]()
     for chunk in chunks(store.contributors(), CHUNK):
         known = wiki.store.accounts([each.user_id for each in chunk], [])
@@ -54,15 +59,3 @@ def check_contributors(wiki: WikiContext, store: CheckStore, report: CheckReport
     for user_id, count in contributions.items():
         found = f"missing, with {count} contributions of {points[user_id]} points"
         report.add(Area.POINTS, f"user {user_id}", found, "in users, to count in a plan")
-
-
-def _defect(rules: Rules, contribution: StoredContribution) -> str | None:
-    return defect(
-        rules.points,
-        {
-            "user_id": contribution.user_id,
-            "type": contribution.type,
-            "total_points": contribution.total_points,
-            "created_at_is_date": contribution.created_at is not None,
-        },
-    )

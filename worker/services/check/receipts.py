@@ -1,4 +1,4 @@
-"""Receipts on chain, compared with the payouts of a plan that the database has."""
+"""Compares the receipts of a plan on chain with its payouts in the database."""
 
 from __future__ import annotations
 
@@ -17,11 +17,8 @@ RECEIPTS_AT_ONCE = 100
 
 
 class ReceiptCheck:
-    """The receipts of one plan.
-
-    `is_read_back`: recorded payouts are compared with their transactions elsewhere, so only the
-    receipts of payouts that are not recorded are read here.
-    """
+    """The receipts of one plan. With `is_read_back`, `reconcile` compares the recorded payouts with
+    their transactions, so this check reads the receipts of unrecorded payouts only."""
 
     def __init__(self, chain: Chain, *, is_read_back: bool) -> None:
         self._chain, self._is_read_back = chain, is_read_back
@@ -33,7 +30,7 @@ class ReceiptCheck:
                 compare_receipt(f"receipt {receipt}", state, ReceiptState.PAID, why, check)
 
     def of_payouts(self, page: Page, check: Check) -> None:
-        """Every batch and every reward that can be paid alone, recorded or not."""
+        """Compare every batch, and every reward that can be paid alone, recorded or not."""
         header, recorded = page.header, dict[str, Fields | None]()
         for index in page.indexes:
             recorded[str(header.batch_id(index))] = page.batches.get(index)
@@ -50,7 +47,7 @@ class ReceiptCheck:
             states = self._chain.receipts(ids)
             known = sorted(i for i in ids if states[i] is not ReceiptState.UNKNOWN)
             if unknown := [receipt for receipt in ids if receipt not in known]:
-                # One finding for all: the books may be right.
+                # One finding is enough: the database may be right.
                 what = f"{len(unknown)} not the same on every endpoint"
                 check.unproven(f"receipts from {unknown[0]}", what)
             for receipt in known:

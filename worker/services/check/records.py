@@ -1,8 +1,8 @@
-"""Every plan, archived ones included: its rows against its root, its payouts and its sums.
+"""Compares the rows of every plan with its root, its payouts and its sums.
 
-The root covers users, wallets and amounts. Dates, signatures and the fields for readers are
-compared with the records that they come from. With a chain, the root and each receipt are compared,
-too: that takes a few accounts a call, where reading all transactions back would take hours.
+The root covers users, wallets and amounts. The check compares dates, signatures and the fields for
+readers with their sources. With a chain, it compares the root and each receipt, too. Many receipts
+fit into one call, while reading all transactions back would take hours.
 """
 
 from __future__ import annotations
@@ -11,15 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from worker.core.check.records import (
-    RewardCheck,
-    of_anchor,
-    of_batch,
-    of_single,
-    of_sums,
-    of_week,
-    record_finding,
-)
+from worker.core.check import records
+from worker.core.check.records import record_finding
 from worker.core.check.report import Area, CheckReport
 from worker.core.findings import Check, Finding
 from worker.core.identity import plan_salt, user_commitment
@@ -36,7 +29,7 @@ from worker.services.plan.planned_week import plan_of
 from worker.services.wiki_context import WikiContext
 
 LISTED_MAX = 200
-"""Findings of one week that are listed; of a week that is all wrong, the rest are counted."""
+"""Findings of one week that are listed. The rest are counted."""
 
 
 def check_records(
@@ -46,10 +39,11 @@ def check_records(
     read_back: Collection[Week],
     report: CheckReport,
 ) -> None:
-    """Every planned week. The recorded payouts of weeks in `read_back` are compared with their
-    transactions elsewhere, so that their receipts need not be read here."""
-    planned = store.planned_weeks()
-    _check_gaps(wiki, planned, report)
+    """Check every planned week, archived weeks included. `read_back` names the weeks whose recorded
+    payouts `reconcile` compares with their transactions."""
+    planned, first = store.planned_weeks(), wiki.store.first_week()
+    if first is not None and planned:
+        _check_gaps(first, planned, report)
     for subject, why in store.unreadable_history():
         report.add(Area.RECORDS, subject, why, "readable: it counts for nothing")
     for week in planned:
@@ -57,10 +51,11 @@ def check_records(
         with report.continue_after_errors(Area.RECORDS, week.label):
             distribution = wiki.store.distribution(week)
             if distribution is None or distribution.plan_id is None:
-                continue  # planned anew meanwhile
-            plan, is_ours = plan_of(week, distribution), _is_of_this_key(wiki, week)
+                continue  # the week was planned again in the meantime
+            plan = plan_of(week, distribution)
             chain = commitment_of = None
-            if context is not None and is_ours:
+            # Before the first week, another receipt key was in use. Its receipts cannot be read.
+            if context is not None and (first is None or week >= first):
                 salt = plan_salt(context.chain.receipt_secret, week)
                 commitment_of = partial(user_commitment, salt)
                 if plan.stage.is_frozen:
@@ -69,40 +64,28 @@ def check_records(
             check.run()
             report.looked_at["rewards"] += check.sums.rewards
             if _is_same(wiki, distribution):
-                _list(check.found, week, report)
+                report.extend(check.found.findings)
+                found = check.found.wrong_count + check.found.unproven_count
+                if more := found - len(check.found.findings):
+                    report.add(Area.RECORDS, week.label, f"{more} more differences", "none")
 
 
-def _check_gaps(wiki: WikiContext, planned: Sequence[Week], report: CheckReport) -> None:
-    """Weeks are planned in order, empty ones too, so a gap is a plan that was lost. Counters no
-    longer include its payments, and cannot show that."""
-    first = wiki.store.first_week()
-    if first is None or not planned:
-        return
+def _check_gaps(first: Week, planned: Sequence[Week], report: CheckReport) -> None:
+    """Find lost plans: every week is planned in order, even an empty one, so no gap is right. The
+    counters cannot show a lost plan, because they lack its payments, too."""
     for week in sorted(set(first.until(planned[-1])) - set(planned)):
         report.add(Area.RECORDS, week.label, "without a plan", "planned, as the weeks after it")
 
 
-def _is_of_this_key(wiki: WikiContext, week: Week) -> bool:
-    """Whether the receipt key of today anchored the week; of other keys nothing can be read."""
-    first = wiki.store.first_week()
-    return first is None or week >= first
-
-
 def _is_same(wiki: WikiContext, before: Distribution) -> bool:
-    """Else it moved on while it was read, and the findings may mix two moments."""
+    """Whether the week stayed in its state during the check. If not, findings may be false."""
     now = wiki.store.distribution(before.week)
     return now is not None and (now.plan_id, now.stage) == (before.plan_id, before.stage)
 
 
-def _list(found: Check, week: Week, report: CheckReport) -> None:
-    report.extend(found.findings)
-    if more := found.wrong_count + found.unproven_count - len(found.findings):
-        report.add(Area.RECORDS, week.label, f"{more} more differences", "none")
-
-
 @dataclass(slots=True)
 class _Sums:
-    """The sums and roots of a plan, as its rows give them."""
+    """The sums and roots of a plan's rows."""
 
     rewards: int = 0
     points: int = 0
@@ -130,7 +113,7 @@ class _Sums:
 
 
 class _PlanCheck:
-    """One plan. Never more than a page of it is in memory."""
+    """The check of one plan, with one page of it in memory at a time."""
 
     def __init__(
         self,
@@ -141,11 +124,11 @@ class _PlanCheck:
     ) -> None:
         self._plan, self._chain, self._pages = plan, chain, PlanPages(store, plan)
         self._fields = store.week_fields(plan.week)
-        self._rewards = RewardCheck(plan.week, self._fields.get("_id"), commitment_of)
+        self._rewards = records.RewardCheck(plan.week, self._fields.get("_id"), commitment_of)
         self.sums, self.found = _Sums(), Check("records", listed_max=LISTED_MAX)
 
     def run(self) -> None:
-        """Fills `sums` and `found`."""
+        """Fill `sums` and `found`."""
         header, label = self._plan.header, self._plan.week.label
         if header.week != self._plan.week or header.batch_size < 1:
             what = f"of {header.week.label}, in batches of {header.batch_size}"
@@ -168,7 +151,7 @@ class _PlanCheck:
     # --- page by page ---
 
     def _confirmed(self, page: Page) -> tuple[Page, list[Finding]]:
-        """Reads a page with findings again: its rewards may have been paid just now."""
+        """Read a page with findings again: a payment may have changed it during the reading."""
         found = list(self._of_page(page))
         if not found:
             return page, found
@@ -189,7 +172,7 @@ class _PlanCheck:
             if (batch := page.batches.get(index)) is None:
                 yield record_finding(f"payout {header.batch_id(index)}", "missing", "there")
             else:
-                yield from of_batch(header, index, rows, rows_root(rows), batch)
+                yield from records.of_batch(header, index, rows, rows_root(rows), batch)
         if self._chain is not None:
             check = Check(Area.CHAIN, listed_max=BEYOND)
             self._chain.of_payouts(page, check)
@@ -204,9 +187,9 @@ class _PlanCheck:
         yield from self._rewards.of_plan(reward.row, reward.fields)
         single = page.singles.get(position)
         if single is not None:
-            yield from of_single(header.week, reward.row, reward.fields, single)
+            yield from records.of_single(header.week, reward.row, reward.fields, single)
         batch = page.batches.get(position // header.batch_size) if page.indexes else None
-        if batch is not None or not page.indexes:  # a missing payout is listed by itself
+        if batch is not None or not page.indexes:  # a missing payout has its own finding
             yield from self._rewards.of_payment(reward.fields, batch, single)
 
     # --- as a whole ---
@@ -215,7 +198,7 @@ class _PlanCheck:
         plan, header, sums = self._plan, self._plan.header, self.sums
         seal = Seal(header, tuple(sums.batch_roots), sums.held.root())
         roots = [("held_root", seal.held_root, plan.held_root)]
-        # A part that differs is listed already, and makes the root differ, too.
+        # A part that differs changes the root, and has its own finding.
         if not sums.batches_differ and seal.held_root == plan.held_root:
             roots.append(("root", seal.root, plan.root))
         for name, rows, stored in roots:
@@ -223,12 +206,12 @@ class _PlanCheck:
                 found = stored.hex() if stored else "missing"
                 subject = f"{header.week.label}, {name}"
                 yield record_finding(subject, found, f"{rows.hex()} of the rows")
-        yield from of_sums(header, sums.rewards, sums.points, sums.weight, sums.amount)
+        yield from records.of_sums(header, sums.rewards, sums.points, sums.weight, sums.amount)
         for reward in self._pages.rewards_beyond():
             subject = self._rewards.subject(reward.fields)
-            yield record_finding(subject, "there", "no part of the plan")
+            yield record_finding(subject, "there", "outside the plan")
         for payout in self._pages.payouts_beyond():
-            yield record_finding(f"payout {payout.get('id')}", "there", "no part of the plan")
+            yield record_finding(f"payout {payout.get('id')}", "there", "outside the plan")
         anchor = self._pages.anchor()
-        yield from of_anchor(header.week, plan.stage, anchor)
-        yield from of_week(header, plan.stage, self._fields, anchor or {})
+        yield from records.of_anchor(header.week, plan.stage, anchor)
+        yield from records.of_week(header, plan.stage, self._fields, anchor or {})

@@ -1,4 +1,4 @@
-"""Staking records one by one: do their fields fit each other, their tier and their transfer?"""
+"""Checks the fields of each staking record against each other, its tier and its transfer."""
 
 from __future__ import annotations
 
@@ -22,11 +22,7 @@ Wrong = Iterator[tuple[str, object, object]]
 def check_stakes(
     wiki: WikiContext, store: CheckStore, report: CheckReport, *, is_online: bool
 ) -> None:
-    """Every staking record that can be read. `is_online`: look transfers to the vault up.
-
-    Raises:
-        Unreachable: a server did not answer, so nothing is known.
-    """
+    """Check every readable staking record; with `is_online`, also its transfer to the vault."""
     rules, now = wiki.rules(), wiki.now()
     standing_on: dict[str, str] = {}
     for stored in store.stored_stakes():
@@ -44,7 +40,7 @@ def check_stakes(
 
 
 def _wrong_amounts(record: StakeRecord, fields: Mapping[str, object]) -> Wrong:
-    """The owner's floats, where the integers that they come from are there."""
+    """Compare the owner's floats with the integers that they come from."""
     for name in ("amount", "rewards_earned"):
         exact = fields.get(f"{name}_base_units")
         if isinstance(exact, int) and fields.get(name) != tokens_float(exact):
@@ -68,25 +64,26 @@ def _wrong_dates(record: StakeRecord, fields: Mapping[str, object]) -> Wrong:
 
 
 def _wrong_accrual(record: StakeRecord, now: datetime) -> Wrong:
-    """Rewards until `accrued_through`, which covers the whole time of a stake that ended."""
+    """Compare the interest with `accrued_through`, which reaches the end of a finished stake."""
     expected, through = due_accrual(record), record.accrued_through
     if expected is None or through is None:
         if _is_ours(record):
             yield "accrued_through", "missing", "there"
-        return  # the wiki's own stake: its interest is not counted here yet
+        return  # the wiki's own stake, before its first accrual
     if record.rewards_earned != expected:
         yield "rewards_earned_base_units", record.rewards_earned, expected
     latest = _whole_days(record, min(now, record.end))
     if through > latest:
         yield "accrued_through", through, f"{latest.isoformat()} or earlier"
-    elif _is_ours(record) and (ended := _ended_at(record)) is not None:
+    ended = record.end if record.status is StakeStatus.COMPLETED else record.unstaked_at
+    if through <= latest and _is_ours(record) and ended is not None:
         earliest = _whole_days(record, ended)
         if through < earliest:
             yield "accrued_through", through, earliest
 
 
 def _wrong_factors(record: StakeRecord, rules: Rules) -> Wrong:
-    """Not beyond what could be voted, or what the tiers have now, whichever is more."""
+    """Compare multiplier and APY with the limits of votes, widened by today's tiers."""
     multipliers = [tier.multiplier for tier in rules.staking_tiers]
     rates = [tier.apy for tier in rules.staking_tiers]
     for name, found, known, limits in (
@@ -99,14 +96,14 @@ def _wrong_factors(record: StakeRecord, rules: Rules) -> Wrong:
 
 
 def _used_twice(record: StakeRecord, standing_on: dict[str, str]) -> Wrong:
-    """A transaction makes one stake; `standing_on` remembers whose it is."""
+    """A transaction backs one stake. `standing_on` holds the stake of each signature."""
     signature = record.stake_signature
     if isinstance(signature, str) and standing_on.setdefault(signature, record.id) != record.id:
         yield "stake_tx_hash", f"that of stake {standing_on[signature]}", "of no other stake"
 
 
 def _wrong_transfer(wiki: WikiContext, record: StakeRecord, *, is_online: bool) -> Wrong:
-    """The user may have another wallet by now, so any one wallet may have sent the amount."""
+    """The user may have changed wallets, so any wallet may have sent the whole amount."""
     vault = wiki.vault
     if vault is None or record.status is not StakeStatus.ACTIVE:
         return
@@ -124,13 +121,8 @@ def _wrong_transfer(wiki: WikiContext, record: StakeRecord, *, is_online: bool) 
 
 
 def _is_ours(record: StakeRecord) -> bool:
-    """The wiki's own records have no number, and may lack fields that ours have."""
+    """Whether this program wrote the record. The wiki's own records may lack some fields."""
     return record.number is not None
-
-
-def _ended_at(record: StakeRecord) -> datetime | None:
-    """The moment that it ended; None if it has not, or if that is unknown."""
-    return record.end if record.status is StakeStatus.COMPLETED else record.unstaked_at
 
 
 def _duration(record: StakeRecord) -> timedelta | None:

@@ -1,4 +1,4 @@
-"""Votes against the snapshot that they weigh by, and snapshots against rewards and stakes."""
+"""Compares votes with the snapshot of voting power, and the snapshot with rewards and stakes."""
 
 from __future__ import annotations
 
@@ -16,19 +16,17 @@ from worker.services.wiki_context import WikiContext
 
 CHUNK = 1000
 RECENT = timedelta(days=35)
-"""Snapshots of votes that ended before are not computed again: it takes a pass over all users."""
-WRITING = CLOSE_GRACE
-"""A payment or stake so shortly before a vote may not have reached the database in time."""
+"""Snapshots of votes that ended earlier are skipped: each takes a pass over all users."""
 
 _OPENED = frozenset(ProposalStatus) - {ProposalStatus.DRAFT, ProposalStatus.CANCELLED}
-"""Proposals in these states have complete snapshots."""
+"""The states in which a snapshot is complete."""
 _CHOICES = frozenset(choice.value for choice in Choice)
 
 # --- votes -------------------------------------------------------------------------------------
 
 
 def check_votes(store: CheckStore, proposal: Proposal, report: CheckReport) -> None:
-    """Each vote has a choice, the weight that the snapshot gives it, and was cast in time."""
+    """Check each vote's choice, time, and weight in the snapshot."""
     for votes in chunks(store.votes_cast(proposal.id), CHUNK):
         report.looked_at["votes"] += len(votes)
         powers = store.powers(proposal.id, [str(vote.get("user_id")) for vote in votes])
@@ -60,7 +58,7 @@ def _wrong_in(
 def check_snapshot(
     wiki: WikiContext, store: CheckStore, proposal: Proposal, report: CheckReport
 ) -> None:
-    """Everyone's power at the beginning of the vote, computed again as it was then."""
+    """Compute everyone's power at the beginning of the vote again, and compare."""
     now = wiki.now()
     if now - proposal.voting_end > RECENT:
         return
@@ -71,40 +69,25 @@ def check_snapshot(
             for user_id in found:
                 _add(report, proposal, user_id, "in the snapshot", "none before the vote begins")
             continue
-        _check_floats(proposal, found, report)
         powers = {user_id: entry.get("power_base_units") for user_id, entry in found.items()}
+        for user_id, exact in powers.items():
+            if (power := found[user_id].get("power")) != _float_of(exact):
+                _add(report, proposal, user_id, power, _float_of(exact))
         _compare(wiki, proposal, powers, report)
-    if proposal.status in _OPENED:
-        _check_missing(wiki, store, proposal, report)
-
-
-def _check_missing(
-    wiki: WikiContext, store: CheckStore, proposal: Proposal, report: CheckReport
-) -> None:
-    for users in chunks(wiki.store.user_ids(), CHUNK):
+    for users in chunks(wiki.store.user_ids() if proposal.status in _OPENED else (), CHUNK):
         there = store.powers(proposal.id, users)
-        missing: dict[str, object] = {user_id: 0 for user_id in users if user_id not in there}
-        _compare(wiki, proposal, missing, report)
-
-
-def _check_floats(
-    proposal: Proposal, found: Mapping[str, Mapping[str, object]], report: CheckReport
-) -> None:
-    for user_id, entry in found.items():
-        exact = entry.get("power_base_units")
-        if entry.get("power") != _float_of(exact):
-            _add(report, proposal, user_id, entry.get("power"), _float_of(exact))
+        _compare(wiki, proposal, {user_id: 0 for user_id in users if user_id not in there}, report)
 
 
 def _compare(
     wiki: WikiContext, proposal: Proposal, stored: Mapping[str, object], report: CheckReport
 ) -> None:
-    """Stored powers against those of the moment. Powers that were then being written may also be
-    those of a moment before."""
+    """Compare stored powers with the powers when the vote began. A payment or stake shortly before
+    may have reached the database late, so any power since `CLOSE_GRACE` earlier is right, too."""
     began = proposal.voting_start
     powers = powers_at(wiki, list(stored), began)
     wrong = {u: found for u, found in stored.items() if found != powers.get(u, 0)}
-    earlier = powers_at(wiki, list(wrong), began - WRITING) if wrong else {}
+    earlier = powers_at(wiki, list(wrong), began - CLOSE_GRACE) if wrong else {}
     for user_id, found in wrong.items():
         lowest, highest = sorted((powers.get(user_id, 0), earlier.get(user_id, 0)))
         if not isinstance(found, int) or not lowest <= found <= highest:

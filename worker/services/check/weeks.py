@@ -1,7 +1,7 @@
-"""Every contribution counts in exactly one week: finds contributions that no plan counted.
+"""Finds contributions that no plan counted. Each must count in exactly one week.
 
-A plan is a snapshot. Adding a planned week up again finds contributions that were edited, added
-without an ObjectId or in flight at the cut-off. They are listed, and not paid by themselves.
+A plan is a snapshot. Adding up a planned week again finds contributions that were edited, added
+without an ObjectId, or in flight at the cut-off. The check lists them, and pays nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 def check_weeks(
     wiki: WikiContext, store: CheckStore, planned: Sequence[Distribution], report: CheckReport
 ) -> None:
-    """Every planned week that is not archived, user by user, and contributions that came too late
-    for any plan."""
+    """Compare every planned week with its contributions, archived weeks excepted. Then find the
+    contributions that came too late for any plan."""
     for distribution in planned:
         if not distribution.archived:
             report.looked_at["planned weeks"] += 1
@@ -48,20 +48,16 @@ def _check_sums(
     plan = plan_of(distribution.week, distribution)
     window, rules = as_planned(wiki, plan)
     now = {each.user_id: each.points for each in wiki.store.week_points(window, rules).users}
-    for user_id, planned in _planned_points(store, plan):
-        present = now.pop(user_id, 0)
-        if planned != present:
-            subject = f"{plan.week.label}, user {user_id}"
-            report.add(Area.WEEKS, subject, f"{present} points today", f"{planned} as planned")
+    for first in range(0, plan.header.rewards, CHUNK):
+        positions = range(first, min(first + CHUNK, plan.header.rewards))
+        for reward in store.plan_rewards(plan.plan_id, positions):
+            if reward.row is None:
+                continue  # `check_records` lists unreadable rows
+            user_id, planned = str(reward.fields.get("user_id")), reward.row.points
+            if planned != (present := now.pop(user_id, 0)):
+                subject = f"{plan.week.label}, user {user_id}"
+                report.add(Area.WEEKS, subject, f"{present} points today", f"{planned} as planned")
     _check_left_out(wiki, plan, rules, now, report)
-
-
-def _planned_points(store: CheckStore, plan: PlannedWeek) -> Iterator[tuple[str, int]]:
-    for positions in chunks(range(plan.header.rewards), CHUNK):
-        some = range(positions[0], positions[-1] + 1)
-        for reward in store.plan_rewards(plan.plan_id, some):
-            if reward.row is not None:  # else it is listed with the plan's records
-                yield str(reward.fields.get("user_id")), reward.row.points
 
 
 def _check_left_out(
@@ -71,7 +67,7 @@ def _check_left_out(
     points: Mapping[str, int],
     report: CheckReport,
 ) -> None:
-    """Users who have enough points today, but no reward in the plan."""
+    """Find users who have enough points today, but no reward in the plan."""
     least = int(plan.header.rules["min_points"])
     enough = [user_id for user_id, each in points.items() if each >= least]
     fields = sorted({condition.field for condition in rules.eligibility})
@@ -89,9 +85,9 @@ def _check_left_out(
 def _check_late(
     wiki: WikiContext, store: CheckStore, planned: Sequence[Distribution], report: CheckReport
 ) -> None:
-    """Recorded after its week's cut-off, and too old for the plan that comes after.
+    """Find contributions recorded after their week's cut-off, and too old for the next plan.
 
-    Archived weeks have had a cut-off, too: what is dated in one of them may come at any time.
+    They may be dated in any week, so archived weeks are included.
     """
     cutoffs = {d.week: _cutoff(d) for d in planned}
     first = wiki.store.first_week() or planned[0].week
@@ -105,8 +101,8 @@ def _check_late(
 
 
 def _list_unrecorded(store: CheckStore, first: Week, report: CheckReport) -> None:
-    """Contributions made before there were plans. Without an ObjectId the time of their recording
-    is unknown, so they are listed together, in one finding."""
+    """List contributions without an ObjectId from the time before the first plan in one finding.
+    The time of their recording is unknown."""
     ids, points, count = [], 0, 0
     for contribution in store.without_recording(made_before=first.start):
         worth, count = contribution.total_points, count + 1
@@ -128,7 +124,7 @@ def _list_uncounted(
     first: tuple[Week, Week],
     report: CheckReport,
 ) -> None:
-    """`first`: the earliest plan, and the first one of the receipt key that is used now."""
+    """`first`: the week of the earliest plan, and the first week of today's receipt key."""
     for contribution in found:
         made, recorded = contribution.created_at, contribution.recorded_at
         if made is None or recorded is None:
@@ -145,9 +141,9 @@ def _list_uncounted(
 
 
 def _counting_week(cutoffs: Mapping[Week, datetime], recorded: datetime) -> Week:
-    """The first plan whose cut-off comes after it was recorded; else the next one to be made."""
-    later = [week for week, cutoff in sorted(cutoffs.items()) if cutoff > recorded]
-    return later[0] if later else max(cutoffs).next()
+    """The first week whose cut-off comes after the recording, or else the next week to plan."""
+    later = (week for week, cutoff in cutoffs.items() if cutoff > recorded)
+    return min(later, default=max(cutoffs).next())
 
 
 def _cutoff(distribution: Distribution) -> datetime:

@@ -16,14 +16,14 @@ LEAF_BYTES = 32
 
 
 class AnchoredRows:
-    """Reads the rows of one plan. `seal` is the plan's, as the chain confirmed it."""
+    """Reads the rows of one plan. `seal` is the plan's seal, confirmed by the chain."""
 
     def __init__(self, context: Context, planned: PlannedWeek, seal: Seal) -> None:
         self.context, self.planned, self.seal = context, planned, seal
         self._held_leaves = bytearray()
 
     def at(self, position: int) -> Row | None:
-        """The stored row at a position, which nothing proves."""
+        """The stored row at a position, without a proof."""
         return next(self._stored(range(position, position + 1)), None)
 
     def of_batch(self, index: int) -> list[Row]:
@@ -39,7 +39,7 @@ class AnchoredRows:
     def of_batches(
         self, payouts: Sequence[Payout]
     ) -> Iterator[tuple[Payout, list[Row] | PlanDoesNotMatchRoot]]:
-        """The proven rows of each batch, or why there are none. Neighbours share one query."""
+        """The proven rows of each batch, or the error of the proof. Neighbours share one query."""
         header = self.seal.header
         for run in runs_of_neighbours(payouts):
             first = header.batch_positions(run[0].index).start
@@ -49,7 +49,7 @@ class AnchoredRows:
                 size = len(header.batch_positions(payout.index))
                 batch = list(itertools.islice(rows, size))
                 try:
-                    # Read by itself: a missing row moves the rows of its neighbours up.
+                    # Read the batch alone: a missing row shifts the rows of its neighbours.
                     if rows_root(batch) != self.seal.batch_roots[payout.index]:
                         batch = self.of_batch(payout.index)
                 except PlanDoesNotMatchRoot as error:
@@ -60,7 +60,7 @@ class AnchoredRows:
     def leaves(self, batch: int | None, singles: Sequence[Payout]) -> dict[str, bytes]:
         """The leaf hashes of these singles' proven rows, by payout id.
 
-        `batch`: the one that holds all of them, or None where they are held.
+        `batch`: the batch of all these singles, or None if they are held.
 
         Raises:
             PlanDoesNotMatchRoot: a row of the batch, or any held row, is missing or changed.
@@ -75,7 +75,7 @@ class AnchoredRows:
         return {i: bytes(self._held_leaves[at : at + LEAF_BYTES]) for i, at in places}
 
     def _proven_held_leaves(self) -> bytearray:
-        """All held rows are proven once, and only their hashes stay in memory."""
+        """Prove all held rows once. Only their hashes stay in memory."""
         leaves = bytearray()
 
         def remembered() -> Iterator[Row]:
@@ -91,7 +91,7 @@ class AnchoredRows:
         """The reward of a single, read again just before it is signed.
 
         Raises:
-            PlanDoesNotMatchRoot: its row is not the one with this proven leaf hash.
+            PlanDoesNotMatchRoot: the row has another leaf hash than the proven one.
         """
         position = range(payout.index, payout.index + 1)
         rewards = self.context.store.rewards(self.planned.plan_id, position)
@@ -105,7 +105,7 @@ class AnchoredRows:
 
 
 def runs_of_neighbours(payouts: Sequence[Payout]) -> Iterator[list[Payout]]:
-    """Payouts by index, cut wherever an index is missing."""
+    """Payouts in the order of their index, split at each missing index."""
     run: list[Payout] = []
     for payout in sorted(payouts, key=lambda each: each.index):
         if run and payout.index != run[-1].index + 1:

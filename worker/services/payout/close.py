@@ -63,8 +63,10 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
 
 
 def _settle_again(context: Context, planned: PlannedWeek) -> None:
-    """Settle rewards that are `processing` although every payout is resolved: a slow worker marked
-    them after another worker had settled them."""
+    """Settle rewards that are `processing` although every payout is resolved.
+
+    A slow worker can mark rewards after another worker has settled them.
+    """
     processing = context.store.progress(planned.plan_id).rewards.get(Status.PROCESSING)
     if processing is None or not processing.count:
         return
@@ -88,7 +90,7 @@ def record_reconciliation(context: Context, result: Reconciliation) -> None:
 
 
 def _record_accounts_made(context: Context, plan_id: str) -> None:
-    """A payment into an account that we created proves the creation: never again at our cost."""
+    """Record the accounts that we created and paid into. We never create them again."""
     for rewards in pages_needing_account(context.store, plan_id, CHUNK_REWARDS):
         paid = [r.user_id for r in rewards if r.status is Status.COMPLETED]
         context.store.mark_accounts_made(paid, context.clock.now())

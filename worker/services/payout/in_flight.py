@@ -18,7 +18,7 @@ MARKED_AT_ONCE = 32
 """Payouts whose rewards are marked between two looks at the chain."""
 
 MARKED_BEFORE_END = timedelta(seconds=30)
-"""How long before its lease ends a payout's rewards are marked at the latest."""
+"""Rewards are marked only while their payout's lease lasts longer than this."""
 
 
 @dataclass(slots=True)
@@ -45,15 +45,17 @@ class InFlight:
         self._context = context
         self._lease_ends: dict[str, datetime] = {}
         self._unmarked: dict[str, datetime] = {}
-        """Ends of our leases of payouts that we signed first, and whose rewards are not marked."""
+        """Lease ends of payouts that we signed first, and whose rewards are not marked yet."""
         self.payouts: list[Payout] = []
         self.signed_here: dict[str, tuple[Transfer, ...]] = {}
         """The transfers of the transactions that this call signed, by signature."""
         self.report = PayReport(week)
 
     def claim(self, plan_id: str, indexes: range) -> list[Payout]:
-        """Take more payouts while there is room, a few at a time: they are signed with a fresh
-        blockhash, and land while the next ones are prepared."""
+        """Claim more payouts while there is room.
+
+        A few at a time get a fresh blockhash, and land while the next ones are prepared.
+        """
         limits, now = self._context.limits, self._context.clock.now()
         room = limits.batches_in_flight - len(self.payouts)
         count = min(limits.batches_per_claim, -(-limits.batches_in_flight // 2))
@@ -81,11 +83,11 @@ class InFlight:
         self.payouts = [updated.get(p.id, p) for p in self.payouts]
 
     def mark_some(self) -> bool:
-        """Mark rewards `processing` while there is nothing else to do; whether any were left.
+        """Mark some rewards `processing` between two looks at the chain. False if none is left.
 
-        Marking costs as much as settling, and the chain takes seconds to finalize anyway. Rewards
-        that another worker may settle meanwhile stay as they are: DocumentDB's update of many may
-        look at its condition before that worker's write, and write after it.
+        Marking costs as much as settling, and the chain takes seconds to finalize. Rewards that
+        another worker may settle in the meantime are not marked: DocumentDB's update of many
+        documents may check its condition before that worker's write, and write after it.
         """
         soon = self._context.clock.now() + MARKED_BEFORE_END
         flying = {payout.id: payout for payout in self.payouts}
@@ -107,8 +109,8 @@ class InFlight:
         self.report.reasons += [f"{each.payout.id}: {each.reason}" for each in later]
 
     def _stop_week(self, waiting: Sequence[Postponement]) -> None:
-        """The week stays visibly open until an operator looks. Recorded before the payouts are:
-        a crash in between must not leave a week that waits for nothing, in silence."""
+        """Stop the week visibly until an operator looks. The stop is recorded before the payouts
+        are postponed, so that a crash in between cannot leave a week that waits silently."""
         week = self.report.week
         reasons = [f"{each.payout.id}: {each.reason.rstrip('.')}" for each in waiting[:3]]
         self._context.store.record_failure(

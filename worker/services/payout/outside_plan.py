@@ -13,8 +13,8 @@ from worker.services.payout.anchored_rows import runs_of_neighbours
 
 
 class PayoutNotOfPlan(Refused):
-    """A stored payout has another id than its place in the anchored plan: its receipt would be
-    another one, and what it pays could be paid again."""
+    """A stored payout has another id than the anchored plan gives it. Its receipt would be another
+    one, so its rewards could be paid twice."""
 
     def __init__(self, payout: Payout) -> None:
         self.payout = payout
@@ -28,9 +28,9 @@ class PayoutNotOfPlan(Refused):
 def outside_plan(
     store: Store, planned: PlannedWeek, payouts: Sequence[Payout]
 ) -> dict[str, PayoutNotOfPlan]:
-    """The batches and singles whose id is not the plan's name for their index, by id.
+    """The stored batches and singles whose id is not the plan's id for their index, by id.
 
-    A receipt resolves the payout that the plan calls by its id, and no other one.
+    A receipt resolves only the payout that has this id in the plan.
     """
     header = planned.header
     batches = [p for p in payouts if p.kind is PayoutKind.BATCH]
@@ -47,7 +47,7 @@ def outside_plan(
 
 def _singles_in_place(store: Store, planned: PlannedWeek, run: Sequence[Payout]) -> set[str]:
     rows = list(store.rows(planned.plan_id, range(run[0].index, run[-1].index + 1)))
-    if len(rows) < len(run) > 1:  # one is missing, and nothing says which
+    if len(rows) < len(run) > 1:  # a row is missing, and it is unknown which one
         return set().union(*(_singles_in_place(store, planned, [payout]) for payout in run))
     ids = [single_id(planned.week, row.user) for row in rows]
     return {payout.id for payout, called in zip(run, ids, strict=False) if payout.id == called}

@@ -1,16 +1,20 @@
-"""What an operator does to single rewards: hold, release, redirect."""
+"""Operators hold, release and redirect rewards that are paid alone.
+
+Each function raises `NoSuchReward`, `AlreadyPaid` or `PaidWithItsBatch` and changes nothing if the
+reward cannot be changed.
+"""
 
 from __future__ import annotations
 
 from worker.core.errors import Refused, UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
-from worker.core.payout.hold import USER_TWICE
 from worker.core.payout.records import Reward
+from worker.core.payout.single import USER_TWICE
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.plan.planned_week import NotPlanned
+from worker.services.plan.planned_week import planned_distribution
 
 
 class NoSuchReward(UsageError):
@@ -32,11 +36,11 @@ class AlreadyPaid(Refused):
 
 
 class PaidWithItsBatch(Refused):
-    """The reward belongs to a batch that is not void, and goes out with it."""
+    """The reward belongs to a batch that is not void, and is paid with it."""
 
     def __init__(self, week: Week, user: str, batch: str, state: ReceiptState) -> None:
         super().__init__(
-            f"{user}'s reward of {week.label} goes out with batch {batch}, whose receipt is "
+            f"{user}'s reward of {week.label} is paid with batch {batch}, whose receipt is "
             f"{state.value}. Only held rewards and those of void batches can be changed; to stop "
             "everything use `kontrib pause`."
         )
@@ -50,22 +54,14 @@ class WalletNotUsable(UsageError):
 
 
 def hold_reward(context: Context, week: Week, user: str, reason: str) -> Reward:
-    """Keep a reward that is paid alone from being sent.
-
-    Raises:
-        NoSuchReward, AlreadyPaid, PaidWithItsBatch.
-    """
+    """Keep a reward that is paid alone from being sent."""
     reward = reward_to_change(context, week, user)
     context.store.hold(reward, reason)
     return reward
 
 
 def release_reward(context: Context, week: Week, user: str) -> Reward:
-    """Let a held reward go again. If another operator paid it meanwhile, the sweeper finds out.
-
-    Raises:
-        NoSuchReward, AlreadyPaid, PaidWithItsBatch.
-    """
+    """End a hold. If another operator paid the reward meanwhile, the sweeper notices."""
     reward = known_reward(context, week, user)
     if reward.operator_hold is None or reward.status is Status.COMPLETED:
         reward = reward_to_change(context, week, user)
@@ -74,13 +70,13 @@ def release_reward(context: Context, week: Week, user: str) -> Reward:
 
 
 def redirect_reward(context: Context, week: Week, user: str, wallet: str) -> Reward:
-    """Pay a held reward, or one of a void batch, to another wallet; recorded on the reward.
+    """Pay a held reward, or one of a void batch, to another wallet. The reward records it.
 
-    An attempt that is under way may still land at the old wallet: the receipt allows one of the
-    two, never both.
+    An attempt under way may still land at the old wallet. The receipt allows one of the two
+    payments, never both.
 
     Raises:
-        NoSuchReward, AlreadyPaid, PaidWithItsBatch, WalletNotUsable.
+        WalletNotUsable: the chain cannot pay the new wallet.
     """
     reward = reward_to_change(context, week, user)
     (recipient,) = context.chain.recipients([wallet])
@@ -91,10 +87,10 @@ def redirect_reward(context: Context, week: Week, user: str, wallet: str) -> Rew
 
 
 def wallet_of_today(context: Context, user: str) -> str:
-    """The wallet that the wiki knows of a user now.
+    """The user's current wallet in the wiki.
 
     Raises:
-        WalletNotUsable: there is none.
+        WalletNotUsable: the wiki knows no wallet.
     """
     user_id = canonical_user_id(user)
     account = context.store.accounts([user_id], []).get(user_id)
@@ -108,11 +104,9 @@ def wallet_of_today(context: Context, user: str) -> str:
 def known_reward(context: Context, week: Week, user: str) -> Reward:
     """
     Raises:
-        NotPlanned, NoSuchReward.
+        NotPlanned, NoSuchReward: there is no such reward.
     """
-    distribution = context.store.distribution(week)
-    if distribution is None or distribution.plan_id is None:
-        raise NotPlanned(week)
+    planned_distribution(context.store, week)
     reward = context.store.reward(week, canonical_user_id(user))
     if reward is None:
         raise NoSuchReward(week, user)
@@ -120,11 +114,7 @@ def known_reward(context: Context, week: Week, user: str) -> Reward:
 
 
 def reward_to_change(context: Context, week: Week, user: str) -> Reward:
-    """A reward that is not paid and is to be paid alone, as the chain confirms.
-
-    Raises:
-        NoSuchReward, AlreadyPaid, PaidWithItsBatch.
-    """
+    """A reward that is not paid yet and will be paid alone, as the chain confirms."""
     reward = known_reward(context, week, user)
     alone = single_id(week, reward.row.user)
     batch = reward.row.batch

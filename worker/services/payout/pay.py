@@ -35,11 +35,11 @@ from worker.services.plan.seal import anchored_seal
 from worker.services.plan.send_until_resolved import sign_all
 
 SETTLED_AT_ONCE = 128
-"""Payouts whose transactions are read at once: each takes some 150 kB of memory while it is."""
+"""Transactions that are read at once. Each takes some 150 kB of memory."""
 
 
 class PaidOtherThanPlanned(Refused):
-    """A finalized payment moved something else than its anchored rows say."""
+    """A finalized payment moved other amounts than its anchored rows."""
 
     def __init__(self, payout: Payout, signature: str) -> None:
         super().__init__(
@@ -74,9 +74,9 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
 
 
 def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
-    """Look at the chain once and do the next steps; whether anything was signed or resolved."""
+    """Look at the chain once and do the next steps. False if no payout was signed or resolved."""
     look = _look(rows.context, flight.payouts)
-    # Settled first: signing may be paused or refused, and what the chain did stands anyway.
+    # Settle first: signing may be paused or refused, but a landed payment stands.
     resolved = _settle(rows, flight, look.steps[Step.SETTLE_PAID], PayoutStatus.PAID)
     resolved += _settle(rows, flight, look.steps[Step.SETTLE_VOID], PayoutStatus.VOID)
     resent = [p.attempt for p in look.steps[Step.RESEND] if p.attempt]
@@ -84,9 +84,6 @@ def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
         rows.context.chain.send([(attempt.signature, attempt.wire) for attempt in resent])
     signed = _sign(rows, flight, look, deadline) if look.steps[Step.SIGN] else 0
     return resolved + signed > 0
-
-
-# --- looking ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,7 @@ def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
     receipts = context.chain.receipts(due, not_before_slot=height.slot)
     steps: dict[Step, list[Payout]] = {step: [] for step in Step}
     for payout in payouts:
-        # Not looked at: its attempt may still land, and sending it again is harmless.
+        # If its receipt was not read, its attempt may still land. Sending it again is harmless.
         state = receipts.get(payout.id, ReceiptState.FREE)
         status = statuses.get(payout.id)
         steps[next_step(state, payout.attempt, status, height.block_height)].append(payout)
@@ -121,11 +118,8 @@ def _statuses(context: Context, payouts: Sequence[Payout]) -> dict[str, Signatur
     return dict(zip(signatures, found, strict=True))
 
 
-# --- sending ---
-
-
 def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline) -> int:
-    """Sign, record and send what can be paid or voided now; how many transactions."""
+    """Sign, record and send the transactions that are possible now. Returns their number."""
     due, context = look.steps[Step.SIGN], rows.context
     prepared = prepare_payments(rows, due, deadline, refused=look.refused.keys())
     flight.postpone(prepared.later)
@@ -154,9 +148,6 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
 def _failure(context: Context, payout: Payout, reason: str) -> Postponement:
     now, scale = context.clock.now(), context.limits.backoff_scale
     return after_failure(payout, reason, now, scale=scale)
-
-
-# --- settling ---
 
 
 def _settle(

@@ -13,10 +13,10 @@ from datetime import timedelta
 
 from worker.core.payout.backoff import after_failure, for_a_person, for_an_event
 from worker.core.payout.chain import Intent, Recipient, Transfer, missing_wallets
+from worker.core.payout.decision import must_be_void
 from worker.core.payout.intent import batch_intent, single_intent
 from worker.core.payout.records import Payout, PayoutKind, Postponement
 from worker.core.payout.single import cannot_receive
-from worker.core.payout.void import must_be_void
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.services.context import Deadline
@@ -29,7 +29,7 @@ LOOK_TOMORROW = timedelta(days=1)
 
 @dataclass(slots=True)
 class PreparedPayments:
-    """The transactions to sign now, and the payouts that are tried again later."""
+    """The transactions to sign now, and the payouts to try again later."""
 
     intents: list[tuple[Payout, Intent]] = field(default_factory=list)
     later: list[Postponement] = field(default_factory=list)
@@ -51,9 +51,6 @@ def prepare_payments(
     _prepare_batches(rows, batches, deadline, refused, prepared)
     _prepare_singles(rows, [p for p in payouts if p.kind is PayoutKind.SINGLE], prepared)
     return prepared
-
-
-# --- batches ---
 
 
 def _prepare_batches(
@@ -94,9 +91,9 @@ def _lost_accounts(
     proven: Mapping[str, Sequence[Row]],
     seen: Mapping[str, Recipient],
 ) -> set[str]:
-    """Wallets whose account we created for this plan, and that have none before the first try.
+    """Wallets that lack the account that we created for this plan, before the first try.
 
-    A fork may have dropped the creation. After the first try, the owner closed the account.
+    A fork may have dropped the creation. After the first try, only the owner can have closed it.
     """
     missing = missing_wallets(list(seen.values()))
     lost: set[str] = set()
@@ -107,9 +104,6 @@ def _lost_accounts(
             rewards = rows.context.store.rewards(rows.planned.plan_id, positions)
             lost |= {r.row.wallet for r in rewards if r.needs_account} & missing
     return lost
-
-
-# --- singles ---
 
 
 def _prepare_singles(

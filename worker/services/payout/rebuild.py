@@ -1,7 +1,7 @@
 """Rebuild a week from the receipt key, the chain and the published plan, with an empty database.
 
-With the published file: it is verified against the anchored root, payments are written back, and
-the rest goes on. Without the file: payments are recovered by wallet, and the rest waits for a
+The published file is verified against the anchored root, and payments are written back. Open
+payouts then continue. Without the file, payments are recovered by wallet, and the rest waits for a
 person.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from worker.core.chunks import chunks
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.payout.chain import Transfer
+from worker.core.payout.comparison import RESOLVED
 from worker.core.payout.records import Payout, PayoutKind, Settlement
 from worker.core.payout.single import single_payout
 from worker.core.plan.memo import AnchorMemo
@@ -21,7 +22,7 @@ from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.pages import payout_pages
-from worker.services.payout.settle import RESOLVED, settle_from_chain
+from worker.services.payout.settle import settle_from_chain
 from worker.services.plan.adopt import adopt_anchored_plan, check_file, read_anchor
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.genesis import first_week
@@ -33,7 +34,7 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class PaidTransfer:
-    """One transfer that the chain shows, when the plan itself is missing."""
+    """One transfer on the chain, from a week whose plan is missing."""
 
     batch: str
     signature: str
@@ -56,7 +57,7 @@ class Rebuilt:
 
 @dataclass(slots=True)
 class RecoveredByWallet:
-    """The payments that the chain alone shows of a week whose plan is missing."""
+    """The payments of a week whose plan is missing, read from the chain alone."""
 
     memo: AnchorMemo
     location: str
@@ -65,30 +66,26 @@ class RecoveredByWallet:
     open_batches: int = 0
 
     @property
-    def amount(self) -> int:
-        return sum(entry.transfer.amount for entry in self.paid)
-
-    @property
     def missing(self) -> int:
-        """Base units of the plan that no payment of a batch accounts for."""
-        return self.memo.total_amount - self.amount
+        """Base units of the plan that no batch has paid."""
+        return self.memo.total_amount - sum(entry.transfer.amount for entry in self.paid)
 
 
 def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
-    """Replace the database's records of a week by what the chain and the published plan say.
+    """Replace the stored records of a week from the chain and the published plan.
 
-    Signs nothing; the sweeper goes on with what is open. Operators' holds and redirects are kept.
+    Signs nothing: the sweeper continues with open payouts. Operators' holds and redirects stay.
 
     Raises:
-        NoGenesis, AnchorUnreadable: the chain does not say.
-        AnchoredPlanMissing: see `recover_by_wallet`.
+        NoGenesis, AnchorUnreadable: the genesis or the anchor cannot be read.
+        AnchoredPlanMissing: the plan is not published. Use `recover_by_wallet`.
         PlanDoesNotMatchRoot: the published file was changed.
     """
     first, memo = first_week(context), read_anchor(context, week)
     check_file(context, week, memo.root)  # before anything is forgotten
     known = context.store.distribution(week)
     if known is not None and known.plan_id is not None:
-        # Remains of an earlier rebuild. Operators' notes of today are on the plan's own rewards.
+        # Remains of an earlier rebuild. The current marks of operators are on this plan's rewards.
         context.store.discard_other_plans(week, known.plan_id)
     context.store.reset_week(week, context.clock.now())
     adopt_anchored_plan(context, week, first)
@@ -128,10 +125,10 @@ def _write_back_singles(context: Context, rows: AnchoredRows, rebuilt: Rebuilt) 
 
 
 def recover_by_wallet(context: Context, week: Week) -> RecoveredByWallet:
-    """Recover from the chain who was paid in a week's batches, when its plan is lost.
+    """Read the payments of a week's batches from the chain, when its plan is lost.
 
     Raises:
-        AnchorUnreadable: the chain does not say with which plan the week is anchored.
+        AnchorUnreadable: the anchor cannot be read.
     """
     memo = read_anchor(context, week)
     recovered = RecoveredByWallet(memo, context.archive.location(week, memo.root))

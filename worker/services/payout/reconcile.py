@@ -8,29 +8,28 @@ from dataclasses import dataclass, field
 from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.findings import Check
 from worker.core.lifecycle import Status
-from worker.core.payout.chain import Execution, Transfer
+from worker.core.payout.chain import Execution
 from worker.core.payout.comparison import (
     RESOLVED,
-    Recorded,
+    RecordedPayment,
     compare_receipt,
     compare_transaction,
     receipt_of,
-    recipient_of,
 )
 from worker.core.payout.records import Distribution, Payout, PayoutKind
-from worker.core.plan.commitment import PlanDoesNotMatchRoot, Seal
-from worker.core.plan.planned_week import PlannedWeek
+from worker.core.plan.commitment import PlanDoesNotMatchRoot
 from worker.core.plan.receipts import ReceiptState
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.outside_plan import outside_plan
-from worker.services.payout.settle import read_back
+from worker.services.payout.pages import payout_pages
+from worker.services.payout.settle import planned_transfers, read_back
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal, stored_rows
 
 CHUNK_PAYOUTS = 128
-"""How many transactions are read at once: each takes some 150 kB of memory while it is."""
+"""Transactions that are read at once. Each takes some 150 kB of memory."""
 LISTED_MAX = 100
 
 
@@ -43,7 +42,7 @@ class Reconciliation:
     database_paid: int = 0
     database_unpaid: int = 0
     on_its_way: int = 0
-    """The part that unresolved payouts, and singles that are still to be made, will pay."""
+    """The amount of unresolved payouts, and of singles that are not made yet."""
     chain_paid: int = 0
     payouts: int = 0
     unreadable: int = 0
@@ -94,12 +93,13 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
         tally.amount for status, tally in progress.rewards.items() if status is not Status.COMPLETED
     )
     result.on_its_way = progress.held.amount
-    comparison = _Comparison(AnchoredRows(context, planned, seal), result)
-    after = ""
-    while chunk := context.store.payouts_after(planned.plan_id, after, CHUNK_PAYOUTS):
-        comparison.add([p for p in chunk if p.kind is not PayoutKind.ANCHOR])
-        after = chunk[-1].id
-    _check_held(context, seal, planned, result)
+    rows = AnchoredRows(context, planned, seal)
+    for page in payout_pages(context.store, planned.plan_id, CHUNK_PAYOUTS):
+        _compare(rows, result, [p for p in page if p.kind is not PayoutKind.ANCHOR])
+    try:
+        seal.check_held(stored_rows(context, planned.plan_id, seal.header.held_positions))
+    except PlanDoesNotMatchRoot as error:
+        result.check.wrong(planned.week.label, str(error))
     if result.on_its_way != result.database_unpaid:
         forgotten = result.database_unpaid - result.on_its_way
         what = f"{forgotten} base units of unpaid rewards are in no payout"
@@ -108,7 +108,7 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
 
 
 def reconcile_or_report(context: Context, distribution: Distribution) -> Reconciliation:
-    """As `reconcile`; a stored plan that is not the anchored one is a finding of its own.
+    """As `reconcile`, but a stored plan that differs from the anchored one becomes a finding.
 
     Raises:
         NotReady: a server did not answer, so nothing is known.
@@ -123,66 +123,42 @@ def reconcile_or_report(context: Context, distribution: Distribution) -> Reconci
         return result
 
 
-def _check_held(context: Context, seal: Seal, planned: PlannedWeek, result: Reconciliation) -> None:
+def _compare(rows: AnchoredRows, result: Reconciliation, payouts: Sequence[Payout]) -> None:
+    """Compare payouts of the plan with the chain."""
+    context = rows.context
+    outside = outside_plan(context.store, rows.planned, payouts)
+    states = context.chain.receipts([p.id for p in payouts])
+    found = read_back(context, [p for p in payouts if states[p.id] in RESOLVED])
+    result.payouts += len(payouts)
+    for payout in payouts:
+        if payout.id in outside:
+            result.check.wrong(payout.id, str(outside[payout.id]))
+            continue  # it is never paid
+        result.on_its_way += 0 if payout.status.is_resolved else payout.amount
+        state, why = states[payout.id], f"({payout.status} in the database)"
+        compare_receipt(payout.id, state, receipt_of(payout.status), why, result.check)
+        if state in RESOLVED:
+            _compare_transaction(rows, result, payout, state, found.get(payout.id))
+
+
+def _compare_transaction(
+    rows: AnchoredRows,
+    result: Reconciliation,
+    payout: Payout,
+    state: ReceiptState,
+    found: Execution | None,
+) -> None:
+    if found is None:
+        result.unreadable += 1
+    else:
+        result.fees += found.fee
+        result.signatures.append(found.signature)
+        result.chain_paid += found.source_decrease
     try:
-        seal.check_held(stored_rows(context, planned.plan_id, seal.header.held_positions))
+        is_paid = state is ReceiptState.PAID
+        transfers = planned_transfers(rows, payout, found) if found and is_paid else []
     except PlanDoesNotMatchRoot as error:
-        result.check.wrong(planned.week.label, str(error))
-
-
-@dataclass(frozen=True, slots=True)
-class _Comparison:
-    """Compares payouts of one plan with the chain, and fills `result`."""
-
-    rows: AnchoredRows
-    result: Reconciliation
-
-    def add(self, payouts: Sequence[Payout]) -> None:
-        context, result = self.rows.context, self.result
-        outside = outside_plan(context.store, self.rows.planned, payouts)
-        states = context.chain.receipts([p.id for p in payouts])
-        found = read_back(context, [p for p in payouts if states[p.id] in RESOLVED])
-        result.payouts += len(payouts)
-        for payout in payouts:
-            if payout.id in outside:
-                result.check.wrong(payout.id, str(outside[payout.id]))
-                continue  # it is never paid
-            result.on_its_way += 0 if payout.status.is_resolved else payout.amount
-            state, why = states[payout.id], f"({payout.status} in the database)"
-            compare_receipt(payout.id, state, receipt_of(payout.status), why, result.check)
-            if state in RESOLVED:
-                self._add_transaction(payout, state, found.get(payout.id))
-
-    def _add_transaction(
-        self, payout: Payout, state: ReceiptState, found: Execution | None
-    ) -> None:
-        result = self.result
-        if found is None:
-            result.unreadable += 1
-        else:
-            result.fees += found.fee
-            result.signatures.append(found.signature)
-            result.chain_paid += found.source_decrease
-        try:
-            is_paid = state is ReceiptState.PAID
-            transfers = self._planned_transfers(payout, found) if found and is_paid else []
-        except PlanDoesNotMatchRoot as error:
-            result.check.wrong(payout.id, str(error))
-            return
-        recorded = Recorded(payout.id, payout.signature or "", payout.slot)
-        compare_transaction(recorded, found, transfers, result.check)
-
-    def _planned_transfers(self, payout: Payout, found: Execution) -> list[Transfer]:
-        """The transfers of a payout by its anchored rows.
-
-        A single goes to the wallet that it was paid to: the user's or an operator's choice of
-        the day, which an old backup may not know.
-
-        Raises:
-            PlanDoesNotMatchRoot: a batch's rows are not the anchored ones, or a single's is gone.
-        """
-        if payout.kind is PayoutKind.BATCH:
-            return [Transfer(row.wallet, row.amount) for row in self.rows.of_batch(payout.index)]
-        if (row := self.rows.at(payout.index)) is None:
-            raise PlanDoesNotMatchRoot(f"The row of {payout.id}", self.rows.seal.root, b"")
-        return [Transfer(recipient_of(found), row.amount)]
+        result.check.wrong(payout.id, str(error))
+        return
+    recorded = RecordedPayment(payout.id, payout.signature or "", payout.slot)
+    compare_transaction(recorded, found, transfers, result.check)

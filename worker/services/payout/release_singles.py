@@ -1,13 +1,13 @@
 """Releases rewards that are paid alone: held ones once they can be paid, and those of void batches.
 
-Each has one id for ever, `<week>/u/<user commitment>`. The anchored plan and the chain decide
-whether it may be used (services.payout.prepare), never today's wallet.
+Each has one permanent id, `<week>/u/<user commitment>`. The anchored plan and the chain decide
+whether the id may be used (services.payout.prepare), never today's wallet.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 from worker.core.lifecycle import Status
@@ -23,10 +23,9 @@ from worker.core.payout.single import (
     single_payout,
     wallet_of,
 )
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, single_id
-from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.token_accounts import create_token_accounts, recipients_by_wallet
 
@@ -35,39 +34,32 @@ LOOK_AGAIN = timedelta(hours=6)
 LOOK_SOON = timedelta(minutes=5)
 
 
-@dataclass(slots=True)
-class Released:
-    """How many rewards can now be paid alone, and how many still cannot, by reason."""
-
-    week: Week
-    payable: int = 0
-    waiting: dict[str, int] = field(default_factory=dict)
-
-
-def release_singles(context: Context, planned: PlannedWeek, deadline: Deadline) -> Released:
-    """Make payouts for rewards that can be paid alone now; record why the others cannot.
+def release_singles(context: Context, planned: PlannedWeek, deadline: Deadline) -> Release:
+    """Make payouts for rewards that can be paid alone now. Record the reasons of the others.
 
     Raises:
         Paused: nothing may be signed now.
     """
     context.refuse_if_paused()
-    release = _Release(context, planned, deadline)
+    release = Release(context, planned, deadline)
     while not deadline.passed:
         now = context.clock.now()
         rewards = context.store.rewards_to_pay_alone(planned.plan_id, now, CHUNK_REWARDS)
         if not rewards:
             break
         release.run(rewards)
-    return release.released
+    return release
 
 
-class _Release:
-    """Releases the rewards of one week, a chunk at a time."""
+class Release:
+    """Releases the rewards of one week, a chunk at a time, and counts them."""
 
     def __init__(self, context: Context, planned: PlannedWeek, deadline: Deadline) -> None:
         self._context, self._planned, self._deadline = context, planned, deadline
         self._rules = context.rules()
-        self.released = Released(planned.week)
+        self.payable = 0
+        self.waiting: Counter[str] = Counter()
+        """Rewards that cannot be paid yet, by reason."""
 
     def run(self, rewards: Sequence[Reward]) -> None:
         rewards = self._without_paid(rewards)
@@ -78,7 +70,11 @@ class _Release:
         seen |= recipients_by_wallet(self._context, tried) if tried else {}
         for reward in rewards:
             wallet, account = wallets[reward.user_id], accounts.get(reward.user_id)
-            reason = self._reason_to_wait(reward, seen.get(wallet), account)
+            now = self._context.clock.now()
+            if is_hold_expired(self._planned, reward, self._rules, now):
+                self._wait(reward, HOLD_EXPIRED)
+                continue
+            reason = obstacle(seen.get(wallet), account)
             if reason == OVER_ACCOUNT_CAP and wallet in tried:
                 self._wait(reward, NOT_MADE_YET, LOOK_SOON)
             elif reason is not None:
@@ -87,8 +83,8 @@ class _Release:
                 self._make_payout(reward, wallet)
 
     def _without_paid(self, rewards: Sequence[Reward]) -> list[Reward]:
-        """Set apart the rewards that the chain has paid alone without this database's knowledge:
-        another operator paid them, or a backup was put back."""
+        """Set apart rewards that were paid alone, unknown to this database: by another operator, or
+        before a backup was restored."""
         ids = {single_id(self._planned.week, reward.row.user): reward for reward in rewards}
         states = self._context.chain.receipts(list(ids))
         for receipt, state in states.items():
@@ -107,7 +103,7 @@ class _Release:
     ) -> set[str]:
         """Create accounts at our cost for users who never had one, within the week's limit.
 
-        Returns the wallets that it tried to create one for.
+        Returns the wallets of the tried creations.
         """
         week_ago = self._context.clock.now() - timedelta(days=7)
         limit = self._rules.max_new_accounts_per_week
@@ -121,29 +117,20 @@ class _Release:
         tried = {wallets[user_id] for user_id in chosen}
         if tried:
             made = create_token_accounts(self._context, sorted(tried), self._deadline)
-            # Only created accounts: a failed creation would hold its reward for ever.
+            # Only created accounts: a failed creation would hold its reward forever.
             had = [user_id for user_id in chosen if wallets[user_id] in made]
             self._context.store.mark_accounts_made(had, self._context.clock.now())
         return tried
 
-    def _reason_to_wait(
-        self, reward: Reward, recipient: Recipient | None, account: Account | None
-    ) -> str | None:
-        now = self._context.clock.now()
-        if is_hold_expired(self._planned, reward, self._rules, now):
-            return HOLD_EXPIRED
-        return obstacle(recipient, account)
-
     def _make_payout(self, reward: Reward, wallet: str) -> None:
         payout = single_payout(self._planned.week, reward, wallet)
         self._context.store.write_payouts([payout], [b""])
-        self.released.payable += 1
+        self.payable += 1
 
     def _wait(self, reward: Reward, reason: str, pause: timedelta = LOOK_AGAIN) -> None:
-        """A reward of a void batch has failed visibly; a held one goes on being held."""
+        """Set a reward aside. One of a void batch fails visibly; a held one stays held."""
         held = not reward.row.batch and reason != HOLD_EXPIRED
         status = Status.PENDING if held else Status.FAILED
         again = self._context.clock.now() + pause
         self._context.store.set_aside(reward, status, reason, again)
-        waiting = self.released.waiting
-        waiting[reason] = waiting.get(reason, 0) + 1
+        self.waiting[reason] += 1

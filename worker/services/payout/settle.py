@@ -6,19 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.chain import Execution, Transfer
+from worker.core.payout.comparison import RESOLVED, recipient_of
 from worker.core.payout.intent import moved
 from worker.core.payout.records import Payout, PayoutKind, Settlement
 from worker.core.plan.commitment import PlanDoesNotMatchRoot
-from worker.core.plan.receipts import ReceiptState
 from worker.ports.payout import Chain, PublicChain
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.outside_plan import outside_plan
-
-RESOLVED: Mapping[ReceiptState, PayoutStatus] = {
-    ReceiptState.PAID: PayoutStatus.PAID,
-    ReceiptState.VOID: PayoutStatus.VOID,
-}
 
 
 def read_back(context: Context, payouts: Sequence[Payout]) -> dict[str, Execution]:
@@ -47,10 +42,10 @@ def settle(
     states: Mapping[str, PayoutStatus],
     signed_here: Mapping[str, Sequence[Transfer]],
 ) -> list[Settlement]:
-    """Read the transactions of resolved payouts back, and write what they did.
+    """Read the transactions of resolved payouts, and record their results.
 
-    `signed_here` holds the transfers by signature that were verified when they were signed, which
-    spares reading their rows again.
+    `signed_here`: transfers by signature. They were verified at signing, so their rows are not read
+    again.
     """
     executions = read_back(rows.context, payouts)
     settlements = [
@@ -62,7 +57,7 @@ def settle(
 
 
 def settle_from_chain(rows: AnchoredRows, payouts: Sequence[Payout]) -> list[Settlement]:
-    """Write back whatever the chain has resolved of these payouts of the plan. Signs nothing."""
+    """Record which of these payouts the chain has resolved. Signs nothing."""
     outside = outside_plan(rows.context.store, rows.planned, payouts)
     payouts = [p for p in payouts if p.id not in outside]
     receipts = rows.context.chain.receipts([p.id for p in payouts])
@@ -70,22 +65,20 @@ def settle_from_chain(rows: AnchoredRows, payouts: Sequence[Payout]) -> list[Set
     return settle(rows, [p for p in payouts if p.id in states], states, {})
 
 
-def paid_as_planned(rows: AnchoredRows, payout: Payout, execution: Execution) -> bool:
-    """Whether a payment moved exactly the amounts of its rows, and the source lost exactly that.
+def planned_transfers(rows: AnchoredRows, payout: Payout, found: Execution) -> list[Transfer]:
+    """The transfers that the plan wants of a payment.
 
-    A single is compared by its amount: its wallet is today's or an operator's, and an old
-    backup may not know which one it was.
+    A single is compared by its amount alone. An old backup may not know the wallet that the user
+    or an operator chose, so the wallet is the one that was paid.
 
     Raises:
-        PlanDoesNotMatchRoot: a batch's rows are not the anchored ones, or a single's is gone.
+        PlanDoesNotMatchRoot: the rows of a batch were changed, or the row of a single is missing.
     """
     if payout.kind is PayoutKind.BATCH:
-        batch = rows.of_batch(payout.index)
-        return moved(execution, [Transfer(row.wallet, row.amount) for row in batch])
+        return [Transfer(row.wallet, row.amount) for row in rows.of_batch(payout.index)]
     if (row := rows.at(payout.index)) is None:
         raise PlanDoesNotMatchRoot(f"The row of {payout.id}", rows.seal.root, b"")
-    wallets = {transfer.wallet for transfer in execution.transfers}
-    return len(wallets) == 1 and moved(execution, [Transfer(wallets.pop(), row.amount)])
+    return [Transfer(recipient_of(found), row.amount)]
 
 
 def _settlement(
@@ -95,15 +88,14 @@ def _settlement(
     execution: Execution | None,
     signed_here: Mapping[str, Sequence[Transfer]],
 ) -> Settlement:
-    """Without a readable transaction it is paid, unverified, and never paid again."""
+    """A payout without a readable transaction is resolved, but not verified."""
     if execution is None:
         return Settlement(payout, status, None, None, None, verified=False)
     expected = [] if status is PayoutStatus.VOID else signed_here.get(execution.signature)
     try:
         if expected is None:
-            verified = paid_as_planned(rows, payout, execution)
-        else:
-            verified = moved(execution, expected)
+            expected = planned_transfers(rows, payout, execution)
+        verified = moved(execution, expected)
     except PlanDoesNotMatchRoot:
         verified = False  # the payment stands, although the stored rows were changed since
     return Settlement(

@@ -1,19 +1,17 @@
 """Create the token accounts that a plan's recipients lack, before anything is paid to them.
 
-At our cost once per user: one that its owner closed again is not recreated (rent is farmed that
-way). An account counts as made when the payment into it is final. Creations move no tokens and
-are idempotent, so they need no receipt.
+Each user gets one account at our cost. An account that its owner closed is not created again, since
+the owner would collect the rent each time. An account counts as made when the payment into it is
+final. Creations move no tokens and are idempotent, so they need no receipt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
 
 from worker.core.lifecycle import Stage
 from worker.core.payout.chain import Landing, Recipient, missing_wallets
 from worker.core.plan.planned_week import PlannedWeek
-from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.pages import pages_needing_account
 from worker.services.plan.seal import anchored_seal
@@ -21,19 +19,12 @@ from worker.services.plan.seal import anchored_seal
 CHUNK_REWARDS = 6000
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedAccounts:
-    """How many accounts were created, and whether all of them exist now."""
-
-    week: Week
-    created: int
-    finished: bool
-
-
 def prepare_accounts(
     context: Context, planned: PlannedWeek, deadline: Deadline
-) -> PreparedAccounts:
+) -> tuple[int, bool]:
     """Create the missing accounts of an anchored plan, then move the week on to payments.
+
+    Returns the number of created accounts, and whether all accounts exist.
 
     Raises:
         Paused, NotAnchored: nothing may be signed.
@@ -45,12 +36,12 @@ def prepare_accounts(
         missing = missing_wallets(context.chain.recipients(wallets))
         while missing:
             if deadline.passed:
-                return PreparedAccounts(planned.week, created, finished=False)
+                return created, False
             made = create_token_accounts(context, sorted(missing), deadline)
             created += len(made)
             missing -= made
     context.store.advance(planned.week, planned.plan_id, Stage.ANCHORED, Stage.PREPARED)
-    return PreparedAccounts(planned.week, created, finished=True)
+    return created, True
 
 
 def recipients_by_wallet(context: Context, wallets: Set[str]) -> dict[str, Recipient]:

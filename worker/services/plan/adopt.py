@@ -16,7 +16,7 @@ from worker.core.lifecycle import Status
 from worker.core.payout.chain import missing_wallets
 from worker.core.payout.records import PlanNotes, Reward
 from worker.core.plan.allocation import MULTIPLIER_SCALE
-from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Row, Seal
+from worker.core.plan.commitment import Header, Row, Seal
 from worker.core.plan.entrant import commitment_of
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, anchor_id, anchor_ids
@@ -25,6 +25,7 @@ from worker.services.context import Context
 from worker.services.plan.draft import Previous, make_draft
 from worker.services.plan.publish import (
     install_plan,
+    is_published,
     publish_plan,
     with_marks,
     write_plan,
@@ -39,18 +40,18 @@ class AnchorUnreadable(NotReady):
     def __init__(self, week: Week) -> None:
         super().__init__(
             f"{week.label} is anchored on chain, but no endpoint returns the transaction. Add an "
-            "endpoint with full history to SOLANA_RPC_URL; the sweeper goes on by itself."
+            "endpoint with full history to SOLANA_RPC_URL; the sweeper continues by itself."
         )
 
 
 class AnchoredPlanMissing(NotReady):
-    """The anchored plan is not published here, and our data does not give it again."""
+    """The anchored plan is not published here, and our data gives another plan."""
 
     def __init__(self, week: Week, root: bytes, location: str) -> None:
         super().__init__(
-            f"{week.label} is anchored with the plan {root.hex()}, which is not at {location} and "
-            "is not what our data gives. Copy the file there from the operator who anchored it, "
-            "or set PLAN_ARCHIVE_URL to where it is."
+            f"{week.label} is anchored with the plan {root.hex()}. The plan is not at {location}, "
+            "and our data gives another one. Copy the file there from the operator who anchored "
+            "it, or set PLAN_ARCHIVE_URL to its place."
         )
 
 
@@ -71,11 +72,11 @@ def read_anchor(context: Context, week: Week) -> AnchorMemo:
 
 
 def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
-    """Make the anchored plan ours.
+    """Store the anchored plan as the week's plan.
 
     Raises:
-        AnchorUnreadable, AnchoredPlanMissing: it cannot be read now.
-        NoRoomToSort: there are too many users for the memory, and no room for a temporary file.
+        AnchorUnreadable, AnchoredPlanMissing: the anchored plan cannot be read now.
+        NoRoomToSort: the users need a temporary file, and there is no room for it.
         PlanDoesNotMatchRoot: the published file was changed.
     """
     memo, plan_id = read_anchor(context, week), uuid.uuid4().hex
@@ -97,23 +98,19 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
 def check_file(context: Context, week: Week, root: bytes) -> None:
     """
     Raises:
-        PlanDoesNotMatchRoot: the published file is not the plan of that root.
+        AnchoredPlanMissing: no file is published under that root.
+        PlanDoesNotMatchRoot: the published file holds another plan.
     """
-    published = context.archive.fetch(week, root)
-    if published is None:
+    if not is_published(context, week, root):
         raise AnchoredPlanMissing(week, root, context.archive.location(week, root))
-    with published as lines:
-        header, rows = read_published(lines)
-        found = seal_of(header, rows).root
-    if found != root:
-        raise PlanDoesNotMatchRoot(f"The published plan of {week.label}", root, found)
 
 
 def _plan_again(
     context: Context, week: Week, first: Week, memo: AnchorMemo, plan_id: str
 ) -> tuple[Seal, PlanNotes]:
-    """The same data and the anchored cut-off give the same root again, or nothing is adopted."""
-    previous = Previous(memo.previous_root, _previous_cutoff(context, week, first))
+    """Compute the plan again with the anchored cut-off. Only the anchored root is accepted."""
+    cutoff = None if week == first else read_anchor(context, week.previous()).cutoff
+    previous = Previous(memo.previous_root, cutoff)
     draft = make_draft(context, week, first, memo.cutoff, previous, batch_size=memo.batch_size)
     rewards = draft.rewards(plan_id)
     if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
@@ -124,17 +121,13 @@ def _plan_again(
     return seal, draft.notes
 
 
-def _previous_cutoff(context: Context, week: Week, first: Week) -> int | None:
-    return None if week == first else read_anchor(context, week.previous()).cutoff
-
-
 def rewards_of_rows(
     context: Context, header: Header, rows: Iterator[Row], plan_id: str
 ) -> Iterator[Reward]:
     """Rewards for published rows. Users are found by their commitments.
 
     A row whose user is not in our data is kept under its commitment. It is paid, since the row
-    holds the wallet. An account that exists already was not created at our cost.
+    holds the wallet. A row needs an account only if its wallet lacks one now.
     """
     names = sorted_outside(_names(context, header.week))
     for chunk in chunks(enumerate(with_user_ids(rows, names)), CHUNK_ROWS):
@@ -155,16 +148,16 @@ def rewards_of_rows(
 
 
 def _names(context: Context, week: Week) -> Iterator[bytes]:
-    """See `with_user_ids`. Every user of the wiki is tried: a row may be of late points."""
+    """The commitment and id of every user of the wiki, since late points may be of any user."""
     salt = plan_salt(context.chain.receipt_secret, week)
     return (user_commitment(salt, each) + each.encode() for each in context.store.user_ids())
 
 
 def with_user_ids(rows: Iterable[Row], names: Iterable[bytes]) -> Iterator[tuple[Row, str]]:
-    """Rows and whom they are for. `names`: commitments with user ids behind them, ascending.
+    """Each row with its user id. `names`: a commitment and the user id after it, ascending.
 
-    Rows ascend too, so both are read side by side, and held rows begin with the first name again.
-    Other rows that go backwards do the same: the format forbids them, but they may be anchored.
+    Rows ascend too, so both are read side by side. Held rows begin again with the first name. So do
+    rows in a wrong order: the format forbids them, but they may be anchored.
     """
     ahead, before = iter(names), b""
     name = next(ahead, b"")

@@ -22,7 +22,7 @@ from worker.services.plan.plan_week import previous_plan
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.publish import check_published
 from worker.services.plan.seal import stored_seal
-from worker.services.plan.send_until_resolved import TransactionRefused, sign_one
+from worker.services.plan.send_until_resolved import TransactionRefused, sign_all
 
 
 class ApprovalMissing(NotReady):
@@ -36,7 +36,7 @@ class ApprovalMissing(NotReady):
 
 
 class PlanIsStale(NotReady):
-    """A plan that is not anchored yet no longer fits the chain or the week before it."""
+    """A plan is not anchored yet, and no longer fits the chain or the week before it."""
 
     def __init__(self, week: Week, why: str) -> None:
         super().__init__(f"The plan of {week.label} no longer fits: {why}. It is made again.")
@@ -52,11 +52,11 @@ class Anchored:
 
 
 def anchor_week(context: Context, week: Week, deadline: Deadline) -> Anchored:
-    """Anchor the week's plan and wait until it is final, or adopt the one that is.
+    """Anchor the week's plan and wait until it is final, or adopt the plan that is final.
 
     Raises:
         NotPlanned: the week has no plan.
-        Paused, ApprovalMissing, FundsShort, NoGenesis, ...: before anything is signed.
+        Paused, ApprovalMissing, FundsShort, NoGenesis, ...: nothing was signed.
         TransactionRefused: the chain executed the anchor and refused it.
     """
     while True:
@@ -81,7 +81,7 @@ def _step(context: Context, planned: PlannedWeek) -> Anchored | None:
     except PlanDoesNotMatchRoot:
         payout = None
     if payout is None:
-        raise _stale(context, planned, "the database does not hold it whole")
+        raise _stale(context, planned, "a part of it is missing in the database or was changed")
     height = context.chain.finalized_height()
     ids = anchor_ids(week, seal.root)
     states = context.chain.receipts(ids, not_before_slot=height.slot)
@@ -128,23 +128,19 @@ def _send(
         if status is not None and status.error:
             raise TransactionRefused(f"the anchor of {planned.week.label}", status.error)
         check_before_anchor(context, planned, seal)
-        attempt = sign_one(context, anchor_intent(seal))
+        intent = Intent(
+            receipts=anchor_ids(planned.week, seal.root),
+            resolution=Resolution.PAID,
+            memo=AnchorMemo.of(seal.header, seal.root).text(),
+        )
+        (attempt,) = sign_all(context, [intent])
         context.store.record_attempts([(payout, attempt)])
     if attempt is not None and step in (Step.SIGN, Step.RESEND):
         context.chain.send([(attempt.signature, attempt.wire)])
 
 
-def anchor_intent(seal: Seal) -> Intent:
-    """The transaction that anchors a plan: two receipts and the memo."""
-    return Intent(
-        receipts=anchor_ids(seal.header.week, seal.root),
-        resolution=Resolution.PAID,
-        memo=AnchorMemo.of(seal.header, seal.root).text(),
-    )
-
-
 def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> None:
-    """Everything that must hold before a plan becomes final.
+    """Check the conditions that a plan must meet before it becomes final.
 
     Raises:
         Paused, NoGenesis, MintUnusable, PreviousWeekOpen, PlanIsStale, PlanDoesNotMatchRoot,

@@ -1,4 +1,4 @@
-"""A week's plan as it is computed, before anything is written."""
+"""Computes a week's plan, and writes nothing."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from worker.core.payout.records import PlanNotes, Reward, WeekPoints
 from worker.core.plan.allocation import Allocation, allocate
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.counted_contributions import points_window
-from worker.core.plan.entrant import Entrant
-from worker.core.plan.new_account_cap import cap_new_accounts
-from worker.core.plan.receipts import BatchId
-from worker.core.plan.rules import Rules
+from worker.core.plan.entrant import Entrant, cap_new_accounts
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.eligibility import Exclusions, list_eligible_users
@@ -28,10 +25,8 @@ MALFORMED_LISTED_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The content of a plan. Each pass over the rewards makes them anew."""
+    """The content of a plan. Each pass over the rewards computes them again."""
 
-    week: Week
-    rules: Rules
     header: Header
     roster: Roster
     allocation: Allocation
@@ -42,10 +37,10 @@ class Draft:
         """All rewards in plan order: batched ones first, then held ones."""
         size, payable = self.header.batch_size, self.header.rewards - self.header.held
         for position, (entrant, amount) in enumerate(self._pairs(held=False)):
-            batch = str(BatchId(self.week, position // size))
+            batch = str(self.header.batch_id(position // size))
             yield self._reward(plan_id, position, entrant, amount, batch)
         if not self.header.held:
-            return  # without another pass over all
+            return  # spares a pass over all rewards
         for position, (entrant, amount) in enumerate(self._pairs(held=True), start=payable):
             yield self._reward(plan_id, position, entrant, amount, "")
 
@@ -83,7 +78,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """Root and cut-off (unix seconds) of the plan before. The first week has neither."""
+    """Root and cut-off (unix seconds) of the previous plan. The first week has neither."""
 
     root: bytes = b""
     cutoff: int | None = None
@@ -98,10 +93,10 @@ def make_draft(
     *,
     batch_size: int | None = None,
 ) -> Draft:
-    """Compute a week's plan from the wiki's data as it is now. Writes nothing.
+    """Compute a week's plan from the wiki's current data. Writes nothing.
 
-    `batch_size` is given when an anchored plan is made again. By default it is the largest size
-    that every endpoint accepts.
+    `batch_size`: the size of an anchored plan that is computed again. The default is the largest
+    size that every endpoint accepts.
 
     Raises:
         MalformedRules: system_config cannot be used.
@@ -110,7 +105,8 @@ def make_draft(
     rules = context.rules()
     window = points_window(week, first_week, cutoff, previous.cutoff)
     points = context.store.week_points(window, rules, MALFORMED_LISTED_MAX)
-    roster, excluded = list_eligible_users(context, week, points.users, rules)
+    excluded = Exclusions()
+    roster = Roster(list_eligible_users(context, week, points.users, rules, excluded))
     counted = _count(roster)
     if counted.new_accounts > rules.max_new_accounts_per_week:
         roster = Roster(cap_new_accounts(roster, rules.max_new_accounts_per_week))
@@ -134,7 +130,7 @@ def make_draft(
         floor_waived=allocation.floor_waived,
     )
     notes = _notes(counted, allocation, excluded, points)
-    return Draft(week, rules, header, roster, allocation, notes, counted.new_accounts)
+    return Draft(header, roster, allocation, notes, counted.new_accounts)
 
 
 @dataclass(slots=True)
@@ -143,7 +139,7 @@ class _Counted:
 
     points: array[int] = field(default_factory=lambda: array("Q"))
     multipliers: array[int] = field(default_factory=lambda: array("Q"))
-    """In millionths. Like points, they fit: a roster packs both into 64 bits."""
+    """In millionths. The roster has packed them into 64 bits, as it has the points."""
     held: Counter[str] = field(default_factory=Counter)
     weight: int = 0
     late_points: int = 0

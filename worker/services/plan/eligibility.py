@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 
 from worker.core.chunks import chunks
 from worker.core.identity import plan_salt, user_commitment
-from worker.core.payout.chain import Recipient
-from worker.core.payout.hold import hold_reason
 from worker.core.payout.records import Account, UserPoints
+from worker.core.payout.single import hold_reason
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.entrant import Entrant
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.plan.roster import Roster
 
 CHUNK_USERS = 2000
 
@@ -34,27 +32,22 @@ class Exclusions:
 
 
 def list_eligible_users(
-    context: Context, week: Week, users: Iterable[UserPoints], rules: Rules
-) -> tuple[Roster, Exclusions]:
-    """All users who qualify, in canonical order, and counts of those who do not."""
-    excluded = Exclusions()
-    return Roster(_entrants(context, week, users, rules, excluded)), excluded
-
-
-def _entrants(
     context: Context,
     week: Week,
     users: Iterable[UserPoints],
     rules: Rules,
     excluded: Exclusions,
 ) -> Iterator[Entrant]:
+    """The users who qualify, in any order. The others are counted in `excluded`."""
     salt = plan_salt(context.chain.receipt_secret, week)
     fields = sorted({condition.field for condition in rules.eligibility})
     for chunk in chunks(_with_enough_points(users, rules, excluded), CHUNK_USERS):
         accounts = context.store.accounts([u.user_id for u in chunk], fields)
         qualified = [u for u in chunk if _qualifies(u, accounts, rules, excluded)]
         multipliers = _multipliers(context, week, qualified, rules)
-        recipients = _recipients(context, [accounts[u.user_id] for u in qualified])
+        stored = [accounts[u.user_id].wallet for u in qualified]
+        wallets = sorted({wallet for wallet in stored if isinstance(wallet, str) and wallet})
+        recipients = {r.wallet: r for r in context.chain.recipients(wallets)}
         for user in qualified:
             account = accounts[user.user_id]
             recipient = recipients.get(str(account.wallet))
@@ -105,8 +98,3 @@ def _multipliers(
             multiplier = scaled_multiplier(stake.multiplier)
             highest[stake.user_id] = max(highest.get(stake.user_id, 0), multiplier)
     return highest
-
-
-def _recipients(context: Context, accounts: list[Account]) -> dict[str, Recipient]:
-    wallets = sorted({a.wallet for a in accounts if isinstance(a.wallet, str) and a.wallet})
-    return {r.wallet: r for r in context.chain.recipients(wallets)}

@@ -49,7 +49,6 @@ class FundsShort(NotReady):
     """Tokens, allowance or SOL do not cover the open weeks. Nothing was anchored."""
 
     def __init__(self, week: Week, report: FundsReport) -> None:
-        self.report = report
         short = []
         if report.tokens_short:
             short.append(f"{tokens_text(report.tokens_short)} KONTRIB in the source account")
@@ -59,48 +58,61 @@ class FundsShort(NotReady):
             short.append(f"{sol_text(report.lamports_short)} SOL at the fee payer")
         super().__init__(
             f"{week.label} is not anchored: short of {' and of '.join(short)}, all open weeks "
-            "summed. Fund it; the sweeper goes on by itself."
+            "summed. Send the funds; the sweeper then continues by itself."
         )
 
 
-def payout_cost(costs: Costs, payouts: int) -> int:
-    """Lamports for that many receipted transactions: rent and fees."""
-    fee = costs.fee_per_signature * costs.signatures + costs.priority_fee_max
-    return payouts * (costs.receipt_rent + fee)
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Transactions and lamports that pay a plan, its one anchor included."""
+
+    batches: int
+    singles: int
+    account_creations: int
+    new_accounts: int
+    receipts_rent: int
+    accounts_rent: int
+    fees: int
+
+    @property
+    def transactions(self) -> int:
+        return 1 + self.batches + self.singles + self.account_creations
+
+    @property
+    def lamports(self) -> Lamports:
+        return Lamports(self.receipts_rent + self.accounts_rent + self.fees)
 
 
-def week_need(
-    costs: Costs, *, total: BaseUnits, batches: int, held: int, new_accounts: int
-) -> Need:
-    """The need of one plan: its anchor, batches and accounts, and one payout per held reward."""
+def estimate(costs: Costs, *, batches: int, held: int, new_accounts: int) -> Estimate:
+    """The costs of a plan: its anchor, batches and accounts, and one payout per held reward."""
     creations = -(-new_accounts // costs.accounts_per_transaction)
-    lamports = (
-        payout_cost(costs, batches + held + 1)
-        + costs.receipt_rent  # the anchor has two receipts
-        + new_accounts * costs.token_account_rent
-        + creations * (costs.fee_per_signature * costs.signatures + costs.priority_fee_max)
+    return Estimate(
+        batches=batches,
+        singles=held,
+        account_creations=creations,
+        new_accounts=new_accounts,
+        receipts_rent=(2 + batches + held) * costs.receipt_rent,  # the anchor has two receipts
+        accounts_rent=new_accounts * costs.token_account_rent,
+        fees=(1 + batches + held + creations) * _transaction_fee(costs),
     )
-    return Need(total, Lamports(lamports))
+
+
+def _transaction_fee(costs: Costs) -> int:
+    return costs.fee_per_signature * costs.signatures + costs.priority_fee_max
 
 
 def plan_need(costs: Costs, header: Header, new_accounts: int) -> Need:
-    """The need of a plan that is computed already."""
-    return week_need(
-        costs,
-        total=header.total_amount,
-        batches=header.batches,
-        held=header.held,
-        new_accounts=new_accounts,
-    )
+    """The need of a plan with this header."""
+    cost = estimate(costs, batches=header.batches, held=header.held, new_accounts=new_accounts)
+    return Need(header.total_amount, cost.lamports)
 
 
 def funds_report(context: Context, need: Need) -> FundsReport:
     """Compare the treasury with a week's need plus the debts of all anchored weeks."""
     owed, payouts = context.store.outstanding()
     costs = context.chain.costs()
-    needed = Need(
-        BaseUnits(need.tokens + owed), Lamports(need.lamports + payout_cost(costs, payouts))
-    )
+    debt = payouts * (costs.receipt_rent + _transaction_fee(costs))
+    needed = Need(BaseUnits(need.tokens + owed), Lamports(need.lamports + debt))
     return FundsReport(needed, context.chain.treasury())
 
 

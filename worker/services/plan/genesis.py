@@ -1,7 +1,7 @@
-"""Genesis: the two receipts without which nothing is planned (DESIGN, section 5).
+"""Genesis: the two receipts that planning requires (DESIGN, section 5).
 
-They bind the receipt key to one cluster, one mint and one first week. So neither a fresh
-database, nor another mint, nor a new key can ever pay old weeks again.
+They bind the receipt key to one cluster, one mint and one first week. A fresh database, another
+mint or a new key can therefore never pay old weeks again.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ class NoGenesis(NotReady):
 
 
 class GenesisExists(Refused):
-    """The receipt key had its genesis already, with other values."""
+    """The receipt key already has a genesis with other values."""
 
     def __init__(self, first_week: Week | None) -> None:
         found = f"first week {first_week.label}" if first_week else "its memo is unreadable"
         super().__init__(
-            f"This receipt key has its genesis already ({found}), for other values. A genesis is "
-            "once per receipt key: use the values it was made with, or a new receipt key."
+            f"This receipt key already has a genesis with other values ({found}). A receipt key "
+            "has only one: use its values, or a new receipt key."
         )
 
 
 class WeekAnchoredBefore(Refused):
-    """A new receipt key would be allowed to pay a week that another one has anchored already."""
+    """A new receipt key could pay a week that another key has anchored."""
 
     def __init__(self, first_week: Week, anchored: Week) -> None:
         super().__init__(
@@ -88,13 +88,12 @@ def first_week(context: Context) -> Week:
 
 
 def make_genesis(context: Context, week: Week) -> tuple[str | None, bool]:
-    """Create both receipts. Returns the signature, and whether it was made just now.
+    """Create both receipts. Returns the signature, and whether this call made them.
 
     Raises:
-        GenesisExists: the receipt key has one with other values.
+        GenesisExists: the receipt key has a genesis with other values.
         DistributedBefore: another system has distributed a week, from this one on.
-        WeekAnchoredBefore: the database knows of a week, from this one on, that is anchored.
-        MintUnusable, AuthorityUnusable: see `Chain.check_mint`.
+        WeekAnchoredBefore: the database holds an anchored week that is not earlier than this one.
     """
     context.refuse_if_paused()
     context.chain.check_mint()

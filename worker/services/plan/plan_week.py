@@ -71,7 +71,7 @@ class Planned:
 
 
 def check_plannable(context: Context, week: Week, *, at_once: bool) -> Week:
-    """Returns the first week. `at_once` skips the grace after the week's end.
+    """Check that a week may be planned, and return the first week. `at_once` skips the grace.
 
     Raises:
         NoGenesis, BeforeFirstWeek, WeekNotOver: the week is not planned.
@@ -93,7 +93,8 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
     """Make the week's plan, or adopt the one that is anchored. Idempotent.
 
     Raises:
-        PreviousWeekOpen, MintUnusable, ...: see `check_plannable` and `make_draft`.
+        PreviousWeekOpen: the week before is not anchored.
+        MintUnusable, ...: see `check_plannable` and `make_draft`.
     """
     first = check_plannable(context, week, at_once=at_once)
     context.chain.check_mint()
@@ -110,11 +111,7 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
 
 
 def dry_run(context: Context, week: Week) -> Draft:
-    """The plan as it would be now. Writes nothing.
-
-    Raises:
-        As `plan_week`, except that the previous week may still be unplanned.
-    """
+    """The plan that the current data gives, even if the week before is open. Writes nothing."""
     first = check_plannable(context, week, at_once=True)
     context.chain.check_mint()
     cutoff = math.ceil(context.clock.now().timestamp())
@@ -131,7 +128,7 @@ def previous_plan(context: Context, week: Week, first: Week) -> Previous:
     The stored header is used if its root has a receipt, else the memo of the anchor.
 
     Raises:
-        PreviousWeekOpen: it is not anchored at finalized.
+        PreviousWeekOpen: the week before is not anchored at finalized.
     """
     if week == first:
         return Previous()
@@ -150,7 +147,7 @@ def previous_plan(context: Context, week: Week, first: Week) -> Previous:
 
 
 def _next_cutoff(context: Context) -> int:
-    """The next whole second, after it has passed. Contributions recorded later are late."""
+    """Wait for the next whole second and return it. Contributions recorded later are late."""
     cutoff = math.floor(context.clock.now().timestamp()) + 1
     while (remaining := cutoff - context.clock.now().timestamp()) > 0:
         context.clock.sleep(remaining)
@@ -159,7 +156,7 @@ def _next_cutoff(context: Context) -> int:
 
 def _install(context: Context, draft: Draft) -> Planned:
     """Write, read back, publish, and make it the plan by compare-and-set."""
-    plan_id, week = uuid.uuid4().hex, draft.week
+    plan_id, week = uuid.uuid4().hex, draft.header.week
     rewards = with_marks(context, week, draft.rewards(plan_id))
     seal = write_plan(context, draft.header, rewards, plan_id)
     publish_plan(context, seal, plan_id)

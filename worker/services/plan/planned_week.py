@@ -1,4 +1,4 @@
-"""The one way to look a planned week up."""
+"""Looks up weeks that have a plan."""
 
 from __future__ import annotations
 

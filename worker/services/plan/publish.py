@@ -1,10 +1,8 @@
-"""Make a plan durable: write it to the database as a draft, publish its file, and install it.
-
-All of this is done before the plan's root is anchored.
-"""
+"""Make a plan durable before it is anchored: write a draft, publish its file, and install it."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -17,13 +15,7 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import anchor_id
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.plan.seal import (
-    CHUNK_ROWS,
-    published_lines,
-    read_published,
-    seal_of,
-    stored_rows,
-)
+from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of, stored_rows
 
 
 def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan_id: str) -> Seal:
@@ -49,7 +41,7 @@ def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan
 
 
 def with_marks(context: Context, week: Week, rewards: Iterable[Reward]) -> Iterator[Reward]:
-    """The rewards with the operators' holds and redirects of earlier plan ids."""
+    """The rewards, with the holds and redirects that operators made under earlier plan ids."""
     marked = {reward.user_id: reward for reward in context.store.marked_rewards(week)}
     for reward in rewards:
         if (mark := marked.get(reward.user_id)) is None:
@@ -72,20 +64,19 @@ def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int
     )
     context.store.write_payouts([anchor], [b""])
     for indexes in chunks(range(header.batches), CHUNK_ROWS):
-        batches = [_batch(header, plan_id, i, amounts[i]) for i in indexes]
+        batches = [
+            Payout(
+                id=str(header.batch_id(index)),
+                plan_id=plan_id,
+                week=header.week,
+                kind=PayoutKind.BATCH,
+                index=index,
+                rewards=len(header.batch_positions(index)),
+                amount=BaseUnits(amounts[index]),
+            )
+            for index in indexes
+        ]
         context.store.write_payouts(batches, [seal.batch_roots[i] for i in indexes])
-
-
-def _batch(header: Header, plan_id: str, index: int, amount: int) -> Payout:
-    return Payout(
-        id=str(header.batch_id(index)),
-        plan_id=plan_id,
-        week=header.week,
-        kind=PayoutKind.BATCH,
-        index=index,
-        rewards=len(header.batch_positions(index)),
-        amount=BaseUnits(amount),
-    )
 
 
 def publish_plan(context: Context, seal: Seal, plan_id: str) -> None:
@@ -97,7 +88,8 @@ def publish_plan(context: Context, seal: Seal, plan_id: str) -> None:
     """
     header = seal.header
     rows = stored_rows(context, plan_id, range(header.rewards))
-    context.archive.publish(header.week, seal.root, published_lines(header, rows))
+    lines = itertools.chain([header.canonical()], (row.canonical() for row in rows))
+    context.archive.publish(header.week, seal.root, lines)
     check_published(context, seal)
 
 
@@ -106,21 +98,31 @@ def check_published(context: Context, seal: Seal) -> None:
     Raises:
         PlanDoesNotMatchRoot: the published file is missing, or is not the plan.
     """
-    what = f"The published plan of {seal.header.week}"
-    published = context.archive.fetch(seal.header.week, seal.root)
+    if not is_published(context, seal.header.week, seal.root):
+        raise PlanDoesNotMatchRoot(f"The published plan of {seal.header.week}", seal.root, b"")
+
+
+def is_published(context: Context, week: Week, root: bytes) -> bool:
+    """Whether the archive holds the file of the plan with that root.
+
+    Raises:
+        PlanDoesNotMatchRoot: the file holds another plan.
+    """
+    published = context.archive.fetch(week, root)
     if published is None:
-        raise PlanDoesNotMatchRoot(what, seal.root, b"")
+        return False
     with published as lines:
         header, rows = read_published(lines)
-        found = seal_of(header, rows)
-    if found.root != seal.root:
-        raise PlanDoesNotMatchRoot(what, seal.root, found.root)
+        found = seal_of(header, rows).root
+    if found != root:
+        raise PlanDoesNotMatchRoot(f"The published plan of {week.label}", root, found)
+    return True
 
 
 def install_plan(
     context: Context, seal: Seal, notes: PlanNotes, plan_id: str, *, replacing: str | None
 ) -> bool:
-    """Make a draft *the* plan, or discard it because another one was faster."""
+    """Make a draft the week's plan. False if another draft was faster: this one is discarded."""
     now = context.clock.now()
     plan = PlannedWeek(
         seal.header.week, plan_id, seal.header, seal.root, seal.held_root, Stage.PLANNED

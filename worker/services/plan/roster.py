@@ -19,9 +19,9 @@ from worker.core.errors import KontribError, NotReady
 from worker.core.plan.entrant import Entrant, commitment_of, pack, unpack
 
 RUN_RECORDS_MAX = 50_000
-"""How many records are sorted in memory: of entrants, some 9 MB."""
+"""Records that are sorted in memory: some 9 MB of entrants."""
 BLOCK_RECORDS = 500
-"""How many records are read at once, of each run: some 60 kB."""
+"""Records that are read at once from each run: some 60 kB."""
 _LENGTH_BYTES = 4
 
 
@@ -31,23 +31,23 @@ class UserTwice(KontribError):
     def __init__(self, entrant: Entrant) -> None:
         self.entrant = entrant
         super().__init__(
-            f"User {entrant.user_id} is twice among those who qualify. Nothing was written; "
+            f"User {entrant.user_id} is twice among the users who qualify. Nothing was written; "
             "report this with the week's data."
         )
 
 
 class NoRoomToSort(NotReady):
-    """The temporary file that many users are sorted in cannot be made or written."""
+    """The temporary file for sorting many users cannot be made or written."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(
-            f"The users cannot be sorted in a temporary file ({error}). A million of them "
-            "take 250 MB: make room for temporary files, or set TMPDIR to where it is."
+            f"The users cannot be sorted in a temporary file ({error}). A million users take "
+            "250 MB. Make room for temporary files, or set TMPDIR to a larger disk."
         )
 
 
 class Roster:
-    """Entrants in canonical order, each user once. Can be read many times, also at once.
+    """Entrants in canonical order, each user once. Many readers can read at the same time.
 
     Raises:
         UserTwice: two entrants have the same commitment.
@@ -67,11 +67,11 @@ class Roster:
 
 
 class _Spool:
-    """Records in an anonymous file, which the system removes whatever happens to us."""
+    """Records in an anonymous file, which the system removes even after a crash."""
 
     def __init__(self) -> None:
         try:
-            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as we are read
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - see finalize
         except OSError as error:
             raise NoRoomToSort(error) from error
         weakref.finalize(self, self._file.close)
@@ -85,7 +85,7 @@ class _Spool:
         return self.read(range(len(self._blocks)))
 
     def append(self, records: Iterable[bytes]) -> range:
-        """Write records behind the others; returns the blocks that they are in."""
+        """Append records. Returns their blocks."""
         first = len(self._blocks)
         for block in chunks(records, BLOCK_RECORDS):
             framed = (len(each).to_bytes(_LENGTH_BYTES) + each for each in block)
@@ -96,7 +96,7 @@ class _Spool:
     def read(self, blocks: range) -> Iterator[bytes]:
         """The records of some blocks, in the order they were written."""
         for offset, size in map(self._blocks.__getitem__, blocks):
-            # Not by the file's own position: several may be reading.
+            # Several readers share the file, so each gives its own offset.
             data = os.pread(self._file.fileno(), size, offset)
             at = 0
             while at < size:
@@ -107,7 +107,7 @@ class _Spool:
     def _write(self, data: bytes) -> None:
         try:
             written = 0
-            while written < len(data):  # a disk that gets full takes a part at first
+            while written < len(data):  # a disk that fills up takes only a part
                 written += self._file.write(data[written:])
         except OSError as error:
             raise NoRoomToSort(error) from error
@@ -120,9 +120,9 @@ def sorted_outside(
     run_max: int = RUN_RECORDS_MAX,
     checked: Callable[[Iterable[bytes]], Iterable[bytes]] = iter,
 ) -> list[bytes] | _Spool:
-    """Records in ascending order, outside of memory if there are many. Can be read many times.
+    """Sort records, in a file if there are many. The result can be read many times.
 
-    `checked` sees them once, in this order, and passes them on or raises.
+    `checked` gets them once in ascending order, and passes them on or raises.
 
     Raises:
         NoRoomToSort: there are too many for the memory, and no room for a temporary file.
@@ -141,7 +141,7 @@ def sorted_outside(
 
 
 def _each_once(ascending: Iterable[bytes]) -> Iterator[bytes]:
-    """The records, as long as no two have the same commitment."""
+    """Pass records on until two have the same commitment, then raise `UserTwice`."""
     before = b""
     for record in ascending:
         commitment = commitment_of(record)

@@ -22,7 +22,7 @@ CHUNK_ROWS = 5000
 
 
 class NotAnchored(Refused):
-    """The plan's root is not final on chain, so nothing of it may be signed."""
+    """The plan's root is not final on chain, so no payment may be signed."""
 
     def __init__(self, week: Week, state: ReceiptState) -> None:
         self.state = state
@@ -33,12 +33,12 @@ class NotAnchored(Refused):
 
 
 class AnchorUnknown(NotReady):
-    """Some endpoint does not say now whether the plan is anchored. The plan may be fine."""
+    """Not every endpoint reports now whether the plan is anchored. The plan may be fine."""
 
     def __init__(self, week: Week) -> None:
         super().__init__(
-            f"Whether the plan of {week.label} is anchored cannot be read from every endpoint. "
-            "Nothing is signed until it can; the sweeper tries again."
+            f"Not every endpoint reports now whether the plan of {week.label} is anchored. "
+            "Nothing is signed until all of them do; the sweeper tries again."
         )
 
 
@@ -57,12 +57,11 @@ def stored_seal(context: Context, planned: PlannedWeek) -> Seal:
 
 
 def anchored_seal(context: Context, planned: PlannedWeek) -> Seal:
-    """The seal, after its root receipt was read as final from every configured endpoint.
+    """The seal of a plan whose root receipt is final on every configured endpoint.
 
     Raises:
-        NotAnchored: it was not; nothing may be signed.
+        NotAnchored: the root has no such receipt, and nothing may be signed.
         AnchorUnknown: an endpoint does not answer, or they disagree.
-        PlanDoesNotMatchRoot: see `stored_seal`.
     """
     seal = stored_seal(context, planned)
     _, root_id = anchor_ids(planned.week, seal.root)
@@ -87,17 +86,10 @@ def seal_of(header: Header, rows: Iterable[Row]) -> Seal:
     return builder.seal()
 
 
-def published_lines(header: Header, rows: Iterable[Row]) -> Iterator[bytes]:
-    """A plan as it is published: its header, then its rows in canonical order."""
-    yield header.canonical()
-    for row in rows:
-        yield row.canonical()
-
-
 def read_published(lines: Iterator[bytes]) -> tuple[Header, Iterator[Row]]:
     """
     Raises:
-        MalformedPlan: empty, or not a plan.
+        MalformedPlan: the file is empty, or not a plan.
     """
     first = next(lines, None)
     if first is None:

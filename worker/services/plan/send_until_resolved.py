@@ -1,6 +1,6 @@
 """Send one receipted transaction and wait until its receipt is resolved at finalized.
 
-For what an operator waits for and no database must remember: the receipt itself is the memory.
+An operator waits for it. No database has to remember the transaction, because the receipt does.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worker.core.errors import Refused
-from worker.core.payout.chain import Intent, SignatureStatus
+from worker.core.payout.chain import Intent
 from worker.core.payout.decision import Step, next_step
 from worker.core.payout.records import Attempt
 from worker.core.plan.receipts import Resolution
@@ -24,11 +24,11 @@ class TransactionRefused(Refused):
 
 
 def send_until_resolved(context: Context, intent: Intent) -> str | None:
-    """Returns the signature that resolved it, or None where history cannot be read.
+    """Returns the signature that resolved the receipt, or None if no endpoint returns it.
 
     Raises:
-        TransactionRefused: executed, refused and finalized.
-        Unreachable: no endpoint answers; run it again, the receipt makes that safe.
+        TransactionRefused: the chain executed and refused the transaction.
+        Unreachable: no endpoint answers. The receipt makes another call safe.
     """
     attempt: Attempt | None = None
     while True:
@@ -41,17 +41,12 @@ def send_until_resolved(context: Context, intent: Intent) -> str | None:
             found = context.chain.executions([key]).get(key)
             return found.signature if found else None
         if step is Step.SIGN:
-            _refuse_if_failed(key, status)
-            attempt = sign_one(context, intent)
+            if status is not None and status.error:
+                raise TransactionRefused(key, status.error)
+            (attempt,) = sign_all(context, [intent])
         if attempt is not None and step in (Step.SIGN, Step.RESEND):
             context.chain.send([(attempt.signature, attempt.wire)])
         context.clock.sleep(context.limits.poll_seconds)
-
-
-def sign_one(context: Context, intent: Intent) -> Attempt:
-    """Sign an intent with a fresh blockhash."""
-    (attempt,) = sign_all(context, [intent])
-    return attempt
 
 
 def sign_all(context: Context, intents: Sequence[Intent]) -> list[Attempt]:
@@ -70,8 +65,3 @@ def sign_all(context: Context, intents: Sequence[Intent]) -> list[Attempt]:
         )
         for intent, transaction in zip(intents, signed, strict=True)
     ]
-
-
-def _refuse_if_failed(what: str, status: SignatureStatus | None) -> None:
-    if status is not None and status.error:
-        raise TransactionRefused(what, status.error)

@@ -1,4 +1,4 @@
-"""The files of a bundle, wherever they are: to read and to write."""
+"""Reading and writing the files of a bundle, in any place."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from worker.core.week import Week
 
 
 class BundleFiles(Protocol):
-    """One week's bundle, and those of other weeks that were published with it."""
+    """One week's bundle, and the bundles of other weeks in the same place."""
 
     def manifest(self) -> bytes:
         """The bytes of `manifest.json`."""
 
     def lines(self, name: str) -> Iterator[bytes]:
-        """A file's lines with their line ends, from its beginning each time."""
+        """A file's lines with their line ends. Each call begins at the first line."""
 
     def beside(self, week: Week) -> BundleFiles | None:
-        """The bundle of another week in the same place; None where there is none."""
+        """The bundle of another week in the same place, if there is one."""
 
 
 class BundleWriter(Protocol):
-    """The place that a bundle is written to. Readers see nothing of it before `finish`."""
+    """Writes a bundle. Readers see its files only after `finish`."""
 
     def write(self, name: str, lines: Iterable[bytes]) -> bytes:
-        """Write a file of lines, each with a line end; the SHA-256 of the file."""
+        """Write a file, each line with a line end. Returns the SHA-256 of the file."""
 
     def finish(self) -> str:
-        """Put all files in place; their place, for people."""
+        """Put all files in place. Returns the place as text for people."""

@@ -1,4 +1,4 @@
-"""A contributor's proof: made by an operator, verified by anyone."""
+"""Makes and verifies contributors' proofs. Only an operator can make them; anyone can verify."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
     """A user's row of a week, with its salt and paths.
 
     Raises:
-        NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to prove.
-        NoSuchReward: the user has no row in it.
+        NotPlanned, NotAnchored, PlanDoesNotMatchRoot: the week has no final plan.
+        NoSuchReward: the user has no row in the plan.
     """
     planned, seal = anchored_plan(context, week)
     user_id = canonical_user_id(user)
@@ -57,16 +57,16 @@ def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
 
 @dataclass(slots=True)
 class ProofVerification:
-    """The checks of a proof, and the reward's payment where the chain was asked."""
+    """The checks of a proof. After `verify_proof_on_chain`, also the reward's payment."""
 
     proof: ContributorProof | None
     checks: list[Check]
     header: Header | None = None
     row: Row | None = None
     signature: str | None = None
-    """Of the payment, once it is found."""
+    """The signature of the payment, if it was found."""
     fate: str = ""
-    """The state of the reward on chain, in a sentence."""
+    """A sentence about the reward's state on chain."""
 
     @property
     def outcome(self) -> Outcome:
@@ -84,7 +84,7 @@ class ProofVerification:
 
 
 def verify_proof(content: bytes) -> ProofVerification:
-    """Check a proof against itself: no chain, no settings."""
+    """Check a proof against itself, without chain and settings."""
     try:
         proof = ContributorProof.parse(content)
     except MalformedBundle as error:
@@ -130,20 +130,20 @@ def _why_not_paid(row: Row, states: dict[str, ReceiptState]) -> str:
     if not row.batch:
         return "It is held, and not paid yet."
     if states[row.batch] is ReceiptState.VOID:
-        return f"Its batch {row.batch} is void; it is to be paid alone, and is not paid yet."
+        return f"Its batch {row.batch} is void. It will be paid alone, and is not paid yet."
     return f"Its batch {row.batch} is not paid yet."
 
 
 def _compare(
     verified: ProofVerification, row: Row, receipt: str, found: Execution | None, check: Check
 ) -> None:
-    """Compare the payment with the row. Other rows of its batch may have the same wallet."""
+    """Compare the payment with the row. The wallet may get more, for other rows of the batch."""
     if found is None:
         verified.fate = f"It was paid under {receipt}; no endpoint returns the transaction."
         check.unproven(receipt, "no endpoint returns the transaction that paid it")
         return
     check.expect(receipt, "the memo of its transaction", receipt, found.memo)
-    # A held row has no wallet, and that of a void batch's row may have been redirected.
+    # A held row has no wallet, and an operator may have redirected the row of a void batch.
     wallet = row.wallet if receipt == row.batch else recipient_of(found)
     amount = sums_by_wallet(found.transfers)[wallet]
     if amount < row.amount:

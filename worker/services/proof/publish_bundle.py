@@ -1,7 +1,7 @@
-"""Publishes a week as a bundle: strangers verify the week with it, and it holds no names.
+"""Publishes a week as a bundle, with which strangers verify the week. It contains no names.
 
-All of it follows from the anchored plan and the finalized chain, so two operators publish the same
-bytes; the database only supplies the rows, proven by the root, and signatures to look at first.
+The anchored plan and the finalized chain determine every byte, so two operators publish the same
+files. The database supplies the rows, which the root proves, and signatures to look at first.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from worker.core.money import BaseUnits
 from worker.core.payout.chain import Execution
 from worker.core.payout.comparison import RESOLVED, recipient_of
 from worker.core.payout.records import PayoutKind
-from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row, Seal, SealBuilder
+from worker.core.plan.commitment import PlanDoesNotMatchRoot, Seal, SealBuilder
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, anchor_id, single_id
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE, Manifest, PayoutLine
 from worker.core.week import Week
 from worker.services.context import Context
+from worker.services.payout.pages import payout_pages
 from worker.services.payout.settle import find_executions
 from worker.services.plan.genesis import first_week
 from worker.services.plan.planned_week import planned_week
@@ -32,7 +33,7 @@ CHUNK = 500
 
 
 class ReceiptUnreadable(NotReady):
-    """A receipt's state cannot be read, so nothing can be published about it."""
+    """A receipt's state cannot be read, so the week cannot be published."""
 
     def __init__(self, receipt: str) -> None:
         super().__init__(
@@ -56,15 +57,16 @@ class Published:
     alone: int
     paid_amount: int
     unreadable: int
-    """Payouts whose transaction no endpoint returned: their signature is left empty."""
+    """Payouts without a signature, because no endpoint returned the transaction."""
 
 
 def publish_week(context: Context, week: Week, writer: BundleWriter) -> Published:
     """Write the bundle of a closed or open week.
 
     Raises:
-        NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final to publish.
-        NoGenesis, ReceiptUnreadable: the chain does not say what belongs into it.
+        NotPlanned, NotAnchored, PlanDoesNotMatchRoot: the week has no final plan.
+        NoGenesis: the first week is unknown.
+        ReceiptUnreadable: the state of a payout is unknown.
     """
     planned, seal = anchored_plan(context, week)
     return _Publisher(context, planned, seal, first_week(context)).publish(writer)
@@ -74,7 +76,7 @@ def anchored_plan(context: Context, week: Week) -> tuple[PlannedWeek, Seal]:
     """A week's plan and its seal.
 
     Raises:
-        NotPlanned, NotAnchored, PlanDoesNotMatchRoot: there is nothing final.
+        NotPlanned, NotAnchored, PlanDoesNotMatchRoot: the week has no final plan.
     """
     planned = planned_week(context.store, week)
     return planned, anchored_seal(context, planned)
@@ -84,20 +86,22 @@ class _Publisher:
     def __init__(self, context: Context, planned: PlannedWeek, seal: Seal, first: Week) -> None:
         self._context, self._seal, self._first = context, seal, first
         self._plan_id, self._source = planned.plan_id, ""
-        self._signatures = self._known_signatures()
+        pages = payout_pages(context.store, planned.plan_id, CHUNK)
+        self._signatures = {payout.id: payout.signature or "" for page in pages for payout in page}
+        """The database's signatures: the first place to look, and no proof."""
+        self._roots = {str(seal.header.batch_id(i)): r for i, r in enumerate(seal.batch_roots)}
         self._amounts = Counter[str]()
-        """By batch id, gathered while the plan is written."""
-        self._alone: dict[str, Row] = {}
-        """Rows that may be paid alone, held ones and those of void batches, by single id."""
+        """The planned amounts of batches and singles by id, collected while the plan is written."""
+        self._alone: list[str] = []
+        """The single ids of rows that may be paid alone: held rows and rows of void batches."""
         self._listed = Counter[tuple[PayoutKind, ReceiptState]]()
         self._paid_amount = self._unreadable = 0
 
     def publish(self, writer: BundleWriter) -> Published:
         header, listed = self._seal.header, self._listed
-        batches = [str(header.batch_id(index)) for index in range(header.batches)]
-        states = self._states(batches)
+        states = self._states(list(self._roots))
         files = {PLAN_FILE: writer.write(PLAN_FILE, self._plan_lines(states))}
-        files[PAYOUTS_FILE] = writer.write(PAYOUTS_FILE, self._payout_lines(batches, states))
+        files[PAYOUTS_FILE] = writer.write(PAYOUTS_FILE, self._payout_lines(states))
         writer.write(MANIFEST_FILE, [self._manifest(files).canonical()])
         return Published(
             week=header.week,
@@ -113,19 +117,8 @@ class _Publisher:
             unreadable=self._unreadable,
         )
 
-    def _known_signatures(self) -> dict[str, str]:
-        """Signatures that the database has: the place to look first, and no proof."""
-        known, after = {}, ""
-        while chunk := self._context.store.payouts_after(self._plan_id, after, CHUNK):
-            known.update({payout.id: payout.signature or "" for payout in chunk})
-            after = chunk[-1].id
-        return known
-
     def _states(self, ids: list[str]) -> dict[str, ReceiptState]:
-        """
-        Raises:
-            ReceiptUnreadable: one of them cannot be read.
-        """
+        """The states of these receipts. ReceiptUnreadable if one cannot be read."""
         states = self._context.chain.receipts(ids)
         for receipt in ids:
             if states[receipt] is ReceiptState.UNKNOWN:
@@ -135,63 +128,57 @@ class _Publisher:
     def _executions(self, ids: list[str]) -> dict[str, Execution]:
         signatures = {receipt: self._signatures.get(receipt, "") for receipt in ids}
         found = find_executions(self._context.chain, signatures)
-        # The account that paid the first payout in the bundle's order, and not today's account,
-        # so that every publisher names the same one.
+        # Every publisher must name the same account: the one that paid the first payout in the
+        # bundle's order. Today's account may be another one.
         sources = (found[i].source for i in ids if i in found)
         self._source = self._source or next(filter(None, sources), "")
         return found
 
     def _plan_lines(self, states: dict[str, ReceiptState]) -> Iterator[bytes]:
-        """
-        Raises:
-            PlanDoesNotMatchRoot: the stored rows are not the anchored ones.
-        """
+        """Header and rows. PlanDoesNotMatchRoot if the rows are not the anchored ones."""
         header, builder = self._seal.header, SealBuilder(self._seal.header)
         yield header.canonical()
         for row in stored_rows(self._context, self._plan_id, range(header.rewards)):
             builder.add(row)
             self._amounts[row.batch] += row.amount
             if not row.batch or states.get(row.batch) is ReceiptState.VOID:
-                self._alone[single_id(header.week, row.user)] = row
+                single = single_id(header.week, row.user)
+                self._alone.append(single)
+                self._amounts[single] = row.amount
             yield row.canonical()
         if (found := builder.seal().root) != self._seal.root:
             what = f"The stored plan of {header.week}"
             raise PlanDoesNotMatchRoot(what, self._seal.root, found)
 
-    def _payout_lines(self, batches: list[str], states: dict[str, ReceiptState]) -> Iterator[bytes]:
-        """Batches in order, then what was paid alone, by user commitment."""
-        roots = dict(zip(batches, self._seal.batch_roots, strict=True))
-        for ids in chunks(batches, CHUNK):
+    def _payout_lines(self, states: dict[str, ReceiptState]) -> Iterator[bytes]:
+        """Batches in order, then paid singles, by user commitment."""
+        for ids in chunks(states, CHUNK):
             found = self._executions([i for i in ids if states[i] in RESOLVED])
             for receipt in ids:
-                is_paid = states[receipt] is ReceiptState.PAID
-                amount = BaseUnits(self._amounts[receipt] if is_paid else 0)
-                facts = PayoutKind.BATCH, states[receipt], amount, roots[receipt]
-                yield self._line(receipt, found.get(receipt), *facts)
+                yield self._line(PayoutKind.BATCH, receipt, states[receipt], found.get(receipt))
         for ids in chunks(sorted(self._alone), CHUNK):
-            states = self._states(ids)
-            paid = [receipt for receipt in ids if states[receipt] is ReceiptState.PAID]
+            paid = [i for i, state in self._states(ids).items() if state is ReceiptState.PAID]
             found = self._executions(paid)
             for receipt in paid:
-                amount = self._alone[receipt].amount
-                facts = PayoutKind.SINGLE, ReceiptState.PAID, amount, b""
-                yield self._line(receipt, found.get(receipt), *facts)
+                yield self._line(PayoutKind.SINGLE, receipt, ReceiptState.PAID, found.get(receipt))
 
     def _line(
-        self,
-        receipt: str,
-        found: Execution | None,
-        kind: PayoutKind,
-        state: ReceiptState,
-        amount: BaseUnits,
-        root: bytes,
+        self, kind: PayoutKind, receipt: str, state: ReceiptState, found: Execution | None
     ) -> bytes:
+        line = PayoutLine(
+            id=receipt,
+            kind=kind,
+            state=state,
+            signature=found.signature if found else "",
+            slot=found.slot if found else None,
+            amount=BaseUnits(self._amounts[receipt] if state is ReceiptState.PAID else 0),
+            wallet=recipient_of(found) if found and kind is PayoutKind.SINGLE else "",
+            root=self._roots.get(receipt, b""),
+        )
         self._listed[kind, state] += 1
-        self._paid_amount += amount
+        self._paid_amount += line.amount
         self._unreadable += state in RESOLVED and found is None
-        signature, slot = (found.signature, found.slot) if found else ("", None)
-        wallet = recipient_of(found) if found and kind is PayoutKind.SINGLE else ""
-        return PayoutLine(receipt, kind, state, signature, slot, amount, wallet, root).canonical()
+        return line.canonical()
 
     def _manifest(self, files: dict[str, bytes]) -> Manifest:
         chain, header = self._context.chain, self._seal.header

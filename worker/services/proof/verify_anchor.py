@@ -1,4 +1,4 @@
-"""Compares a plan with the plan that the chain holds for its week."""
+"""Compares a plan with the plan that the chain anchors for its week."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from worker.ports.payout import PublicChain
 def verify_anchor(
     chain: PublicChain, manifest: Manifest, header: Header, root: bytes
 ) -> tuple[list[Check], int | None]:
-    """Compare cluster, genesis, anchor and the plan of the week before; the anchor's slot, or
-    None where the anchor cannot be read."""
+    """Compare cluster, genesis, anchor and the plan of the week before. Returns the checks, and the
+    anchor's slot, or None if the anchor cannot be read."""
     anchor, slot = _anchor(chain, manifest, header, root)
     return [_genesis(chain, manifest), anchor, _previous(chain, header)], slot
 
 
 def _genesis(chain: PublicChain, manifest: Manifest) -> Check:
-    """The receipt key was put into service for this cluster, mint and first week, once."""
+    """Check that the receipt key's genesis names this cluster, mint and first week."""
     check, cluster = Check("genesis"), chain.cluster_genesis()
     check.expect(MANIFEST_FILE, "cluster_genesis", cluster, manifest.cluster_genesis)
     ids = genesis_ids(cluster, manifest.mint, manifest.first_week)
@@ -36,7 +36,7 @@ def _genesis(chain: PublicChain, manifest: Manifest) -> Check:
 def _anchor(
     chain: PublicChain, manifest: Manifest, header: Header, root: bytes
 ) -> tuple[Check, int | None]:
-    """This very plan, and no other one, was anchored for its week."""
+    """Check that exactly this plan was anchored for its week."""
     check = Check("anchor")
     memo = AnchorMemo.of(header, root).text()
     found = resolved_together(chain, anchor_ids(header.week, root), memo, check)
@@ -53,7 +53,7 @@ def _anchor(
 
 
 def _previous(chain: PublicChain, header: Header) -> Check:
-    """The plan before it is the anchored one of the week before."""
+    """Check that the plan of the week before, which this plan names, was anchored."""
     check = Check("week before")
     if not header.previous_root:
         check.detail = "this is the first week"
@@ -68,7 +68,7 @@ def _previous(chain: PublicChain, header: Header) -> Check:
 def resolved_together(
     chain: PublicChain, ids: tuple[str, str], memo: str, check: Check
 ) -> Execution | None:
-    """The one transaction that resolved both receipts, and said so in its memo."""
+    """The transaction that resolved both receipts and has this memo, if it can be read."""
     if not require_paid(chain.receipts(ids), check):
         return None
     found = chain.executions(ids)
@@ -83,7 +83,7 @@ def resolved_together(
 
 
 def require_paid(states: dict[str, ReceiptState], check: Check) -> bool:
-    """Add every receipt that is not of length 1 as a finding; whether all are."""
+    """Add a finding for each receipt that is not of length 1. Returns whether all are."""
     for receipt, state in states.items():
         compare_receipt(receipt, state, ReceiptState.PAID, "(length 1)", check)
     return all(state is ReceiptState.PAID for state in states.values())

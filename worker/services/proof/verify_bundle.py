@@ -1,4 +1,4 @@
-"""Verify a bundle: without database or keys, and with an RPC endpoint against the chain."""
+"""Verifies a bundle without database or keys. With an RPC endpoint, compares it with the chain."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from worker.services.proof.verify_treasury import verify_treasury
 
 @dataclass(slots=True)
 class Verification:
-    """All checks in order. The chain gives `paid` (base units), `payments` and `open` (rewards)."""
+    """All checks in order. The other fields come from the chain: `paid` in base units, the number
+    of `payments`, and the number of `open` rewards."""
 
     files: VerifiedFiles
     on_chain: list[Check] = field(default_factory=list)
@@ -36,7 +37,7 @@ class Verification:
 
     @property
     def findings(self) -> list[Finding]:
-        """The wrong ones first."""
+        """All findings, contradictions first."""
         listed = [finding for check in self.checks for finding in check.findings]
         return sorted(listed, key=lambda finding: finding.outcome is not Outcome.WRONG)
 
@@ -61,9 +62,9 @@ class Verification:
 
 
 def verify_bundle(files: BundleFiles, tiers: Collection[int] | None = None) -> Verification:
-    """Check a bundle against itself: no chain, no settings.
+    """Check a bundle against itself, without chain and settings.
 
-    `tiers`: the staking multipliers, in millionths, that the wiki has; None for any.
+    `tiers`: the allowed staking multipliers, in millionths; None allows any.
     """
     payouts, plan = files.lines(PAYOUTS_FILE), files.lines(PLAN_FILE)
     return Verification(verify_files(files.manifest(), payouts, plan, tiers))

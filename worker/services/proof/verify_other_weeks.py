@@ -1,7 +1,7 @@
 """Compares payments for other weeks with the bundles of those weeks.
 
-A receipt proves that an id is spent. Only the anchored plan of a week proves that the week has the
-id, and its amount.
+A receipt only proves that an id is spent. The anchored plan of a week proves that the id belongs to
+the week, and its amount.
 """
 
 from __future__ import annotations
@@ -30,10 +30,8 @@ def verify_other_week(
     outflows: Sequence[Outflow],
     check: Check,
 ) -> int:
-    """Compare outflows that name payments of one other week with its plan; how many it explains.
-
-    `bundle` is that week's; None where it is not there.
-    """
+    """Compare outflows that name payments of another week with its plan. Returns how many outflows
+    the plan explains. `bundle` is the week's bundle, or None if it is missing."""
     if bundle is not None and _is_the_anchored_plan(chain, bundle, week):
         return _explained(bundle, week, outflows, check)
     why = "is not beside this one" if bundle is None else "beside this one does not hold"
@@ -49,7 +47,7 @@ def taken_text(outflow: Outflow) -> str:
 
 
 def _is_the_anchored_plan(chain: PublicChain, bundle: BundleFiles, week: Week) -> bool:
-    """Whether its files agree with each other, and the chain holds their root for the week."""
+    """Whether the files agree with each other, and the chain anchors their root for the week."""
     files = verify_files(bundle.manifest(), bundle.lines(PAYOUTS_FILE), bundle.lines(PLAN_FILE))
     if files.header is None or files.header.week != week or files.outcome is not Outcome.OK:
         return False
@@ -74,7 +72,7 @@ def _explained(bundle: BundleFiles, week: Week, outflows: Sequence[Outflow], che
 
 
 def _planned_amounts(bundle: BundleFiles, week: Week, ids: Set[str]) -> Counter[str]:
-    """The amount of each of these batches and singles; ids that the plan lacks are absent."""
+    """The planned amount of each of these batches and singles. Leaves out unplanned ids."""
     amounts: Counter[str] = Counter()
     for line in itertools.islice(bundle.lines(PLAN_FILE), 1, None):
         row = Row.parse(line.removesuffix(b"\n"))

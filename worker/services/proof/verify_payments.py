@@ -1,7 +1,7 @@
-"""Compares a plan with the chain: every receipt, and every transaction that made one.
+"""Compares every payout of a plan with its receipt and its transaction.
 
-The single receipts of rewards in batches are read, too: a reward whose batch is not void must not
-be paid alone.
+It also reads the single receipts of rewards in batches, because a reward whose batch is not void
+must not be paid alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from worker.core.findings import Check
 from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.comparison import (
     RESOLVED,
-    Recorded,
+    RecordedPayment,
     compare_receipt,
     compare_transaction,
     recipient_of,
@@ -30,9 +30,8 @@ from worker.services.payout.settle import find_executions
 CHUNK_BATCHES = 100
 CHUNK_HELD_ROWS = 5000
 
-
 Part = tuple[Sequence[Row], PayoutLine | None]
-"""Rows, and the batch that they are in; None for held rows."""
+"""Rows and their batch; None for held rows."""
 
 
 class PaymentsVerifier:
@@ -42,13 +41,13 @@ class PaymentsVerifier:
         self._chain, self._header, self._payouts = chain, header, payouts
         self._batches, self._singles = Check("batches"), Check("paid alone")
         self.payments: dict[str, Execution] = {}
-        """The transactions of this week that moved tokens, by signature, without transfers."""
+        """The week's transactions that moved tokens, by signature, without `transfers`."""
         self.unread: set[str] = set()
-        """Ids whose receipt or transaction cannot be read."""
+        """Ids whose receipts or transactions cannot be read."""
         self.paid_amount = 0
-        """In base units, as the chain moved it."""
+        """The base units that left the source account."""
         self.open = 0
-        """Rewards that were not paid yet."""
+        """The number of unpaid rewards."""
         self._paid = self._void = self._alone = self._read = 0
 
     @property
@@ -93,7 +92,7 @@ class PaymentsVerifier:
                 self._compare_single(row, receipt, state, states[receipt], found.get(receipt))
 
     def _executions(self, ids: Sequence[str]) -> dict[str, Execution]:
-        """By the signatures of the bundle where they lead there, else by search."""
+        """The transactions that made these receipts. The bundle's signatures are tried first."""
         lines = (*self._payouts.batches, *self._payouts.singles.values())
         signatures = {line.id: line.signature for line in lines}
         return find_executions(self._chain, {i: signatures.get(i, "") for i in ids})
@@ -122,7 +121,11 @@ class PaymentsVerifier:
         planned: Sequence[Transfer],
         check: Check,
     ) -> None:
-        given = Recorded(receipt, line.signature, line.slot) if line else Recorded(receipt)
+        given = (
+            RecordedPayment(receipt, line.signature, line.slot)
+            if line
+            else RecordedPayment(receipt)
+        )
         compare_transaction(given, found, planned, check)
         if found is not None:
             self.paid_amount += found.source_decrease

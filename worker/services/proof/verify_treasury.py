@@ -1,7 +1,7 @@
-"""Finds tokens that left the treasury and that no plan explains.
+"""Finds tokens that left the treasury without a plan that explains them.
 
-The period runs from a week's anchor to the next week's, so that the bundles of consecutive weeks
-cover all time since the first anchor; of the newest week it runs to its last payment.
+The period runs from a week's anchor to the next week's anchor. So the bundles of consecutive weeks
+cover all time since the first anchor. The newest week's period ends with its last payment.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def verify_treasury(
     anchor_slot: int | None,
     payouts: PaymentsVerifier,
 ) -> Check:
-    """Every outgoing transfer of the source account within the period.
+    """Check every outgoing transfer of the source account within the period.
 
     Raises:
         Unreachable: no endpoint answers.
@@ -65,7 +65,7 @@ def verify_treasury(
 
 
 def _next_anchor_slot(chain: PublicChain, week: Week, check: Check) -> int | None:
-    """Where the next period begins; None while that week is not anchored."""
+    """The slot in which the next period begins. None if the week has no readable anchor."""
     receipt = anchor_id(week)
     if chain.receipts([receipt])[receipt] is ReceiptState.FREE:
         return None
@@ -76,14 +76,14 @@ def _next_anchor_slot(chain: PublicChain, week: Week, check: Check) -> int | Non
 
 
 class _Unlisted:
-    """Sorts outflows that are no payment of this week: wrong ones, and those of other weeks."""
+    """Sorts outflows that are not payments of this week into wrong ones and other weeks' ones."""
 
     def __init__(
         self, chain: PublicChain, manifest: Manifest, unread: Set[str], check: Check
     ) -> None:
         self._chain, self._manifest, self._unread, self._check = chain, manifest, unread, check
         self.of_weeks: dict[Week, list[Outflow]] = {}
-        """Those that made the receipt of an id of another week, by the week."""
+        """Outflows that made a receipt of another week, by that week."""
         self.harmless = 0
 
     def add(self, signature: str, outflow: Outflow | None) -> None:
@@ -103,10 +103,10 @@ class _Unlisted:
             self.of_weeks.setdefault(week, []).append(outflow)
 
     def _problem(self, outflow: Outflow, week: Week) -> str | None:
-        """Why it cannot be a payment of another week; None where that week's plan decides."""
+        """Why this cannot be a payment of another week. None if that week's plan must decide."""
         if week == self._manifest.week:
             return f"it names {outflow.memo}, which the plan does not have or was paid otherwise"
-        # Weeks are anchored in order, so in this period no later one can be paid yet.
+        # Weeks are anchored in order, so no later week can be paid in this period.
         if not self._manifest.first_week <= week < self._manifest.week:
             return f"it names {outflow.memo}, and {week.id} was not anchored by then"
         if outflow.memo not in self._chain.executions_of({outflow.memo: outflow.signature}):

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from worker.core.payout.chain import AccountProblem
-from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, USER_TWICE
-from worker.core.payout.single import HOLD_EXPIRED, NOT_MADE_YET, UNREADABLE
-from worker.core.plan.new_account_cap import OVER_ACCOUNT_CAP
+from worker.core.payout.single import (
+    CLOSED_ACCOUNT,
+    HOLD_EXPIRED,
+    NO_WALLET,
+    NOT_MADE_YET,
+    UNREADABLE,
+    USER_TWICE,
+)
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 
 VOID_BATCH = "its batch was voided; it is paid alone"
 BY_OPERATOR = "kept back by an operator: "
@@ -17,36 +23,27 @@ _REDIRECT = (
 )
 _BY_ITSELF = "Nothing: it is tried again by itself. At once: kontrib retry {week}"
 _ADVICE = {
+    **{problem.value: _REDIRECT for problem in AccountProblem},
     NO_WALLET: "Ask the user to enter a wallet in the wiki; it is then paid by itself.",
     USER_TWICE: "Keep one document of this user in the wiki (kontrib check names them); it is then "
     "paid by itself.",
-    CLOSED_ACCOUNT: "The user opens the token account again; it is not made twice at our cost.",
-    OVER_ACCOUNT_CAP: "Nothing: it is next week's turn. Sooner: raise max_new_accounts_per_week.",
+    CLOSED_ACCOUNT: "The user must open the token account again; we do not pay for a second one.",
+    OVER_ACCOUNT_CAP: "Nothing: it is paid next week. Sooner: raise max_new_accounts_per_week.",
     NOT_MADE_YET: _BY_ITSELF,
     UNREADABLE: "Look at the endpoints: kontrib doctor. Then: kontrib retry {week}",
     VOID_BATCH: _BY_ITSELF,
-    HOLD_EXPIRED: "It is final by the rules. To pay it anyway, raise hold_weeks, then: "
-    "kontrib retry {week}",
-    AccountProblem.MEMO_REQUIRED.value: "The user turns off the memo requirement of their token "
-    "account; it is then paid by itself.",
-    AccountProblem.FROZEN.value: "The mint's freeze authority thaws the token account, or the "
-    "user names another wallet.",
-    **{
-        problem.value: _REDIRECT
-        for problem in (
-            AccountProblem.NOT_AN_ADDRESS,
-            AccountProblem.OFF_CURVE,
-            AccountProblem.OURS,
-            AccountProblem.NOT_A_WALLET,
-            AccountProblem.FOREIGN_OWNER,
-        )
-    },
+    HOLD_EXPIRED: "hold_weeks is over, so it stays unpaid. To pay it anyway, raise "
+    "hold_weeks, then: kontrib retry {week}",
+    AccountProblem.MEMO_REQUIRED.value: "The user must turn off the memo requirement of their "
+    "token account; it is then paid by itself.",
+    AccountProblem.FROZEN.value: "The mint's freeze authority must thaw the token account, or the "
+    "user must name another wallet.",
 }
 
 
 def advice(reason: str, week_label: str) -> str:
-    """One sentence, with the command where there is one."""
+    """What an operator can do about a reward with this reason, with the command if there is one."""
     if reason.startswith(BY_OPERATOR):
-        return f"When it may go: kontrib release USER {week_label}"
+        return f"To pay it: kontrib release USER {week_label}"
     found = _ADVICE.get(reason, "Look at it: kontrib status {week}. Then: kontrib retry {week}")
     return found.format(week=week_label)

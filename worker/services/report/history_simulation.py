@@ -1,4 +1,4 @@
-"""Replays a history of contributions, week by week, under rules that are tried."""
+"""Replays a history of contributions, week by week, under other rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.core.wiki.contribution_lines import Record
 
 
 class NoHistory(UsageError):
-    """There is nothing to replay."""
+    """The file has no contributions of the chosen weeks."""
 
     def __init__(self, lines: int, malformed: int, first_problem: str) -> None:
         why = f"; the first malformed one: {first_problem}" if first_problem else ""
@@ -27,7 +27,7 @@ class NoHistory(UsageError):
 
 @dataclass(slots=True)
 class History:
-    """Points by week and user, and how many lines count for nothing."""
+    """Points by week and user, and the number of lines that do not count."""
 
     weeks: dict[Week, dict[str, int]] = field(default_factory=dict)
     lines: int = 0
@@ -44,7 +44,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A history under one scenario. `overall` is over the sums that each user gets in all weeks."""
+    """A history under one scenario. `overall` is the spread of the users' sums over all weeks."""
 
     scenario: Scenario
     weeks: list[WeekOutcome]
@@ -68,10 +68,10 @@ class Comparison:
 def read_history(
     records: Iterable[Record], rules: PointRules, first: Week | None, last: Week | None
 ) -> History:
-    """Compute the points of every well-formed record within these weeks, both included.
+    """Compute the points of every well-formed record from the first to the last week, included.
 
     Raises:
-        NoHistory: there is none.
+        NoHistory: there is no such record.
         NotAContributionFile: the records have another format.
     """
     history, occurrences = History(), Occurrences()
@@ -98,6 +98,6 @@ def read_history(
 
 
 def replay(history: History, weeks: Sequence[Week], scenario: Scenario) -> Replay:
-    """Pay each of these weeks under a scenario; a week without contributions pays nobody."""
+    """Simulate each of these weeks under a scenario. A week without contributions pays nobody."""
     outcomes = [simulate_week(week, history.weeks.get(week, {}), scenario) for week in weeks]
     return Replay(scenario, outcomes, spread(list(totals_by_user(outcomes).values())))

@@ -13,12 +13,13 @@ from worker.core.money import ONE_TOKEN
 from worker.core.payout.chain import Costs
 from worker.core.payout.records import Payout, PayoutKind, Reward
 from worker.core.plan.planned_week import PlannedWeek
-from worker.core.plan.ratio import point_to_token_ratio
+from worker.core.plan.totals import point_to_token_ratio
 from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.ports.report import ReportStore, TypeTally
-from worker.services.plan.planned_week import NotPlanned, plan_of
+from worker.services.payout.pages import payout_pages
+from worker.services.plan.planned_week import plan_of
 from worker.services.report.advice import BY_OPERATOR, NO_REASON, VOID_BATCH, advice
 from worker.services.week.status import Board, board
 from worker.services.wiki.as_planned import as_planned
@@ -32,14 +33,14 @@ USERS_NAMED = 20
 
 @dataclass(slots=True)
 class Group:
-    """Rewards that are not paid, for one reason. Amount in base units."""
+    """Unpaid rewards with the same reason. `amount` is in base units."""
 
     reason: str
     what_to_do: str
     count: int = 0
     amount: int = 0
     users: list[str] = field(default_factory=list)
-    """The first of them."""
+    """The first users, at most `USERS_NAMED`."""
 
     def add(self, reward: Reward) -> None:
         self.count += 1
@@ -50,12 +51,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the week cost, in lamports. Rents are None where the chain could not be asked."""
+    """The cost of a week, in lamports. Rents are None if the chain did not answer."""
 
     fees: int
     receipts: int
     accounts: int
-    """Recipients who had no token account when the week was planned."""
+    """Recipients without a token account when the week was planned."""
     receipts_rent: int | None
     accounts_rent: int | None
 
@@ -74,7 +75,7 @@ class TrendWeek:
 
 @dataclass(frozen=True, slots=True)
 class WeekReport:
-    """`cluster` is the explorer's name of it; None where the chain could not be asked."""
+    """`cluster` is the explorer's name for it; None if the chain did not answer."""
 
     made_at: datetime
     cluster: str | None
@@ -84,19 +85,19 @@ class WeekReport:
     spread: Spread
     top: Sequence[Reward]
     types: Mapping[str, TypeTally]
-    """The type with the most points first."""
+    """Sorted by points, highest first."""
     excluded: Mapping[str, int]
     excluded_points: int
     held: Sequence[Group]
     failed: Sequence[Group]
     payouts: Sequence[Payout]
-    """Batches in order, then what was paid alone."""
+    """Batches in order, then singles."""
     cost: Cost
     trend: Sequence[TrendWeek]
 
     @property
     def points_missing(self) -> int:
-        """Points that the plan counted and today's contributions do not have, or the reverse."""
+        """Counted points that today's contributions lack. Negative if they have more."""
         if self.board.is_historic:
             return 0
         today = sum(each.points for each in self.types.values())
@@ -104,23 +105,16 @@ class WeekReport:
 
 
 def week_report(
-    wiki: WikiContext,
-    reports: ReportStore,
-    week: Week,
-    *,
-    cluster: str | None,
-    costs: Costs | None,
+    wiki: WikiContext, reports: ReportStore, week: Week, *, cluster: str | None, costs: Costs | None
 ) -> WeekReport:
     """
     Raises:
         NotPlanned: there is nothing to report yet.
     """
     store, distribution = wiki.store, wiki.store.distribution(week)
-    planned = distribution.planned if distribution else None
     if distribution is not None and distribution.historic is not None:
         return _historic_report(wiki, reports, week, cluster)
-    if distribution is None or planned is None:
-        raise NotPlanned(week)
+    planned = plan_of(week, distribution)
     found, payouts = board(store, week), _payouts(store, planned)
     gathered = _gather(store, planned, payouts)
     types = reports.points_by_type(*as_planned(wiki, planned))
@@ -189,22 +183,19 @@ def reward_chunks(store: Store, planned: PlannedWeek) -> Iterator[list[Reward]]:
 
 
 def _payouts(store: Store, planned: PlannedWeek) -> list[Payout]:
-    found: list[Payout] = []
-    after = ""
-    while chunk := store.payouts_after(planned.plan_id, after, CHUNK):
-        found += [each for each in chunk if each.kind is not PayoutKind.ANCHOR]
-        after = chunk[-1].id
+    pages = payout_pages(store, planned.plan_id, CHUNK)
+    found = [each for page in pages for each in page if each.kind is not PayoutKind.ANCHOR]
     return sorted(found, key=lambda each: (each.kind.value, each.index))
 
 
 @dataclass(slots=True)
 class _Gathered:
-    """What one pass over the rewards finds."""
+    """The results of one pass over the rewards."""
 
     week: Week
     void_batches: frozenset[str]
     alone: frozenset[int]
-    """Positions of rewards that have a payout of their own."""
+    """Positions of rewards that have a single."""
     amounts: list[int] = field(default_factory=list)
     top: list[Reward] = field(default_factory=list)
     unpaid: dict[tuple[Status, str], Group] = field(default_factory=dict)
@@ -221,12 +212,12 @@ class _Gathered:
                 self.unpaid[why].add(reward)
 
     def groups(self, status: Status) -> list[Group]:
-        """The largest first."""
+        """The groups of a status, largest amount first."""
         made = [group for (listed, _), group in self.unpaid.items() if listed is status]
         return sorted(made, key=lambda group: (-group.amount, group.reason))
 
     def _why_unpaid(self, reward: Reward) -> tuple[Status, str] | None:
-        """None where it is paid, or on its way and not held."""
+        """None if the reward is paid, or if a payout for it is under way."""
         if reward.status is Status.COMPLETED:
             return None
         if reward.operator_hold is not None:

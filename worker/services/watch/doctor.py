@@ -14,7 +14,7 @@ from worker.core.week import Week
 from worker.ports.check import CheckStore
 from worker.ports.payout import Archive, Clock, Store
 from worker.services.context import Context
-from worker.services.plan.funds import FundsReport, funds_report, week_need
+from worker.services.plan.funds import FundsReport, Need, estimate, funds_report
 from worker.services.plan.genesis import first_week
 
 DATABASE, CLUSTER, MINT = "MongoDB", "cluster", "mint and authority"
@@ -31,15 +31,15 @@ class Question:
     probe: Callable[[], str]
     advice: str
     needs: tuple[str, ...] = ()
-    """Names of questions without whose answers this one cannot be asked."""
+    """Names of the questions that must be answered first."""
 
 
 class Unwell(NotReady):
-    """A probe found something that is not as it must be."""
+    """A probe found a fault."""
 
 
 def ask(questions: Iterable[Question]) -> Iterator[Check]:
-    """Ask every question; a failure leaves only the questions that need its answer unanswered."""
+    """Ask every question. A failure leaves only the questions unanswered that need it."""
     failed: set[str] = set()
     for question in questions:
         check = Check(question.name)
@@ -61,7 +61,7 @@ def _ask(question: Question, check: Check) -> None:
 
 
 def payout_questions(context: Callable[[], Context]) -> list[Question]:
-    """Questions about the ports. `context` may fail itself: then each question reports it."""
+    """Questions about the ports. If `context` fails, each question reports the failure."""
     return [
         Question(
             "rules",
@@ -86,7 +86,18 @@ def payout_questions(context: Callable[[], Context]) -> list[Question]:
             "Run `kontrib genesis --first-week WEEK` once, or correct the key, mint or cluster.",
             needs=(DATABASE, CLUSTER),
         ),
-        *_money_questions(context),
+        Question(
+            "treasury",
+            lambda: _treasury(context()),
+            "Send KONTRIB to the source account, or raise the delegate's allowance.",
+            needs=(DATABASE, "rules", CLUSTER, MINT),
+        ),
+        Question(
+            "SOL",
+            lambda: _lamports(context()),
+            "Send SOL to the fee payer.",
+            needs=(DATABASE, "rules", CLUSTER, MINT),
+        ),
         Question(
             "plan archive",
             lambda: archive_answers(context().archive),
@@ -101,23 +112,10 @@ def payout_questions(context: Callable[[], Context]) -> list[Question]:
     ]
 
 
-def _money_questions(context: Callable[[], Context]) -> list[Question]:
-    needs = (DATABASE, "rules", CLUSTER, MINT)
-    return [
-        Question(
-            "treasury",
-            lambda: _treasury(context()),
-            "Send KONTRIB to the source account, or raise the delegate's allowance.",
-            needs,
-        ),
-        Question("SOL", lambda: _lamports(context()), "Send SOL to the fee payer.", needs),
-    ]
-
-
 def beat_question(
     store: Callable[[], Store], clock: Callable[[], Clock], sweep_seconds: float
 ) -> Question:
-    """Whether Celery beat runs: the sweep records each time that beat wakes it."""
+    """Asks whether Celery beat runs. The sweep records each time that beat wakes it."""
     silent_max = timedelta(seconds=sweep_seconds * (BEATS_MISSED_MAX + 1))
     return Question(
         "Celery beat",
@@ -128,7 +126,7 @@ def beat_question(
 
 
 def weeks_question(store: Callable[[], Store]) -> Question:
-    """Whether a week waits for a person."""
+    """Asks whether a week waits for a person."""
     return Question(
         "weeks",
         lambda: _weeks(store()),
@@ -152,7 +150,7 @@ def archive_answers(archive: Archive) -> str:
 
     Raises:
         Unreachable: the archive cannot be used.
-        Unwell: it does not give back what was written.
+        Unwell: the archive does not return the written line.
     """
     where = archive.location(_PROBE_WEEK, _PROBE_ROOT)
     archive.publish(_PROBE_WEEK, _PROBE_ROOT, [b"kontrib doctor"])
@@ -166,7 +164,7 @@ def archive_answers(archive: Archive) -> str:
 
 
 def coming_need(context: Context) -> FundsReport:
-    """The treasury against the coming week's pool and all that is owed.
+    """The treasury against the coming week's pool and all debts.
 
     Costs are estimated from the last planned week: the coming week's contributors are not known.
     """
@@ -176,9 +174,8 @@ def coming_need(context: Context) -> FundsReport:
     costs = context.chain.costs()
     batches = max(1, -(-users // costs.transfers_per_transaction))
     pool = context.rules().pool
-    return funds_report(
-        context, week_need(costs, total=pool, batches=batches, held=0, new_accounts=users // 10)
-    )
+    cost = estimate(costs, batches=batches, held=0, new_accounts=users // 10)
+    return funds_report(context, Need(pool, cost.lamports))
 
 
 def _rules(context: Context) -> str:
@@ -194,26 +191,20 @@ def _mint(context: Context) -> str:
 def _treasury(context: Context) -> str:
     report = coming_need(context)
     there, needed = tokens_text(report.treasury.tokens), tokens_text(report.needed.tokens)
-    text = f"{there} KONTRIB, {needed} needed for the coming week and what is owed"
-    _refuse_if_short(report.tokens_short, text, f"{tokens_text(report.tokens_short)} short")
-    allowance = tokens_text(report.allowance_short)
-    return _refuse_if_short(report.allowance_short, text, f"the allowance is {allowance} short")
+    text = f"{there} KONTRIB, {needed} needed for the coming week and all debts"
+    if report.tokens_short:
+        raise Unwell(f"{text}: {tokens_text(report.tokens_short)} short")
+    if report.allowance_short:
+        raise Unwell(f"{text}: the allowance is {tokens_text(report.allowance_short)} short")
+    return text
 
 
 def _lamports(context: Context) -> str:
     report = coming_need(context)
     there, needed = sol_text(report.treasury.lamports), sol_text(report.needed.lamports)
-    text = f"{there} SOL, about {needed} needed for the coming week and what is owed"
-    return _refuse_if_short(report.lamports_short, text, f"{sol_text(report.lamports_short)} short")
-
-
-def _refuse_if_short(shortage: int, text: str, what: str) -> str:
-    """
-    Raises:
-        Unwell: something is short.
-    """
-    if shortage:
-        raise Unwell(f"{text}: {what}")
+    text = f"{there} SOL, about {needed} needed for the coming week and all debts"
+    if report.lamports_short:
+        raise Unwell(f"{text}: {sol_text(report.lamports_short)} short")
     return text
 
 

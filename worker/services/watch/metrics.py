@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from worker.core.lifecycle import Stage
 from worker.core.payout.records import Distribution
@@ -14,11 +13,11 @@ from worker.ports.payout import Store
 from worker.services.week.status import Board, board
 
 RECENT_WEEKS = 4
-"""How many completed weeks are shown in detail, besides all open weeks."""
+"""Completed weeks that are shown in detail, besides all open weeks."""
 FUNDS = "funds"
 BEAT, CANARY = "beat", "canary"
 REACHED = "reached"
-"""The note on a distribution that holds the first moment at each stage."""
+"""The note of a distribution with its first moment at each stage."""
 
 _WAY = [Stage.PLANNED, Stage.ANCHORED, Stage.PREPARED, Stage.COMPLETED]
 
@@ -60,6 +59,7 @@ def _is_completed(store: Store, distribution: Distribution | None, week: Week) -
 
 def week_figures(week: Board) -> WeekFigures:
     """One week's board as numbers."""
+    note = week.notes.get("reconciliation")
     return WeekFigures(
         week=week.week,
         rewards={status: tally.count for status, tally in week.rewards.items()},
@@ -72,7 +72,11 @@ def week_figures(week: Board) -> WeekFigures:
             "failed": week.failed.amount,
         },
         stage_seconds=stage_seconds(week.week, week.notes.get(REACHED) or {}),
-        reconciliation=_reconciliation(week.notes.get("reconciliation")),
+        reconciliation=ReconciliationFigures(
+            at=note["at"], mismatch=int(note["mismatch"]), differences=len(note["differences"])
+        )
+        if note
+        else None,
     )
 
 
@@ -92,11 +96,3 @@ def funds_figures(store: Store) -> FundsFigures | None:
     """The treasury as a worker last saw it."""
     found = store.figures(FUNDS)
     return FundsFigures(**found) if found else None
-
-
-def _reconciliation(note: Mapping[str, Any] | None) -> ReconciliationFigures | None:
-    if not note:
-        return None
-    return ReconciliationFigures(
-        at=note["at"], mismatch=int(note["mismatch"]), differences=len(note["differences"])
-    )

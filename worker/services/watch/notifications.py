@@ -25,8 +25,6 @@ from worker.services.watch.doctor import coming_need
 from worker.services.watch.metrics import FUNDS, REACHED, RECENT_WEEKS, funds_figures, open_weeks
 from worker.services.week.status import Board, board
 
-# --- stages ------------------------------------------------------------------------------------
-
 
 def note_stage(store: Store, week: Week, now: datetime) -> None:
     """Write down when a week was first seen at its stage."""
@@ -36,9 +34,6 @@ def note_stage(store: Store, week: Week, now: datetime) -> None:
     reached = dict(store.notes(week).get(REACHED) or {})
     if distribution.stage.value not in reached:
         store.record_notes(week, **{REACHED: reached | {distribution.stage.value: now}})
-
-
-# --- funds -------------------------------------------------------------------------------------
 
 
 def record_funds(context: Context) -> FundsFigures:
@@ -61,14 +56,11 @@ def funds_sentence(figures: FundsFigures) -> str:
     text = (
         f"{tokens_text(figures.base_units)} KONTRIB of {tokens_text(figures.base_units_needed)} "
         f"needed, {sol_text(figures.lamports)} SOL of {sol_text(figures.lamports_needed)} needed "
-        "for the coming week and what is owed"
+        "for the coming week and all debts"
     )
     if figures.allowance_base_units is not None:
         text += f"; the allowance is {tokens_text(figures.allowance_base_units)} KONTRIB"
     return text
-
-
-# --- reconciliation ----------------------------------------------------------------------------
 
 
 def recently_completed(store: Store) -> list[Week]:
@@ -87,11 +79,8 @@ def reconcile_week(context: Context, week: Week) -> Reconciliation | None:
     return result
 
 
-# --- notifying people --------------------------------------------------------------------------
-
-
 def announce(store: Store, notifier: Notifier, events: Iterable[Event], now: datetime) -> int:
-    """Send the events that were not sent yet. Returns how many these are.
+    """Send the events that were not sent yet. Returns their number.
 
     An event is marked before it is sent, so that two workers never send it twice. The mark is
     removed if the event did not arrive, so that it is sent at the next look.
@@ -115,7 +104,7 @@ def announce(store: Store, notifier: Notifier, events: Iterable[Event], now: dat
 def find_events(
     store: Store, now: datetime, *, grace: timedelta, stuck_after: timedelta
 ) -> list[Event]:
-    """The events of now. The mark of an event that ended is removed: it can be news again."""
+    """The current events. An event that ended loses its mark, so that it can be news again."""
     known = {d.week: d for d in store.distributions()}
     completed = [
         d.week for d in known.values() if d.historic is None and is_newly_completed(d, now)

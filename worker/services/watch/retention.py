@@ -28,10 +28,10 @@ class Archiving:
 def archive_old_weeks(
     store: Store, retention: RetentionStore, now: datetime, *, dry_run: bool = False
 ) -> Archiving:
-    """Move completed weeks that ended more than a year ago. Any number of times.
+    """Move completed weeks that ended more than a year ago. Safe to repeat.
 
-    A week with an unpaid reward stays: no archived week is paid, and the reward may wait for a
-    wallet without a deadline.
+    A week with an unpaid reward stays, since archived weeks are never paid. The reward may wait for
+    a wallet without a deadline.
     """
     result = Archiving()
     for week in retention.completed_before(now - KEPT_FOR):

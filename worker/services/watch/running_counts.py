@@ -1,4 +1,4 @@
-"""Running counts: from the memory of each process into the store, where an exporter reads them."""
+"""Moves running counts from each process into the store, where an exporter reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds due work in the database alone: no message and no task needs to arrive."""
+"""Finds due work in the database alone, so that a lost message delays a week but never stops it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says whether a week is done, waits or has failed, for commands that follow it."""
+"""Reports whether a week is done, waits or has failed, for commands that follow it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.core.money import tokens_text
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.ports.payout import Store
-from worker.services.week.status import Board, Obstacle, board, obstacles
+from worker.services.week.status import Board, board, obstacles
 
 OBSTACLES_NAMED = 3
 
@@ -53,9 +53,8 @@ def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
         )
     if distribution.reason is None or due is None or due <= now:
         return None
-    return Verdict(
-        ExitCode.NOT_READY, f"{label} waits: {distribution.reason} (next try {_clock_time(due)})"
-    )
+    again = f"{due:%Y-%m-%d %H:%M:%S} UTC"
+    return Verdict(ExitCode.NOT_READY, f"{label} waits: {distribution.reason} (next try {again})")
 
 
 def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Verdict | None:
@@ -75,13 +74,8 @@ def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Ve
     ]
     if len(later) < left:
         return None
-    return Verdict(
-        ExitCode.NOT_READY, f"{distribution.week.label}: {left} payouts wait; {_named(later)}"
-    )
-
-
-def _named(waiting: list[Obstacle]) -> str:
-    return "; ".join(f"{o.payout_id}: {o.reason}" for o in waiting[:OBSTACLES_NAMED])
+    named = "; ".join(f"{o.payout_id}: {o.reason}" for o in later[:OBSTACLES_NAMED])
+    return Verdict(ExitCode.NOT_READY, f"{distribution.week.label}: {left} payouts wait; {named}")
 
 
 def _completed(found: Board) -> Verdict:
@@ -105,7 +99,3 @@ def _completed(found: Board) -> Verdict:
         f"{label} is completed: {found.paid.count} of {found.contributors} rewards paid{held}, "
         f"{tokens_text(found.paid.amount)} KONTRIB.",
     )
-
-
-def _clock_time(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -19,7 +19,7 @@ def do_work(
     at_once: bool = False,
     stopping: Callable[[], bool] = lambda: False,
 ) -> Done:
-    """Do one piece of work within `seconds`, or until `stopping` says to hand it over.
+    """Do one piece of work within `seconds`, or until `stopping` reports that the process ends.
 
     An expected failure is recorded on the week with its next try, and raised.
     """
@@ -36,8 +36,8 @@ def do_work(
 def _record_failure(context: Context, week: Week, error: KontribError) -> None:
     """Write the reason and the next try onto the week.
 
-    A cause outside is looked for without end. The refusal of a safeguard is tried with growing
-    pauses, and then stops the week visibly. Only an operator's retry ends a stop.
+    A wait for an outside event has no limit. After a safeguard's refusal the tries have growing
+    pauses, and the last one stops the week visibly. Only an operator's retry ends a stop.
     """
     known = context.store.distribution(week)
     now, scale = context.clock.now(), context.limits.backoff_scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,6 +13,7 @@ from worker.core.money import BaseUnits
 from worker.core.payout.records import Distribution, Tally
 from worker.core.week import Week
 from worker.ports.payout import Store
+from worker.services.payout.pages import payout_pages
 
 CHUNK_PAYOUTS = 500
 NOTHING = Tally(0, BaseUnits(0))
@@ -75,23 +77,18 @@ def overview(store: Store, now: datetime) -> list[Board]:
 
 
 def obstacles(store: Store, week: Week, limit: int) -> list[Obstacle]:
-    """The first payouts of an anchored plan that are tried again, and why."""
+    """The first payouts of an anchored plan that wait for another try, with the reasons."""
     distribution = store.distribution(week)
     planned = distribution.planned if distribution else None
     if planned is None or not planned.stage.is_payable:
         return []
-    found: list[Obstacle] = []
-    after = ""
-    while len(found) < limit and (
-        chunk := store.payouts_after(planned.plan_id, after, CHUNK_PAYOUTS)
-    ):
-        found += [
-            Obstacle(p.id, p.reason, p.next_attempt_at)
-            for p in chunk
-            if p.reason and not p.status.is_resolved
-        ]
-        after = chunk[-1].id
-    return found[:limit]
+    waiting = (
+        Obstacle(p.id, p.reason, p.next_attempt_at)
+        for page in payout_pages(store, planned.plan_id, CHUNK_PAYOUTS)
+        for p in page
+        if p.reason and not p.status.is_resolved
+    )
+    return list(itertools.islice(waiting, limit))
 
 
 def _board(store: Store, distribution: Distribution, notes: Mapping[str, Any]) -> Board:

@@ -1,6 +1,6 @@
 """The story of a week, from its contributions to its closed books.
 
-`story` tells it. `next_work` finds the work that is due, and `do_job` does it.
+`story` lists the jobs. `next_work` finds the work that is due, and `do_job` does it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The result of a piece of work, for people. `again` says to look for the next one at once."""
+    """The result of a piece of work, for people. `again`: look for the next piece at once."""
 
     sentence: str
     again: bool = True
@@ -75,7 +75,7 @@ def story(stage: Stage) -> dict[Job, Do]:
             return {Job.ACCOUNTS: _create_accounts}
         case Stage.PREPARED:
             # Pay all batches, in ranges. Release held rewards, and rewards of void batches, to be
-            # paid alone. At last compare plan, database and chain. The week is COMPLETED.
+            # paid alone. Finally compare plan, database and chain. The week is COMPLETED.
             return {Job.PAY: _pay, Job.SINGLES: _release_singles, Job.CLOSE: _close}
         case Stage.COMPLETED:
             # A held reward is paid as soon as its user can receive it.
@@ -83,7 +83,7 @@ def story(stage: Stage) -> dict[Job, Do]:
 
 
 def next_work(context: Context, distribution: Distribution, now: datetime) -> list[Work]:
-    """The work of a week that is due now. A stop keeps a week at its stage, not its payments."""
+    """The work of a week that is due now. A stopped week keeps its stage; its payments continue."""
     due_at = distribution.next_attempt_at
     if distribution.archived or (due_at is not None and due_at > now):
         return []
@@ -94,7 +94,7 @@ def next_work(context: Context, distribution: Distribution, now: datetime) -> li
 
 
 def do_job(context: Context, work: Work, deadline: Deadline, *, at_once: bool) -> Done:
-    """Do one piece of work, at whatever stage the week is. `at_once` plans without the grace."""
+    """Do one piece of work at any stage of the week. `at_once` plans without the grace."""
     return _DO[work.job](context, work, deadline, at_once)
 
 
@@ -116,15 +116,12 @@ def _payable_work(context: Context, distribution: Distribution, now: datetime) -
 
 
 def _range_size(batches: int, largest: int) -> int:
-    """The most payouts of a task: equal parts, so that all workers have about the same to do.
+    """The most payouts of a task. Equal parts give all workers about the same work.
 
     A small week is one part of the largest size, since singles are divided by the same size.
     """
     parts = -(-batches // largest)
     return -(-batches // parts) if parts > 1 else largest
-
-
-# --- the jobs ----------------------------------------------------------------------------------
 
 
 def _plan(context: Context, work: Work, _: Deadline, at_once: bool) -> Done:
@@ -148,9 +145,10 @@ def _anchor(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
 
 
 def _create_accounts(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
-    prepared = prepare_accounts(context, planned_week(context.store, work.week), deadline)
-    rest = "all there" if prepared.finished else "more to create"
-    return Done(f"{work.week.label}: {prepared.created} token accounts created, {rest}")
+    planned = planned_week(context.store, work.week)
+    created, is_finished = prepare_accounts(context, planned, deadline)
+    rest = "all there" if is_finished else "more to create"
+    return Done(f"{work.week.label}: {created} token accounts created, {rest}")
 
 
 def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:

@@ -1,4 +1,4 @@
-"""Lets weeks go on that wait for a person: approve a plan, end a pause, try again now."""
+"""Lets a waiting week continue: approve its plan, end a pause, or try again now."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.services.plan.planned_week import planned_distribution
 
 
 def approve_week(store: Store, week: Week, now: datetime) -> bool:
-    """Let a planned week be anchored; false if it is anchored already.
+    """Let a planned week be anchored. False if it is already anchored.
 
     Raises:
         NotPlanned: there is no plan to approve.
@@ -24,7 +24,7 @@ def approve_week(store: Store, week: Week, now: datetime) -> bool:
 
 
 def resume_signing(store: Store, now: datetime) -> None:
-    """End a pause, and make everything that waited due now."""
+    """End a pause, and make every open week due now."""
     store.pause(None)
     for distribution in store.distributions():
         if distribution.stage is not Stage.COMPLETED:

@@ -14,7 +14,7 @@ from worker.services.wiki_context import WikiContext
 
 
 def as_planned(wiki: WikiContext, planned: PlannedWeek) -> tuple[PointsWindow, Rules]:
-    """Which contributions the week's plan counted, and by which rules."""
+    """The window and the rules by which the week's plan counted contributions."""
     week, cutoff = planned.week, planned.header.cutoff
     first = wiki.store.first_week() or week
     distribution = wiki.store.distribution(week.previous())
@@ -24,7 +24,7 @@ def as_planned(wiki: WikiContext, planned: PlannedWeek) -> tuple[PointsWindow, R
 
 
 def _planned_points(header: Header) -> PointRules:
-    """The rules for points as the plan's header keeps them: text, and without defaults."""
+    """The rules for points. The plan's header holds them as text, and without defaults."""
     ranges = {}
     for kind in MULTIPLIER_KINDS:
         low, high = (Decimal(header.rules["multipliers"][kind][end]) for end in ("min", "max"))

@@ -1,4 +1,4 @@
-"""Record a contribution with its points at this moment.
+"""Records a contribution with its points at this moment.
 
 The contribution is written first, once for each of the caller's keys. The counters of its user and
 its article are then computed from all contributions. If the process dies in between, the next call
@@ -39,7 +39,7 @@ class UnknownArticle(UsageError):
 
 
 class ContributionUnusable(UsageError):
-    """A part of the contribution cannot be recorded; the message names it."""
+    """The contribution cannot be recorded."""
 
 
 class ScoreUnusable(UsageError):
@@ -76,7 +76,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A contribution as it is stored; `is_new` is False if the key was known."""
+    """A stored contribution. `is_new` is False if an earlier request with the key recorded it."""
 
     contribution: Contribution
     key: str | None
@@ -88,57 +88,52 @@ def contribute(wiki: WikiContext, request: Request) -> Recorded:
 
     Raises:
         UnknownUser, UnknownArticle, UnknownContributionType: nothing has this name.
-        ContributionUnusable, ScoreUnusable, KeyUsedForAnother, MalformedRules: see each class.
+        ContributionUnusable: a part of the request cannot be recorded.
+        ScoreUnusable: a stored score is not a number.
+        KeyUsedForAnother: the key belongs to another contribution.
+        MalformedRules: the configuration is unusable.
     """
-    rules, key = wiki.rules(), _checked_key(request.key)
-    found = _known(wiki, request, key)
-    is_new = found is None
+    rules, key = wiki.rules(), request.key
+    if key is not None and not 0 < len(key) <= KEY_CHARACTERS_MAX:
+        raise ContributionUnusable(f"A key has 1 to {KEY_CHARACTERS_MAX} characters.")
+    found = None if key is None else wiki.contributions.contribution_of_key(key)
+    is_new = False
     if found is None:
         priced = _priced(wiki, request, rules)
         # Before there is a contribution that an opening balance would take for an earlier one.
         wiki.counters.open_counters([priced.user_id], [priced.article_id])
         found, is_new = wiki.contributions.record(priced, key)
-        _refuse_another(found, request, key)
+    _refuse_another(found, request, key)
     recount_activity(wiki, rules, [found.user_id], [found.article_id])
     return Recorded(found, key, is_new)
 
 
-def _checked_key(key: str | None) -> str | None:
-    if key is not None and not 0 < len(key) <= KEY_CHARACTERS_MAX:
-        raise ContributionUnusable(f"A key has 1 to {KEY_CHARACTERS_MAX} characters.")
-    return key
-
-
-def _known(wiki: WikiContext, request: Request, key: str | None) -> Contribution | None:
-    known = None if key is None else wiki.contributions.contribution_of_key(key)
-    if known is not None:
-        _refuse_another(known, request, key)
-    return known
-
-
 def _refuse_another(known: Contribution, request: Request, key: str | None) -> None:
-    """Quality, text and metadata may differ: they do not identify a contribution."""
+    """User, article and type identify a contribution. Quality, text and metadata may differ."""
     asked = (canonical_user_id(request.user_id), canonical_user_id(request.article_id))
     if (known.user_id, known.article_id, known.type) != (*asked, request.type):
         raise KeyUsedForAnother(key or "", known)
 
 
 def _priced(wiki: WikiContext, request: Request, rules: Rules) -> Contribution:
-    """The contribution with its points. Storing it makes its id."""
+    """The contribution with its points. The store gives it an id."""
     rules.points.base(request.type)
     account = wiki.account(request.user_id, "reputation_score")
     article_id = canonical_user_id(request.article_id)
     exists, demand = wiki.contributions.article_demand(article_id)
     if not exists:
         raise UnknownArticle(request.article_id)
-    reputation = account.fields["reputation_score"]
+    quality, reputation = request.quality, account.fields["reputation_score"]
+    not_a_number = ContributionUnusable(f"quality is {quality!r}, which is not a number.")
     values = {
         "user_id": account.user_id,
         "article_id": article_id,
         "type": request.type,
-        "quality_multiplier": _number("quality", request.quality),
-        "reputation_multiplier": _score("users.reputation_score", reputation),
-        "demand_multiplier": _score("articles.demand_score", demand),
+        "quality_multiplier": _number(quality, not_a_number),
+        "reputation_multiplier": _number(
+            reputation, ScoreUnusable("users.reputation_score", reputation)
+        ),
+        "demand_multiplier": _number(demand, ScoreUnusable("articles.demand_score", demand)),
         "description": request.description,
         "metadata": request.metadata,
         "created_at": wiki.now().isoformat(),
@@ -150,18 +145,11 @@ def _priced(wiki: WikiContext, request: Request, rules: Rules) -> Contribution:
     return replace(priced, id="")
 
 
-def _number(name: str, value: object) -> object:
+def _number(value: object, error: UsageError) -> object:
     try:
         return None if value is None else exact_decimal(value)
     except MalformedAmount:
-        raise ContributionUnusable(f"{name} is {value!r}, which is no number.") from None
-
-
-def _score(name: str, value: object) -> object:
-    try:
-        return None if value is None else exact_decimal(value)
-    except MalformedAmount:
-        raise ScoreUnusable(name, value) from None
+        raise error from None
 
 
 TEXTS = ("user", "article", "type")
@@ -169,8 +157,8 @@ OPTIONAL = ("quality", "description", "metadata", "key")
 
 
 def request_from(values: object) -> Request:
-    """A request from a JSON object with `user`, `article` and `type`. `quality`, `description`,
-    `metadata` and `key` are optional.
+    """Make a request from a JSON object. `user`, `article` and `type` are required; `quality`,
+    `description`, `metadata` and `key` are optional.
 
     Raises:
         ContributionUnusable: a field is missing, unknown, or of the wrong kind.

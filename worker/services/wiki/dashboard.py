@@ -1,7 +1,7 @@
 """One user's page: this week so far, rewards, stakes, voting power, history.
 
-The estimate of the running week depends on everyone's points, and adding those up takes seconds. A
-task adds them up once an hour and stores the sums; a dashboard only reads the stored sums.
+The estimate for the running week depends on everyone's points, and adding them up takes seconds. An
+hourly task stores the sums, and a dashboard reads the stored sums.
 """
 
 from __future__ import annotations
@@ -12,23 +12,16 @@ from datetime import datetime, timedelta
 
 from worker.core.chunks import chunks
 from worker.core.money import BaseUnits
-from worker.core.payout.records import UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.core.wiki.stake_record import StakeRecord
-from worker.ports.check import (
-    Cursor,
-    ShownContribution,
-    ShownReward,
-    ShownUser,
-    ViewStore,
-)
+from worker.ports.check import Cursor, ShownContribution, ShownReward, ShownUser, ViewStore
 from worker.services.wiki_context import UnknownUser, WikiContext
 
 RUNNING = "running week"
-"""The name under which the running week's sums are stored."""
+"""The key of the running week's stored sums."""
 FRESH = timedelta(hours=2)
 RECENT_REWARDS = 5
 CHUNK = 2000
@@ -42,13 +35,13 @@ class RunningWeek:
     at: datetime
     users: int
     weight: int
-    """Points times multiplier in millionths, summed over who has enough points."""
+    """The sum of points times multiplier, in millionths, of all users with enough points."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """`estimate` is None without recent sums of the week, or when the user has too few points. It
-    changes with everyone's contributions until the week is over."""
+    """One user's page. `multiplier` is in millionths. `estimate` is in base units and can change
+    until the week is over. It is None without recent sums, or if the user has too few points."""
 
     user: ShownUser
     week: Week
@@ -61,7 +54,7 @@ class Dashboard:
 
 
 def dashboard(wiki: WikiContext, views: ViewStore, user_id: str) -> Dashboard:
-    """Everything of a user at a glance.
+    """Read a user's page.
 
     Raises:
         UnknownUser: no user has this id.
@@ -71,7 +64,8 @@ def dashboard(wiki: WikiContext, views: ViewStore, user_id: str) -> Dashboard:
     week = Week.containing(now)
     points = views.points_between(user.user_id, week.start, week.end)
     stakes = wiki.staking.stakes_of(user.user_id)
-    multiplier = _own_multiplier(stakes, week, rules)
+    multipliers = _multipliers(wiki, week, rules, [user.user_id])
+    multiplier = multipliers.get(user.user_id, MULTIPLIER_SCALE)
     running = running_week(wiki)
     is_known = running is not None and running.week == week and now - running.at < FRESH
     estimate = _estimate(rules, points, multiplier, running) if is_known and running else None
@@ -123,14 +117,15 @@ def record_running_week(wiki: WikiContext) -> RunningWeek:
     enough = (user for user in points if user.points >= rules.min_points)
     for chunk in chunks(enough, CHUNK):
         users += len(chunk)
-        weight += _weight(wiki, week, rules, chunk)
+        highest = _multipliers(wiki, week, rules, [user.user_id for user in chunk])
+        weight += sum(u.points * highest.get(u.user_id, MULTIPLIER_SCALE) for u in chunk)
     facts = {"week": week.id, "at": now, "users": users, "weight": str(weight)}
     wiki.store.record_figures(RUNNING, facts)
     return RunningWeek(week, now, users, weight)
 
 
 def running_week(wiki: WikiContext) -> RunningWeek | None:
-    """The sums that were stored last."""
+    """The sums that were stored last, if there are any."""
     found = wiki.store.figures(RUNNING)
     if not found:
         return None
@@ -145,27 +140,10 @@ def _user(views: ViewStore, user_id: str) -> ShownUser:
     return user
 
 
-def _weight(wiki: WikiContext, week: Week, rules: Rules, users: Sequence[UserPoints]) -> int:
-    highest = _multipliers(wiki, week, rules, [user.user_id for user in users])
-    return sum(u.points * highest.get(u.user_id, MULTIPLIER_SCALE) for u in users)
-
-
-def _own_multiplier(stakes: Sequence[StakeRecord], week: Week, rules: Rules) -> int:
-    """The same for one user, from the stakes that the page shows."""
-    covering = [
-        scaled_multiplier(s.multiplier)
-        for s in stakes
-        if s.amount >= rules.min_stake
-        and s.start <= week.start
-        and min(s.end, s.unstaked_at or s.end) >= week.end
-    ]
-    return max(covering, default=MULTIPLIER_SCALE)
-
-
 def _multipliers(
     wiki: WikiContext, week: Week, rules: Rules, user_ids: Sequence[str]
 ) -> dict[str, int]:
-    """The highest multiplier among a user's stakes that cover the week, by the rule of planning."""
+    """Each staker's highest multiplier among the stakes that cover the week, as planning does."""
     highest: dict[str, int] = {}
     for stake in wiki.store.stakes_covering(week, user_ids):
         if stake.amount >= rules.min_stake:
@@ -175,8 +153,8 @@ def _multipliers(
 
 
 def _estimate(rules: Rules, points: int, multiplier: int, running: RunningWeek) -> BaseUnits | None:
-    """The user's part of the pool if the week ended now. The user's own points may be newer than
-    the sums, so the result is capped at the pool."""
+    """The user's part of the pool if the week ended now, at most the whole pool. The user's own
+    points may be newer than the sums."""
     if points < rules.min_points or not running.weight:
         return None
     weight = points * multiplier

@@ -70,7 +70,7 @@ class Recount:
 def recount_tokens(
     wiki: WikiContext, user_ids: Sequence[str], result: Recount | None = None
 ) -> int:
-    """Earned and staked tokens and votes of these users. Returns how many users were wrong.
+    """Recompute what these users earned, staked and can vote with. Returns how many were wrong.
 
     `result` gets every number of the wiki's own that is replaced.
     """
@@ -97,7 +97,7 @@ def _changes(
 
 
 def recount_week(wiki: WikiContext, week: Week) -> Recount:
-    """The tokens of everyone in a week's plan, and of the articles that their points came from.
+    """Recompute the tokens of all users in a week's plan, and of the articles that gave the points.
 
     May be called at any state of the week, any number of times.
     """
@@ -119,13 +119,13 @@ def recount_week(wiki: WikiContext, week: Week) -> Recount:
 
 
 def due_recounts(wiki: WikiContext) -> list[Week]:
-    """Closed weeks that were not counted since, or of which another reward was paid."""
+    """Closed weeks that were not counted after their last payment."""
     known = wiki.store.distributions()
     return [d.week for d in known if d.stage is Stage.COMPLETED and not is_counted(wiki, d)]
 
 
 def is_counted(wiki: WikiContext, distribution: Distribution) -> bool:
-    """Whether a closed week was counted after its last payment. One without a plan needs none."""
+    """Whether a closed week was counted after its last payment. True for a week without a plan."""
     if distribution.plan_id is None:
         return True
     noted = wiki.store.notes(distribution.week).get(NOTE) or {}
@@ -134,7 +134,7 @@ def is_counted(wiki: WikiContext, distribution: Distribution) -> bool:
         return False
     if completed_at is not None and counted_at < completed_at:
         return False
-    # Held rewards are paid after the week was closed. Where none is left, nothing can change.
+    # Held rewards are paid after the week was closed. If no reward is left, nothing can change.
     if not noted.get("unpaid_rewards"):
         return True
     now = _tallies(wiki, distribution.plan_id)
@@ -142,7 +142,7 @@ def is_counted(wiki: WikiContext, distribution: Distribution) -> bool:
 
 
 def _tallies(wiki: WikiContext, plan_id: str) -> dict[str, int]:
-    """How much of a plan is paid."""
+    """Counts of a plan's rewards, and the paid base units."""
     rewards = wiki.store.progress(plan_id).rewards
     paid = rewards.get(Status.COMPLETED)
     return {
@@ -153,7 +153,6 @@ def _tallies(wiki: WikiContext, plan_id: str) -> dict[str, int]:
 
 
 def _count_week(wiki: WikiContext, planned: PlannedWeek, result: Recount) -> None:
-    """One pass over a week's completed rewards."""
     shares: Counter[str] = Counter()
     users = 0
     for user_ids, share in shares_by_article(wiki, planned):
@@ -162,7 +161,14 @@ def _count_week(wiki: WikiContext, planned: PlannedWeek, result: Recount) -> Non
         users += len(user_ids)
     result.unshared = shares.pop("", 0)
     result.shared, result.users = shares.total(), users
-    _write_shares(wiki, planned.week, shares, result)
+    before = wiki.counters.article_rewards(planned.week)
+    changed = {a: BaseUnits(share) for a, share in shares.items() if before.get(a) != share}
+    gone = sorted(set(before) - set(shares))
+    if changed or gone:
+        wiki.counters.write_article_rewards(planned.week, changed, gone)
+    touched = sorted({*before, *shares})
+    result.articles = len(touched)
+    result.corrected += sum(recount_article_tokens(wiki, ids) for ids in chunks(touched, CHUNK_IDS))
 
 
 def shares_by_article(
@@ -183,19 +189,8 @@ def shares_by_article(
         position = paid[-1].position
 
 
-def _write_shares(wiki: WikiContext, week: Week, shares: Counter[str], result: Recount) -> None:
-    before = wiki.counters.article_rewards(week)
-    changed = {a: BaseUnits(share) for a, share in shares.items() if before.get(a) != share}
-    gone = sorted(set(before) - set(shares))
-    if changed or gone:
-        wiki.counters.write_article_rewards(week, changed, gone)
-    touched = sorted({*before, *shares})
-    result.articles = len(touched)
-    result.corrected += sum(recount_article_tokens(wiki, ids) for ids in chunks(touched, CHUNK_IDS))
-
-
 def recount_article_tokens(wiki: WikiContext, article_ids: Sequence[str]) -> int:
-    """Tokens of these articles, from their shares. Returns how many articles were wrong."""
+    """Recompute these articles' tokens from their shares. Returns how many articles were wrong."""
     store = wiki.counters
     return write_until_stable(
         "Articles", store.article_tokens, store.write_article_tokens, article_ids

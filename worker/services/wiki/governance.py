@@ -1,4 +1,4 @@
-"""Propose, cancel and vote.
+"""Records proposals and votes, and opens votes.
 
 A vote's weights follow from rewards and stakes at the moment the vote began. So the time and the
 number of attempts to open it make no difference.
@@ -13,7 +13,6 @@ from typing import Any
 
 from worker.core.chunks import chunks
 from worker.core.errors import NotReady, UsageError
-from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits, base_units
 from worker.core.storable import is_storable_text
 from worker.core.wiki.governance import (
@@ -48,7 +47,7 @@ class UnknownProposal(UsageError):
 
 
 class ProposalRaced(NotReady):
-    """Votes or the configuration change faster than they can be written."""
+    """Other writers kept changing the votes or the configuration."""
 
     def __init__(self, proposal_id: str) -> None:
         super().__init__(f"The proposal {proposal_id} is being changed elsewhere; try again.")
@@ -79,7 +78,9 @@ def propose(wiki: WikiContext, idea: Idea) -> Proposal:
     """Record a proposal as a draft, and open its vote if the vote begins now.
 
     Raises:
-        UnknownUser, ProposalUnusable, UnknownParameter, BeyondRange: see each class.
+        UnknownUser: the proposer is unknown.
+        ProposalUnusable: the proposal cannot be put to a vote in this form.
+        UnknownParameter, BeyondRange: the change is not allowed.
     """
     now = wiki.now()
     proposer, start = wiki.account(idea.proposer_id), idea.voting_start or now
@@ -113,7 +114,9 @@ def cancel(wiki: WikiContext, proposal_id: str, reason: str) -> Proposal:
     """End a proposal that is undecided, or passed and not executed.
 
     Raises:
-        UnknownProposal, IllegalTransition, ProposalUnusable: see each class.
+        UnknownProposal: no proposal has this id.
+        IllegalTransition: it has ended, or was executed.
+        ProposalUnusable: the reason cannot be recorded.
     """
     if not is_storable_text(reason):
         raise ProposalUnusable("The reason is not UTF-8, and cannot be recorded.")
@@ -150,7 +153,7 @@ def _parameters(wiki: WikiContext, idea: Idea) -> dict[str, Any]:
 
 
 def open_vote(wiki: WikiContext, proposal: Proposal) -> Proposal:
-    """Take the snapshot of everyone's power, then open the vote. Safe to repeat."""
+    """Take the snapshot of everyone's power, then open the vote. It may be repeated."""
     for chunk in chunks(wiki.store.user_ids(), CHUNK_USERS):
         wiki.governance.add_power(proposal.id, powers_at(wiki, chunk, proposal.voting_start))
     return move(wiki, proposal, ProposalStatus.ACTIVE)
@@ -178,14 +181,14 @@ def vote(wiki: WikiContext, proposal_id: str, user_id: str, choice: Choice) -> V
     weight = wiki.governance.power(proposal.id, voter.user_id)
     if weight <= 0:
         raise NoVotingPower(voter.user_id, proposal)
-    cast = Vote(proposal.id, canonical_user_id(voter.user_id), choice, weight, now)
+    cast = Vote(proposal.id, voter.user_id, choice, weight, now)
     wiki.governance.cast(cast)
     count(wiki, proposal)
     return cast
 
 
 def count(wiki: WikiContext, proposal: Proposal) -> None:
-    """Write the sums of all votes onto the proposal, until sums and votes agree.
+    """Write the sums of all votes to the proposal, until sums and votes agree.
 
     Raises:
         ProposalRaced: votes come in faster than they are counted.
@@ -202,7 +205,8 @@ def move(wiki: WikiContext, proposal: Proposal, wanted: ProposalStatus, **facts:
     """Move a proposal to its next state. Another worker may have moved it there first.
 
     Raises:
-        IllegalTransition: its state, perhaps changed meanwhile, does not allow this.
+        IllegalTransition: the state, which may just have changed, does not allow the move.
+        ProposalRaced: another worker changed the proposal at the same time.
     """
     check_move(proposal, wanted)
     facts["updated_at"] = wiki.now()

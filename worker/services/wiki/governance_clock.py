@@ -1,4 +1,4 @@
-"""Open and close votes on time, and execute what passed.
+"""Opens and closes votes on time, and executes passed changes.
 
 `keep_governance` may run at any time and any number of times, in several processes at once.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.lifecycle import IllegalTransition
@@ -23,18 +22,16 @@ from worker.core.wiki.governance import (
     check_move,
     outcome,
 )
-from worker.core.wiki.parameters import Change, checked_change, value_at
+from worker.core.wiki.parameters import checked_change
 from worker.services.wiki.governance import TRIES, ProposalRaced, move, open_vote
 from worker.services.wiki_context import WikiContext
 
 _ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""The errors that an odd document can raise. A task's time limit must pass through."""
-
-NEVER_OPENED = "its voting time passed before it could be opened"
+"""Errors that an odd document can raise. The error of a task's time limit is left out."""
 
 
 class ProposalsStuck(KontribError):
-    """Some proposals could not be handled. All due work on the others was done."""
+    """Some proposals could not be handled. All other proposals were."""
 
     def __init__(self, stuck: Mapping[str, Exception]) -> None:
         self.stuck = stuck
@@ -54,7 +51,7 @@ class GovernanceKept:
     executed: int = 0
     waiting: int = 0
     elsewhere: int = 0
-    """Changed by another worker at the same time."""
+    """Proposals that another worker changed at the same time."""
 
     def sentence(self) -> str:
         return (
@@ -64,10 +61,10 @@ class GovernanceKept:
 
 
 def keep_governance(wiki: WikiContext) -> GovernanceKept:
-    """Open and close due votes, and execute passed changes. One failure stops no other proposal.
+    """Open and close due votes, and execute passed changes. A failure stops only its own proposal.
 
     Raises:
-        ProposalsStuck: some failed unexpectedly; raised after all the others are done.
+        ProposalsStuck: some proposals failed; raised after all others are done.
         NotReady: the database does not answer, so all work stops.
     """
     kept, stuck = GovernanceKept(), dict[str, Exception]()
@@ -89,40 +86,40 @@ def keep_governance(wiki: WikiContext) -> GovernanceKept:
 def _keep(wiki: WikiContext, proposal: Proposal, kept: GovernanceKept) -> None:
     now, status = wiki.now(), proposal.status
     if status is ProposalStatus.DRAFT and now >= proposal.voting_end:
-        move(wiki, proposal, ProposalStatus.CANCELLED, reason=NEVER_OPENED)
+        reason = "its voting time passed before it could be opened"
+        move(wiki, proposal, ProposalStatus.CANCELLED, reason=reason)
     elif status is ProposalStatus.DRAFT and now >= proposal.voting_start:
         open_vote(wiki, proposal)
         kept.opened += 1
     elif status is ProposalStatus.ACTIVE and now >= proposal.voting_end + CLOSE_GRACE:
-        close_vote(wiki, proposal)
+        votes = wiki.governance.count_votes(proposal.id)
+        move(wiki, proposal, outcome(votes, proposal.quorum), votes=votes)
         kept.closed += 1
     elif status is ProposalStatus.PASSED and proposal.type is ProposalType.PARAMETER_CHANGE:
-        _execute_or_note(wiki, proposal, kept)
-
-
-def close_vote(wiki: WikiContext, proposal: Proposal) -> Proposal:
-    """Count the votes for the last time, and decide."""
-    votes = wiki.governance.count_votes(proposal.id)
-    return move(wiki, proposal, outcome(votes, proposal.quorum), votes=votes)
+        try:
+            execute(wiki, proposal)
+            kept.executed += 1
+        except (UsageError, MalformedRules) as error:
+            wiki.governance.note(proposal.id, f"{type(error).__name__}: {error}", now)
+            kept.waiting += 1
 
 
 def execute(wiki: WikiContext, proposal: Proposal, *, signature: str | None = None) -> Proposal:
-    """Make the change of a passed parameter change. For other types, record that it was done.
+    """Execute a passed parameter change. For other types, record that an operator executed them.
 
-    The change and its record are one write to `system_config`. After a crash before the proposal
-    is marked, the next try finds the record and does not make the change again.
+    The change and its record are one write to `system_config`. If the process then crashes before
+    it marks the proposal, the next try finds the record and does not change the value again.
 
     Raises:
         IllegalTransition: the proposal has not passed.
-        MalformedRules, UnknownParameter, BeyondRange: the change is not possible any more.
-        ProposalUnusable: the signature is not text that can be recorded.
+        MalformedRules, UnknownParameter, BeyondRange: the change is no longer possible.
+        ProposalUnusable: the signature is not UTF-8.
     """
     if signature is not None and not is_storable_text(signature):
         raise ProposalUnusable("The transaction's signature is not UTF-8.")
     check_move(proposal, ProposalStatus.EXECUTED)
-    execution = None
-    if proposal.type is ProposalType.PARAMETER_CHANGE:
-        execution = _apply(wiki, proposal)
+    is_change = proposal.type is ProposalType.PARAMETER_CHANGE
+    execution = _apply(wiki, proposal) if is_change else None
     return move(
         wiki,
         proposal,
@@ -140,25 +137,9 @@ def _apply(wiki: WikiContext, proposal: Proposal) -> ExecutedChange:
             return made
         document = wiki.store.rules_document() or {}
         change = checked_change(document, str(name), value)
-        execution = ExecutedChange(
-            change.name, change.old, change.new, proposal.proposer_id, wiki.now()
-        )
-        wiki.governance.apply_change(
-            proposal.id, change.path, execution, expected=_part_of(document, change)
-        )
+        facts = ".".join(change.path), change.old, change.new, proposal.proposer_id
+        execution = ExecutedChange(*facts, wiki.now())
+        top = change.path[0]
+        read = {top: document[top]} if top in document else {}
+        wiki.governance.apply_change(proposal.id, change.path, execution, expected=read)
     raise ProposalRaced(proposal.id)
-
-
-def _part_of(document: Mapping[str, Any], change: Change) -> Mapping[str, Any]:
-    """The top-level value that holds the parameter, which the check read."""
-    top = change.path[0]
-    return {top: value_at(document, (top,))} if top in document else {}
-
-
-def _execute_or_note(wiki: WikiContext, passed: Proposal, kept: GovernanceKept) -> None:
-    try:
-        execute(wiki, passed)
-        kept.executed += 1
-    except (UsageError, MalformedRules) as error:
-        wiki.governance.note(passed.id, f"{type(error).__name__}: {error}", wiki.now())
-        kept.waiting += 1

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from worker.core.chunks import chunks
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
-from worker.core.wiki.counters import UserActivity
-from worker.core.wiki.reputation import reputation
+from worker.core.wiki.counters import UserActivity, reputation
 from worker.services.wiki.earned_tokens import (
     CHUNK_IDS,
     Recount,
@@ -23,7 +22,7 @@ from worker.services.wiki_context import WikiContext
 def recount_activity(
     wiki: WikiContext, rules: Rules, user_ids: Sequence[str], article_ids: Sequence[str]
 ) -> int:
-    """Counts, points, reputation and dates. Returns how many documents were wrong."""
+    """Recompute counts, points, reputation and dates. Returns how many documents were wrong."""
     store, steps = wiki.counters, rules.reputation_steps
 
     def write_users(facts: dict[str, UserActivity]) -> int:
@@ -40,9 +39,11 @@ def recount_activity(
 
 
 def recount_all(wiki: WikiContext) -> Recount:
-    """Every counter there is."""
+    """Recompute every counter, archived weeks included."""
     result, rules = Recount(), wiki.rules()
-    for week in _all_weeks(wiki):
+    first = wiki.store.first_week()
+    since_first = first.until(Week.containing(wiki.now())) if first else []
+    for week in sorted({d.week for d in wiki.store.distributions()}.union(since_first)):
         of_week = recount_week(wiki, week)
         result.weeks += of_week.weeks
         result.corrected += of_week.corrected
@@ -58,10 +59,3 @@ def recount_all(wiki: WikiContext) -> Recount:
         result.corrected += recount_activity(wiki, rules, [], articles)
         result.corrected += recount_article_tokens(wiki, articles)
     return result
-
-
-def _all_weeks(wiki: WikiContext) -> list[Week]:
-    """All weeks that are known, archived ones included."""
-    first, last = wiki.store.first_week(), Week.containing(wiki.now())
-    known = {d.week for d in wiki.store.distributions()}
-    return sorted(known | set(first.until(last) if first else []))

@@ -1,7 +1,7 @@
-"""Stake, unstake, and keep stakes up to date from day to day.
+"""Records stakes, ends them, and updates them every day.
 
 `rewards_earned` is a record for the wiki: the weekly run does not pay it. A stake's multiplier
-counts in the weekly reward by the stake's dates; see `services.plan.eligibility`.
+raises the weekly reward, depending on the stake's dates; see `services.plan.eligibility`.
 """
 
 from __future__ import annotations
@@ -53,10 +53,14 @@ class TransferNotFinal(NotReady):
 class TransferDiffers(Refused):
     """The transaction does not make the transfer that the stake needs."""
 
-    def __init__(self, signature: str, amount: BaseUnits, wallet: object, found: str) -> None:
+    def __init__(
+        self, signature: str, amount: BaseUnits, wallet: object, found: Sequence[FoundTransfer]
+    ) -> None:
+        texts = [f"{tokens_text(t.amount)} from {t.from_wallet} to {t.to_wallet}" for t in found]
+        listed = "; ".join(texts) or "no transfer of this token"
         super().__init__(
             f"The transaction {signature} is not a transfer of {tokens_text(amount)} KONTRIB from "
-            f"the user's wallet {wallet} to the vault; it holds {found}."
+            f"the user's wallet {wallet} to the vault; it holds {listed}."
         )
 
 
@@ -96,9 +100,10 @@ def stake(
     """Record a stake of `amount` tokens.
 
     Raises:
-        UnknownUser, UnknownDuration, MalformedAmount, StakeOfZero, StakeBelowMinimum,
-        StakeBeyondEarned: see each class.
-        TransferMissing, TransferNotFinal, TransferDiffers, TransferUsed: see each class.
+        UnknownUser, UnknownDuration: nothing has this name.
+        MalformedAmount, StakeOfZero, StakeBelowMinimum, StakeBeyondEarned: the amount is wrong.
+        TransferMissing, TransferNotFinal, TransferDiffers, TransferUsed: the transfer to the vault
+            does not back this stake.
         StakingRaced: another process changed the user's stakes at every try.
     """
     rules, account = wiki.rules(), wiki.account(user_id)
@@ -109,7 +114,8 @@ def stake(
         now = wiki.now()
         stakes = _settled(wiki, wiki.staking.stakes_of(account.user_id), now)
         earned = wiki.counters.user_tokens([account.user_id])[account.user_id].earned
-        check_stake(units, earned=earned, staked=_staked(stakes), minimum=rules.min_stake)
+        staked = BaseUnits(sum(s.amount for s in stakes if s.status is StakeStatus.ACTIVE))
+        check_stake(units, earned=earned, staked=staked, minimum=rules.min_stake)
         wanted = StakeRecord(
             id="",
             user_id=account.user_id,
@@ -134,7 +140,8 @@ def unstake(wiki: WikiContext, stake_id: str, *, signature: str | None = None) -
     """End a stake: early, unless its time is already over.
 
     Raises:
-        UnknownStake, StakeHasEnded: see each class.
+        UnknownStake: no stake has this id.
+        StakeHasEnded: it was ended before.
     """
     known = wiki.staking.stake(stake_id)
     if known is None:
@@ -151,7 +158,7 @@ def unstake(wiki: WikiContext, stake_id: str, *, signature: str | None = None) -
 def keep_stakes(wiki: WikiContext) -> StakesKept:
     """Accrue interest by whole days, complete stakes whose time is over, and correct users' sums.
 
-    Running it several times a day changes nothing more.
+    It may run any number of times a day.
     """
     kept, now = StakesKept(), wiki.now()
     for before in wiki.staking.active_stakes():
@@ -159,18 +166,14 @@ def keep_stakes(wiki: WikiContext) -> StakesKept:
         kept.active += settled.status is StakeStatus.ACTIVE
         kept.accrued += settled.rewards_earned != before.rewards_earned
         kept.completed += settled.status is StakeStatus.COMPLETED
-    kept.users_corrected = _recount_stakers(wiki)
+    # A process may have written a stake and died before its recount, so all stakers are counted.
+    for users in chunks(sorted(wiki.staking.staking_users()), CHUNK_USERS):
+        kept.users_corrected += recount_tokens(wiki, users)
     return kept
 
 
-def _recount_stakers(wiki: WikiContext) -> int:
-    """Includes users whose stake was written by a process that died before the recount."""
-    users = sorted(wiki.staking.staking_users())
-    return sum(recount_tokens(wiki, chunk) for chunk in chunks(users, CHUNK_USERS))
-
-
 def _settled(wiki: WikiContext, stakes: Sequence[StakeRecord], now: datetime) -> list[StakeRecord]:
-    """The stakes at this moment. Changed stakes are written."""
+    """The stakes at this moment. Writes the changed ones."""
     settled = []
     for known in stakes:
         current = as_of(known, now)
@@ -180,14 +183,10 @@ def _settled(wiki: WikiContext, stakes: Sequence[StakeRecord], now: datetime) ->
     return settled
 
 
-def _staked(stakes: Sequence[StakeRecord]) -> BaseUnits:
-    return BaseUnits(sum(s.amount for s in stakes if s.status is StakeStatus.ACTIVE))
-
-
 def _check_transfer(
     wiki: WikiContext, signature: str | None, amount: BaseUnits, wallet: object
 ) -> None:
-    """Without a vault, a named transaction is recorded unchecked."""
+    """Check the transfer to the vault. Without a vault, the transaction is not read."""
     if wiki.vault is not None and signature is None:
         raise TransferMissing(wiki.vault)
     _refuse_used(wiki, signature)
@@ -197,7 +196,7 @@ def _check_transfer(
     if found is None:
         raise TransferNotFinal(signature)
     if not isinstance(wallet, str) or sent_to_vault(found, wiki.vault)[wallet] != amount:
-        raise TransferDiffers(signature, amount, wallet, _listed(found))
+        raise TransferDiffers(signature, amount, wallet, found)
 
 
 def _refuse_used(wiki: WikiContext, signature: str | None) -> None:
@@ -209,16 +208,7 @@ def sent_to_vault(found: Sequence[FoundTransfer], vault: str) -> Counter[str]:
     """Base units that a transaction moved to the vault, by source wallet."""
     sent: Counter[str] = Counter()
     for transfer in found:
-        if _is_to_vault(transfer, vault):
+        # The setting names the vault's wallet or its token account.
+        if vault in (transfer.to_wallet, transfer.to_account):
             sent[transfer.from_wallet] += transfer.amount
     return sent
-
-
-def _is_to_vault(transfer: FoundTransfer, vault: str) -> bool:
-    """The setting names the vault's wallet or its token account."""
-    return vault in (transfer.to_wallet, transfer.to_account)
-
-
-def _listed(found: Sequence[FoundTransfer]) -> str:
-    texts = [f"{tokens_text(t.amount)} from {t.from_wallet} to {t.to_wallet}" for t in found]
-    return "; ".join(texts) or "no transfer of this token"

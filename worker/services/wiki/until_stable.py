@@ -1,7 +1,7 @@
-"""Counts what changes while it is counted.
+"""Writes counters whose facts may change during the count.
 
-Every writer reads again after it wrote, and writes again if the facts changed in between. So of
-two writers at the same time, the one that writes last has counted everything.
+Every writer reads the facts again after writing, and repeats both if the facts have changed. So if
+two writers work at the same time, the last one has counted everything.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ Facts = TypeVar("Facts")
 
 
 class StillChanging(NotReady):
-    """The facts change faster than they are counted."""
+    """The facts kept changing during the count."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
             f"{what} changed {TRIES} times while they were counted. Nothing is lost: run "
-            "`kontrib recount` when less is going on."
+            "`kontrib recount` at a quieter time."
         )
 
 
@@ -31,7 +31,7 @@ def write_until_stable(
     write: Callable[[dict[str, Facts]], int],
     ids: Sequence[str],
 ) -> int:
-    """Read facts by id and write them, until another read finds the same. Counts corrections.
+    """Read and write facts until they stay the same. Returns how many documents were corrected.
 
     Raises:
         StillChanging: the facts changed at every try.

@@ -1,4 +1,4 @@
-"""JSON-RPC methods that read accounts, as they were at the commitment asked for."""
+"""JSON-RPC methods that read accounts at the commitment of the request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MAX_FILTERS = 4
 
 
 def reader(node: Node, bank: Block) -> ReadAccount:
-    """Return a function that reads accounts as they were in `bank`."""
+    """Return a function that reads the accounts of `bank`."""
     return lambda address: node.ledger.accounts.at(address, bank.slot)
 
 
@@ -48,7 +48,7 @@ def get_account_info(node: Node, params: Params) -> Json:
 
 
 def get_multiple_accounts(node: Node, params: Params) -> Json:
-    """`getMultipleAccounts`, at most 100; base64 unless asked otherwise."""
+    """`getMultipleAccounts`, at most 100; in base64 by default."""
     texts = params.texts(0)
     if len(texts) > MAX_MULTIPLE_ACCOUNTS:
         raise invalid_params(f"Too many inputs provided; max {MAX_MULTIPLE_ACCOUNTS}")
@@ -164,7 +164,7 @@ def _mint(read: ReadAccount, address: Pubkey) -> bytes:
 
 
 def _filter(wanted: Json) -> Callable[[bytes], bool]:
-    """Build the test of one filter object."""
+    """Build the predicate of one filter object."""
     if isinstance(wanted, dict) and isinstance(wanted.get("dataSize"), int):
         size: int = wanted["dataSize"]
         return lambda data: len(data) == size
@@ -189,7 +189,7 @@ def _pattern(compared: Config) -> bytes:
 
 
 def _given(config: Config) -> Config:
-    """Leave out what a client sent as null, so that defaults apply."""
+    """Leave out the options that a client sent as null, so that defaults apply."""
     return {name: value for name, value in config.items() if value is not None}
 
 

@@ -1,7 +1,7 @@
-"""JSON-RPC methods that no real cluster has: an endless faucet, and levers for tests.
+"""JSON-RPC methods beyond those of a main cluster: an endless faucet, and controls for tests.
 
-`requestAirdrop` is the one that test clusters have too. Everything in the `local_` namespace is
-refused unless the server was started with `--admin`.
+Public test clusters also have `requestAirdrop`. The `local_` methods work only on a server
+started with `--admin`.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ MAX_REMEMBERED_SLOTS = 300
 
 
 def request_airdrop(node: Node, params: Params) -> Json:
-    """`requestAirdrop`: a real transfer from the faucet; answers its signature."""
+    """`requestAirdrop`: a real transfer from the faucet; returns its signature."""
     address, lamports = params.pubkey(0), params.number(1)
     node.airdrops += 1
     faucet = node.ledger.faucet
     pay = TransferParams(from_pubkey=faucet.pubkey(), to_pubkey=address, lamports=lamports)
-    # The number makes two airdrops of one amount two transactions.
+    # The number tells two airdrops of the same amount apart.
     number = Instruction(MEMO_PROGRAM, f"airdrop {node.airdrops}".encode(), [])
     tip: Hash = node.ledger.blocks.tip.blockhash
     message = Message.new_with_blockhash([transfer(pay), number], faucet.pubkey(), tip)
@@ -91,7 +91,7 @@ def freeze_token_account(node: Node, params: Params) -> Json:
 
 
 def drop_unfinalized(node: Node, params: Params) -> Json:
-    """`local_dropUnfinalized(commitment="finalized")`: a fork; answers how many it dropped."""
+    """`local_dropUnfinalized(commitment="finalized")`: a fork; returns the number dropped."""
     commitment = commitment_of(params.optional(0))
     if commitment is Commitment.PROCESSED:
         raise invalid_params("Invalid param: a fork keeps confirmed or finalized blocks")
@@ -106,19 +106,19 @@ def set_clock_offset(node: Node, params: Params) -> Json:
 
 
 def pause_slots(node: Node, _params: Params) -> Json:
-    """`local_pauseSlots`: slots pass by `local_advanceSlots` only."""
+    """`local_pauseSlots`: from now on only `local_advanceSlots` opens slots."""
     node.paused = True
     return node.ledger.blocks.tip.slot
 
 
 def resume_slots(node: Node, _params: Params) -> Json:
-    """`local_resumeSlots`: slots pass with time again."""
+    """`local_resumeSlots`: time opens slots again."""
     node.paused = False
     return node.ledger.blocks.tip.slot
 
 
 def advance_slots(node: Node, params: Params) -> Json:
-    """`local_advanceSlots(count)`: open so many blocks at once; answers the new slot."""
+    """`local_advanceSlots(count)`: open `count` blocks at once; returns the new slot."""
     count = params.number(0)
     if count > MAX_ADVANCE_SLOTS:
         raise invalid_params(f"Too many slots; max {MAX_ADVANCE_SLOTS}")
@@ -128,9 +128,9 @@ def advance_slots(node: Node, params: Params) -> Json:
 
 
 def remember_slots(node: Node, params: Params) -> Json:
-    """`local_rememberSlots(count)`: keep accounts as they were so many slots before `finalized`.
+    """`local_rememberSlots(count)`: keep the accounts of `count` slots before `finalized`.
 
-    From so many slots later on, a node that is that far behind can be shown.
+    After `count` more slots, the chain can answer like a node that is that far behind.
     """
     count = params.number(0)
     if count > MAX_REMEMBERED_SLOTS:

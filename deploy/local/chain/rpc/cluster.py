@@ -34,17 +34,17 @@ MAX_BLOCK_RANGE = 500_000
 
 
 def get_health(_node: Node, _params: Params) -> Json:
-    """`getHealth`: a chain in one process is never behind."""
+    """`getHealth`: always ok, since a chain in one process is never behind."""
     return "ok"
 
 
 def get_version(_node: Node, _params: Params) -> Json:
-    """`getVersion`: the API that this server follows."""
+    """`getVersion`: the version whose API this server follows."""
     return {"feature-set": FEATURE_SET, "solana-core": API_VERSION}
 
 
 def get_genesis_hash(node: Node, _params: Params) -> Json:
-    """`getGenesisHash`: names this chain, and no other."""
+    """`getGenesisHash`: the unique name of this chain."""
     return str(node.ledger.genesis_hash)
 
 
@@ -82,13 +82,13 @@ def get_transaction_count(node: Node, params: Params) -> Json:
 
 
 def get_latest_blockhash(node: Node, params: Params) -> Json:
-    """`getLatestBlockhash`: the newest block's hash, and the block height that it dies after."""
+    """`getLatestBlockhash`: the newest block's hash and its last valid block height."""
     bank = node.bank(params.config(0))
     return with_context(bank, blockhash_json(bank))
 
 
 def blockhash_json(bank: Block) -> Json:
-    """Show a block's hash with the last block height at which it is accepted."""
+    """Show a block's hash with its last valid block height."""
     return {
         "blockhash": str(bank.blockhash),
         "lastValidBlockHeight": bank.height + MAX_BLOCKHASH_AGE_BLOCKS,
@@ -125,10 +125,10 @@ def get_fee_for_message(node: Node, params: Params) -> Json:
 
 
 def get_recent_prioritization_fees(node: Node, params: Params) -> Json:
-    """`getRecentPrioritizationFees`: by slot, the lowest price that got in (micro-lamports a CU).
+    """`getRecentPrioritizationFees`: the lowest paid price by slot, in micro-lamports per unit.
 
-    Simpler than the real server: a transaction counts for every account it mentions, and not only
-    for those it may write.
+    Simpler than the real server: a transaction counts for every account that it mentions, also
+    for those that it only reads.
     """
     texts = params.texts(0) if params.optional(0) is not None else []
     if len(texts) > MAX_FEE_ADDRESSES:

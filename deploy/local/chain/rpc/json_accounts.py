@@ -1,4 +1,4 @@
-"""Accounts and token amounts as the JSON that clients read."""
+"""Accounts and token amounts as JSON for clients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ReadAccount = Callable[[Pubkey], Account | None]
 
 
 def ui_amount(base_units: int, decimals: int) -> Json:
-    """Show a token amount: the exact string beside the float that older clients read."""
+    """Show a token amount: an exact string, and the float for older clients."""
     exact = Decimal(base_units).scaleb(-decimals)
     text = f"{exact:f}"
     if "." in text:
@@ -42,7 +42,7 @@ def ui_amount(base_units: int, decimals: int) -> Json:
 
 
 def encode_account(account: Account | None, config: Config, read: ReadAccount) -> Json:
-    """Show an account in the encoding asked for; `read` finds a token account's mint."""
+    """Show an account in the requested encoding; `read` finds a token account's mint."""
     if account is None:
         return None
     encoding = config.get("encoding") or "binary"
@@ -128,7 +128,7 @@ def _mint_info(data: bytes) -> Json:
 
 
 def _optional_key(option: bytes) -> str | None:
-    """Read a `COption<Pubkey>`: four bytes that say whether there is one, then the key."""
+    """Read a `COption<Pubkey>`: a four-byte flag, then the key."""
     return str(Pubkey(option[4:36])) if option[0] else None
 
 

@@ -1,4 +1,4 @@
-"""Transaction errors in words, as the real server puts them into its messages."""
+"""Transaction errors in the words of the real server's messages."""
 
 from __future__ import annotations
 
@@ -68,5 +68,5 @@ def _instruction_error(cause: Any) -> str:
 
 
 def _spaced(name: str) -> str:
-    """Turn `CamelCase` into words, for errors that are too rare to list."""
+    """Split `CamelCase` into words, for errors that are too rare to list."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()

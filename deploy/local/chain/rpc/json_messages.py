@@ -1,4 +1,4 @@
-"""Messages and instructions as the JSON that `getTransaction` answers."""
+"""Messages and instructions as the JSON of `getTransaction`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SYSTEM_TRANSFER = struct.Struct("<IQ")
 
 
 def raw_message(transaction: VersionedTransaction) -> Json:
-    """Show a message as it is, with indexes into its account keys."""
+    """Show the raw message, with indexes into its account keys."""
     message = transaction.message
     header = message.header
     shown: dict[str, Json] = {
@@ -47,7 +47,7 @@ def raw_message(transaction: VersionedTransaction) -> Json:
 
 
 def _version_fields(transaction: VersionedTransaction) -> dict[str, Json]:
-    """Return what only a v0 or a v1 message has."""
+    """Return the fields that only a v0 or v1 message has."""
     message = transaction.message
     if isinstance(message, MessageV0):
         lookups = [
@@ -104,7 +104,7 @@ def parsed_message(landed: Landed) -> Json:
 
 
 def _parsed_instruction(program: Pubkey, accounts: list[Pubkey], data: bytes) -> Json:
-    """Show the instructions of a payment in words, and every other one as it is."""
+    """Show the instructions of a payment in words, and every other one raw."""
     parsed = _in_words(program, [str(account) for account in accounts], data)
     if parsed is None:
         return {

@@ -32,7 +32,7 @@ def version_of(transaction: VersionedTransaction) -> int | str:
 
 
 def require_version(transaction: VersionedTransaction, highest: Json) -> int | str:
-    """Return the version; refuse one that the caller did not say it understands."""
+    """Return the version; refuse a version above the caller's stated maximum."""
     version = version_of(transaction)
     if isinstance(version, int) and (highest is None or version > highest):
         raise RpcError(
@@ -45,7 +45,7 @@ def require_version(transaction: VersionedTransaction, highest: Json) -> int | s
 
 
 def transaction_json(landed: Landed, tokens: TokenBook, encoding: Json, highest: Json) -> Json:
-    """Show a landed transaction with its results; a version only to those who ask for one."""
+    """Show a landed transaction with its results, and with its version on request."""
     transaction = landed.transaction
     version = require_version(transaction, highest)
     shown = {
@@ -56,7 +56,7 @@ def transaction_json(landed: Landed, tokens: TokenBook, encoding: Json, highest:
 
 
 def encode_transaction(landed: Landed, transaction: VersionedTransaction, encoding: Json) -> Json:
-    """Show the transaction itself."""
+    """Show the signed transaction without its results."""
     if encoding == "base64":
         return [base64.b64encode(landed.raw).decode(), "base64"]
     if encoding == "base58":
@@ -73,7 +73,7 @@ def encode_transaction(landed: Landed, transaction: VersionedTransaction, encodi
 
 
 def meta_json(landed: Landed, transaction: VersionedTransaction, tokens: TokenBook) -> Json:
-    """Show what a transaction did."""
+    """Show the results of a transaction."""
     metadata = landed.metadata
     before, after = landed.balances()
     balances = list(tokens.unpack(landed.tokens))
@@ -97,7 +97,7 @@ def meta_json(landed: Landed, transaction: VersionedTransaction, tokens: TokenBo
 
 
 def inner_instructions(metadata: TransactionMetadata) -> Json:
-    """Show the instructions that programs called; outer instructions without any are left out."""
+    """Show the inner instructions, grouped by the outer instruction that called them."""
     shown = []
     for index, calls in enumerate(metadata.inner_instructions()):
         instructions = [
@@ -115,7 +115,7 @@ def inner_instructions(metadata: TransactionMetadata) -> Json:
 
 
 def return_data(metadata: TransactionMetadata) -> Json:
-    """Show what the last program returned; None if nothing."""
+    """Show the return data of the last program; None without return data."""
     returned = metadata.return_data()
     if returned.program_id == _NO_RETURN_PROGRAM or not returned.data:
         return None
@@ -124,7 +124,7 @@ def return_data(metadata: TransactionMetadata) -> Json:
 
 
 def memo_of(transaction: VersionedTransaction) -> str | None:
-    """Return the memos of a transaction as `getSignaturesForAddress` shows them."""
+    """Return the memos of a transaction in the format of `getSignaturesForAddress`."""
     keys = transaction.message.account_keys
     memos = [
         instruction.data.decode(errors="replace")

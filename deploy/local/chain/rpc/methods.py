@@ -1,7 +1,6 @@
 """The JSON-RPC 2.0 envelope of the local chain: bytes in, bytes out, without HTTP.
 
-The methods are in `chain_rpc_cluster`, `chain_rpc_accounts`, `chain_rpc_transactions` and
-`chain_rpc_admin`.
+The methods are in the modules `cluster`, `accounts`, `transactions` and `admin` beside this one.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ METHODS: dict[str, Method] = {
 
 
 def answer(node: Node, body: bytes) -> bytes:
-    """Answer a request body, which is one call or a batch of calls."""
+    """Answer a request body with one call or a batch of calls."""
     try:
         request = json.loads(body)
     except ValueError:
@@ -69,7 +68,7 @@ def _answer_one(node: Node, call: Json) -> Json:
     except RpcError as error:
         return _error(number, error)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-        # Parameters of a wrong shape deep inside: the caller's mistake, and worth a line here.
+        # Nested parameters of a wrong shape: the caller's mistake, logged here to find it.
         logger.warning("%s: %s: %s", name, type(error).__name__, error)
         return _error(number, invalid_params(f"Invalid params: {error}"))
     return {"jsonrpc": "2.0", "result": result, "id": number}

@@ -33,14 +33,14 @@ UNSUPPORTED_TRANSACTION_VERSION = -32015
 MIN_CONTEXT_SLOT_NOT_REACHED = -32016
 
 MAX_BASE58_CHARACTERS = 1_683
-"""The longest base58 text of a transaction of 1,232 bytes; larger ones must come as base64."""
+"""The longest base58 text of a 1,232-byte transaction. Longer ones must be sent as base64."""
 
 
 class RpcError(LocalStackError):
-    """A call that is answered with an error object: its code, message and optional data."""
+    """A failed call: the code, message and optional data of its error object."""
 
     def __init__(self, code: int, message: str, data: Json = None) -> None:
-        """Keep the three fields of the error object."""
+        """Store the three fields of the error object."""
         super().__init__(message)
         self.code = code
         self.message = message
@@ -53,16 +53,16 @@ class RpcError(LocalStackError):
 
 
 def invalid_params(message: str) -> RpcError:
-    """Describe a parameter that cannot be used."""
+    """Return the error for an unusable parameter."""
     return RpcError(INVALID_PARAMS, message)
 
 
 @dataclass(slots=True)
 class Node:
-    """The server's side of a call: the ledger, and what an operator may switch.
+    """The server's side of a call: the ledger, and the switches of an operator.
 
-    A node that is `behind_blocks` shows the chain as it was so many blocks ago. What is sent to
-    it reaches the leader all the same.
+    A node that is `behind_blocks` shows the chain of that many blocks ago. It still forwards
+    transactions to the leader.
     """
 
     ledger: Ledger
@@ -73,12 +73,12 @@ class Node:
     behind_blocks: int = 0
 
     def block(self, commitment: Commitment) -> Block:
-        """Return the newest block that has reached `commitment`, as far as this node knows."""
+        """Return the newest block at `commitment` that this node knows."""
         blocks = self.ledger.blocks
         return blocks.before(blocks.at(commitment), self.behind_blocks)
 
     def bank(self, config: Config, *, at_least: Commitment = Commitment.PROCESSED) -> Block:
-        """Return the block that answers for the commitment asked for (finalized by default)."""
+        """Return the block for the requested commitment (by default `finalized`)."""
         commitment = commitment_of(config.get("commitment"))
         if commitment < at_least:
             raise invalid_params(f"Method does not support commitment below `{at_least.label}`")
@@ -107,7 +107,7 @@ def commitment_of(name: Json) -> Commitment:
 
 
 def with_context(bank: Block, value: Json) -> Json:
-    """Wrap a value with the slot that it was read at."""
+    """Wrap a value with the slot of its read."""
     return {"context": {"apiVersion": API_VERSION, "slot": bank.slot}, "value": value}
 
 
@@ -115,10 +115,10 @@ API_VERSION = "4.1.0"
 
 
 class Params:
-    """Positional parameters of one call; each accessor refuses what it cannot use."""
+    """Positional parameters of one call. Each accessor refuses unusable values."""
 
     def __init__(self, raw: Json) -> None:
-        """Take the `params` of a request: a list, or nothing."""
+        """Take the `params` of a request: a list or None."""
         if raw is not None and not isinstance(raw, list):
             raise invalid_params("Invalid params: invalid type: map, expected an array")
         self._raw: list[Json] = raw or []
@@ -194,7 +194,7 @@ def blockhash(text: str) -> Hash:
 
 
 def wire_bytes(text: str, encoding: Json) -> bytes:
-    """Decode a transaction or message as clients send it."""
+    """Decode a transaction or message from a client's text."""
     if encoding == "base64":
         try:
             return base64.b64decode(text, validate=True)

@@ -1,6 +1,6 @@
 """Serves the local chain over HTTP: `python -m deploy.local.chain.rpc.server --help`.
 
-One process, one thread: requests and slots take turns, so every answer sees a consistent chain.
+Requests and slots take turns in one thread, so every answer sees a consistent chain.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from deploy.local.chain.snapshot import load, save
 DEFAULT_PORT = 8_899
 DEFAULT_SLOT_MILLISECONDS = 400
 MAX_REQUEST_BYTES = 50 * 1024
-"""What a real server accepts; a batch of ten payments fits, one of twelve does not."""
+"""The limit of a real server: a batch of ten payments fits, a batch of twelve does not."""
 
 BEHIND_HEADER = "X-Blocks-Behind"
-"""A request with it is answered as by a node that is so many blocks behind; see
-`local_rememberSlots`. With `--admin` only."""
+"""The header that makes the server answer like a node that is a number of blocks behind.
+
+Needs `--admin`; see `local_rememberSlots`."""
 
 MAX_CATCH_UP_SLOTS = 5
 SNAPSHOT_NAME = "chain.snapshot"
@@ -45,21 +46,21 @@ logger = logging.getLogger(__name__)
 
 
 class RateLimit:
-    """A token bucket that holds one second's worth of calls."""
+    """A token bucket that holds the calls of one second."""
 
     def __init__(self, calls_per_second: float, now: Callable[[], float]) -> None:
-        """Begin with a full bucket."""
+        """Start with a full bucket."""
         self._rate = calls_per_second
         self._now = now
         self._tokens = calls_per_second
         self._counted_at = now()
 
     def take(self, calls: int) -> bool:
-        """Tell whether so many calls may be answered now."""
+        """Return True if `calls` calls may be answered now."""
         now = self._now()
         refilled = self._tokens + (now - self._counted_at) * self._rate
         self._tokens, self._counted_at = min(self._rate, refilled), now
-        # A batch larger than the bucket is let through when the bucket is full.
+        # A batch larger than the bucket passes if the bucket is full.
         if self._tokens < min(calls, self._rate):
             return False
         self._tokens -= calls
@@ -68,7 +69,7 @@ class RateLimit:
 
 @dataclass(slots=True)
 class ChainServer:
-    """The chain behind a port; `start`, then keep `run_slots` running, then `stop`."""
+    """Serves the chain on a port: `start`, keep `run_slots` running, then `stop`."""
 
     node: Node
     slot_milliseconds: int = DEFAULT_SLOT_MILLISECONDS
@@ -93,7 +94,7 @@ class ChainServer:
             await self._http.close_all_connections()
 
     async def run_slots(self) -> None:
-        """Open a slot every interval; small delays are caught up, a long sleep is not."""
+        """Open a slot every interval. Catches up after small delays, but not after a long sleep."""
         interval = self.slot_milliseconds / 1000
         due = time.monotonic() + interval
         while True:
@@ -162,7 +163,7 @@ def open_ledger(
     seed: bytes | None,
     clock_offset_seconds: int | None,
 ) -> Ledger:
-    """Continue the chain of a snapshot, or begin a new one where there is none."""
+    """Continue the chain of a snapshot, or begin a new one without a snapshot."""
     if snapshot is not None and snapshot.exists():
         return load(snapshot, rules, clock_offset_seconds=clock_offset_seconds)
     return Ledger(

@@ -1,4 +1,4 @@
-"""JSON-RPC methods that send transactions and read what became of them."""
+"""JSON-RPC methods that send transactions and read their results."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from deploy.local.chain.rpc.params import (
 MAX_SIGNATURE_STATUSES = 256
 MAX_SIGNATURES_FOR_ADDRESS = 1_000
 STATUS_CACHE_SLOTS = 300
-"""How many finalized slots the status cache covers; older ones need the transaction history."""
+"""Finalized slots in the status cache. Older slots need the transaction history."""
 
 _TYPE = "solana_transaction::versioned::VersionedTransaction"
 
@@ -54,8 +54,8 @@ _TYPE = "solana_transaction::versioned::VersionedTransaction"
 def send_transaction(node: Node, params: Params) -> Json:
     """`sendTransaction`: preflight, then execution in the open block.
 
-    As on a cluster, the answer is the signature and nothing more: without preflight, a transaction
-    that cannot land is dropped without a word.
+    As on a cluster, the answer is only the signature. Without preflight, a transaction that cannot
+    land is dropped silently.
     """
     config = params.config(1)
     raw, transaction = _decode(node, params.text(0), config.get("encoding"))
@@ -80,7 +80,7 @@ def _preflight(node: Node, transaction: VersionedTransaction, bank: Block) -> No
 
 
 def simulate_transaction(node: Node, params: Params) -> Json:
-    """`simulateTransaction`, on the accounts of the commitment asked for."""
+    """`simulateTransaction`, on the accounts at the requested commitment."""
     config = params.config(1)
     _, transaction = _decode(node, params.text(0), config.get("encoding"))
     replace, verify = config.get("replaceRecentBlockhash"), config.get("sigVerify")
@@ -132,7 +132,7 @@ def _simulated_accounts(node: Node, bank: Block, execution: Execution, config: C
 
 
 def get_signature_statuses(node: Node, params: Params) -> Json:
-    """`getSignatureStatuses`, at most 256; recent slots unless the history is searched too."""
+    """`getSignatureStatuses`, at most 256; of recent slots, and of the history on request."""
     texts = params.texts(0)
     if len(texts) > MAX_SIGNATURE_STATUSES:
         raise invalid_params(f"Too many inputs provided; max {MAX_SIGNATURE_STATUSES}")
@@ -167,7 +167,7 @@ def _level(node: Node, landed: Landed) -> Commitment:
 
 
 def get_transaction(node: Node, params: Params) -> Json:
-    """`getTransaction`; null until it reaches the commitment asked for."""
+    """`getTransaction`; null until the transaction reaches the requested commitment."""
     wanted, config = signature(params.text(0)), params.config(1)
     if isinstance(params.optional(1), str):
         config = {"encoding": params.text(1)}
@@ -181,7 +181,7 @@ def get_transaction(node: Node, params: Params) -> Json:
 
 
 def get_signatures_for_address(node: Node, params: Params) -> Json:
-    """`getSignaturesForAddress`: newest first, failed ones too, at most 1,000."""
+    """`getSignaturesForAddress`: newest first, with failed ones, at most 1,000."""
     address, config = params.pubkey(0), params.config(1)
     limit = config.get("limit")
     limit = MAX_SIGNATURES_FOR_ADDRESS if limit is None else limit
@@ -206,7 +206,7 @@ def get_signatures_for_address(node: Node, params: Params) -> Json:
 
 
 def _between(node: Node, address: Pubkey, bank: Block, config: Config) -> Iterator[Landed]:
-    """Yield what mentions an address, older than `before` and newer than `until`."""
+    """Yield the mentions of an address that are older than `before` and newer than `until`."""
     history = node.ledger.history
     before, until = config.get("before"), config.get("until")
     end = None if before is None else history.position(signature(before))
@@ -222,7 +222,7 @@ def _between(node: Node, address: Pubkey, bank: Block, config: Config) -> Iterat
 
 
 def _decode(node: Node, text: str, encoding: Json) -> tuple[bytes, VersionedTransaction]:
-    """Read a transaction from the wire, and refuse what no server forwards."""
+    """Parse the bytes of a transaction; refuse bytes that a real server would refuse."""
     raw = wire_bytes(text, encoding)
     if len(raw) > MAX_V1_BYTES:
         raise invalid_params(f"decoded {_TYPE} too large: {len(raw)} bytes (max: 4096 bytes)")

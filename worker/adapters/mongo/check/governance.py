@@ -1,4 +1,4 @@
-"""Proposals, votes and stakes as they are stored, for checks."""
+"""Stored proposals, votes and stakes, for checks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from bson import Int64
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart
+from worker.adapters.mongo.base import CHUNK_IDS, STREAM_BATCH, MongoPart
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.payout.contribution_counts import CHUNK_IDS
 from worker.adapters.mongo.wiki.governance import CHANGES
 from worker.adapters.mongo.wiki.proposal_documents import proposal_of
 from worker.adapters.mongo.wiki.staking_records import stake_of
@@ -19,12 +18,11 @@ from worker.ports.check import StoredProposal, StoredStake
 
 
 class MongoGovernanceRecords(MongoPart):
-    """A part of `worker.ports.check.CheckStore`."""
+    """Implements the part of `worker.ports.check.CheckStore` about proposals and stakes."""
 
     def stored_proposals(self) -> Iterator[StoredProposal]:
         found = self.database[names.GOVERNANCE_PROPOSALS].find({}, batch_size=STREAM_BATCH)
-        for document in found:
-            yield stored_proposal_of(document)
+        yield from map(stored_proposal_of, found)
 
     def votes_cast(self, proposal_id: str) -> Iterator[Mapping[str, object]]:
         yield from self._of_proposal(names.GOVERNANCE_VOTES, proposal_id)
@@ -68,7 +66,7 @@ def stored_proposal_of(document: Document) -> StoredProposal:
 
 
 def changes_of(config: Mapping[str, object]) -> list[Mapping[str, object]]:
-    """The list of changes; what is no change in it is there as an empty one."""
+    """The list of changes. An empty mapping stands for a malformed change."""
     changes = config.get(CHANGES) or []
     listed = changes if isinstance(changes, list) else [changes]
     return [each if isinstance(each, Mapping) else {} for each in listed]

@@ -1,16 +1,17 @@
-"""Rows, payouts and weeks as they are stored, for checks."""
+"""Stored rows, payouts and weeks, for checks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, integer_sum
+from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, canonical_id, integer_sum, within
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.payout.contribution_counts import SUM_OF_POINTS
-from worker.adapters.mongo.payout.contributions import canonical_user, is_user
+from worker.adapters.mongo.counting.contribution_counts import SUM_OF_POINTS
+from worker.adapters.mongo.payout.contributions import is_user
 from worker.adapters.mongo.payout.documents import row_of
 from worker.adapters.mongo.payout.historic import HISTORIC, odd_start, tokens_of, why_unreadable
 from worker.core.lifecycle import Status
@@ -19,37 +20,30 @@ from worker.core.plan.commitment import Row
 from worker.core.week import Week
 from worker.ports.check import Contributor, StoredReward
 
-_UNREADABLE = (KeyError, TypeError, ValueError, AttributeError)
-_EVERY = {"plan_id": {"$nin": [None, ""]}}
+_PLANNED = {"plan_id": {"$nin": [None, ""]}}
 
 
 class MongoCheckRecords(MongoPart):
-    """A part of `worker.ports.check.CheckStore`."""
+    """Implements the part of `worker.ports.check.CheckStore` about plans and contributors."""
 
     def planned_weeks(self) -> list[Week]:
-        documents = (
-            d for c in (self.weeks, self.archive) for d in c.find(_EVERY, {"week_start": 1})
-        )
+        documents = self._all_weeks(_PLANNED, {"week_start": 1})
         return sorted({Week.containing(document["week_start"]) for document in documents})
 
     def week_fields(self, week: Week) -> Mapping[str, object]:
-        for collection in (self.weeks, self.archive):
-            document = collection.find_one({"week_start": week.start}, {"header": 0})
-            if document is not None:
-                return document | {"_id": str(document["_id"])}
-        return {}
+        document = next(self._all_weeks({"week_start": week.start}, {"header": 0}), None)
+        return {} if document is None else document | {"_id": str(document["_id"])}
 
     def plan_rewards(self, plan_id: str, positions: range) -> Iterator[StoredReward]:
-        selected = {"plan_id": plan_id, "position": _within(positions)}
+        selected = {"plan_id": plan_id, "position": within(positions)}
         found = self.token_rewards.find(selected, batch_size=STREAM_BATCH).sort("position", 1)
-        for document in found:
-            yield stored_reward_of(document)
+        yield from map(stored_reward_of, found)
 
     def plan_payouts(
         self, plan_id: str, kind: PayoutKind, indexes: range
     ) -> Iterator[Mapping[str, object]]:
-        selected = {"plan_id": plan_id, "kind": kind.value, "index": _within(indexes)}
-        # A signed transaction is some kilobyte, and nothing that is compared.
+        selected = {"plan_id": plan_id, "kind": kind.value, "index": within(indexes)}
+        # No check needs the signed transaction, which is about a kilobyte.
         found = self.payout_batches.find(selected, {"attempt": 0}, batch_size=STREAM_BATCH)
         yield from found.sort("index", 1)
 
@@ -66,7 +60,7 @@ class MongoCheckRecords(MongoPart):
             {"$match": is_user("$_id")},
         ]
         for group in self.contributions.aggregate(stages, batchSize=STREAM_BATCH):
-            user_id = canonical_user({"user_id": group["_id"]})
+            user_id = canonical_id(group["_id"])
             points = integer_sum("points", group["points"])
             yield Contributor(user_id, group["count"], points)
 
@@ -90,15 +84,7 @@ def unreadable_week(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def stored_reward_of(document: Mapping[str, Any]) -> StoredReward:
-    return StoredReward(document["position"], _row_of(document), document)
-
-
-def _row_of(document: Mapping[str, Any]) -> Row | None:
-    try:
-        return row_of(dict(document))
-    except _UNREADABLE:
-        return None
-
-
-def _within(numbers: range) -> Document:
-    return {"$gte": numbers.start, "$lt": numbers.stop}
+    row: Row | None = None
+    with suppress(KeyError, TypeError, ValueError, AttributeError):
+        row = row_of(dict(document))
+    return StoredReward(document["position"], row, document)

@@ -1,14 +1,13 @@
-"""Reads contributions by type, and one user's rewards, for reports."""
+"""Reads contributions by type and the rewards of one user, for reports."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from worker.adapters.mongo.base import MongoPart, integer_sum
+from worker.adapters.mongo.base import MongoPart, forms_of, integer_sum
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout import contributions as query
-from worker.adapters.mongo.payout.contribution_counts import forms_of
 from worker.adapters.mongo.payout.documents import reward_of
 from worker.adapters.mongo.payout.historic import HISTORIC, historic_reward_of, paid_at
 from worker.core.identity import canonical_user_id
@@ -19,16 +18,16 @@ from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.ports.report import PaidReward, TypeTally
 
-_BY_DATE = {"created_at": -1}
-_BY_ID = {"_id": 1}
-
 
 class MongoReporting(MongoPart):
     """Implements `worker.ports.report.ReportStore`."""
 
     def points_by_type(self, window: PointsWindow, rules: Rules) -> dict[str, TypeTally]:
         found: dict[str, TypeTally] = {}
-        for selected, hint in ((query.own(window), _BY_DATE), (query.late(window), _BY_ID)):
+        for selected, hint in (
+            (query.own(window), query.BY_DATE),
+            (query.late(window), query.BY_ID),
+        ):
             if selected is None:
                 continue
             stages = _by_type(selected, rules)

@@ -1,4 +1,4 @@
-"""Contributions and counters as they are stored, for checks."""
+"""Stored contributions and counters, for checks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 from bson import ObjectId
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH
+from worker.adapters.mongo.base import CHUNK_IDS, STREAM_BATCH, canonical_id, forms_of
 from worker.adapters.mongo.check.governance import MongoGovernanceRecords, plain_numbers
 from worker.adapters.mongo.check.records import MongoCheckRecords
 from worker.adapters.mongo.names import ARTICLE_OPENINGS, USER_OPENINGS
-from worker.adapters.mongo.payout.contribution_counts import CHUNK_IDS, forms_of
-from worker.adapters.mongo.payout.contributions import canonical_user, first_id_of
+from worker.adapters.mongo.payout.contributions import BY_DATE, BY_ID, first_id_of
 from worker.adapters.mongo.payout.same_users import same_users
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.check.points import Factors
@@ -40,7 +39,6 @@ ARTICLE_COUNTERS = (
     "total_tokens_earned_base_units",
     *ARTICLE_OPENINGS,
 )
-_BY_ID, _BY_DATE = {"_id": 1}, {"created_at": -1}
 _FEW_DAYS = 8
 
 
@@ -49,8 +47,7 @@ class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
 
     def all_contributions(self) -> Iterator[StoredContribution]:
         found = self.contributions.find({}, _CONTRIBUTION, batch_size=STREAM_BATCH)
-        for document in found:
-            yield contribution_of(document)
+        yield from map(contribution_of, found)
 
     def recorded_since(
         self, moment: datetime, *, made_from: datetime, made_before: datetime
@@ -59,17 +56,16 @@ class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
             "_id": {"$gte": first_id_of(moment)},
             "created_at": {"$gte": made_from, "$lt": made_before},
         }
-        # A week has fewer documents than what was recorded since; all of history has more.
+        # A week has fewer documents than were recorded since then. A longer time has more.
         is_week = (made_before - made_from).days < _FEW_DAYS
         found = self.contributions.find(selected, _CONTRIBUTION, batch_size=STREAM_BATCH)
-        for document in found.hint(_BY_DATE if is_week else _BY_ID):
-            yield contribution_of(document)
+        yield from map(contribution_of, found.hint(BY_DATE if is_week else BY_ID))
 
     def without_recording(self, *, made_before: datetime) -> Iterator[StoredContribution]:
         selected = {"_id": {"$not": {"$type": "objectId"}}, "created_at": {"$lt": made_before}}
         found = self.contributions.find(selected, _CONTRIBUTION, batch_size=STREAM_BATCH)
-        for contribution in map(contribution_of, found.hint(_BY_DATE)):
-            if contribution.created_at is not None:  # an array of dates is none
+        for contribution in map(contribution_of, found.hint(BY_DATE)):
+            if contribution.created_at is not None:  # the query also matches arrays of dates
                 yield contribution
 
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
@@ -104,7 +100,7 @@ def contribution_of(document: Mapping[str, Any]) -> StoredContribution:
     is_object_id = isinstance(document_id, ObjectId)
     return StoredContribution(
         id=str(document_id),
-        user_id=canonical_user(document),
+        user_id=canonical_id(document.get("user_id")),
         type=document.get("type"),
         created_at=created_at if isinstance(created_at, datetime) else None,
         recorded_at=document_id.generation_time if is_object_id else None,

@@ -1,4 +1,4 @@
-"""Switches, heartbeats and what watchers need, as documents of `system_config`."""
+"""Switches, heartbeats, counts and figures, as documents of `system_config`."""
 
 from __future__ import annotations
 
@@ -13,19 +13,8 @@ from pymongo.errors import DuplicateKeyError
 from worker.adapters.mongo.base import MongoPart
 
 CONTROL_ID = "control"
-COUNT_PREFIX = "count/"
-
-
-def heartbeat_id(name: str) -> str:
-    return f"heartbeat/{name}"
-
-
-def mark_id(name: str) -> str:
-    return f"mark/{name}"
-
-
-def figures_id(name: str) -> str:
-    return f"figures/{name}"
+COUNT_PREFIX, HEARTBEAT_PREFIX = "count/", "heartbeat/"
+MARK_PREFIX, FIGURES_PREFIX = "mark/", "figures/"
 
 
 class MongoControl(MongoPart):
@@ -39,14 +28,14 @@ class MongoControl(MongoPart):
         self.config.update_one({"_id": CONTROL_ID}, {"$set": {"paused": reason}}, upsert=True)
 
     def beat(self, name: str, now: datetime) -> None:
-        self.config.update_one({"_id": heartbeat_id(name)}, {"$set": {"at": now}}, upsert=True)
+        self.config.update_one({"_id": HEARTBEAT_PREFIX + name}, {"$set": {"at": now}}, upsert=True)
 
     def last_beat(self, name: str) -> datetime | None:
-        document = self.config.find_one({"_id": heartbeat_id(name)}) or {}
+        document = self.config.find_one({"_id": HEARTBEAT_PREFIX + name}) or {}
         return document.get("at")
 
     def add_counts(self, counts: Mapping[str, int]) -> None:
-        # A document for each: a count's name may hold what a field's name may not.
+        # Each count has its own document: its name may hold characters that a field's name may not.
         updates = [
             UpdateOne({"_id": COUNT_PREFIX + name}, {"$inc": {"count": Int64(count)}}, upsert=True)
             for name, count in counts.items()
@@ -61,16 +50,16 @@ class MongoControl(MongoPart):
 
     def mark(self, name: str, now: datetime) -> bool:
         try:
-            self.config.insert_one({"_id": mark_id(name), "at": now})
+            self.config.insert_one({"_id": MARK_PREFIX + name, "at": now})
         except DuplicateKeyError:
             return False
         return True
 
     def unmark(self, name: str) -> None:
-        self.config.delete_one({"_id": mark_id(name)})
+        self.config.delete_one({"_id": MARK_PREFIX + name})
 
     def record_figures(self, name: str, figures: Mapping[str, Any]) -> None:
-        self.config.replace_one({"_id": figures_id(name)}, dict(figures), upsert=True)
+        self.config.replace_one({"_id": FIGURES_PREFIX + name}, dict(figures), upsert=True)
 
     def figures(self, name: str) -> Mapping[str, Any]:
-        return self.config.find_one({"_id": figures_id(name)}, {"_id": 0}) or {}
+        return self.config.find_one({"_id": FIGURES_PREFIX + name}, {"_id": 0}) or {}

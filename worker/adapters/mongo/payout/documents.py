@@ -1,4 +1,4 @@
-"""Records to documents and back. Everything that is money is written as a BSON long."""
+"""Converts records to documents and back. Amounts, points and weights are BSON longs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.core.plan.totals import NO_TOTALS, plan_totals, reward_figures
 from worker.core.week import Week
 
 UNTRIED: Document = {"attempts": 0, "next_attempt_at": None, "reason": None, "stopped": False}
-"""What a distribution says of its tries when there were none since it last moved."""
+"""The fields of a distribution that has not failed in its current stage."""
 
 # --- distributions -----------------------------------------------------------------------------
 
@@ -48,7 +48,7 @@ def new_distribution(week: Week, now: datetime) -> Document:
 
 
 def plan_fields(plan: PlannedWeek) -> Document:
-    """A plan's fields on a distribution. Roots are in hex, so that a person can compare them."""
+    """A plan's fields on a distribution. Roots are hex text, so that a person can compare them."""
     return {
         **_with_longs(plan_totals(plan.header)),
         "distribution_tx_hash": None,
@@ -65,13 +65,13 @@ def plan_fields(plan: PlannedWeek) -> Document:
 
 
 def _with_longs(totals: Document) -> Document:
-    """Totals that are money or points as BSON longs."""
+    """The totals, with points and amounts as BSON longs."""
     names = ("total_points", "total_amount_base_units")
     return totals | {name: Int64(totals[name]) for name in names}
 
 
 def distribution_of(document: Document, *, archived: bool) -> Distribution:
-    """Read a distribution. One that the wiki wrote before us has no stage, only a status."""
+    """Read a distribution. Distributions from before this system have a status, but no stage."""
     week, historic = Week.containing(document["week_start"]), historic_week(document)
     header = document.get("header")
     return Distribution(
@@ -106,7 +106,7 @@ def _from_hex(text: str | None) -> bytes | None:
 
 
 def status_expression(*, stopped: bool) -> Document:
-    """The owner's word for a distribution, computed by the server from its stage."""
+    """A server-side expression: the owner's status of a distribution, computed from its stage."""
     branches = [
         {"case": {"$eq": ["$stage", stage.value]}, "then": status_of(stage, stopped=stopped).value}
         for stage in Stage
@@ -159,7 +159,7 @@ def reward_document(
 
 _ROW = "user_commitment wallet_address total_points weight amount_base_units batch week_start"
 ROW_FIELDS = dict.fromkeys(_ROW.split(), 1)
-"""What `row_of` needs."""
+"""The fields that `row_of` reads."""
 
 
 def row_of(document: Document) -> Row:

@@ -1,8 +1,8 @@
 """Claims payouts, records their attempts, and writes how the chain resolved them.
 
-Rewards are written before the payout that resolves them. A crash in between leaves an unresolved
-payout, which is claimed and settled again. The other order would leave unpaid rewards that no
-worker looks at any more.
+A settlement writes the rewards before their payout. A crash in between leaves an unresolved payout,
+which a worker claims and settles again. The other order would leave unpaid rewards that no worker
+looks at.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import datetime
 from bson import Int64
 from pymongo import UpdateMany, UpdateOne
 
-from worker.adapters.mongo.base import UNRESOLVED, MongoPart, due_by
+from worker.adapters.mongo.base import UNRESOLVED, MongoPart, due_by, within
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import attempt_document, payout_of
@@ -26,7 +26,7 @@ SIGNATURES_KEPT = 20
 VOID_REASON = "batch void: paid alone"
 VOID_SINGLE_REASON = "its receipt is void: it can never be paid"
 
-# The rewards of a batch that is signed again are processing already, and are not rewritten.
+# If a batch is signed again, its rewards are processing already and need no write.
 _NOT_YET = [Status.PENDING.value, Status.FAILED.value]
 _UNPAID = {"$ne": Status.COMPLETED.value}
 _ORDER = [("kind", 1), ("index", 1)]
@@ -35,24 +35,22 @@ Update = UpdateOne | UpdateMany
 
 
 class MongoPayouts(MongoPart):
-    """Implements the payouts' half of `worker.ports.payout.PayoutStore`."""
+    """Implements the part of `worker.ports.payout.PayoutStore` about payouts."""
 
     def claim(
         self, plan_id: str, positions: range, limit: int, *, now: datetime, until: datetime
     ) -> list[Payout]:
         if limit <= 0:
             return []
-        selected = _claimable(plan_id, now) | {
-            "index": {"$gte": positions.start, "$lt": positions.stop}
-        }
+        selected = _claimable(plan_id, now) | {"index": within(positions)}
         found = self.payout_batches.find(selected, {"_id": 1}).sort(_ORDER).limit(limit)
         ids = [document["_id"] for document in found]
         if not ids:
             return []
         token = uuid.uuid4().hex
         lease = {"$set": {"lease": {"token": token, "until": until}}}
-        # One by one, in one message: an update of many looks at its condition before it waits for
-        # another worker's write, and not again (seen on DocumentDB), so that both would have it.
+        # One update for each payout, in one message. On DocumentDB, `update_many` checks its
+        # condition only before it waits for another worker's write, so both workers would claim.
         self.payout_batches.bulk_write(
             [UpdateOne({**selected, "_id": id_}, lease) for id_ in ids], ordered=False
         )
@@ -85,7 +83,7 @@ class MongoPayouts(MongoPart):
         found = self.payout_batches.aggregate(stages)
         return [range(int(each["_id"]), int(each["_id"]) + size) for each in found]
 
-    # --- what happens to a payout ---------------------------------------------------------------
+    # --- attempts and settlements ---------------------------------------------------------------
 
     def record_attempts(self, attempts: Sequence[tuple[Payout, Attempt]]) -> None:
         if not attempts:
@@ -108,10 +106,12 @@ class MongoPayouts(MongoPart):
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         """
         Raises:
-            IllegalTransition: the chain says the opposite of what was written before. All other
-                payouts are settled.
+            IllegalTransition: the chain contradicts a stored final state. All other payouts are
+                settled.
         """
-        contradicted = self._contradicted(settlements)
+        wanted = {_key(s.payout): s.status.value for s in settlements}
+        resolved = self._resolved([s.payout for s in settlements])
+        contradicted = {key: status for key, status in resolved.items() if status != wanted[key]}
         sound = [s for s in settlements if _key(s.payout) not in contradicted]
         sizes = self._batch_sizes(s.payout for s in sound)
         rewards = [update for s in sound for update in _reward_updates(s, sizes, now)]
@@ -123,37 +123,21 @@ class MongoPayouts(MongoPart):
             if (current := contradicted.get(_key(settlement.payout))) is not None:
                 raise IllegalTransition(settlement.payout.id, current, settlement.status.value)
 
-    def _contradicted(self, settlements: Sequence[Settlement]) -> dict[tuple[str, str], str]:
-        """Stored final states, by plan and id, that are not what a settlement says."""
-        wanted = {_key(s.payout): s.status.value for s in settlements}
-        resolved = self._resolved([s.payout for s in settlements])
-        return {key: status for key, status in resolved.items() if status != wanted[key]}
-
     def _resolved(self, payouts: Sequence[Payout]) -> dict[tuple[str, str], str]:
         """Stored final states of these payouts, by plan and id."""
         found: dict[tuple[str, str], str] = {}
         for plan_id, ids in _ids_by_plan(payouts):
-            selected = {
-                "plan_id": plan_id,
-                "id": {"$in": ids},
-                "status": {"$nin": UNRESOLVED},
-            }
+            selected = {"plan_id": plan_id, "id": {"$in": ids}, "status": {"$nin": UNRESOLVED}}
             for document in self.payout_batches.find(selected, {"id": 1, "status": 1}):
                 found[plan_id, document["id"]] = document["status"]
         return found
 
     def postpone(self, postponements: Sequence[Postponement]) -> None:
         updates: list[Update] = [
-            UpdateOne(
-                _open(each.payout),
-                {
-                    "$set": {
-                        "next_attempt_at": each.next_attempt_at,
-                        "reason": each.reason,
-                        "lease": None,
-                    },
-                    "$inc": {"attempts": int(each.is_failure)},
-                },
+            _update_open(
+                each.payout,
+                {"next_attempt_at": each.next_attempt_at, "reason": each.reason, "lease": None},
+                {"$inc": {"attempts": int(each.is_failure)}},
             )
             for each in postponements
         ]
@@ -161,20 +145,16 @@ class MongoPayouts(MongoPart):
             self.payout_batches.bulk_write(updates, ordered=False)
 
     def _batch_sizes(self, payouts: Iterable[Payout]) -> dict[str, int]:
-        """Rewards in a full batch, by plan: as many as its first one has."""
+        """The number of rewards in a full batch, by plan. The first batch of a plan is full."""
         plans = {p.plan_id for p in payouts if p.kind is PayoutKind.BATCH}
-        selected = {
-            "plan_id": {"$in": list(plans)},
-            "kind": PayoutKind.BATCH.value,
-            "index": 0,
-        }
+        selected = {"plan_id": {"$in": list(plans)}, "kind": PayoutKind.BATCH.value, "index": 0}
         found = self.payout_batches.find(selected, {"plan_id": 1, "rewards": 1}) if plans else ()
         return {document["plan_id"]: document["rewards"] for document in found}
 
 
 def _claimable(plan_id: str, now: datetime) -> Document:
-    """Unresolved, due and not leased. An operator's hold keeps back only unsigned payouts: a signed
-    one may still land, and must be settled."""
+    """Unresolved, due and without a lease. An operator's hold keeps back unsigned payouts only. A
+    signed payout may still land, so it must be settled."""
     free = {"$or": [{"lease": None}, {"lease.until": {"$lte": now}}]}
     not_held_back = {"$or": [{"operator_hold": None}, {"attempt": {"$ne": None}}]}
     return {
@@ -196,27 +176,21 @@ def _ids_by_plan(payouts: Sequence[Payout]) -> Iterable[tuple[str, list[str]]]:
     return by_plan.items()
 
 
-def _open(payout: Payout) -> Document:
-    return {"plan_id": payout.plan_id, "id": payout.id, "status": {"$in": UNRESOLVED}}
+def _update_open(payout: Payout, facts: Document, more: Document) -> Update:
+    """Set these facts of an unresolved payout, and apply more operators."""
+    selected = {"plan_id": payout.plan_id, "id": payout.id, "status": {"$in": UNRESOLVED}}
+    return UpdateOne(selected, {"$set": facts, **more})
 
 
 def _attempt_update(payout: Payout, attempt: Attempt) -> Update:
+    facts = {"attempt": attempt_document(attempt), "status": PayoutStatus.PROCESSING.value}
     newest = {"$each": [attempt.signature], "$slice": -SIGNATURES_KEPT}
-    return UpdateOne(
-        _open(payout),
-        {
-            "$set": {
-                "attempt": attempt_document(attempt),
-                "status": PayoutStatus.PROCESSING.value,
-            },
-            "$push": {"signatures": newest},
-        },
-    )
+    return _update_open(payout, facts, {"$push": {"signatures": newest}})
 
 
 def _rewards_of(payout: Payout, sizes: dict[str, int]) -> Document:
-    """The rewards that a payout pays. Those of a batch are found by position, which is indexed;
-    its number and route must fit, too."""
+    """Selects the rewards that a payout pays. Positions are indexed, so a batch selects by position
+    first, then by its number and route."""
     if payout.kind is PayoutKind.SINGLE:
         return {"plan_id": payout.plan_id, "position": payout.index}
     first = payout.index * sizes.get(payout.plan_id, payout.rewards)
@@ -248,7 +222,8 @@ def _reward_updates(settlement: Settlement, sizes: dict[str, int], now: datetime
 
 
 def _paid(settlement: Settlement, now: datetime) -> Document:
-    """A settlement may come again, and know more: the first date stays, a signature is added."""
+    """The fields of a paid reward. A repeated settlement keeps the first date, and may add the
+    signature."""
     return {
         "status": Status.COMPLETED.value,
         "reason": None,
@@ -259,24 +234,20 @@ def _paid(settlement: Settlement, now: datetime) -> Document:
 
 
 def _settled(settlement: Settlement) -> Update:
-    verified = {"verified": True} if settlement.verified else {}
-    return UpdateOne(
-        {
-            "plan_id": settlement.payout.plan_id,
-            "id": settlement.payout.id,
-            "status": {"$in": [*UNRESOLVED, settlement.status.value]},
-        },
-        {
-            "$set": {
-                "status": settlement.status.value,
-                "lease": None,
-                "next_attempt_at": None,
-                "reason": None,
-                **verified,
-                **_known(signature=settlement.signature, slot=settlement.slot, fee=settlement.fee),
-            }
-        },
-    )
+    selected = {
+        "plan_id": settlement.payout.plan_id,
+        "id": settlement.payout.id,
+        "status": {"$in": [*UNRESOLVED, settlement.status.value]},
+    }
+    facts = {
+        "status": settlement.status.value,
+        "lease": None,
+        "next_attempt_at": None,
+        "reason": None,
+        **({"verified": True} if settlement.verified else {}),
+        **_known(signature=settlement.signature, slot=settlement.slot, fee=settlement.fee),
+    }
+    return UpdateOne(selected, {"$set": facts})
 
 
 def _known(**facts: str | int | None) -> Document:

@@ -1,7 +1,7 @@
-"""Plans: written as drafts under random ids, and made *the* plan by one update.
+"""Plans: written as drafts under random ids, then installed by one update.
 
-There are no transactions. A draft is read by nobody but its writer, and its rows are ignored until
-the distribution names it; a crash leaves rows that `discard_other_plans` removes.
+No database transactions are needed. Readers ignore the rows of a draft until the distribution names
+its plan. After a crash, `discard_other_plans` removes the rows of unused drafts.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from pymongo import ReturnDocument
-from pymongo.collection import Collection
-from pymongo.errors import BulkWriteError
 
-from worker.adapters.mongo.base import STREAM_BATCH, raise_unless_duplicates
+from worker.adapters.mongo.base import STREAM_BATCH, insert_missing, within
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
@@ -36,7 +34,7 @@ from worker.core.week import Week
 
 INSERT_BATCH = 2500
 CONNECTIONS = 2
-"""On which a plan's rewards are inserted at the same time."""
+"""Connections that insert the rewards of one plan at the same time."""
 _CHANGEABLE = [Stage.DUE.value, Stage.PLANNED.value]
 
 
@@ -44,26 +42,20 @@ class MongoPlans(MongoWeeks):
     """Implements `worker.ports.payout.PlanStore`."""
 
     def write_rewards(self, rewards: Sequence[Reward], week: Week, now: datetime) -> None:
-        """Leaves existing rows unchanged. So writing again is harmless: the stored rows are read
-        back and hashed before they are used."""
+        """Write the missing rows. Existing rows stay unchanged. The caller hashes the stored rows
+        before it uses them, so writing twice is harmless."""
         distribution_id = self._distribution_id(week, now)
 
         def insert(chunk: Sequence[Reward]) -> None:
             documents = [reward_document(each, week, distribution_id, now) for each in chunk]
-            self._insert(self.token_rewards, documents)
+            insert_missing(self.token_rewards, documents)
 
-        # While the server indexes one part, the next is encoded.
+        # One thread encodes a chunk while the server indexes another.
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(insert, chunks(rewards, INSERT_BATCH)))
 
-    def _insert(self, collection: Collection[Document], documents: Sequence[Document]) -> None:
-        try:
-            collection.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            raise_unless_duplicates(error)
-
     def _distribution_id(self, week: Week, now: datetime) -> str:
-        self._ensure_distribution(week, now)
+        self.ensure_distribution(week, now)
         document = self.weeks.find_one({"week_start": week.start}, {"_id": 1})
         return str(document["_id"]) if document else ""
 
@@ -71,16 +63,16 @@ class MongoPlans(MongoWeeks):
         pairs = list(zip(payouts, roots, strict=True))
         for chunk in chunks(pairs, INSERT_BATCH):
             documents = [payout_document(payout, root) for payout, root in chunk]
-            self._insert(self.payout_batches, documents)
+            insert_missing(self.payout_batches, documents)
         for payout in payouts:
             if payout.kind is PayoutKind.SINGLE:
                 self._route_single(payout)
 
     def _route_single(self, payout: Payout) -> None:
-        """Mark the reward of a single as routed to its payout.
+        """Mark a reward as routed to its single payout, and copy an operator's hold to the payout.
 
-        An operator's hold may arrive at any moment. It is written to the reward first and to its
-        payout second, and read here in the same order, so that none falls between the two.
+        A hold may arrive at any moment. `hold` writes it to the reward first and to the payout
+        second. Here the payout exists before the reward is read, so each hold reaches the payout.
         """
         reward = self.token_rewards.find_one_and_update(
             {"plan_id": payout.plan_id, "position": payout.index},
@@ -95,10 +87,7 @@ class MongoPlans(MongoWeeks):
             )
 
     def rows(self, plan_id: str, positions: range) -> Iterator[Row]:
-        selected = {
-            "plan_id": plan_id,
-            "position": {"$gte": positions.start, "$lt": positions.stop},
-        }
+        selected = {"plan_id": plan_id, "position": within(positions)}
         found = self.token_rewards.find(selected, ROW_FIELDS, batch_size=STREAM_BATCH)
         for document in found.sort("position", 1):
             yield row_of(document)
@@ -111,7 +100,7 @@ class MongoPlans(MongoWeeks):
     def install_plan(
         self, plan: PlannedWeek, notes: PlanNotes, *, replacing: str | None, now: datetime
     ) -> bool:
-        known = self._ensure_distribution(plan.week, now)
+        known = self.ensure_distribution(plan.week, now)
         if known.plan_id == plan.plan_id:
             return True
         facts = plan_fields(plan) | {"notes": notes_document(notes)}
@@ -128,14 +117,11 @@ class MongoPlans(MongoWeeks):
         return self.weeks.update_one(selected, [{"$set": stage}]).matched_count == 1
 
     def discard_plan(self, plan_id: str) -> None:
-        """Keeps a plan that a distribution names, even if the caller calls it a draft."""
-        if not self._is_installed(plan_id):
-            self.token_rewards.delete_many({"plan_id": plan_id})
-            self.payout_batches.delete_many({"plan_id": plan_id})
-
-    def _is_installed(self, plan_id: str) -> bool:
-        wanted = {"plan_id": plan_id}
-        return any(c.find_one(wanted, {"_id": 1}) for c in (self.weeks, self.archive))
+        """Delete a draft. A plan that a distribution names stays, whatever the caller believes."""
+        of_plan = {"plan_id": plan_id}
+        if next(self._all_weeks(of_plan, {"_id": 1}), None) is None:
+            self.token_rewards.delete_many(of_plan)
+            self.payout_batches.delete_many(of_plan)
 
     def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
         document = self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1})
@@ -143,7 +129,7 @@ class MongoPlans(MongoWeeks):
             return
         # Rewards from before this system have no plan id. They stay.
         others = {"plan_id": {"$ne": plan_id, "$exists": True}}
-        # Only this field is indexed: another index would slow down every insert of a reward.
+        # The id is indexed, `week_start` is not: an index would slow down each insert of a reward.
         of_week: Document = {"weekly_distribution_id": str(document["_id"])}
         if lost_too:
             of_week = {"week_start": week.start}

@@ -7,7 +7,7 @@ from typing import Any
 from worker.adapters.mongo.base import UNRESOLVED, MongoPart, integer_sum
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
-from worker.adapters.mongo.payout.rewards import waiting
+from worker.adapters.mongo.payout.rewards import unresolved_payments, waiting
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.records import PayoutKind, Progress, Tally
@@ -18,7 +18,7 @@ _COUNTED = {"$sum": 1}
 
 
 class MongoProgress(MongoPart):
-    """Implements the sums of `worker.ports.payout.PayoutStore`."""
+    """Implements the part of `worker.ports.payout.PayoutStore` about counts and sums."""
 
     def progress(self, plan_id: str) -> Progress:
         tallies = dict.fromkeys(Status, Tally(0, BaseUnits(0)))
@@ -41,7 +41,7 @@ class MongoProgress(MongoPart):
             rewards=tallies,
             payouts=batches,
             held=held,
-            next_attempt_at=min(known_times) if known_times else None,
+            next_attempt_at=min(known_times, default=None),
             fees=Lamports(fees),
             signatures=signatures,
         )
@@ -75,23 +75,16 @@ class MongoProgress(MongoPart):
         return self._groups(self.payout_batches, {"plan_id": plan_id}, group)
 
     def outstanding(self) -> tuple[BaseUnits, int]:
-        """Payouts that are not resolved, and rewards that wait to be paid alone.
+        """The amount and number of unresolved payouts, and of rewards that wait to be paid alone.
 
-        Each unpaid reward is in one of the two, except between two writes of a settlement, when
-        it is in both: then this says more than is owed, never less.
+        Each unpaid reward is counted once. Between two writes of a settlement, a reward may be
+        counted twice. So the result may exceed the debt, but is never below it.
         """
-        frozen = {"stage": {"$in": _FROZEN}}
-        weeks = [d for c in (self.weeks, self.archive) for d in c.find(frozen, {"plan_id": 1})]
-        plans = {"$in": [week["plan_id"] for week in weeks if week.get("plan_id")]}
-        payouts = {
-            "plan_id": plans,
-            "status": {"$in": UNRESOLVED},
-            "kind": {"$ne": PayoutKind.ANCHOR.value},
-        }
+        plans = {"$in": self.installed_plans(stage={"$in": _FROZEN})}
         group = {"_id": None, "count": _COUNTED, "amount": {"$sum": _AMOUNT}}
         owed = Tally(0, BaseUnits(0))
         for collection, selected in (
-            (self.payout_batches, payouts),
+            (self.payout_batches, unresolved_payments(plans)),
             (self.token_rewards, waiting(plans)),
         ):
             for found in self._groups(collection, selected, group):

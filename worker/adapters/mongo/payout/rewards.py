@@ -1,16 +1,11 @@
-"""Reads and writes rewards: paid alone, held, redirected, or in need of a token account."""
+"""Reads and writes rewards that are paid alone, held, redirected, or need a token account."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from worker.adapters.mongo.base import (
-    UNRESOLVED,
-    MongoPart,
-    due_by,
-    stored_forms,
-)
+from worker.adapters.mongo.base import CHUNK_IDS, UNRESOLVED, MongoPart, due_by, forms_of, within
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import ACCOUNT_MADE_AT, Route
 from worker.adapters.mongo.payout.documents import reward_of
@@ -20,33 +15,22 @@ from worker.core.lifecycle import Status
 from worker.core.payout.records import PayoutKind, Reward
 from worker.core.week import Week
 
-CHUNK_IDS = 1000
 _UNPAID = {"$ne": Status.COMPLETED.value}
 
 
 class MongoRewards(MongoPart):
-    """Implements the rewards' half of `worker.ports.payout.PayoutStore`."""
+    """Implements the part of `worker.ports.payout.PayoutStore` about rewards."""
 
     def rewards(self, plan_id: str, positions: range) -> list[Reward]:
-        selected = {
-            "plan_id": plan_id,
-            "position": {"$gte": positions.start, "$lt": positions.stop},
-        }
-        return self._read(selected, sort="position")
+        return self._by_position({"plan_id": plan_id, "position": within(positions)})
 
     def reward(self, week: Week, user_id: str) -> Reward | None:
-        if (plan_id := self._plan_of(week)) is None:
+        distribution = next(self._all_weeks({"week_start": week.start}, {"plan_id": 1}), {})
+        if (plan_id := distribution.get("plan_id")) is None:
             return None
         selected = {"plan_id": plan_id, "user_id": canonical_user_id(user_id)}
         document = self.token_rewards.find_one(selected)
         return None if document is None else reward_of(document)
-
-    def _plan_of(self, week: Week) -> str | None:
-        for collection in (self.weeks, self.archive):
-            document = collection.find_one({"week_start": week.start}, {"plan_id": 1})
-            if document is not None:
-                return document.get("plan_id")
-        return None
 
     def rewards_to_pay_alone(self, plan_id: str, now: datetime, limit: int) -> list[Reward]:
         if limit <= 0:
@@ -72,7 +56,7 @@ class MongoRewards(MongoPart):
             self.payout_batches.update_one(_open_single(reward), {"$set": facts})
 
     def hold(self, reward: Reward, reason: str | None) -> None:
-        """The reward first, its payout second: see `MongoPlans.write_payouts`."""
+        """Write the reward first and its payout second: `MongoPlans.write_payouts` relies on it."""
         held = {"$set": {"operator_hold": reason}}
         changed = self.token_rewards.update_one({**_one(reward), "status": _UNPAID}, held)
         if changed.matched_count:
@@ -82,10 +66,8 @@ class MongoRewards(MongoPart):
 
     def mark_accounts_made(self, user_ids: Sequence[str], now: datetime) -> None:
         for chunk in chunks(user_ids, CHUNK_IDS):
-            forms = [form for user_id in chunk for form in stored_forms(user_id)]
-            self.users.update_many(
-                {"_id": {"$in": forms}, ACCOUNT_MADE_AT: None}, {"$set": {ACCOUNT_MADE_AT: now}}
-            )
+            unmarked = {"_id": {"$in": forms_of(chunk)}, ACCOUNT_MADE_AT: None}
+            self.users.update_many(unmarked, {"$set": {ACCOUNT_MADE_AT: now}})
 
     def rewards_needing_account(
         self, plan_id: str, after_position: int, limit: int
@@ -93,7 +75,7 @@ class MongoRewards(MongoPart):
         if limit <= 0:
             return []
         selected = {**_needing_account(plan_id), "position": {"$gt": after_position}}
-        return self._read(selected, sort="position", limit=limit)
+        return self._by_position(selected, limit)
 
     def count_needing_account(self, plan_id: str) -> int:
         return self.token_rewards.count_documents(_needing_account(plan_id))
@@ -101,14 +83,23 @@ class MongoRewards(MongoPart):
     def accounts_made_since(self, moment: datetime) -> int:
         return self.users.count_documents({ACCOUNT_MADE_AT: {"$gte": moment}})
 
-    def _read(self, selected: Document, *, sort: str, limit: int = 0) -> list[Reward]:
-        found = self.token_rewards.find(selected).sort(sort, 1).limit(limit)
+    def _by_position(self, selected: Document, limit: int = 0) -> list[Reward]:
+        found = self.token_rewards.find(selected).sort("position", 1).limit(limit)
         return [reward_of(document) for document in found]
 
 
 def waiting(plan_id: str | Document) -> Document:
     """Unpaid rewards that are paid alone and have no payout yet."""
     return {"plan_id": plan_id, "route": Route.WAITING.value, "status": _UNPAID}
+
+
+def unresolved_payments(plan_id: str | Document) -> Document:
+    """Unresolved payouts that pay rewards: all but the anchor."""
+    return {
+        "plan_id": plan_id,
+        "kind": {"$ne": PayoutKind.ANCHOR.value},
+        "status": {"$in": UNRESOLVED},
+    }
 
 
 def _needing_account(plan_id: str) -> Document:

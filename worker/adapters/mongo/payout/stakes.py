@@ -1,4 +1,4 @@
-"""Staking records as the plan reads them. One that cannot be read counts for nothing."""
+"""Staking records as the plan reads them. Unreadable records do not count."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from worker.core.week import Week
 _log = logging.getLogger(__name__)
 
 MULTIPLIER_MAX = 100
-"""Far above any tier. What is beyond it is a mistake, and would give one user the whole pool."""
+"""Far above any tier. A higher multiplier is a mistake that would give one user the whole pool."""
 
 
 def stake_covering(week: Week, document: Mapping[str, Any], user_id: str) -> Stake | None:
-    """The stake, if its dates cover the whole week and it can be read; None otherwise."""
+    """The stake, or None if its dates do not cover the whole week or it is unreadable."""
     start, end = document.get("start_date"), document.get("end_date")
     if not isinstance(start, datetime) or not isinstance(end, datetime):
         return None
@@ -44,7 +44,7 @@ def stake_covering(week: Week, document: Mapping[str, Any], user_id: str) -> Sta
 
 
 def rounded_down(tokens: object) -> BaseUnits:
-    """The owner's float of tokens in base units. Sums of floats are finer than a base unit."""
+    """The owner's float of tokens in base units. Sums may have digits below a base unit."""
     number = exact_decimal(tokens.to_decimal() if isinstance(tokens, Decimal128) else tokens)
     if not 0 <= number <= 10**DECIMALS:
         return base_units(number)

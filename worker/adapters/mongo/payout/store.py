@@ -1,4 +1,4 @@
-"""The whole database behind the services' port."""
+"""The store of payouts, assembled from its parts."""
 
 from __future__ import annotations
 

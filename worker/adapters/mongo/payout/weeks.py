@@ -1,4 +1,4 @@
-"""Distributions: how far each week has come."""
+"""Distributions: the stage and the plan of each week."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from worker.adapters.mongo.base import UNRESOLVED, MongoPart
+from worker.adapters.mongo.base import MongoPart
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
     UNTRIED,
     adopted,
@@ -20,8 +19,9 @@ from worker.adapters.mongo.payout.documents import (
     status_expression,
 )
 from worker.adapters.mongo.payout.historic import OURS, is_monday, is_plannable
+from worker.adapters.mongo.payout.rewards import unresolved_payments, waiting
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
-from worker.core.payout.records import Distribution, PayoutKind
+from worker.core.payout.records import Distribution
 from worker.core.week import Week
 
 GENESIS_ID = "genesis"
@@ -30,12 +30,9 @@ _NOT_FOR_READERS = {"_id": 0, "header": 0}
 
 
 class MongoWeeks(MongoPart):
-    """Implements the distributions' half of `worker.ports.payout.PlanStore`."""
+    """Implements the part of `worker.ports.payout.PlanStore` about distributions."""
 
     def distribution(self, week: Week) -> Distribution | None:
-        return self._find_distribution(week)
-
-    def _find_distribution(self, week: Week) -> Distribution | None:
         document, archived = self._find_document(week)
         return None if document is None else self._known(document, archived=archived)
 
@@ -48,7 +45,7 @@ class MongoWeeks(MongoPart):
     def _find_document(
         self, week: Week, fields: Document | None = None
     ) -> tuple[Document | None, bool]:
-        """A week's document, and whether it is archived."""
+        """A week's document, and True if only the archive may have it."""
         selected = {"week_start": week.start}
         if (document := self.weeks.find_one(selected, fields)) is not None:
             return document, False
@@ -68,23 +65,20 @@ class MongoWeeks(MongoPart):
         self.config.update_one({"_id": GENESIS_ID}, update, upsert=True)
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
-        return self._ensure_distribution(week, now)
-
-    def _ensure_distribution(self, week: Week, now: datetime) -> Distribution:
         document, archived = self._find_document(week)
         if document is not None and not archived and is_plannable(document):
             unchanged = {"_id": document["_id"], "stage": None, "status": document["status"]}
             self.weeks.update_one(unchanged, {"$set": adopted(document, now)})
-        if (known := self._find_distribution(week)) is not None:
+        if (known := self.distribution(week)) is not None:
             return known
-        # If another worker is faster, it inserts the same document.
+        # Another worker may insert the same document first.
         with contextlib.suppress(DuplicateKeyError):
             self.weeks.insert_one(new_distribution(week, now))
         document = self.weeks.find_one({"week_start": week.start})
         return distribution_of(document or new_distribution(week, now), archived=False)
 
     def reset_week(self, week: Week, now: datetime) -> None:
-        """Keeps the document's id, since rewards are found by it."""
+        """Keep the document's id, since rewards refer to it."""
         selected, fresh = {"week_start": week.start}, new_distribution(week, now)
         if (archived := self.archive.find_one(selected, {"_id": 1})) is not None:
             fresh["_id"] = archived["_id"]
@@ -107,13 +101,7 @@ class MongoWeeks(MongoPart):
         return self.weeks.update_one(selected, {"$set": moved}).matched_count == 1
 
     def record_failure(
-        self,
-        week: Week,
-        *,
-        reason: str,
-        next_attempt_at: datetime,
-        attempts: int,
-        stopped: bool,
+        self, week: Week, *, reason: str, next_attempt_at: datetime, attempts: int, stopped: bool
     ) -> None:
         facts = {
             "reason": {"$literal": reason},
@@ -134,32 +122,19 @@ class MongoWeeks(MongoPart):
         if before is None:
             return 0
         known = distribution_of(before, archived=False)
-        waiting = int(known.stopped or known.next_attempt_at is not None)
-        if known.plan_id is None:
-            return waiting
-        return waiting + self._requeue_payouts(known.plan_id, now)
-
-    def _requeue_payouts(self, plan_id: str, now: datetime) -> int:
+        count = int(known.stopped or known.next_attempt_at is not None)
+        if (plan_id := known.plan_id) is None:
+            return count
         payouts = self.payout_batches.update_many(
-            {
-                "plan_id": plan_id,
-                "kind": {"$ne": PayoutKind.ANCHOR.value},
-                "status": {"$in": UNRESOLVED},
-            },
-            {"$set": {"attempts": 0, "next_attempt_at": now}},
+            unresolved_payments(plan_id), {"$set": {"attempts": 0, "next_attempt_at": now}}
         )
         rewards = self.token_rewards.update_many(
-            {
-                "plan_id": plan_id,
-                "route": Route.WAITING.value,
-                "status": {"$ne": Status.COMPLETED.value},
-                "operator_hold": None,
-            },
+            {**waiting(plan_id), "operator_hold": None},
             {"$set": {"status": Status.PENDING.value, "next_attempt_at": now}},
         )
-        return payouts.matched_count + rewards.matched_count
+        return count + payouts.matched_count + rewards.matched_count
 
-    # --- for people -----------------------------------------------------------------------------
+    # --- notes ----------------------------------------------------------------------------------
 
     def record_notes(self, week: Week, **facts: Any) -> None:
         if facts:

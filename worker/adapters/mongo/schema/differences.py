@@ -8,8 +8,8 @@ from typing import Any
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.counting.openings import without_opening
 from worker.adapters.mongo.schema import duplicates
-from worker.adapters.mongo.schema.openings import without_opening
 from worker.adapters.mongo.schema.origin import recorded_origin, validation_of
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec, IndexSpec

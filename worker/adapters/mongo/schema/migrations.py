@@ -19,6 +19,7 @@ from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailur
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, update_in_chunks
 from worker.adapters.mongo.connection import Mongo
+from worker.adapters.mongo.counting.openings import MongoOpenings, open_collection
 from worker.adapters.mongo.payout.same_users import describe_same_users
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
@@ -31,7 +32,6 @@ from worker.adapters.mongo.schema.fields import defaults
 from worker.adapters.mongo.schema.indexes import IndexRefused, build_index
 from worker.adapters.mongo.schema.look import look_at, rename
 from worker.adapters.mongo.schema.obstacles import SET_ASIDE_SUFFIX
-from worker.adapters.mongo.schema.openings import MongoOpenings, open_collection
 from worker.adapters.mongo.schema.origin import (
     Origin,
     record_origin,

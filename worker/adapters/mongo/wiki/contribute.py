@@ -1,4 +1,4 @@
-"""Contributions that are recorded as they are made, each once for its caller's key."""
+"""Contributions that the wiki records one at a time. Each idempotency key is recorded once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import MongoPart, stored_forms, stored_id
+from worker.adapters.mongo.base import MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document, under_the_wikis_validator
 from worker.adapters.mongo.wiki.ingest import contribution_document
 from worker.core.identity import canonical_user_id
@@ -29,9 +29,6 @@ class MongoContributions(MongoPart):
         return (False, None) if found is None else (True, found.get("demand_score"))
 
     def contribution_of_key(self, key: str) -> Contribution | None:
-        return self._of_key(key)
-
-    def _of_key(self, key: str) -> Contribution | None:
         document = self.contributions.find_one({KEY: key})
         return None if document is None else contribution_of(document)
 
@@ -41,7 +38,7 @@ class MongoContributions(MongoPart):
             with under_the_wikis_validator(names.CONTRIBUTIONS):
                 self.contributions.insert_one(keyed_document(recorded, key))
         except DuplicateKeyError:
-            known = None if key is None else self._of_key(key)
+            known = None if key is None else self.contribution_of_key(key)
             if known is None:
                 raise
             return known, False
@@ -49,23 +46,22 @@ class MongoContributions(MongoPart):
 
 
 def fresh_id(moment: datetime) -> ObjectId:
-    """A new ObjectId that says it was generated at this moment.
+    """A new ObjectId with this moment as its time of generation.
 
-    The time in it decides which week's plan counts the contribution; the rest is the driver's own.
+    The time decides which week's plan counts the contribution. The driver makes the other bytes.
     """
     return ObjectId(int(moment.timestamp()).to_bytes(4) + ObjectId().binary[4:])
 
 
 def keyed_document(contribution: Contribution, key: str | None) -> Document:
-    """As the owner's schema has it, and the key. Without one the field is missing: its index is
-    sparse, and a null would collide with every other null."""
+    """The document of a contribution with its key. Without a key the field is missing, because the
+    sparse unique index would let a second null collide with the first."""
     document = contribution_document(contribution)
-    document["_id"] = stored_id(contribution.id)
     return document if key is None else document | {KEY: key}
 
 
 def contribution_of(document: Document) -> Contribution:
-    """The contribution in a document. The wiki may have written it without our fields."""
+    """The contribution in a document. A document of the wiki may lack our fields."""
     base_points = _number(document, "base_points")
     factors = {name: _number(document, f"{name}_multiplier") for name in MULTIPLIERS}
     created_at: Any = document.get("created_at")
@@ -86,7 +82,7 @@ def contribution_of(document: Document) -> Contribution:
 
 
 def _number(document: Document, name: str) -> int | float | None:
-    """The number; None where it is missing or of another type. Counters leave it out, too."""
+    """The number; None if it is missing or of another type. Counters skip it, too."""
     value = document.get(name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     return value if is_number else None

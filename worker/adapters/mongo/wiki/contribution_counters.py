@@ -1,4 +1,4 @@
-"""Counters of users and articles that come from contributions."""
+"""Counters of users and articles, computed from contributions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from bson import Int64
 from pymongo import UpdateOne
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH, stored_forms
+from worker.adapters.mongo.base import CHUNK_IDS, STREAM_BATCH, stored_forms
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.counting.openings import MongoOpenings, Opening
 from worker.adapters.mongo.names import OPENING_TOKENS
-from worker.adapters.mongo.payout.contribution_counts import CHUNK_IDS
-from worker.adapters.mongo.schema.openings import MongoOpenings, Opening
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.counters import ArticleActivity, UserActivity
@@ -31,18 +30,15 @@ class MongoActivity(MongoOpenings):
         return {each: plus_opening(counted[each], openings.get(each)) for each in user_ids}
 
     def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float]]) -> int:
-        return write_counters(
-            self,
-            names.USERS,
-            {
-                user_id: {
-                    "total_contributions": counted.contributions,
-                    "total_points": Int64(counted.points),
-                    "reputation_score": score,
-                }
-                for user_id, (counted, score) in activity.items()
-            },
-        )
+        fields = {
+            user_id: {
+                "total_contributions": counted.contributions,
+                "total_points": Int64(counted.points),
+                "reputation_score": score,
+            }
+            for user_id, (counted, score) in activity.items()
+        }
+        return write_counters(self, names.USERS, fields)
 
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
         openings = self.article_openings(article_ids)
@@ -52,17 +48,14 @@ class MongoActivity(MongoOpenings):
         }
 
     def write_article_activity(self, activity: Mapping[str, ArticleActivity]) -> int:
-        return write_counters(
-            self,
-            names.ARTICLES,
-            {
-                article_id: {
-                    "contribution_count": counted.contributions,
-                    "last_contribution_date": counted.last_at,
-                }
-                for article_id, counted in activity.items()
-            },
-        )
+        fields = {
+            article_id: {
+                "contribution_count": counted.contributions,
+                "last_contribution_date": counted.last_at,
+            }
+            for article_id, counted in activity.items()
+        }
+        return write_counters(self, names.ARTICLES, fields)
 
     def article_ids(self) -> Iterator[str]:
         articles = self.database[names.ARTICLES]

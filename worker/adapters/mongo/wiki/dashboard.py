@@ -1,7 +1,7 @@
 """The pages of one user for the wiki. Each query names the index that it uses.
 
-A user's id may be stored in several forms. Each form is asked for by itself, so that an index
-gives its documents in order, and the few that are wanted are merged here.
+A user's id may be stored in several forms. A query for a single form reads documents in the order
+of an index, so each form has its own query, and this module merges the results.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from bson import ObjectId
-
-from worker.adapters.mongo.base import MongoPart, integer_sum, stored_forms
+from worker.adapters.mongo.base import MongoPart, canonical_id, integer_sum, stored_forms
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.payout.contribution_counts import BY_USER, SUM_OF_POINTS
+from worker.adapters.mongo.counting.contribution_counts import SUM_OF_POINTS
+from worker.adapters.mongo.payout.contributions import BY_USER
 from worker.adapters.mongo.payout.historic import historic_reward_of
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits
@@ -24,15 +23,11 @@ from worker.core.week import Week
 from worker.ports.check import Cursor, ShownContribution, ShownReward, ShownUser
 
 BY_USER_AND_WEEK = {"user_id": 1, "week_start": 1}
-_REWARD = dict.fromkeys(
-    (
-        "user_id", "week_start", "plan_id", "total_points", "amount_base_units", "status",
-        "reason", "transaction_signature", "token_amount",
-    ),
-    1,
-)  # fmt: skip
-_SHOWN = ("article_id", "type", "total_points", "description", "created_at")
-_CONTRIBUTION = dict.fromkeys(_SHOWN, 1)
+_REWARD = (
+    "user_id week_start plan_id total_points amount_base_units status reason "
+    "transaction_signature token_amount"
+)
+_CONTRIBUTION = "article_id type total_points description created_at"
 
 
 class MongoViews(MongoPart):
@@ -56,7 +51,7 @@ class MongoViews(MongoPart):
         return heapq.nlargest(limit, wanted, key=place_of)
 
     def _forms_in_use(self, user_id: str) -> list[object]:
-        """The form of the schema, and the others only where the wiki uses any of them."""
+        """The canonical form, and the other forms if the wiki uses any of them for this user."""
         usual = canonical_user_id(user_id)
         others = [form for form in stored_forms(user_id) if form != usual]
         odd = {"user_id": {"$in": others}}
@@ -64,15 +59,15 @@ class MongoViews(MongoPart):
         return [usual, *others] if is_odd else [usual]
 
     def _of_form(self, form: object, after: Cursor | None, limit: int) -> Iterator[Document]:
-        """Enough documents of one index range, newest first.
+        """Enough documents for a page, all with this form of the id, newest first.
 
-        Within one moment the index keeps no order by id, so the documents of the cursor's moment,
-        and of the last one that is needed, are read all.
+        The index has no order by id within one moment. So this method reads all documents of the
+        cursor's moment, and all of the last moment on the page.
         """
         selected: Document = {"user_id": form, "created_at": {"$type": "date"}}
         if after is not None:
             selected["created_at"] = {"$lte": after.created_at, "$type": "date"}
-        found = self.contributions.find(selected, _CONTRIBUTION, batch_size=limit + 2)
+        found = self.contributions.find(selected, _CONTRIBUTION.split(), batch_size=limit + 2)
         counted, last = 0, None
         for document in found.hint(BY_USER).sort("created_at", -1):
             moment = document["created_at"]
@@ -86,10 +81,8 @@ class MongoViews(MongoPart):
             "user_id": {"$in": stored_forms(user_id), "$not": {"$type": "array"}},
             "created_at": {"$gte": start, "$lt": end},
         }
-        stages: list[Document] = [
-            {"$match": mine},
-            {"$group": {"_id": None, "points": SUM_OF_POINTS}},
-        ]
+        group = {"_id": None, "points": SUM_OF_POINTS}
+        stages: list[Document] = [{"$match": mine}, {"$group": group}]
         found = self.contributions.aggregate(stages, hint=BY_USER)
         return sum(integer_sum("points", document["points"]) for document in found)
 
@@ -97,7 +90,7 @@ class MongoViews(MongoPart):
         selected: Document = {"user_id": {"$in": stored_forms(canonical_user_id(user_id))}}
         if before is not None:
             selected["week_start"] = {"$lt": before.start}
-        found = self.token_rewards.find(selected, _REWARD).hint(BY_USER_AND_WEEK)
+        found = self.token_rewards.find(selected, _REWARD.split()).hint(BY_USER_AND_WEEK)
         documents = list(found.sort("week_start", -1).limit(2 * limit + 1))
         plans = self._plans_of([d for d in documents if d.get("plan_id") is not None])
         shown = (
@@ -111,27 +104,23 @@ class MongoViews(MongoPart):
         return list(islice(filter(None, shown), limit))
 
     def _plans_of(self, rewards: list[Document]) -> dict[datetime, str | None]:
-        """The plan of each of these weeks: rewards of any other are drafts, and owed to nobody."""
+        """The plan of each week. Rewards of other plans are drafts, which nobody is owed."""
         plans: dict[datetime, str | None] = {}
-        wanted = {each["week_start"] for each in rewards}
-        for collection in (self.weeks, self.archive):
-            if missing := sorted(wanted - set(plans)):
-                selected = {"week_start": {"$in": missing}}
-                for document in collection.find(selected, {"week_start": 1, "plan_id": 1}):
-                    plans[document["week_start"]] = document.get("plan_id")
+        selected = {"week_start": {"$in": sorted({each["week_start"] for each in rewards})}}
+        for document in self._all_weeks(selected, {"week_start": 1, "plan_id": 1}):
+            plans.setdefault(document["week_start"], document.get("plan_id"))
         return plans
 
 
 def place_of(contribution: ShownContribution) -> tuple[datetime, str]:
-    """Where a contribution stands among its user's."""
+    """The sort key of a contribution among those of its user."""
     return contribution.created_at, contribution.id
 
 
 def shown_contribution_of(document: Mapping[str, Any]) -> ShownContribution:
-    article = document.get("article_id")
     return ShownContribution(
         id=str(document["_id"]),
-        article_id=canonical_user_id(str(article)) if isinstance(article, str | ObjectId) else "",
+        article_id=canonical_id(document.get("article_id")),
         type=str(document.get("type") or ""),
         points=_whole(document.get("total_points")),
         description=str(document.get("description") or ""),
@@ -175,7 +164,7 @@ def shown_user_of(user_id: str, document: Mapping[str, Any]) -> ShownUser:
 
 
 def _whole(value: object) -> int:
-    """A counter; 0 where something else than a whole number was written."""
+    """A counter; 0 if the stored value is not a whole number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0
     return int(value) if value == value // 1 else 0

@@ -1,4 +1,4 @@
-"""Amounts as the wiki's documents hold them, and documents that cannot be read."""
+"""Amounts in the wiki's documents, and documents that may be unreadable."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def amount_fields(**amounts: int) -> Document:
 
 
 def stored_amount(document: Document, name: str) -> BaseUnits:
-    """The exact field, or the owner's float rounded down where there is no exact field."""
+    """The exact field; without one, the owner's float, rounded down."""
     exact = document.get(f"{name}_base_units")
     return rounded_down(document.get(name, 0)) if exact is None else BaseUnits(int(exact))
 
@@ -33,9 +33,19 @@ def stored_amount(document: Document, name: str) -> BaseUnits:
 def read_or_leave_out(
     what: str, read: Callable[[Document], Read], document: Document
 ) -> Read | None:
-    """The record in a document. One that cannot be read is logged: the wiki may have written it."""
+    """The record in a document; None, and a warning in the log, if the document is unreadable."""
     try:
         return read(document)
     except (KontribError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         _log.warning("%s %s is left out: %s", what, document.get("_id"), error)
         return None
+
+
+def typed(document: Document, name: str, kind: type[Read]) -> Read:
+    """
+    Raises:
+        TypeError: the field has another type.
+    """
+    if not isinstance(value := document[name], kind):
+        raise TypeError(f"{name} is not of type {kind.__name__}")
+    return value

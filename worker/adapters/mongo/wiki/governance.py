@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 
 from bson import ObjectId
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import MongoPart, by_id, integer_sum, raise_unless_duplicates
+from worker.adapters.mongo.base import MongoPart, by_id, insert_missing, integer_sum
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.wiki.proposal_documents import (
     execution_document,
@@ -39,7 +39,7 @@ from worker.core.wiki.governance import (
 )
 
 CHANGES = "governance_changes"
-"""Field of the configuration document: every change that a vote made, in order."""
+"""Field of the configuration document: all changes by votes, in order."""
 
 CHUNK_POWERS = 5000
 
@@ -85,10 +85,7 @@ class MongoGovernance(MongoPart):
     def add_power(self, proposal_id: str, powers: Mapping[str, BaseUnits]) -> None:
         for chunk in chunks(sorted(powers), CHUNK_POWERS):
             documents = [power_document(proposal_id, each, powers[each]) for each in chunk]
-            try:
-                self._snapshots.insert_many(documents, ordered=False)
-            except BulkWriteError as error:
-                raise_unless_duplicates(error)
+            insert_missing(self._snapshots, documents)
 
     def power(self, proposal_id: str, user_id: str) -> BaseUnits:
         found = self._snapshots.find_one({"proposal_id": proposal_id, "user_id": user_id})
@@ -100,7 +97,7 @@ class MongoGovernance(MongoPart):
         with contextlib.suppress(DuplicateKeyError):
             self._votes.update_one(selected, update, upsert=True)
             return
-        # The same user voted twice at once, and both found nothing: now there is a vote to change.
+        # Another request of this user inserted a vote in between: now the update finds that vote.
         self._votes.update_one(selected, update)
 
     def vote(self, proposal_id: str, user_id: str) -> Vote | None:

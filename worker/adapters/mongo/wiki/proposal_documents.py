@@ -1,14 +1,20 @@
-"""Proposals, votes and executed changes to documents and back: the owner's fields, then ours."""
+"""Converts proposals, votes and executed changes to documents and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
 from worker.adapters.mongo.base import stored_id
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.wiki.documents import amount_fields, read_or_leave_out, stored_amount
+from worker.adapters.mongo.wiki.documents import (
+    amount_fields,
+    read_or_leave_out,
+    stored_amount,
+    typed,
+)
 from worker.core.money import BaseUnits
 from worker.core.wiki.governance import (
     Choice,
@@ -29,7 +35,7 @@ _VOTE_FIELDS = {
 
 
 def proposal_document(proposal: Proposal) -> Document:
-    """The owner's fields, each amount with its exact twin, then ours."""
+    """The owner's fields and ours. Each float of tokens has an exact integer beside it."""
     execution = proposal.execution
     return {
         "_id": stored_id(proposal.id),
@@ -52,28 +58,31 @@ def proposal_document(proposal: Proposal) -> Document:
 
 
 def proposal_of(document: Document) -> Proposal | None:
-    """The proposal, or None where the document cannot be read."""
+    """The proposal, or None if the document is unreadable."""
     return read_or_leave_out("Proposal", _read, document)
 
 
 def _read(document: Document) -> Proposal:
     execution, parameters = document.get("execution"), document.get("parameters") or {}
+    made_at = typed(document, "created_at", datetime)
     if not isinstance(parameters, Mapping):
         raise TypeError("parameters is not an object")
     counted = {ours: stored_amount(document, theirs) for theirs, ours in _VOTE_FIELDS.items()}
     del counted["total"]
     return Proposal(
         id=str(document["_id"]),
-        title=_text(document, "title"),
-        description=_text(document, "description") if document.get("description") else "",
+        title=typed(document, "title", str),
+        description=typed(document, "description", str) if document.get("description") else "",
         proposer_id=str(document["proposer_id"]),
         type=ProposalType(document["proposal_type"]),
         parameters=parameters,
-        voting_start=_moment(document, "voting_start"),
-        voting_end=_moment(document, "voting_end"),
+        voting_start=typed(document, "voting_start", datetime),
+        voting_end=typed(document, "voting_end", datetime),
         quorum=stored_amount(document, "quorum_required"),
-        created_at=_moment(document, "created_at"),
-        updated_at=_moment(document, "updated_at" if document.get("updated_at") else "created_at"),
+        created_at=made_at,
+        updated_at=typed(document, "updated_at", datetime)
+        if document.get("updated_at")
+        else made_at,
         votes=Votes(**counted),
         status=ProposalStatus(document["status"]),
         execution=execution_of(execution) if execution else None,
@@ -87,12 +96,9 @@ def votes_fields(votes: Votes) -> Document:
 
 
 def vote_fields(vote: Vote) -> Document:
-    """The fields of a vote that may change until the end."""
-    return {
-        "choice": vote.choice.value,
-        **amount_fields(weight=vote.weight),
-        "cast_at": vote.cast_at,
-    }
+    """The fields of a vote that the user may change until the vote ends."""
+    amounts = amount_fields(weight=vote.weight)
+    return {"choice": vote.choice.value, **amounts, "cast_at": vote.cast_at}
 
 
 def vote_of(document: Document) -> Vote:
@@ -110,20 +116,13 @@ def power_document(proposal_id: str, user_id: str, power: BaseUnits) -> Document
 
 
 def execution_document(execution: ExecutedChange) -> Document:
-    return {
-        "parameter": execution.parameter,
-        "old": execution.old,
-        "new": execution.new,
-        "proposer_id": execution.proposer_id,
-        "at": execution.at,
-    }
+    return asdict(execution)
 
 
 def execution_of(document: Mapping[str, Any]) -> ExecutedChange:
     if not isinstance(document, Mapping):
         raise TypeError("the execution is not an object")
-    facts = ("parameter", "old", "new", "proposer_id", "at")
-    return ExecutedChange(**{name: document[name] for name in facts})
+    return ExecutedChange(**{field.name: document[field.name] for field in fields(ExecutedChange)})
 
 
 def is_change_of(change: object, proposal_id: str) -> bool:
@@ -131,27 +130,12 @@ def is_change_of(change: object, proposal_id: str) -> bool:
 
 
 def stored_facts(facts: Mapping[str, Any]) -> Document:
-    """Fields of `Proposal` as they are stored."""
-    stored: Document = {}
-    for name, value in facts.items():
-        if name == "votes":
-            stored |= votes_fields(value)
-        elif name == "execution":
-            stored[name] = None if value is None else execution_document(value)
-        elif name == "execution_signature":
-            stored["execution_tx_hash"] = value
-        else:
-            stored[name] = value
+    """Changed fields of a `Proposal` under the names and types of the document."""
+    stored = dict(facts)
+    if "votes" in stored:
+        stored |= votes_fields(stored.pop("votes"))
+    if "execution_signature" in stored:
+        stored["execution_tx_hash"] = stored.pop("execution_signature")
+    if (execution := stored.get("execution")) is not None:
+        stored["execution"] = execution_document(execution)
     return stored
-
-
-def _text(document: Document, name: str) -> str:
-    if not isinstance(value := document[name], str):
-        raise TypeError(f"{name} is not text")
-    return value
-
-
-def _moment(document: Document, name: str) -> datetime:
-    if not isinstance(value := document[name], datetime):
-        raise TypeError(f"{name} is not a date")
-    return value

@@ -1,25 +1,22 @@
-"""Counters of users and articles that come from rewards and stakes."""
+"""Counters of users and articles, computed from rewards and stakes."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from bson import Int64, ObjectId
+from bson import Int64
 from pymongo import ReplaceOne
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import integer_sum
+from worker.adapters.mongo.base import CHUNK_IDS, canonical_id, forms_of, integer_sum
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.counting.openings import Opening
 from worker.adapters.mongo.payout import contributions as query
-from worker.adapters.mongo.payout.contribution_counts import BY_USER, CHUNK_IDS, forms_of
-from worker.adapters.mongo.schema.openings import MongoOpenings, Opening
-from worker.adapters.mongo.wiki.contribution_counters import write_counters
+from worker.adapters.mongo.wiki.contribution_counters import MongoActivity, write_counters
 from worker.adapters.mongo.wiki.documents import amount_fields
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.chunks import chunks
-from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits, tokens_float
 from worker.core.plan.counted_contributions import PointsWindow
@@ -32,8 +29,8 @@ CHUNK_SHARES = 5000
 _COMPLETED = Status.COMPLETED.value
 
 
-class MongoTokenCounters(MongoOpenings):
-    """Implements `worker.ports.wiki.TokenCounterStore`."""
+class MongoCounters(MongoActivity):
+    """Implements `worker.ports.wiki.CounterStore`. Needs the indexes of `kontrib migrate`."""
 
     def user_tokens(
         self, user_ids: Sequence[str], *, at: datetime | None = None
@@ -62,11 +59,7 @@ class MongoTokenCounters(MongoOpenings):
     # --- articles -------------------------------------------------------------------------------
 
     def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[CompletedReward]:
-        selected = {
-            "plan_id": plan_id,
-            "position": {"$gt": after_position},
-            "status": _COMPLETED,
-        }
+        selected = {"plan_id": plan_id, "position": {"$gt": after_position}, "status": _COMPLETED}
         wanted = {"position": 1, "user_id": 1, "amount_base_units": 1}
         found = self.token_rewards.find(selected, wanted).sort("position", 1).limit(limit)
         return [
@@ -80,8 +73,8 @@ class MongoTokenCounters(MongoOpenings):
         found: dict[str, dict[str, int]] = {}
         for counted in (query.own(window), query.late(window)):
             for document in self._points(counted, rules, user_ids):
-                user_id = query.canonical_user({"user_id": document["_id"]["user"]})
-                article_id = _canonical_article(document["_id"].get("article"))
+                user_id = canonical_id(document["_id"]["user"])
+                article_id = canonical_id(document["_id"].get("article"))
                 articles = found.setdefault(user_id, {})
                 articles[article_id] = articles.get(article_id, 0) + int(document["points"])
         return found
@@ -98,7 +91,8 @@ class MongoTokenCounters(MongoOpenings):
                 "points": {"$sum": "$total_points"},
             }
             matched = {"$match": {"$and": [mine, counted, query.counts(rules)]}}
-            yield from self.contributions.aggregate([matched, {"$group": group}], hint=BY_USER)
+            stages: list[Document] = [matched, {"$group": group}]
+            yield from self.contributions.aggregate(stages, hint=query.BY_USER)
 
     def article_rewards(self, week: Week) -> dict[str, BaseUnits]:
         found = self.database[names.ARTICLE_REWARDS].find({"week_start": week.start})
@@ -142,8 +136,14 @@ class MongoTokenCounters(MongoOpenings):
 def tokens_of(
     earned: int, claimed_at: datetime | None, stakes: Sequence[StakeRecord], at: datetime | None
 ) -> UserTokens:
-    """A user's sums, now or at a moment. Now a stake counts by its status, then by its dates."""
-    staked = [s for s in stakes if _is_staked(s, at)]
+    """A user's sums at a moment, or now if `at` is None.
+
+    Now a stake counts by its status. At another moment it counts by its dates.
+    """
+    if at is None:
+        staked = [s for s in stakes if s.status is StakeStatus.ACTIVE]
+    else:
+        staked = [s for s in stakes if s.is_active_at(at)]
     moments = [moment for s in stakes for moment in _moments(s)]
     return UserTokens(
         earned=BaseUnits(earned),
@@ -154,7 +154,7 @@ def tokens_of(
 
 
 def user_fields(tokens: UserTokens) -> Document:
-    """The owner's fields of a user, each float beside the integer that it comes from."""
+    """The owner's fields of a user. Each float of tokens has an exact integer beside it."""
     return {
         **amount_fields(
             total_tokens_earned=tokens.earned,
@@ -175,18 +175,10 @@ def share_document(week: Week, article_id: str, amount: BaseUnits) -> Document:
     }
 
 
-def _is_staked(stake: StakeRecord, at: datetime | None) -> bool:
-    return stake.status is StakeStatus.ACTIVE if at is None else stake.is_active_at(at)
-
-
 def _moments(stake: StakeRecord) -> Iterator[datetime]:
-    """When it began and when it ended, as far as it has."""
+    """The start of a stake, and its end if it has ended."""
     yield stake.start
     if stake.unstaked_at is not None:
         yield stake.unstaked_at
     elif stake.status is StakeStatus.COMPLETED:
         yield stake.end
-
-
-def _canonical_article(value: Any) -> str:
-    return canonical_user_id(str(value)) if isinstance(value, str | ObjectId) else ""

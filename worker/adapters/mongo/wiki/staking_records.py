@@ -1,4 +1,4 @@
-"""Staking records as staking writes and reads them. Plans read them in `payout.stakes`."""
+"""Staking records for the staking commands. Plans read them through `payout.stakes`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,26 @@ from typing import Any
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
-from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, by_id, stored_forms, stored_id
+from worker.adapters.mongo.base import (
+    STREAM_BATCH,
+    MongoPart,
+    by_id,
+    canonical_id,
+    stored_forms,
+    stored_id,
+)
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.payout.contributions import canonical_user
-from worker.adapters.mongo.wiki.documents import amount_fields, read_or_leave_out, stored_amount
+from worker.adapters.mongo.wiki.documents import (
+    amount_fields,
+    read_or_leave_out,
+    stored_amount,
+    typed,
+)
 from worker.core.money import exact_decimal
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 
 TRANSFER = "transfer_key"
-"""The transaction that a stake stands on: unique, and missing where there is none."""
+"""Field of the transfer behind a stake: unique; missing if the stake has no transfer."""
 
 _ACTIVE = StakeStatus.ACTIVE.value
 
@@ -53,17 +64,16 @@ class MongoStaking(MongoPart):
         return changed.matched_count == 1
 
     def active_stakes(self) -> Iterator[StakeRecord]:
-        for document in self.stakes.find({"status": _ACTIVE}, batch_size=STREAM_BATCH):
-            if (stake := stake_of(document)) is not None:
-                yield stake
+        found = self.stakes.find({"status": _ACTIVE}, batch_size=STREAM_BATCH)
+        yield from filter(None, map(stake_of, found))
 
     def staking_users(self) -> Iterator[str]:
-        canonical = (canonical_user({"user_id": form}) for form in self.stakes.distinct("user_id"))
-        yield from {user_id: None for user_id in canonical if user_id}
+        canonical = map(canonical_id, self.stakes.distinct("user_id"))
+        yield from dict.fromkeys(filter(None, canonical))
 
 
 def stake_document(stake: StakeRecord, now: datetime) -> Document:
-    """The owner's fields, then ours."""
+    """The document of a stake: the owner's fields, then ours."""
     document = {
         "_id": stored_id(stake.id),
         "user_id": stake.user_id,
@@ -96,18 +106,16 @@ def _course(stake: StakeRecord, now: datetime) -> Document:
 
 
 def stake_of(document: Document) -> StakeRecord | None:
-    """The record, or None where the document cannot be read or names no user."""
+    """The record, or None if the document is unreadable or names no user."""
     record = read_or_leave_out("Staking record", _read, document)
     return record if record is not None and record.user_id else None
 
 
 def _read(document: Document) -> StakeRecord:
-    start, end = document["start_date"], document["end_date"]
-    if not isinstance(start, datetime) or not isinstance(end, datetime):
-        raise TypeError("start_date or end_date is not a date")
+    start, end = (typed(document, name, datetime) for name in ("start_date", "end_date"))
     return StakeRecord(
         id=str(document["_id"]),
-        user_id=canonical_user(document),
+        user_id=canonical_id(document.get("user_id")),
         amount=stored_amount(document, "amount"),
         days=int(document.get("duration_days") or (end - start).days),
         apy=exact_decimal(document.get("apy_rate", 0)),

@@ -1,10 +1,10 @@
-"""Accounts as JSON-RPC shows them: strict reading, and getMultipleAccounts in pieces."""
+"""Reads accounts from JSON-RPC strictly, with getMultipleAccounts in pieces of 100."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,32 +23,26 @@ class ChainAccount:
     lamports: int
     data: bytes
     space: int
-    """The whole data length, even where `data` is only a slice of it."""
-
-
-def accounts_call(
-    addresses: Iterable[object], commitment: str, *, data_length: int | None = None
-) -> Call:
-    """A getMultipleAccounts for up to 100 addresses; `data_length` limits the data returned."""
-    options: dict[str, Any] = {"commitment": commitment, "encoding": "base64"}
-    if data_length is not None:
-        options["dataSlice"] = {"offset": 0, "length": data_length}
-    return Call("getMultipleAccounts", [[str(address) for address in addresses], options])
+    """The whole data length. `data` may be a slice of it."""
 
 
 def accounts_calls(
     addresses: Sequence[object], commitment: str, *, data_length: int | None = None
 ) -> list[Call]:
-    """As many getMultipleAccounts as the addresses need, in order."""
-    pieces = chunks(addresses, GET_MULTIPLE_ACCOUNTS_MAX)
-    return [accounts_call(piece, commitment, data_length=data_length) for piece in pieces]
+    """The getMultipleAccounts calls for these addresses; `data_length` limits the data returned."""
+    options: dict[str, Any] = {"commitment": commitment, "encoding": "base64"}
+    if data_length is not None:
+        options["dataSlice"] = {"offset": 0, "length": data_length}
+    texts = [str(address) for address in addresses]
+    pieces = chunks(texts, GET_MULTIPLE_ACCOUNTS_MAX)
+    return [Call("getMultipleAccounts", [piece, options]) for piece in pieces]
 
 
 def read_accounts(reply: Reply, count: int) -> tuple[int, list[ChainAccount | None]]:
     """The context slot and the accounts of a getMultipleAccounts reply, in order.
 
     Raises:
-        MalformedAnswer: it is an error, or not `count` accounts.
+        MalformedAnswer: the reply is an error, or has another number of accounts.
     """
     try:
         slot, values = reply["context"]["slot"], reply["value"]
@@ -63,7 +57,7 @@ def read_all_accounts(replies: Sequence[Reply], count: int) -> list[ChainAccount
     """The accounts of consecutive getMultipleAccounts replies for `count` addresses.
 
     Raises:
-        MalformedAnswer: some reply is not what was asked for.
+        MalformedAnswer: a reply is an error, or has another number of accounts.
     """
     accounts: list[ChainAccount | None] = []
     for reply in replies:

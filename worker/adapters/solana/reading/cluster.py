@@ -1,4 +1,4 @@
-"""Which cluster the endpoints belong to, and how far it is."""
+"""Reads the identity of the cluster, its finalized height and its latest blockhash."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_cluster_genesis(rpc: Rpc) -> str:
 
     Raises:
         EndpointsDisagree: endpoints belong to different clusters.
-        Unreachable: an endpoint does not answer, so the question stays open.
+        Unreachable: an endpoint does not answer, and may belong to another cluster.
     """
     found: dict[str, str] = {}
     answers = rpc.each([Call("getGenesisHash", [])])

@@ -1,8 +1,8 @@
-"""Reading a transaction of the chain back into what it did for a receipt.
+"""Reads the effects of a transaction: receipts, transfers and balances.
 
-Anyone may mention a receipt in any transaction, so nothing here trusts what it reads: a
-transaction counts only if a top-level instruction is byte for byte the allocation of that very
-receipt, and whatever is odd is "not ours", never an exception.
+Anyone may mention a receipt in a transaction, so this module distrusts its input. A transaction
+counts for a receipt only if a top-level instruction equals, byte for byte, the allocation of that
+receipt. Odd input counts as "not ours" and never raises.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def transaction_call(signature: str) -> Call:
     options = {
         "commitment": FINALIZED,
         "encoding": "base64",
-        # As base64, a version that this library does not know is still read by it or refused here.
+        # With base64 our library parses the transaction, and refuses a version it does not know.
         "maxSupportedTransactionVersion": 1,
     }
     return Call("getTransaction", [signature, options])
@@ -61,14 +61,14 @@ def transaction_call(signature: str) -> Call:
 def execution_of(
     reply: Any, *, receipt_id: str, signature: str, base: Pubkey, mint: str
 ) -> Execution | None:
-    """What a getTransaction reply did for a receipt; None if it did not allocate it."""
+    """The execution of a receipt by a getTransaction reply; None if it did not allocate it."""
     return _read(reply, signature, lambda landed: _execution(landed, receipt_id, base, mint))
 
 
 def outflow_of(reply: Any, *, signature: str, account: str) -> Outflow | None:
-    """What a getTransaction reply took out of a token account, by whatever instruction.
+    """The tokens that left a token account in a getTransaction reply, by any instruction.
 
-    None where it cannot be read; that never means that nothing was taken.
+    None for an unreadable reply. An unreadable transaction may have taken tokens.
     """
 
     def outflow(landed: _Landed) -> Outflow:
@@ -80,9 +80,9 @@ def outflow_of(reply: Any, *, signature: str, account: str) -> Outflow | None:
 
 
 def transfers_of(reply: Any, *, signature: str, mint: str) -> list[FoundTransfer] | None:
-    """Top-level transfers of a mint in a getTransaction reply, whoever signed it.
+    """Top-level transfers of a mint in a getTransaction reply, signed by anyone.
 
-    None for a transaction that is absent, failed, another one, or cannot be read.
+    None for an absent, failed, different or unreadable transaction.
     """
 
     def transfers(landed: _Landed) -> list[FoundTransfer]:
@@ -100,7 +100,7 @@ def transfers_of(reply: Any, *, signature: str, mint: str) -> list[FoundTransfer
 
 
 def _read(reply: Any, signature: str, make: Callable[[_Landed], T | None]) -> T | None:
-    """What `make` finds in a reply; None for a failed, absent, odd or different transaction."""
+    """Apply `make` to a reply; None for a failed, absent, odd or different transaction."""
     try:
         landed = _Landed.read(reply)
         return None if landed is None or landed.signature != signature else make(landed)
@@ -161,7 +161,7 @@ class _Landed:
 
 
 def _moment(unix_seconds: Any) -> datetime | None:
-    """None for what is no date: it is not worth calling a payment unreadable."""
+    """None for an invalid time, since a payment stays readable without one."""
     try:
         return datetime.fromtimestamp(unix_seconds, UTC)
     except (TypeError, ValueError, OverflowError, OSError):
@@ -196,7 +196,9 @@ def _execution(landed: _Landed, receipt_id: str, base: Pubkey, mint: str) -> Exe
             Transfer(_owner(landed, target), BaseUnits(amount)) for _, target, amount in moved
         ),
         source=min(sources, default=""),
-        source_decrease=BaseUnits(sum(_decrease(landed, source) for source in sources)),
+        source_decrease=BaseUnits(
+            sum(landed.before[it].amount - landed.after[it].amount for it in sources)
+        ),
         landed_at=landed.at,
     )
 
@@ -215,8 +217,7 @@ def _resolution(landed: _Landed, receipt_id: str, base: Pubkey) -> Resolution | 
 def _transfers(landed: _Landed, mint: str) -> Iterator[tuple[str, str, int]]:
     """Source account, target account and base units of each top-level transfer of our mint.
 
-    The source is taken from the transaction: it may have been another one than is configured
-    today, and only the receipt key's owner can have signed this.
+    The source comes from the transaction, because the configured source may have changed since.
     """
     for step in landed.steps:
         if step.program not in TOKEN_PROGRAMS or not step.data:
@@ -229,16 +230,17 @@ def _transfers(landed: _Landed, mint: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _owner(landed: _Landed, account: str) -> str:
-    """The wallet behind a token account; the account itself where the node does not say."""
+    """The wallet behind a token account; the account itself if the node omits the owner."""
     balance = landed.after.get(account) or landed.before.get(account)
     return balance.owner if balance is not None and balance.owner else account
 
 
 def _receiver(landed: _Landed, account: str, mint: str) -> str:
-    """The wallet that surely got what was sent to an account, or the account itself.
+    """The wallet that certainly received a transfer to an account, or else the account itself.
 
-    Its owner from before the transaction: one made in it may have been somebody else's when it was
-    paid, been emptied again, and only then given away. An associated account has one owner ever.
+    It is the account's owner before the transaction. An account made in the transaction may have
+    changed hands after the transfer, so its later owner proves nothing. The exception is an
+    associated account, whose owner never changes.
     """
     if (before := landed.before.get(account)) is not None:
         return before.owner or account
@@ -249,10 +251,6 @@ def _receiver(landed: _Landed, account: str, mint: str) -> str:
     programs = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
     own = {str(associated_account(owner, mint_address, program)) for program in programs}
     return owner if account in own else account
-
-
-def _decrease(landed: _Landed, source: str) -> int:
-    return landed.before[source].amount - landed.after[source].amount
 
 
 def _memo(landed: _Landed) -> str:

@@ -1,4 +1,4 @@
-"""Finding the transaction that allocated a receipt, among all that mention it."""
+"""Finds the transaction that allocated a receipt, among all transactions that mention it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from worker.core.errors import Unreachable
 from worker.core.payout.chain import Execution
 
 PAGES_MAX = 20
-"""Mentioning a receipt costs a stranger a fee each time. Beyond this many the search gives up:
-the receipt is then paid without a readable transaction, which is never paid again either."""
+"""Pages of mentions after which the search gives up. A stranger pays a fee for each mention. The
+receipt then counts as paid without a readable transaction, and is never paid again."""
 
 CANDIDATES_A_ROUND = (1, 8, 64)
 
@@ -32,7 +32,7 @@ Search = Callable[[Endpoint, dict[str, Execution]], Any]
 
 
 class ExecutionHistory:
-    """Reads executions back from every endpoint until they are found."""
+    """Searches the endpoints for executions, one after the other, until all are found."""
 
     def __init__(self, rpc: Rpc, base: Pubkey, mint: str) -> None:
         self._rpc = rpc
@@ -40,7 +40,7 @@ class ExecutionHistory:
         self._mint = mint
 
     def find(self, ids: Sequence[str]) -> dict[str, Execution]:
-        """Search by receipt id, in the history of its address."""
+        """Search by receipt id, in the history of the receipt's address."""
 
         async def search(endpoint: Endpoint, found: dict[str, Execution]) -> None:
             missing = [receipt_id for receipt_id in ids if receipt_id not in found]
@@ -50,7 +50,7 @@ class ExecutionHistory:
         return self._everywhere(search, len(set(ids)))
 
     def read(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        """Read known signatures, by receipt id."""
+        """Read the executions of known signatures, by receipt id."""
 
         async def search(endpoint: Endpoint, found: dict[str, Execution]) -> None:
             missing = {key: [value] for key, value in signatures.items() if key not in found}
@@ -59,10 +59,10 @@ class ExecutionHistory:
         return self._everywhere(search, len(signatures))
 
     def _everywhere(self, search: Search, wanted: int) -> dict[str, Execution]:
-        """Ask one endpoint after the other for what is still missing.
+        """Ask one endpoint after the other for the missing executions.
 
         Raises:
-            Unreachable: no endpoint answered, and so nothing can be said.
+            Unreachable: every endpoint failed to answer.
         """
 
         async def work(endpoints: list[Endpoint]) -> dict[str, Execution]:
@@ -82,7 +82,7 @@ class ExecutionHistory:
         return self._rpc.run(work)
 
     async def _candidates(self, endpoint: Endpoint, ids: Sequence[str]) -> dict[str, list[str]]:
-        """Successful transactions that mention each receipt, the likeliest first."""
+        """Successful transactions that mention each receipt, the most likely one first."""
         entries: dict[str, list[Mention]] = {receipt_id: [] for receipt_id in ids}
         before: dict[str, str | None] = dict.fromkeys(ids)
         for _ in range(PAGES_MAX):
@@ -106,7 +106,7 @@ class ExecutionHistory:
         candidates: Mapping[str, list[str]],
         found: dict[str, Execution],
     ) -> None:
-        """Read candidates in rounds: most receipts have one, some a stranger's mentions."""
+        """Read candidates in rounds, since most receipts have one and some have thousands."""
         rest = {receipt_id: list(listed) for receipt_id, listed in candidates.items() if listed}
         sizes = itertools.chain(CANDIDATES_A_ROUND, itertools.repeat(CANDIDATES_A_ROUND[-1]))
         for size in sizes:
@@ -115,7 +115,13 @@ class ExecutionHistory:
                 return
             replies = await endpoint.read([transaction_call(signature) for _, signature in pairs])
             for (receipt_id, signature), reply in zip(pairs, replies, strict=True):
-                execution = self._execution(receipt_id, signature, reply)
+                execution = execution_of(
+                    reply,
+                    receipt_id=receipt_id,
+                    signature=signature,
+                    base=self._base,
+                    mint=self._mint,
+                )
                 if execution is not None:
                     found[receipt_id] = execution
             rest = {
@@ -124,18 +130,11 @@ class ExecutionHistory:
                 if it not in found and (left := listed[size:])
             }
 
-    def _execution(self, receipt_id: str, signature: str, reply: Any) -> Execution | None:
-        if isinstance(reply, RpcError):
-            return None
-        return execution_of(
-            reply, receipt_id=receipt_id, signature=signature, base=self._base, mint=self._mint
-        )
-
 
 def _in_order(receipt_id: str, listed: list[Mention]) -> list[str]:
-    """Successes only, oldest first, and before all those whose memo names the receipt, as ours do.
+    """Successful mentions, oldest first, those whose memo names the receipt before all others.
 
-    A transaction that allocated the receipt cannot have failed.
+    Our own memos name the receipt. A transaction that allocated it cannot have failed.
     """
     oldest_first = [mention for mention in reversed(listed) if mention.succeeded]
     ours_first = sorted(oldest_first, key=lambda mention: receipt_id not in mention.memo)

@@ -1,8 +1,8 @@
-"""Which mints can be paid out, and from which source account.
+"""Checks that a mint can be paid out, and that the source account can pay it.
 
-The rule for Token-2022 extensions: allowed is what is known to leave a plain `TransferChecked`
-of our own accounts as it is, or to change it in a way we account for (a transfer fee, which is
-withheld from what the recipient gets). Everything else is refused by name.
+A Token-2022 extension is allowed if it leaves a plain `TransferChecked` between our accounts
+unchanged, or changes it in a way that we account for (a transfer fee, withheld from the
+recipient's amount). Every other extension is refused by name.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ ALLOWED = {
     22: "GroupMemberPointer",
     23: "TokenGroupMember",
 }
-"""A permanent delegate could take tokens from anyone, which is the issuer's affair: it cannot
-change what a payment of ours does, and a source that was emptied stops us by its balance."""
+"""A permanent delegate can take tokens from any account, but cannot change the effect of our
+payments. If it empties our source, payments stop for lack of balance."""
 
 REFUSED = {
     9: "NonTransferable",
@@ -54,7 +54,7 @@ REFUSED = {
 def usable_mint(mint: Pubkey, account: ChainAccount | None) -> MintState:
     """
     Raises:
-        MintUnusable: says what was found and what was expected.
+        MintUnusable: the mint is missing or cannot be paid out.
     """
     if account is None:
         raise MintUnusable(str(mint), "no account on this cluster", "a mint")
@@ -78,7 +78,7 @@ def check_source(
 ) -> TokenAccountState:
     """
     Raises:
-        AuthorityUnusable: the source cannot be spent from, or not by this authority.
+        AuthorityUnusable: this authority cannot spend from the source.
     """
     state = token_account(account)
     if account is None:
@@ -97,7 +97,7 @@ def check_source(
 
 
 def token_account_bytes(mint: MintState) -> int:
-    """How large an associated token account of this mint becomes, which decides its rent."""
+    """The size of an associated token account of this mint, which decides its rent."""
     if mint.token_program == TOKEN_PROGRAM:
         return ACCOUNT_BYTES
     size = ACCOUNT_BYTES + 1 + _IMMUTABLE_OWNER_BYTES
@@ -107,11 +107,11 @@ def token_account_bytes(mint: MintState) -> int:
 
 _IMMUTABLE_OWNER_BYTES = 4
 _BYTES_FOR = {TRANSFER_FEE_CONFIG: 4 + 8, TRANSFER_HOOK: 4 + 1, PAUSABLE: 4}
-"""What the token program adds to an account for an extension of its mint: 4 bytes and a value."""
+"""Bytes that an extension of the mint adds to each token account: a 4-byte head and a value."""
 
 
 def _hindrance(number: int, data: bytes) -> str | None:
-    """The name of an extension that makes a mint unusable as it is set now."""
+    """The name of an extension whose present value makes the mint unusable; None if usable."""
     if number in ALLOWED:
         return None
     if number == DEFAULT_ACCOUNT_STATE:

@@ -1,4 +1,4 @@
-"""Reading receipts from every endpoint: the one place where a wrong answer could pay twice."""
+"""Reads receipts from every endpoint. Only here could a wrong answer of an endpoint pay twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from worker.core.plan.receipts import ReceiptState, state_of
 def read_receipts(
     rpc: Rpc, base: Pubkey, ids: Sequence[str], not_before_slot: int
 ) -> dict[str, ReceiptState]:
-    """The finalized state of each id, if every endpoint says the same; UNKNOWN otherwise."""
+    """The finalized state of each id if all endpoints agree; UNKNOWN otherwise."""
     wanted = list(dict.fromkeys(ids))
     addresses = [receipt_address(base, receipt_id) for receipt_id in wanted]
 
@@ -38,7 +38,7 @@ def read_receipts(
 
 
 PIECE = 20 * GET_MULTIPLE_ACCOUNTS_MAX
-"""Addresses asked for at once: what goes wrong makes only so many unknown."""
+"""Addresses read at once. A failure makes at most one piece of states unknown."""
 
 
 async def _read_piece(

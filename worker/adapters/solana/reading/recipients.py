@@ -1,4 +1,4 @@
-"""Whether wallets can be paid now: the address, its account, and its associated token account."""
+"""Checks that wallets can be paid now: address, account and associated token account."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class RecipientReader:
         self._ours = {str(address) for address in ours}
 
     def read(self, wallets: Sequence[str]) -> list[Recipient]:
-        """Each wallet as it is at `confirmed`, in order.
+        """The state of each wallet at `confirmed`, in order.
 
         Raises:
-            Unreachable: no endpoint answered.
+            Unreachable: every endpoint failed to answer.
         """
         problems = {wallet: self._problem_of_address(wallet) for wallet in wallets}
         readable = [wallet for wallet, problem in problems.items() if problem is None]
@@ -107,5 +107,5 @@ def _problem_of_address(wallet: str) -> AccountProblem | None:
 
 
 def _is_bare(account: ChainAccount) -> bool:
-    """Lamports that someone sent before there was a token account; creating one still works."""
+    """True for an address that holds only lamports. A token account can still be created there."""
     return account.owner == str(SYSTEM_PROGRAM) and account.space == 0

@@ -1,4 +1,4 @@
-"""Pages of an address's history: which transactions mention it, newest first."""
+"""Pages of an address's history: the transactions that mention it, newest first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Mention(NamedTuple):
 
 
 def page_call(address: str, before: str | None) -> Call:
-    """The mentions older than the signature `before`, or the newest ones."""
+    """The page of mentions older than the signature `before`; the newest page for None."""
     options: dict[str, Any] = {"commitment": FINALIZED, "limit": PAGE_SIGNATURES}
     if before is not None:
         options["before"] = before
@@ -31,7 +31,7 @@ def page_call(address: str, before: str | None) -> Call:
 def read_page(reply: Reply) -> list[Mention]:
     """
     Raises:
-        MalformedAnswer: not a list of signatures.
+        MalformedAnswer: the reply is not a list of signatures.
     """
     try:
         return [
@@ -48,5 +48,5 @@ def read_page(reply: Reply) -> list[Mention]:
 
 
 def oldest_of_full_page(page: list[Mention]) -> str | None:
-    """The signature from which the next page goes on; None after the last page."""
+    """The `before` of the next page; None after the last page."""
     return page[-1].signature if len(page) >= PAGE_SIGNATURES else None

@@ -1,4 +1,4 @@
-"""Token accounts and mints as bytes, of the Token program and of Token-2022."""
+"""Parses token accounts and mints of the Token program and of Token-2022."""
 
 from __future__ import annotations
 

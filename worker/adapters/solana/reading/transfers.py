@@ -1,11 +1,10 @@
-"""What somebody else's transaction moved, read back at finalized. Needs no key."""
+"""Reads the transfers in a finalized transaction of anyone. Needs no key."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from worker.adapters.solana.reading.executions import transaction_call, transfers_of
-from worker.adapters.solana.rpc.calls import RpcError
 from worker.adapters.solana.rpc.endpoint import DEFAULT_RETRIES, Retries
 from worker.adapters.solana.rpc.endpoints import Rpc, answering
 from worker.ports.wiki import FoundTransfer
@@ -30,12 +29,10 @@ class TransferHistory:
     def finalized_transfers(self, signature: str) -> list[FoundTransfer] | None:
         """
         Raises:
-            Unreachable: no endpoint answered, and so nothing can be said.
+            Unreachable: every endpoint failed to answer.
         """
         for [reply] in answering(self._rpc.each([transaction_call(signature)])):
-            # Not every endpoint keeps all history; one that has the transaction is enough.
-            if isinstance(reply, RpcError):
-                continue
+            # An endpoint may keep only a part of history; one with the transaction is enough.
             found = transfers_of(reply, signature=signature, mint=self._mint)
             if found is not None:
                 return found

@@ -1,7 +1,7 @@
-"""One event loop in a background thread per process, so that callers need not be asynchronous.
+"""One event loop in a background thread per process, so that callers can be synchronous.
 
-The loop is made when it is first needed, never at import: a process that forks workers must not
-hand them a loop whose thread exists only in the parent.
+The loop starts at its first use, never at import. A loop from before a fork would be dead in the
+child, because its thread exists only in the parent.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _background = _Background()
 
 
 def _start_over_after_fork() -> None:
-    # A lock may have been held by another thread at the fork, and the loop's thread is gone.
+    # Another thread may have held the lock at the fork, and the loop's thread is gone.
     global _background
     _background = _Background()
 
@@ -44,7 +44,7 @@ os.register_at_fork(after_in_child=_start_over_after_fork)
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in the background loop and wait for its result.
 
-    If the waiting itself is interrupted (a task's time limit, Ctrl-C) the coroutine is cancelled.
+    If something interrupts the wait (a task's time limit, Ctrl-C), the coroutine is cancelled.
     """
     future = asyncio.run_coroutine_threadsafe(coroutine, _background.running_loop())
     try:

@@ -12,7 +12,7 @@ BATCH_BYTES_MAX = 40_000
 """Agave refuses request bodies above 50 KiB."""
 
 RETRYABLE_CODES = frozenset({-32004, -32005, -32014, -32016, -32429, 429})
-"""JSON-RPC errors that pass: the node is behind, a block is not there yet, or too many requests."""
+"""Temporary JSON-RPC errors: the node is behind, a block is missing yet, too many requests."""
 
 TOO_MANY_CODES = frozenset({-32429, 429})
 _MESSAGE_LENGTH_MAX = 300
@@ -25,14 +25,14 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RpcError:
-    """What an endpoint answered instead of a result."""
+    """An endpoint's error in place of a result."""
 
     code: int
     message: str
 
     @property
     def passes(self) -> bool:
-        """Whether asking again later may help."""
+        """True if a later retry may help."""
         return self.code in RETRYABLE_CODES
 
 
@@ -41,11 +41,11 @@ Reply = Any
 
 
 class MalformedBody(Exception):
-    """A body that is no answer to what was asked."""
+    """A response body that does not answer the calls."""
 
 
 class BatchRefused(Exception):
-    """One error for a whole batch: some providers do not take any."""
+    """One error for a whole batch. Some providers refuse every batch."""
 
     def __init__(self, error: RpcError) -> None:
         self.error = error
@@ -53,7 +53,7 @@ class BatchRefused(Exception):
 
 
 def body_of(calls: Sequence[Call], *, as_batch: bool) -> str:
-    """The request body: a list of calls, or the only one by itself."""
+    """The request body: a list of calls, or a single call without a list."""
     numbered = [
         {"jsonrpc": "2.0", "id": index, "method": call.method, "params": call.params}
         for index, call in enumerate(calls)
@@ -62,11 +62,11 @@ def body_of(calls: Sequence[Call], *, as_batch: bool) -> str:
 
 
 def replies_in(body: str, count: int, *, as_batch: bool) -> list[Reply]:
-    """Replies in the order of the calls, whatever order they came in.
+    """Replies in the order of the calls. The body may hold them in any order.
 
     Raises:
         BatchRefused: one error answers the whole batch.
-        MalformedBody: anything else that does not answer each call.
+        MalformedBody: the body does not answer each call.
     """
     try:
         content = json.loads(body)
@@ -89,7 +89,7 @@ def _reply(item: dict[str, Any]) -> Reply:
 
 
 def groups_of(calls: Sequence[Call]) -> list[list[int]]:
-    """Indices of the calls that go into one request each."""
+    """The calls of each request, as indices."""
     groups: list[list[int]] = []
     size = 0
     for index, call in enumerate(calls):

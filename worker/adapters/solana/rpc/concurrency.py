@@ -1,4 +1,4 @@
-"""How many requests one endpoint gets at a time: halved when it says 429, slowly grown again."""
+"""The number of parallel requests to one endpoint: halved after a 429, then slowly raised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIMIT_MIN = 1.0
 
 
 class AdaptiveLimit:
-    """A semaphore whose size follows the endpoint. Belongs to one event loop."""
+    """A semaphore whose size adapts to the endpoint. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self.limit = LIMIT_AT_START
@@ -34,7 +34,7 @@ class AdaptiveLimit:
                 self._freed.notify_all()
 
     def cut(self, ticket: int) -> None:
-        """Halve the limit, once for all requests that were under way together."""
+        """Halve the limit, once for all requests that ran at the same time."""
         if ticket == self._cuts:
             self._cuts += 1
             self.limit = max(LIMIT_MIN, self.limit / 2)

@@ -1,4 +1,4 @@
-"""One RPC endpoint: batches, bounded retries, and nothing of its URL in any message."""
+"""One RPC endpoint: batches, bounded retries, and messages that hide its URL."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ rpc_errors: Counter[str] = Counter()
 RETRY_AFTER_SECONDS_MAX = 30.0
 
 for _name in ("httpx2", "httpcore2", "solana"):
-    # They log full URLs, and an RPC URL may contain an API key.
+    # These libraries log full URLs, and an RPC URL may contain an API key.
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often a read is tried, and how long the pauses between are at most."""
+    """The number of tries of a read, and the bounds of the pauses between them."""
 
     attempts: int = 5
     backoff_seconds: float = 0.25
     backoff_seconds_max: float = 8.0
 
     def pause_seconds(self, attempt: int, failure: _Failure | None) -> float:
-        """Exponential with jitter, and never before the moment that the endpoint asked for."""
+        """Exponential with jitter, and at least as long as the endpoint asked for."""
         longest = min(self.backoff_seconds_max, self.backoff_seconds * 2**attempt)
         asked = failure.retry_after_seconds if failure else 0.0
         return asked + random.uniform(longest / 4, longest)
@@ -58,7 +58,7 @@ DEFAULT_RETRIES = Retries()
 
 
 class _Failure(Exception):
-    """A request that got no answer to its calls."""
+    """A request without an answer to its calls."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class _Failure(Exception):
 
 
 class _Body:
-    """A request body as the provider of the `solana` package wants one."""
+    """A request body in the form that the provider of the `solana` package takes."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -104,10 +104,10 @@ class Endpoint:
         await self._provider.close()
 
     async def read(self, calls: Sequence[Call]) -> list[Reply]:
-        """Replies in order; what may pass is asked for again, a bounded number of times.
+        """Replies in order. Retries temporary failures a bounded number of times.
 
         Raises:
-            Unreachable: some call got no answer at all.
+            Unreachable: a call got no answer.
         """
         replies: list[Reply] = [None] * len(calls)
         groups = (self._read_group(calls, group, replies) for group in groups_of(calls))
@@ -115,7 +115,7 @@ class Endpoint:
         return replies
 
     async def send_once(self, calls: Sequence[Call]) -> list[Reply | None]:
-        """Replies in order without any retry; None where what happened is unknown."""
+        """Replies in order, without any retry; None if the outcome of a call is unknown."""
         replies: list[Reply | None] = [None] * len(calls)
 
         async def send(group: list[int]) -> None:
@@ -153,7 +153,7 @@ class Endpoint:
         raise Unreachable(f"{self.host} does not answer {calls[pending[0]].method}: {why}")
 
     async def _request(self, calls: Sequence[Call]) -> list[Reply]:
-        """One HTTP request, or one for each call where the endpoint takes no batches."""
+        """One HTTP request, or one for each call if the endpoint refuses batches."""
         if len(calls) > 1 and self._takes_batches:
             try:
                 return await self._post(calls, as_batch=True)
@@ -182,7 +182,7 @@ class Endpoint:
         raise failure
 
     def _heed(self, replies: list[Reply], ticket: int) -> None:
-        """Count errors, and slow down where an answer in itself says "too many requests"."""
+        """Count errors, and slow down if a reply inside the batch says "too many requests"."""
         errors = [reply for reply in replies if isinstance(reply, RpcError)]
         for error in errors:
             rpc_errors[f"rpc {error.code}"] += 1
@@ -193,7 +193,7 @@ class Endpoint:
 
 
 def host_of(url: str, position: int) -> str:
-    """What of an endpoint may be shown.
+    """The host and port of an endpoint, which messages may show.
 
     Raises:
         EndpointUnusable: not an http(s) URL with a host.

@@ -1,7 +1,6 @@
 """All configured endpoints behind one synchronous facade.
 
-Every endpoint is asked where a wrong answer could cost money. Elsewhere the first endpoint that
-answers is enough.
+Reads whose error could cost money ask every endpoint. Other reads take the first answer.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ SIGNATURE_STATUSES_MAX = 256
 
 
 class Rpc:
-    """Synchronous calls to several endpoints. Safe to make before a fork and use after it."""
+    """Synchronous calls to several endpoints. Usable on both sides of a fork."""
 
     def __init__(
         self, urls: Sequence[str], timeout_seconds: float, retries: Retries = DEFAULT_RETRIES
     ) -> None:
         """
         Raises:
-            EndpointUnusable: an endpoint is no URL, or there is none.
+            EndpointUnusable: an endpoint is not a URL, or the list is empty.
         """
         if not urls:
             raise EndpointUnusable(1, "there is none")
@@ -49,7 +48,7 @@ class Rpc:
         return [host for _, host in self._urls]
 
     def close(self) -> None:
-        """Close the connections of this process. They open again when they are needed."""
+        """Close the connections of this process. The next call opens new ones."""
         if self._process_id == os.getpid():
             endpoints, self._endpoints, self._process_id = self._endpoints, [], 0
             background.run(_close(endpoints))
@@ -61,26 +60,26 @@ class Rpc:
         return background.run(self._on_loop(work))
 
     def any(self, calls: Sequence[Call], read: Callable[[list[Reply]], T]) -> T:
-        """What `read` makes of the replies of the first endpoint that answers properly.
+        """Apply `read` to the replies of the first endpoint that answers properly.
 
         Raises:
-            Unreachable: none did.
-            RpcRefused: one answered with an error that repeating will not cure.
+            Unreachable: no endpoint answers.
+            RpcRefused: no endpoint answers properly, and one reports a permanent error.
         """
         return self.run(lambda endpoints: from_any(endpoints, calls, read))
 
     def each(self, calls: Sequence[Call]) -> list[list[Reply] | Unreachable]:
-        """What every endpoint replies, in the configured order; asked at the same time."""
+        """The replies of every endpoint, in the configured order. Asks all at the same time."""
         return self.run(lambda endpoints: from_each(endpoints, calls))
 
     def each_sent(self, calls: Sequence[Call]) -> list[list[Reply | None]]:
-        """The same without any retry; None where it is unknown what happened."""
+        """Like `each`, without any retry; None if the outcome of a call is unknown."""
         return self.run(
             lambda endpoints: asyncio.gather(*(each.send_once(calls) for each in endpoints))
         )
 
     async def _on_loop(self, work: Callable[[list[Endpoint]], Awaitable[T]]) -> T:
-        # Connections belong to a process and its loop; after a fork they are made anew.
+        # Connections belong to a process and its loop. A forked child opens its own.
         if self._process_id != os.getpid():
             self._endpoints = [
                 Endpoint(url, host, self._timeout_seconds, self._retries)
@@ -93,7 +92,7 @@ class Rpc:
 async def from_any(
     endpoints: Sequence[Endpoint], calls: Sequence[Call], read: Callable[[list[Reply]], T]
 ) -> T:
-    """Ask one endpoint after the other, until one gives replies that are no errors and readable."""
+    """Ask one endpoint after the other, until one gives readable replies without an error."""
     failures: list[Unreachable] = []
     refusal: RpcRefused | None = None
     for endpoint in endpoints:
@@ -123,10 +122,10 @@ async def from_each(
 
 
 def answering(answers: Sequence[list[Reply] | Unreachable]) -> list[list[Reply]]:
-    """The answers of the endpoints that gave one.
+    """The answers without those of silent endpoints.
 
     Raises:
-        Unreachable: none did.
+        Unreachable: every endpoint was silent.
     """
     given = [answer for answer in answers if not isinstance(answer, Unreachable)]
     if not given:

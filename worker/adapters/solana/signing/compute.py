@@ -1,16 +1,16 @@
-"""Compute limits from simulation, and priority fees from what others paid lately.
+"""Compute limits from simulation, and priority fees from recent fees of other transactions.
 
-One simulation per shape of transaction and process: payments of one shape use almost the same
-number of units. Where a simulation fails, whatever the cause, the limit is the generous maximum:
-a refusal must be seen on chain, where it counts, and not be turned into another one by a limit.
+A process simulates each shape of transaction once, because payments of one shape use almost the
+same number of units. After a failed simulation the limit is the generous maximum: the transaction
+must fail on chain for its real cause, and not because of a limit.
 """
 
 from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 
 from solders.pubkey import Pubkey
 
@@ -31,50 +31,47 @@ from worker.core.payout.chain import Intent
 
 UNITS_MARGIN = 10_000
 UNITS_MARGIN_PER_TRANSFER = 1_000
-"""A Token-2022 account costs more the more extensions its owner gave it."""
+"""A transfer to a Token-2022 account costs more units for each extension that its owner added."""
 
 LOADED_BYTES_MARGIN = 256 * 1024
 PRIORITY_CACHE_SECONDS = 10.0
 PRIORITY_PERCENTILE = 0.75
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    size: tuple[int, int]
-    budget: ComputeBudget
-
-
 class ComputeBudgets:
-    """Remembers what each shape of transaction needed."""
+    """Remembers the measured budget of each shape of transaction."""
 
-    def __init__(self, rpc: Rpc, fee_lamports_max: int, writable: Sequence[Pubkey]) -> None:
-        """`writable` are the accounts that all our payments contend for."""
+    def __init__(
+        self, rpc: Rpc, fee_lamports_max: int, writable: Callable[[], Sequence[Pubkey]]
+    ) -> None:
+        """`writable` returns the accounts that all our payments contend for."""
         self._rpc = rpc
         self._fee_lamports_max = fee_lamports_max
-        self._writable = [str(address) for address in writable]
-        self._measured: dict[Hashable, _Measured] = {}
+        self._writable = writable
+        self._measured: dict[Hashable, tuple[tuple[int, int], ComputeBudget]] = {}
         self._price = (0.0, 0)
 
     def of(
         self, maker: TransactionMaker, shape: Hashable, size: tuple[int, int], built: Built
     ) -> ComputeBudget:
-        """The budget of a shape, measured with its largest transaction at hand."""
-        known = self._measured.get((maker.v1, shape))
-        if known is None or known.size[0] < size[0] or known.size[1] < size[1]:
+        """The budget of a shape, measured again if `built` is larger than before."""
+        measured, budget = self._measured.get((maker.v1, shape), ((-1, -1), None))
+        if budget is None or measured[0] < size[0] or measured[1] < size[1]:
             budget = self._simulated(maker, built)
             if budget is None:
                 return self._with_fee(ComputeBudget())
             extra = size[0] * UNITS_MARGIN_PER_TRANSFER
             units = min(COMPUTE_UNITS_MAX, budget.compute_units + extra)
-            known = _Measured(size, replace(budget, compute_units=units))
-            self._measured[maker.v1, shape] = known
-        return self._with_fee(known.budget)
+            budget = replace(budget, compute_units=units)
+            self._measured[maker.v1, shape] = (size, budget)
+        return self._with_fee(budget)
 
     def generous(self) -> ComputeBudget:
-        """For creating token accounts, which no measurement bounds.
+        """The maximum, for the creation of token accounts.
 
-        Finding an address costs 1,500 units for each try, and its owner can choose a wallet that
-        needs many: a limit measured with others would let one of them block everyone beside them.
+        The program derives an account's address in tries of 1,500 units each, and a user can choose
+        a wallet that needs many. With a limit measured on other wallets, such a wallet would block
+        all creations in its transaction.
         """
         return self._with_fee(ComputeBudget())
 
@@ -98,7 +95,7 @@ class ComputeBudgets:
         return replace(budget, priority_fee_lamports=min(fee, self._fee_lamports_max))
 
     def _recent_price(self) -> int:
-        """Micro-lamports per compute unit that others paid for our accounts in recent slots."""
+        """The recent price of writing to our accounts, in micro-lamports per compute unit."""
         read_at, price = self._price
         now = time.monotonic()
         if not read_at or now - read_at > PRIORITY_CACHE_SECONDS:
@@ -108,22 +105,22 @@ class ComputeBudgets:
 
     def _read_price(self) -> int:
         try:
-            call = Call("getRecentPrioritizationFees", [self._writable])
-            return self._rpc.any([call], _price_of)
+            addresses = [str(address) for address in self._writable()]
+            return self._rpc.any([Call("getRecentPrioritizationFees", [addresses])], _price_of)
         except (Unreachable, RpcRefused):
-            # Without a priority fee a payment is slow at worst, and signed anew when it expires.
+            # Without a priority fee a payment may be slow. If it expires, it is signed anew.
             return 0
 
 
 def shape_of(intent: Intent) -> tuple[Hashable, tuple[int, int]]:
-    """A shape that similar intents share, and this one's size in it."""
+    """The shape that an intent shares with similar ones, and its transfers and memo bytes."""
     size = (len(intent.transfers), len(intent.memo.encode()))
     rounded = tuple(number.bit_length() for number in size)
     return (len(intent.receipts), intent.resolution, rounded), size
 
 
 def _budget_of(replies: list[Reply]) -> ComputeBudget | None:
-    """The budget with a margin; None where the simulated transaction failed."""
+    """The budget with a margin; None if the simulated transaction failed."""
     try:
         value = replies[0]["value"]
         if value["err"] is not None:

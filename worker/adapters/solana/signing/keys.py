@@ -1,4 +1,4 @@
-"""Reading signing keys, and keeping them from ever being printed."""
+"""Reads signing keys, and keeps them out of everything that is printed."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from worker.adapters.solana.errors import AddressUnusable, KeyUnusable
 
 
 def read_keypair(variable: str, text: str) -> Keypair:
-    """A signing key from its text: a JSON array as the Solana command line writes, or base58.
+    """A signing key from its text: a JSON array in the Solana command line's format, or base58.
 
     Raises:
-        KeyUnusable: names the variable; neither it nor its causes contain the text.
+        KeyUnusable: the text is not a key. The error names the variable; neither the error nor
+            its causes contain the text.
     """
     text = text.strip()
     if not text:
         raise KeyUnusable(variable, "it is empty")
-    keypair = _from_json(text) if text.startswith("[") else _from_base58(text)
+    keypair = _keypair(text)
     if keypair is None:
-        # Raised outside of any handler: a JSON error, say, keeps the text that it could not read.
+        # Raised outside of any handler, since an error of the JSON parser keeps the text.
         raise KeyUnusable(variable, "not 64 bytes whose halves, secret and public, match")
     return keypair
 
@@ -40,8 +41,7 @@ def read_address(name: str, text: str) -> Pubkey:
 class Keyring:
     """The keys of one operator. Prints as public keys only.
 
-    `str()` of a solders Keypair is its secret, so no object of ours holds one in a field that
-    anything prints.
+    `str()` of a solders Keypair is its secret. So a Keypair must stay out of every printed field.
     """
 
     __slots__ = ("authority", "fee_payer", "receipt_key")
@@ -58,7 +58,7 @@ class Keyring:
         )
 
     def signers(self, *, moves_tokens: bool, makes_receipts: bool) -> list[Keypair]:
-        """Who signs such a transaction, fee payer first; one key in several roles signs once."""
+        """The signers of a transaction, fee payer first. A key in several roles signs once."""
         keys = {self.fee_payer.pubkey(): self.fee_payer}
         if makes_receipts:
             keys.setdefault(self.receipt_key.pubkey(), self.receipt_key)
@@ -67,16 +67,11 @@ class Keyring:
         return list(keys.values())
 
 
-def _from_json(text: str) -> Keypair | None:
+def _keypair(text: str) -> Keypair | None:
     try:
-        # bytes() alone would turn a number into that many zeros, and so a typo into a key.
+        if not text.startswith("["):
+            return Keypair.from_base58_string(text)
+        # bytes() of a single number would be that many zeros, and so turn a typo into a key.
         return Keypair.from_bytes(bytes([int(number) for number in json.loads(text)]))
     except (ValueError, TypeError):
-        return None
-
-
-def _from_base58(text: str) -> Keypair | None:
-    try:
-        return Keypair.from_base58_string(text)
-    except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""Sending signed bytes, and reading their status."""
+"""Sends signed bytes, and reads their status."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from worker.core.chunks import chunks
 from worker.core.payout.chain import Landing, SendResult, SignatureStatus
 
 NOT_BROADCAST_CODES = frozenset({-32700, -32602, -32601, -32600, -32003, -32002})
-"""Errors that a node gives before it passes a transaction on: it could not be read, its
-signatures are wrong, or preflight refused it. Of every other answer it is unknown."""
+"""Errors that prove that a node passed nothing on: it could not read the transaction, found wrong
+signatures, or refused it in preflight. After any other error the outcome is unknown."""
 
 _CERTAINTY = (Landing.UNSEEN, Landing.PENDING, Landing.FAILED, Landing.FINALIZED)
 
 
 def send(rpc: Rpc, wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
-    """Send to every endpoint once. Refused only where all of them prove that they passed
-    nothing on; silence, a 429 or a broken connection prove nothing."""
+    """Send to every endpoint once.
+
+    A transaction counts as refused only if every endpoint proves that it passed nothing on.
+    Silence, a 429 or a broken connection prove nothing.
+    """
     options = {"encoding": "base64", "skipPreflight": True, "maxRetries": 0}
     calls = [
         Call("sendTransaction", [base64.b64encode(wire).decode(), options]) for _, wire in wires
@@ -43,21 +46,20 @@ def _refusal(hosts: Sequence[str], replies: Sequence[Reply | None]) -> str | Non
 
 
 def statuses(rpc: Rpc, signatures: Sequence[str]) -> list[SignatureStatus]:
-    """The status of recent signatures: the most certain answer of any endpoint.
+    """The status of each recent signature: the most certain one among the endpoints' answers.
 
     Raises:
-        Unreachable: no endpoint answered.
+        Unreachable: every endpoint failed to answer.
     """
     if not signatures:
         return []
     asked = chunks(signatures, SIGNATURE_STATUSES_MAX)
     calls = [Call("getSignatureStatuses", [chunk]) for chunk in asked]
     views = [_statuses(replies, len(signatures)) for replies in answering(rpc.each(calls))]
-    return [max(seen, key=_certainty) for seen in zip(*views, strict=True)]
-
-
-def _certainty(status: SignatureStatus) -> int:
-    return _CERTAINTY.index(status.landing)
+    return [
+        max(seen, key=lambda status: _CERTAINTY.index(status.landing))
+        for seen in zip(*views, strict=True)
+    ]
 
 
 def _statuses(replies: Sequence[Reply], count: int) -> list[SignatureStatus]:

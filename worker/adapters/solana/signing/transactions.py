@@ -1,7 +1,7 @@
-"""From an intent to signed bytes, and how much fits into one transaction.
+"""Turns intents into signed transactions, and finds out how much fits into one.
 
-Order of instructions: all receipts, the memo, then the transfers. A payment whose receipt exists
-already so fails before it has used much, and the memo directly precedes the first transfer.
+The order of instructions is: all receipts, the memo, the transfers. With it, a payment whose
+receipt exists already fails early and cheaply, and the memo directly precedes the first transfer.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ V1_BYTES_MAX = 4_096
 MICRO_LAMPORTS = 1_000_000
 
 SAMPLE_MEMO = "2024-12-09/00007"
-"""As long as the id of every batch: what capacities are measured with."""
+"""The memo with which capacities are measured. It is as long as every batch id."""
 
 INSTRUCTIONS_TRACED_PER_CREATION = 7
-"""Creating an account calls other programs, and all calls of a transaction together may be 64.
-It is 5 calls for a fresh address, and 7 where someone sent lamports there before: with the
-smaller number a stranger could stop the accounts of a whole transaction for a thousandth of a
-SOL each."""
+"""A transaction may make 64 calls in total, and the creation of an account calls other programs.
+It makes 5 calls for a fresh address, and 7 for an address that holds lamports already. A limit
+that assumes 5 would let a stranger block a whole transaction with a thousandth of a SOL for each
+address."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComputeBudget:
-    """The resources of a transaction. v1 grants exactly these, and nothing by default."""
+    """The resources of a transaction. A v1 transaction gets exactly these, without defaults."""
 
     compute_units: int = COMPUTE_UNITS_MAX
     loaded_bytes: int = LOADED_BYTES_MAX
@@ -55,7 +55,7 @@ class ComputeBudget:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Instructions together with those who must sign them."""
+    """Instructions, and the keys that must sign them."""
 
     instructions: list[Instruction]
     signers: list[Keypair]
@@ -65,7 +65,7 @@ class Built:
 
 
 class TransactionMaker:
-    """Makes transactions of one version, mint and set of keys. Pure: it asks nobody."""
+    """Makes transactions of one version, mint and set of keys. Makes no requests."""
 
     def __init__(
         self, keys: Keyring, *, mint: Pubkey, token_program: Pubkey, source: Pubkey, v1: bool
@@ -79,7 +79,7 @@ class TransactionMaker:
         self._transfers = make.TransferMaker(token_program, mint, source, keys.authority.pubkey())
 
     def of_intent(self, intent: Intent, rents: Mapping[Resolution, int]) -> Built:
-        """The instructions of an intent; `rents` are lamports for each resolution's space."""
+        """The instructions of an intent. `rents` holds the rent of each resolution, in lamports."""
         listed: list[Instruction] = []
         for receipt_id in intent.receipts:
             address = receipt_address(self._base, receipt_id)
@@ -115,7 +115,7 @@ class TransactionMaker:
     def signed(self, built: Built, blockhash: Hash, budget: ComputeBudget) -> VersionedTransaction:
         """
         Raises:
-            IntentTooLarge: does not fit into one transaction.
+            IntentTooLarge: the instructions do not fit into one transaction.
         """
         message = self._message(built.instructions, blockhash, budget)
         transaction = VersionedTransaction(message, built.signers)
@@ -124,14 +124,14 @@ class TransactionMaker:
         return transaction
 
     def unsigned(self, built: Built, budget: ComputeBudget) -> VersionedTransaction:
-        """The same without signatures and with no blockhash, to simulate or to measure."""
+        """A transaction with empty signatures and blockhash, to simulate or to measure."""
         message = self._message(built.instructions, Hash.default(), budget)
         empty = [Signature.default()] * message.header.num_required_signatures
         return VersionedTransaction.populate(message, empty)
 
     @cached_property
     def transfers_max(self) -> int:
-        """How many transfers a payment with one receipt and a memo holds."""
+        """The number of transfers that fit beside one receipt and a memo."""
 
         def sample(count: int) -> Built:
             transfers = tuple(Transfer(wallet, 1) for wallet in sample_wallets(count))  # type: ignore[arg-type]
@@ -142,13 +142,13 @@ class TransactionMaker:
 
     @cached_property
     def creations_max(self) -> int:
-        """How many account creations fit, whatever strangers did to the addresses before."""
+        """The number of account creations that fit, even if strangers sent lamports there."""
         most = INSTRUCTIONS_MAX // INSTRUCTIONS_TRACED_PER_CREATION
         return self._largest(lambda count: self.of_creations(sample_wallets(count)), most)
 
     def _largest(self, sample: Callable[[int], Built], most: int) -> int:
         for count in range(most, 0, -1):
-            # A fee in the sample: capacities must not depend on what a priority costs today.
+            # The sample pays a fee, so that capacities are the same with and without one.
             transaction = self.unsigned(sample(count), ComputeBudget(priority_fee_lamports=1))
             if self._fits(transaction.message, len(bytes(transaction))):
                 return count
@@ -182,7 +182,7 @@ class TransactionMaker:
 
 
 def sample_wallets(count: int) -> list[str]:
-    """Wallets that nobody has, always the same."""
+    """Fixed, made-up wallets."""
     names = (f"kontrib/sample/{number}".encode() for number in range(count))
     keys = (Keypair.from_seed(hashlib.sha256(name).digest()) for name in names)
     return [str(key.pubkey()) for key in keys]

@@ -7,14 +7,13 @@ from datetime import datetime
 
 from bson import Int64, ObjectId
 
-from worker.adapters.mongo.base import MongoPart, integer_sum, stored_forms
+from worker.adapters.mongo.base import CHUNK_IDS, MongoPart, forms_of, integer_sum
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.payout.contributions import BY_USER
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.counters import ArticleActivity, UserActivity
 
-CHUNK_IDS = 1000
-BY_USER = {"user_id": 1, "created_at": -1}
 BY_ARTICLE = {"article_id": 1, "created_at": 1}
 _EXACT_IN_A_DOUBLE = 2**53
 _POINTS = "$total_points"
@@ -68,8 +67,3 @@ class MongoContributionCounts(MongoPart):
                 # An array of ids matches one of them, and belongs to nobody.
                 if isinstance(document["_id"], str | ObjectId):
                     yield canonical_user_id(str(document["_id"])), document
-
-
-def forms_of(ids: Sequence[str]) -> list[object]:
-    """Every form in which any of these ids may be stored."""
-    return [form for each in ids for form in stored_forms(each)]

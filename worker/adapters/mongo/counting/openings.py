@@ -15,18 +15,14 @@ from bson import Int64
 from pymongo import UpdateOne
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import STREAM_BATCH, integer_sum
+from worker.adapters.mongo.base import CHUNK_IDS, STREAM_BATCH, forms_of, integer_sum
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.counting.contribution_counts import MongoContributionCounts
 from worker.adapters.mongo.names import (
     ARTICLE_OPENINGS,
     BALANCES_BEFORE,
     OPENING_TOKENS,
     USER_OPENINGS,
-)
-from worker.adapters.mongo.payout.contribution_counts import (
-    CHUNK_IDS,
-    MongoContributionCounts,
-    forms_of,
 )
 from worker.adapters.mongo.payout.historic import tokens_of, whole_of
 from worker.core.chunks import chunks

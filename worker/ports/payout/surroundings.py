@@ -1,0 +1,42 @@
+"""The ports beside chain and database: the time, messages to people, and published plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from worker.core.week import Week
+
+
+class Clock(Protocol):
+    """The only source of time outside the command line and the task layer."""
+
+    def now(self) -> datetime:
+        """The present moment, in UTC."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class Notifier(Protocol):
+    """Sends messages to a place where people read them."""
+
+    def notify(self, text: str) -> None:
+        """
+        Raises:
+            Unreachable: the message may not have arrived.
+        """
+
+
+class Archive(Protocol):
+    """Published plans, outside the database."""
+
+    def publish(self, week: Week, root: bytes, lines: Iterable[bytes]) -> None:
+        """Write a plan under its root and flush it. Publishing the same again is harmless."""
+
+    def fetch(self, week: Week, root: bytes) -> AbstractContextManager[Iterator[bytes]] | None:
+        """The lines of a published plan, or None if the archive lacks it."""
+
+    def location(self, week: Week, root: bytes) -> str:
+        """The place of a plan, as shown to people."""
