@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
@@ -26,6 +27,7 @@ from tests.contracts.wiki.owner_documents import (
 from tests.contracts.wiki.wiki_worlds import ManualClock
 from tests.fakes.wiki.staking import FakeTransfers
 from worker.adapters.mongo import names
+from worker.adapters.mongo.backup.retention import MongoRetention
 from worker.adapters.mongo.check.reporting import MongoReporting
 from worker.adapters.mongo.check.store import MongoCheckStore
 from worker.adapters.mongo.connection import Mongo, connect
@@ -237,6 +239,28 @@ def test_a_recount_that_died_after_the_opening_balance_goes_on(database: Mongo) 
     assert {name: user[name] for name in kept} == {name: COUNTERS[name] for name in kept}
 
 
+def test_two_recounts_at_once_derive_one_balance(database: Mongo) -> None:
+    after_migration(database)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: recount_all(wiki_of(database)), range(2)))
+
+    user, article = database.users.find_one({}) or {}, database.articles.find_one({}) or {}
+    assert (user["total_tokens_earned"], user["total_contributions"]) == (250.75, 15)
+    assert (article["total_tokens_earned"], article["contribution_count"]) == (45.5, 8)
+
+
+@both_ways
+def test_a_user_sees_the_earnings_of_before(database: Mongo, prepare: Prepare) -> None:
+    prepare(database)
+
+    shown = MongoViews(database).shown_user(USER)
+
+    assert shown is not None
+    assert (shown.earned, shown.staked) == (250_750_000_000, 100 * ONE_TOKEN)
+    assert (shown.contributions, shown.points) == (15, 1500)
+
+
 def test_an_amount_that_cannot_be_read_is_named(database: Mongo) -> None:
     after_migration(database)
     database.token_rewards.insert_one(
@@ -312,12 +336,28 @@ def test_a_week_of_another_system_stops_a_week_that_is_due(database: Mongo) -> N
     assert "attempts" not in (database.weekly_distributions.find_one({}) or {})
 
 
+def test_a_document_of_another_system_hides_no_archived_week(database: Mongo) -> None:
+    run_migration(database)
+    store, retention = MongoStore(database), MongoRetention(database)
+    pay_week(store, {USER: PAID})
+    store.advance(WEEK, f"plan of {WEEK.id}", Stage.PREPARED, Stage.COMPLETED, completed_at=NOW)
+    retention.archive_week(WEEK)
+    database.weekly_distributions.insert_one(owner_documents()["weekly_distributions"])
+
+    retention.archive_week(WEEK)
+
+    found = store.distribution(WEEK)
+    assert found is not None
+    assert (found.plan_id, found.archived) == (f"plan of {WEEK.id}", True)
+    assert store.distributions() == []
+
+
 def test_a_week_that_is_set_aside_is_planned_and_comes_back(database: Mongo) -> None:
     before_migration(database)
     store = MongoStore(database)
     store.record_first_week(WEEK)
 
-    set_week_aside(database, WEEK, "nobody was paid", MOMENT)
+    assert set_week_aside(database, WEEK, "nobody was paid", MOMENT) == 1
 
     assert store.ensure_distribution(WEEK, MOMENT).historic is None
     (kept,) = database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS].find()

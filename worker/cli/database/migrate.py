@@ -115,11 +115,13 @@ def set_aside(
     from worker.bootstrap.database import set_week_aside
 
     session = session_of(context)
-    set_week_aside(session.database, week, reason, session.clock.now())
+    paid = set_week_aside(session.database, week, reason, session.clock.now())
     say(
         f"The distribution of {week.label} by another system is in weekly_distributions_conflicts. "
         "The week is planned and paid like every other one."
     )
+    if paid:
+        say(f"{paid} rewards of that system are completed. Their users are paid here as well.")
 
 
 @command(migrate_commands, "kontrib migrate rollback --dry-run")

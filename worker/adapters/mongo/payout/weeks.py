@@ -47,14 +47,23 @@ class MongoWeeks(MongoPart):
     ) -> tuple[Document | None, bool]:
         """A week's document, and True if only the archive may have it."""
         selected = {"week_start": week.start}
-        if (document := self.weeks.find_one(selected, fields)) is not None:
+        document = self.weeks.find_one(selected, fields)
+        if document is not None and document.get("stage") is not None:
             return document, False
-        return self.archive.find_one(selected, fields), True
+        # Another system's document of an archived week changes nothing.
+        archived = self.archive.find_one(selected, fields)
+        return (document, False) if archived is None and document is not None else (archived, True)
 
     def distributions(self) -> list[Distribution]:
         documents = self.weeks.find({}).sort("week_start", 1)
-        weeks = (document for document in documents if is_monday(document.get("week_start")))
-        return [self._known(document, archived=False) for document in weeks]
+        return [self._known(d, archived=False) for d in documents if self._counts(d)]
+
+    def _counts(self, document: Document) -> bool:
+        """Whether a document is its week's distribution."""
+        if document.get("stage") is not None:
+            return True
+        start = document.get("week_start")
+        return is_monday(start) and self.archive.find_one({"week_start": start}) is None
 
     def first_week(self) -> Week | None:
         document = self.config.find_one({"_id": GENESIS_ID})

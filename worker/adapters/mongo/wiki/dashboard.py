@@ -16,7 +16,7 @@ from worker.adapters.mongo.base import MongoPart, canonical_id, integer_sum, sto
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.counting.contribution_counts import SUM_OF_POINTS
 from worker.adapters.mongo.payout.contributions import BY_USER
-from worker.adapters.mongo.payout.historic import historic_reward_of
+from worker.adapters.mongo.payout.historic import historic_reward_of, tokens_of, whole_of
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits
 from worker.core.week import Week
@@ -155,12 +155,20 @@ def shown_user_of(user_id: str, document: Mapping[str, Any]) -> ShownUser:
         user_id=canonical_user_id(user_id),
         wallet=wallet if isinstance(wallet, str) else None,
         reputation=float(reputation) if isinstance(reputation, int | float) else 1.0,
-        contributions=_whole(document.get("total_contributions")),
-        points=_whole(document.get("total_points")),
-        earned=BaseUnits(_whole(document.get("total_tokens_earned_base_units"))),
-        staked=BaseUnits(_whole(document.get("staked_tokens_base_units"))),
-        power=BaseUnits(_whole(document.get("governance_power_base_units"))),
+        contributions=whole_of(document.get("total_contributions")) or 0,
+        points=whole_of(document.get("total_points")) or 0,
+        earned=_balance(document, "total_tokens_earned"),
+        staked=_balance(document, "staked_tokens"),
+        power=_balance(document, "governance_power"),
     )
+
+
+def _balance(document: Mapping[str, Any], name: str) -> BaseUnits:
+    """Base units; from the wiki's own number if there is no exact one yet."""
+    exact = document.get(f"{name}_base_units")
+    if isinstance(exact, int):
+        return BaseUnits(int(exact))
+    return tokens_of(document.get(name)) or BaseUnits(0)
 
 
 def _whole(value: object) -> int:
