@@ -1,7 +1,8 @@
 """The settings of an operator: environment variables, or a `.env` file beside the process.
 
-Frozen once read. Secrets have no defaults, are held as `SecretStr`, and appear in no log, repr
-or error: the report of a malformed value has only the variable's name and the expected form.
+The settings never change once read. Secrets have no defaults, are held as `SecretStr`, and appear
+in no log, repr or error: the report of a malformed value has only the variable's name and the
+expected form.
 """
 
 from __future__ import annotations

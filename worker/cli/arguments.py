@@ -55,7 +55,7 @@ def read_text(text: str) -> str:
     return text
 
 
-_WEEK_HELP = "2024-W50, or its Monday: 2024-12-09."
+_WEEK_HELP = "The week as 2024-W50, or as its Monday 2024-12-09."
 WeekArgument = Annotated[
     Week, typer.Argument(parser=read_week, metavar="WEEK", help=_WEEK_HELP, show_default=False)
 ]
@@ -68,7 +68,7 @@ UserArgument = Annotated[
     str, typer.Argument(metavar="USER", help="The user's id in the wiki.", show_default=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the changes, and make none.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the changes without making them.")]
 Inline = Annotated[
     bool, typer.Option("--inline", help="Do the work in this process, without a broker.")
 ]

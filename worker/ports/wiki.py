@@ -157,7 +157,7 @@ class GovernanceStore(Protocol):
         """
 
     def note(self, proposal_id: str, reason: str, now: datetime) -> None:
-        """Record the reason for which a passed proposal cannot be executed."""
+        """Record why a passed proposal cannot be executed."""
 
     def add_power(self, proposal_id: str, powers: Mapping[str, BaseUnits]) -> None:
         """Add users to a proposal's snapshot. Users already in it keep their power."""

@@ -46,7 +46,7 @@ _ADDRESS_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The result of a transaction. One that did not land left no trace and paid nothing."""
+    """The result of a transaction. Without landing, it left no trace and paid nothing."""
 
     error: str | None
     metadata: TransactionMetadata

@@ -54,8 +54,8 @@ _SETTINGS = {
     "documentdb.throwDeadlockOnCRUD": "on",
     "deadlock_timeout": "50ms",
     "fsync": "off",
-    # The engine's own index type recovers from a killed server by whole pages only: without them
-    # "right sibling of RUM page is of different type" is the answer from then on.
+    # The engine's own index type recovers from a killed server only with full page writes. Without
+    # them it answers "right sibling of RUM page is of different type" from then on.
     "full_page_writes": "on",
     "synchronous_commit": "on",
     "max_wal_size": "2GB",

@@ -1,4 +1,4 @@
-"""Migration of every kind of database that an operator may have, and back."""
+"""Migration and rollback of every kind of database that an operator may have."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def test_duplicates_written_while_it_runs_are_resolved_too(database: Mongo) -> N
     report = migrate(database, busy_wiki, NOW)
 
     assert len(report.conflicts) == 1
-    # The newcomer has none of the added fields, and the report says so.
+    # The new user lacks the added fields, and the report lists this.
     assert {difference.area for difference in report.remaining} == {Kind.FIELD}
     assert run(database).remaining == []
 
@@ -354,7 +354,7 @@ def test_a_version_that_is_no_number_is_named(database: Mongo, schema: dict[str,
     assert everything(database) == before
 
 
-# --- the way back ------------------------------------------------------------------------------
+# --- rollback ----------------------------------------------------------------------------------
 
 
 def test_a_rollback_leaves_the_wiki_as_it_was(database: Mongo) -> None:

@@ -1,4 +1,4 @@
-"""From genesis to a reconciled week, as an operator does it."""
+"""An operator's commands from genesis to a reconciled week."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_all_weeks_are_shown_in_one_table(kontrib: Command, world: World, week: 
 
 
 class WatchersClock:
-    """A clock for a loop that ends: each sleep lets one thing happen, and then Ctrl-C comes."""
+    """A clock for `--watch`: each sleep lets one event happen, and the last one ends in Ctrl-C."""
 
     def __init__(self, world: World, *happenings: Callable[[], object]) -> None:
         self._clock, self._happenings = world.clock, iter(happenings)

@@ -1,4 +1,4 @@
-"""Contributions, counters, stakes and proposals, as somebody at a terminal sees them."""
+"""Contributions, counters, stakes and proposals at the terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ada(world: World) -> str:
 
 @pytest.fixture
 def rich_ada(ada: str, world: World, kontrib: Command) -> str:
-    """Ada was paid a whole week's pool, and her counters say so."""
+    """Ada was paid a whole week's pool, and her counters include it."""
     world.contribute("ada", 100)
     kontrib("genesis", "--first-week", "2024-W50")
     assert kontrib("run", "2024-W50", "--inline") == 0

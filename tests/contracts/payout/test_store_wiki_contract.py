@@ -293,7 +293,7 @@ def test_a_user_id_cannot_pass_for_a_contribution(store_world: StoreWorld, key: 
     assert malformed(store_world, 10)[0] == 4
 
 
-# --- both agree on anything --------------------------------------------------------------------
+# --- agreement on random input -----------------------------------------------------------------
 
 INSTANTS = st.sampled_from(
     [

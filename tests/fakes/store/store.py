@@ -38,7 +38,7 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
         """Restore a backup of any age. It can be restored more than once."""
         self.state = backup.copy()
 
-    # --- what the wiki and its operators do -----------------------------------------------------
+    # --- actions of the wiki and its operators --------------------------------------------------
 
     def add_user(self, document: Mapping[str, Any]) -> None:
         """Add a user, or replace the one with the same `_id`."""
@@ -96,7 +96,7 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
     def last_beat(self, name: str) -> datetime | None:
         return self.state.beats.get(name)
 
-    # --- what watchers need ---------------------------------------------------------------------
+    # --- reads of watchers ----------------------------------------------------------------------
 
     def add_counts(self, counts: Mapping[str, int]) -> None:
         for name, count in counts.items():

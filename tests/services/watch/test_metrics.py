@@ -39,7 +39,7 @@ def text_of(world: World) -> dict[str, float]:
 
 
 def run_until(world: World, stage: Stage) -> None:
-    """Do one piece of work after the other until the week is at a stage."""
+    """Do one piece of work after another until the week reaches a stage."""
     for _ in range(20):
         known = world.first.store.distribution(WEEK)
         if known is not None and known.stage is stage:

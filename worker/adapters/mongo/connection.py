@@ -28,7 +28,7 @@ Mongo = Database[Document]
 
 SERVER_SELECTION_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_MS = 5_000
-# Longer than it takes to sum a week of a million contributions, shorter than a task's soft limit.
+# Long enough to sum a week of a million contributions, and shorter than a task's soft limit.
 SOCKET_TIMEOUT_MS = 120_000
 
 _NO_ANSWER = (ConnectionFailure, ExecutionTimeout, WriteConcernError)

@@ -40,7 +40,7 @@ class NothingImported(Refused):
     def __init__(self, report: IngestReport) -> None:
         first = report.malformed[0]
         super().__init__(
-            f"None of {report.lines:,} lines could be imported. Line {first.line}: {first.reason}"
+            f"Nothing was imported from {report.lines:,} lines. Line {first.line}: {first.reason}"
         )
 
 
@@ -49,11 +49,15 @@ def import_file(
     context: typer.Context,
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE", help="JSON lines or CSV, gzip or not; - is standard input."),
+        typer.Argument(
+            metavar="FILE", help="JSON lines or CSV, also gzipped; - is standard input."
+        ),
     ],
     week: Annotated[
         Week | None,
-        typer.Option(parser=read_week, metavar="WEEK", help="Only contributions of this week."),
+        typer.Option(
+            parser=read_week, metavar="WEEK", help="Import only contributions of this week."
+        ),
     ] = None,
     create_users: Annotated[
         bool, typer.Option("--create-users", help="Add users that do not exist (for a trial).")
@@ -62,8 +66,8 @@ def import_file(
         bool,
         typer.Option(
             "--create-wallets",
-            help="Give users without a wallet one that is derived from their id. Anyone can "
-            "derive it: for a trial on a local chain only.",
+            help="Give users without a wallet a trial wallet. Anyone can derive its key, "
+            "so this works on a local chain only.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -104,13 +108,13 @@ def _warn(session: Session, report: IngestReport) -> None:
     if touched := sorted(planned & set(report.weeks)):
         listed = ", ".join(week.label for week in touched[:5])
         say(
-            f"Note: contributions were added to weeks that are planned already ({listed}). A "
-            "closed plan never changes: they are not paid by themselves."
+            f"Note: contributions were added to weeks that already have a plan ({listed}). A "
+            "plan never changes, so these contributions are not paid automatically."
         )
     if report.users_missing:
         say(
-            f"Note: {report.users_missing:,} users of these contributions do not exist; without "
-            "them their points do not count. For a trial, --create-users adds them."
+            f"Note: {report.users_missing:,} users of these contributions do not exist, so "
+            "their points do not count. For a trial, --create-users adds them."
         )
 
 

@@ -23,11 +23,14 @@ def check(
     context: typer.Context,
     offline: Annotated[
         bool,
-        typer.Option("--offline", help="Make no comparison that needs the chain or the keys."),
+        typer.Option("--offline", help="Skip comparisons that need the chain or the keys."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List differences in points, weeks, balances, stakes, power and counts. Exits 1 if any."""
+    """List differences in points, weeks, balances, stakes, power and counts.
+
+    Exits 1 if there are any.
+    """
     session = session_of(context)
     chain = None if offline else session.context
     with waiting("Comparing"):

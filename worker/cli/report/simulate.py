@@ -28,7 +28,7 @@ commands = typer.Typer()
 _File = Annotated[
     str,
     typer.Argument(
-        metavar="FILE", help="Contributions as JSON lines or CSV, gzip or not; - is stdin."
+        metavar="FILE", help="Contributions as JSON lines or CSV, also gzipped; - is stdin."
     ),
 ]
 _Pool = Annotated[
@@ -36,11 +36,11 @@ _Pool = Annotated[
 ]
 _MinPoints = Annotated[
     int | None,
-    typer.Option("--min-points", min=1, help="Points that qualify for a reward."),
+    typer.Option("--min-points", min=1, help="The fewest points for a reward."),
 ]
 _Floor = Annotated[
     str | None,
-    typer.Option("--floor", metavar="TOKENS", help="The smallest reward in KONTRIB."),
+    typer.Option("--floor", metavar="TOKENS", help="The minimum reward in KONTRIB."),
 ]
 _Bonus = Annotated[
     StakingBonus | None,
@@ -48,18 +48,20 @@ _Bonus = Annotated[
 ]
 _Stakers = Annotated[
     int,
-    typer.Option("--stakers", min=0, max=100, help="Percentage of users that stake."),
+    typer.Option("--stakers", min=0, max=100, help="The percentage of users who stake."),
 ]
 _Multiplier = Annotated[
-    str, typer.Option("--multiplier", help="Staking multiplier of these users.")
+    str, typer.Option("--multiplier", help="The staking multiplier of these users.")
 ]
 _First = Annotated[
     Week | None,
-    typer.Option("--from", parser=read_week, metavar="WEEK", help="Default: the file's first."),
+    typer.Option(
+        "--from", parser=read_week, metavar="WEEK", help="First week. Default: the file's."
+    ),
 ]
 _Last = Annotated[
     Week | None,
-    typer.Option("--to", parser=read_week, metavar="WEEK", help="Default: the file's last."),
+    typer.Option("--to", parser=read_week, metavar="WEEK", help="Last week. Default: the file's."),
 ]
 _RulesFile = Annotated[
     Path | None,
@@ -69,7 +71,9 @@ _RulesFile = Annotated[
         help="A system_config document as JSON. Default: that of a new database.",
     ),
 ]
-_Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as SVG.")]
+_Plot = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Also write a plot (SVG).")
+]
 _AsCsv = Annotated[bool, typer.Option("--csv", help="Print the weeks as CSV.")]
 
 
@@ -93,7 +97,7 @@ def simulate(
     as_json: AsJson = False,
     as_csv: _AsCsv = False,
 ) -> None:
-    """Replay a history of contributions under other rules. Reads one file, and no database."""
+    """Replay a history of contributions under other rules. It reads one file and no database."""
     today, scaled = rules_from(_system_config(rules)), scaled_multiplier(exact_decimal(multiplier))
     tried = Policy(
         pool=today.pool if pool is None else base_units(pool),
@@ -160,13 +164,13 @@ def _records(source: Input) -> Iterator[Record]:
 def _print_notes(history: History, *, bonus_without_stakers: bool) -> None:
     if history.malformed:
         say(
-            f"Note: {history.malformed:,} malformed lines count for nothing. The first is "
+            f"Note: {history.malformed:,} malformed lines are ignored. The first is "
             f"{history.first_problem}"
         )
     if bonus_without_stakers:
         say(
-            "Note: a history of contributions does not say who stakes. Without --stakers nobody "
-            "does, and --staking-bonus changes nothing."
+            "Note: a history of contributions shows no stakes. Without --stakers nobody "
+            "stakes, and --staking-bonus has no effect."
         )
 
 

@@ -31,7 +31,7 @@ commands = typer.Typer()
 @command(commands, 'kontrib pause --reason "the treasury moves"')
 def pause(
     context: typer.Context,
-    reason: Annotated[str, typer.Option("--reason", help="Every status shows it.")] = (
+    reason: Annotated[str, typer.Option("--reason", help="Shown by every `kontrib status`.")] = (
         "by an operator"
     ),
 ) -> None:
@@ -51,7 +51,7 @@ def resume(context: typer.Context) -> None:
 
 @command(commands, "kontrib doctor --json")
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
-    """Examine everything that a payout needs. Exits 3 if something is missing."""
+    """Check everything that a payout needs. Exits 3 if something is missing."""
     session = session_of(context)
     configuration = Check("configuration", "complete")
     checks = [configuration]

@@ -81,7 +81,7 @@ def work_inline(session: Session, week: Week, *, at_once: bool) -> Verdict:
         recount_week(session.wiki, week)
     return found or Verdict(
         ExitCode.NOT_READY,
-        f"{week.label} is being worked on by another worker; follow it with "
+        f"Another worker is working on {week.label}. Follow it with "
         f"`kontrib status {week.label} --watch`.",
     )
 

@@ -39,11 +39,11 @@ def contribute(
     quality: Annotated[
         str | None, typer.Option(help="Quality multiplier; clamped to its range.")
     ] = None,
-    description: Annotated[str, typer.Option(help="What was done.")] = "",
+    description: Annotated[str, typer.Option(help="A description of the change.")] = "",
     metadata: Annotated[str | None, typer.Option(metavar="JSON", help="Any JSON object.")] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="Names this contribution: the same key is recorded once, ever."),
+        typer.Option(help="A key for this contribution. The same key is recorded only once."),
     ] = None,
     stdin: Annotated[
         bool,
@@ -55,10 +55,10 @@ def contribute(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Record a contribution with the points that it has now, and count it.
+    """Record a contribution with its points, and update the counters.
 
-    Reputation is the user's and demand the article's at this moment. Exits 1 if a line of --stdin
-    was refused; the others are recorded.
+    The points use the user's reputation and the article's demand at this moment. Exits 1 if a line
+    of --stdin was refused; the others are recorded.
     """
     wiki = session_of(context).wiki
     if stdin:
@@ -114,7 +114,7 @@ def _contribute_lines(wiki: WikiContext) -> bool:
 def _request_in(line: bytes) -> Request:
     """
     Raises:
-        ContributionUnusable: the line is too long, no JSON, or no contribution.
+        ContributionUnusable: the line is too long, not JSON, or not a contribution.
     """
     from worker.services.wiki.contribute import ContributionUnusable, request_from
 
@@ -123,7 +123,7 @@ def _request_in(line: bytes) -> Request:
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise ContributionUnusable(f"The line is no JSON ({error}).") from None
+        raise ContributionUnusable(f"The line is not JSON ({error}).") from None
     return request_from(values)
 
 

@@ -40,13 +40,13 @@ def stake(
     context: typer.Context,
     user: UserArgument,
     amount: Annotated[
-        str, typer.Argument(metavar="AMOUNT", help="In KONTRIB.", show_default=False)
+        str, typer.Argument(metavar="AMOUNT", help="The amount in KONTRIB.", show_default=False)
     ],
-    days: Annotated[int, typer.Option("--days", help="30, 90, 180 or 365, as configured.")],
+    days: Annotated[int, typer.Option("--days", help="A configured period: 30, 90, 180 or 365.")],
     tx: Transaction = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stake tokens that a user has earned. With STAKING_VAULT, --tx is the transfer to it."""
+    """Stake tokens that a user has earned. With STAKING_VAULT, --tx names the transfer."""
     made = staking.stake(session_of(context).wiki, user, amount, days, signature=tx)
     _show_one(made, as_json=as_json)
 
@@ -63,7 +63,7 @@ def unstake(
     tx: Transaction = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a stake, even before its time is over. It counts for no week that ends later."""
+    """End a stake, even before its time is over. Weeks that end later ignore the stake."""
     _show_one(staking.unstake(session_of(context).wiki, stake_id, signature=tx), as_json=as_json)
 
 

@@ -61,7 +61,7 @@ class Account:
     fields: dict[str, object]
     """The fields that eligibility asks for."""
     had_token_account: bool
-    """Whether we already created their associated token account once."""
+    """Whether we have already created the user's associated token account."""
     is_twice: bool = False
     """Whether several documents of the wiki are this user, so that its wallet is uncertain."""
 

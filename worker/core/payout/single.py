@@ -52,7 +52,7 @@ def wallet_of(reward: Reward, account: Account | None) -> str:
 
 
 def had_account(account: Account | None) -> bool:
-    """Whether a user had their token account at our cost. An unknown user counts as one who had."""
+    """Whether we have already paid for a user's token account. True for an unknown user."""
     return account is None or account.had_token_account
 
 

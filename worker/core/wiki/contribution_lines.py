@@ -1,4 +1,4 @@
-"""Records of a file of contributions: JSON lines or CSV, one at a time, whatever it holds."""
+"""Reads the records of a file of contributions one at a time: JSON lines or CSV."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 from worker.core.errors import UsageError
 
 LINE_BYTES_MAX = 1 << 20
-"""A longer line is no contribution; callers cut it there, so that no file fills the memory."""
+"""A longer line is not a contribution.
+
+Callers cut each line at this length, so that no file fills the memory.
+"""
 REQUIRED = ("user_id", "type", "created_at")
 
 
@@ -21,14 +24,14 @@ class NotAContributionFile(UsageError):
 
     def __init__(self, why: str) -> None:
         super().__init__(
-            f"This is no file of contributions ({why}). It must hold one JSON object a line, or "
+            f"This is not a file of contributions ({why}). It must hold one JSON object a line, or "
             f"CSV with a header that names at least {', '.join(REQUIRED)}; gzip is fine for both."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as the file has it, or why it cannot be read."""
+    """A record of the file, or the reason why it cannot be read."""
 
     line: int
     values: Mapping[str, Any]
@@ -36,7 +39,7 @@ class Record:
 
 
 def read_records(lines: Iterable[bytes]) -> Iterator[Record]:
-    """Read JSON lines or CSV, told apart by the first line that is not blank.
+    """Read JSON lines or CSV. The first line that is not blank decides which.
 
     Raises:
         NotAContributionFile: it is neither.
@@ -77,7 +80,7 @@ def _csv_records(lines: Iterable[bytes], number_of_first: int) -> Iterator[Recor
     reader = csv.reader(line.decode(errors="surrogateescape") for line in lines)
     header = [name.strip() for name in next(reader)]
     if missing := [name for name in REQUIRED if name not in header]:
-        raise NotAContributionFile(f"the first line is no JSON, and no header with {missing[0]}")
+        raise NotAContributionFile(f"the first line is neither JSON nor a header with {missing[0]}")
     while True:
         number = number_of_first + reader.line_num
         try:
@@ -94,7 +97,10 @@ def _csv_records(lines: Iterable[bytes], number_of_first: int) -> Iterator[Recor
 
 
 def _csv_record(number: int, cells: Mapping[str, str]) -> Record:
-    """A row as a JSON line would have it. `metadata` is JSON, or columns like `metadata.words`."""
+    """A CSV row in the form of a JSON line.
+
+    `metadata` is JSON, or columns like `metadata.words`.
+    """
     values: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for name, cell in cells.items():

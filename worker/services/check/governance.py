@@ -84,7 +84,7 @@ def _check_sums(wiki: WikiContext, proposal: Proposal, report: CheckReport) -> N
         try:
             counted = wiki.governance.count_votes(proposal.id)
         except (NotReady, UsageError):
-            raise  # no server answered, or the question was wrong: the sums are unknown
+            raise  # a server did not answer, or the request was wrong: the sums are unknown
         except KontribError as error:
             _add(report, f"{proposal.id}, votes", error, "integers")
             return
@@ -115,7 +115,7 @@ def _check_status(proposal: Proposal, now: datetime, report: CheckReport) -> Non
         _add(report, proposal.id, f"draft, though its vote began {began}", "active or cancelled")
 
 
-# --- what proposals changed --------------------------------------------------------------------
+# --- changes by proposals ----------------------------------------------------------------------
 
 
 def _check_changes(

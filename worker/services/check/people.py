@@ -55,7 +55,10 @@ def _check_users(
 
 
 def _activity_counts(counted: UserActivity, rules: Rules) -> dict[str, object]:
-    """The right counts. Before the first contribution, the wiki's own default reputation stays."""
+    """The counts of the contributions.
+
+    Before the first contribution, the wiki's own default reputation stays.
+    """
     counts: dict[str, object] = {
         "total_contributions": counted.contributions,
         "total_points": counted.points,

@@ -13,13 +13,15 @@ from worker.services.payout.anchored_rows import runs_of_neighbours
 
 
 class PayoutNotOfPlan(Refused):
-    """A stored payout has another id than the anchored plan gives it. Its receipt would be another
-    one, so its rewards could be paid twice."""
+    """A stored payout has another id than the anchored plan gives it.
+
+    The other id has another receipt, so the rewards could be paid twice.
+    """
 
     def __init__(self, payout: Payout) -> None:
         self.payout = payout
         super().__init__(
-            f"{payout.id} is not what the anchored plan calls {payout.kind.value} {payout.index}. "
+            f"{payout.id} is not the anchored plan's id of {payout.kind.value} {payout.index}. "
             "The stored payout was changed. Restore it with `kontrib rebuild WEEK --from-chain`; "
             "until then it is not paid."
         )

@@ -139,7 +139,7 @@ class _Counted:
 
     points: array[int] = field(default_factory=lambda: array("Q"))
     multipliers: array[int] = field(default_factory=lambda: array("Q"))
-    """In millionths. The roster has packed them into 64 bits, as it has the points."""
+    """In millionths. The roster packs them into 64 bits, like the points."""
     held: Counter[str] = field(default_factory=Counter)
     weight: int = 0
     late_points: int = 0

@@ -99,7 +99,7 @@ def _changes(
 def recount_week(wiki: WikiContext, week: Week) -> Recount:
     """Recompute the tokens of all users in a week's plan, and of the articles that gave the points.
 
-    May be called at any state of the week, any number of times.
+    Safe at any state of the week, any number of times.
     """
     distribution, began_at = wiki.store.distribution(week), wiki.now()
     planned = distribution.planned if distribution else None

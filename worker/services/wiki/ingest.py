@@ -133,7 +133,7 @@ class _Ingest:
                 self.report.elsewhere += 1
 
     def store_chunk(self, chunk: Sequence[Contribution]) -> None:
-        """Users first: an interrupted import leaves no contribution without its user."""
+        """Store users first: an interrupted import must leave no contribution without its user."""
         self._meet(sorted({c.user_id for c in chunk} - self._met))
         added = self._store.add_contributions(chunk)
         new = {c.id: c for c in reversed(chunk) if c.id in added}

@@ -1,4 +1,4 @@
-"""What the wiki owns, and we read."""
+"""Reads the wiki's own documents."""
 
 from __future__ import annotations
 
@@ -36,8 +36,10 @@ class MongoWiki(MongoPart):
         return self.config.find_one({"_id": CONFIG_ID})
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        """All numbers come from one aggregation. The first one is faster, and nearly always enough.
-        The second one replaces it if, for example, points are doubles or a user has two ids.
+        """All numbers come from one aggregation.
+
+        The fast aggregation is nearly always enough. A slower one replaces its result if, for
+        example, points are doubles or a user has two ids.
         """
         try:
             return self._week_points(window, rules, malformed_max, exactly=False)

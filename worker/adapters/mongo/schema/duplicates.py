@@ -1,7 +1,8 @@
-"""Values that are there twice where the schema needs them once: found, reported, resolved.
+"""Finds, reports and resolves repeated values that the schema requires to be unique.
 
-Nothing is deleted for good. The oldest account keeps a wallet, and the others keep it under another
-name; the distribution that came furthest stays, and the others move to a collection of their own.
+No value is lost. The oldest account keeps a shared wallet, and the others keep the wallet in
+another field. The most advanced distribution of a week stays, and the others move to a separate
+collection.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class NotDistributedElsewhere(UsageError):
 
 
 def describe(database: Mongo, collection: str) -> list[str]:
-    """What keeps a unique index of the collection from being built; empty if nothing does."""
+    """The values that prevent a unique index of the collection; empty without any."""
     if collection == names.USERS:
         return _describe_wallets(database)
     if collection == names.WEEKLY_DISTRIBUTIONS:
@@ -60,7 +61,7 @@ def _describe_wallets(database: Mongo) -> list[str]:
 
 
 def resolve(database: Mongo, collection: str) -> Iterator[str]:
-    """Make the collection's unique index possible; says what was done to each document."""
+    """Make the collection's unique index possible; return a line for each changed document."""
     if collection == names.USERS:
         yield from _resolve_wallets(database)
     elif collection == names.WEEKLY_DISTRIBUTIONS:
@@ -154,7 +155,7 @@ def _day(week_start: object) -> str:
 
 
 def _progress(document: Document) -> tuple[int, bool, str]:
-    """The furthest first; then the one with a signature, then the older one."""
+    """A sort key: more advanced distributions first, then signed ones, then older ones."""
     stage = Stage.DUE
     if isinstance(document.get("week_start"), datetime):
         stage = distribution_of(document, archived=False).stage

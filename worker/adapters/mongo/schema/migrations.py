@@ -60,7 +60,7 @@ class SchemaDiffers(NotReady):
 
 
 class StillDuplicates(KontribError):
-    """Values collide as fast as they are resolved, or cannot be resolved by themselves."""
+    """New duplicates appear as fast as they are resolved, or only a person can resolve them."""
 
     def __init__(self, collection: str, index: str) -> None:
         super().__init__(
@@ -72,7 +72,7 @@ class StillDuplicates(KontribError):
 
 @dataclass(frozen=True, slots=True)
 class MigrationStep:
-    """One thing that migration would do."""
+    """One change that migration would make."""
 
     kind: Kind
     description: str
@@ -80,7 +80,10 @@ class MigrationStep:
 
 @dataclass(slots=True)
 class MigrationReport:
-    """What migration did. `conflicts` names every document that had to give way."""
+    """The results of a migration.
+
+    `conflicts` names every document that lost a value in a conflict.
+    """
 
     version_before: int | None
     version: int = SCHEMA_VERSION
@@ -93,7 +96,7 @@ class MigrationReport:
 
 
 def verify(database: Mongo) -> list[Finding]:
-    """Where the database differs from the schema; empty if nowhere."""
+    """The differences between database and schema."""
     return _Migration(database).differences()
 
 
@@ -216,7 +219,7 @@ class _Migration(MongoPart):
         options = spec.validator.options if spec.validator else {}
         try:
             self.database.create_collection(spec.name, **options)
-        except CollectionInvalid:  # another migration made it meanwhile
+        except CollectionInvalid:  # another migration made the collection in the meantime
             self._set_validator(spec)
 
     def _replace_validator(
@@ -258,7 +261,7 @@ class _Migration(MongoPart):
         return update_in_chunks(self.database[spec.name], missing, update)
 
     def _add_config(self, subject: str, now: datetime) -> None:
-        """The whole document, or one key of it. What is there stays."""
+        """Add the whole document, or one missing key. Existing keys stay unchanged."""
         config = self.database[names.SYSTEM_CONFIG]
         if subject == CONFIG_ID:
             whole = {"$setOnInsert": {**CONFIG, "updated_at": now}}

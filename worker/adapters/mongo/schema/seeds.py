@@ -1,4 +1,4 @@
-"""The first contents of `system_config`: the owner's values, and what this system adds to them."""
+"""The first contents of `system_config`: the owner's values, and our additions."""
 
 from __future__ import annotations
 

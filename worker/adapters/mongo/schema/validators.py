@@ -27,7 +27,10 @@ _HEX: Schema = {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
 def _or_null(schema: Schema) -> Schema:
-    """The same, or null. A null passes `minimum` and `pattern`, which look at their own types."""
+    """The same type, or null.
+
+    `minimum` and `pattern` check values of their own types only, so null passes.
+    """
     kinds = schema["bsonType"]
     return schema | {"bsonType": [*([kinds] if isinstance(kinds, str) else kinds), "null"]}
 

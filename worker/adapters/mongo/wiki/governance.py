@@ -97,7 +97,8 @@ class MongoGovernance(MongoPart):
         with contextlib.suppress(DuplicateKeyError):
             self._votes.update_one(selected, update, upsert=True)
             return
-        # Another request of this user inserted a vote in between: now the update finds that vote.
+        # Another request of this user inserted a vote in between, so a second update finds that
+        # vote.
         self._votes.update_one(selected, update)
 
     def vote(self, proposal_id: str, user_id: str) -> Vote | None:
