@@ -273,6 +273,17 @@ def test_an_amount_that_cannot_be_read_is_named(database: Mongo) -> None:
     assert any("token_amount is '85.5 KONTRIB'" in str(finding) for finding in report.findings)
 
 
+@pytest.mark.parametrize("odd_id", [7, "507F1f77bcf86cd799439033"])
+def test_a_document_that_nothing_counts_for_is_left_alone(database: Mongo, odd_id: object) -> None:
+    document = {"_id": odd_id, "total_points": 5, "total_tokens_earned": 3.5}
+    database.users.insert_one(document)
+
+    assert run_migration(database).remaining == []
+
+    assert (database.users.find_one({}) or {}).items() >= document.items()
+    assert "opening_total_points" not in (database.users.find_one({}) or {})
+
+
 def test_opening_balances_are_listed_by_the_check(database: Mongo) -> None:
     before_migration(database)
 

@@ -25,6 +25,7 @@ from worker.adapters.mongo.names import (
     USER_OPENINGS,
 )
 from worker.adapters.mongo.payout.historic import tokens_of, whole_of
+from worker.adapters.mongo.payout.same_users import MIXED_CASE
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
@@ -262,7 +263,12 @@ def without_opening() -> Document:
     """Selects documents in which the wiki has counted something, and that have no balance."""
     counters = ("total_contributions", "total_points", *_FLOATS, "contribution_count")
     counted = [{name: {"$gt": 0}} for name in counters]
-    return {OPENING_TOKENS: {"$exists": False}, "$or": counted}
+    # No counter is written to a document with any other id.
+    ids = [
+        {"_id": {"$type": ["objectId", "string"]}},
+        {"_id": {"$not": {"$regex": MIXED_CASE}}},
+    ]
+    return {OPENING_TOKENS: {"$exists": False}, "$or": counted, "$and": ids}
 
 
 def open_collection(openings: MongoOpenings, collection: str) -> int:
