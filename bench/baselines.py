@@ -246,4 +246,4 @@ def _prove_documents(rewards: Collection[Document], pairs: list[tuple[Document, 
         document = stored.get(reward["_id"], {})
         known = document.get("status"), document.get("transaction_signature")
         if known != ("completed", signature) or document.get("claimed_at") is None:
-            raise NotPaid(reward["wallet_address"], "its document does not say so")
+            raise NotPaid(reward["wallet_address"], "its document does not show it")

@@ -1,8 +1,8 @@
 """The long form, `make chaos KILLS=200 SEED=7`: many kills, and each fault for two minutes.
 
-Real Celery workers, Redis, MongoDB engine and chain on a stack of its own. The seed decides the
-order of the faults, and when each process is killed. Ends with a verdict: 0 if every balance on
-chain is as planned, 1 with the seed and the logs' folder otherwise.
+Real Celery workers, Redis, MongoDB engine and chain on a separate stack. The seed decides the order
+of the faults, and when each process is killed. Ends with a verdict: 0 if every balance on chain is
+as planned, 1 with the seed and the logs' folder otherwise.
 """
 
 from __future__ import annotations

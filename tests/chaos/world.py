@@ -159,7 +159,7 @@ class World:
         self.check_logs()
 
     def check_logs(self) -> None:
-        """What Celery logs of an exception that is no expected failure of ours."""
+        """Check that Celery logged no unexpected exception."""
         for log in self.cluster.folder.glob("*.log"):
             text = log.read_text(errors="replace")
             at = text.find("raised unexpected")

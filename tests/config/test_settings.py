@@ -1,4 +1,4 @@
-"""Settings name what is wrong, and never show what is secret."""
+"""Errors about settings name the wrong variables, and never show a secret."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_any_text_is_a_week_or_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("day", range(10, 16))
 def test_a_week_begins_on_no_other_day(day: int) -> None:
-    with pytest.raises(MalformedWeek, match="is no Monday"):
+    with pytest.raises(MalformedWeek, match="is not a Monday"):
         Week(date(2024, 12, day))
 
 

@@ -30,7 +30,7 @@ class Week:
 
     def __post_init__(self) -> None:
         if self.monday.weekday() != 0:
-            raise MalformedWeek(self.monday.isoformat(), f"{self.monday:%A} is no Monday")
+            raise MalformedWeek(self.monday.isoformat(), f"{self.monday:%A} is not a Monday")
 
     @classmethod
     def parse(cls, text: str) -> Week:

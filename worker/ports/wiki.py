@@ -128,10 +128,10 @@ class StakingStore(Protocol):
         """
 
     def update_stake(self, stake: StakeRecord, now: datetime) -> bool:
-        """Write the new state of an active stake; False if it has ended meanwhile."""
+        """Write the new state of an active stake; False if the stake has ended in the meantime."""
 
     def active_stakes(self) -> Iterator[StakeRecord]:
-        """Every active stake, in no particular order. They may be updated meanwhile."""
+        """Every active stake, in no particular order. They may be updated during the iteration."""
 
     def staking_users(self) -> Iterator[str]:
         """Each user who has or had a stake, once."""

@@ -186,7 +186,7 @@ class Executor:
         return known
 
     def _take(self, payer: Pubkey, lamports: int, *, of_fee_lamports: int) -> bool:
-        """Take a part of the fee; False, and nothing taken, if the payer cannot pay it all."""
+        """Take a part of the fee; return False and take nothing if the payer lacks it."""
         if lamports == 0:
             return True
         account = self.svm.get_account(payer)

@@ -82,7 +82,7 @@ def test_a_single_week_in_which_nobody_qualifies_is_drawn(
 
 def test_bonuses_on_top_need_somebody_who_stakes(file: str, kontrib: Command) -> None:
     kontrib.json("simulate", "--staking-bonus", "on_top", file)
-    assert "nobody does" in kontrib.err
+    assert "Without --stakers nobody stakes" in kontrib.err
     found = kontrib.json("simulate", "--staking-bonus", "on_top", "--stakers", "100", file)
     assert found["overall"]["today"]["total_base_units"] == 20_000 * 10**9
     assert found["overall"]["tried"]["total_base_units"] == 26_000 * 10**9

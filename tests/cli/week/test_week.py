@@ -285,7 +285,7 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(
     chain_of(world.first).before = interrupt
     assert kontrib("run", "2024-W50", "--inline") == 130
     assert "Interrupted. 2024-W50: anchoring." in kontrib.err
-    assert "`kontrib run 2024-W50` goes on" in kontrib.err
+    assert "`kontrib run 2024-W50` continues" in kontrib.err
     chain_of(world.first).before = lambda method: None
     assert kontrib("run", "2024-W50", "--inline") == 0
     assert sum(world.balances(week).values()) == POOL

@@ -1,6 +1,6 @@
 """The contract of both stores about the wiki's data.
 
-The fake decides with `core.points.defect`, the real store with an aggregation pipeline. Hypothesis
+The fake decides with `core.plan.points.defect`, and the real store with an aggregation. Hypothesis
 gives both the same odd documents.
 """
 
@@ -197,7 +197,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
 def test_bad_data_hurts_only_itself(
     store_world: StoreWorld, reason: str, facts: dict[str, Any]
 ) -> None:
-    bad_id = object_id(MIDDLE, 2**40)  # far beyond the counted ones
+    bad_id = object_id(MIDDLE, 2**40)  # its number is far above the other ids
     made: dict[str, Any] = {"user_id": USER, "created_at": MIDDLE, "document_id": bad_id} | facts
     store_world.add_contributions([contribution_document(**made)])
     store_world.add_contributions([contribution_document(USER, MIDDLE, points=10)])

@@ -82,7 +82,7 @@ class Cluster:
                 client.flushdb()
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start `celery -A worker.app ...` in a process group of its own."""
+        """Start `celery -A worker.app ...` in a separate process group."""
         log = (self.folder / f"{name}.log").open("ab")
         process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "worker.app", *arguments],

@@ -1,4 +1,4 @@
-"""The wiki's side of the in-memory store. Every contribution goes through `core.points.defect`."""
+"""The wiki's side of the in-memory store. `core.plan.points.defect` checks every contribution."""
 
 from __future__ import annotations
 

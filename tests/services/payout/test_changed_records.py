@@ -146,7 +146,7 @@ def test_two_batches_whose_places_were_exchanged_are_not_settled_for_each_other(
 
     world.run()
 
-    assert "calls batch" in stopped_because(world)
+    assert "is not the anchored plan's id of batch" in stopped_because(world)
     assert list(everyone(world).values()).count(0) == 7  # two batches of three, and the ghost
 
 
@@ -195,7 +195,7 @@ def test_singles_whose_places_were_exchanged_are_not_settled_for_each_other(worl
 
     world.run()
 
-    assert "calls single 11" in stopped_because(world)
+    assert "is not the anchored plan's id of single 11" in stopped_because(world)
     assert {rewards_of(world)[i].reward.status for i in (11, 12)} == {Status.PENDING}
 
 
@@ -212,7 +212,7 @@ def test_a_single_that_was_paid_is_not_paid_again_under_another_week(world: Worl
     world.run()
 
     assert balance(world, "ghost") == paid
-    assert "calls single 10" in (world.distribution().reason or "")
+    assert "is not the anchored plan's id of single 10" in (world.distribution().reason or "")
 
 
 def test_an_amount_that_changes_while_singles_are_paid_is_not_paid(world: World) -> None:

@@ -124,7 +124,7 @@ class InterruptedCounters(FakeCounters):
     interruptions: int = 1
 
     def interrupt(self) -> None:
-        """What it is."""
+        """The event; tests replace it."""
 
     def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float]]) -> int:
         if self.interruptions:

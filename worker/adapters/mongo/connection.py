@@ -104,7 +104,7 @@ def connect(
             tz_aware=True,
             # A date outside Python's range in one document must not stop a plan.
             datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-            # Decisions about money need reads from the primary, whatever the URI says.
+            # Decisions about money need reads from the primary, even if the URI asks for others.
             read_preference=ReadPreference.PRIMARY,
             w="majority",
             retryWrites=True,

@@ -158,7 +158,10 @@ def _show(console: Console, report: IngestReport) -> None:
 
 
 def trial_wallet(user_id: str) -> str:
-    """The address of a trial's wallet. Its key is no secret: it follows from the user's id."""
+    """The address of a trial's wallet.
+
+    Its key is public: anyone can derive it from the user's id.
+    """
     import hashlib
 
     from solders.keypair import Keypair

@@ -37,7 +37,7 @@ def pause(
 ) -> None:
     """Stop all signing at once. Transactions already sent may still land, and are settled."""
     session_of(context).store.pause(reason)
-    say(f"Signing is paused: {reason}. Go on with `kontrib resume`.")
+    say(f"Signing is paused: {reason}. Continue with `kontrib resume`.")
 
 
 @command(commands, "kontrib resume")

@@ -28,7 +28,7 @@ def hold(
     context: typer.Context,
     user: UserArgument,
     week: WeekArgument,
-    reason: Annotated[str, typer.Option("--reason", help="Why; recorded on the reward.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason for the hold.")],
 ) -> None:
     """Hold back an unpaid reward that would be sent alone."""
     reward = hold_reward(session_of(context).context, week, user, reason)

@@ -220,7 +220,7 @@ class Postponement:
     next_attempt_at: datetime
     reason: str
     is_failure: bool = True
-    """False for a wait for an outside event, which does not count as a failed try."""
+    """False if the payout waits for an outside event, which is not a failed try."""
 
 
 @dataclass(frozen=True, slots=True)

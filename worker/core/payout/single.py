@@ -1,6 +1,6 @@
-"""Decides about rewards that are paid alone: held ones, and those of void batches.
+"""Decides about rewards that are paid alone: held rewards, and rewards of void batches.
 
-A reward is held at planning, and waits later, while it has no recipient that can be paid.
+Without a payable recipient, planning holds a reward, and later the reward waits.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def had_account(account: Account | None) -> bool:
 
 
 def obstacle(recipient: Recipient | None, account: Account | None) -> str | None:
-    """Why a reward gets no payout of its own now, or None."""
+    """Why a reward gets no single now, or None."""
     if recipient is None:
         return USER_TWICE if account and account.is_twice else NO_WALLET
     if recipient.problem is not None:

@@ -39,7 +39,7 @@ class Record:
 
 
 def read_records(lines: Iterable[bytes]) -> Iterator[Record]:
-    """Read JSON lines or CSV. The first line that is not blank decides which.
+    """Read JSON lines or CSV. The first line that is not blank decides the format.
 
     Raises:
         NotAContributionFile: it is neither.

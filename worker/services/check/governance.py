@@ -186,7 +186,7 @@ def _check_newest(
 ) -> None:
     """Compare the newest change with the configuration, unless `updated_at` is later.
 
-    Older changes are not compared, because an operator may have changed those values since.
+    Older changes are not compared, because an operator may have changed their values since.
     """
     made = [(at, i) for i, c in enumerate(changes) if isinstance(at := c.get("at"), datetime)]
     document = wiki.store.rules_document() or {}
@@ -198,7 +198,7 @@ def _check_newest(
     name = str(newest.get("parameter"))
     found = value_at(document, tuple(name.split(".")))
     if updated_at <= at and found != newest.get("new"):
-        expected = f"{newest.get('new')}, as proposal {newest.get('proposal_id')} made it"
+        expected = f"{newest.get('new')}, set by proposal {newest.get('proposal_id')}"
         report.add(Area.GOVERNANCE, f"system_config.{name}", found, expected)
 
 

@@ -1,4 +1,4 @@
-"""Stored payouts that the anchored plan does not have: they are neither signed nor settled."""
+"""Finds stored payouts outside the anchored plan, which are neither signed nor settled."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PayoutNotOfPlan(Refused):
 def outside_plan(
     store: Store, planned: PlannedWeek, payouts: Sequence[Payout]
 ) -> dict[str, PayoutNotOfPlan]:
-    """The stored batches and singles whose id is not the plan's id for their index, by id.
+    """The stored batches and singles whose id differs from the plan's id, by stored id.
 
     A receipt resolves only the payout that has this id in the plan.
     """

@@ -41,7 +41,7 @@ class UnknownProposal(UsageError):
 
     def __init__(self, proposal_id: str) -> None:
         super().__init__(
-            f"There is no proposal {proposal_id!r} that can be read. List them with "
+            f"There is no readable proposal {proposal_id!r}. List proposals with "
             "`kontrib proposals`; `kontrib check` names those that cannot be read."
         )
 

@@ -49,8 +49,8 @@ class DatabaseNotEmpty(Refused):
         listed = ", ".join(collections[:5]) + (", ..." if len(collections) > 5 else "")
         super().__init__(
             f"The database {database} is not empty ({listed}). Restore into an empty one, or "
-            f"confirm with --confirm {database} that what it holds of the backup's collections "
-            "is replaced. Nothing was written."
+            f"confirm with --confirm {database} that the backup may replace "
+            "its collections. Nothing was written."
         )
 
 

@@ -22,7 +22,7 @@ _UNLISTED_MAX = 10_000
 
 
 class PointsNotExact(KontribError):
-    """A user's points are beyond what the database can add up exactly."""
+    """A user's points are too large for an exact sum in the database."""
 
     def __init__(self, user_id: object, points: object) -> None:
         super().__init__(

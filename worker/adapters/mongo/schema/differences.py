@@ -29,7 +29,7 @@ class VersionUnreadable(Refused):
     def __init__(self, found: object) -> None:
         what = "missing" if found is None else repr(found)
         super().__init__(
-            f"{names.SYSTEM_CONFIG}.{SCHEMA_ID}.version is {what}, which is no number. Set it to "
+            f"{names.SYSTEM_CONFIG}.{SCHEMA_ID}.version is {what}, not a number. Set it to "
             f"the version that the database has ({SCHEMA_VERSION}, unless a newer program "
             "migrated it), and run `kontrib migrate`. Nothing was changed."
         )

@@ -65,8 +65,8 @@ class StillDuplicates(KontribError):
     def __init__(self, collection: str, index: str) -> None:
         super().__init__(
             f"{collection}.{index} cannot be made unique: the same values are written again and "
-            "again, or in documents that only a person can tell apart. Stop what writes them, "
-            "and run `kontrib migrate` again."
+            "again, or only a person can decide between the documents. Stop the writer, and "
+            "run `kontrib migrate` again."
         )
 
 

@@ -125,7 +125,7 @@ async def from_each(
 
 
 def answering(answers: Sequence[list[Reply] | Unreachable]) -> list[list[Reply]]:
-    """The answers without those of silent endpoints.
+    """The answers of the endpoints that are not silent.
 
     Raises:
         Unreachable: every endpoint was silent.
