@@ -11,6 +11,7 @@ from worker.adapters.mongo.check.reporting import MongoReporting
 from worker.adapters.mongo.check.store import MongoCheckStore
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
+from worker.adapters.mongo.schema.duplicates import set_week_aside
 from worker.adapters.mongo.schema.migrations import migrate, plan_migration, require_schema, verify
 from worker.adapters.mongo.schema.rollback import plan_rollback, refuse_while_needed, rollback
 from worker.adapters.mongo.wiki.dashboard import MongoViews
@@ -31,6 +32,7 @@ __all__ = [
     "require_schema",
     "restore",
     "rollback",
+    "set_week_aside",
     "verify",
 ]
 

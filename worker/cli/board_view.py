@@ -62,6 +62,7 @@ def board_document(board: Board, obstacles: Sequence[Obstacle] = ()) -> Document
         "next_attempt_at": board.next_attempt_at,
         "stopped": board.stopped,
         "approved": board.approved,
+        "distributed_by_another_system": board.is_historic,
         "completed_at": board.completed_at,
         "reconciliation": board.notes.get("reconciliation"),
         "unresolved": [
@@ -128,9 +129,12 @@ def show_board(console: Console, board: Board, obstacles: Sequence[Obstacle] = (
         "failed": board.failed,
     }
     for name, tally in tallies.items():
-        if tally.count or name == "paid":
+        if tally.count or (name == "paid" and not board.is_historic):
             made.add_row(name, f"{tally.count:,}", tokens_text(tally.amount))
-    if board.contributors:
+    if board.is_historic:
+        made.add_row("distributed", f"{board.contributors:,}", tokens_text(board.planned))
+        console.print(made)
+    elif board.contributors:
         made.add_row("planned", f"{board.contributors:,}", tokens_text(board.planned))
         console.print(made)
     console.print(facts(_board_facts(board)))
@@ -142,6 +146,7 @@ def show_board(console: Console, board: Board, obstacles: Sequence[Obstacle] = (
 def _board_facts(board: Board) -> dict[str, object]:
     payouts = ", ".join(f"{n} {status.value}" for status, n in board.payouts.items() if n)
     waits = board.stage is not Stage.COMPLETED or board.failed.count
+    stopped = "yes" if board.is_historic else "yes: waits for `kontrib retry`"
     return {
         "points": f"{board.points:,}" if board.points else None,
         "batches": f"{board.batches} ({payouts})" if payouts else board.batches or None,
@@ -150,7 +155,8 @@ def _board_facts(board: Board) -> dict[str, object]:
         "anchor": board.signature,
         "approved": "yes" if board.approved else None,
         "reason": board.reason,
-        "stopped": "yes: waits for `kontrib retry`" if board.stopped else None,
+        "distributed by": "another system" if board.is_historic else None,
+        "stopped": stopped if board.stopped else None,
         "next try": moment_text(board.next_attempt_at) if waits else None,
         "completed": moment_text(board.completed_at),
     }

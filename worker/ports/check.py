@@ -90,6 +90,9 @@ class CheckStore(Protocol):
     ) -> Iterator[Mapping[str, object]]:
         """Payouts of a plan, by index. The index of a single is its reward's position."""
 
+    def unreadable_history(self) -> Iterator[tuple[str, str]]:
+        """Rewards and distributions of another system that count for nothing, and why."""
+
     def contributors(self) -> Iterator[Contributor]:
         """The users whom contributions name, once for each stored form of their id."""
 

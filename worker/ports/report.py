@@ -40,4 +40,11 @@ class ReportStore(Protocol):
         """Contributions that a plan counts, by type, including those of excluded users."""
 
     def paid_between(self, user_id: str, start: datetime, end: datetime) -> list[PaidReward]:
-        """A user's rewards recorded as paid from `start` to before `end`, oldest first."""
+        """A user's rewards recorded as paid from `start` to before `end`, oldest first.
+
+        Rewards of another system are included. Their `paid_at` is `created_at` or the end of the
+        week if they name no other date.
+        """
+
+    def historic_rewards(self, week: Week) -> list[Reward]:
+        """The week's rewards of another system that can be read, by user."""

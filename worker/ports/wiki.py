@@ -62,13 +62,18 @@ class ActivityStore(Protocol):
 class TokenCounterStore(Protocol):
     """Counters that come from rewards and stakes.
 
-    Only completed rewards in a distribution's own plan count.
+    Only completed rewards count: those in a distribution's own plan, and those of another system,
+    which have no plan.
     """
 
     def user_tokens(
         self, user_ids: Sequence[str], *, at: datetime | None = None
     ) -> dict[str, UserTokens]:
         """The tokens of each of these users, now or at the moment `at`."""
+
+    def wikis_balances(self, user_ids: Sequence[str]) -> dict[str, dict[str, BaseUnits]]:
+        """`staked_tokens` and `governance_power` that the wiki wrote, and no recount since."""
+        ...
 
     def write_user_tokens(self, tokens: Mapping[str, UserTokens]) -> int:
         """Set tokens earned, stake and voting power of existing users; the number changed."""
@@ -97,7 +102,15 @@ class TokenCounterStore(Protocol):
 
 
 class CounterStore(ActivityStore, TokenCounterStore, Protocol):
-    """All counters of users and articles."""
+    """All counters of users and articles.
+
+    Each counter includes its opening balance: what the wiki had counted, and no document explains.
+    Dates never go back. Whatever writes a counter writes a missing opening balance first.
+    """
+
+    def open_counters(self, user_ids: Sequence[str], article_ids: Sequence[str]) -> int:
+        """Derive and store the opening balances that are missing; how many documents got one."""
+        ...
 
 
 class StakingStore(Protocol):

@@ -590,6 +590,7 @@ def test_without_a_record_everything_stays_that_could_be_the_wikis(database: Mon
     (user,) = database.users.find()
     assert {"wallet_address": "w", "total_points": 5}.items() <= user.items()
     assert not [name for name in user if name.endswith("_base_units")]
+    assert not [name for name in user if name.startswith("opening_")]
     assert database.contributions.count_documents({}) == 1
     assert [each["_id"] for each in database.token_rewards.find()] == [1]
     assert "payout_batches" not in database.list_collection_names()

@@ -342,7 +342,7 @@ def test_every_kind_of_difference_is_found(database: Mongo) -> None:
     database.users.drop_index("total_points_-1")
     database.governance_proposals.drop()
     database.command("collMod", "token_rewards", validator={}, validationLevel="off")
-    database.users.insert_one({"_id": "new"})
+    database.users.insert_many([{"_id": "new"}, {"_id": "counted", "staked_tokens": 5}])
     database.system_config.update_one({"_id": "token_system"}, {"$unset": {"min_points": ""}})
     database.system_config.delete_one({"_id": "schema"})
 

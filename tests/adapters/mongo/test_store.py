@@ -138,7 +138,7 @@ def test_a_distribution_that_was_there_before_is_read_by_its_status(
 
     stages = [(d.stage, d.signature) for d in store.distributions()]
 
-    assert stages == [(Stage.COMPLETED, "old"), (Stage.DUE, "old")]
+    assert stages == [(Stage.COMPLETED, "old"), (Stage.COMPLETED, "old")]
 
 
 def test_rewards_from_before_this_system_are_never_removed(

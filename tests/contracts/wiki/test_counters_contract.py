@@ -253,6 +253,7 @@ def test_a_week_without_a_plan_counts_nothing(wiki_world: WikiWorld) -> None:
 
 def test_a_recount_of_everything_puts_every_counter_right(wiki_world: WikiWorld) -> None:
     wiki_world.base.add_contributions([wrote(ADA, GUIDE, 30), wrote(ADA, ESSAY, 10)])
+    wiki_world.wiki.counters.open_counters([BOB], [])
     wiki_world.base.add_user(wiki_world.user(BOB) | {"total_points": 999, "staked_tokens": 12.0})
     pay_week(wiki_world.base.store, {ADA: 100})
 

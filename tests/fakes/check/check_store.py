@@ -17,7 +17,12 @@ from worker.adapters.mongo.check.store import (
     USER_COUNTERS,
     contribution_of,
 )
-from worker.adapters.mongo.wiki.dashboard import place_of, shown_contribution_of, shown_user_of
+from worker.adapters.mongo.wiki.dashboard import (
+    place_of,
+    shown_contribution_of,
+    shown_historic_reward_of,
+    shown_user_of,
+)
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Stage
@@ -123,7 +128,11 @@ class FakeViews:
             for stored in state.rewards_of(known.distribution.plan_id or "").values()
             if stored.reward.user_id == canonical and (before is None or week < before)
         ]
-        return found[:limit]
+        for document in state.historic_rewards:
+            shown = shown_historic_reward_of(document)
+            if shown is not None and canonical == canonical_user_id(str(document["user_id"])):
+                found += [shown] if before is None or shown.week < before else []
+        return sorted(found, key=lambda each: each.week, reverse=True)[:limit]
 
     def _of(self, user_id: str) -> list[Document]:
         documents = self._store.state.contributions.values()

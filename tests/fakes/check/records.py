@@ -9,8 +9,9 @@ from tests.fakes.store.state import Document, StoredPayout, StoredReward
 from tests.fakes.store.store import FakeStore
 from tests.fakes.store.wiki_data import _user
 from tests.fakes.wiki.counters import _whole
-from worker.adapters.mongo.check.records import stored_reward_of
+from worker.adapters.mongo.check.records import stored_reward_of, unreadable_week
 from worker.adapters.mongo.payout.documents import payout_document, reward_document
+from worker.adapters.mongo.payout.historic import why_unreadable
 from worker.adapters.mongo.wiki.reward_counters import share_document
 from worker.core.money import BaseUnits
 from worker.core.payout.records import PayoutKind
@@ -53,6 +54,15 @@ class FakeCheckRecords:
         wanted = [s for s in stored if s.payout.kind is kind and s.payout.index in indexes]
         for each in sorted(wanted, key=lambda s: s.payout.index):
             yield _payout_fields(each)
+
+    def unreadable_history(self) -> Iterator[tuple[str, str]]:
+        state = self._store.state
+        historic = [s.facts for s in state.weeks.values() if s.distribution.historic is not None]
+        for document in [*historic, *state.odd_weeks]:
+            yield from unreadable_week(document)
+        for document in state.historic_rewards:
+            if (why := why_unreadable(document)) is not None:
+                yield f"reward {document['_id']}", why
 
     def contributors(self) -> Iterator[Contributor]:
         found: dict[object, tuple[str, int, int]] = {}

@@ -7,11 +7,14 @@ from datetime import datetime
 from tests.fakes.store.store import FakeStore
 from tests.fakes.store.wiki_data import _part as counted_part
 from tests.fakes.store.wiki_data import _plain as plain_contribution
+from worker.adapters.mongo.payout.historic import historic_reward_of, paid_at
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
+from worker.core.payout.records import Reward
 from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.points import defect
 from worker.core.plan.rules import Rules
+from worker.core.week import Week
 from worker.ports.report import PaidReward, TypeTally
 
 
@@ -43,7 +46,23 @@ class FakeReporting:
             and stored.claimed_at is not None
             and start <= stored.claimed_at < end
         ]
+        for document in self._state.historic_rewards:
+            reward, moment = historic_reward_of(document), paid_at(document)
+            if reward is None or moment is None or reward.user_id != wanted:
+                continue
+            if reward.status is Status.COMPLETED and start <= moment < end:
+                week = Week.containing(document["week_start"])
+                found.append(PaidReward(week, reward, None, moment))
         return sorted(found, key=lambda each: (each.paid_at, each.week))
+
+    def historic_rewards(self, week: Week) -> list[Reward]:
+        of_week = [
+            document
+            for document in self._state.historic_rewards
+            if Week.containing(document["week_start"]) == week
+        ]
+        found = filter(None, map(historic_reward_of, of_week))
+        return sorted(found, key=lambda reward: reward.user_id)
 
     def _installed_plans(self) -> list[str]:
         weeks = [*self._state.weeks.values(), *self._state.archive.values()]

@@ -35,10 +35,11 @@ class FakePlans:
 
     def distribution(self, week: Week) -> Distribution | None:
         stored = self.state.weeks.get(week) or self.state.archive.get(week)
-        return None if stored is None else stored.distribution
+        return None if stored is None else stored.distribution.since(self.first_week())
 
     def distributions(self) -> list[Distribution]:
-        return [self.state.weeks[week].distribution for week in sorted(self.state.weeks)]
+        known = [self.state.weeks[week].distribution for week in sorted(self.state.weeks)]
+        return [each.since(self.first_week()) for each in known]
 
     def first_week(self) -> Week | None:
         return self.state.first_week.get("genesis")
@@ -186,7 +187,7 @@ class FakePlans:
 
     def requeue(self, week: Week, now: datetime) -> int:
         distribution = self.distribution(week)
-        if distribution is None or distribution.archived:
+        if distribution is None or distribution.archived or distribution.historic is not None:
             return 0
         waiting = distribution.stopped or distribution.next_attempt_at is not None
         self._change(week, **_UNTRIED)
@@ -211,7 +212,8 @@ class FakePlans:
         return len(waiting)
 
     def record_notes(self, week: Week, **facts: Any) -> None:
-        if (stored := self.state.weeks.get(week)) is not None:
+        stored = self.state.weeks.get(week)
+        if stored is not None and stored.distribution.historic is None:
             facts = {name: as_stored(value) for name, value in facts.items()}
             self.state.weeks[week] = replace(stored, facts=stored.facts | facts)
 
@@ -220,7 +222,8 @@ class FakePlans:
         return {} if stored is None else _readable(stored)
 
     def _change(self, week: Week, **facts: Any) -> None:
-        if (stored := self.state.weeks.get(week)) is not None:
+        stored = self.state.weeks.get(week)
+        if stored is not None and stored.distribution.historic is None:
             changed = replace(stored.distribution, **facts)
             self.state.weeks[week] = replace(stored, distribution=changed)
 

@@ -101,6 +101,10 @@ class State:
     snapshots: dict[tuple[str, str], Document] = field(default_factory=dict)
     """Voting power by proposal and user."""
     config: dict[str, Document] = field(default_factory=lambda: {"token_system": CONFIG})
+    historic_rewards: list[Document] = field(default_factory=list)
+    """Rewards of another system."""
+    odd_weeks: list[Document] = field(default_factory=list)
+    """Distributions that begin at no Monday."""
     weeks: dict[Week, StoredWeek] = field(default_factory=dict)
     archive: dict[Week, StoredWeek] = field(default_factory=dict)
     rewards: dict[str, dict[int, StoredReward]] = field(default_factory=dict)
@@ -115,7 +119,10 @@ class State:
     figures: dict[str, Document] = field(default_factory=dict)
 
     def copy(self) -> State:
-        tables = {f.name: dict(getattr(self, f.name)) for f in fields(self)}
+        tables: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            tables[f.name] = list(value) if isinstance(value, list) else dict(value)
         for name in ("rewards", "payouts"):
             tables[name] = {plan_id: dict(rows) for plan_id, rows in tables[name].items()}
         return State(**tables)

@@ -16,6 +16,9 @@ from tests.fakes.store.progress import FakeProgress
 from tests.fakes.store.rewards import FakeRewards
 from tests.fakes.store.state import State, StoredWeek, as_stored, to_milliseconds
 from tests.fakes.store.wiki_data import FakeWiki
+from worker.adapters.mongo.payout.documents import distribution_of
+from worker.adapters.mongo.payout.historic import is_monday
+from worker.core.plan.totals import NO_TOTALS
 from worker.core.week import Week
 
 
@@ -46,6 +49,18 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
 
     def add_stake(self, document: Mapping[str, Any]) -> None:
         self.state.stakes[len(self.state.stakes)] = as_stored(dict(document))
+
+    def add_historic_reward(self, document: Mapping[str, Any]) -> None:
+        self.state.historic_rewards.append(as_stored(dict(document)))
+
+    def add_distribution(self, document: Mapping[str, Any]) -> None:
+        """Add a distribution of another system."""
+        stored = as_stored(dict(document))
+        if not is_monday(stored.get("week_start")):
+            self.state.odd_weeks.append(stored)
+            return
+        known = distribution_of(stored, archived=False)
+        self.state.weeks[known.week] = StoredWeek(known, NO_TOTALS | {"started_at": None} | stored)
 
     def set_user_fields(self, user_id: object, **fields: Any) -> None:
         """Change fields of an existing user, such as `wallet_address`, as the wiki does."""

@@ -11,7 +11,22 @@ from bson import Int64, ObjectId
 from tests.fakes.store.state import Document, as_stored
 from tests.fakes.store.store import FakeStore
 from tests.fakes.store.wiki_data import _part, _plain, stored_forms
-from worker.adapters.mongo.wiki.contribution_counters import activity_fields
+from worker.adapters.mongo.counting.openings import (
+    Opening,
+    article_opening,
+    balances_before,
+    opening_fields,
+    user_opening,
+)
+from worker.adapters.mongo.names import ARTICLE_OPENINGS, OPENING_TOKENS, USER_OPENINGS
+from worker.adapters.mongo.payout.historic import tokens_of as historic_tokens
+from worker.adapters.mongo.wiki.contribution_counters import (
+    DATES,
+    activity_fields,
+    is_later,
+    plus_article_opening,
+    plus_opening,
+)
 from worker.adapters.mongo.wiki.reward_counters import tokens_of, user_fields
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.identity import canonical_user_id
@@ -33,6 +48,10 @@ class FakeCounters:
     # --- from contributions ---------------------------------------------------------------------
 
     def user_activity(self, user_ids: Sequence[str]) -> dict[str, UserActivity]:
+        counted, openings = self._contributions(user_ids), self._user_openings(user_ids)
+        return {each: plus_opening(counted[each], openings.get(each)) for each in user_ids}
+
+    def _contributions(self, user_ids: Sequence[str]) -> dict[str, UserActivity]:
         found = dict.fromkeys(user_ids, UserActivity())
         for document in self._of("user_id", user_ids):
             known = found[_text(document["user_id"])]
@@ -43,9 +62,16 @@ class FakeCounters:
 
     def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float | None]]) -> int:
         fields = {user_id: activity_fields(*each) for user_id, each in activity.items()}
+        self.open_counters(list(activity), [])
         return _set(self._store.state.users, fields)
 
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
+        counted, openings = self._article_counts(article_ids), self._article_openings(article_ids)
+        return {
+            each: plus_article_opening(counted[each], openings.get(each)) for each in article_ids
+        }
+
+    def _article_counts(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
         found = dict.fromkeys(article_ids, ArticleActivity())
         for document in self._of("article_id", article_ids):
             article_id, at = _text(document["article_id"]), document.get("created_at")
@@ -62,7 +88,46 @@ class FakeCounters:
             }
             for article_id, counted in activity.items()
         }
+        self.open_counters([], list(activity))
         return _set(self._store.state.articles, fields)
+
+    # --- opening balances -----------------------------------------------------------------------
+
+    def open_counters(self, user_ids: Sequence[str], article_ids: Sequence[str]) -> int:
+        state = self._store.state
+        users, articles = self._user_openings(user_ids), self._article_openings(article_ids)
+        return _open(state.users, users, USER_OPENINGS) + _open(
+            state.articles, articles, ARTICLE_OPENINGS
+        )
+
+    def _user_openings(self, user_ids: Sequence[str]) -> dict[str, Opening]:
+        counted = self._contributions(user_ids)
+        return {
+            each: user_opening(document, counted[each], self._historic(each, None)[0])
+            for each in user_ids
+            if (document := _find(self._store.state.users, each)) is not None
+        }
+
+    def _article_openings(self, article_ids: Sequence[str]) -> dict[str, Opening]:
+        counted = self._article_counts(article_ids)
+        return {
+            each: article_opening(document, counted[each])
+            for each in article_ids
+            if (document := _find(self._store.state.articles, each)) is not None
+        }
+
+    def _historic(self, user_id: str, at: datetime | None) -> tuple[int, list[datetime]]:
+        """Completed rewards of another system: their sum, and when they were claimed."""
+        rewards = [
+            document
+            for document in self._store.state.historic_rewards
+            if _text(document.get("user_id")) == user_id
+            and document.get("status") == Status.COMPLETED.value
+        ]
+        if at is not None:
+            rewards = [d for d in rewards if not d.get("claimed_at") or d["claimed_at"] <= at]
+        moments = [d["claimed_at"] for d in rewards if isinstance(d.get("claimed_at"), datetime)]
+        return sum(historic_tokens(d.get("token_amount")) or 0 for d in rewards), moments
 
     def article_ids(self) -> Iterator[str]:
         return iter([canonical_user_id(str(form)) for form in self._store.state.articles])
@@ -101,10 +166,19 @@ class FakeCounters:
         if at is not None:
             paid = [s for s in paid if s.claimed_at is None or s.claimed_at <= at]
         moments = [s.claimed_at for s in paid if s.claimed_at is not None]
-        return sum(s.reward.row.amount for s in paid), max(moments, default=None)
+        historic, claimed = self._historic(user_id, at)
+        opening = self._user_openings([user_id]).get(user_id, Opening()).tokens
+        earned = sum(s.reward.row.amount for s in paid) + historic + opening
+        return earned, max([*moments, *claimed], default=None)
+
+    def wikis_balances(self, user_ids: Sequence[str]) -> dict[str, dict[str, BaseUnits]]:
+        documents = {each: _find(self._store.state.users, each) for each in user_ids}
+        found = {each: balances_before(d) for each, d in documents.items() if d is not None}
+        return {each: balances for each, balances in found.items() if balances}
 
     def write_user_tokens(self, tokens: Mapping[str, UserTokens]) -> int:
         fields = {user_id: user_fields(each) for user_id, each in tokens.items()}
+        self.open_counters(list(tokens), [])
         return _set(self._store.state.users, fields)
 
     def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[CompletedReward]:
@@ -139,9 +213,12 @@ class FakeCounters:
             stored.pop((week, article_id), None)
 
     def article_tokens(self, article_ids: Sequence[str]) -> dict[str, BaseUnits]:
-        stored = self._store.state.article_rewards
+        stored, openings = self._store.state.article_rewards, self._article_openings(article_ids)
         return {
-            wanted: BaseUnits(sum(n for (_, article), n in stored.items() if article == wanted))
+            wanted: BaseUnits(
+                openings.get(wanted, Opening()).tokens
+                + sum(n for (_, article), n in stored.items() if article == wanted)
+            )
             for wanted in article_ids
         }
 
@@ -153,6 +230,7 @@ class FakeCounters:
             }
             for article_id, amount in tokens.items()
         }
+        self.open_counters([], list(tokens))
         return _set(self._store.state.articles, fields)
 
 
@@ -162,10 +240,35 @@ def _set(table: dict[object, Document], fields: Mapping[str, Document]) -> int:
     for key, values in fields.items():
         for form in stored_forms(key):
             if (document := table.get(form)) is not None:
-                updated = document | as_stored(values)
+                updated = document | as_stored(_forward(document, values))
                 changed += updated != document
                 table[form] = updated
     return changed
+
+
+def _forward(document: Document, values: Document) -> Document:
+    """The values, without dates that would go back."""
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in DATES or is_later(document, name, value)
+    }
+
+
+def _find(table: Mapping[object, Document], key: str) -> Document | None:
+    return next((table[form] for form in stored_forms(key) if form in table), None)
+
+
+def _open(
+    table: dict[object, Document], openings: Mapping[str, Opening], names: Sequence[str]
+) -> int:
+    written = 0
+    for key, opening in openings.items():
+        for form in stored_forms(key):
+            if form in table and OPENING_TOKENS not in table[form]:
+                table[form] = table[form] | opening_fields(table[form], opening, names)
+                written += 1
+    return written
 
 
 def _text(value: Any) -> str:

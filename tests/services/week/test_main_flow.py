@@ -14,8 +14,8 @@ from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.chain import AccountProblem
-from worker.core.payout.hold import USER_TWICE
 from worker.core.payout.records import Distribution
+from worker.core.payout.single import USER_TWICE
 from worker.core.plan.totals import NO_TOTALS
 from worker.services.context import Paused
 from worker.services.payout.override import WalletNotUsable, wallet_of_today

@@ -38,6 +38,13 @@ ACCOUNT_MADE_AT = "token_account_created_at"
 ACCOUNT_WALLETS = "token_account_wallets"
 """Field of `users`: the wallets for which we did. Without it, the wallet of then is unknown."""
 
+OPENING_TOKENS = "opening_total_tokens_earned_base_units"
+USER_OPENINGS = (OPENING_TOKENS, "opening_total_contributions", "opening_total_points")
+ARTICLE_OPENINGS = (OPENING_TOKENS, "opening_contribution_count")
+BALANCES_BEFORE = ("opening_staked_tokens_base_units", "opening_governance_power_base_units")
+"""Fields of `users` and `articles`: what the wiki had counted, and no document explains. The last
+two are no part of any recount: they only say what the first one changes."""
+
 
 class Route(StrEnum):
     """How a reward is paid. `WAITING`: as a single payout, which does not exist yet."""

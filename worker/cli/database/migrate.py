@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, DryRun, session_of
+from worker.cli.arguments import AsJson, DryRun, WeekArgument, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, say, waiting
 from worker.cli.findings_view import finding_document, show_findings
@@ -104,6 +104,25 @@ def verify(context: typer.Context, as_json: AsJson = False) -> None:
     emit(document, as_json=as_json, render=render)
     if differences:
         raise typer.Exit(ExitCode.FAILED)
+
+
+@command(migrate_commands, 'kontrib migrate set-aside 2024-W50 --reason "nobody was paid"')
+def set_aside(
+    context: typer.Context,
+    week: WeekArgument,
+    reason: Annotated[str, typer.Option("--reason", help="Recorded with the document.")],
+) -> None:
+    """Move a week's distribution by another system away. The week is then planned and paid here."""
+    from worker.bootstrap.database import set_week_aside
+
+    session = session_of(context)
+    paid = set_week_aside(session.database, week, reason, session.clock.now())
+    say(
+        f"The distribution of {week.label} by another system is in weekly_distributions_conflicts. "
+        "The week is planned and paid like every other one."
+    )
+    if paid:
+        say(f"{paid} rewards of that system are completed. Their users are paid here as well.")
 
 
 @command(migrate_commands, "kontrib migrate rollback --dry-run")

@@ -14,6 +14,7 @@ from worker.cli.findings_view import finding_document, show_findings
 from worker.core.errors import ExitCode
 from worker.services.check.everything import check_all, record_check
 
+NOTES_SHOWN = 20
 commands = typer.Typer()
 
 
@@ -41,12 +42,17 @@ def check(
         "looked_at": dict(report.looked_at),
         "differences": [finding_document(finding) for finding in report.findings],
         "from_before": [finding_document(finding) for finding in report.from_before],
+        "notes": report.notes,
     }
 
     def render(console: Console) -> None:
         show_findings(console, report.findings)
         for each in report.from_before:
             console.print(f"from before: {escaped(str(each))}", soft_wrap=True)
+        for note in report.notes[:NOTES_SHOWN]:
+            console.print(escaped(note), soft_wrap=True)
+        if len(report.notes) > NOTES_SHOWN:
+            console.print(f"{len(report.notes)} notes in all; --json lists them", markup=False)
 
     emit(document, as_json=as_json, render=render)
     say(f"{report.sentence()}.")

@@ -23,8 +23,7 @@ from worker.core.report.explorer import CUSTOM, PUBLIC_CLUSTERS, transaction_url
 from worker.core.report.spread import WHOLE, Spread
 from worker.core.report.text import ratio_text
 from worker.core.week import Week
-from worker.services.plan.planned_week import planned_week
-from worker.services.report.week import Group, WeekReport, reward_chunks, week_report
+from worker.services.report.week import Group, WeekReport, rewards_of_week, week_report
 
 commands = typer.Typer()
 
@@ -80,10 +79,8 @@ def _print_rewards(session: Session, week: Week) -> None:
     Raises:
         NotPlanned: the week has no plan.
     """
-    planned = planned_week(session.store, week)
+    rewards = rewards_of_week(session.store, session.stores.reports, week)
     cluster, _ = _chain_facts(session)
-    chunks = reward_chunks(session.store, planned)
-    rewards = (reward for chunk in chunks for reward in chunk)
     print_rewards(REWARD_COLUMNS, (reward_line(week, reward, cluster) for reward in rewards))
 
 

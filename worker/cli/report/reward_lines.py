@@ -60,7 +60,7 @@ def reward_line(week: Week, reward: Reward, cluster: str | None) -> dict[str, ob
         "status": reward.status.value,
         "reason": reward.operator_hold or reward.reason,
         "wallet": reward.redirected_to or row.wallet,
-        "payout": row.batch or "alone",
+        "payout": row.batch or ("alone" if reward.plan_id else ""),
         "transaction": reward.signature,
         "explorer": transaction_url(reward.signature, cluster),
     }

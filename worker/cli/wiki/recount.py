@@ -10,6 +10,7 @@ from worker.cli.console import emit, waiting
 from worker.services.wiki.earned_tokens import recount_week
 from worker.services.wiki.recount import recount_all
 
+CHANGES_SHOWN = 20
 commands = typer.Typer()
 
 
@@ -29,5 +30,18 @@ def recount(context: typer.Context, week: OptionalWeek = None, as_json: AsJson =
         "corrected": result.corrected,
         "articles_base_units": result.shared,
         "without_article_base_units": result.unshared,
+        "balances_replaced": result.changed,
+        "changes": [
+            {
+                "user_id": each.user_id,
+                "field": each.field,
+                "before_base_units": each.before,
+                "after_base_units": each.after,
+            }
+            for each in result.changes
+        ],
     }
-    emit(document, as_json=as_json, render=lambda c: c.print(result.sentence()))
+    lines = [f"{result.sentence()}.", *map(str, result.changes[:CHANGES_SHOWN])]
+    if more := result.changed - len(lines) + 1:
+        lines.append(f"and {more} more; --json lists {len(result.changes)}")
+    emit(document, as_json=as_json, render=lambda c: c.print("\n".join(lines), markup=False))

@@ -41,6 +41,8 @@ class CheckReport:
     looked_at: Counter[str] = field(default_factory=Counter)
     from_before: list[Finding] = field(default_factory=list)
     """Facts of the wiki's that no record explains, and what they count as. No differences."""
+    notes: list[str] = field(default_factory=list)
+    """What a person should know, and is no difference."""
 
     @property
     def is_clean(self) -> bool:

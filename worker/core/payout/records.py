@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits, Lamports
+from worker.core.payout.historic import HistoricWeek
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.fates import Fates
 from worker.core.plan.planned_week import PlannedWeek
@@ -131,6 +132,16 @@ class Distribution:
     created_at: datetime | None = None
     completed_at: datetime | None = None
     archived: bool = False
+    historic: HistoricWeek | None = None
+    """Set where another system has distributed the week. Such a week counts as completed, unless
+    this system has to plan it: then it is stopped."""
+
+    def since(self, first_week: Week | None) -> Distribution:
+        """The same, stopped if another system distributed a week that this one has to plan."""
+        if self.historic is None or first_week is None or self.week < first_week:
+            return self
+        reason = self.historic.blocks(self.week)
+        return replace(self, stage=Stage.DUE, stopped=True, reason=reason)
 
     @property
     def planned(self) -> PlannedWeek | None:

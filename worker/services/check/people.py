@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
 from worker.core.chunks import chunks
@@ -41,8 +42,8 @@ def _check_users(
         subject, its = f"user {user_id}", tokens[user_id]
         counts = _activity_counts(activity[user_id], rules) | {
             **_amount("total_tokens_earned", its.earned),
-            "last_reward_claim": its.last_claim_at,
-            "token_updated_at": its.last_activity_at,
+            **_latest(fields, "last_reward_claim", its.last_claim_at),
+            **_latest(fields, "token_updated_at", its.last_activity_at),
         }
         report.compare(Area.COUNTS, subject, fields, counts)
         report.compare(Area.STAKES, subject, fields, _amount("staked_tokens", its.staked))
@@ -50,6 +51,7 @@ def _check_users(
         if its.staked > its.earned:
             most = f"at most the {its.earned} that were earned"
             report.add(Area.STAKES, subject, f"{its.staked} base units staked", most)
+        _note_opening(subject, fields, report)
 
 
 def _activity_counts(counted: UserActivity, rules: Rules) -> dict[str, object]:
@@ -76,10 +78,11 @@ def _check_articles(
     for article_id, fields in stored.items():
         expected: dict[str, object] = {
             "contribution_count": activity[article_id].contributions,
-            "last_contribution_date": activity[article_id].last_at,
+            **_latest(fields, "last_contribution_date", activity[article_id].last_at),
             **_amount("total_tokens_earned", tokens[article_id]),
         }
         report.compare(Area.COUNTS, f"article {article_id}", fields, expected)
+        _note_opening(f"article {article_id}", fields, report)
 
 
 def _check_stakes(wiki: WikiContext, store: CheckStore, report: CheckReport) -> None:
@@ -97,6 +100,23 @@ def _check_stakes(wiki: WikiContext, store: CheckStore, report: CheckReport) -> 
         if now - stake.end > OVERDUE:
             found = f"active, though it ended on {stake.end:%Y-%m-%d}"
             report.add(Area.STAKES, f"stake {stake.id}", found, "completed")
+
+
+def _note_opening(subject: str, fields: Mapping[str, object], report: CheckReport) -> None:
+    """List what the wiki had counted and no document explains."""
+    found = {name: value for name, value in fields.items() if name.startswith("opening_") and value}
+    if found:
+        listed = ", ".join(f"{name} {value}" for name, value in found.items())
+        report.notes.append(f"{subject}, opening balance: {listed}")
+
+
+def _latest(
+    fields: Mapping[str, object], name: str, computed: datetime | None
+) -> dict[str, object]:
+    """A date never goes back: a later one that the wiki has written stays."""
+    stored = fields.get(name)
+    is_later = isinstance(stored, datetime) and (computed is None or stored > computed)
+    return {name: stored if is_later else computed}
 
 
 def _amount(name: str, amount: BaseUnits) -> dict[str, object]:

@@ -44,6 +44,8 @@ def check_records(
     planned, first = store.planned_weeks(), wiki.store.first_week()
     if first is not None and planned:
         _check_gaps(first, planned, report)
+    for subject, why in store.unreadable_history():
+        report.add(Area.RECORDS, subject, why, "readable: it counts for nothing")
     for week in planned:
         report.looked_at["plans"] += 1
         with report.continue_after_errors(Area.RECORDS, week.label):

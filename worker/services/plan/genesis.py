@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from worker.core.errors import NotReady, Refused, UsageError
 from worker.core.payout.chain import Intent
+from worker.core.payout.records import Distribution
 from worker.core.plan.memo import GenesisMemo
 from worker.core.plan.receipts import GENESIS_ID, ReceiptState, Resolution, genesis_ids
 from worker.core.week import Week
@@ -48,6 +49,17 @@ class WeekAnchoredBefore(Refused):
         )
 
 
+class DistributedBefore(Refused):
+    """Another system has distributed a week that this receipt key would be allowed to pay."""
+
+    def __init__(self, first_week: Week, last: Distribution) -> None:
+        found = last.historic.blocks(last.week) if last.historic else ""
+        super().__init__(
+            f"A genesis that begins with {first_week.label} would let weeks be paid that are paid "
+            f"already. Begin with {last.week.next().label} or later. {found}"
+        )
+
+
 class BeforeFirstWeek(UsageError):
     """The week lies before the first one that this receipt key may pay."""
 
@@ -80,6 +92,7 @@ def make_genesis(context: Context, week: Week) -> tuple[str | None, bool]:
 
     Raises:
         GenesisExists: the receipt key has a genesis with other values.
+        DistributedBefore: another system has distributed a week, from this one on.
         WeekAnchoredBefore: the database holds an anchored week that is not earlier than this one.
     """
     context.refuse_if_paused()
@@ -91,7 +104,11 @@ def make_genesis(context: Context, week: Week) -> tuple[str | None, bool]:
     if before[ids[0]] is ReceiptState.PAID and before[ids[1]] is ReceiptState.FREE:
         raise GenesisExists(_first_week_on_chain(context))
     made = before[ids[0]] is ReceiptState.FREE
-    anchored = [d.week for d in context.store.distributions() if d.stage.is_frozen]
+    known = context.store.distributions()
+    historic = [d for d in known if d.historic is not None]
+    if made and historic and week <= historic[-1].week:
+        raise DistributedBefore(week, historic[-1])
+    anchored = [d.week for d in known if d.stage.is_frozen and d.historic is None]
     if made and anchored and week <= max(anchored):
         raise WeekAnchoredBefore(week, max(anchored))
     intent = Intent(receipts=ids, resolution=Resolution.PAID, memo=memo)

@@ -12,7 +12,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from worker.core.errors import NotReady, UsageError
+from worker.core.errors import NotReady, Refused, UsageError
+from worker.core.payout.historic import HistoricWeek
 from worker.core.plan.commitment import Header
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.receipts import ReceiptState, anchor_id, anchor_ids
@@ -46,6 +47,13 @@ class PreviousWeekOpen(NotReady):
         )
 
 
+class DistributedElsewhere(Refused):
+    """Another system has distributed the week."""
+
+    def __init__(self, week: Week, historic: HistoricWeek) -> None:
+        super().__init__(historic.blocks(week))
+
+
 class PlanningRaced(NotReady):
     """Another worker changed the week while this one planned it."""
 
@@ -67,6 +75,7 @@ def check_plannable(context: Context, week: Week, *, at_once: bool) -> Week:
 
     Raises:
         NoGenesis, BeforeFirstWeek, WeekNotOver: the week is not planned.
+        DistributedElsewhere: another system has distributed the week.
     """
     grace = timedelta() if at_once else context.limits.plan_grace
     if context.clock.now() < week.end + grace:
@@ -74,6 +83,9 @@ def check_plannable(context: Context, week: Week, *, at_once: bool) -> Week:
     first = first_week(context)
     if week < first:
         raise BeforeFirstWeek(week, first)
+    known = context.store.distribution(week)
+    if known is not None and known.historic is not None:
+        raise DistributedElsewhere(week, known.historic)
     return first
 
 

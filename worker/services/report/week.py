@@ -9,6 +9,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from worker.core.lifecycle import PayoutStatus, Status
+from worker.core.money import ONE_TOKEN
 from worker.core.payout.chain import Costs
 from worker.core.payout.records import Payout, PayoutKind, Reward
 from worker.core.plan.fates import Fates
@@ -19,7 +20,7 @@ from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.ports.report import ReportStore, TypeTally
 from worker.services.payout.pages import payout_pages
-from worker.services.plan.planned_week import planned_week
+from worker.services.plan.planned_week import plan_of
 from worker.services.report.advice import BY_OPERATOR, NO_REASON, VOID_BATCH, advice
 from worker.services.week.status import Board, board
 from worker.services.wiki.as_planned import as_planned
@@ -100,6 +101,8 @@ class WeekReport:
     @property
     def points_missing(self) -> int:
         """Counted points that today's contributions lack. Negative if they have more."""
+        if self.board.is_historic:
+            return 0
         today = sum(each.points for each in self.types.values())
         return self.board.points + self.excluded_points - today
 
@@ -111,7 +114,10 @@ def week_report(
     Raises:
         NotPlanned: there is nothing to report yet.
     """
-    store, planned = wiki.store, planned_week(wiki.store, week)
+    store, distribution = wiki.store, wiki.store.distribution(week)
+    if distribution is not None and distribution.historic is not None:
+        return _historic_report(wiki, reports, week, cluster)
+    planned = plan_of(week, distribution)
     found, payouts = board(store, week), _payouts(store, planned)
     gathered = _gather(store, planned, payouts)
     types = reports.points_by_type(*as_planned(wiki, planned))
@@ -133,6 +139,45 @@ def week_report(
         cost=_cost(store.count_needing_account(planned.plan_id), found, payouts, costs),
         trend=[_trend_week(store, each) for each in _trend_weeks(store, week)],
     )
+
+
+def _historic_report(
+    wiki: WikiContext, reports: ReportStore, week: Week, cluster: str | None
+) -> WeekReport:
+    """A week that another system distributed: its own figures, and its rewards as they stand."""
+    found, rewards = board(wiki.store, week), reports.historic_rewards(week)
+    of_points = Fraction(found.planned, ONE_TOKEN * found.points) if found.points else Fraction(0)
+    top = heapq.nsmallest(TOP, rewards, key=lambda r: (-r.row.amount, r.user_id))
+    return WeekReport(
+        made_at=wiki.now(),
+        cluster=cluster,
+        board=found,
+        ratio=of_points,
+        spread=spread([reward.row.amount for reward in rewards]),
+        top=top,
+        types={},
+        excluded={},
+        excluded_points=0,
+        contributions=None,
+        held=[],
+        failed=[],
+        payouts=[],
+        cost=Cost(0, 0, 0, None, None),
+        trend=[_trend_week(wiki.store, each) for each in _trend_weeks(wiki.store, week)],
+    )
+
+
+def rewards_of_week(store: Store, reports: ReportStore, week: Week) -> Iterator[Reward]:
+    """All rewards of a week: of its plan, or of another system that distributed it.
+
+    Raises:
+        NotPlanned: there are neither.
+    """
+    distribution = store.distribution(week)
+    if distribution is not None and distribution.historic is not None:
+        return iter(reports.historic_rewards(week))
+    planned = plan_of(week, distribution)
+    return (reward for chunk in reward_chunks(store, planned) for reward in chunk)
 
 
 def reward_chunks(store: Store, planned: PlannedWeek) -> Iterator[list[Reward]]:

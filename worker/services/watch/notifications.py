@@ -107,7 +107,9 @@ def find_events(
 ) -> list[Event]:
     """The current events. An event that ended loses its mark, so that it can be sent again."""
     known = {d.week: d for d in store.distributions()}
-    completed = [d.week for d in known.values() if is_newly_completed(d, now)]
+    completed = [
+        d.week for d in known.values() if d.historic is None and is_newly_completed(d, now)
+    ]
     stopped = [d.week for d in known.values() if d.stopped]
     events = [_closed(board(store, week)) for week in completed]
     for week in sorted({*open_weeks(store, known, now, grace), *completed, *stopped}):

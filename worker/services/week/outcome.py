@@ -45,6 +45,8 @@ def _blocking(store: Store, week: Week) -> Distribution | None:
 
 def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
     label, due = distribution.week.label, distribution.next_attempt_at
+    if distribution.historic is not None and distribution.stopped:
+        return Verdict(ExitCode.FAILED, f"{label} stopped: {distribution.reason}")
     if distribution.stopped:
         return Verdict(
             ExitCode.FAILED, f"{label} stopped after too many tries: {distribution.reason}"
@@ -78,6 +80,12 @@ def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Ve
 
 def _completed(found: Board) -> Verdict:
     label = found.week.label
+    if found.is_historic:
+        return Verdict(
+            ExitCode.DONE,
+            f"{label} was distributed by another system: {found.contributors:,} contributors, "
+            f"{tokens_text(found.planned)} KONTRIB.",
+        )
     if found.failed.count:
         return Verdict(
             ExitCode.FAILED,

@@ -46,6 +46,8 @@ class Board:
     approved: bool = False
     completed_at: datetime | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    is_historic: bool = False
+    """Whether another system distributed the week. The figures are its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,15 @@ def _board(store: Store, distribution: Distribution, notes: Mapping[str, Any]) -
         completed_at=distribution.completed_at,
         notes=notes,
     )
+    if (historic := distribution.historic) is not None:
+        return replace(
+            unplanned,
+            status=historic.status,
+            contributors=historic.contributors,
+            points=historic.points,
+            planned=historic.amount,
+            is_historic=True,
+        )
     if (planned := distribution.planned) is None:
         return unplanned
     header, progress = planned.header, store.progress(planned.plan_id)

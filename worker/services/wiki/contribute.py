@@ -102,7 +102,10 @@ def contribute(wiki: WikiContext, request: Request) -> Recorded:
     found = None if key is None else wiki.contributions.contribution_of_key(key)
     is_new = False
     if found is None:
-        found, is_new = wiki.contributions.record(_priced(wiki, request, rules), key)
+        priced = _priced(wiki, request, rules)
+        # Before there is a contribution that an opening balance would take for an earlier one.
+        wiki.counters.open_counters([priced.user_id], [priced.article_id])
+        found, is_new = wiki.contributions.record(priced, key)
     _refuse_another(found, request, key)
     recount_activity(wiki, rules, [found.user_id], [found.article_id])
     return Recorded(found, key, is_new)

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from worker.core.chunks import chunks
 from worker.core.lifecycle import Stage, Status
-from worker.core.money import BaseUnits
+from worker.core.money import BaseUnits, tokens_text
 from worker.core.payout.records import Distribution
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
-from worker.core.wiki.counters import article_shares
+from worker.core.wiki.counters import UserTokens, article_shares
 from worker.services.wiki.as_planned import as_planned
 from worker.services.wiki.until_stable import TRIES, StillChanging, write_until_stable
 from worker.services.wiki_context import WikiContext
 
 CHUNK_IDS = 1000
+CHANGES_LISTED_MAX = 1000
 NOTE = "counters"
 """The note on a distribution about its last recount."""
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceChange:
+    """A number of the wiki's own that the first recount replaced. Base units."""
+
+    user_id: str
+    field: str
+    before: BaseUnits
+    after: BaseUnits
+
+    def __str__(self) -> str:
+        before, after = tokens_text(self.before), tokens_text(self.after)
+        return f"user {self.user_id}: {self.field} was {before}, is now {after}"
 
 
 @dataclass(slots=True)
@@ -35,21 +50,50 @@ class Recount:
     """Base units of rewards that have an article."""
     unshared: int = 0
     """Base units of rewards whose points came from contributions without an article."""
+    changed: int = 0
+    """How many numbers of the wiki's own were replaced."""
+    changes: list[BalanceChange] = field(default_factory=list)
+    """The first of them."""
+
+    def add_changes(self, changes: Sequence[BalanceChange]) -> None:
+        self.changed += len(changes)
+        self.changes += changes[: CHANGES_LISTED_MAX - len(self.changes)]
 
     def sentence(self) -> str:
+        replaced = f", {self.changed} balances of the wiki's own replaced" if self.changed else ""
         return (
             f"{self.weeks} weeks, {self.users} users and {self.articles} articles counted, "
-            f"{self.corrected} documents corrected"
+            f"{self.corrected} documents corrected{replaced}"
         )
 
 
-def recount_tokens(wiki: WikiContext, user_ids: Sequence[str]) -> int:
-    """Recompute these users' earned and staked tokens and voting power.
+def recount_tokens(
+    wiki: WikiContext, user_ids: Sequence[str], result: Recount | None = None
+) -> int:
+    """Recompute what these users earned, staked and can vote with. Returns how many were wrong.
 
-    Returns how many were wrong.
+    `result` gets every number of the wiki's own that is replaced.
     """
-    store = wiki.counters
-    return write_until_stable("Rewards", store.user_tokens, store.write_user_tokens, user_ids)
+    store, latest = wiki.counters, dict[str, UserTokens]()
+    before = store.wikis_balances(user_ids)
+
+    def write(facts: dict[str, UserTokens]) -> int:
+        latest.update(facts)
+        return store.write_user_tokens(facts)
+
+    corrected = write_until_stable("Rewards", store.user_tokens, write, user_ids)
+    if result is not None:
+        result.add_changes([c for user in before for c in _changes(before[user], latest, user)])
+    return corrected
+
+
+def _changes(
+    before: Mapping[str, BaseUnits], latest: Mapping[str, UserTokens], user_id: str
+) -> Iterator[BalanceChange]:
+    now = {"staked_tokens": latest[user_id].staked, "governance_power": latest[user_id].power}
+    for name, amount in before.items():
+        if amount != now[name]:
+            yield BalanceChange(user_id, name, amount, now[name])
 
 
 def recount_week(wiki: WikiContext, week: Week) -> Recount:
@@ -113,7 +157,7 @@ def _count_week(wiki: WikiContext, planned: PlannedWeek, result: Recount) -> Non
     users = 0
     for user_ids, share in shares_by_article(wiki, planned):
         shares.update(share)
-        result.corrected += recount_tokens(wiki, user_ids)
+        result.corrected += recount_tokens(wiki, user_ids, result)
         users += len(user_ids)
     result.unshared = shares.pop("", 0)
     result.shared, result.users = shares.total(), users

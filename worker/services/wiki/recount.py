@@ -51,10 +51,11 @@ def recount_all(wiki: WikiContext) -> Recount:
         result.corrected += of_week.corrected
         result.shared += of_week.shared
         result.unshared += of_week.unshared
+        result.add_changes(of_week.changes)
     for users in chunks(wiki.store.user_ids(), CHUNK_IDS):
         result.users += len(users)
         result.corrected += recount_activity(wiki, rules, users, [])
-        result.corrected += recount_tokens(wiki, users)
+        result.corrected += recount_tokens(wiki, users, result)
     for articles in chunks(wiki.counters.article_ids(), CHUNK_IDS):
         result.articles += len(articles)
         result.corrected += recount_activity(wiki, rules, [], articles)

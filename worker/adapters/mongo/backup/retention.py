@@ -6,6 +6,7 @@ from datetime import datetime
 
 from worker.adapters.mongo.base import MongoPart
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.payout.historic import is_monday
 from worker.core.lifecycle import Stage, Status
 from worker.core.week import Week
 
@@ -25,12 +26,16 @@ class MongoRetention(MongoPart):
         # The start has an index, and all weeks are equally long.
         started = {"$lt": Week.containing(moment).start}
         found = self.weeks.find({"week_start": started, **_COMPLETED}, {"week_start": 1})
-        return [Week.containing(d["week_start"]) for d in found.sort("week_start", 1)]
+        starts = [document["week_start"] for document in found.sort("week_start", 1)]
+        return [Week.containing(start) for start in starts if is_monday(start)]
 
     def archive_week(self, week: Week) -> None:
         wanted = {"week_start": week.start, **_COMPLETED}
         if (document := self.weeks.find_one(wanted)) is None:
             return
+        is_historic = document.get("stage") is None
+        if is_historic and self.archive.find_one({"week_start": week.start}) is not None:
+            return  # ours, which was paid, stays
         self._keep(document)
         removed = self.weeks.find_one_and_delete({"_id": document["_id"], **_COMPLETED})
         # If another writer changed the document in between, the archive keeps the last version.

@@ -10,9 +10,11 @@ from typing import Any
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, canonical_id, integer_sum, within
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.counting.contribution_counts import SUM_OF_POINTS
 from worker.adapters.mongo.payout.contributions import is_user
 from worker.adapters.mongo.payout.documents import row_of
-from worker.adapters.mongo.wiki.contribution_counters import SUM_OF_POINTS
+from worker.adapters.mongo.payout.historic import HISTORIC, odd_start, tokens_of, why_unreadable
+from worker.core.lifecycle import Status
 from worker.core.payout.records import PayoutKind
 from worker.core.plan.commitment import Row
 from worker.core.week import Week
@@ -45,6 +47,13 @@ class MongoCheckRecords(MongoPart):
         found = self.payout_batches.find(selected, {"attempt": 0}, batch_size=STREAM_BATCH)
         yield from found.sort("index", 1)
 
+    def unreadable_history(self) -> Iterator[tuple[str, str]]:
+        for document in self.weeks.find({"stage": None}):
+            yield from unreadable_week(document)
+        for document in self.token_rewards.find(HISTORIC, batch_size=STREAM_BATCH):
+            if (why := why_unreadable(document)) is not None:
+                yield f"reward {document['_id']}", why
+
     def contributors(self) -> Iterator[Contributor]:
         stages: list[Document] = [
             {"$group": {"_id": "$user_id", "count": {"$sum": 1}, "points": SUM_OF_POINTS}},
@@ -60,6 +69,18 @@ class MongoCheckRecords(MongoPart):
 
     def article_shares(self, week_start: datetime) -> Iterator[Mapping[str, object]]:
         yield from self.database[names.ARTICLE_REWARDS].find({"week_start": week_start}, {"_id": 0})
+
+
+def unreadable_week(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What cannot be read of a distribution of another system."""
+    subject = f"weekly distribution {document['_id']}"
+    if (start := odd_start(document)) is not None:
+        yield subject, f"week_start is {start}, which is no Monday 00:00 UTC"
+    if document.get("status") not in list(Status):
+        yield subject, f"status is {document.get('status')!r}"
+    for name in ("total_tokens", "total_points", "user_count"):
+        if document.get(name) is not None and tokens_of(document[name]) is None:
+            yield subject, f"{name} is {document[name]!r}"
 
 
 def stored_reward_of(document: Mapping[str, Any]) -> StoredReward:

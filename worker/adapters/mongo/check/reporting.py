@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
-from worker.adapters.mongo.base import MongoPart, integer_sum
+from worker.adapters.mongo.base import MongoPart, forms_of, integer_sum
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.documents import reward_of
+from worker.adapters.mongo.payout.historic import HISTORIC, historic_reward_of, paid_at
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
+from worker.core.payout.records import Reward
 from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
@@ -42,16 +45,31 @@ class MongoReporting(MongoPart):
             "plan_id": {"$in": self.installed_plans()},
             "claimed_at": {"$gte": start, "$lt": end},
         }
-        found = self.token_rewards.find(selected).sort([("claimed_at", 1), ("week_start", 1)])
-        return [
+        ours = [
             PaidReward(
                 week=Week.containing(document["week_start"]),
                 reward=reward_of(document),
                 slot=None if document["slot"] is None else int(document["slot"]),
                 paid_at=document["claimed_at"],
             )
-            for document in found
+            for document in self.token_rewards.find(selected)
         ]
+        found = [*ours, *self._historic_paid(user_id, start, end)]
+        return sorted(found, key=lambda paid: (paid.paid_at, paid.week))
+
+    def _historic_paid(self, user_id: str, start: datetime, end: datetime) -> Iterator[PaidReward]:
+        mine = {"user_id": {"$in": forms_of([canonical_user_id(user_id)])}}
+        completed = {**mine, "status": Status.COMPLETED.value, **HISTORIC}
+        for document in self.token_rewards.find(completed):
+            reward, moment = historic_reward_of(document), paid_at(document)
+            if reward is not None and moment is not None and start <= moment < end:
+                week = Week.containing(document["week_start"])
+                yield PaidReward(week=week, reward=reward, slot=None, paid_at=moment)
+
+    def historic_rewards(self, week: Week) -> list[Reward]:
+        of_week = {"week_start": {"$gte": week.start, "$lt": week.end}, **HISTORIC}
+        found = map(historic_reward_of, self.token_rewards.find(of_week))
+        return sorted(filter(None, found), key=lambda reward: reward.user_id)
 
 
 def _by_type(selected: Document, rules: Rules) -> list[Document]:

@@ -12,6 +12,7 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import CHUNK_IDS, STREAM_BATCH, canonical_id, forms_of
 from worker.adapters.mongo.check.governance import MongoGovernanceRecords, plain_numbers
 from worker.adapters.mongo.check.records import MongoCheckRecords
+from worker.adapters.mongo.names import ARTICLE_OPENINGS, USER_OPENINGS
 from worker.adapters.mongo.payout.contributions import BY_DATE, BY_ID, first_id_of
 from worker.adapters.mongo.payout.same_users import same_users
 from worker.adapters.mongo.wiki.staking_records import stake_of
@@ -31,12 +32,14 @@ USER_COUNTERS = (
     *_AMOUNTS,
     *(f"{name}_base_units" for name in _AMOUNTS),
     *("reputation_score", "last_reward_claim", "token_updated_at"),
+    *USER_OPENINGS,
 )
 ARTICLE_COUNTERS = (
     "contribution_count",
     "last_contribution_date",
     "total_tokens_earned",
     "total_tokens_earned_base_units",
+    *ARTICLE_OPENINGS,
 )
 _FEW_DAYS = 8
 _IS_DATED = {

@@ -9,6 +9,7 @@ from bson import Int64
 
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
+from worker.adapters.mongo.payout.historic import historic_week
 from worker.core.lifecycle import PayoutStatus, Stage, Status, status_of
 from worker.core.money import BaseUnits
 from worker.core.payout.records import Attempt, Distribution, Payout, PayoutKind, PlanNotes, Reward
@@ -71,11 +72,11 @@ def _with_longs(totals: Document) -> Document:
 
 def distribution_of(document: Document, *, archived: bool) -> Distribution:
     """Read a distribution. Distributions from before this system have a status, but no stage."""
-    week = Week.containing(document["week_start"])
+    week, historic = Week.containing(document["week_start"]), historic_week(document)
     header = document.get("header")
     return Distribution(
         week=week,
-        stage=_stage_of(document),
+        stage=Stage(document.get("stage") or (Stage.COMPLETED if historic else Stage.DUE)),
         plan_id=document.get("plan_id"),
         header=None if header is None else bytes(header),
         root=_from_hex(document.get("root")),
@@ -89,13 +90,15 @@ def distribution_of(document: Document, *, archived: bool) -> Distribution:
         created_at=document.get("created_at"),
         completed_at=document.get("completed_at"),
         archived=archived,
+        historic=historic,
     )
 
 
-def _stage_of(document: Document) -> Stage:
-    if (stage := document.get("stage")) is not None:
-        return Stage(stage)
-    return Stage.COMPLETED if document.get("status") == Status.COMPLETED else Stage.DUE
+def adopted(document: Document, now: datetime) -> Document:
+    """The fields that make a distribution ours which another system left undone."""
+    created_at = document.get("created_at")
+    known = created_at if isinstance(created_at, datetime) else now
+    return new_distribution(Week.containing(document["week_start"]), known)
 
 
 def _from_hex(text: str | None) -> bytes | None:

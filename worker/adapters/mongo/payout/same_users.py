@@ -17,7 +17,7 @@ KEPT_SECONDS = 60
 _CHUNK = 1000
 _LISTED_MAX = 20
 _HEX = "^[0-9a-fA-F]{24}$"
-_MIXED_CASE = "^(?=.*[a-f])(?=.*[A-F])[0-9a-fA-F]{24}$"
+MIXED_CASE = "^(?=.*[a-f])(?=.*[A-F])[0-9a-fA-F]{24}$"
 
 
 def same_users(database: Mongo) -> Iterator[tuple[str, list[object]]]:
@@ -53,7 +53,7 @@ class MixedCaseIds:
 
     def read(self) -> frozenset[str]:
         if time.monotonic() - self._read_at > KEPT_SECONDS:
-            selected = {"_id": {"$type": "string", "$regex": _MIXED_CASE}}
+            selected = {"_id": {"$type": "string", "$regex": MIXED_CASE}}
             found = self._users.find(selected, {"_id": 1}, batch_size=STREAM_BATCH)
             self._ids = frozenset(document["_id"].lower() for document in found)
             self._read_at = time.monotonic()

@@ -13,10 +13,12 @@ from worker.adapters.mongo.base import MongoPart
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout.documents import (
     UNTRIED,
+    adopted,
     distribution_of,
     new_distribution,
     status_expression,
 )
+from worker.adapters.mongo.payout.historic import OURS, is_monday, is_plannable
 from worker.adapters.mongo.payout.rewards import unresolved_payments, waiting
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution
@@ -32,20 +34,36 @@ class MongoWeeks(MongoPart):
 
     def distribution(self, week: Week) -> Distribution | None:
         document, archived = self._find_document(week)
-        return None if document is None else distribution_of(document, archived=archived)
+        return None if document is None else self._known(document, archived=archived)
+
+    def _known(self, document: Document, *, archived: bool) -> Distribution:
+        distribution = distribution_of(document, archived=archived)
+        if distribution.historic is None:
+            return distribution
+        return distribution.since(self.first_week())
 
     def _find_document(
         self, week: Week, fields: Document | None = None
     ) -> tuple[Document | None, bool]:
         """A week's document, and True if only the archive may have it."""
         selected = {"week_start": week.start}
-        if (document := self.weeks.find_one(selected, fields)) is not None:
+        document = self.weeks.find_one(selected, fields)
+        if document is not None and document.get("stage") is not None:
             return document, False
-        return self.archive.find_one(selected, fields), True
+        # Another system's document of an archived week changes nothing.
+        archived = self.archive.find_one(selected, fields)
+        return (document, False) if archived is None and document is not None else (archived, True)
 
     def distributions(self) -> list[Distribution]:
         documents = self.weeks.find({}).sort("week_start", 1)
-        return [distribution_of(document, archived=False) for document in documents]
+        return [self._known(d, archived=False) for d in documents if self._counts(d)]
+
+    def _counts(self, document: Document) -> bool:
+        """Whether a document is its week's distribution."""
+        if document.get("stage") is not None:
+            return True
+        start = document.get("week_start")
+        return is_monday(start) and self.archive.find_one({"week_start": start}) is None
 
     def first_week(self) -> Week | None:
         document = self.config.find_one({"_id": GENESIS_ID})
@@ -56,6 +74,10 @@ class MongoWeeks(MongoPart):
         self.config.update_one({"_id": GENESIS_ID}, update, upsert=True)
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
+        document, archived = self._find_document(week)
+        if document is not None and not archived and is_plannable(document):
+            unchanged = {"_id": document["_id"], "stage": None, "status": document["status"]}
+            self.weeks.update_one(unchanged, {"$set": adopted(document, now)})
         if (known := self.distribution(week)) is not None:
             return known
         # Another worker may insert the same document first.
@@ -97,15 +119,15 @@ class MongoWeeks(MongoPart):
             "stopped": stopped,
             "status": status_expression(stopped=stopped),
         }
-        self.weeks.update_one({"week_start": week.start}, [{"$set": facts}])
+        self.weeks.update_one(_ours(week), [{"$set": facts}])
 
     def approve(self, week: Week) -> None:
         facts = {"approved": True, "next_attempt_at": None}
-        self.weeks.update_one({"week_start": week.start}, {"$set": facts})
+        self.weeks.update_one(_ours(week), {"$set": facts})
 
     def requeue(self, week: Week, now: datetime) -> int:
         facts = {**UNTRIED, "status": status_expression(stopped=False)}
-        before = self.weeks.find_one_and_update({"week_start": week.start}, [{"$set": facts}])
+        before = self.weeks.find_one_and_update(_ours(week), [{"$set": facts}])
         if before is None:
             return 0
         known = distribution_of(before, archived=False)
@@ -125,8 +147,13 @@ class MongoWeeks(MongoPart):
 
     def record_notes(self, week: Week, **facts: Any) -> None:
         if facts:
-            self.weeks.update_one({"week_start": week.start}, {"$set": facts})
+            self.weeks.update_one(_ours(week), {"$set": facts})
 
     def notes(self, week: Week) -> Mapping[str, Any]:
         document, archived = self._find_document(week, _NOT_FOR_READERS)
         return {} if document is None else document | {"archived": archived}
+
+
+def _ours(week: Week) -> Document:
+    """Selects the week's document, if it is not another system's."""
+    return {"week_start": week.start, **OURS}

@@ -11,6 +11,7 @@ from typing import Any
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.counting.openings import without_opening
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.origin import recorded_origin, validation_of
 from worker.adapters.mongo.schema.seeds import CONFIG
@@ -43,6 +44,8 @@ class Kind(StrEnum):
     FIELD = "field missing"
     DUPLICATES = "values that must be unique are not"
     INDEX = "index differs"
+    # After the indexes, which it reads contributions and rewards by.
+    OPENING = "opening balances missing"
     CONFIG = "configuration missing"
     VERSION = "schema version differs"
 
@@ -88,6 +91,23 @@ def _of_collection(
         yield from _of_index(database, spec, index, indexes)
     if spec.name in existing:
         yield from _of_fields(database, spec)
+        yield from _of_openings(database, spec)
+    if spec.name == names.WEEKLY_DISTRIBUTIONS and spec.name in existing:
+        yield from _of_odd_weeks(database)
+
+
+def _of_openings(database: Mongo, spec: CollectionSpec) -> Iterator[Finding]:
+    if spec.name not in (names.USERS, names.ARTICLES):
+        return
+    if count := database[spec.name].count_documents(without_opening()):
+        found = f"missing in {count} documents that the wiki has counted in"
+        yield Finding(Kind.OPENING, f"{spec.name}.opening", found, "in each of them")
+
+
+def _of_odd_weeks(database: Mongo) -> Iterator[Finding]:
+    if odd := len(duplicates.odd_weeks(database)):
+        found = f"{odd} distributions that begin at no Monday 00:00 UTC"
+        yield Finding(Kind.DUPLICATES, f"{names.WEEKLY_DISTRIBUTIONS}.week_start", found, "none")
 
 
 def _with_validators(database: Mongo, existing: Mapping[str, Document]) -> Collection[str]:

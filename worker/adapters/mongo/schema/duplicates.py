@@ -17,11 +17,26 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.payout.documents import distribution_of
-from worker.core.lifecycle import Stage
+from worker.adapters.mongo.payout.historic import HISTORIC, odd_start
+from worker.core.errors import UsageError
+from worker.core.lifecycle import Stage, Status
+from worker.core.week import Week
 
 CHUNK_IDS = 1000
+SET_ASIDE = "kontrib_set_aside"
+"""Field of a distribution that a person moved away: when, and why."""
 _NO_WALLET = {names.WALLET: {"$in": [None, ""], "$exists": True}}
 _LAST = datetime.max.replace(tzinfo=UTC)
+
+
+class NotDistributedElsewhere(UsageError):
+    """The week has no distribution of another system."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(
+            f"{week.label} has no distribution of another system. See `kontrib status "
+            f"{week.label}`. Nothing was changed."
+        )
 
 
 def describe(database: Mongo, collection: str) -> list[str]:
@@ -83,16 +98,52 @@ def _age(user: Document) -> tuple[datetime, str]:
     return created_at, str(user["_id"])
 
 
+def odd_weeks(database: Mongo) -> list[Document]:
+    """Distributions of another system that begin at no Monday 00:00 UTC."""
+    documents = database[names.WEEKLY_DISTRIBUTIONS].find({"stage": None})
+    return [document for document in documents if odd_start(document) is not None]
+
+
+def move_aside(database: Mongo, document: Document, **facts: Any) -> bool:
+    """Move a distribution to the collection of conflicts; False if somebody was faster."""
+    weeks = database[names.WEEKLY_DISTRIBUTIONS]
+    aside = database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS]
+    selected = {"_id": document["_id"]}
+    # The copy first: a crash in between leaves it in both places, and the next try ends it.
+    aside.replace_one(selected, document | facts, upsert=True)
+    return bool(weeks.delete_one({**selected, "stage": document.get("stage")}).deleted_count)
+
+
+def set_week_aside(database: Mongo, week: Week, reason: str, now: datetime) -> int:
+    """Move the distribution of another system away, so that this system plans the week.
+
+    The copy in the collection of conflicts records when and why. Returns how many rewards of that
+    system are completed: their users get one of this system as well.
+
+    Raises:
+        NotDistributedElsewhere: the week has no such distribution.
+    """
+    document = database[names.WEEKLY_DISTRIBUTIONS].find_one({"week_start": week.start})
+    if document is None or document.get("stage") is not None:
+        raise NotDistributedElsewhere(week)
+    move_aside(database, document, **{SET_ASIDE: {"at": now, "reason": reason}})
+    paid = {"week_start": week.start, "status": Status.COMPLETED.value, **HISTORIC}
+    return database[names.TOKEN_REWARDS].count_documents(paid)
+
+
 def _resolve_weeks(database: Mongo) -> Iterator[str]:
     weeks = database[names.WEEKLY_DISTRIBUTIONS]
     aside = database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS]
+    for odd in odd_weeks(database):
+        if move_aside(database, odd):
+            yield (
+                f"weekly_distributions: {odd['_id']} begins at no Monday 00:00 UTC (week_start is "
+                f"{odd_start(odd)}); moved to {aside.name}"
+            )
     for week_start in list(_repeated(database, names.WEEKLY_DISTRIBUTIONS, "week_start")):
         keeper, *others = sorted(weeks.find({"week_start": week_start}), key=_progress)
         for other in others:
-            # Insert the copy first: after a crash the document is in both places, and the next try
-            # deletes the original.
-            aside.replace_one({"_id": other["_id"]}, other, upsert=True)
-            if weeks.delete_one({"_id": other["_id"]}).deleted_count:
+            if move_aside(database, other):
                 yield (
                     f"weekly_distributions: {other['_id']} is a second one for "
                     f"{_day(week_start)}, {keeper['_id']} came further; moved to {aside.name}"

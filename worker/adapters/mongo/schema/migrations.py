@@ -17,6 +17,7 @@ from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailur
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, update_in_chunks
 from worker.adapters.mongo.connection import Mongo
+from worker.adapters.mongo.counting.openings import MongoOpenings, open_collection
 from worker.adapters.mongo.payout.same_users import describe_same_users
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
@@ -216,6 +217,9 @@ class _Migration(MongoPart):
                 self._create_index(_SPECS[collection], name, report, notify)
             case Kind.FIELD:
                 report.documents_updated += self._add_fields(_SPECS[collection])
+            case Kind.OPENING:
+                openings = MongoOpenings(self.database)
+                report.documents_updated += open_collection(openings, collection)
             case Kind.CONFIG:
                 self._add_config(name, now)
             case Kind.VERSION:
@@ -292,6 +296,7 @@ def _step(difference: Finding) -> MigrationStep:
         Kind.DUPLICATES: f"resolve {found} for the index {where}",
         Kind.INDEX: f"create index {where} ({difference.expected}; now {found})",
         Kind.FIELD: f"add field {where} where it is missing ({found})",
+        Kind.OPENING: f"derive opening balances of {where.partition('.')[0]} ({found})",
         Kind.CONFIG: f"set {where} to its default",
         Kind.VERSION: f"record schema version {difference.expected}",
     }

@@ -21,6 +21,7 @@ from worker.adapters.mongo.payout.control import CONTROL_ID
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.payout.weeks import GENESIS_ID
 from worker.adapters.mongo.schema.differences import SCHEMA_ID
+from worker.adapters.mongo.schema.duplicates import SET_ASIDE
 from worker.adapters.mongo.schema.indexes import drop_index, restore_index
 from worker.adapters.mongo.schema.origin import ORIGIN_ID
 from worker.adapters.mongo.schema.rollback_scope import RollbackScope
@@ -180,6 +181,7 @@ class _Rollback(MongoPart):
             weeks = self.database[spec.name]
             for document in self.database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS].find():
                 selected = {"_id": document["_id"]}
+                document.pop(SET_ASIDE, None)
                 weeks.replace_one(selected, document, upsert=True, bypass_document_validation=True)
 
     def _undo(self, scope: RollbackScope, spec: CollectionSpec) -> int:

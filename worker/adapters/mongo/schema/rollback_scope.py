@@ -29,7 +29,10 @@ _SURELY_OURS = (
     names.GOVERNANCE_SNAPSHOTS,
 )
 """Collections that no wiki has, as long as their documents have our fields."""
-_OWN_FIELDS = (names.ACCOUNT_MADE_AT, names.ACCOUNT_WALLETS, "idempotency_key")
+_OWN_FIELDS = (
+    *(names.ACCOUNT_MADE_AT, names.ACCOUNT_WALLETS, "idempotency_key"),
+    *(*names.USER_OPENINGS, *names.ARTICLE_OPENINGS, *names.BALANCES_BEFORE),
+)
 _NO_VALIDATION: Document = {
     "validator": {},
     "validationLevel": "strict",

@@ -16,6 +16,8 @@ from worker.adapters.mongo.schema.validators import (
     ARTICLE_REWARD,
     CONTRIBUTION,
     DISTRIBUTION,
+    HISTORIC_DISTRIBUTION,
+    HISTORIC_REWARD,
     PAYOUT,
     PROPOSAL,
     REWARD,
@@ -55,13 +57,15 @@ class IndexSpec:
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """A `$jsonSchema`.
+    """A `$jsonSchema`. `blocks` is false where the wiki writes, which must never be stopped.
 
-    `blocks` is false for collections of the wiki, whose writes must never fail.
+    `historic` is the schema of documents without the field `mark`: another system wrote them.
     """
 
     schema: dict[str, Any]
     blocks: bool = True
+    mark: str = ""
+    historic: dict[str, Any] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -69,8 +73,13 @@ class Validator:
 
         At level `moderate`, an older document that does not fit can still be corrected.
         """
+        ours: dict[str, Any] = {"$jsonSchema": self.schema}
+        if self.historic is not None:
+            # Not by the keyword anyOf: some servers do not know it.
+            historic = {"$jsonSchema": self.historic, self.mark: {"$exists": False}}
+            ours = {"$or": [ours, historic]}
         return {
-            "validator": {"$jsonSchema": self.schema},
+            "validator": ours,
             "validationLevel": "moderate",
             "validationAction": "error" if self.blocks else "warn",
         }
@@ -132,7 +141,13 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             "last_reward_claim": None,
             "token_updated_at": None,
         },
-        service_fields=(names.WALLET, names.ACCOUNT_MADE_AT, names.ACCOUNT_WALLETS),
+        service_fields=(
+            names.WALLET,
+            names.ACCOUNT_MADE_AT,
+            names.ACCOUNT_WALLETS,
+            *names.USER_OPENINGS,
+            *names.BALANCES_BEFORE,
+        ),
         wiki_owned=True,
     ),
     CollectionSpec(
@@ -146,6 +161,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             "last_contribution_date": None,
             "token_metadata": {"featured": False, "high_demand": False, "expert_reviewed": False},
         },
+        service_fields=names.ARTICLE_OPENINGS,
         wiki_owned=True,
     ),
     CollectionSpec(
@@ -175,13 +191,13 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             _index("plan_id", "next_attempt_at", partial={"route": names.Route.WAITING.value}),
             _index("plan_id", "needs_account", "position", partial={"needs_account": True}),
         ),
-        validator=Validator(REWARD),
+        validator=Validator(REWARD, mark="plan_id", historic=HISTORIC_REWARD),
         essential=("user_id", "week_start", "status"),
     ),
     CollectionSpec(
         names.WEEKLY_DISTRIBUTIONS,
         indexes=(*_DISTRIBUTION_INDEXES, _index("plan_id")),
-        validator=Validator(DISTRIBUTION),
+        validator=Validator(DISTRIBUTION, mark="stage", historic=HISTORIC_DISTRIBUTION),
         service_fields=_added(
             DISTRIBUTION,
             *("week", "plan_id", "stage", "header", "root", "held_root", "notes", "approved"),
@@ -244,7 +260,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
     CollectionSpec(
         names.WEEKLY_DISTRIBUTIONS_ARCHIVE,
         indexes=_DISTRIBUTION_INDEXES,
-        validator=Validator(DISTRIBUTION),
+        validator=Validator(DISTRIBUTION, mark="stage", historic=HISTORIC_DISTRIBUTION),
         essential=("week_start", "status"),
     ),
 )

@@ -82,6 +82,15 @@ REWARD: Schema = _object(
     slot=_or_null(AMOUNT),
 )
 
+HISTORIC_REWARD: Schema = _object(
+    "user_id week_start status",
+    _fields("total_points token_amount staking_multiplier", _NUMBER),
+    user_id=_ID,
+    week_start=_DATE,
+    status=_one_of(Status),
+)
+"""A reward of another system, in the owner's shape."""
+
 DISTRIBUTION: Schema = _object(
     """week_start week_end total_points total_tokens point_to_token_ratio user_count status
     created_at stage total_amount_base_units""",
@@ -99,6 +108,14 @@ DISTRIBUTION: Schema = _object(
     header=_or_null(_BYTES),
     notes={"bsonType": "object"},
 )
+
+HISTORIC_DISTRIBUTION: Schema = _object(
+    "week_start status",
+    _fields("total_points total_tokens point_to_token_ratio user_count", _NUMBER),
+    week_start=_DATE,
+    status=_one_of(Status),
+)
+"""A distribution of another system, in the owner's shape."""
 
 _ATTEMPT: Schema = _object_or_null(
     "signature resolution blockhash last_valid_block_height wire created_at",

@@ -10,21 +10,26 @@ import heapq
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from itertools import islice
 from math import isfinite
 from typing import Any
 
 from worker.adapters.mongo.base import MongoPart, canonical_id, integer_sum, stored_forms
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.counting.contribution_counts import SUM_OF_POINTS
 from worker.adapters.mongo.payout.contributions import BY_USER
+from worker.adapters.mongo.payout.historic import historic_reward_of, tokens_of, whole_of
 from worker.adapters.mongo.payout.wiki_data import account_of
-from worker.adapters.mongo.wiki.contribution_counters import SUM_OF_POINTS
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits
 from worker.core.week import Week
 from worker.ports.check import Cursor, ShownContribution, ShownReward, ShownUser
 
 BY_USER_AND_WEEK = {"user_id": 1, "week_start": 1}
-_REWARD = "week_start plan_id total_points amount_base_units status reason transaction_signature"
+_REWARD = (
+    "user_id week_start plan_id total_points amount_base_units status reason "
+    "transaction_signature token_amount"
+)
 _CONTRIBUTION = "article_id type total_points description created_at"
 
 
@@ -85,15 +90,21 @@ class MongoViews(MongoPart):
         return sum(integer_sum("points", document["points"]) for document in found)
 
     def rewards_page(self, user_id: str, before: Week | None, limit: int) -> list[ShownReward]:
-        canonical = canonical_user_id(user_id)
-        selected: Document = {"user_id": canonical}
+        selected: Document = {"user_id": {"$in": stored_forms(canonical_user_id(user_id))}}
         if before is not None:
             selected["week_start"] = {"$lt": before.start}
         found = self.token_rewards.find(selected, _REWARD.split()).hint(BY_USER_AND_WEEK)
         documents = list(found.sort("week_start", -1).limit(2 * limit + 1))
-        plans = self._plans_of(documents)
-        current = [d for d in documents if d.get("plan_id") == plans.get(d["week_start"])]
-        return [shown_reward_of(document) for document in current[:limit]]
+        plans = self._plans_of([d for d in documents if d.get("plan_id") is not None])
+        shown = (
+            shown_reward_of(document)
+            if document.get("plan_id") is not None
+            else shown_historic_reward_of(document)
+            for document in documents
+            if document.get("plan_id") is None
+            or document["plan_id"] == plans.get(document["week_start"])
+        )
+        return list(islice(filter(None, shown), limit))
 
     def _plans_of(self, rewards: list[Document]) -> dict[datetime, str | None]:
         """The plan of each week. Rewards of other plans are drafts, which nobody is owed."""
@@ -131,6 +142,15 @@ def shown_reward_of(document: Mapping[str, Any]) -> ShownReward:
     )
 
 
+def shown_historic_reward_of(document: Mapping[str, Any]) -> ShownReward | None:
+    """A reward of another system; None if it cannot be read."""
+    if (reward := historic_reward_of(document)) is None:
+        return None
+    week, row = Week.containing(document["week_start"]), reward.row
+    status = reward.status.value
+    return ShownReward(week, row.points, row.amount, status, None, reward.signature)
+
+
 def shown_user_of(user_id: str, document: Mapping[str, Any], documents: int) -> ShownUser:
     """`documents`: how many documents have an id of this user."""
     wallet = document.get("wallet_address")
@@ -139,15 +159,23 @@ def shown_user_of(user_id: str, document: Mapping[str, Any], documents: int) -> 
         user_id=canonical_user_id(user_id),
         wallet=wallet if isinstance(wallet, str) else None,
         reputation=float(reputation) if isinstance(reputation, int | float | Decimal) else 1.0,
-        contributions=_whole(document.get("total_contributions")),
-        points=_whole(document.get("total_points")),
-        earned=BaseUnits(_whole(document.get("total_tokens_earned_base_units"))),
-        staked=BaseUnits(_whole(document.get("staked_tokens_base_units"))),
-        power=BaseUnits(_whole(document.get("governance_power_base_units"))),
+        contributions=whole_of(document.get("total_contributions")) or 0,
+        points=whole_of(document.get("total_points")) or 0,
+        earned=_balance(document, "total_tokens_earned"),
+        staked=_balance(document, "staked_tokens"),
+        power=_balance(document, "governance_power"),
         account=account_of(
             canonical_user_id(user_id), document, list(document), is_twice=documents > 1
         ),
     )
+
+
+def _balance(document: Mapping[str, Any], name: str) -> BaseUnits:
+    """Base units; from the wiki's own number if there is no exact one yet."""
+    exact = document.get(f"{name}_base_units")
+    if isinstance(exact, int):
+        return BaseUnits(int(exact))
+    return tokens_of(document.get(name)) or BaseUnits(0)
 
 
 def _whole(value: object) -> int:

@@ -11,9 +11,9 @@ from pymongo import ReplaceOne
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import CHUNK_IDS, canonical_id, forms_of, integer_sum
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.counting.openings import Opening
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.wiki.contribution_counters import MongoActivity, write_counters
-from worker.adapters.mongo.wiki.dashboard import BY_USER_AND_WEEK
 from worker.adapters.mongo.wiki.documents import amount_fields
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.chunks import chunks
@@ -37,33 +37,13 @@ class MongoCounters(MongoActivity):
     ) -> dict[str, UserTokens]:
         plans, found = self.installed_plans(), {}
         for chunk in chunks(user_ids, CHUNK_IDS):
-            earned = self._earned(plans, chunk, at)
-            stakes = self._stakes(chunk)
+            openings = self.user_openings(chunk)
+            earned, stakes = self.earnings(chunk, plans, at), self._stakes(chunk)
             for user_id in chunk:
                 amount, claimed_at = earned.get(user_id, (0, None))
+                amount += openings[user_id].tokens if user_id in openings else 0
                 found[user_id] = tokens_of(amount, claimed_at, stakes.get(user_id, []), at)
         return found
-
-    def _earned(
-        self, plans: list[str], user_ids: Sequence[str], at: datetime | None
-    ) -> dict[str, tuple[int, datetime | None]]:
-        selected: Document = {
-            "user_id": {"$in": list(user_ids)},
-            "status": _COMPLETED,
-            "plan_id": {"$in": plans},
-        }
-        if at is not None:
-            selected["$or"] = [{"claimed_at": None}, {"claimed_at": {"$lte": at}}]
-        group = {
-            "_id": "$user_id",
-            "amount": {"$sum": "$amount_base_units"},
-            "last": {"$max": "$claimed_at"},
-        }
-        stages = [{"$match": selected}, {"$group": group}]
-        return {
-            document["_id"]: (integer_sum("rewards", document["amount"]), document["last"])
-            for document in self.token_rewards.aggregate(stages, hint=BY_USER_AND_WEEK)
-        }
 
     def _stakes(self, user_ids: Sequence[str]) -> dict[str, list[StakeRecord]]:
         found: dict[str, list[StakeRecord]] = {}
@@ -136,14 +116,16 @@ class MongoCounters(MongoActivity):
             rewards.delete_many({"week_start": week.start, "article_id": {"$in": list(chunk)}})
 
     def article_tokens(self, article_ids: Sequence[str]) -> dict[str, BaseUnits]:
-        found = dict.fromkeys(article_ids, BaseUnits(0))
+        openings = self.article_openings(article_ids)
+        found = {each: BaseUnits(openings.get(each, Opening()).tokens) for each in article_ids}
         for chunk in chunks(article_ids, CHUNK_IDS):
             stages: list[Document] = [
                 {"$match": {"article_id": {"$in": list(chunk)}}},
                 {"$group": {"_id": "$article_id", "amount": {"$sum": "$amount_base_units"}}},
             ]
             for d in self.database[names.ARTICLE_REWARDS].aggregate(stages):
-                found[d["_id"]] = BaseUnits(integer_sum("articles' rewards", d["amount"]))
+                amount = integer_sum("articles' rewards", d["amount"])
+                found[d["_id"]] = BaseUnits(found[d["_id"]] + amount)
         return found
 
     def write_article_tokens(self, tokens: Mapping[str, BaseUnits]) -> int:

@@ -1,0 +1,29 @@
+"""Weeks that another system distributed, before this one or beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.core.lifecycle import Status
+from worker.core.money import BaseUnits, tokens_text
+from worker.core.week import Week
+
+
+@dataclass(frozen=True, slots=True)
+class HistoricWeek:
+    """The figures of a distribution that another system made, as it stored them."""
+
+    status: Status
+    contributors: int
+    points: int
+    amount: BaseUnits
+
+    def blocks(self, week: Week) -> str:
+        """Why this system neither plans nor pays the week, and the command that changes it."""
+        return (
+            f"{week.label} was distributed by another system ({self.status.value}, "
+            f"{self.contributors:,} contributors, {tokens_text(self.amount)} KONTRIB), so it is "
+            "neither planned nor paid, and later weeks wait. To plan and pay the "
+            "week here all over, move that document away with `kontrib migrate set-aside "
+            f'{week.label} --reason "why"`.'
+        )
