@@ -166,15 +166,13 @@ class _Migration(MongoPart):
             rename(self.database, name, renamed[name])
             report.steps.append(step)
         report.choices = self._choices(found)
-        for line in report.choices:
-            notify(line)
         for difference in found:
             step = _step(difference)
             notify(step.description)
             self._mend_or_find_mended(difference, report, notify, now)
             report.steps.append(step)
         report.warnings += describe_same_users(self.database)
-        for line in report.warnings:
+        for line in (*report.choices, *report.warnings):
             notify(line)
         report.remaining = differences(self.database)
         return report
@@ -182,9 +180,9 @@ class _Migration(MongoPart):
     def _choices(self, found: list[Finding]) -> list[str]:
         """Settings that this migration writes, and that follow from what the wiki holds."""
         written = {each.subject.partition(".")[2] for each in found if each.area == Kind.CONFIG}
-        is_written = bool(written & {CONFIG_ID, "reputation_steps"})
-        is_own = is_written and has_own_reputation(self.database, self._origin)
-        return [OWN_REPUTATION] if is_own else []
+        if not written & {CONFIG_ID, "reputation_steps"}:
+            return []
+        return [OWN_REPUTATION] * has_own_reputation(self.database, self._origin)
 
     def _mend_or_find_mended(
         self, difference: Finding, report: MigrationReport, notify: Notify, now: datetime
