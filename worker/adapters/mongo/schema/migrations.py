@@ -1,4 +1,4 @@
-"""Brings a database to the schema. A step looks first, so it can run again after a crash.
+"""Brings a database to the schema. A step can run again, since it looks first.
 
 A look at the whole database comes before the first write. It refuses by name what migration cannot
 take (see `obstacles`), and records what is there for a rollback (see `origin`). Data stays: missing
@@ -64,9 +64,8 @@ class StillDuplicates(KontribError):
 
     def __init__(self, collection: str, index: str) -> None:
         super().__init__(
-            f"{collection}.{index} cannot be made unique: the same values are written again and "
-            "again, or only a person can decide between the documents. Stop the writer, and "
-            "run `kontrib migrate` again."
+            f"{collection}.{index} cannot be made unique: equal values are written repeatedly, or "
+            "only a person can decide. Stop the writer, and run `kontrib migrate` again."
         )
 
 
