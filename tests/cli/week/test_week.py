@@ -1,4 +1,4 @@
-"""From genesis to a reconciled week, as an operator does it."""
+"""An operator's commands from genesis to a reconciled week."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def test_all_weeks_are_shown_in_one_table(kontrib: Command, world: World, week: 
 
 
 class WatchersClock:
-    """A clock for a loop that ends: each sleep lets one thing happen, and then Ctrl-C comes."""
+    """A clock for `--watch`: each sleep lets one event happen, and the last one ends in Ctrl-C."""
 
     def __init__(self, world: World, *happenings: Callable[[], object]) -> None:
         self._clock, self._happenings = world.clock, iter(happenings)
@@ -333,7 +333,7 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(
     chain_of(world.first).before = interrupt
     assert kontrib("run", "2024-W50", "--inline") == 130
     assert "Interrupted. 2024-W50: anchoring." in kontrib.err
-    assert "`kontrib run 2024-W50` goes on" in kontrib.err
+    assert "`kontrib run 2024-W50` continues" in kontrib.err
     chain_of(world.first).before = lambda method: None
     assert kontrib("run", "2024-W50", "--inline") == 0
     assert sum(world.balances(week).values()) == POOL

@@ -30,6 +30,7 @@ from worker.core.payout.records import (
     PlanNotes,
     Postponement,
     Settlement,
+    UnusableStake,
 )
 from worker.ports.payout import Store
 
@@ -249,6 +250,8 @@ def test_readers_see_totals_ratio_and_notes_of_the_plan(store: Store) -> None:
         held={"no wallet address": 1},
         malformed_count=3,
         malformed=(MalformedContribution("42", "no user"),),
+        unusable_stakes_count=1,
+        unusable_stakes=(UnusableStake("7", "ada", "its amount is 0"),),
         late_points=7,
         floor_waived=True,
         lifted=5,
@@ -267,6 +270,8 @@ def test_readers_see_totals_ratio_and_notes_of_the_plan(store: Store) -> None:
         "held": {"no wallet address": 1},
         "malformed_count": 3,
         "malformed": [{"_id": "42", "reason": "no user"}],
+        "unusable_stakes_count": 1,
+        "unusable_stakes": [{"id": "7", "user_id": "ada", "reason": "its amount is 0"}],
         "late_points": 7,
         "floor_waived": True,
         "lifted": 5,

@@ -217,7 +217,7 @@ class StoreTwins(RuleBasedStateMachine):
 
     @rule(odds=st.integers(0, 9))
     def reset(self, odds: int) -> None:
-        if odds == 0:  # rarely, since it leaves nothing to compare
+        if odds == 0:  # rarely, since a reset leaves nothing to compare
             self.both("reset_week", WEEK, self.now)
 
     @invariant()

@@ -1,4 +1,4 @@
-"""Rewards that are held or paid alone: why they wait, and where they go."""
+"""Rewards that are held or paid alone: reasons and wallets."""
 
 from __future__ import annotations
 

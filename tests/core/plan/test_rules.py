@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.money import ONE_TOKEN
 from worker.core.plan.allocation import Policy, StakingBonus
 from worker.core.plan.commitment import canonical_json
@@ -78,7 +79,16 @@ def test_what_the_owner_did_not_write_has_defaults() -> None:
     assert (rules.min_points, rules.min_stake, rules.hold_weeks) == (10, 0, None)
     assert (rules.eligibility, rules.require_approval) == ((), False)
     assert rules.max_new_accounts_per_week == 1_000_000
-    assert rules.reputation_steps == (
+    assert rules.reputation_steps == ()
+
+
+@pytest.mark.parametrize("none", [[], None])
+def test_a_wiki_may_keep_its_own_reputation(none: object) -> None:
+    assert rules_from({**OWNERS, "reputation_steps": none}).reputation_steps == ()
+
+
+def test_the_reputation_of_a_new_database_has_steps() -> None:
+    assert rules_from(CONFIG).reputation_steps == (
         (0, Decimal("0.8")),
         (5, Decimal("1.0")),
         (25, Decimal("1.2")),
@@ -162,10 +172,10 @@ def test_what_the_owner_writes_counts(name: str, value: object, attribute: str, 
         ("hold_weeks", "soon"),
         ("max_new_accounts_per_week", 0),
         ("max_new_accounts_per_week", None),
-        ("reputation_steps", []),
         ("reputation_steps", [{"contributions": 5, "reputation": 1}]),
         ("reputation_steps", [{"contributions": 0}]),
         ("reputation_steps", 7),
+        ("staking_tiers", {"30_days": {"apy": -0.1, "multiplier": 1.1}}),
     ],
 )
 def test_a_malformed_value_is_refused_by_its_dotted_name(name: str, value: object) -> None:

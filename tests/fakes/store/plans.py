@@ -227,8 +227,10 @@ class FakePlans:
 
 def _notes(notes: PlanNotes) -> Document:
     malformed = [{"_id": each.id, "reason": each.reason} for each in notes.malformed]
+    stakes = [asdict(each) for each in notes.unusable_stakes]
     users = [asdict(each) for each in notes.excluded_users]
-    return asdict(notes) | {"malformed": malformed, "excluded_users": users}
+    lists = {"malformed": malformed, "unusable_stakes": stakes, "excluded_users": users}
+    return asdict(notes) | lists
 
 
 def _readable(stored: StoredWeek) -> Document:

@@ -1,4 +1,4 @@
-"""The wiki's side of the in-memory store. Every contribution goes through `core.points.defect`."""
+"""The wiki's side of the in-memory store. `core.plan.points.defect` checks every contribution."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from bson import ObjectId
 from tests.fakes.store.state import Document, State
 from worker.adapters.mongo.payout.stakes import stake_covering
 from worker.core.identity import canonical_user_id
-from worker.core.payout.records import Account, MalformedContribution, Stake, UserPoints, WeekPoints
+from worker.core.payout.records import (
+    Account,
+    MalformedContribution,
+    Stake,
+    UnusableStake,
+    UserPoints,
+    WeekPoints,
+)
 from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.points import defect
 from worker.core.plan.rules import Rules
@@ -70,9 +77,14 @@ class FakeWiki:
             user_id = _user(document)
             if user_id not in wanted or document["user_id"] not in stored_forms(user_id):
                 continue
-            if (stake := stake_covering(week, document, user_id)) is not None:
+            if isinstance(stake := stake_covering(week, document, user_id), Stake):
                 found.append(stake)
         return found
+
+    def unusable_stakes(self, week: Week) -> list[UnusableStake]:
+        stakes = [{"_id": key} | document for key, document in self.state.stakes.items()]
+        read = (stake_covering(week, each, _user(each)) for each in stakes)
+        return sorted((s for s in read if isinstance(s, UnusableStake)), key=lambda s: s.id)
 
 
 def stored_forms(user_id: str) -> list[object]:

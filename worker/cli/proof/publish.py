@@ -28,7 +28,7 @@ def publish(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Write the files with which anybody can check a week. They hold no names."""
+    """Write the files with which anybody can check a week. The files contain no names."""
     from worker.bootstrap.without_settings import BundleFolderWriter
 
     writer = BundleFolderWriter(folder, week)

@@ -43,13 +43,13 @@ def report(
         typer.Option("--year", min=2020, max=9998, help="Report the payments of a year, in UTC."),
     ] = None,
     user: Annotated[
-        str | None, typer.Option("--user", metavar="ID", help="The user whose year it is.")
+        str | None, typer.Option("--user", metavar="ID", help="The user of the yearly report.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report a week with --html FILE, --csv or --json; or --year Y --user ID, with --csv.
+    """Report a week (--html FILE, --csv, --json) or a user's year (--year Y --user ID).
 
-    It names contributors by their ids: for operators and auditors, not for the public.
+    The report names contributors by their ids, so do not publish it.
     """
     if (html is not None) + csv + as_json != 1:
         raise typer.BadParameter("choose one of --html FILE, --csv and --json")
@@ -129,7 +129,7 @@ def _chain_facts(session: Session) -> tuple[str | None, Costs | None]:
 
 
 def _document(report: WeekReport) -> dict[str, Any]:
-    """The same contents as on the page. Amounts in base units, cost in lamports."""
+    """The contents of the page as JSON. Amounts in base units, cost in lamports."""
     cost, cluster = report.cost, report.cluster
     return board_document(report.board) | {
         "cluster": cluster,

@@ -71,7 +71,7 @@ def _preview(session: Session, week: Week, *, as_json: bool) -> None:
     )
     if found.stage is not Stage.DUE:
         say(
-            f"Note: {week.label} has a plan already (stage {found.stage.value}), and kontrib pays "
+            f"Note: {week.label} already has a plan (stage {found.stage.value}), and kontrib pays "
             "that one. The plan above is computed from today's data."
         )
 
@@ -100,7 +100,7 @@ def _plan(session: Session, week: Week, *, as_json: bool) -> None:
 
 @command(commands, "kontrib approve 2024-W50")
 def approve(context: typer.Context, week: WeekArgument) -> None:
-    """Let a planned week be anchored, where system_config.require_approval is on."""
+    """Let a planned week be anchored, if system_config.require_approval is on."""
     session = session_of(context)
     if not approve_week(session.store, week, session.clock.now()):
         say(f"{week.label} is anchored already; there is nothing to approve.")

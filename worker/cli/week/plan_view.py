@@ -12,7 +12,12 @@ from config.visible_text import visible_line
 from worker.cli.board_view import Document, week_document
 from worker.cli.console import escaped, facts, table
 from worker.core.money import sol_text, tokens_text
-from worker.core.payout.records import ExcludedUser, MalformedContribution, PlanNotes
+from worker.core.payout.records import (
+    ExcludedUser,
+    MalformedContribution,
+    PlanNotes,
+    UnusableStake,
+)
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.services.plan.funds import Estimate, FundsReport
 from worker.services.plan.preview import Preview
@@ -59,6 +64,8 @@ def notes_document(notes: PlanNotes) -> Document:
         "excluded_users": notes.excluded_users,
         "malformed_count": notes.malformed_count,
         "malformed": [{"id": m.id, "reason": m.reason} for m in notes.malformed],
+        "unusable_stakes_count": notes.unusable_stakes_count,
+        "unusable_stakes": list(notes.unusable_stakes),
     }
 
 
@@ -119,11 +126,15 @@ def show_notes(console: Console, notes: PlanNotes) -> None:
         "held": _counted(notes.held),
         "excluded": _counted(notes.excluded),
         "malformed": notes.malformed_count or None,
+        "unusable stakes": notes.unusable_stakes_count or None,
     }
     console.print(facts(rows))
     _show_excluded(console, notes)
     for malformed in notes.malformed[:LISTED_MAX]:
         line = visible_line(f"{malformed.id}: {malformed.reason}")
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    for stake in notes.unusable_stakes[:LISTED_MAX]:
+        line = visible_line(f"stake {stake.id} of user {stake.user_id}: {stake.reason}")
         console.print(f"  {line}", markup=False, soft_wrap=True)
 
 
@@ -152,6 +163,8 @@ def notes_of(board: Board) -> PlanNotes:
         held=document.get("held") or {},
         malformed_count=document.get("malformed_count") or 0,
         malformed=tuple(MalformedContribution(m["_id"], m["reason"]) for m in malformed),
+        unusable_stakes_count=document.get("unusable_stakes_count") or 0,
+        unusable_stakes=tuple(UnusableStake(**s) for s in document.get("unusable_stakes") or ()),
         late_points=document.get("late_points") or 0,
         floor_waived=bool(document.get("floor_waived")),
         lifted=document.get("lifted") or 0,

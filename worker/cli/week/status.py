@@ -60,7 +60,7 @@ def _look(session: Session, week: Week | None) -> tuple[dict[str, Any], Callable
 
 def _show_all(screen: Console, boards: list[Board], paused: str | None) -> None:
     if paused:
-        screen.print(f"Signing is paused: {paused}. Go on with `kontrib resume`.", markup=False)
+        screen.print(f"Signing is paused: {paused}. Continue with `kontrib resume`.", markup=False)
     if boards:
         show_boards(screen, boards)
     else:

@@ -38,7 +38,7 @@ def user(
     ] = False,
     after: Annotated[
         str | None,
-        typer.Option("--after", metavar="PAGE", help="The next page, as the last one names it."),
+        typer.Option("--after", metavar="PAGE", help="The name of the page to show."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = PAGE,
     as_json: AsJson = False,

@@ -77,6 +77,15 @@ class Stake:
 
 
 @dataclass(frozen=True, slots=True)
+class UnusableStake:
+    """A stake that may cover a week, and counts for nothing because of what its document holds."""
+
+    id: str
+    user_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reward:
     """One user's reward in a plan, at a position of its canonical order."""
 
@@ -156,6 +165,8 @@ class PlanNotes:
     held: dict[str, int] = field(default_factory=dict)
     malformed_count: int = 0
     malformed: tuple[MalformedContribution, ...] = ()
+    unusable_stakes_count: int = 0
+    unusable_stakes: tuple[UnusableStake, ...] = ()
     late_points: int = 0
     floor_waived: bool = False
     lifted: int = 0
@@ -225,7 +236,7 @@ class Postponement:
     next_attempt_at: datetime
     reason: str
     is_failure: bool = True
-    """False for a wait for an outside event, which does not count as a failed try."""
+    """False if the payout waits for an outside event, which is not a failed try."""
 
 
 @dataclass(frozen=True, slots=True)

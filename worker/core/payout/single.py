@@ -1,6 +1,6 @@
-"""Decides about rewards that are paid alone: held ones, and those of void batches.
+"""Decides about rewards that are paid alone: held rewards, and rewards of void batches.
 
-A reward is held at planning, and waits later, while it has no recipient that can be paid.
+Without a payable recipient, planning holds a reward, and later the reward waits.
 """
 
 from __future__ import annotations

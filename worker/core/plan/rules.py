@@ -54,6 +54,7 @@ class Rules:
     max_new_accounts_per_week: int
     require_approval: bool
     reputation_steps: tuple[tuple[int, Decimal], ...] = field(default=())
+    """Without steps, the wiki's own `reputation_score` counts."""
 
     def eligibility_fields(self) -> list[str]:
         """The fields of a user's document that the conditions read."""
@@ -109,7 +110,7 @@ def rules_from(document: Mapping[str, Any] | None) -> Rules:
         hold_weeks=read("hold_weeks", lambda v: None if v is None else _at_least_one(v), None),
         max_new_accounts_per_week=read("max_new_accounts_per_week", _at_least_one, 1_000_000),
         require_approval=read("require_approval", _flag, False),
-        reputation_steps=read("reputation_steps", _steps, DEFAULT_REPUTATION_STEPS),
+        reputation_steps=read("reputation_steps", lambda v: _steps(v or []), []),
     )
 
 
@@ -157,15 +158,17 @@ def _tiers(entries: Mapping[str, Any]) -> tuple[StakingTier, ...]:
     tiers = []
     for name, entry in entries.items():
         days = int(name.removesuffix("_days"))
-        multiplier = exact_decimal(entry["multiplier"])
+        multiplier, apy = exact_decimal(entry["multiplier"]), exact_decimal(entry["apy"])
         scaled_multiplier(multiplier)
-        tiers.append(StakingTier(days, exact_decimal(entry["apy"]), multiplier))
+        if apy < 0:
+            raise UsageError(f"an APY of {apy} is below 0")
+        tiers.append(StakingTier(days, apy, multiplier))
     return tuple(sorted(tiers, key=lambda tier: tier.days))
 
 
 def _steps(entries: list[Mapping[str, Any]]) -> tuple[tuple[int, Decimal], ...]:
     steps = sorted((_whole(e["contributions"]), exact_decimal(e["reputation"])) for e in entries)
-    if not steps or steps[0][0] != 0:
+    if steps and steps[0][0] != 0:
         raise UsageError("the first step must begin at 0 contributions")
     return tuple(steps)
 

@@ -75,7 +75,7 @@ class PayoutStore(Protocol):
     def set_aside(
         self, reward: Reward, status: Status, reason: str, next_attempt_at: datetime
     ) -> None:
-        """Record the reason for which a reward cannot be paid now."""
+        """Record why a reward cannot be paid now."""
 
     def redirect(self, reward: Reward, wallet: str, now: datetime) -> None:
         """Record an operator's new wallet for a held reward or a reward of a void batch."""

@@ -79,7 +79,7 @@ def _check_left_out(
                 report.add(Area.WEEKS, subject, found, "no reward as planned")
 
 
-# --- what came too late ------------------------------------------------------------------------
+# --- late contributions ------------------------------------------------------------------------
 
 
 def _check_late(

@@ -42,7 +42,7 @@ class PaidWithItsBatch(Refused):
     def __init__(self, week: Week, user: str, batch: str, state: ReceiptState) -> None:
         super().__init__(
             f"{user}'s reward of {week.label} is paid with batch {batch}, whose receipt is "
-            f"{state.value}. Only held rewards and those of void batches can be changed; to stop "
+            f"{state.value}. Only held rewards and rewards of void batches can be changed. To stop "
             "everything use `kontrib pause`."
         )
 
@@ -62,7 +62,7 @@ def hold_reward(context: Context, week: Week, user: str, reason: str) -> Reward:
 
 
 def release_reward(context: Context, week: Week, user: str) -> Reward:
-    """End a hold. If another operator paid the reward meanwhile, the sweeper notices."""
+    """End a hold. If another operator has paid the reward, the sweeper notices."""
     reward = known_reward(context, week, user)
     if reward.operator_hold is None or reward.status is Status.COMPLETED:
         reward = reward_to_change(context, week, user)

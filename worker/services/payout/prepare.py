@@ -84,9 +84,9 @@ def _prepare_batches(
     for payout in payouts:
         batch = proven[payout.id]
         if any(row.wallet in lost for row in batch):
-            reason = "a token account was created again; paid when it is there"
+            reason = "a token account was created again; the payment waits for it"
             soon = rows.context.clock.now() + RETRY_SOON
-            # Counted as a try, so that it is created again only once.
+            # This counts as a try, so that an account is created again only once.
             prepared.later.append(Postponement(payout, soon, reason))
             continue
         void = must_be_void([seen[row.wallet] for row in batch], refused=payout.id in refused)

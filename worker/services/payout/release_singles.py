@@ -1,4 +1,4 @@
-"""Releases rewards that are paid alone: held ones once they can be paid, and those of void batches.
+"""Releases rewards that are paid alone: payable held rewards, and rewards of void batches.
 
 Each has one permanent id, `<week>/u/<user commitment>`. The anchored plan and the chain decide
 whether the id may be used (services.payout.prepare), never today's wallet.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
-from worker.core.payout.records import PlanNotes, Reward, WeekPoints
+from worker.core.payout.records import PlanNotes, Reward, UnusableStake, WeekPoints
 from worker.core.plan.allocation import Allocation, allocate
 from worker.core.plan.commitment import Header, Row
 from worker.core.plan.counted_contributions import points_window
@@ -130,7 +130,7 @@ def make_draft(
         floor_waived=allocation.floor_waived,
     )
     notes = replace(
-        _notes(counted, allocation, excluded, points),
+        _notes(counted, allocation, excluded, points, context.store.unusable_stakes(week)),
         excluded_users=excluded.users(context.store.user_ids),
     )
     return Draft(header, roster, allocation, notes, counted.new_accounts)
@@ -142,7 +142,7 @@ class _Counted:
 
     points: array[int] = field(default_factory=lambda: array("Q"))
     multipliers: array[int] = field(default_factory=lambda: array("Q"))
-    """In millionths. The roster has packed them into 64 bits, as it has the points."""
+    """In millionths. The roster packs them into 64 bits, like the points."""
     held: Counter[str] = field(default_factory=Counter)
     weight: int = 0
     late_points: int = 0
@@ -163,7 +163,11 @@ def _count(roster: Roster) -> _Counted:
 
 
 def _notes(
-    counted: _Counted, allocation: Allocation, excluded: Exclusions, points: WeekPoints
+    counted: _Counted,
+    allocation: Allocation,
+    excluded: Exclusions,
+    points: WeekPoints,
+    unusable: Sequence[UnusableStake],
 ) -> PlanNotes:
     return PlanNotes(
         excluded=dict(excluded.reasons),
@@ -171,6 +175,8 @@ def _notes(
         held=dict(counted.held),
         malformed_count=points.malformed_count,
         malformed=points.malformed,
+        unusable_stakes_count=len(unusable),
+        unusable_stakes=tuple(unusable[:MALFORMED_LISTED_MAX]),
         late_points=counted.late_points,
         floor_waived=allocation.floor_waived,
         lifted=allocation.lifted,

@@ -54,7 +54,7 @@ _ADVICE = {
 
 
 def advice(reason: str, week_label: str) -> str:
-    """What an operator can do about a reward with this reason, with the command if there is one."""
+    """The next step of an operator for a reward with this reason, with a command if possible."""
     if reason.startswith(BY_OPERATOR):
         return f"To pay it: kontrib release USER {week_label}"
     if reason.startswith(AccountProblem.NOT_AN_ADDRESS.value):

@@ -65,7 +65,7 @@ class MongoRewards(MongoPart):
             self.payout_batches.update_one(_open_single(reward), {"$set": facts})
 
     def hold(self, reward: Reward, reason: str | None) -> None:
-        """Write the reward first and its payout second: `MongoPlans.write_payouts` relies on it."""
+        """Write the reward before its payout: `MongoPlans.write_payouts` relies on this order."""
         held = {"$set": {"operator_hold": reason}}
         changed = self.token_rewards.update_one({**_one(reward), "status": _UNPAID}, held)
         if changed.matched_count:

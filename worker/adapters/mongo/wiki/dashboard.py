@@ -9,6 +9,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from worker.adapters.mongo.base import MongoPart, canonical_id, integer_sum, stored_forms
@@ -136,7 +138,7 @@ def shown_user_of(user_id: str, document: Mapping[str, Any], documents: int) -> 
     return ShownUser(
         user_id=canonical_user_id(user_id),
         wallet=wallet if isinstance(wallet, str) else None,
-        reputation=float(reputation) if isinstance(reputation, int | float) else 1.0,
+        reputation=float(reputation) if isinstance(reputation, int | float | Decimal) else 1.0,
         contributions=_whole(document.get("total_contributions")),
         points=_whole(document.get("total_points")),
         earned=BaseUnits(_whole(document.get("total_tokens_earned_base_units"))),
@@ -150,6 +152,6 @@ def shown_user_of(user_id: str, document: Mapping[str, Any], documents: int) -> 
 
 def _whole(value: object) -> int:
     """A counter; 0 if the stored value is not a whole number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return 0
-    return int(value) if value == value // 1 else 0
+    return int(value) if isfinite(value) and value == int(value) else 0

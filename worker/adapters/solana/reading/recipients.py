@@ -58,7 +58,7 @@ class RecipientReader:
         return AccountProblem.OURS if wallet in self._ours else _problem_of_address(wallet)
 
     def _read_accounts(self, wallets: list[str]) -> tuple[Accounts, Accounts]:
-        """Wallet accounts (owners only) and token accounts, read at the same time."""
+        """Read wallet accounts (owners only) and token accounts at the same time."""
 
         def read(replies: list[Reply]) -> Accounts:
             return read_all_accounts(replies, len(wallets))
