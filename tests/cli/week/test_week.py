@@ -354,3 +354,16 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(
     chain_of(world.first).before = lambda method: None
     assert kontrib("run", "2024-W50", "--inline") == 0
     assert sum(world.balances(week).values()) == POOL
+
+
+def test_a_malformed_condition_is_named_by_plan_doctor_and_check(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    store_of(world.first).set_rules(eligibility=[{"field": "groups", "nin": ["bot"]}])
+    named = "condition 1 has the unknown operator 'nin', write 'not_in'"
+    assert kontrib("plan", "2024-W50") == 3
+    assert named in kontrib.err
+    assert world.distribution().plan_id is None
+    for command in ("doctor", "check"):
+        assert kontrib(command) in (1, 3)
+        assert named in kontrib.out + kontrib.err
