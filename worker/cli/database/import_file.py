@@ -40,7 +40,7 @@ class NotAllImported(Refused):
     def __init__(self, report: IngestReport) -> None:
         first, lines = report.malformed[0], report.lines
         if report.malformed_count == lines:
-            what = f"None of {lines:,} lines could be imported."
+            what = f"Nothing was imported from {lines:,} lines."
         else:
             what = (
                 f"{report.malformed_count:,} of {lines:,} lines could not be imported; the others "
