@@ -43,7 +43,7 @@ up: $(READY) ## Start engine, Redis, chain, worker, beat and Flower, and leave t
 	@$(BIN)/python -m deploy.local up --workers --state $(STATE)
 
 .PHONY: down
-down: $(READY) ## Stop what `make up` or a kept demo started; the data stays
+down: $(READY) ## Stop the services of `make up` or of a kept demo; the data stays
 	@$(BIN)/python -m deploy.local down --state $(STATE)
 
 .PHONY: test
@@ -78,11 +78,11 @@ bench: $(READY) ## Measure weeks of a thousand to a million rewards (30 minutes)
 	$(if $(SIZES),,$(BIN)/python -m bench.queries)
 
 .PHONY: simulate
-simulate: $(READY) ## Years of weeks under random faults: SEED=1 WEEKS=50
+simulate: $(READY) ## Simulate years of weeks under random faults: SEED=1 WEEKS=50
 	$(BIN)/python -m tests.simulation --seed $(or $(SEED),1) --weeks $(or $(WEEKS),50)
 
 .PHONY: chaos
-chaos: $(READY) ## Real processes under faults, the long form: KILLS=200 SEED=1
+chaos: $(READY) ## Run real processes under many faults: KILLS=200 SEED=1
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
 
 .PHONY: screenshots

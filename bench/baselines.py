@@ -123,7 +123,7 @@ def in_flight(
 
 
 async def _measure(treasury: Treasury, recipients: Sequence[Document], at_once: int) -> Baseline:
-    # Each payment needs a thread and a connection. The defaults have fewer than 32 of either.
+    # Each payment needs a thread and a connection. By default there are fewer than 32 of each.
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(at_once))
     async with AsyncClient(
         treasury.rpc_url,
@@ -246,4 +246,4 @@ def _prove_documents(rewards: Collection[Document], pairs: list[tuple[Document, 
         document = stored.get(reward["_id"], {})
         known = document.get("status"), document.get("transaction_signature")
         if known != ("completed", signature) or document.get("claimed_at") is None:
-            raise NotPaid(reward["wallet_address"], "its document does not say so")
+            raise NotPaid(reward["wallet_address"], "its document does not show it")

@@ -42,7 +42,7 @@ class Calculated:
     bare_aggregation: float
     calculation: float
     later_calculation: float
-    """The same for a week after a planned one, whose late contributions are searched too."""
+    """The same for a week that follows a planned week, with its search for late contributions."""
     bare_inserts: float
     written: float
 

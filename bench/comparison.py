@@ -64,7 +64,7 @@ def _pending_rewards(count: int) -> Iterator[Document]:
 
 
 def v0_transactions_per_10k() -> int:
-    """With one signer and a memo, on a cluster without v1 transactions."""
+    """Transactions per 10,000 recipients without v1 transactions, with one signer and a memo."""
     key, mint = Keypair(), Pubkey.new_unique()
     maker = TransactionMaker(
         Keyring(key, key, key),

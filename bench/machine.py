@@ -1,4 +1,4 @@
-"""The machine of a benchmark, without which a figure means nothing."""
+"""Describes the machine of a benchmark, since every figure depends on it."""
 
 from __future__ import annotations
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, MutableMapping
+from typing import Any, TextIO
 
 import structlog
+
+from config.visible_text import visible, visible_line
 
 HIDDEN = "(hidden)"
 
@@ -53,12 +56,12 @@ class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
         # Longest first, so that a whole URL is hidden before the password inside it.
         self._secrets = sorted({s for text in secrets for s in _forms(text)}, key=len, reverse=True)
         renderer: Any = structlog.processors.JSONRenderer() if as_json else _console()
-        errors = [structlog.processors.format_exc_info] if as_json else []
+        before = structlog.processors.format_exc_info if as_json else _escape_values
         super().__init__(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *errors,
+                before,
                 renderer,
             ],
         )
@@ -72,7 +75,21 @@ class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
 
 def _console() -> structlog.dev.ConsoleRenderer:
     # The default prints the local variables of every frame, including keys and passwords.
-    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    return structlog.dev.ConsoleRenderer(exception_formatter=_safe_traceback)
+
+
+def _escape_values(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Any:
+    """Show control characters as escapes: only the renderer may colour a line."""
+    return {
+        key: visible_line(value) if isinstance(value, str) else value
+        for key, value in event.items()
+    }
+
+
+def _safe_traceback(stream: TextIO, exception: Any) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exception)
+    stream.write(visible(text.getvalue()))
 
 
 def _forms(text: str) -> set[str]:

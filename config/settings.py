@@ -1,7 +1,8 @@
 """The settings of an operator: environment variables, or a `.env` file beside the process.
 
-Frozen once read. Secrets have no defaults, are held as `SecretStr`, and appear in no log, repr
-or error: the report of a malformed value has only the variable's name and the expected form.
+The settings never change once read. Secrets have no defaults, are held as `SecretStr`, and appear
+in no log, repr or error: the report of a malformed value has only the variable's name and the
+expected form.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -22,7 +24,8 @@ from config.errors import ConfigurationUnusable
 
 EXPECTED: Mapping[str, str] = {
     "MONGO_URI": "mongodb://host:27017/?replicaSet=rs0 (or mongodb+srv://...)",
-    "MONGO_DATABASE": "the wiki's database name, such as kontrib",
+    "MONGO_DATABASE": "the wiki's database name, such as kontrib: up to 63 bytes, with none of "
+    '/ \\ . " $ * < > : | ? and no blank',
     "REDIS_URL": "redis://host:6379/0 (for TLS rediss://, with ssl_ca_certs=FILE and "
     "ssl_cert_reqs=required, optional or none)",
     "SOLANA_RPC_URL": "one or several http(s) URLs, separated by commas",
@@ -37,6 +40,9 @@ EXPECTED: Mapping[str, str] = {
     "WEBHOOK_URL": "an http(s) URL that takes Slack's JSON",
 }
 
+
+DATABASE_BYTES_MAX = 63
+DATABASE_FORBIDDEN = set('/\\. "$*<>:|?')
 
 SECRET_CHARACTERS_MIN = 4
 """Shorter texts are not hidden: that would make other texts unreadable."""
@@ -128,6 +134,14 @@ class Settings(BaseSettings):
             raise ValueError("unknown scheme")
         return value
 
+    @field_validator("mongo_database")
+    @classmethod
+    def _check_database(cls, value: str) -> str:
+        is_too_long = len(value.encode(errors="replace")) > DATABASE_BYTES_MAX
+        if not value or is_too_long or DATABASE_FORBIDDEN & set(value) or not value.isprintable():
+            raise ValueError("no server accepts this name")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _check_tls(cls, value: SecretStr) -> SecretStr:
@@ -217,10 +231,25 @@ def load_settings(env_file: Path | None = None) -> Settings:
         ConfigurationUnusable: lists every missing or malformed variable.
     """
     chosen = env_file or Path(os.environ.get("KONTRIB_ENV_FILE", ".env"))
+    _refuse_empty_database(chosen)
     try:
         return Settings(_env_file=chosen)
     except ValidationError as error:
         raise ConfigurationUnusable([_describe(e) for e in error.errors()]) from None
+
+
+def _refuse_empty_database(env_file: Path) -> None:
+    """An empty name is a mistake: the default would be another database than the wiki's.
+
+    Raises:
+        ConfigurationUnusable: MONGO_DATABASE is there, and empty.
+    """
+    for values in (os.environ, dotenv_values(env_file)):
+        given = {name.upper(): value for name, value in values.items()}
+        if given.get("MONGO_DATABASE", "set") in (None, ""):
+            raise ConfigurationUnusable(
+                [f"MONGO_DATABASE is empty. Expected: {EXPECTED['MONGO_DATABASE']}"]
+            )
 
 
 def _describe(error: Mapping[str, Any]) -> str:

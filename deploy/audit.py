@@ -54,7 +54,7 @@ def read(output: str) -> Audit:
         skipped=sum("skip_reason" in each for each in dependencies),
         vulnerabilities=tuple(
             f"{each['name']} {each['version']}: {found['id']}, "
-            f"mended in {', '.join(found['fix_versions']) or 'no version yet'}"
+            f"fixed in {', '.join(found['fix_versions']) or 'no version yet'}"
             for each in dependencies
             for found in each.get("vulns", ())
         ),

@@ -1,4 +1,4 @@
-"""Tasks that pay a week: `sweep` finds due work, and each stage has a task of its own."""
+"""Tasks that pay a week: `sweep` finds due work, and each stage has a separate task."""
 
 from __future__ import annotations
 

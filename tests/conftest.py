@@ -1,9 +1,9 @@
 """Hypothesis profiles, and the real local stack, once for each test session that needs it.
 
-Profiles: `dev` is quick, `ci` looks further. Chosen by HYPOTHESIS_PROFILE.
+Profiles: HYPOTHESIS_PROFILE chooses the profile: `dev` is quick, and `ci` tries more examples.
 
-A machine where no MongoDB engine can be had reports the stack's tests as skipped, by name and with
-the ways to have one; under CI=true such a skip is a failure.
+On a machine without a possible MongoDB engine, the stack's tests are skipped. The report names them
+and the ways to get an engine. Under CI=true such a skip is a failure.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 @pytest.fixture(scope="session")
 def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """MongoDB engine, Redis and chain, all of this session's own."""
+    """MongoDB engine, Redis and chain for this session alone."""
     stack = LocalStack(
         tmp_path_factory.mktemp("stack"),
         lambda line: None,
@@ -48,7 +48,7 @@ def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack
 
 @pytest.fixture(scope="session")
 def stack_settings(local_stack: LocalStack) -> dict[str, str]:
-    """What `DIR/env` holds: addresses and key files of the session's stack."""
+    """The contents of `DIR/env`: addresses and key files of the session's stack."""
     return local_stack.settings()
 
 
@@ -58,7 +58,7 @@ def mongo_uri(stack_settings: dict[str, str]) -> str:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests recorded: what the README quotes is printed, not written."""
+    """Print the figures that tests recorded, so that everyone can check the README's figures."""
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
             terminalreporter.write_line(f"{name}: {value}")

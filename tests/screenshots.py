@@ -28,7 +28,7 @@ USERS, CONTRIBUTIONS = 200, 600
 
 
 def main() -> None:
-    """Make all of them."""
+    """Make all pictures."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         chain = chain_service(slot_milliseconds=50)
@@ -64,7 +64,7 @@ def _flower(folder: Path, settings: dict[str, str]) -> None:
 
 
 def _report(folder: Path) -> None:
-    """A week with everything in it: held, voided, paid alone, and twelve weeks before it."""
+    """A week with held, voided and separately paid rewards, after twelve other weeks."""
     file = folder / "report.html"
     file.write_text(render_report("week.html", report=report_of(*busy_world())))
     with browser(folder / "report-browser", width=1280, height=1600) as page:

@@ -1,4 +1,4 @@
-"""Certificates of a test's own, and a proxy that puts TLS in front of a server without it."""
+"""Certificates for one test, and a proxy that adds TLS to a server without TLS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that some tests need: found, installed where CI may, or skipped by name."""
+"""Programs that some tests need: found on the machine, installed in CI, or skipped by name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ APT_SECONDS_MAX = 400
 
 
 def need(program: str, package: str) -> str:
-    """Path of a program of a Debian package. Under CI=true it is installed, or the test fails;
-    elsewhere the test is skipped, and says what is missing."""
+    """Path of a program of a Debian package.
+
+    Under CI=true a missing program is installed, or the test fails. Elsewhere the test is skipped,
+    and names the missing program.
+    """
     if path := shutil.which(program):
         return path
     if IN_CI and os.geteuid() == 0 and shutil.which("apt-get"):

@@ -27,6 +27,7 @@ from config.errors import ConfigurationUnusable
 from config.logging import configure_logging
 from config.schedule import beat_schedule
 from config.settings import Settings, load_settings
+from config.visible_text import visible
 from worker import flower as _flower  # noqa: F401 - refuses an open Flower
 from worker.bootstrap.contexts import (
     build_context,
@@ -95,7 +96,7 @@ def _settings() -> Settings:
     try:
         return load_settings()
     except ConfigurationUnusable as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(visible(f"{error}\n"))
         raise SystemExit(ExitCode.NOT_READY) from None
 
 

@@ -1,4 +1,4 @@
-"""Beat with a pulse that a health check can feel.
+"""Beat with a pulse for a health check.
 
 The canary shows whether tasks run. The pulse shows whether beat itself still works: a publish to a
 hanging Redis would stop beat without any log line.

@@ -109,7 +109,7 @@ def _without_docker(environment: Mapping[str, str]) -> str | None:
 
 
 def check_external(uri: str) -> None:
-    """Return if the user's MongoDB answers. Writes nothing."""
+    """Raise unless the user's MongoDB answers. Writes nothing."""
     try:
         with _client(uri, timeout_ms=EXTERNAL_TIMEOUT_MS) as client:
             client.admin.command("ping")

@@ -9,8 +9,8 @@ from collections.abc import Collection
 from deploy.local.errors import LocalStackError
 from deploy.local.service import LOOPBACK
 
-# Below the range from which systems take ports for outgoing connections, so that a port stays free
-# while its service is being restarted.
+# Systems take ports for outgoing connections from a higher range. So a port stays free while its
+# service restarts.
 _PORTS = range(20_000, 32_000)
 
 

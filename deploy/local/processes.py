@@ -102,7 +102,7 @@ class ProcessTable:
         command: Sequence[str],
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> ProcessRecord:
-        """Start `command` in a session of its own, its output appended to its log."""
+        """Start `command` in a new session, and append its output to its log."""
         log = self.log_file(name)
         log.parent.mkdir(parents=True, exist_ok=True)
         waits_on, gate = os.pipe()
@@ -171,7 +171,7 @@ def _failure_of(probe: Callable[[], None]) -> str | None:
 
 
 def _kill_with_descendants(pid: int, timeout_s: float) -> None:
-    """SIGKILL a process group, and descendants in groups of their own, such as PostgreSQL's.
+    """SIGKILL a process group, and descendants in other groups, such as PostgreSQL's.
 
     A descendant that outlives its parent would block shared memory for the next start."""
     below: list[psutil.Process] = []

@@ -58,9 +58,9 @@ class ServiceSpec:
     """One background service, for registration with `LocalStack`.
 
     `prepare` runs before each start and may take long (an installation); `command` builds the
-    command line; `probe` returns when the service answers and raises whatever it likes until
-    then; `settings` are lines for the `env` file; `requires` names services that must answer
-    first; `purge` removes what lies outside the service's own directory.
+    command line; `probe` returns when the service answers and raises any exception until then;
+    `settings` are lines for the `env` file; `requires` names services that must answer first;
+    `purge` removes what lies outside the service's own directory.
     """
 
     name: str

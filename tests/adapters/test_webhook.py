@@ -15,7 +15,7 @@ SECRET_PATH = "/services/T000/B000/s3cr3t"
 
 
 class Server:
-    """Answers with `status`, after `delay` if it is set; remembers what it was told."""
+    """Answers with `status`, after `delay` if it is set. It remembers the messages."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str, dict[str, object]]] = []

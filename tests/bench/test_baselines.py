@@ -1,4 +1,4 @@
-"""The baselines pay real tokens and say so only when they did."""
+"""The baselines pay real tokens, and report only payments that were made."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_more_than_fit_in_flight_are_all_paid(treasury: Treasury) -> None:
 
 
 def test_there_is_no_figure_if_a_wallet_gained_nothing(treasury: Treasury) -> None:
-    # What the treasury pays to itself lands, and moves nothing.
+    # A payment from the treasury to itself lands and moves nothing.
     own = str(treasury.authority.pubkey())
     rewards = pending(treasury, [wiki.wallet(60), own])
 

@@ -1,4 +1,4 @@
-"""What planning costs is measured, and the week can be planned afterwards."""
+"""The cost of planning is measured, and the week can be planned afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The floor is measured over a week that was really paid, and over nothing else."""
+"""The floor is measured only on a week that was really paid."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def paid_week(
 
 @pytest.fixture
 def payouts(paid_week: Cluster) -> Iterator[Any]:
-    """The week's batches, for a test to falsify."""
+    """The week's batches, which a test may falsify."""
     collection = paid_week.database.payout_batches
     before = list(collection.find({"kind": "batch"}))
     yield collection

@@ -1,4 +1,4 @@
-"""The table says what was missed, and the picture is one that a browser can show."""
+"""The table names missed targets, and a browser can show the picture."""
 
 from __future__ import annotations
 

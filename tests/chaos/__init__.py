@@ -1,1 +1,1 @@
-"""Faults on real processes: workers killed, servers and the ways to them broken, nothing lost."""
+"""Faults on real processes: killed workers, broken servers and connections, and nothing lost."""

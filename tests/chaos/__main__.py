@@ -1,8 +1,8 @@
 """The long form, `make chaos KILLS=200 SEED=7`: many kills, and each fault for two minutes.
 
-Real Celery workers, Redis, MongoDB engine and chain on a stack of its own. The seed decides which
-process is killed when, and the order of the faults. Ends with a verdict: 0 if every balance on
-chain is as planned, 1 with the seed and the logs' folder otherwise.
+Real Celery workers, Redis, MongoDB engine and chain on a separate stack. The seed decides the order
+of the faults, and when each process is killed. Ends with a verdict: 0 if every balance on chain is
+as planned, 1 with the seed and the logs' folder otherwise.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from tests.chaos.world import world
 SLOT_MILLISECONDS = 50
 USERS = 2_000
 KILLS_PER_WEEK = 20
-"""A week of this size is closed in less than so many seconds, so there are weeks enough."""
+"""A week of this size takes less than so many seconds, so there are enough weeks."""
 
 
 def main() -> int:
     options = _parser().parse_args()
-    # Asked to end, it ends what it started, too.
+    # When it must end, it also ends the processes that it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
     folder = Path(tempfile.mkdtemp(prefix="kontrib-chaos-"))
@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _kills(stack: LocalStack, folder: Path, kills: int, seed: int) -> None:
-    """Weeks one after another, and a worker process killed every second."""
+    """Pay weeks one after another, and kill a worker process every second."""
     place = folder / "kills"
     place.mkdir()
     weeks = 1 + -(-kills // KILLS_PER_WEEK)
@@ -90,7 +90,7 @@ def _kills(stack: LocalStack, folder: Path, kills: int, seed: int) -> None:
 
 
 def _faults(stack: LocalStack, folder: Path, seconds: float, seed: int) -> None:
-    """Each fault while a week of its own is being paid."""
+    """Pay a week during each fault."""
     scenarios: list[Scenario] = [*IN_CI, *MORE]
     random.Random(seed).shuffle(scenarios)
     place = folder / "faults"

@@ -1,4 +1,4 @@
-"""A TCP proxy between a client and a server, that breaks the way between them on demand.
+"""A TCP proxy that breaks the connection between a client and a server on demand.
 
 with TcpProxy(("127.0.0.1", 6379)) as proxy:
     clients connect to proxy.port
@@ -21,12 +21,15 @@ _LINGER_NOTHING = struct.pack("ii", 1, 0)
 
 
 class Fault(enum.Enum):
-    """What happens to connections, those that are open included."""
+    """The faults of new and open connections."""
 
     NONE = "none"
     BLACK_HOLE = "black hole"
-    """Connections are accepted and bytes are swallowed. A connection that lost any stays dead
-    when the fault is over, as behind a firewall that forgot it: only a timeout tells."""
+    """Connections are accepted and bytes are swallowed.
+
+    A connection that lost bytes stays dead after the fault, as if a firewall had forgotten it. The
+    client notices this only by a timeout.
+    """
 
     REFUSED = "refused"
     RESET = "reset"
@@ -40,7 +43,7 @@ class TcpProxy:
         self._target = target
         self._fault = Fault.NONE
         self.hits = 0
-        """How many connections the fault of the moment met."""
+        """The number of connections that the current fault has hit."""
         self._lock = threading.Lock()
         self._connections: set[_Connection] = set()
         self._listener = _listen(0)
@@ -59,7 +62,7 @@ class TcpProxy:
 
     @contextlib.contextmanager
     def fault(self, fault: Fault) -> Iterator[None]:
-        """Break the way for as long as the block runs."""
+        """Break the connection while the block runs."""
         self.switch(fault)
         try:
             yield
@@ -106,7 +109,7 @@ class TcpProxy:
             threading.Thread(target=connection.run, args=(self._target,), daemon=True).start()
 
     def swallows(self) -> bool:
-        """Whether what just arrived on a connection is lost, and the connection with it."""
+        """Whether the bytes that just arrived are lost, together with their connection."""
         swallowed = self._fault is Fault.BLACK_HOLE
         self.hits += swallowed
         return swallowed

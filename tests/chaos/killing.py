@@ -1,4 +1,4 @@
-"""Ends processes of workers as a machine does that runs out of memory: at once, and any of them."""
+"""Kills worker processes like a machine without free memory: at once and at random."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.end_to_end.support.cluster import Cluster
 
 @dataclass
 class Killer:
-    """Keeps `workers` workers running, and kills any process of theirs on demand."""
+    """Keeps `workers` workers running, and kills one of their processes on demand."""
 
     cluster: Cluster
     seed: int

@@ -1,7 +1,7 @@
-"""A proxy in front of the chain's JSON-RPC that answers as bad endpoints do.
+"""A proxy in front of the chain's JSON-RPC that answers like a bad endpoint.
 
-What it does is what real ones were seen to do: refuse with 429, take a transaction and never
-answer, answer for a transaction and forget it, and show the chain as it was some time ago.
+Real endpoints have shown all its faults: a refusal with 429, no answer to an accepted transaction,
+an answer for a transaction that is then forgotten, and an old state of the chain.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Response:
 
 Forward = Callable[..., Response]
 RpcFault = Callable[[bytes, Forward], "Response | None"]
-"""From a request body, and a way to the chain, to a response; None is no answer at all."""
+"""Makes a response from a request body and a connection to the chain. None means no answer."""
 
 
 def healthy(body: bytes, forward: Forward) -> Response | None:
@@ -43,7 +43,7 @@ def healthy(body: bytes, forward: Forward) -> Response | None:
 
 
 def too_many_requests(retry_after_seconds: int | None) -> RpcFault:
-    """429 to everything, with or without the header that says when to come again."""
+    """Answer every request with 429, with or without `Retry-After`."""
     headers = () if retry_after_seconds is None else (("Retry-After", str(retry_after_seconds)),)
 
     def fault(body: bytes, forward: Forward) -> Response | None:
@@ -53,14 +53,16 @@ def too_many_requests(retry_after_seconds: int | None) -> RpcFault:
 
 
 def silent_after_accepting(body: bytes, forward: Forward) -> Response | None:
-    """The chain gets the request and acts on it; the client hears nothing."""
+    """The chain acts on the request, and the client gets no answer."""
     forward(body)
     return None
 
 
 def often_behind(blocks: int) -> RpcFault:
-    """A load balancer with two nodes, one of which is so many blocks behind: every second
-    request is answered by that one."""
+    """A load balancer with two nodes.
+
+    One node is so many blocks behind and answers every second request.
+    """
     turns = _Turns(2)
 
     def fault(body: bytes, forward: Forward) -> Response | None:
@@ -70,7 +72,7 @@ def often_behind(blocks: int) -> RpcFault:
 
 
 def always_behind(blocks: int) -> RpcFault:
-    """The only node there is lags so many blocks."""
+    """The only node lags so many blocks."""
 
     def fault(body: bytes, forward: Forward) -> Response | None:
         return forward(body, {BEHIND_HEADER: str(blocks)})
@@ -79,7 +81,7 @@ def always_behind(blocks: int) -> RpcFault:
 
 
 def losing_transactions(every: int) -> RpcFault:
-    """One transaction in `every` is answered with its signature and never passed on."""
+    """Answer one of `every` transactions with its signature, and never forward it."""
     turns = _Turns(every)
 
     def fault(body: bytes, forward: Forward) -> Response | None:
@@ -106,7 +108,7 @@ def _signature(call: dict[str, Any]) -> str:
 
 
 class _Turns:
-    """Says yes to every nth caller."""
+    """Returns True for every nth caller."""
 
     def __init__(self, every: int) -> None:
         self._every, self._count, self._lock = every, 0, threading.Lock()
@@ -140,7 +142,7 @@ class RpcProxy:
 
     @contextlib.contextmanager
     def fault(self, fault: RpcFault) -> Iterator[None]:
-        """Misbehave for as long as the block runs."""
+        """Misbehave while the block runs."""
         self.requests_hit, self._fault, self._over = 0, fault, threading.Event()
         try:
             yield
@@ -175,7 +177,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is what these tests are about."""
+        """Ignore clients that went away, because these tests cause them."""
 
 
 class _Handler(BaseHTTPRequestHandler):

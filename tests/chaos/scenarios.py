@@ -1,4 +1,4 @@
-"""The faults, each as what it does to a world for some seconds while a week is being paid."""
+"""The faults. Each disturbs a world for some seconds during the payment of a week."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from tests.chaos.world import BLOCKS_BEHIND, World
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`run` breaks something for so many seconds and mends it again.
+    """`run` breaks something for so many seconds and repairs it.
 
-    `from_the_start` breaks it before the week goes out, the others when payments are under way.
+    With `from_the_start` the fault begins before the week is approved, otherwise during the
+    payments.
     """
 
     name: str
@@ -30,7 +31,7 @@ class Scenario:
     from_the_start: bool = False
 
     def play(self, world: World, seconds: float) -> None:
-        """Let the next week out, break something on its way, and wait until it is closed."""
+        """Approve the next week, disturb the week, and wait until it is closed."""
         week = world.approve_next()
         if not self.from_the_start:
             world.wait_until_in_the_middle(week)
@@ -39,7 +40,7 @@ class Scenario:
 
 
 def flush_redis(world: World, seconds: float) -> None:
-    """Everything that Redis holds is lost, again and again."""
+    """Redis loses all its data, again and again."""
     client = redis.Redis.from_url(world.cluster.variables["REDIS_URL"])
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -67,7 +68,7 @@ def lose_mongo(fault: Fault) -> Callable[[World, float], None]:
 
 
 def kill_engine(world: World, seconds: float) -> None:
-    """The database engine dies and comes back, and no write that it acknowledged is lost."""
+    """The database engine dies and restarts without the loss of an acknowledged write."""
     with Writer(world) as writer:
         end = time.monotonic() + seconds
         while True:
@@ -117,7 +118,9 @@ class Writer:
         number = 0
         while not self._stop.is_set():
             number += 1
-            with contextlib.suppress(PyMongoError):  # not acknowledged: it may be there or not
+            with contextlib.suppress(
+                PyMongoError
+            ):  # not acknowledged: the write may have happened or not
                 self._collection.insert_one({"_id": number})
                 self._acknowledged.append(number)
 
@@ -139,8 +142,10 @@ IN_CI = [
     Scenario("the RPC answers 429", break_rpc(rpc_proxy.too_many_requests(None))),
     Scenario("the RPC takes and never answers", break_rpc(rpc_proxy.silent_after_accepting)),
 ]
-"""In every run of the tests, for some seconds each. The first is the hardest in a first week,
-when token accounts are being made."""
+"""Every run of the tests plays each of these for some seconds.
+
+The first fault is hardest in a first week, during the creation of token accounts.
+"""
 
 MORE = [
     Scenario("the RPC answers 429 with Retry-After", break_rpc(rpc_proxy.too_many_requests(2))),
@@ -155,4 +160,4 @@ MORE = [
     Scenario("MongoDB refuses", lose_mongo(Fault.REFUSED)),
     Scenario("connections to MongoDB are reset", lose_mongo(Fault.RESET)),
 ]
-"""In the long form, too."""
+"""The long form also plays these."""

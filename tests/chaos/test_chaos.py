@@ -59,7 +59,7 @@ def test_a_worker_that_is_asked_to_end_hands_its_payments_over(
 
         assert first.wait(GRACE_SECONDS) == 0
         assert store.batch_counts(ending.known(week).plan_id or "").get(PayoutStatus.PENDING)
-        # No beat runs: only the message that was handed over can make the second one go on.
+        # No beat runs, so only the message of the first worker can make the second worker continue.
         ending.cluster.start_worker("second", concurrency=1)
         ending.wait_until_closed(week)
 
@@ -85,7 +85,7 @@ def test_three_weeks_without_beat_are_paid_oldest_first_each_once(
 
 @pytest.fixture(scope="module")
 def faulty(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Weeks that go out one by one, each for another fault."""
+    """Weeks that are approved one by one, each for another fault."""
     folder = tmp_path_factory.mktemp("faulty")
     with world(local_stack, folder, weeks=len(IN_CI), users=228, by_approval=True) as made:
         made.cluster.start_worker(concurrency=2)

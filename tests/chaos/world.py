@@ -1,4 +1,4 @@
-"""A wiki, its cluster of Celery processes behind proxies, and what must be true at the end."""
+"""A wiki, its Celery processes behind proxies, and the conditions at the end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIRST_WEEK = Week.parse("2024-W40")
 POOL = 10_000 * ONE_TOKEN
 BLOCKS_BEHIND = 200
 
-# A few batches at a time, so that a fault finds most of a week still to be paid.
+# Workers pay a few batches at a time, so that most of a week is unpaid when a fault begins.
 SLOWLY = {
     "BATCHES_IN_FLIGHT": "2",
     "BATCHES_PER_TASK": "4",
@@ -43,7 +43,7 @@ _redis_databases = itertools.cycle(range(1, 16))
 
 
 class World:
-    """`weeks` weeks with the same contributors; `approve_next` lets the next one go out."""
+    """`weeks` weeks with the same contributors. `approve_next` approves the next week."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class World:
         **overrides: str,
     ) -> None:
         self.stack = stack
-        # Its own, or another world's workers would take this one's messages.
+        # A queue of its own: otherwise another world's workers would take its messages.
         self.database_of_redis = f"/{next(_redis_databases)}"
         self.weeks = _weeks(weeks)
         self.played: list[Week] = []
@@ -69,7 +69,7 @@ class World:
         self.rpc = RpcProxy(direct["SOLANA_RPC_URL"])
         through = {
             "REDIS_URL": f"redis://{self.redis.address}{self.database_of_redis}",
-            # Or the driver would ask the server where it is, and go there itself.
+            # Otherwise the driver would ask the server for its address, and bypass the proxy.
             "MONGO_URI": f"mongodb://{self.mongo.address}/?directConnection=true",
             "SOLANA_RPC_URL": self.rpc.url,
         }
@@ -96,13 +96,13 @@ class World:
         self.mongo.close()
         self.rpc.__exit__()
 
-    # --- going on --------------------------------------------------------------------------
+    # --- continuing ------------------------------------------------------------------------
 
     def distribution(self, week: Week) -> Distribution | None:
         return self.cluster.context.store.distribution(week)
 
     def known(self, week: Week) -> Distribution:
-        """The week's distribution, which must be there."""
+        """The week's distribution, which must exist."""
         distribution = self.distribution(week)
         assert distribution is not None
         return distribution
@@ -118,7 +118,7 @@ class World:
         self.wait(reached, f"{week} did not become {stage}")
 
     def approve_next(self) -> Week:
-        """Let the next week out, which waits planned for a person."""
+        """Approve the next week, whose plan waits for a person."""
         week = self.weeks[len(self.played)]
         self.wait_for_stage(week, Stage.PLANNED)
         self.cluster.context.store.approve(week)
@@ -132,17 +132,20 @@ class World:
         return bool(self.cluster.database.payout_batches.count_documents(signed))
 
     def wait_until_in_the_middle(self, week: Week) -> None:
-        """Return when payments of the week are under way, and most of it is still to be paid."""
+        """Return when payments of the week are under way and most of the week is still unpaid."""
         self.wait(lambda: self.has_signed(week), f"no payment of {week} was signed")
 
     def wait_until_closed(self, week: Week, seconds: float = 180) -> None:
         self.cluster.wait_until_closed(week, seconds)
 
-    # --- what must be true -----------------------------------------------------------------
+    # --- conditions at the end -------------------------------------------------------------
 
     def check(self, weeks: Sequence[Week]) -> None:
-        """Each wallet holds on chain what the published plans say, not a unit more or less; plan,
-        database and chain agree; and no error escaped as a traceback."""
+        """Check balances, books and logs.
+
+        Each wallet holds exactly the planned amounts on chain. Plan, database and chain agree. No
+        log contains an unexpected traceback.
+        """
         planned: Counter[str] = Counter()
         for week in weeks:
             rows = list(self._published_rows(week))
@@ -156,14 +159,14 @@ class World:
         self.check_logs()
 
     def check_logs(self) -> None:
-        """What Celery logs of an exception that is no expected failure of ours."""
+        """Check that Celery logged no unexpected exception."""
         for log in self.cluster.folder.glob("*.log"):
             text = log.read_text(errors="replace")
             at = text.find("raised unexpected")
             assert at < 0, f"{log.name}: {text[max(0, at - 500) : at + 3000]}"
 
     def anchor_slot(self, week: Week) -> int:
-        """When the week's plan was anchored, as the chain tells it."""
+        """The slot of the week's anchor on chain."""
         url, signature = self.cluster.variables["SOLANA_RPC_URL"], self.known(week).signature
         options = {"encoding": "base64", "maxSupportedTransactionVersion": 1}
         return int(call(url, "getTransaction", signature, options)["slot"])
@@ -179,7 +182,7 @@ class World:
 
 @contextmanager
 def world(stack: LocalStack, folder: Path, **options: Any) -> Iterator[World]:
-    """A world in a folder of its own, ended with all its processes."""
+    """A world in a separate folder. It ends with all its processes."""
     made = World(stack, folder, **options)
     try:
         yield made

@@ -1,4 +1,4 @@
-"""The command in a world in memory: nothing outside of this process."""
+"""The command in an in-memory world, entirely inside this process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REDIS_URL = "redis://:secret@127.0.0.1:6379/0"
 
 
 class MemorySession(Session):
-    """A session on in-memory twins. Workers do what they are woken for, if there are any."""
+    """A session on in-memory twins. Its workers, if any, do the work of each message at once."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -107,21 +107,21 @@ class MemoryBroker(Broker):
 
 
 class Command:
-    """`kontrib`, as somebody at a terminal sees it."""
+    """`kontrib`, as a person at a terminal sees it."""
 
     def __init__(self, world: World, capsys: pytest.CaptureFixture[str]) -> None:
         self.session, self._capsys = MemorySession(world), capsys
         self.out = self.err = ""
 
     def __call__(self, *arguments: str) -> int:
-        """Run it; its output is then in `out` and `err`."""
+        """Run the command. Its output is then in `out` and `err`."""
         code = run(arguments, self.session)
         captured = self._capsys.readouterr()
         self.out, self.err = captured.out, captured.err
         return code
 
     def json(self, *arguments: str) -> Any:
-        """Run it with --json, and read what it printed."""
+        """Run the command with --json, and parse its output."""
         self.code = self(*arguments, "--json")
         return json.loads(self.out)
 

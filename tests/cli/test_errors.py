@@ -1,4 +1,4 @@
-"""An expected failure is one clean block, a bug says so, and exit codes mean something."""
+"""An expected failure prints one block of text, a bug is called a bug, and exit codes differ."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_local_stack_is_found_where_nothing_else_is_configured(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MONGO_URI", raising=False)
-    # Set before it is removed, so that it is removed again after the test.
+    # Set the variable before removing it, so that it is removed again after the test.
     monkeypatch.setenv("KONTRIB_ENV_FILE", "none")
     monkeypatch.delenv("KONTRIB_ENV_FILE")
     (tmp_path / ".kontrib").mkdir()

@@ -80,3 +80,22 @@ def test_a_traceback_shows_no_local_variable(
     text = capsys.readouterr().err
     assert "ValueError: 19" in text
     assert "nobody told" not in text
+
+
+def test_a_line_for_a_terminal_has_no_control_characters_of_stored_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    evil = "eve\x1b]0;pwned\x07\u202e\nerror: all is lost"
+    configure_logging("console")
+    structlog.get_logger("ours").info("paid", user=evil, count=3)
+    logging.getLogger("theirs").warning("slow %s", evil)
+    try:
+        raise ValueError(evil)
+    except ValueError:
+        logging.getLogger("theirs").exception("failed")
+    # A value with blanks is quoted once more.
+    text = capsys.readouterr().err.replace("\\\\", "\\")
+    assert text.count(r"eve\x1b]0;pwned\x07\u202e") == 3
+    assert not {"\x07", "\u202e"} & set(text)
+    assert "\x1b]0" not in text
+    assert text.count(r"\u202e\nerror") == 2

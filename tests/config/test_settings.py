@@ -1,4 +1,4 @@
-"""Settings name what is wrong, and never show what is secret."""
+"""Errors about settings name the wrong variables, and never show a secret."""
 
 from __future__ import annotations
 
@@ -117,6 +117,36 @@ def test_a_dot_env_file_is_read(environment: pytest.MonkeyPatch, tmp_path: Path)
     file = tmp_path / "env"
     file.write_text("MONGO_DATABASE=wiki\n")
     assert load_settings(file).mongo_database == "wiki"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*("a/b", "a\\b", "a.b", "a b", 'a"b', "$a", "a*", "a<b", "a>b", "a:b", "a|b", "a?"),
+     *("", " ", "a\tb", "w" * 64, "ö" * 32)],
+)  # fmt: skip
+def test_a_database_name_that_no_server_accepts_is_refused(
+    environment: pytest.MonkeyPatch, name: str
+) -> None:
+    environment.setenv("MONGO_DATABASE", name)
+    with pytest.raises(ConfigurationUnusable, match="MONGO_DATABASE is"):
+        load_settings()
+
+
+def test_an_empty_database_name_in_a_file_is_refused(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "env"
+    file.write_text("MONGO_DATABASE=\n")
+    with pytest.raises(ConfigurationUnusable, match="MONGO_DATABASE is empty"):
+        load_settings(file)
+
+
+@pytest.mark.parametrize("name", ["w" * 63, "ö" * 31, "wiki-2_x"])
+def test_a_database_may_have_every_name_that_a_server_accepts(
+    environment: pytest.MonkeyPatch, name: str
+) -> None:
+    environment.setenv("MONGO_DATABASE", name)
+    assert load_settings().mongo_database == name
 
 
 def test_what_signs_nothing_is_given_no_key(environment: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from bson import ObjectId
 
 from tests.contracts.store_worlds import FakeStoreWorld, MongoStoreWorld
 from tests.contracts.wiki.wiki_worlds import WikiWorld
+from tests.fakes.store.state import as_stored
 from tests.fakes.store.store import FakeStore
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Mongo
@@ -36,7 +37,7 @@ class RawDocuments:
             key = str(key)
         elif collection in (names.GOVERNANCE_VOTES, names.GOVERNANCE_SNAPSHOTS):
             key = (document["proposal_id"], document["user_id"])
-        self._table(collection)[key] = document
+        self._table(collection)[key] = as_stored(document)
 
     def change(self, collection: str, selected: Document, **fields: Any) -> None:
         """Set fields of the only document with these values."""
@@ -47,7 +48,7 @@ class RawDocuments:
             assert result.matched_count == 1
             return
         table, key = self._table(collection), self._one(collection, selected)
-        table[key] = table[key] | fields
+        table[key] = table[key] | as_stored(fields)
 
     def remove(self, collection: str, selected: Document) -> None:
         """Delete the only document with these values."""
@@ -55,6 +56,14 @@ class RawDocuments:
             assert self._database[collection].delete_many(selected).deleted_count == 1
             return
         del self._table(collection)[self._one(collection, selected)]
+
+    def find(self, collection: str, document_id: object) -> Document:
+        """A document as it is stored."""
+        if self._database is not None:
+            found = self._database[collection].find_one({"_id": document_id})
+            assert found is not None
+            return found
+        return next(d for d in self._table(collection).values() if d.get("_id") == document_id)
 
     def _one(self, collection: str, selected: Document) -> Any:
         table = self._table(collection)

@@ -1,7 +1,7 @@
-"""What a week's amounts must be, written in fractions from the design's text alone.
+"""Computes a week's amounts in fractions, written from the design's text alone.
 
-Nothing here is shared with worker/core: it lifts in rounds until nothing changes, where the code
-sorts once, and it knows the exact share of every user, where the code streams integers.
+It shares no code with worker/core. It lifts in rounds until nothing changes, while worker/core
+sorts once. It knows every user's exact share, while worker/core streams integers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Expected:
 def expected(
     points: Sequence[int], multipliers: Sequence[int], *, pool: int, least: int, on_top: bool
 ) -> Expected:
-    """The split of a pool, with nobody below `least` unless the pool cannot give it to all."""
+    """The split of a pool. Nobody gets less than `least`, unless the pool is too small."""
     bonus = [Fraction(m, MILLION) for m in multipliers]
     shares = [Fraction(p) if on_top else p * b for p, b in zip(points, bonus, strict=True)]
     factors = bonus if on_top else [Fraction(1)] * len(points)
@@ -43,7 +43,7 @@ def expected(
 
 
 def _lifted(shares: Sequence[Fraction], pool: int, least: int) -> set[int]:
-    """Lift everyone below the floor, share the rest anew, and look again."""
+    """Lift everyone below the floor, split the rest again, and repeat."""
     lifted: set[int] = set()
     while True:
         left = pool - least * len(lifted)
@@ -57,7 +57,7 @@ def _lifted(shares: Sequence[Fraction], pool: int, least: int) -> set[int]:
 
 
 def _rounded(exact: Sequence[Fraction], lifted: set[int]) -> list[int]:
-    """Cumulative rounding over those who were not lifted; the lifted are rounded down alone."""
+    """Round users who were not lifted cumulatively, and round each lifted user down."""
     amounts, reached = [], Fraction(0)
     for i, share in enumerate(exact):
         if i in lifted:

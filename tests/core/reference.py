@@ -1,7 +1,8 @@
 """A second implementation of the plan format, written from docs/plan-format.md alone.
 
-It knows hashlib and json's reader, and nothing of worker/core: what both agree on is the format.
-It is also the shortest answer to "how would I check a week in my own language?".
+It uses only hashlib and json's reader, and shares no code with worker/core. The format is the
+content on which both agree. It is also the shortest answer to "how would I check a week in my own
+language?".
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def hmac_sha256(key: bytes, message: bytes) -> bytes:
 
 
 def canonical(value: Any) -> str:
-    """Objects, arrays and strings; there is nothing else in the format."""
+    """Canonical JSON. The format contains only objects, arrays and strings."""
     if isinstance(value, dict):
         keys = sorted(value, key=str.encode)
         return "{" + ",".join(f"{canonical(key)}:{canonical(value[key])}" for key in keys) + "}"
@@ -118,7 +119,7 @@ def plan_root(header_line: bytes, row_lines: list[bytes]) -> bytes:
 
 
 def amounts(header: dict[str, Any], rows: list[dict[str, str]]) -> dict[str, int]:
-    """What each user commitment must get, recomputed from points and weights."""
+    """The amount of each user commitment, recomputed from points and weights."""
     rules = header["rules"]
     pool, floor = int(rules["pool"]), int(rules["min_amount"])
     on_top = rules["staking_bonus"] == "on_top"

@@ -28,7 +28,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=20)
 object_ids = st.text(string.hexdigits, min_size=24, max_size=24)
 user_ids = object_ids | texts.filter(bool)
 any_texts = st.text(st.characters(), max_size=20)
-"""What Python can hold as text at all, lone surrogates included."""
+"""Any text in Python, lone surrogates included."""
 _uint64 = st.integers(0, 2**64 - 1)
 entrants = st.builds(
     Entrant,
@@ -66,7 +66,7 @@ class Split:
 
 @st.composite
 def splits(draw: st.DrawFn, *, users_min: int = 1, users_max: int = 25) -> Split:
-    """Ties, skew, multipliers, pools of a few units, floors that lift none, some, or are waived."""
+    """Inputs with ties, skew, multipliers, tiny pools, and all kinds of floors."""
     points = draw(st.lists(_few_points | _any_points, min_size=users_min, max_size=users_max))
     count = len(points)
     multipliers = draw(st.lists(_multipliers, min_size=count, max_size=count))
@@ -84,7 +84,7 @@ rules_snapshots = st.dictionaries(texts, json_texts, max_size=4)
 
 
 def a_row(number: int, **changes: Any) -> Row:
-    """A row that differs from every other number's."""
+    """A row that is different for each number."""
     row = Row(
         user=number.to_bytes(32),
         wallet=f"Wa11et{number}",

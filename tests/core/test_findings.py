@@ -1,4 +1,4 @@
-"""Findings: counted all, listed a few, and the worst outcome counts."""
+"""All findings are counted, some are listed, and the worst outcome wins."""
 
 from __future__ import annotations
 

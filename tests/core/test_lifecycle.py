@@ -1,4 +1,4 @@
-"""States, and the only transitions there are between them."""
+"""States, and the only allowed transitions between them."""
 
 from __future__ import annotations
 

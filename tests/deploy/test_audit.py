@@ -1,4 +1,4 @@
-"""The dependency audit says what it really did."""
+"""The dependency audit reports what was really looked up."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_vulnerability_fails_and_says_what_mends_it(audit: ModuleType) -> None
     found = audit.read(printed(package("celery"), package("redis", "CVE-1", "CVE-2")))
     assert found.exit_code == 1
     assert "2 of 2 packages looked up, 2 known vulnerabilities:" in found.sentence
-    assert "redis 1.0: CVE-1, mended in 1.1" in found.sentence
+    assert "redis 1.0: CVE-1, fixed in 1.1" in found.sentence
 
 
 def test_nothing_found_passes(audit: ModuleType) -> None:

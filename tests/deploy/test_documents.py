@@ -1,4 +1,4 @@
-"""What the operators' pages tell people to type exists, and what they link to is there."""
+"""Every command and every link in the operators' pages exists."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ def test_every_path_that_contributors_are_shown_exists() -> None:
     named = re.findall(r"`((?:worker|tests|deploy|docs|tasks)/[^`]+?)/?`", text)
     assert len(named) > 30
     for path in named:
-        # `<subject>` stands for any of the rooms.
+        # `<subject>` stands for any subject.
         known = DOCS.parent / path.split("/<subject>")[0]
         assert known.exists() or known.with_suffix(".py").exists(), path

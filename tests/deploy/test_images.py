@@ -1,4 +1,4 @@
-"""Dockerfile and compose file, checked without an engine: by linter, schema, and rules of ours."""
+"""Dockerfile and compose file, checked without an engine: by linter, schema and our own rules."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_image_runs_as_nobody_and_checks_its_health() -> None:
     final = stages[-1]
     assert "USER 10001:10001" in final
     assert "HEALTHCHECK" in final
-    assert "pip" not in final  # it stays in the stage before
+    assert "pip" not in final  # it stays in the earlier build stage
     assert "--require-hashes" in stages[-2]
 
 

@@ -88,7 +88,7 @@ def test_only_the_worker_is_given_the_key() -> None:
 def test_the_worker_has_room_on_disk_to_sort_in() -> None:
     (worker,) = [pod for name, pod in pods() if name == "kontrib-worker"]
     (tmp,) = [volume for volume in worker["volumes"] if volume["name"] == "tmp"]
-    assert tmp["emptyDir"] == {"sizeLimit": "1Gi"}  # a medium could only be memory
+    assert tmp["emptyDir"] == {"sizeLimit": "1Gi"}  # the only possible medium would be memory
     (container,) = worker["containers"]
     assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]  # noqa: S108
 

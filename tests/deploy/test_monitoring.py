@@ -32,7 +32,7 @@ def promtool() -> str:
 
 @pytest.fixture(scope="module")
 def exported() -> str:
-    """What the exporter says of a world in which everything happened once."""
+    """The exporter's output for a world in which every event happened once."""
     world = World()
     world.populate(4)
     world.genesis()

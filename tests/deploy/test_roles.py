@@ -1,4 +1,4 @@
-"""Processes that are started in the wrong role are refused, with a message and no traceback."""
+"""A process in the wrong role does not start, and prints a message without a traceback."""
 
 from __future__ import annotations
 

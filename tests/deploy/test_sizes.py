@@ -1,4 +1,4 @@
-"""The guard of sizes names what is too large, and only that."""
+"""The guard of sizes names everything that is too large, and nothing else."""
 
 from __future__ import annotations
 

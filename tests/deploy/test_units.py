@@ -1,4 +1,4 @@
-"""systemd units: understood by systemd, and hardened by its own measure."""
+"""systemd accepts the units, and its own analysis rates them as hardened."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from tests.tools import need
 UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 NAMES = ["beat", "exporter", "flower", "worker"]
 EXPOSURE_MAX = 1.5
-"""Of 10. systemd calls 2 and below OK; what is left is the network, which they need."""
+"""Of 10. systemd calls 2 and below OK.
+
+The remaining exposure is the network, which the units need.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def analyze() -> str:
 
 @pytest.fixture(params=NAMES)
 def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A unit whose program is where this machine has it."""
+    """The unit with this machine's path of the program."""
     name = f"kontrib-{request.param}.service"
     here = str(Path(sys.executable).parent)
     text = (UNITS / name).read_text().replace("/opt/kontrib/.venv/bin", here)
@@ -58,7 +61,7 @@ def test_it_is_hardened(analyze: str, unit: Path) -> None:
 def test_the_worker_sorts_on_disk() -> None:
     text = (UNITS / "kontrib-worker.service").read_text()
     assert "\nEnvironment=TMPDIR=/var/tmp\n" in text
-    assert "\nPrivateTmp=yes\n" in text  # without it, all of /var would be read-only
+    assert "\nPrivateTmp=yes\n" in text  # otherwise all of /var would be read-only
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""The wheel holds what runs in production, and every command of it works without the extras."""
+"""The wheel holds the production packages, and all its commands work without the extras."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = ("config", "worker", "tasks")
 ELSEWHERE = ("deploy", "bench", "tests")
 SHARED = {"tornado"}
-"""A requirement of the local stack that production has too, through Flower."""
+"""Flower requires this package in production, too."""
 
 REFUSE = """
 import io, json, sys
@@ -68,7 +68,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, since building writes into the folder that it builds from."""
+    """The wheel. It is built from a copy, since a build writes into its source folder."""
     source, made = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in (*PRODUCTION, *ELSEWHERE):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -82,7 +82,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """The wheel without its extras: whatever only they bring cannot be imported."""
+    """The installed wheel without its extras.
+
+    Packages that only the extras bring cannot be imported.
+    """
     folder, empty = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("empty")
     command = ["install", "--quiet", "--no-deps", "--no-index", "--target", str(folder), str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", *command], check=True)
@@ -107,7 +110,7 @@ def run_without_extras(
 
 
 def modules_of_extras() -> set[str]:
-    """Top modules of the packages that only the extras name, as far as they are installed here."""
+    """Top modules of installed packages that only the extras name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     listed = [each for extra in project["optional-dependencies"].values() for each in extra]
     wanted = {re.split(r"[\[>=<]", each)[0].lower() for each in listed} - SHARED - {"kontrib"}

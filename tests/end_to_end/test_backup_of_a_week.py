@@ -1,4 +1,4 @@
-"""A backup taken in the middle of a week, put back into an empty database, and paid to the end."""
+"""A backup from the middle of a week is restored into an empty database, and the week is paid."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def cluster(
 
 
 def prepare(cluster: Cluster) -> None:
-    """Plan, anchor and make the token accounts, in this process."""
+    """Plan and anchor the week, and create the token accounts, in this process."""
     while cluster.context.store.distribution(WEEK) is None or not is_payable(cluster):
         for work in find_work(cluster.context):
             do_work(cluster.context, work, seconds=SECONDS)
@@ -62,7 +62,7 @@ def pay(cluster: Cluster, batch: int) -> None:
 
 
 def finish(cluster: Cluster) -> None:
-    """Whatever is due until the week is closed, as a worker with a sweeper does it."""
+    """Do all due work until the week is closed, like a worker with sweeps."""
     for _ in range(200):
         if cluster.is_closed(WEEK):
             return
@@ -81,7 +81,7 @@ def test_a_restored_backup_reconciles_and_continues_the_week(
     assert cluster.context.store.batch_counts(plan_id)[PayoutStatus.PAID] == 1
     back_up(cluster.database, tmp_path / "backup", lambda line: None, cluster.context.clock.now())
     exact = reconcile(cluster.context, cluster.context.store.distribution(WEEK))
-    # Paid after the backup: the database that comes back knows nothing of it, the chain does.
+    # These payments come after the backup. Only the chain knows them, not the restored database.
     pay(cluster, 1)
     cluster.database.client.drop_database(cluster.database.name)
 

@@ -1,4 +1,4 @@
-"""What an operator sees: a real Flower after a real week, in a real browser."""
+"""An operator's view: a real Flower after a real week, in a real browser."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cluster(
 
 @pytest.fixture(scope="module")
 def flower(cluster: Cluster) -> Iterator[Flower]:
-    """A Flower that has seen a week from its first task to its last."""
+    """A Flower that has seen all tasks of a week."""
     wiki.add_users(cluster.database, range(40))
     wiki.add_contributions(cluster.database, 80, WEEK, users=40)
     make_genesis(cluster.context, WEEK)
@@ -63,7 +63,7 @@ def page(flower: Flower, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 
 def text_with(page: Chrome, wanted: str) -> str:
-    """The page's text, once it holds what is wanted."""
+    """The page's text, as soon as it contains the wanted text."""
     WebDriverWait(page, 20).until(lambda p: wanted in p.find_element(By.TAG_NAME, "body").text)
     return str(page.find_element(By.TAG_NAME, "body").text)
 
@@ -105,7 +105,7 @@ def test_without_the_password_nothing_is_shown(flower: Flower) -> None:
 
 
 def test_its_metrics_are_numbers_only(flower: Flower) -> None:
-    """Flower leaves these open to Prometheus. They name tasks and workers, never a week."""
+    """Flower's metrics need no password. They name tasks and workers, never a week."""
     status, body = flower.request("GET", "/metrics", password=None)
     assert status == 200
     assert 'task="tasks.pay"' in body

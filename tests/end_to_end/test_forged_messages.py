@@ -1,4 +1,4 @@
-"""Forged and replayed messages on a real broker, and what becomes of them."""
+"""Forged and replayed messages on a real broker, and their effects."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def cluster(
 
 
 class Forger:
-    """Writes messages into Redis as kombu would, with whatever a stranger likes."""
+    """Writes messages with any content into Redis, in kombu's format."""
 
     def __init__(self, url: str) -> None:
         self._redis = redis.Redis.from_url(url)
@@ -87,7 +87,7 @@ class Forger:
 
 
 class Touch:
-    """Pickled, it makes a file when somebody is careless enough to load it."""
+    """An object whose unpickling makes a file, to reveal a careless reader."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -103,7 +103,7 @@ def test_no_message_pays_more_than_the_plan(cluster: Cluster) -> None:
     forger = Forger(cluster.settings.redis_url.get_secret_value())
     cluster.start_worker(concurrency=2)
     loaded = cluster.folder / "loaded"
-    for round_ in range(2):  # before the week is paid, and replayed after it
+    for round_ in range(2):  # before the payment of the week, and again after it
         for task, kwargs in FORGED:
             forger.put("payments", task, kwargs)
         forger.put_pickle("control", loaded)

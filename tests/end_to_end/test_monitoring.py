@@ -1,4 +1,4 @@
-"""Metrics, webhook, logs and beat's pulse, as a real week leaves them behind."""
+"""Metrics, webhook, logs and beat's pulse after a real week."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WEEK = Week.parse("2024-W50")
 
 
 class Channel:
-    """Where people are told."""
+    """A channel that receives the notifications."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -65,7 +65,7 @@ def channel() -> Iterator[Channel]:
 def cluster(
     tmp_path_factory: pytest.TempPathFactory, stack_settings: dict[str, str], channel: Channel
 ) -> Iterator[Cluster]:
-    """A cluster that paid a week, and was watched for a moment after it."""
+    """A cluster that has paid a week, and that was then watched for a moment."""
     folder = tmp_path_factory.mktemp("monitoring")
     own = prepare(folder / "chain", stack_settings["SOLANA_RPC_URL"])
     settings = {**stack_settings, **own, "WEBHOOK_URL": channel.url}
@@ -74,7 +74,7 @@ def cluster(
     wiki.add_users(cluster.database, range(70))
     wiki.add_contributions(cluster.database, 140, WEEK, users=70)
     make_genesis(cluster.context, WEEK)
-    # One process: a second one may take a week on before the first has noted its stage.
+    # One process only: a second one could advance the week before the first records its stage.
     cluster.start_worker(concurrency=1)
     cluster.start_beat()
     cluster.wait_until_closed()
@@ -88,7 +88,7 @@ def cluster(
 
 @pytest.fixture(scope="module")
 def metrics(cluster: Cluster) -> dict[str, float]:
-    """What the exporter says, by name and labels."""
+    """The exporter's figures, by name and labels."""
     port = free_port()
     exporter = subprocess.Popen(
         [

@@ -47,7 +47,7 @@ def weeks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PublicWeeks]:
 
 
 def kontrib(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as a stranger runs it: no settings, no database, no keys, nothing around."""
+    """The command as a stranger runs it: without settings, database or keys."""
     return subprocess.run(
         [sys.executable, "-c", "from worker.cli import main; main()", *arguments],
         cwd=folder,
@@ -95,7 +95,7 @@ def test_the_first_week_has_a_void_batch_and_rewards_paid_alone(weeks: PublicWee
     (void,) = [index for index, p in enumerate(batches) if p.state is ReceiptState.VOID]
     assert all(p.state is ReceiptState.PAID for p in batches if p is not batches[void])
     alone = [p for p in alone if p.id != weeks.paid_later_id]
-    # Which batch the frozen account falls into, and so how many share it, differs by the keys.
+    # The keys decide the batch of the frozen account, and so the number of its rewards.
     others = {wiki.wallet(n) for n in range(USERS)} - {wiki.wallet(FROZEN_USER)}
     assert len({p.wallet for p in alone} & others) == len(alone)
     assert len(alone) == len(header.batch_positions(void)) - 1 > 0
@@ -145,7 +145,7 @@ def test_without_its_weeks_bundle_beside_it_both_leave_a_late_payment_not_proven
 
 
 def change_cutoff(folder: Path) -> None:
-    """Make it another plan with the same rows, that holds in itself."""
+    """Turn the bundle into another consistent plan with the same rows."""
     first, *rows = (folder / PLAN_FILE).read_bytes().splitlines()
     header = Header.parse(first)
     header = replace(header, cutoff=header.cutoff + 1)

@@ -1,4 +1,4 @@
-"""The report as people see it: in a real browser, on a phone and on a desk, by day and by night."""
+"""The report in a real browser, at the widths of a phone and a desktop, light and dark."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def look(chrome: Chrome, file: Path, width: int, scheme: str = "light") -> str:
 
 
 def measured(chrome: Chrome, expression: str) -> object:
-    """A look from outside of the page, which itself runs no script."""
+    """Measure the page from outside, since the page itself runs no script."""
     chrome.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     return chrome.execute_script(f"return {expression}")
 
@@ -108,7 +108,7 @@ def test_every_signature_leads_to_an_explorer(chrome: Chrome, page_file: Path) -
 
 
 def _keep_picture(chrome: Chrome, name: str) -> None:
-    """Where somebody wants to look at it."""
+    """Keep a picture of the page, for a person to look at."""
     if folder := os.environ.get("KONTRIB_SCREENSHOTS"):
         height = measured(chrome, "document.documentElement.scrollHeight")
         width = measured(chrome, "document.documentElement.clientWidth")

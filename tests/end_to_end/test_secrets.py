@@ -1,4 +1,4 @@
-"""A week is run, and things go wrong, and no secret is found anywhere that people look at."""
+"""A week runs, parts of it fail, and no secret appears in any place that people can see."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HOOK = "h00k-of-the-team"
 
 @dataclass(slots=True)
 class Searched:
-    """Everything that was looked through, by where it came from."""
+    """All searched texts, by source."""
 
     forbidden: Mapping[str, str]
     texts: dict[str, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Searched:
 
 
 def forms_of(key: Keypair) -> dict[str, str]:
-    """A secret key as somebody might write it; its first half alone gives it away, too."""
+    """The written forms of a secret key. Its first half alone would also reveal the key."""
     secret = bytes(key)
     numbers = [str(byte) for byte in secret[:32]]
     return {
@@ -89,7 +89,7 @@ class Guarded:
 def guarded(
     tmp_path: Path, stack_settings: dict[str, str], guarded_redis: str
 ) -> Iterator[Guarded]:
-    """A cluster in which everything that can have a secret has one."""
+    """A cluster with a secret wherever one is possible."""
     own = dict(prepare(tmp_path / "chain", stack_settings["SOLANA_RPC_URL"]))
     key = Keypair.from_bytes(json.loads(Path(own.pop("SOLANA_PRIVATE_KEY_FILE")).read_text()))
     settings = {k: v for k, v in stack_settings.items() if k != "SOLANA_PRIVATE_KEY_FILE"} | own
@@ -123,9 +123,9 @@ def test_after_a_week_no_secret_is_in_logs_flower_redis_or_the_database(guarded:
         cluster.start_worker(concurrency=1)
         cluster.start_beat()
         cluster.wait_until_closed()
-        cluster.send("tasks.canary")  # tells the webhook, where nobody listens
+        cluster.send("tasks.canary")  # notifies the webhook, which does not answer
         cluster.wait(
-            lambda: "did not take a message" in cluster.log(), 60, "the webhook was not tried"
+            lambda: "did not accept a message" in cluster.log(), 60, "the webhook was not tried"
         )
         look_at_flower(flower, searched)
     finally:
@@ -167,8 +167,10 @@ def everything_in(url: str) -> str:
 
 
 SURPRISE = "MongoDB refuses the password"
-"""The local engine does so in a way that no real one does: an unexpected error, with a traceback.
-The more it must not tell a secret."""
+"""Unlike a real engine, the local engine answers with an unexpected error and a traceback.
+
+This traceback must contain no secret.
+"""
 
 BROKEN: dict[str, dict[str, str]] = {
     SURPRISE: {"MONGO_URI": "mongodb://wiki:{mongo}@{mongo_host}/?directConnection=true"},
@@ -195,7 +197,7 @@ def test_when_things_are_wrong_no_error_tells_a_secret(guarded: Guarded) -> None
         "closed": str(free_port()),
         "mongo_host": host[0],
     }
-    with ThreadPoolExecutor(max_workers=8) as pool:  # most of it waits for what is away
+    with ThreadPoolExecutor(max_workers=8) as pool:  # most work waits for the missing server
         for name, template in BROKEN.items():
             env = cluster.folder / f"{name}.env"
             broken = {variable: text.format(**known) for variable, text in template.items()}

@@ -1,4 +1,4 @@
-"""TLS to Redis and MongoDB: encrypted, and only with a server whose certificate is right."""
+"""TLS to Redis and MongoDB: connections are encrypted, and wrong certificates are refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def mongo_proxy(authority: Authority, mongo_uri: str) -> Iterator[TlsProxy]:
 
 
 def ping(url: str) -> bool:
-    """Ask the broker as our Celery application asks it."""
+    """Ping the broker, as our Celery application does."""
     options = {"socket_timeout": 3, "max_retries": 1, "interval_start": 0}
     with Connection(
         without_tls_options(url), ssl=broker_tls(url) or False, transport_options=options
@@ -71,7 +71,7 @@ def test_redis_with_an_unknown_certificate_is_refused(
     redis_proxy: TlsProxy, stranger: Authority
 ) -> None:
     url = f"rediss://127.0.0.1:{redis_proxy.port}/0"
-    with refused():  # a plain rediss:// is checked, too
+    with refused():  # a plain rediss:// URL also checks the certificate
         ping(url)
     with refused():
         ping(f"{url}?ssl_ca_certs={stranger.certificate}")

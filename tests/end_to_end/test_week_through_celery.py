@@ -36,7 +36,7 @@ def cluster(
 
 
 def paid_by_wallet(cluster: Cluster, users: int) -> dict[str, int]:
-    """What each wallet holds on chain, read by a client that knows nothing of our code."""
+    """Each wallet's balance on chain, read by a client that shares no code with ours."""
     wallets = [wiki.wallet(i) for i in range(users)]
     return token_balances(cluster.variables, wallets)
 

@@ -10,6 +10,7 @@ from solders.pubkey import Pubkey
 
 from tests.fakes.chain.transactions import SYSTEM, Account, TokenAccount
 from worker.core.payout.chain import AccountProblem, Recipient
+from worker.core.payout.wallet_text import has_lost_case
 
 
 @lru_cache(maxsize=100_000)
@@ -23,6 +24,8 @@ def _address_problem(wallet: str) -> AccountProblem | None:
     try:
         address = Pubkey.from_string(wallet)
     except ValueError:
+        return AccountProblem.NOT_AN_ADDRESS
+    if has_lost_case(wallet):
         return AccountProblem.NOT_AN_ADDRESS
     return None if address.is_on_curve() else AccountProblem.OFF_CURVE
 

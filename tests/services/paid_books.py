@@ -1,4 +1,4 @@
-"""Six paid weeks whose books are sound, for tests that change something in them."""
+"""Six paid weeks with sound books, which tests then change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FROZEN = "user 4"
 NEWEST = WEEK.back(1 - WEEKS)
 AMOUNT = "amount_base_units"
 TABLE = [WEEK, WEEK.next(), NEWEST]
-"""Archived, older than what is read back in full, and the newest."""
+"""An archived week, a week too old to be read back in full, and the newest week."""
 
 
 class Books:
@@ -54,7 +54,7 @@ class Books:
     def records(self, *, offline: bool = True) -> list[str]:
         return [what for area, what in self.found(offline=offline) if area is Area.RECORDS]
 
-    # --- what somebody changes ---
+    # --- changes -----------------
 
     def plan_id(self, week: Week) -> str:
         return self.world.distribution(week).plan_id or ""
@@ -64,7 +64,7 @@ class Books:
         return next(stored for stored in rewards if stored.reward.status is status)
 
     def change_reward(self, stored: StoredReward, **facts: Any) -> str:
-        """Change a reward's record; its subject in a report."""
+        """Change a reward's record, and return the reward's subject in a report."""
         self.store.state.put_reward(stored, **facts)
         return f"{stored.week.label}, reward of {stored.reward.user_id}"
 
@@ -91,7 +91,7 @@ class Books:
 
 
 def paid_books(world: World) -> Books:
-    """Six weeks, the first one archived, all counted."""
+    """Six counted weeks; the first one is archived."""
     made = Books(world)
     world.genesis()
     names = world.populate(5)
@@ -117,7 +117,7 @@ def paid_books(world: World) -> Books:
 
 
 def plan_then_freeze(books: Books, account: str) -> None:
-    """Anchored while the recipient can be paid, so that the batch has to be voided."""
+    """Freeze a recipient after the anchor, so that the batch has to be voided."""
     plan_week(books.world.first, WEEK, at_once=True)
     anchor_week(books.world.first, WEEK, Deadline(books.world.clock, 600))
     books.world.ledger.change_token_account(account, frozen=True)

@@ -1,4 +1,4 @@
-"""The world of the exhaustive test, and the events between the services' work."""
+"""The world of the exhaustive test, and events that happen between steps of the services."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ SWEEP_SECONDS = 150
 SWEEPS_MAX = 30
 ROUNDS_MAX = 30
 LIMITS = Limits(batches_per_task=100, batches_in_flight=8, poll_seconds=2.0, backoff_scale=0.01)
-"""Few polls while waiting, so few identical calls. Pauses are shorter than a sweep."""
+"""Few polls during a wait, and so few identical calls. The pauses are shorter than a sweep."""
 
 Task = Callable[[Context], None]
 Goal = Callable[[Context], bool]

@@ -1,4 +1,4 @@
-"""Small weeks for the exhaustive test, which together make every call of the money path."""
+"""Small weeks for the exhaustive test. Together they make every call of the money path."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from worker.services.plan.genesis import make_genesis
 from worker.services.plan.plan_week import dry_run, plan_week
 from worker.services.week.unblock import approve_week, resume_signing, retry_week
 
-# --- what operators do -----------------------------------------------------------------------
+# --- actions of operators --------------------------------------------------------------------
 
 
 def genesis(context: Context) -> None:

@@ -1,6 +1,6 @@
 """Runs the services in the town with disturbances at any external call, and checks promises.
 
-Workers interleave at external calls: another worker can work in the middle of one's work.
+Workers interleave at external calls: one worker can act in the middle of another's work.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Simulation:
     def step(self, worker: int, choice: int, disturbances: Sequence[Disturbance] = ()) -> None:
         """A worker takes one message and does its work, with occasional disturbances.
 
-        One in four messages is an old one: messages are delivered twice and out of order.
+        Every fourth message is an old one, since messages may arrive twice and out of order.
         """
         if worker in self._busy:
             return

@@ -1,4 +1,4 @@
-// A bundle against the chain, through @solana/kit, which knows nothing of us.
+// Compares a bundle with the chain, through @solana/kit. It shares no code with the worker.
 
 import {
   address,
@@ -40,7 +40,7 @@ export class Chain {
     return createAddressWithSeed({ baseAddress: this.base, programAddress: SYSTEM, seed });
   }
 
-  /** What the finalized accounts of these ids say, by id. */
+  /** The states of these ids by their finalized accounts. */
   async states(ids) {
     const states = new Map();
     for (let i = 0; i < ids.length; i += ACCOUNTS_A_CALL) {
@@ -53,7 +53,7 @@ export class Chain {
     return states;
   }
 
-  /** The successful transaction that allocated an id's receipt; undefined where there is none. */
+  /** The successful transaction that allocated an id's receipt; undefined without one. */
   async find(id) {
     const receipt = await this.receipt(id);
     for (const { signature } of await this.history(receipt, 0n)) {
@@ -142,7 +142,7 @@ function stateOf(account) {
   return STATES.get(Buffer.from(account.data[0], "base64").length) ?? "unknown";
 }
 
-/** Check a bundle whose files hold in themselves; returns what was paid. */
+/** Compare a bundle whose files are sound with the chain; return the payments found. */
 export async function checkChain(bundle, url, beside, findings) {
   const { manifest, header } = bundle;
   const chain = new Chain(url, manifest);
@@ -196,7 +196,7 @@ async function paid(chain, ids, findings) {
   return ids.every((id) => states.get(id) === "paid");
 }
 
-/** The one transaction that resolved both receipts and says so in its memo. */
+/** The transaction that resolved both receipts, with the expected memo. */
 async function together(chain, ids, memo, findings) {
   if (!(await paid(chain, ids, findings))) return undefined;
   const [first, second] = [await chain.find(ids[0]), await chain.find(ids[1])];
@@ -237,7 +237,7 @@ async function checkPayments(chain, { header, rows, batches, payouts }, findings
   return result;
 }
 
-/** Whether an id is resolved, and as the bundle says unless it was free by then. */
+/** Whether an id is resolved as in the bundle, or was free at the publication. */
 function check({ id, state }, line, findings) {
   if (line && ![state, "free"].includes(line.state) && state !== "unknown") {
     findings.wrong(id, `is ${state} on chain, and ${line.state} in the bundle`);
@@ -261,7 +261,7 @@ async function compare(chain, { id, rows }, line, result, findings) {
   }
   const planned = new Map();
   for (const row of rows) {
-    // A single's wallet is the bundle's: a held row has none, and another may be redirected.
+    // The bundle names a single's wallet: a held row has no wallet, and others may be redirected.
     const wallet = (line?.kind === "single" && line.wallet) || row.wallet || [...found.changes.keys()][0];
     planned.set(wallet, (planned.get(wallet) ?? 0n) + BigInt(row.amount));
   }
@@ -278,7 +278,7 @@ async function compare(chain, { id, rows }, line, result, findings) {
   result.paid += found.lost;
 }
 
-/** From the anchor to the next week's, or to the last payment: what left and is no payment above. */
+/** Outgoing transactions between this anchor and the next (or the last payment) that are not payments above. */
 async function checkTreasury(chain, week, firstSlot, { payments }, findings) {
   const following = `${weekAfter(week)}/anchor`;
   const next = await chain.find(following);
@@ -305,7 +305,7 @@ async function checkTreasury(chain, week, firstSlot, { payments }, findings) {
   return outflows;
 }
 
-/** A payment of another week: by that week's anchored plan, which is in the bundle beside this one. */
+/** Compare a payment of another week with that week's anchored plan, in the bundle beside this one. */
 async function checkOutflow(chain, { week, first_week }, planOf, found, { unread }, findings) {
   const { signature, memo, taken } = found;
   const what = `took ${taken} out of the source account`;
@@ -323,7 +323,7 @@ async function checkOutflow(chain, { week, first_week }, planOf, found, { unread
   else findings.expect(signature, `${what}: the amount of ${memo}`, amount, taken);
 }
 
-/** What an anchored plan has for each id; null where its bundle is missing or does not hold. */
+/** An anchored plan's amount for each id; null if its bundle is missing or unsound. */
 async function otherPlan(chain, week, beside) {
   const contents = beside(week);
   const doubts = new Findings();

@@ -1,5 +1,5 @@
-// A bundle's files against themselves, written from docs/plan-format.md and docs/verification.md.
-// Node's crypto and integers of any size; nothing of the Python code.
+// Checks a bundle's files, written from docs/plan-format.md and docs/verification.md alone.
+// It uses Node's crypto and integers of any size, and shares no code with the worker.
 
 import { createHash } from "node:crypto";
 
@@ -22,7 +22,7 @@ export const sha256 = (...parts) => {
   return hash.digest();
 };
 
-/** What speaks against a bundle, and what could not be read, and where. */
+/** The contradictions of a bundle, the unreadable facts, and their places. */
 export class Findings {
   list = [];
   unproven = [];
@@ -35,7 +35,7 @@ export class Findings {
     this.unproven.push(`${place}: ${what}`);
   }
 
-  /** Neither a contradiction nor a doubt. */
+  /** A fact for the reader, without effect on the verdict. */
   get isEmpty() {
     return this.list.length + this.unproven.length === 0;
   }
@@ -53,14 +53,14 @@ export function canonical(value) {
   if (typeof value === "string") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (value === null || typeof value !== "object") throw new Error(`${value} is no text`);
-  // By UTF-8 bytes: JavaScript's own order, by UTF-16 units, is another one.
+  // The order is by UTF-8 bytes. JavaScript's own order, by UTF-16 units, differs.
   const keys = Object.keys(value).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** A line as an object, or null where it is not canonical or has other keys. */
+/** A line as an object; null if the line is not canonical or has other keys. */
 function read(line, keys, place, findings) {
   try {
     const value = JSON.parse(utf8.decode(line));
@@ -93,7 +93,7 @@ export function linesOf(content, name, findings) {
 
 // --- trees -------------------------------------------------------------------------------------
 
-/** RFC 6962 by levels: neighbours are joined, and one that is left over rises as it is. */
+/** RFC 6962 by levels: join neighbours, and move a remaining node up unchanged. */
 export function tree(leaves) {
   if (leaves.length === 0) return sha256();
   let level = leaves.map((leaf) => sha256(Buffer.of(0), leaf));
@@ -110,7 +110,7 @@ export function tree(leaves) {
 
 // --- amounts -----------------------------------------------------------------------------------
 
-/** What each user must get, from weights and rules alone; in the order of the users given. */
+/** Each user's amount, from weights and rules alone, in the order of the given users. */
 export function amountsOf(rules, users) {
   const onTop = rules.staking_bonus === "on_top";
   const floor = BigInt(rules.min_amount);
@@ -127,7 +127,7 @@ export function amountsOf(rules, users) {
       lifted.add(user);
       pool -= floor;
     }
-    // All of a round are compared with the same sums, so these change only now.
+    // A round compares all users with the same sums, so the sums change only now.
     total -= below.reduce((sum, user) => sum + share(user), 0n);
     found = below.length > 0;
   }
@@ -146,7 +146,7 @@ export function amountsOf(rules, users) {
 
 // --- the files ---------------------------------------------------------------------------------
 
-/** Check the files against themselves; what the chain is asked about is in the result. */
+/** Check the files, and return the facts to compare with the chain. */
 export function checkFiles(contents, findings) {
   const manifest = readManifest(contents["manifest.json"], findings);
   if (manifest) {
@@ -185,7 +185,7 @@ function readManifest(content, findings) {
   return manifest;
 }
 
-/** The rows of each batch, and the held ones; null where the counts cannot be true. */
+/** The rows of each batch, and the held rows; null if the counts are impossible. */
 function cut(header, rows, findings) {
   const place = "plan.jsonl line 1";
   const [size, count, held, batches] = ["batch_size", "rewards", "held", "batches"]

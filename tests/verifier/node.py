@@ -1,4 +1,4 @@
-"""The verifier in JavaScript, with what it depends on installed once into a cache."""
+"""The verifier in JavaScript. Its dependencies are installed once into a cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INSTALL_SECONDS_MAX = 200
 
 
 def run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `verify.mjs`; skipped by name, under CI=true failed, where node cannot be had."""
+    """Run `verify.mjs`. Without node the test is skipped by name, and fails under CI=true."""
     return subprocess.run(
         ["node", str(_installed() / "verify.mjs"), *arguments],
         capture_output=True,
@@ -33,7 +33,7 @@ def run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @cache
 def _installed() -> Path:
-    """A folder with the verifier and its modules. Made by whichever process is first."""
+    """A folder with the verifier and its modules. The first process makes it."""
     need("node", "nodejs")
     npm = need("npm", "npm")
     _require_version()

@@ -1,4 +1,4 @@
-"""The format is proven by two implementations: what one writes, the other verifies."""
+"""Two implementations prove the format: one writes the files, and the other verifies them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// node verify.mjs BUNDLE [RPC-URL]: exits 0 if the bundle holds, 1 if it does not, 2 if asked wrongly.
+// node verify.mjs BUNDLE [RPC-URL]: exits 0 if the bundle is verified, 1 if not, 2 after wrong usage.
 
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -16,7 +16,7 @@ if (!folder) {
 const contentsOf = (path) =>
   Object.fromEntries(FILES.map((name) => [name, readFileSync(join(path, name))]));
 
-/** The files of another week's bundle in the same folder; null where there is none. */
+/** The files of another week's bundle in the same folder; null without one. */
 function beside(week) {
   const path = join(dirname(resolve(folder)), week);
   return FILES.every((name) => existsSync(join(path, name))) ? contentsOf(path) : null;

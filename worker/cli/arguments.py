@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, cast
 
 import typer
 
 from worker.cli.session import Session
+from worker.core.money import MalformedAmount
 from worker.core.storable import is_storable_text
 from worker.core.week import MalformedWeek, Week
 from worker.core.wiki.files.strict_json import MalformedJson, read_json
+
+_PLAIN_DECIMAL = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?")
+_WHOLE = re.compile(r"[0-9]{1,18}")
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_SIGNATURE_BYTES, _SIGNATURE_CHARACTERS_MAX = 64, 88
 
 
 def session_of(context: typer.Context) -> Session:
@@ -55,7 +63,56 @@ def read_text(text: str) -> str:
     return text
 
 
-_WEEK_HELP = "2024-W50, or its Monday: 2024-12-09."
+def read_amount(text: str) -> str:
+    """A number in plain digits. Text that is no number is left to the command, which names it.
+
+    Raises:
+        MalformedAmount: a sign, an exponent, a separator, or digits of another script.
+    """
+    try:
+        Decimal(text)
+    except InvalidOperation:
+        return read_text(text)
+    if not _PLAIN_DECIMAL.fullmatch(text):
+        raise MalformedAmount(text, "not written in the digits 0 to 9 and a point")
+    return text
+
+
+def read_whole(text: str) -> int:
+    """
+    Raises:
+        typer.BadParameter: the text is more than the digits 0 to 9.
+    """
+    if not _WHOLE.fullmatch(text):
+        raise typer.BadParameter(f"{text!a} is no whole number; write 90")
+    return int(text)
+
+
+def read_signature(text: str) -> str | None:
+    """The signature of a transaction; None for the empty variable of a script.
+
+    Raises:
+        typer.BadParameter: the text is not 64 bytes in base58.
+    """
+    signature = read_text(text).strip()
+    if signature and not _is_signature(signature):
+        raise typer.BadParameter(
+            f"{signature!a} is no transaction's signature: 64 bytes in base58, 87 or 88 characters"
+        )
+    return signature or None
+
+
+def _is_signature(text: str) -> bool:
+    if len(text) > _SIGNATURE_CHARACTERS_MAX or not set(text) <= set(_BASE58):
+        return False
+    number = 0
+    for character in text:
+        number = number * len(_BASE58) + _BASE58.index(character)
+    zero_bytes = len(text) - len(text.lstrip(_BASE58[0]))
+    return zero_bytes + (number.bit_length() + 7) // 8 == _SIGNATURE_BYTES
+
+
+_WEEK_HELP = "The week as 2024-W50, or as its Monday 2024-12-09."
 WeekArgument = Annotated[
     Week, typer.Argument(parser=read_week, metavar="WEEK", help=_WEEK_HELP, show_default=False)
 ]
@@ -68,7 +125,7 @@ UserArgument = Annotated[
     str, typer.Argument(metavar="USER", help="The user's id in the wiki.", show_default=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the changes, and make none.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the changes without making them.")]
 Inline = Annotated[
     bool, typer.Option("--inline", help="Do the work in this process, without a broker.")
 ]

@@ -1,13 +1,18 @@
-"""Output of every command: data on stdout, notices and progress on stderr, private files."""
+"""Output of every command: data on stdout, notices and progress on stderr, private files.
+
+Text of the database reaches a terminal through here only. Characters in it that control a terminal
+are shown as escapes.
+"""
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import enum
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from fractions import Fraction
@@ -27,12 +32,16 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from config.visible_text import visible, visible_json, visible_line
+from worker.cli.safe_console import SafeConsole, SafeTable
 from worker.core.errors import UsageError
 from worker.core.week import Week
 
 escaped = escape
 """Returns a text without markup: rich prints its brackets and reads no colours from them."""
 
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_BLANKS = ("\t", "\r", "\n")
 PIPED_WIDTH = 220
 """Wide enough that a file or a pipe gets every line uncut and every signature unfolded."""
 
@@ -48,7 +57,7 @@ def console(*, stderr: bool = False) -> Console:
     """A console that follows NO_COLOR and the width of the terminal."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPED_WIDTH
-    return Console(file=stream, width=width, highlight=False, emoji=False)
+    return SafeConsole(file=stream, width=width, highlight=False, emoji=False)
 
 
 def say(text: str) -> None:
@@ -64,8 +73,31 @@ def emit(data: Any, *, as_json: bool, render: Callable[[Console], None]) -> None
         render(console())
 
 
+def json_text(data: Any, *, indent: int | None = None) -> str:
+    """Data as JSON that is safe to show on a terminal."""
+    return visible_json(json.dumps(data, default=plain, indent=indent, ensure_ascii=False))
+
+
+def write_error(text: str) -> None:
+    """Write text to stderr, where no console can be used."""
+    sys.stderr.write(visible(text))
+
+
+def write_csv(lines: Iterable[Iterable[object]]) -> None:
+    """Print lines of CSV. A stored text is no formula, and takes one line."""
+    csv.writer(sys.stdout, lineterminator="\n").writerows(map(_cell, line) for line in lines)
+
+
+def _cell(value: object) -> object:
+    """Keep a spreadsheet from reading a stored text as a formula."""
+    if not isinstance(value, str):
+        return value
+    shown = visible_line(value)
+    return f"'{shown}" if value.lstrip().startswith(_FORMULA) or value[:1] in _BLANKS else shown
+
+
 def print_json(data: Any) -> None:
-    sys.stdout.write(json.dumps(data, default=plain, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json_text(data, indent=2) + "\n")
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -109,8 +141,11 @@ def moment_text(moment: datetime | None) -> str:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """An empty table. A `>` before the name of a column aligns it to the right, for numbers."""
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    """An empty table. A `>` before the name of a column aligns it to the right, for numbers.
+
+    A cell is one line of stored text.
+    """
+    made = SafeTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         number = name.startswith(">")
         alignment: Any = "right" if number else "left"
@@ -120,7 +155,7 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 def facts(rows: Mapping[str, object]) -> Table:
     """A table of names and values, one pair a line, without None and empty values."""
-    made = Table.grid(padding=(0, 2))
+    made = SafeTable.grid(padding=(0, 2))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in rows.items():

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from config.errors import ConfigurationUnusable
+from worker.cli.console import write_error
 from worker.cli.database import backup, import_file, metrics, migrate
 from worker.cli.proof import check, publish, verify
 from worker.cli.report import report, simulate
@@ -85,7 +86,7 @@ def run(
 
 def _report_bug(error: Exception, *, is_debugging: bool) -> None:
     if is_debugging:
-        traceback.print_exception(error)
+        write_error("".join(traceback.format_exception(error)))
     _print_block(
         f"This is a bug in kontrib ({type(error).__name__}: {error}). "
         + ("" if is_debugging else "Run it again with --debug to see where. ")
@@ -96,4 +97,5 @@ def _report_bug(error: Exception, *, is_debugging: bool) -> None:
 def _print_block(text: str) -> None:
     use_colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     prefix = "\x1b[31merror:\x1b[0m" if use_colour else "error:"
-    sys.stderr.write(f"{prefix} {text}\n")
+    sys.stderr.write(prefix)
+    write_error(f" {text}\n")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 LISTED_MAX = 20
-"""The most findings that one check lists. It counts all of them."""
+"""The most findings that one check lists. The check counts all findings."""
 
 
 class Outcome(enum.StrEnum):

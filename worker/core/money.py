@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import NewType
 
 from worker.core.errors import UsageError
@@ -39,6 +39,8 @@ def exact_decimal(value: object) -> Decimal:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise MalformedAmount(value, "not a number")
+    if isinstance(value, str) and not (value.isascii() and "_" not in value):
+        raise MalformedAmount(value, "not a number in the digits 0 to 9")
     try:
         number = Decimal(str(value))
     except InvalidOperation:
@@ -63,6 +65,26 @@ def base_units(tokens: object) -> BaseUnits:
     if rounded != number:
         raise MalformedAmount(tokens, f"finer than 10^-{DECIMALS}")
     return BaseUnits(int(rounded.scaleb(DECIMALS)))
+
+
+def rounded_down(tokens: object) -> BaseUnits:
+    """The owner's number of tokens in base units. Sums of floats are finer than a base unit.
+
+    Raises:
+        MalformedAmount: not a number, negative, or beyond 64 bits.
+    """
+    number = exact_decimal(tokens)
+    if not 0 <= number <= _LARGEST:
+        return base_units(tokens)
+    return base_units(number.quantize(_FINEST, ROUND_DOWN))
+
+
+def is_amount_of(tokens: object, exact: int) -> bool:
+    """Whether the owner's field of tokens says the same as the exact field of base units."""
+    try:
+        return tokens == tokens_float(exact) or rounded_down(tokens) == exact
+    except MalformedAmount:
+        return False
 
 
 def tokens_text(amount: int) -> str:

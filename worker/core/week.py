@@ -10,6 +10,8 @@ from worker.core.errors import UsageError
 
 _ISO_WEEK = re.compile(r"(\d{4})-?W(\d{2})")
 _LENGTH = timedelta(days=7)
+YEAR_FIRST, YEAR_LAST = 1970, 9998
+"""Weeks before and after these can be computed, too."""
 
 
 class MalformedWeek(UsageError):
@@ -30,22 +32,26 @@ class Week:
 
     def __post_init__(self) -> None:
         if self.monday.weekday() != 0:
-            raise MalformedWeek(self.monday.isoformat(), f"{self.monday:%A} is no Monday")
+            raise MalformedWeek(self.monday.isoformat(), f"{self.monday:%A} is not a Monday")
 
     @classmethod
     def parse(cls, text: str) -> Week:
         """Read `2024-W50` or `2024-12-09`.
 
         Raises:
-            MalformedWeek: the text is neither form, or the date is not a Monday.
+            MalformedWeek: the text is neither form, the date is not a Monday, or its year is at
+                the end of the calendar.
         """
         text = text.strip()
         try:
             if match := _ISO_WEEK.fullmatch(text):
-                return cls(date.fromisocalendar(int(match[1]), int(match[2]), 1))
-            monday = date.fromisoformat(text)
+                monday = date.fromisocalendar(int(match[1]), int(match[2]), 1)
+            else:
+                monday = date.fromisoformat(text)
         except ValueError as error:
             raise MalformedWeek(text, str(error)) from None
+        if not YEAR_FIRST <= monday.year <= YEAR_LAST:
+            raise MalformedWeek(text, f"its year is not from {YEAR_FIRST} to {YEAR_LAST}")
         return cls(monday)
 
     @classmethod

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from worker.core.check.points import Factors
 from worker.core.money import BaseUnits
-from worker.core.payout.records import PayoutKind
+from worker.core.payout.records import Account, PayoutKind
 from worker.core.plan.commitment import Row
 from worker.core.week import Week
 from worker.core.wiki.governance import Proposal
@@ -206,6 +206,9 @@ class ShownUser:
     earned: BaseUnits
     staked: BaseUnits
     power: BaseUnits
+    account: Account
+    """The facts that a plan would read, with all fields. Documents whose ids differ from the
+    user's by capitals alone are not looked for."""
 
 
 class ViewStore(Protocol):

@@ -43,8 +43,11 @@ class ActivityStore(Protocol):
     def user_activity(self, user_ids: Sequence[str]) -> dict[str, UserActivity]:
         """The counters of each of these users, summed from the contributions now."""
 
-    def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float]]) -> int:
-        """Set counts, points and reputation of existing users; the number of changed users."""
+    def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float | None]]) -> int:
+        """Set counts, points and reputation of existing users; the number of changed users.
+
+        A reputation of None belongs to the wiki, and stays.
+        """
 
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
         """The counters of each of these articles, summed from the contributions now."""
@@ -115,10 +118,10 @@ class StakingStore(Protocol):
         """
 
     def update_stake(self, stake: StakeRecord, now: datetime) -> bool:
-        """Write the new state of an active stake; False if it has ended meanwhile."""
+        """Write the new state of an active stake; False if the stake has ended in the meantime."""
 
     def active_stakes(self) -> Iterator[StakeRecord]:
-        """Every active stake, in no particular order. They may be updated meanwhile."""
+        """Every active stake, in no particular order. They may be updated during the iteration."""
 
     def staking_users(self) -> Iterator[str]:
         """Each user who has or had a stake, once."""
@@ -144,7 +147,7 @@ class GovernanceStore(Protocol):
         """
 
     def note(self, proposal_id: str, reason: str, now: datetime) -> None:
-        """Record the reason for which a passed proposal cannot be executed."""
+        """Record why a passed proposal cannot be executed."""
 
     def add_power(self, proposal_id: str, powers: Mapping[str, BaseUnits]) -> None:
         """Add users to a proposal's snapshot. Users already in it keep their power."""
@@ -157,8 +160,15 @@ class GovernanceStore(Protocol):
 
     def vote(self, proposal_id: str, user_id: str) -> Vote | None: ...
 
+    def keep_opening(self, proposal_id: str) -> None:
+        """Record the wiki's own tallies as the base that votes add to, once and for all.
+
+        Nothing happens if that was done before, or if the tallies change meanwhile.
+        """
+        ...
+
     def count_votes(self, proposal_id: str) -> Votes:
-        """The present sums of all votes."""
+        """The present sums of all votes cast here."""
 
     def write_votes(self, proposal_id: str, votes: Votes, now: datetime) -> None:
         """Set the vote sums of an active proposal; another state leaves them unchanged."""

@@ -16,7 +16,7 @@ class Paused(NotReady):
     """An operator paused all signing."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"Signing is paused ({reason}). Go on with `kontrib resume`.")
+        super().__init__(f"Signing is paused ({reason}). Continue with `kontrib resume`.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class Budget:
 
     @property
     def fee_lamports(self) -> int:
-        """The whole fee. A landed transaction owes it, also after a failure."""
+        """The whole fee. A landed transaction owes the fee even if it failed."""
         return self.signatures * SIGNATURE_FEE_LAMPORTS + self.priority_fee_lamports
 
     @property

@@ -46,7 +46,7 @@ _ADDRESS_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """The result of a transaction. One that did not land left no trace and paid nothing."""
+    """The result of a transaction. Without landing, it left no trace and paid nothing."""
 
     error: str | None
     metadata: TransactionMetadata
@@ -186,7 +186,7 @@ class Executor:
         return known
 
     def _take(self, payer: Pubkey, lamports: int, *, of_fee_lamports: int) -> bool:
-        """Take a part of the fee; False, and nothing taken, if the payer cannot pay it all."""
+        """Take a part of the fee; return False and take nothing if the payer lacks it."""
         if lamports == 0:
             return True
         account = self.svm.get_account(payer)

@@ -37,7 +37,7 @@ def _url(context: ServiceContext) -> str:
 
 
 def _probe(context: ServiceContext) -> None:
-    """Return if the chain answers and the payout authority has SOL, a mint and a treasury."""
+    """Raise unless the chain answers, and the payout authority has SOL, a mint and a treasury."""
     with ChainClient(_url(context)) as client:
         genesis = str(client.call("getGenesisHash"))
     if _settings(context).get("LOCAL_CLUSTER_GENESIS") == genesis:

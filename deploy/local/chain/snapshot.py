@@ -39,8 +39,8 @@ class SnapshotUnreadableError(LocalStackError):
     """The file is damaged or was written by another version."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        """Name the file and what is wrong with it."""
-        super().__init__(f"{path} is no usable snapshot of the local chain: {reason}")
+        """Name the file and its fault."""
+        super().__init__(f"{path} is not a usable snapshot of the local chain: {reason}")
         self.path = path
 
 

@@ -97,7 +97,7 @@ class _Demo:
         """
         stack = self._start()
         session = self._session = Session(stack.env_file)
-        # Celery's processes take seconds to load, and the genesis as long to become final.
+        # Celery's processes load while the genesis becomes final.
         with ThreadPoolExecutor(1) as pool:
             celery = pool.submit(stack.up)
             self._fill(session)

@@ -69,7 +69,7 @@ def demo_result(
     rewards = context.store.rewards(plan_id, range(header.rewards))
     after, costs = context.chain.treasury(), context.chain.costs()
     accounts = context.store.count_needing_account(plan_id)
-    receipts = found.payouts + 2  # the anchor has two
+    receipts = found.payouts + 2  # the anchor has two receipts
     return DemoResult(
         header=header,
         ratio=point_to_token_ratio(header),

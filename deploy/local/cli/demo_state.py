@@ -82,7 +82,7 @@ def start_stack(state: Path, own_settings: Mapping[str, str]) -> LocalStack:
 
 
 def _environment() -> dict[str, str]:
-    """A database name of this run's own, so that a user's server keeps its wiki untouched."""
+    """A database name for this run alone, so that the wiki on a user's server stays untouched."""
     environment = dict(os.environ)
     if "MONGO_URI" in environment:
         environment["MONGO_DATABASE"] = f"kontrib_demo_{secrets.token_hex(4)}"

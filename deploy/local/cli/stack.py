@@ -135,7 +135,7 @@ def _flower(stack: LocalStack) -> ServiceSpec:
 
 
 def _flower_probe(context: ServiceContext) -> None:
-    """Return if Flower answers, also with a refusal for lack of the password."""
+    """Raise unless Flower answers. A refusal for lack of the password is an answer."""
     import http.client
 
     connection = http.client.HTTPConnection(LOOPBACK, context.port, timeout=PROBE_SECONDS)

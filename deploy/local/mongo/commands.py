@@ -113,8 +113,8 @@ def _on_collection(sql: str) -> Handler:
 
 
 def _create_indexes(gateway: Gateway, request: Request) -> Reply:
-    # In this statement, as the client expects. The engine's own queue of background builds could
-    # take two more seconds.
+    # Build the indexes in this statement, as the client expects. The engine's own queue of
+    # background builds could take two more seconds.
     function = "documentdb_api_internal.create_indexes_non_concurrently"
     sql = f"select {function}(%s, {BSON}, p_skip_check_collection_create => true)"
     answer = bson.decode(bson_of(gateway.engine.row(sql, request.database, request.spec)))

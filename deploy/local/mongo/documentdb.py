@@ -41,7 +41,8 @@ _SOCKET_PATH_BYTES_MAX = 107
 _SETTINGS = {
     "listen_addresses": "",
     "shared_preload_libraries": "pg_cron, pg_documentdb_core, pg_documentdb",
-    # The gateway builds indexes itself, at once. The queue for builds wakes every 2 seconds.
+    # The gateway builds indexes itself without delay. The engine's queue of builds wakes every 2
+    # seconds.
     "documentdb.enableBackgroundWorkerJobs": "off",
     "cron.database_name": "postgres",
     "cron.use_background_workers": "on",
@@ -54,8 +55,8 @@ _SETTINGS = {
     "documentdb.throwDeadlockOnCRUD": "on",
     "deadlock_timeout": "50ms",
     "fsync": "off",
-    # The engine's own index type recovers from a killed server by whole pages only: without them
-    # "right sibling of RUM page is of different type" is the answer from then on.
+    # The engine's own index type recovers from a killed server only with full page writes. Without
+    # them it answers "right sibling of RUM page is of different type" from then on.
     "full_page_writes": "on",
     "synchronous_commit": "on",
     "max_wal_size": "2GB",
@@ -164,7 +165,7 @@ def installed_version(state: Path) -> str:
 
 
 def check_answers(cluster: Cluster) -> None:
-    """Return if the cluster answers a query, else raise psycopg's error."""
+    """Raise psycopg's error unless the cluster answers a query."""
     with psycopg.connect(cluster.dsn, connect_timeout=2) as connection:
         connection.execute("select 1")
 

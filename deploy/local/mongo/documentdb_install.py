@@ -21,7 +21,8 @@ from deploy.local.service import Notify
 from deploy.local.state_files import locked, tail
 
 PACKAGE = "postgresql-18-documentdb"
-# Raise the number with the contents of an installation. Old ones keep serving their states.
+# Raise this number when the contents of an installation change. Old installations still serve their
+# states.
 ROOT_NAME = "documentdb-sid-1"
 MARKER = "kontrib-engine.json"
 DEFAULT_MIRROR = "http://deb.debian.org/debian"

@@ -71,8 +71,9 @@ class Engine:
     ) -> tuple[Any, ...] | None:
         """Run one statement, a transaction by itself, and return its first row.
 
-        A deadlock undoes the statement, which then runs again like in MongoDB, on request with
-        other SQL. Raises EngineUnreachable, or psycopg.Error if the engine refuses.
+        A deadlock undoes the statement, and the statement runs again, as in MongoDB. The repetition
+        uses `after_conflict` if given.
+        Raises EngineUnreachable, or psycopg.Error if the engine refuses.
         """
         for attempt in range(1, CONFLICT_ATTEMPTS_MAX):
             try:

@@ -35,7 +35,7 @@ STATEMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 
 
 # An upsert may lose against another upsert of the same key, and finds the document at its second
-# attempt, like in MongoDB. More attempts serve documents that are deleted in between.
+# attempt, like in MongoDB. Further attempts are for documents that are deleted in between.
 _UPSERT_RETRIES_MAX = 3
 
 

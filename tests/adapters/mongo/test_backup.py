@@ -1,4 +1,4 @@
-"""Backups: complete, checked, readable by mongorestore, and put back after any crash."""
+"""Backups are complete, checked and readable by mongorestore. A restore survives any crash."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_owners_priorities_decide_the_order(database: Mongo, tmp_path: Path)
     assert {"users", "contributions", "token_rewards", "staking_records"} < critical
     assert "weekly_distributions" in critical
     order = in_order([each.name for each in saved])
-    # Settling writes rewards first, payouts second: copied the other way round.
+    # Settling writes rewards before payouts, so a backup copies payouts before rewards.
     assert order.index("payout_batches") < order.index("token_rewards")
 
 

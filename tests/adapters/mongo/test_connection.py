@@ -1,4 +1,4 @@
-"""What is said when the database does not answer, and what is never said."""
+"""Errors of an unreachable database, and secrets that they never contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Migration of every kind of database that an operator may have, and back."""
+"""Migration and rollback of every kind of database that an operator may have."""
 
 from __future__ import annotations
 
@@ -128,6 +128,29 @@ def test_data_that_is_there_stays_as_it_is(database: Mongo) -> None:
     assert article["quality_score"] == 1.0
     config = database.system_config.find_one({"_id": "token_system"})
     assert config == CONFIG | {"weekly_pool": 7.0, "extra": True}
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("has_config", [True, False])
+def test_a_wiki_with_reputation_scores_of_its_own_gets_no_steps(
+    database: Mongo, before: bool, has_config: bool
+) -> None:
+    if before:
+        database.users.insert_one({"_id": "ada", "reputation_score": 1.2})
+    database.users.insert_one({"_id": "bob"})
+    if has_config:
+        database.system_config.insert_one({"_id": "token_system", "weekly_pool": 7.0})
+
+    planned = [step.description for step in plan_migration(database)]
+    report = run(database)
+    again = run(database)
+
+    config = database.system_config.find_one({"_id": "token_system"})
+    assert config is not None
+    assert config["reputation_steps"] == ([] if before else CONFIG["reputation_steps"])
+    assert len(report.choices) == before
+    assert [line in planned for line in report.choices] == [True] * before
+    assert again.choices == []
 
 
 def test_many_users_get_their_fields_in_chunks(
@@ -278,7 +301,7 @@ def test_duplicates_written_while_it_runs_are_resolved_too(database: Mongo) -> N
     report = migrate(database, busy_wiki, NOW)
 
     assert len(report.conflicts) == 1
-    # The newcomer has none of the added fields, and the report says so.
+    # The new user lacks the added fields, and the report lists this.
     assert {difference.area for difference in report.remaining} == {Kind.FIELD}
     assert run(database).remaining == []
 
@@ -354,7 +377,7 @@ def test_a_version_that_is_no_number_is_named(database: Mongo, schema: dict[str,
     assert everything(database) == before
 
 
-# --- the way back ------------------------------------------------------------------------------
+# --- rollback ----------------------------------------------------------------------------------
 
 
 def test_a_rollback_leaves_the_wiki_as_it_was(database: Mongo) -> None:
@@ -365,7 +388,7 @@ def test_a_rollback_leaves_the_wiki_as_it_was(database: Mongo) -> None:
     before = everything(database)
     run(database)
     MongoStore(database).pause("for the test")
-    MongoStore(database).mark_accounts_made(["1"], NOW)
+    MongoStore(database).mark_accounts_made([("1", "a wallet")], NOW)
     database.users.update_one({"_id": 1}, {"$set": {"wallet_address": "w"}})
 
     planned = plan_rollback(database)

@@ -1,4 +1,4 @@
-"""The owner's schema, word for word, and the rules that ours keeps to."""
+"""The owner's schema, word for word, and the rules of our schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the real store can show: documents, what the server refuses, and crashes."""
+"""Tests of the real store alone: documents, refusals of the server, and crashes."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_what_belonged_to_a_distribution_that_was_lost_is_found_by_its_week(
     assert {d["plan_id"] for d in database.payout_batches.find()} == {"plan"}
 
 
-# --- what the server refuses -------------------------------------------------------------------
+# --- refusals of the server --------------------------------------------------------------------
 
 TAMPERINGS: list[dict[str, Any]] = [
     {"amount_base_units": 1.5},
@@ -460,7 +460,7 @@ class Killed(BaseException):
 
 
 class DiesBeforePayouts(MongoStore):
-    """Ends when it is about to write to the payouts."""
+    """Ends the process just before a write to the payouts."""
 
     def __init__(self, database: Mongo) -> None:
         super().__init__(database)
@@ -468,7 +468,7 @@ class DiesBeforePayouts(MongoStore):
 
 
 class Dying:
-    """A collection that can be read, and whose first bulk write never happens."""
+    """A readable collection whose first bulk write never happens."""
 
     def __init__(self, collection: Any) -> None:
         self._collection = collection

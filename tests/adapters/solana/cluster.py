@@ -1,4 +1,4 @@
-"""Several RPC servers that show what a test wants, and a `SolanaChain` before them."""
+"""Several RPC servers with answers chosen by a test, and a `SolanaChain` that reads them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOWN = Misbehaviour(500)
 
 
 class Cluster:
-    """Several servers, the accounts that each of them shows, and a chain before them."""
+    """Several servers, the accounts that each server shows, and a chain that reads them."""
 
     def __init__(self, servers: list[RpcServer]) -> None:
         self.servers = servers
@@ -44,12 +44,12 @@ class Cluster:
         return self.opened[-1]
 
     def on(self, method: str, *results: Any) -> None:
-        """The same from every server, or one result for each."""
+        """Set one result for all servers, or one result for each server."""
         for number, server in enumerate(self.servers):
             server.on(method, results[number % len(results)])
 
     def show(self, address: object, account: Any, *numbers: int) -> None:
-        """Let all servers show an account, or only those."""
+        """Let all servers, or only the given ones, show an account."""
         for number in numbers or range(len(self.servers)):
             self.accounts[number][str(address)] = account
 

@@ -1,4 +1,4 @@
-"""A real HTTP server that answers JSON-RPC as a test tells it to, and misbehaves on command."""
+"""A real HTTP server with JSON-RPC answers chosen by a test, and with misbehaviour on command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Handler = Callable[[list[Any]], Any]
 
 
 class JsonRpcError(Exception):
-    """Raise it in a handler to answer with an error object."""
+    """A handler raises this to answer with an error object."""
 
     def __init__(self, code: int, message: str = "no") -> None:
         self.code = code
@@ -36,12 +36,12 @@ class Misbehaviour:
 
 @dataclass
 class RpcServer:
-    """What a test sees of the server."""
+    """The test's view of the server."""
 
     url: str = ""
     handlers: dict[str, Handler] = field(default_factory=dict)
     misbehaviours: deque[Misbehaviour] = field(default_factory=deque)
-    """Used up one a request; afterwards the server behaves."""
+    """Each request uses up one entry; afterwards the server behaves."""
     always: Misbehaviour | None = None
     takes_batches: bool = True
     requests: list[list[str]] = field(default_factory=list)
@@ -52,12 +52,12 @@ class RpcServer:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def on(self, method: str, result: Any) -> None:
-        """Answer a method with a value, or with what a function of its parameters gives."""
+        """Answer a method with a value, or with the result of a function of its parameters."""
         self.handlers[method] = result if callable(result) else lambda params: result
 
     @contextmanager
     def counted(self) -> Iterator[None]:
-        """A request that is being worked at."""
+        """Count a request while the server works on it."""
         with self._lock:
             self.running += 1
             self.running_max = max(self.running_max, self.running)
@@ -80,7 +80,7 @@ class RpcServer:
             refusal = {"code": -32600, "message": "no batches here"}
             return None, json.dumps({"jsonrpc": "2.0", "id": None, "error": refusal}).encode()
         answers = [self._answer(call) for call in calls]
-        # The order of a batch's answers is the server's choice.
+        # The server chooses the order of a batch's answers.
         ordered = answers[::-1] if isinstance(content, list) else answers[0]
         return None, json.dumps(ordered).encode()
 
@@ -105,7 +105,7 @@ def rpc_server() -> Iterator[RpcServer]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            # Ends before the client can know of it, and begin another one.
+            # The connection ends before the client can notice and open another one.
             with state.counted():
                 misbehaviour, answer = state.answer(body)
                 if misbehaviour is not None:

@@ -1,4 +1,4 @@
-"""What `SolanaChain` believes of endpoints that lag, disagree or know only half."""
+"""`SolanaChain` with endpoints that lag, disagree or lack a part of the history."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def by_stranger(*listed: Instruction) -> VersionedTransaction:
 
 
 def reply_of(transaction: VersionedTransaction, **meta: Any) -> dict[str, Any]:
-    """What getTransaction answers for a payment of 500 base units to each wallet."""
+    """The reply of getTransaction to a payment of 500 base units to each wallet."""
     keys = list(transaction.message.account_keys)
     balances = {SOURCE: (str(KEY.pubkey()), 10_000, 9_000)} | {
         associated_account(it, MINT, TOKEN_PROGRAM): (it, 0, 500) for it in WALLETS
@@ -174,7 +174,7 @@ def test_a_transaction_without_balances_is_no_execution() -> None:
 
 
 def _allocation(**changed: Any) -> Instruction:
-    """The allocation of our receipt, or something much like it."""
+    """The allocation of our receipt, or a similar instruction."""
     address = changed.get("address", receipt_address(KEY.pubkey(), ID))
     base = changed.get("base", KEY.pubkey())
     data = make.allocate_with_seed_data(

@@ -1,4 +1,4 @@
-"""Keys come in the two forms that people have them in, and never come out again."""
+"""Keys are read in the two usual forms, and never printed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_an_unusable_key_is_named_by_its_variable_and_never_shown(text: str) -> 
     assert text.strip() == "" or text not in shown
     for part in (str(NUMBERS[:4])[1:-1], BASE58[:8], "home", "schl"):
         assert part not in shown
-    # Neither the cause nor the context of an error may carry what was typed.
+    # Neither the cause nor the context of an error may contain the typed text.
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
 

@@ -1,4 +1,4 @@
-"""Which mints and source accounts can be used; each refusal names what was found."""
+"""Usable and unusable mints and source accounts. Each refusal names the fact that was found."""
 
 from __future__ import annotations
 

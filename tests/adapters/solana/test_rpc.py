@@ -1,4 +1,4 @@
-"""Endpoints that misbehave: what is asked again, what is given up, and what is never shown."""
+"""Misbehaving endpoints: retries, their limits, and secrets that errors never show."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_requests_at_a_time_are_bounded_and_fewer_after_a_429(server: RpcServer,
     server.running_max = 0
     rpc.any([Call("echo", [number]) for number in range(8)], same)
 
-    # Halved twice it has grown to five by now; never halved, it would be twelve.
+    # After two halvings the limit has grown to five. Without them it would be twelve.
     assert server.running_max <= 6
 
 
@@ -289,7 +289,7 @@ def test_a_child_process_makes_connections_of_its_own(server: RpcServer, open_rp
 
     child = os.fork()
     if child == 0:
-        # Nothing of pytest may run in the child, not even its exit handlers.
+        # The child must run no code of pytest, not even its exit handlers.
         os._exit(0 if rpc.any([SLOT], same) == [1] else 1)
     _, status = os.waitpid(child, 0)
 

@@ -1,4 +1,4 @@
-"""Signing with measured limits, sending, and what is known of it afterwards."""
+"""Signing with measured limits, sending, and reading the outcome."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_many_statuses_are_asked_256_at_a_time(cluster: Cluster) -> None:
 
 
 def ready(cluster: Cluster, *, v1: tuple[bool, bool] = (True, True)) -> None:
-    """A mint, prices and the feature gate: what signing needs."""
+    """A cluster ready for signing: a mint, prices and the feature gate."""
     mint = bytes(36) + (10**18).to_bytes(8, "little") + b"\x09\x01"
     cluster.show(MINT, account(mint.ljust(82, b"\0"), str(TOKEN_PROGRAM)))
     for number, active in enumerate(v1):
@@ -214,7 +214,7 @@ def test_where_a_simulation_fails_the_limit_is_generous(cluster: Cluster, simula
 
     assert (1_400_000).to_bytes(4, "little") in generous.wire
     assert (1_400_000).to_bytes(4, "little") not in measured.wire
-    # 10,000 units and 30%, and the margins.
+    # 10,000 units, plus 30%, plus the margins.
     assert (24_000).to_bytes(4, "little") in measured.wire
 
 

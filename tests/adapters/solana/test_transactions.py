@@ -1,4 +1,4 @@
-"""What is signed, byte by byte, and how much of it fits."""
+"""Signed transactions, byte by byte, and the capacity of a transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transfers of other people's transactions, read back to see whether they back a stake."""
+"""Transfers in other people's transactions, read to verify stakes."""
 
 from __future__ import annotations
 

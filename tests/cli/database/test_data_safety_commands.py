@@ -49,7 +49,7 @@ class DatabaseSession(Session):
 
 @pytest.fixture
 def database(mongo_uri: str) -> Iterator[Mongo]:
-    """A wiki's own database, as it was before this system came."""
+    """A wiki's own database before its first migration."""
     database = connect(mongo_uri, f"kontrib_safety_{os.getpid()}")
     database.client.drop_database(database.name)
     people = [{"_id": i, "name": f"user {i}", "prefs": {"dark": True}} for i in range(20)]
@@ -194,7 +194,7 @@ def test_archive_at_the_terminal(database: Mongo, capsys: pytest.CaptureFixture[
     assert database.weekly_distributions_archive.count_documents({}) == 1
 
 
-# Stands still after so many lines and commands: in the middle of a step that takes longer.
+# The process pauses after so many lines and commands, in the middle of a longer step.
 MIGRATION = """
 import sys, time
 from datetime import UTC, datetime

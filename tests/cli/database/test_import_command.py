@@ -1,4 +1,4 @@
-"""`kontrib import`: files of every kind, and what becomes of what they hold."""
+"""`kontrib import`: files of every kind, and the result of each import."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_file_without_any_usable_line_is_a_failure(kontrib: Command, tmp_path:
     path = tmp_path / "broken.jsonl"
     path.write_text("{broken\n" * 30)
     assert kontrib("import", str(path)) == 1
-    assert "None of 30 lines could be imported. Line 1: not JSON" in kontrib.err
+    assert "Nothing was imported from 30 lines. Line 1: not JSON" in kontrib.err
     assert "and 20 more" in kontrib.out
 
 
@@ -145,7 +145,7 @@ def test_contributions_to_a_planned_week_are_noted(
     world.genesis()
     plan_week(world.first, WEEK)
     kontrib("import", str(file))
-    assert "planned already (2024-W50)" in kontrib.err
+    assert "already have a plan (2024-W50)" in kontrib.err
 
 
 def test_trial_wallets_are_the_same_every_time_and_differ_by_user() -> None:

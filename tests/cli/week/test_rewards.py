@@ -1,4 +1,4 @@
-"""What an operator does to single rewards, and to a week's records."""
+"""An operator's commands on rewards and on a week's records."""
 
 from __future__ import annotations
 

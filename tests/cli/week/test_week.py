@@ -1,4 +1,4 @@
-"""From genesis to a reconciled week, as an operator does it."""
+"""An operator's commands from genesis to a reconciled week."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from functools import partial
 import pytest
 
 from tests.cli.conftest import Command
-from tests.fakes.world import WEEK, World, chain_of, store_of
+from tests.fakes.documents import contribution_document
+from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN, BaseUnits
 from worker.services.plan.plan_week import plan_week
@@ -82,6 +83,53 @@ def test_a_plan_shows_what_planning_held_back_and_left_out(
     assert kontrib("plan", "2024-W50") == 0
     assert "1 no wallet address" in kontrib.out
     assert "1 unknown user" in kontrib.out
+
+
+def test_excluded_users_are_named_with_what_tells_them_from_a_user_who_looks_the_same(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    store = store_of(world.first)
+    for name in ("Jos\u00e9", "ann", "bob"):
+        store.add_user({"_id": name})
+    for number, name in enumerate(["Jose\u0301", "Ann", "bob ", "bob\n", "b\u200bob", "nobody"]):
+        document = contribution_document(name, WEEK.start, points=20 + number)
+        store.add_contribution(document)
+    world.add_user("small")
+    world.contribute("small", 1)
+
+    notes = kontrib.json("plan", "2024-W50")["notes"]
+
+    assert notes["excluded"] == {"below 10 points": 1, "unknown user": 6}
+    listed = {each["user_id"]: each for each in notes["excluded_users"]}
+    assert {name: (each["looks_like"], each["difference"]) for name, each in listed.items()} == {
+        user_id_of("small"): ("", ""),
+        "Jose\u0301": ("Jos\u00e9", "it is NFD, the other NFC"),
+        "Ann": ("ann", "it has other capitals"),
+        "bob ": ("bob", "it has a blank"),
+        "bob\n": ("bob", "it has a line break"),
+        "b\u200bob": ("bob", "it has an invisible character U+200B"),
+        "nobody": ("", ""),
+    }
+    assert (listed["Ann"]["points"], listed["Ann"]["reason"]) == (21, "unknown user")
+    assert kontrib("plan", "2024-W50") == 0
+    assert "looks like bob: it has a line break" in kontrib.out
+    assert r"b\u200bob" in kontrib.out
+
+
+def test_the_first_twenty_excluded_users_of_a_reason_are_named(
+    kontrib: Command, world: World, week: list[str]
+) -> None:
+    for number in range(25):
+        world.contribute(f"stranger {number:02}", 50)
+    world.contribute("weak", 1)
+    shown = kontrib.json("plan", "2024-W50", "--dry-run")
+    strangers = sorted(user_id_of(f"stranger {number:02}") for number in range(25))
+    assert [each["user_id"] for each in shown["excluded_users"]] == [
+        user_id_of("weak"),
+        *strangers[:20],
+    ]
+    assert kontrib("plan", "2024-W50", "--dry-run") == 0
+    assert "and 5 more" in kontrib.out
 
 
 def test_a_week_that_is_not_over_is_refused_by_name(kontrib: Command, week: list[str]) -> None:
@@ -193,7 +241,7 @@ def test_all_weeks_are_shown_in_one_table(kontrib: Command, world: World, week: 
 
 
 class WatchersClock:
-    """A clock for a loop that ends: each sleep lets one thing happen, and then Ctrl-C comes."""
+    """A clock for `--watch`: each sleep lets one event happen, and the last one ends in Ctrl-C."""
 
     def __init__(self, world: World, *happenings: Callable[[], object]) -> None:
         self._clock, self._happenings = world.clock, iter(happenings)
@@ -302,7 +350,7 @@ def test_a_run_that_is_interrupted_says_how_to_go_on(
     chain_of(world.first).before = interrupt
     assert kontrib("run", "2024-W50", "--inline") == 130
     assert "Interrupted. 2024-W50: anchoring." in kontrib.err
-    assert "`kontrib run 2024-W50` goes on" in kontrib.err
+    assert "`kontrib run 2024-W50` continues" in kontrib.err
     chain_of(world.first).before = lambda method: None
     assert kontrib("run", "2024-W50", "--inline") == 0
     assert sum(world.balances(week).values()) == POOL

@@ -1,4 +1,4 @@
-"""What `kontrib propose` says to input that it cannot use: never that it is a bug."""
+"""`kontrib propose` refuses unusable input with a clear message, and never as a bug."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contributions, counters, stakes and proposals, as somebody at a terminal sees them."""
+"""Contributions, counters, stakes and proposals at the terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ada(world: World) -> str:
 
 @pytest.fixture
 def rich_ada(ada: str, world: World, kontrib: Command) -> str:
-    """Ada was paid a whole week's pool, and her counters say so."""
+    """Ada was paid a whole week's pool, and her counters include it."""
     world.contribute("ada", 100)
     kontrib("genesis", "--first-week", "2024-W50")
     assert kontrib("run", "2024-W50", "--inline") == 0
@@ -53,10 +53,10 @@ def test_a_contribution_is_recorded_with_its_points(kontrib: Command, ada: str) 
     asked = ("--user", ada, "--article", GUIDE, "--type", "creation", "--quality", "2.5")
     made = kontrib.json("contribute", *asked, "--key", "k", "--metadata", '{"words": 2500}')
     again = kontrib.json("contribute", *asked, "--key", "k")
-    assert (made["total_points"], made["new"]) == (540, True)
+    # By the number of her contributions, whatever score her document holds.
+    assert (made["total_points"], made["new"]) == (360, True)
     assert again == made | {"new": False}
     assert kontrib("contribute", *asked) == 0
-    # Two contributions later, her reputation is 0.8.
     assert "360 points (100 x 2.5 x 0.8 x 1.8) for a creation" in kontrib.out
 
 
@@ -284,6 +284,47 @@ def test_a_proposal_that_cannot_be_is_refused(
     assert text in " ".join(kontrib.err.split())
     assert kontrib("proposals") == 0
     assert kontrib.out == "No proposals.\n"
+
+
+# --- plain numbers and signatures ----------------------------------------------------------------
+
+SIGNATURE = "5" * 87
+
+
+@pytest.mark.parametrize(
+    "amount", ["1_0", "٣", "1e1", "+5", " 5", "5 ", "0x5", "nan", "1,000", "５"]
+)
+def test_an_amount_is_written_in_plain_digits(
+    kontrib: Command, rich_ada: str, world: World, amount: str
+) -> None:
+    assert kontrib("stake", rich_ada, amount, "--days", "30") == 2
+    assert kontrib("propose", "x", "--by", rich_ada, "--type", "feature_request",
+                   "--quorum", amount) == 2  # fmt: skip
+    asked = ("--parameter", "weekly_pool", "--value", amount)
+    assert kontrib("propose", "x", "--by", rich_ada, *asked) == 2
+    asked = ("--user", rich_ada, "--article", GUIDE, "--type", "review")
+    assert kontrib("contribute", *asked, "--quality", amount) == 2
+    state = store_of(world.first).state
+    assert (state.stakes, state.proposals) == ({}, {})
+
+
+@pytest.mark.parametrize("days", ["3_0", "٣٠", "+30", "30.0", "1e1"])
+def test_days_are_written_in_plain_digits(kontrib: Command, rich_ada: str, days: str) -> None:
+    assert kontrib("stake", rich_ada, "5", "--days", days) == 2
+
+
+@pytest.mark.parametrize("tx", ["sig", "5" * 86, "z" * 88, "0" * 87, "1" * 63, "5" * 500])
+def test_a_transaction_is_named_by_its_signature(
+    kontrib: Command, rich_ada: str, world: World, tx: str
+) -> None:
+    assert kontrib("stake", rich_ada, "5", "--days", "30", "--tx", tx) == 2
+    assert kontrib("execute", "some", "--tx", tx) == 2
+    assert store_of(world.first).state.stakes == {}
+
+
+def test_a_signature_is_recorded(kontrib: Command, rich_ada: str) -> None:
+    made = kontrib.json("stake", rich_ada, "5", "--days", "30", "--tx", SIGNATURE)
+    assert made["stake_tx_hash"] == SIGNATURE
 
 
 # --- what a stream may hold ---------------------------------------------------------------------

@@ -82,7 +82,7 @@ def test_outflows_are_what_left_the_source_account(world: ChainWorld, public: Pu
     assert (found.amount, found.slot, found.memo) == (24, paid.slot, paid.receipt)
 
 
-# --- the real one ------------------------------------------------------------------------------
+# --- the real client ---------------------------------------------------------------------------
 
 ADDRESSES = PublicAddresses("11111111111111111111111111111112", "11111111111111111111111111111113")
 

@@ -75,9 +75,7 @@ def test_a_value_that_was_changed_without_a_vote(changed: Town) -> None:
     changed.world.set_rules(weekly_pool=1_000_000.0)
 
     assert changed.differences() == {
-        "system_config.weekly_pool": (
-            f"1000000.0 / 15000.0, as proposal {changed.proposal.id} made it"
-        )
+        "system_config.weekly_pool": (f"1000000.0 / 15000.0, set by proposal {changed.proposal.id}")
     }
 
 

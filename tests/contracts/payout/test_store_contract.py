@@ -25,10 +25,12 @@ from worker.core.lifecycle import IllegalTransition, PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits
 from worker.core.payout.records import (
     Distribution,
+    ExcludedUser,
     MalformedContribution,
     PlanNotes,
     Postponement,
     Settlement,
+    UnusableStake,
 )
 from worker.core.plan.fates import Fates
 from worker.ports.payout import Store
@@ -249,9 +251,12 @@ def test_readers_see_totals_ratio_and_notes_of_the_plan(store: Store) -> None:
         held={"no wallet address": 1},
         malformed_count=3,
         malformed=(MalformedContribution("42", "no user"),),
+        unusable_stakes_count=1,
+        unusable_stakes=(UnusableStake("7", "ada", "its amount is 0"),),
         late_points=7,
         floor_waived=True,
         lifted=5,
+        excluded_users=(ExcludedUser("jose ", 50, "unknown user", "jose", "it has a blank"),),
         contributions=Fates(9, 3, 1, 2, 2, 1, points=100, points_left_out=80),
         after_cutoff=("43",),
     )
@@ -268,9 +273,20 @@ def test_readers_see_totals_ratio_and_notes_of_the_plan(store: Store) -> None:
         "held": {"no wallet address": 1},
         "malformed_count": 3,
         "malformed": [{"_id": "42", "reason": "no user"}],
+        "unusable_stakes_count": 1,
+        "unusable_stakes": [{"id": "7", "user_id": "ada", "reason": "its amount is 0"}],
         "late_points": 7,
         "floor_waived": True,
         "lifted": 5,
+        "excluded_users": [
+            {
+                "user_id": "jose ",
+                "points": 50,
+                "reason": "unknown user",
+                "looks_like": "jose",
+                "difference": "it has a blank",
+            }
+        ],
         "contributions": {
             "seen": 9,
             "counted": 3,

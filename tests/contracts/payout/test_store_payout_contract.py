@@ -548,14 +548,31 @@ def test_an_account_is_made_once_and_counted_by_its_time(store_world: StoreWorld
     hex_id = "507f1f77bcf86cd799439011"
     store_world.add_user(user_document(ObjectId(hex_id), "w1"))
     store_world.add_user(user_document("plain", "w2"))
-    store.mark_accounts_made([hex_id, "unknown"], NOW)
-    store.mark_accounts_made([hex_id, "plain"], LATER)
+    store.mark_accounts_made([(hex_id, "w1"), ("unknown", "w3")], NOW)
+    store.mark_accounts_made([(hex_id, "w1"), ("plain", "w2")], LATER)
 
     assert store.accounts_made_since(NOW) == 2
     assert store.accounts_made_since(LATER) == 1
     assert store.accounts_made_since(LATER + timedelta(seconds=1)) == 0
     accounts = store.accounts([hex_id, "plain"], [])
     assert [account.had_token_account for account in accounts.values()] == [True, True]
+    assert (accounts[hex_id].account_wallets, accounts["plain"].account_wallets) == (
+        ("w1",),
+        ("w2",),
+    )
+
+
+def test_another_wallet_has_an_account_of_its_own(store_world: StoreWorld) -> None:
+    store = store_world.store
+    store_world.add_user(user_document("mover", "w1"))
+    store_world.add_user(user_document("older", "w3", had_token_account=True))
+    store.mark_accounts_made([("mover", "w1")], NOW)
+    store.mark_accounts_made([("mover", "w2"), ("mover", "w1")], LATER)
+
+    accounts = store.accounts(["mover", "older"], [])
+    assert accounts["mover"].account_wallets == ("w1", "w2")
+    assert (accounts["older"].had_token_account, accounts["older"].account_wallets) == (True, ())
+    assert store.accounts_made_since(LATER) == 1
 
 
 # --- sums --------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ class StoreTwins(RuleBasedStateMachine):
     @rule(index=INDEXES)
     def make_account(self, index: int) -> None:
         if (reward := self.pick_reward(index)) is not None:
-            self.both("mark_accounts_made", [reward.user_id], self.now)
+            self.both("mark_accounts_made", [(reward.user_id, f"wallet {index % 2}")], self.now)
 
     @rule(plan=st.sampled_from(PLANS))
     def discard(self, plan: str) -> None:
@@ -217,7 +217,7 @@ class StoreTwins(RuleBasedStateMachine):
 
     @rule(odds=st.integers(0, 9))
     def reset(self, odds: int) -> None:
-        if odds == 0:  # rarely, since it leaves nothing to compare
+        if odds == 0:  # rarely, since a reset leaves nothing to compare
             self.both("reset_week", WEEK, self.now)
 
     @invariant()

@@ -21,13 +21,15 @@ from worker.services.wiki.contribute import (
     UnknownArticle,
     contribute,
 )
-from worker.services.wiki.recount import recount_activity
+from worker.services.wiki.recount import recount_activity, recount_all
 from worker.services.wiki_context import UnknownUser
 
 A_GUIDE = Request(ADA, GUIDE, "creation", quality=2.5, description="DeFi", metadata={"words": 2500})
 
 
 def test_points_come_from_type_quality_reputation_and_demand(wiki_world: WikiWorld) -> None:
+    wiki_world.set_rules(reputation_steps=[])
+
     recorded = contribute(wiki_world.wiki, A_GUIDE)
 
     [document] = wiki_world.contributions()
@@ -64,6 +66,7 @@ def test_multipliers_are_clamped_to_their_ranges(wiki_world: WikiWorld) -> None:
 
 
 def test_missing_scores_count_as_their_defaults(wiki_world: WikiWorld) -> None:
+    wiki_world.set_rules(reputation_steps=[])
     wiki_world.base.add_user({"_id": "no score"})
 
     recorded = contribute(wiki_world.wiki, Request("no score", ESSAY, "review"))
@@ -77,8 +80,8 @@ def test_counters_of_user_and_article_follow(wiki_world: WikiWorld) -> None:
     contribute(wiki_world.wiki, Request(ADA, GUIDE, "review"))
 
     user, article = wiki_world.user(ADA), wiki_world.article(GUIDE)
-    # 10 points x 0.8 (the reputation after one contribution) x 1.8, rounded half up.
-    assert (user["total_contributions"], user["total_points"]) == (2, 540 + 14)
+    # 100 x 2.5 x 0.8 x 1.8, and 10 points x 0.8 x 1.8, rounded half up.
+    assert (user["total_contributions"], user["total_points"]) == (2, 360 + 14)
     assert user["reputation_score"] == 0.8
     assert article["contribution_count"] == 2
     created = first.contribution.created_at
@@ -105,6 +108,31 @@ def test_reputation_steps_are_configured(wiki_world: WikiWorld) -> None:
     contribute(wiki_world.wiki, A_GUIDE)
 
     assert wiki_world.user(ADA)["reputation_score"] == 1.1
+
+
+@pytest.mark.parametrize("ran", ["nothing", "a recount"])
+@pytest.mark.parametrize("steps", [True, False])
+def test_a_first_contribution_has_the_same_points_whatever_ran_before(
+    wiki_world: WikiWorld, ran: str, steps: bool
+) -> None:
+    wiki_world.set_rules(**({} if steps else {"reputation_steps": []}))
+    wiki_world.base.add_user({"_id": "new", "reputation_score": 1.3})
+    if ran == "a recount":
+        recount_all(wiki_world.wiki)
+
+    recorded = contribute(wiki_world.wiki, Request("new", ESSAY, "creation"))
+
+    assert recorded.contribution.total_points == (80 if steps else 130)
+
+
+def test_without_steps_the_wikis_own_score_is_never_rewritten(wiki_world: WikiWorld) -> None:
+    wiki_world.set_rules(reputation_steps=[])
+    for _ in range(6):
+        contribute(wiki_world.wiki, A_GUIDE)
+    recount_all(wiki_world.wiki)
+
+    user = wiki_world.user(ADA)
+    assert (user["reputation_score"], user["total_contributions"]) == (1.2, 6)
 
 
 def test_contributions_under_every_form_of_an_id_are_one_users(wiki_world: WikiWorld) -> None:
@@ -216,6 +244,7 @@ def test_bad_input_has_a_name_and_changes_nothing(
 
 
 def test_a_stored_score_that_is_no_number_is_named(wiki_world: WikiWorld) -> None:
+    wiki_world.set_rules(reputation_steps=[])
     wiki_world.base.add_user({"_id": "odd", "reputation_score": "high"})
 
     with pytest.raises(ScoreUnusable, match="reputation_score is 'high'"):

@@ -82,7 +82,7 @@ def test_rewards_of_a_plan_that_no_distribution_names_do_not_count(wiki_world: W
     stale = plan_week(store, {ADA: 11}, week=WEEK.next(), plan_id="stale")
     settle_week(store, "stale")
     store.reset_week(WEEK.next(), NOW)
-    assert store.rewards("stale", range(9)) != stale  # they are paid, and stay
+    assert store.rewards("stale", range(9)) != stale  # the paid rewards stay
 
     recount_tokens(wiki_world.wiki, [ADA])
 

@@ -314,7 +314,9 @@ def test_a_passed_change_changes_the_configuration_once(voters: WikiWorld) -> No
     keep_governance(voters.wiki)
 
     assert ended.status is S.EXECUTED
-    assert ended.execution == ExecutedChange("weekly_pool", 10000, 15000, ADA, at)
+    assert ended.execution == ExecutedChange(
+        "weekly_pool", 10000, 15000, ADA, at, "the governance task"
+    )
     document = rules_document(voters)
     assert (document["weekly_pool"], document["updated_at"]) == (15000, at)
     assert document["governance_changes"] == [
@@ -325,6 +327,7 @@ def test_a_passed_change_changes_the_configuration_once(voters: WikiWorld) -> No
             "new": 15000,
             "proposer_id": ADA,
             "at": at,
+            "by": "the governance task",
         }
     ]
     assert voters.wiki.rules().pool == 15_000 * ONE_TOKEN

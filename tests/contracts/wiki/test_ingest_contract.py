@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from bson import Decimal128, ObjectId
+from bson import ObjectId
 
 from tests.contracts.store_worlds import FakeStoreWorld, MongoStoreWorld, StoreWorld
 from tests.fakes.wiki.ingest import FakeIngestStore, record
@@ -115,7 +116,7 @@ def test_metadata_keeps_the_types_of_an_export(world: IngestWorld) -> None:
     assert world.contribution(ObjectId(other.id))["metadata"] == {
         "reviewer": ObjectId(USER),
         "seen": datetime(2024, 12, 15, 14, 20, tzinfo=UTC),
-        "weight": Decimal128("1.50"),
+        "weight": Decimal("1.50"),
         "deep": [ObjectId(USER)],
     }
 

@@ -1,4 +1,4 @@
-"""P2 and P4: the one place that decides to sign, over all of its inputs."""
+"""P2 and P4: the only decision to sign, over all of its inputs."""
 
 from __future__ import annotations
 

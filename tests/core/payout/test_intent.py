@@ -1,4 +1,4 @@
-"""What a payout's transaction does, and when a transaction on the chain did exactly that."""
+"""The intents of payouts, and their comparison with transactions on the chain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rewards that are held or paid alone: why they wait, and where they go."""
+"""Rewards that are held or paid alone: reasons and wallets."""
 
 from __future__ import annotations
 
@@ -13,10 +13,19 @@ from tests.core.strategies import A_WEEK, a_header, a_row, rows
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.lifecycle import Stage, Status
 from worker.core.payout.chain import AccountProblem, Recipient
-from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, USER_TWICE, hold_reason
+from worker.core.payout.hold import (
+    CLOSED_ACCOUNT,
+    NO_WALLET,
+    TOO_MANY_WALLETS,
+    UNKNOWN_USER,
+    UNRECORDED_WALLET,
+    USER_TWICE,
+    hold_reason,
+    why_no_account,
+)
 from worker.core.payout.records import Account, PayoutKind, Reward
 from worker.core.payout.single import (
-    cannot_receive,
+    can_receive,
     is_hold_expired,
     obstacle,
     single_payout,
@@ -28,6 +37,7 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import single_id
 from worker.core.plan.rules import rules_from
 
+NO_ADDRESS = AccountProblem.NOT_AN_ADDRESS.value
 RULES = rules_from(CONFIG)
 BATCH = f"{A_WEEK.id}/00000"
 stored_wallets = st.one_of(st.none(), st.text(max_size=4), st.integers(), st.binary(max_size=4))
@@ -50,9 +60,10 @@ def a_reward(row: Row, *, redirected_to: str | None = None) -> Reward:
 
 
 def an_account(
-    *, wallet: object = "wallet", had_token_account: bool = False, is_twice: bool = False
+    *made_for: str, wallet: object = "wallet", is_old: bool = False, is_twice: bool = False
 ) -> Account:
-    return Account("user", wallet, {}, had_token_account, is_twice)
+    """`made_for`: wallets we created an account for. `is_old`: for a wallet that is unknown."""
+    return Account("user", wallet, {}, bool(made_for) or is_old, is_twice, made_for)
 
 
 # --- held at planning --------------------------------------------------------------------------
@@ -64,7 +75,7 @@ def test_a_reward_is_batched_only_if_its_recipient_can_be_paid(
 ) -> None:
     payable = recipient is not None and recipient.problem is None
     creatable = recipient is not None and (
-        recipient.account_exists or not account.had_token_account
+        recipient.account_exists or not why_no_account(account, recipient.wallet)
     )
 
     assert (hold_reason(account, recipient) == "") == (payable and creatable)
@@ -75,12 +86,18 @@ def test_a_reward_is_batched_only_if_its_recipient_can_be_paid(
     [
         (an_account(wallet=None), None, NO_WALLET),
         (an_account(wallet=""), None, NO_WALLET),
-        (an_account(wallet=5), None, "wallet is not an address"),
+        (an_account(wallet=5), None, "wallet is not an address: it is a number, not text"),
+        (an_account(wallet={"solana": "w"}), None, f"{NO_ADDRESS}: it is a document, not text"),
         (an_account(is_twice=True), None, USER_TWICE),
         (an_account(is_twice=True), Recipient("w", None, True), USER_TWICE),
         (an_account(), Recipient("w", AccountProblem.FROZEN, True), "token account is frozen"),
-        (an_account(had_token_account=True), Recipient("w", None, False), CLOSED_ACCOUNT),
-        (an_account(had_token_account=True), Recipient("w", None, True), ""),
+        (an_account("w"), Recipient("w", None, False), CLOSED_ACCOUNT),
+        (an_account("w"), Recipient("w", None, True), ""),
+        (an_account("v"), Recipient("w", None, False), ""),
+        (an_account("v", "u", "t"), Recipient("w", None, False), TOO_MANY_WALLETS),
+        (an_account("v", "u", "t"), Recipient("w", None, True), ""),
+        (an_account(is_old=True), Recipient("w", None, False), UNRECORDED_WALLET),
+        (an_account(is_old=True), Recipient("w", None, True), ""),
         (an_account(), Recipient("w", None, False), ""),
     ],
 )
@@ -95,17 +112,20 @@ def test_why_a_reward_is_held(account: Account, recipient: Recipient | None, rea
 def test_a_reward_gets_a_payout_only_if_the_payout_can_be_signed(
     recipient: Recipient | None, account: Account | None
 ) -> None:
-    assert (obstacle(recipient, account) is None) == (cannot_receive(recipient) is None)
+    assert (obstacle(recipient, account) is None) == can_receive(recipient)
 
 
 @pytest.mark.parametrize(
     ("recipient", "account", "reason"),
     [
-        (None, an_account(), NO_WALLET),
+        (None, an_account(wallet=None), NO_WALLET),
         (None, an_account(is_twice=True), USER_TWICE),
         (Recipient("w", AccountProblem.OURS, True), an_account(), "wallet is one of our own"),
-        (Recipient("w", None, False), an_account(had_token_account=True), CLOSED_ACCOUNT),
-        (Recipient("w", None, False), None, CLOSED_ACCOUNT),
+        (None, an_account(wallet=[1]), f"{NO_ADDRESS}: it is a list, not text"),
+        (Recipient("w", None, False), an_account("w"), CLOSED_ACCOUNT),
+        (Recipient("w", None, False), None, UNKNOWN_USER),
+        (Recipient("w", None, False), an_account("v", "u", "t"), TOO_MANY_WALLETS),
+        (Recipient("w", None, False), an_account("v"), OVER_ACCOUNT_CAP),
         (Recipient("w", None, False), an_account(), OVER_ACCOUNT_CAP),
         (Recipient("w", None, True), None, None),
     ],
@@ -114,6 +134,22 @@ def test_why_a_reward_waits(
     recipient: Recipient | None, account: Account | None, reason: str | None
 ) -> None:
     assert obstacle(recipient, account) == reason
+
+
+@pytest.mark.parametrize(
+    ("account", "reason"),
+    [
+        (an_account(), OVER_ACCOUNT_CAP),
+        (an_account(is_old=True), OVER_ACCOUNT_CAP),
+        (an_account("v", "u", "t"), OVER_ACCOUNT_CAP),
+        (an_account("w"), CLOSED_ACCOUNT),
+        (None, UNKNOWN_USER),
+    ],
+)
+def test_a_redirect_gets_an_account_unless_this_wallet_had_one(
+    account: Account | None, reason: str
+) -> None:
+    assert obstacle(Recipient("w", None, False), account, is_redirect=True) == reason
 
 
 @given(rows, st.none() | st.text(max_size=4), st.none() | accounts)

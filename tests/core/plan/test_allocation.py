@@ -231,7 +231,7 @@ def test_a_floor_that_the_pool_cannot_cover_is_waived_for_all() -> None:
 
 
 def test_lifting_one_user_can_pull_the_next_one_below_the_floor() -> None:
-    """A share of 100 of 1,000 is the floor of 10 exactly, until somebody else is lifted."""
+    """A share of 100 of 1,000 gives exactly the floor of 10, until another user is lifted."""
     result = run(a_split([1, 100, 899], pool=100, floor=10))
 
     assert list(result.amounts) == [10, 10, 80]

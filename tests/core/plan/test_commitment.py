@@ -1,4 +1,4 @@
-"""P6 and P8: the plan's canonical form, its root, and what a change of anything does to it."""
+"""P6 and P8: the plan's canonical form and its root, and the effect of every change."""
 
 from __future__ import annotations
 

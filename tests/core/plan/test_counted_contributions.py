@@ -1,4 +1,4 @@
-"""Which contributions a week's plan counts."""
+"""The contributions that a week's plan counts."""
 
 from __future__ import annotations
 

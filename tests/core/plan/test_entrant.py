@@ -1,4 +1,4 @@
-"""Who takes part in a plan: packed, and back as they were."""
+"""Entrants of a plan survive packing and unpacking."""
 
 from __future__ import annotations
 

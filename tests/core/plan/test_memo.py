@@ -13,7 +13,7 @@ from worker.core.plan.commitment import Header
 from worker.core.plan.memo import AnchorMemo, GenesisMemo, MalformedMemo
 
 MEMO_BYTES_MAX = 500
-"""A transaction of 1,232 bytes has room for that beside two receipts and two signatures."""
+"""The room for a memo in 1,232 bytes, beside two receipts and two signatures."""
 
 
 @given(headers, digests)

@@ -179,7 +179,7 @@ def test_an_index_outside_the_tree_leads_nowhere(index: int, size: int) -> None:
 
 
 def test_a_node_cannot_pass_for_a_leaf() -> None:
-    """The prefixes: the two children of a root, glued together, are not a leaf of that root."""
+    """Because of the prefixes, a root's two concatenated children are not a leaf of that root."""
     left, right = (hashlib.sha256(b"\x00" + leaf).digest() for leaf in numbered(2))
 
     assert merkle_root([left + right]) != merkle_root(numbered(2))

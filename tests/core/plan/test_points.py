@@ -1,4 +1,4 @@
-"""What a contribution is worth, and which recorded ones cannot count (P9)."""
+"""The points of a contribution, and defects of recorded contributions (P9)."""
 
 from __future__ import annotations
 

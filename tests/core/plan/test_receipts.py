@@ -41,7 +41,7 @@ def test_a_seed_is_the_first_half_of_a_versioned_hash(receipt_id: str) -> None:
     seed = receipt_seed(receipt_id)
 
     assert seed == digest[:32]
-    assert len(seed.encode()) == 32  # all that the System program allows
+    assert len(seed.encode()) == 32  # the longest seed of the System program
 
 
 ids = (

@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.money import ONE_TOKEN
 from worker.core.plan.allocation import Policy, StakingBonus
 from worker.core.plan.commitment import canonical_json
+from worker.core.plan.condition import Condition
 from worker.core.plan.points import total_points
-from worker.core.plan.rules import Condition, MalformedRules, StakingTier, rules_from
+from worker.core.plan.rules import MalformedRules, StakingTier, rules_from
 
 OWNERS: dict[str, Any] = {
     "_id": "token_system",
@@ -78,7 +80,16 @@ def test_what_the_owner_did_not_write_has_defaults() -> None:
     assert (rules.min_points, rules.min_stake, rules.hold_weeks) == (10, 0, None)
     assert (rules.eligibility, rules.require_approval) == ((), False)
     assert rules.max_new_accounts_per_week == 1_000_000
-    assert rules.reputation_steps == (
+    assert rules.reputation_steps == ()
+
+
+@pytest.mark.parametrize("none", [[], None])
+def test_a_wiki_may_keep_its_own_reputation(none: object) -> None:
+    assert rules_from({**OWNERS, "reputation_steps": none}).reputation_steps == ()
+
+
+def test_the_reputation_of_a_new_database_has_steps() -> None:
+    assert rules_from(CONFIG).reputation_steps == (
         (0, Decimal("0.8")),
         (5, Decimal("1.0")),
         (25, Decimal("1.2")),
@@ -170,10 +181,10 @@ def test_what_the_owner_writes_counts(name: str, value: object, attribute: str, 
         ("hold_weeks", "soon"),
         ("max_new_accounts_per_week", 0),
         ("max_new_accounts_per_week", None),
-        ("reputation_steps", []),
         ("reputation_steps", [{"contributions": 5, "reputation": 1}]),
         ("reputation_steps", [{"contributions": 0}]),
         ("reputation_steps", 7),
+        ("staking_tiers", {"30_days": {"apy": -0.1, "multiplier": 1.1}}),
     ],
 )
 def test_a_malformed_value_is_refused_by_its_dotted_name(name: str, value: object) -> None:
@@ -252,7 +263,7 @@ def test_whatever_a_value_is_the_rules_are_read_or_it_is_named(name: str, value:
 def test_an_account_qualifies_by_its_field(entry, value: object, qualifies: bool) -> None:
     (condition,) = rules_from(with_value("eligibility", [entry])).eligibility
 
-    assert condition.holds(value) is qualifies
+    assert condition.holds({condition.field: value}) is qualifies
     assert condition.field == entry["field"]
 
 

@@ -49,7 +49,7 @@ def seal_of(vector: Vector) -> Seal:
 
 
 def ids_of(vector: Vector) -> list[str]:
-    """Every receipt that the plan can ever have."""
+    """The ids of all possible receipts of the plan."""
     week, header = Week.parse(vector["week"]), Header.parse(vector["header"].encode())
     ids = [*anchor_ids(week, bytes.fromhex(vector["root"]))]
     ids += [str(header.batch_id(index)) for index in range(header.batches)]
@@ -249,7 +249,7 @@ def _plan_of(split: Split, size: int, held: list[bool]) -> tuple[Header, list[Ro
     return header, batched + kept
 
 
-# --- what the vectors must show ----------------------------------------------------------------
+# --- coverage of the vectors -------------------------------------------------------------------
 
 
 def test_each_plan_names_the_root_of_the_one_before() -> None:

@@ -1,4 +1,4 @@
-"""Bundles for tests, made of the plan format's test vectors: what became of them is made up."""
+"""Bundles for tests, made from the plan format's test vectors. Their payments are invented."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Bundle:
         return verify_files(self.manifest, lines_of(self.payouts), lines_of(self.plan))
 
     def sealed(self) -> Bundle:
-        """With a manifest that ties the files together as they are now."""
+        """The bundle with a manifest that fits the current files."""
         files = {PLAN_FILE: digest(self.plan), PAYOUTS_FILE: digest(self.payouts)}
         manifest = replace(Manifest.parse(self.manifest), files=files)
         return replace(self, manifest=manifest.canonical() + b"\n")
@@ -52,7 +52,10 @@ def vector_named(name: str) -> dict[str, Any]:
 
 
 def bundle_of(vector: dict[str, Any], *, void: frozenset[int] = frozenset()) -> Bundle:
-    """Every batch paid, but those in `void`, whose rows were paid alone, as one held row was."""
+    """A bundle of paid batches.
+
+    Batches in `void` are void, and their rows and one held row were paid alone.
+    """
     header = Header.parse(vector["header"].encode())
     rows = [Row.parse(line.encode()) for line in vector["rows"]]
     plan = "".join(f"{line}\n" for line in [vector["header"], *vector["rows"]]).encode()

@@ -1,4 +1,4 @@
-"""A bundle holds, and a changed character anywhere in it is found and named."""
+"""A sound bundle is verified, and every changed character is found and named."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def test_every_line_reads_back_as_it_was_written() -> None:
         assert PayoutLine.parse(line, "here").canonical() == line
 
 
-# --- every field, changed by hand or by accident: the manifest still names the files as they were
+# --- every field changed, with the old manifest -------------------------------------------------
 
 
 def changed(text: str) -> str:
-    """One character of a value, turned into another one of its kind."""
+    """The value with one character replaced by another character of the same kind."""
     if not text:
         return "1"
     old = text[-1]
@@ -60,7 +60,7 @@ def changed(text: str) -> str:
 
 
 def fields_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to every text in a JSON value."""
+    """The path to every text in a JSON value."""
     if isinstance(value, str):
         yield path
     entries = value.items() if isinstance(value, dict) else enumerate(value)
@@ -103,11 +103,11 @@ def test_a_changed_digit_is_found_and_named(name: str, number: int, path: tuple[
     assert name in findings(audit)
 
 
-# --- the same, with a manifest that was made to fit: what is in the files contradicts itself
+# --- contradictions in the files, with a fitting manifest ----------------------------------
 
 
 UNSEEN_IN_THE_FILES = {"signature", "slot"}
-"""Only the chain can tell; tests/services/proof/test_verify.py asks it."""
+"""Only the chain can reveal these changes; see tests/services/proof/test_verify.py."""
 
 
 def consistent_mutations() -> Iterator[Any]:
@@ -137,7 +137,7 @@ def test_a_forged_manifest_hides_no_change(
 
 
 def rewrite(bundle: Bundle, change: Callable[[list[Row]], list[Row]], **header: Any) -> Bundle:
-    """A plan changed as a whole, with roots and manifest that fit: only arithmetic can tell."""
+    """A changed plan with fitting roots and manifest. Only arithmetic can reveal it."""
     lines = bundle.plan.splitlines()
     rows = change([Row.parse(line) for line in lines[1:]])
     new_header = replace(Header.parse(lines[0]), **header)

@@ -1,4 +1,4 @@
-"""Records of a file become contributions, or a reason why not."""
+"""Records of a file become contributions, or give a reason for the refusal."""
 
 from __future__ import annotations
 

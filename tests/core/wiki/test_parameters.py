@@ -1,4 +1,4 @@
-"""What a vote may change in the configuration, and within which limits."""
+"""The parameters that a vote may change, and their limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be staked, what it earns, and when it ends."""
+"""Stakes: allowed amounts, interest and end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real local stack for the tests of it: started once, each test with a database of its own."""
+"""A real local stack for its own tests. It starts once, and each test gets a separate database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Documents = Database[dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The user's environment, without a MongoDB of the user's, so that DocumentDB is the choice."""
+    """The user's environment without the user's MongoDB, so that the stack chooses DocumentDB."""
     no_programs = tmp_path_factory.mktemp("empty-path")
     return {
         **{k: v for k, v in os.environ.items() if not k.startswith("MONGO_")},
@@ -32,7 +32,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def stack(
     tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]
 ) -> Iterator[LocalStack]:
-    """A running stack. Skipped by name where there is no engine; in CI that is a failure."""
+    """A running stack. Without an engine the tests are skipped by name. In CI that is a failure."""
     stack = LocalStack(tmp_path_factory.mktemp("stack"), print, environment=environment)
     try:
         stack.up()

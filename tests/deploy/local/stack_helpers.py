@@ -1,4 +1,4 @@
-"""What the tests of the stack share."""
+"""Helpers of the stack's tests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deploy.local.service import ServiceStatus
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    """Return when `condition` holds; a failed assertion if it does not in time."""
+    """Return when `condition` holds. The assertion fails when the time is over."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -17,7 +17,7 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
 
 
 def silent(message: str) -> None:
-    """A listener that does not listen."""
+    """A callback that ignores its messages."""
     del message
 
 

@@ -30,7 +30,7 @@ KILLED_AFTER_SECONDS = 6
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[Path]:
-    """A folder for a stack, which is stopped whatever happens."""
+    """A folder for a stack. The stack is always stopped at the end."""
     yield tmp_path / "state"
     local_process("down", "--purge", "--state", str(tmp_path / "state")).wait(60)
 
@@ -51,7 +51,7 @@ def local_json(*arguments: str) -> object:
 
 
 class Local:
-    """`python -m deploy.local` in this process, as somebody at a terminal sees it."""
+    """`python -m deploy.local` in this process, as a person at a terminal sees it."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys, self.err = capsys, ""
@@ -117,7 +117,7 @@ def test_a_purge_leaves_nothing_of_a_demo(local: Local, tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_a_stack_goes_up_answers_and_goes_down(local_stack: LocalStack, state: Path) -> None:
-    del local_stack  # there is an engine on this machine
+    del local_stack  # this machine has an engine
     up = local_process("up", "--state", str(state))
     _, err = up.communicate(timeout=300)
     assert up.returncode == 0, err

@@ -1,4 +1,4 @@
-"""Which MongoDB the local stack uses, and what happens to its data."""
+"""The local stack's choice of a MongoDB, and the fate of its data."""
 
 from __future__ import annotations
 

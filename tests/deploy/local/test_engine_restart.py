@@ -1,4 +1,4 @@
-"""The MongoDB engine is killed in the middle of work, and nothing acknowledged is lost."""
+"""The MongoDB engine is killed in the middle of work and loses no acknowledged write."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture
 def own_stack(fresh: LocalStack) -> LocalStack:
-    """A stack for this test alone, because others would not like to be disturbed."""
+    """A stack for this test alone, because the test would disturb others."""
     fresh.up()
     return fresh
 
 
 class Writers:
-    """Threads that write without pause, and know what was acknowledged to them."""
+    """Threads that write without pause, and remember the acknowledged writes."""
 
     def __init__(self, database: Database[dict[str, Any]], threads: int = 4) -> None:
         self.database = database
@@ -51,7 +51,7 @@ class Writers:
             thread.join()
 
     def wait_for_more(self) -> None:
-        """Return when each kind of write was acknowledged some more times."""
+        """Return after some more acknowledged writes of each kind."""
         goal = len(self.inserted) + 100
         while len(self.inserted) < goal and any(t.is_alive() for t in self._threads):
             self._stop.wait(0.01)
@@ -126,7 +126,9 @@ def test_indexes_are_whole_after_the_engine_was_killed(own_stack: LocalStack) ->
             while not kills.done():
                 users = [f"{random.randrange(500):024x}" for _ in range(500)]
                 rows.insert_many([{"user_id": u, "at": random.random()} for u in users])
-                with contextlib.suppress(AutoReconnect):  # no driver repeats a write to many
+                with contextlib.suppress(
+                    AutoReconnect
+                ):  # no driver repeats a write to many documents
                     rows.delete_many({"user_id": users[0]})
 
         count = rows.count_documents({})

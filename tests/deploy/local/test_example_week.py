@@ -1,4 +1,4 @@
-"""The example week is the owner's, exactly."""
+"""The example week equals the owner's example exactly."""
 
 from __future__ import annotations
 

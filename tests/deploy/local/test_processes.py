@@ -50,7 +50,7 @@ class TestProcesses:
     ) -> None:
         record = table.start("sleeper", SLEEP)
         table.stop("sleeper")
-        time.sleep(0.05)  # a pid is not given again within one tick of the kernel's clock
+        time.sleep(0.05)  # the kernel does not reuse a pid within one tick of its clock
         foreign = subprocess.Popen(SLEEP)
         try:
             recycled = {**asdict(record), "pid": foreign.pid}

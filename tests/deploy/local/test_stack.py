@@ -1,4 +1,4 @@
-"""The local stack: it starts what it says, and stops exactly what it started."""
+"""The local stack starts the services that it reports, and stops exactly these."""
 
 from __future__ import annotations
 

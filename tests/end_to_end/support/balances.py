@@ -1,4 +1,4 @@
-"""Token balances as the chain tells them, asked for in plain JSON-RPC."""
+"""Token balances on chain, read with plain JSON-RPC."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def call(url: str, method: str, *parameters: Any) -> Any:
 
 
 def associated_balances(settings: Mapping[str, str], wallets: Sequence[str]) -> dict[str, int]:
-    """Base units in the associated account of each wallet, at finalized; 0 where there is none."""
+    """Base units in the associated account of each wallet, at finalized; 0 without an account."""
     url, mint = settings["SOLANA_RPC_URL"], Pubkey.from_string(settings["TOKEN_MINT_ADDRESS"])
     options = {"encoding": "jsonParsed", "commitment": "finalized"}
     balances = {}

@@ -30,7 +30,7 @@ PAGE_SECONDS_MAX = 30
 def browser(
     folder: Path, *, width: int = 1400, height: int = 900, requests: bool = False
 ) -> Iterator[Chrome]:
-    """A browser with a fresh profile in `folder`; with `requests`, it logs each that it sends."""
+    """A browser with a fresh profile in `folder`. With `requests`, it logs each request."""
     options = ChromeOptions()
     if requests:
         options.set_capability("goog:loggingPrefs", {"performance": "ALL"})

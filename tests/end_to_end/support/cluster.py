@@ -24,7 +24,7 @@ from worker.core.lifecycle import Stage
 from worker.core.week import Week
 from worker.services.context import Context
 
-# Everything that waits, scaled down so that a test takes seconds.
+# All waiting times, shortened so that a test takes seconds.
 FAST = {
     "PLAN_GRACE_SECONDS": "0",
     "SWEEP_SECONDS": "2",
@@ -75,14 +75,14 @@ class Cluster:
         self._running.append(self)
 
     def _forget_old_messages(self) -> None:
-        """What clusters before this one left in Redis would be taken for ours."""
+        """Delete messages of earlier clusters from Redis: our workers would take them."""
         url = self.settings.redis_url
         if all(other.settings.redis_url != url for other in self._running):
             with redis.Redis.from_url(url.get_secret_value()) as client:
                 client.flushdb()
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start `celery -A worker.app ...` in a process group of its own."""
+        """Start `celery -A worker.app ...` in a separate process group."""
         log = (self.folder / f"{name}.log").open("ab")
         process = subprocess.Popen(
             [sys.executable, "-m", "celery", "-A", "worker.app", *arguments],
@@ -105,7 +105,7 @@ class Cluster:
         return self.start("beat", "beat", "-s", str(self.folder / "beat-schedule"))
 
     def send(self, task: str, **arguments: Any) -> None:
-        """Send a task as any client of the broker can."""
+        """Send a task, as any client of the broker can."""
         with Celery(broker=self.settings.redis_url.get_secret_value()) as client:
             client.conf.task_create_missing_queues = True
             client.send_task(task, kwargs=arguments, queue="control")
@@ -119,7 +119,7 @@ class Cluster:
 
     def stop(self) -> None:
         for process in self._started:
-            # The children of a parent that was killed alone are in its group still.
+            # The children of a killed parent are still in its process group.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(60)
@@ -131,7 +131,7 @@ class Cluster:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def wait(self, what: Callable[[], bool], seconds: float, message: str) -> None:
-        # Counted in looks, not by a clock: a machine that was paused for a while is not late.
+        # The limit is a number of looks and not a time, so that a paused machine is not late.
         for _ in range(round(seconds / POLL_SECONDS)):
             if what():
                 return
@@ -143,7 +143,7 @@ class Cluster:
         self.wait(lambda: self.is_closed(wanted), seconds, f"{wanted} was not closed")
 
     def wait_until_closed_without_beat(self) -> None:
-        """Ask again now and then: after a failure nobody else would wake the week."""
+        """Wake the week now and then: without beat, nothing else wakes it after a failure."""
         looks = itertools.count(1)
 
         def is_closed() -> bool:

@@ -1,4 +1,4 @@
-"""A real Flower, as it is deployed: configured by deploy/flower, without any key."""
+"""A real Flower with the configuration of deploy/flower, without any key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 def environment(folder: Path, variables: Mapping[str, str]) -> dict[str, str]:
-    """The settings of a process that signs nothing, in a file of its own."""
+    """The settings of a process that signs nothing, in a separate file."""
     env_file = folder / "watch-only.env"
     kept = {k: v for k, v in variables.items() if k not in KEYS} | {"WATCH_ONLY": "true"}
     env_file.write_text("".join(f"{k}={v}\n" for k, v in kept.items()))
@@ -117,5 +117,5 @@ class Flower:
             return error.code, error.read().decode()
 
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """Every task that it saw, by id."""
+        """Every task that Flower saw, by id."""
         return dict(json.loads(self.get("/api/tasks?limit=5000")))

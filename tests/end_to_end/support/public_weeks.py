@@ -1,9 +1,9 @@
-"""Three weeks on a real chain, paid and published: for those who check them from outside.
+"""Three paid and published weeks on a real chain, for tests of public verification.
 
-2024-W49 has a batch that was voided because an account was frozen, rewards that were paid alone,
-one that is held, and one that was held until 2024-W50, which is as most weeks are. In 2024-W51
-somebody with the key took tokens without any receipt, under an id that W49's plan does not have,
-and once under two ids at once.
+In 2024-W49 a frozen account voided a batch, and its rewards were paid alone. One reward is still
+held, and another was held until 2024-W50. 2024-W50 is an ordinary week. In 2024-W51 somebody with
+the key took tokens three times: without a receipt, under an id outside W49's plan, and under two
+ids at once.
 """
 
 from __future__ import annotations
@@ -56,26 +56,26 @@ SECONDS_IDLE = 6
 
 @dataclass(slots=True)
 class PublicWeeks:
-    """Where the bundles are, and what a test needs to know of the world behind them."""
+    """The place of the bundles, and facts about the world behind them."""
 
     url: str
     folder: Path
     context: Context
     bundles: dict[Week, Path] = field(default_factory=dict)
     paid_later: str = ""
-    """Signature of the payment of the first week's that was made in the second's time."""
+    """Signature of the payment for the first week that was made during the second week."""
     paid_later_id: str = ""
     theft: str = ""
-    """Signature of what was taken in the last week."""
+    """Signature of the theft without a receipt in the last week."""
     invented: str = ""
-    """Signature of what was taken in the last week under `INVENTED_ID`."""
+    """Signature of the theft under `INVENTED_ID` in the last week."""
     shared_id: str = ""
-    """A reward of the last week whose transaction made another receipt, too, and names that."""
+    """A reward of the last week. Its transaction made a second receipt and names that receipt."""
 
 
 @contextmanager
 def public_weeks(folder: Path) -> Iterator[PublicWeeks]:
-    """A chain of its own for as long as the block runs."""
+    """Run a separate chain, and yield its published weeks."""
     with local_chain(folder / "chain.log") as url:
         settings = chain_setup.prepare(folder / "state", url)
         key = chain_setup.load_or_create_key(Path(settings["SOLANA_PRIVATE_KEY_FILE"]))
@@ -136,8 +136,11 @@ def _pay_and_publish(world: PublicWeeks, key: Keypair, mint: str) -> None:
 
 
 def _work(context: Context, week: Week, *, until: Job | None = None) -> None:
-    """Do what is due of a week until it is closed, until nothing has been due for some seconds,
-    or until that job would be next."""
+    """Do a week's due work.
+
+    Stop when the week is closed, when nothing has been due for some seconds, or before the given
+    job.
+    """
     idle_since = time.monotonic()
     while not _is_closed(context, week) and time.monotonic() - idle_since < SECONDS_IDLE:
         work = find_work(context, only=week)
@@ -163,7 +166,7 @@ def _held_row(context: Context, week: Week, user: int) -> Row:
 
 
 def _send(context: Context, receipts: tuple[str, ...], amount: int, memo: str) -> str:
-    """Tokens leave the treasury, as only the key's owner can do it."""
+    """Take tokens out of the treasury, as only a holder of the key can."""
     chain = context.chain
     transfer = Transfer(wiki.wallet(0), BaseUnits(amount))
     intent = Intent(receipts, Resolution.PAID, (transfer,), memo)

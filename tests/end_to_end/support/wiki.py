@@ -30,7 +30,7 @@ def add_users(database: Any, numbers: Iterable[int]) -> None:
 
 
 def add_contributions(database: Any, count: int, week: Week, *, users: int) -> None:
-    """One creation each, in turn, spread over the week, worth 100 to 199 points."""
+    """Add one creation per user, spread over the week, each worth 100 to 199 points."""
     documents = [contribution(i, i % users, week) for i in range(count)]
     database.contributions.insert_many(documents, ordered=False)
 

@@ -99,8 +99,8 @@ class FakeViews:
 
     def shown_user(self, user_id: str) -> ShownUser | None:
         users = self._store.state.users
-        document = next((users[f] for f in stored_forms(user_id) if f in users), None)
-        return None if document is None else shown_user_of(user_id, document)
+        documents = [users[form] for form in stored_forms(user_id) if form in users]
+        return shown_user_of(user_id, documents[0], len(documents)) if documents else None
 
     def contributions_page(
         self, user_id: str, after: Cursor | None, limit: int

@@ -25,7 +25,7 @@ class FakePayouts:
 
     state: State
 
-    # --- taking and giving back -----------------------------------------------------------------
+    # --- claims and releases --------------------------------------------------------------------
 
     def claim(
         self, plan_id: str, positions: range, limit: int, *, now: datetime, until: datetime
@@ -54,7 +54,7 @@ class FakePayouts:
         stored = sorted(self.state.payouts_of(plan_id).items())
         return [each.payout for id_, each in stored if id_ > after_id][:limit]
 
-    # --- what happens to a payout ---------------------------------------------------------------
+    # --- outcomes of a payout -------------------------------------------------------------------
 
     def record_attempts(self, attempts: Sequence[tuple[Payout, Attempt]]) -> None:
         for payout, attempt in attempts:

@@ -14,6 +14,7 @@ from worker.core.payout.records import PayoutKind, Reward
 from worker.core.week import Week
 
 _MADE = "token_account_created_at"
+_WALLETS = "token_account_wallets"
 
 
 class FakeRewards:
@@ -60,11 +61,13 @@ class FakeRewards:
             for single in self._open_singles(reward):
                 self.state.put_payout(replace(single, operator_hold=reason))
 
-    def mark_accounts_made(self, user_ids: Sequence[str], now: datetime) -> None:
-        for form in [form for user_id in user_ids for form in stored_forms(user_id)]:
+    def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:
+        for form, wallet in [(form, w) for user_id, w in made for form in stored_forms(user_id)]:
             document = self.state.users.get(form)
-            if document is not None and document.get(_MADE) is None:
-                self.state.users[form] = document | {_MADE: to_milliseconds(now)}
+            wallets = document.get(_WALLETS, []) if document else []
+            if document is not None and wallet not in wallets:
+                facts = {_MADE: to_milliseconds(now), _WALLETS: [*wallets, wallet]}
+                self.state.users[form] = document | facts
 
     def rewards_needing_account(
         self, plan_id: str, after_position: int, limit: int

@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 import bson
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 
+from worker.adapters.mongo.connection import DECIMALS
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.lifecycle import Status
 from worker.core.money import Lamports
@@ -17,7 +18,11 @@ from worker.core.payout.records import Distribution, Payout, PayoutKind, Reward
 from worker.core.week import Week
 
 Document = dict[str, Any]
-_UTC: CodecOptions[Document] = CodecOptions(tz_aware=True)
+_UTC: CodecOptions[Document] = CodecOptions(
+    tz_aware=True,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    type_registry=DECIMALS,
+)
 
 
 class Route(StrEnum):
@@ -143,4 +148,4 @@ def to_milliseconds(moment: datetime) -> datetime:
 
 def as_stored(value: Any) -> Any:
     """A value as the database returns it: lists for tuples, milliseconds, plain types."""
-    return bson.decode(bson.encode({"value": value}), _UTC)["value"]
+    return bson.decode(bson.encode({"value": value}, codec_options=_UTC), _UTC)["value"]

@@ -35,7 +35,7 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
         """Restore a backup of any age. It can be restored more than once."""
         self.state = backup.copy()
 
-    # --- what the wiki and its operators do -----------------------------------------------------
+    # --- actions of the wiki and its operators --------------------------------------------------
 
     def add_user(self, document: Mapping[str, Any]) -> None:
         """Add a user, or replace the one with the same `_id`."""
@@ -45,7 +45,7 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
         self.state.contributions[document["_id"]] = dict(document)
 
     def add_stake(self, document: Mapping[str, Any]) -> None:
-        self.state.stakes[len(self.state.stakes)] = dict(document)
+        self.state.stakes[len(self.state.stakes)] = as_stored(dict(document))
 
     def set_user_fields(self, user_id: object, **fields: Any) -> None:
         """Change fields of an existing user, such as `wallet_address`, as the wiki does."""
@@ -53,7 +53,7 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
 
     def set_rules(self, **fields: Any) -> None:
         """Change values of the owner's `system_config` document."""
-        self.state.config["token_system"] = self.state.config["token_system"] | fields
+        self.state.config["token_system"] = self.state.config["token_system"] | as_stored(fields)
 
     def drop_rules(self) -> None:
         del self.state.config["token_system"]
@@ -81,7 +81,7 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
     def last_beat(self, name: str) -> datetime | None:
         return self.state.beats.get(name)
 
-    # --- what watchers need ---------------------------------------------------------------------
+    # --- reads of watchers ----------------------------------------------------------------------
 
     def add_counts(self, counts: Mapping[str, int]) -> None:
         for name, count in counts.items():

@@ -1,4 +1,4 @@
-"""The wiki's side of the in-memory store. Every contribution goes through `core.points.defect`."""
+"""The wiki's side of the in-memory store. `core.plan.points.defect` checks every contribution."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from bson import ObjectId
 from tests.fakes.store.state import Document, State
 from worker.adapters.mongo.payout.stakes import stake_covering
 from worker.core.identity import canonical_user_id
-from worker.core.payout.records import Account, MalformedContribution, Stake, UserPoints, WeekPoints
+from worker.core.payout.records import (
+    Account,
+    MalformedContribution,
+    Stake,
+    UnusableStake,
+    UserPoints,
+    WeekPoints,
+)
 from worker.core.plan.counted_contributions import Place, PointsWindow
 from worker.core.plan.points import claimed_points, defect
 from worker.core.plan.rules import Rules
@@ -80,9 +87,14 @@ class FakeWiki:
             user_id = _user(document)
             if user_id not in wanted or document["user_id"] not in stored_forms(user_id):
                 continue
-            if (stake := stake_covering(week, document, user_id)) is not None:
+            if isinstance(stake := stake_covering(week, document, user_id), Stake):
                 found.append(stake)
         return found
+
+    def unusable_stakes(self, week: Week) -> list[UnusableStake]:
+        stakes = [{"_id": key} | document for key, document in self.state.stakes.items()]
+        read = (stake_covering(week, each, _user(each)) for each in stakes)
+        return sorted((s for s in read if isinstance(s, UnusableStake)), key=lambda s: s.id)
 
 
 def stored_forms(user_id: str) -> list[object]:
@@ -156,15 +168,8 @@ def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twic
     return Account(
         user_id=user_id,
         wallet=document.get("wallet_address"),
-        fields={name: field_value(document, name) for name in fields},
+        fields={name: document[name] for name in fields if name in document},
         had_token_account=document.get("token_account_created_at") is not None,
         is_twice=is_twice,
+        account_wallets=tuple(document.get("token_account_wallets") or ()),
     )
-
-
-def field_value(document: Mapping[str, Any], name: str) -> object:
-    """The value of a dotted name; None if it is missing."""
-    value: Any = document
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value

@@ -11,6 +11,7 @@ from bson import Int64, ObjectId
 from tests.fakes.store.state import Document, as_stored
 from tests.fakes.store.store import FakeStore
 from tests.fakes.store.wiki_data import _part, _plain, stored_forms
+from worker.adapters.mongo.wiki.contribution_counters import activity_fields
 from worker.adapters.mongo.wiki.reward_counters import tokens_of, user_fields
 from worker.adapters.mongo.wiki.staking_records import stake_of
 from worker.core.identity import canonical_user_id
@@ -40,15 +41,8 @@ class FakeCounters:
             )
         return found
 
-    def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float]]) -> int:
-        fields = {
-            user_id: {
-                "total_contributions": counted.contributions,
-                "total_points": counted.points,
-                "reputation_score": score,
-            }
-            for user_id, (counted, score) in activity.items()
-        }
+    def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float | None]]) -> int:
+        fields = {user_id: activity_fields(*each) for user_id, each in activity.items()}
         return _set(self._store.state.users, fields)
 
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:

@@ -10,18 +10,22 @@ from typing import Any
 
 from bson import ObjectId
 
-from tests.fakes.store.state import as_stored
+from tests.fakes.store.state import Document, as_stored
 from tests.fakes.store.store import FakeStore
 from worker.adapters.mongo.wiki.governance import CHANGES
 from worker.adapters.mongo.wiki.proposal_documents import (
+    NO_SIGNATURE,
     execution_document,
     execution_of,
     is_change_of,
     power_document,
     proposal_document,
     proposal_of,
+    stored_facts,
+    taken_over_fields,
     vote_fields,
     vote_of,
+    votes_fields,
 )
 from worker.core.money import BaseUnits
 from worker.core.plan.rules import CONFIG_ID
@@ -58,16 +62,14 @@ class FakeGovernance:
     def move(
         self, proposal_id: str, current: ProposalStatus, wanted: ProposalStatus, **facts: Any
     ) -> bool:
-        known = self.proposal(proposal_id)
-        if known is None or known.status is not current:
+        if not self._is_unexecuted(proposal_id, current):
             return False
-        self._put(replace(known, status=wanted, **facts))
+        self._change(proposal_id, {"status": wanted.value, **stored_facts(facts)})
         return True
 
     def note(self, proposal_id: str, reason: str, now: datetime) -> None:
-        known = self.proposal(proposal_id)
-        if known is not None and known.status is ProposalStatus.PASSED:
-            self._put(replace(known, reason=reason, updated_at=now))
+        if self._is_unexecuted(proposal_id, ProposalStatus.PASSED):
+            self._change(proposal_id, {"reason": reason, "updated_at": now})
 
     def add_power(self, proposal_id: str, powers: Mapping[str, BaseUnits]) -> None:
         for user_id, power in powers.items():
@@ -86,6 +88,11 @@ class FakeGovernance:
         found = self._store.state.votes.get((proposal_id, user_id))
         return None if found is None else vote_of(found)
 
+    def keep_opening(self, proposal_id: str) -> None:
+        known = self.proposal(proposal_id)
+        if known is not None and known.opening is None and known.execution_signature is None:
+            self._change(proposal_id, taken_over_fields(known.votes))
+
     def count_votes(self, proposal_id: str) -> Votes:
         votes = [d for (p, _), d in self._store.state.votes.items() if p == proposal_id]
         return Votes(
@@ -96,9 +103,8 @@ class FakeGovernance:
         )
 
     def write_votes(self, proposal_id: str, votes: Votes, now: datetime) -> None:
-        known = self.proposal(proposal_id)
-        if known is not None and known.status is ProposalStatus.ACTIVE:
-            self._put(replace(known, votes=votes, updated_at=now))
+        if self._is_unexecuted(proposal_id, ProposalStatus.ACTIVE):
+            self._change(proposal_id, {**votes_fields(votes), "updated_at": now})
 
     def apply_change(
         self,
@@ -125,6 +131,15 @@ class FakeGovernance:
     def change_of(self, proposal_id: str) -> ExecutedChange | None:
         changes = self._store.state.config[CONFIG_ID].get(CHANGES, [])
         return next((execution_of(c) for c in changes if is_change_of(c, proposal_id)), None)
+
+    def _is_unexecuted(self, proposal_id: str, status: ProposalStatus) -> bool:
+        document = self._store.state.proposals.get(proposal_id, {})
+        has_signature = document.get("execution_tx_hash") not in NO_SIGNATURE
+        return document.get("status") == status.value and not has_signature
+
+    def _change(self, proposal_id: str, fields: Document) -> None:
+        proposals = self._store.state.proposals
+        proposals[proposal_id] = proposals[proposal_id] | as_stored(fields)
 
     def _put(self, proposal: Proposal) -> None:
         self._store.state.proposals[proposal.id] = as_stored(proposal_document(proposal))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from tests.fakes.store.state import as_stored
 from tests.fakes.store.store import FakeStore
 from worker.adapters.mongo.base import stored_id
 from worker.adapters.mongo.wiki.ingest import contribution_document, user_document
@@ -30,7 +31,7 @@ class FakeIngestStore:
         for contribution in contributions:
             key = stored_id(contribution.id)
             if key not in stored:
-                stored[key] = contribution_document(contribution)
+                stored[key] = as_stored(contribution_document(contribution))
                 added.add(contribution.id)
         return Stored(added)
 

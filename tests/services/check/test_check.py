@@ -1,4 +1,4 @@
-"""Every difference is found and named, and a sound world has none."""
+"""The check names every difference, and finds no difference in a sound world."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_points_that_their_factors_do_not_give(paid: World) -> None:
     store = store_of(paid.first)
     factors = {"base_points": 50, "quality_multiplier": 2.0}
     first = next(iter(store.state.contributions.values()))
-    store.add_contribution(first | factors)  # 100 points are stored, and 100 come out
+    store.add_contribution(first | factors)  # the factors give exactly the stored 100 points
     assert checked(paid).is_clean
     store.add_contribution(first | factors | {"quality_multiplier": 2.5})
 
@@ -235,13 +235,13 @@ def test_a_week_with_an_unpaid_reward_stays(world: World) -> None:
     assert not world.distribution().archived
 
 
-# --- what the wiki shows -----------------------------------------------------------------------
+# --- the wiki's pages --------------------------------------------------------------------------
 
 
 def test_a_dashboard_shows_this_week_and_what_was_paid(paid: World) -> None:
     wiki, views = wiki_of(paid), FakeViews(store_of(paid.first))
     running = WEEK.next()
-    # The clock stands an hour after the week's end: the running week has begun.
+    # It is an hour after the week's end, so the running week has begun.
     moment = running.start + timedelta(minutes=10)
     paid.record("user 1", 300, created_at=moment, recorded_at=moment)
     paid.record("user 2", 100, created_at=moment, recorded_at=moment)

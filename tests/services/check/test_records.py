@@ -1,4 +1,4 @@
-"""Plans, payouts and weeks: what was changed is listed, and nothing else is."""
+"""The check lists every changed plan, payout and week, and nothing else."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def books(world: World) -> Books:
 
 
 def test_sound_books_have_no_difference(books: Books) -> None:
-    """Archived, void with singles, held, and old."""
+    """The books have an archived week, a void batch with singles, a held reward and old weeks."""
     assert books.found() == []
     assert books.found(offline=True) == []
 
@@ -70,7 +70,7 @@ def test_a_week_that_was_rebuilt_has_no_difference(books: Books, week: Week) -> 
 
 
 def test_a_transaction_that_nobody_returns_is_no_difference(books: Books) -> None:
-    """It is paid, without signature, slot and fee."""
+    """The payout is paid, and lacks signature, slot and fee."""
     stored = books.payout(WEEK)
     blank = replace(stored, fee=None, verified=False)
     books.store.state.put_payout(blank, signature=None, slot=None)
@@ -95,7 +95,7 @@ def test_an_amount_that_was_changed(books: Books, week: Week) -> None:
         expected.insert(0, f"payout {single}, {AMOUNT}")
 
     assert books.records() == expected
-    recount_all(books.wiki)  # counters now agree with what was changed; the root does not
+    recount_all(books.wiki)  # counters now agree with the changed reward; the root does not
     assert books.records() == expected
     assert expected == books.records(offline=False)
 
@@ -194,7 +194,7 @@ def test_a_row_that_cannot_be_read_is_named(books: Books) -> None:
     assert subject in books.records()
 
 
-# --- what no root covers -----------------------------------------------------------------------
+# --- fields outside the root -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("week", TABLE)
@@ -224,7 +224,7 @@ def test_a_rewards_field_that_was_changed(
     )
     subject = books.change_fields(stored, **{name: value})
 
-    # A multiplier in millionths that is wrong says nothing of the float beside it.
+    # A wrong multiplier in millionths proves nothing about the float beside it.
     assert books.records() == [f"{subject}, {name}"]
 
 
@@ -238,7 +238,7 @@ def test_an_unpaid_reward_that_looks_paid(books: Books) -> None:
 
 
 def test_a_reward_that_was_given_to_somebody_else(books: Books) -> None:
-    """Told by the receipt key's secret, so not without the chain."""
+    """Only the receipt key's secret reveals this, so the check needs the chain."""
     stored = books.reward(WEEK)
     books.change_reward(stored, user_id=user_id_of("no wallet 2"))
     subject = f"{WEEK.label}, reward of {user_id_of('no wallet 2')}, user_id"

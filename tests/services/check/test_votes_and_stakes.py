@@ -1,4 +1,4 @@
-"""`check_all` looks at votes and stakes, too: a whole world that is sound, and then is not."""
+"""`check_all` also checks votes and stakes, in a sound world and after changes."""
 
 from __future__ import annotations
 

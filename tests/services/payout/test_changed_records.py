@@ -1,5 +1,8 @@
-"""Records are changed after the anchor: every payment stays as planned, at most once, no other
-payout waits, and the change is reported."""
+"""Records are changed after the anchor.
+
+Every payment stays as planned and happens at most once. No other payout waits, and the change is
+reported.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +128,7 @@ def test_a_paid_batch_under_another_id_is_not_paid_again(world: World) -> None:
     world.run()
 
     assert everyone(world) == paid
-    named = f"{WEEK.id}/90000 is not what the anchored plan calls batch 1"
+    named = f"{WEEK.id}/90000 is not the anchored plan's id of batch 1"
     assert named in (world.distribution().reason or "")
     result = reconcile(world.first, world.distribution())
     assert any(named in difference for difference in result.differences)
@@ -137,13 +140,13 @@ def test_two_batches_whose_places_were_exchanged_are_not_settled_for_each_other(
     run_until(world, Job.PAY)
     first, second = f"{WEEK.id}/00000", f"{WEEK.id}/00001"
     one, other = payouts_of(world)[first], payouts_of(world)[second]
-    # The roots go with the places, or the stored plan as a whole would not fit its root.
+    # Swap the roots, too. Otherwise the whole stored plan would not fit its root.
     payouts_of(world)[first] = replace(other, payout=replace(other.payout, id=first))
     payouts_of(world)[second] = replace(one, payout=replace(one.payout, id=second))
 
     world.run()
 
-    assert "calls batch" in stopped_because(world)
+    assert "is not the anchored plan's id of batch" in stopped_because(world)
     assert list(everyone(world).values()).count(0) == 7  # two batches of three, and the ghost
 
 
@@ -156,8 +159,10 @@ def test_a_batch_that_the_plan_does_not_have_is_not_paid(world: World, index: in
 
     world.run()
 
-    assert f"{last} is not what the anchored plan calls batch {index}" in stopped_because(world)
-    assert list(everyone(world).values()).count(0) == 2  # the ghost's, and the last batch's one
+    assert f"{last} is not the anchored plan's id of batch {index}" in stopped_because(world)
+    assert (
+        list(everyone(world).values()).count(0) == 2
+    )  # the ghost's reward, and the last batch's only reward
 
 
 @pytest.mark.parametrize("position", [11, 12, 15, 40])
@@ -172,10 +177,10 @@ def test_a_reward_that_the_plan_does_not_have_stops_nobody(world: World, positio
 
     world.run()
 
-    assert f"{made.id} is not what the anchored plan calls single {position}" in (
+    assert f"{made.id} is not the anchored plan's id of single {position}" in (
         stopped_because(world)
     )
-    assert list(everyone(world).values()).count(0) == 1  # the ghost's alone
+    assert list(everyone(world).values()).count(0) == 1  # only the ghost's reward
 
 
 def test_singles_whose_places_were_exchanged_are_not_settled_for_each_other(world: World) -> None:
@@ -190,7 +195,7 @@ def test_singles_whose_places_were_exchanged_are_not_settled_for_each_other(worl
 
     world.run()
 
-    assert "calls single 11" in stopped_because(world)
+    assert "is not the anchored plan's id of single 11" in stopped_because(world)
     assert {rewards_of(world)[i].reward.status for i in (11, 12)} == {Status.PENDING}
 
 
@@ -207,7 +212,7 @@ def test_a_single_that_was_paid_is_not_paid_again_under_another_week(world: Worl
     world.run()
 
     assert balance(world, "ghost") == paid
-    assert "calls single 10" in (world.distribution().reason or "")
+    assert "is not the anchored plan's id of single 10" in (world.distribution().reason or "")
 
 
 def test_an_amount_that_changes_while_singles_are_paid_is_not_paid(world: World) -> None:
@@ -230,7 +235,7 @@ def test_an_amount_that_changes_while_singles_are_paid_is_not_paid(world: World)
             changed.append(unsigned[-1].index)
             change_amount(world, changed[0], 100)
 
-    assert len(positions) < 20  # their payouts are made by the run
+    assert len(positions) < 20  # the run makes their payouts
     chain_of(world.first).after = change_one_more
     world.run()
 
@@ -251,7 +256,7 @@ def test_receipts_that_cannot_be_read_for_days_stop_no_week(
     read = chain.receipts
 
     def unknown(ids: list[str], **options: Any) -> dict[str, ReceiptState]:
-        """One of two nodes stands still since before the anchor."""
+        """One of two nodes has stood still since before the anchor."""
         found = read(ids, **options)
         return {i: s if i.startswith("genesis") else ReceiptState.UNKNOWN for i, s in found.items()}
 

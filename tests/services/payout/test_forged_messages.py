@@ -1,4 +1,4 @@
-"""Whoever can write to the broker can wake work, and nothing else: the plan decides."""
+"""An attacker with access to the broker can wake work and nothing else: the plan decides."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WEEKS = [WEEK, WEEK, WEEK.previous(), WEEK.next(), Week.parse("1999-W01"), Week.
 
 
 def forge(generator: random.Random) -> Work:
-    """A message as a stranger might write it: any job, any week, any range."""
+    """A stranger's message: any job, any week, any range."""
     return Work(generator.choice(list(Job)), generator.choice(WEEKS), *generator.choice(RANGES))
 
 

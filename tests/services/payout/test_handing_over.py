@@ -1,4 +1,4 @@
-"""A worker that is asked to end, and a worker whose endpoint lags, do no harm."""
+"""A worker that must end and a worker with a lagging endpoint do no harm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POOL = 10_000 * ONE_TOKEN
 
 
 class LaggingRecipients:
-    """A chain whose endpoint does not show token accounts that were made lately."""
+    """A chain with an endpoint that does not show new token accounts yet."""
 
     def __init__(self, chain: Any) -> None:
         self._chain = chain
@@ -35,7 +35,7 @@ class LaggingRecipients:
 
 
 def prepared(world: World) -> Work:
-    """Bring a week to where only its payments are left; the work that pays them."""
+    """Bring a week to its payments, and return the work that pays them."""
     world.genesis()
     while True:
         (work,) = find_work(world.first)
@@ -66,7 +66,7 @@ def test_a_worker_that_was_asked_to_end_leaves_its_payments_to_the_next_at_once(
 
 
 class Looks:
-    """A clock that notes what readers see of the rewards whenever a worker waits."""
+    """A clock that records the rewards as readers see them, whenever a worker waits."""
 
     def __init__(self, world: World) -> None:
         self._world, self.seen = world, list[set[Status]]()
@@ -96,7 +96,7 @@ def test_rewards_are_processing_while_the_chain_finalizes_them(world: World) -> 
 
 
 def test_rewards_that_another_worker_signed_are_settled_and_not_marked(world: World) -> None:
-    """The other one may be slow and not gone, and settle them in the very moment."""
+    """The other worker may be slow rather than dead, and settle these rewards at this moment."""
     world.populate(6)
     work, looks = prepared(world), iter([False, True])
     do_work(world.first, work, seconds=600, stopping=lambda: next(looks, True))

@@ -1,4 +1,4 @@
-"""What operators do: retry, hold, release, redirect, reconcile and rebuild."""
+"""The operators' actions: retry, hold, release, redirect, reconcile and rebuild."""
 
 from __future__ import annotations
 
@@ -218,7 +218,7 @@ def test_a_hold_outlives_a_rebuild_that_ends_in_the_middle(
 def test_of_two_rebuilds_the_newest_note_counts(
     held: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The rows of before the first, interrupted one lie beside the plan's, with older notes."""
+    """Rows from before the first, interrupted rebuild remain in the database, with older marks."""
 
     def killed(*arguments: object) -> None:
         raise KeyboardInterrupt

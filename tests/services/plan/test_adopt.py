@@ -1,4 +1,4 @@
-"""Taking over an anchored plan: whom its rows are for, in whatever order, in little memory."""
+"""Adopting an anchored plan: its rows get their users, in any order and in little memory."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from worker.services.plan.roster import sorted_outside
 
 Rewrite = Callable[[list[Reward]], Iterable[Reward]]
 run_sizes = st.sampled_from([1, 3, 1000])
-"""So that up to forty names are in many runs, in some, or in memory."""
+"""Up to forty names then need many runs, few runs, or only memory."""
 few_digests = st.sampled_from([bytes([i]) * 32 for i in range(5)] + [b"\xff" * 32])
-"""So that rows and names are often of the same users."""
+"""A small range, so that rows and names often have the same users."""
 odd_users = st.binary(max_size=40) | few_digests.map(lambda user: user[:-1])
-"""What a row may say its user is: a root proves that somebody wrote it, and no more."""
+"""The possible users of a row: a root proves only that somebody wrote the row."""
 row_users = few_digests | digests
 encodable_ids = user_ids.map(canonical_user_id) | st.just("")
 
@@ -43,7 +43,7 @@ def row_of(user: bytes) -> Row:
 def user_ids_of(
     users: Iterable[bytes], known: Iterable[tuple[bytes, str]], run: int = 1000
 ) -> list[str]:
-    """Whom rows are for, and that nothing else was done to the rows."""
+    """The users of the rows, after a check that the rows are otherwise unchanged."""
     rows = [row_of(user) for user in users]
     names = sorted_outside((user + user_id.encode() for user, user_id in known), run)
     named = list(with_user_ids(iter(rows), names))
@@ -55,7 +55,7 @@ def expected(users: Iterable[bytes], known: dict[bytes, str]) -> list[str]:
     return [known.get(user, f"commitment:{user.hex()}") for user in users]
 
 
-# --- whom rows are for ---------------------------------------------------------------------------
+# --- users of rows -------------------------------------------------------------------------------
 
 
 @given(
@@ -119,7 +119,7 @@ def test_names_are_read_once_for_each_ascending_part() -> None:
 
 
 def anchored(world: World, rewrite: Rewrite = lambda rewards: rewards) -> Context:
-    """Anchor a plan of eight users, two of them held; returns an operator who has none."""
+    """Anchor a plan of eight users, two of them held, and return an operator without this plan."""
     for i in range(8):
         world.add_user(f"u{i}", wallet=None if i % 4 == 0 else "own")
         world.contribute(f"u{i}", 100 + i)
@@ -132,7 +132,7 @@ def anchored(world: World, rewrite: Rewrite = lambda rewards: rewards) -> Contex
 
 
 def write_anchored(context: Context, rewrite: Rewrite) -> None:
-    """Make a plan *the* plan whose rewards were rewritten before it was sealed."""
+    """Install a plan whose rewards were rewritten before it was sealed."""
     draft, plan_id = dry_run(context, WEEK), uuid.uuid4().hex
     rewritten = rewrite(list(draft.rewards(plan_id)))
     rewards = (replace(reward, position=i) for i, reward in enumerate(rewritten))
@@ -196,7 +196,7 @@ def test_a_user_whom_the_plan_does_not_pay_changes_nothing(world: World) -> None
 
 
 def shuffled(rewards: list[Reward]) -> list[Reward]:
-    """Parts stay parts, and batches keep their names; who is where in them changes."""
+    """Shuffle the rows within each part. The parts and the batch names stay."""
     payable, held = rewards[:6], rewards[6:]
     order = random.Random(7).sample(payable, len(payable))
     moved = [

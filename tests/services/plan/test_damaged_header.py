@@ -1,4 +1,4 @@
-"""A stored header that was damaged stops a week, and a rebuild restores it from chain and file."""
+"""A damaged stored header stops a week, and a rebuild restores it from chain and file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def damage(world: World) -> None:
 
 @pytest.fixture(params=[Job.ACCOUNTS, Job.PAY, None], ids=["anchored", "prepared", "completed"])
 def damaged(request: pytest.FixtureRequest, world: World) -> World:
-    """A week whose header was damaged before that job, or after the last one."""
+    """A week whose header was damaged before the given job, or after the last job."""
     world.populate(7)
     world.genesis()
     while (work := find_work(world.first)) and work[0].job is not request.param:

@@ -1,4 +1,4 @@
-"""A plan before it is *the* plan: its order, who is capped, and how little memory it takes."""
+"""A draft: its order, the cap on new accounts, and its small memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.services.plan.roster import Roster
 
 
 def drafted(world: World, users: int = 12) -> Draft:
-    """Every third user has no wallet, and of the others every second has no token account."""
+    """A draft in which every third user has no wallet, and half of the others no token account."""
     for i in range(users):
         world.add_user(f"u{i}", wallet=None if i % 3 == 0 else "own", account=i % 2 == 0)
         world.contribute(f"u{i}", 100 + i)

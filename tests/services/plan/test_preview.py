@@ -1,4 +1,4 @@
-"""What a plan would do and cost, compared with what it then does and costs."""
+"""The effects and costs of a preview, compared with those of the paid plan."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_what_is_short_is_named_to_the_base_unit(world: World) -> None:
     world.populate(3)
     world.genesis()
     world.fund(tokens=-(1_000_000 - 9_999) * ONE_TOKEN)
-    world.clock.sleep(30)  # until it is final
+    world.clock.sleep(30)  # until the change is final
     assert previewed(world).funds.tokens_short == ONE_TOKEN
 
 

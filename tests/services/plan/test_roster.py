@@ -1,4 +1,4 @@
-"""Who takes part in a plan: always in the same order, each once, in little memory."""
+"""The roster of a plan: always in the same order, each user once, in little memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from worker.services.plan.roster import NoRoomToSort, Roster, UserTwice, sorted_
 
 WALLET = "4Nd1mBQtrMJVYVfKf2PJy9NZUZdTAsp7D4xWLs4gDB4T"
 run_sizes = st.sampled_from([1, 3, 1000])
-"""So that up to twenty entrants are in many runs, in some, or in memory."""
+"""Up to twenty entrants then need many runs, few runs, or only memory."""
 
 
 def many(count: int) -> Iterator[Entrant]:
@@ -115,10 +115,12 @@ OPEN_FILES = Path("/proc/self/fd")
 
 
 def files_open_in(folder: Path) -> int:
-    """Those without a name, too: the system calls them by their folder, and deleted."""
+    """The open files in a folder, unnamed files included: the system lists them as deleted."""
     opened = 0
     for descriptor in OPEN_FILES.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another thread's, closed meanwhile
+        with contextlib.suppress(
+            FileNotFoundError
+        ):  # another thread's file, closed in the meantime
             opened += descriptor.readlink().is_relative_to(folder)
     return opened
 
@@ -128,7 +130,7 @@ def test_its_files_are_closed_with_it(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     roster = Roster(many(10), 3)
-    assert files_open_in(tmp_path) == 1  # the runs are gone, the sorted one is there
+    assert files_open_in(tmp_path) == 1  # the runs are gone, and the sorted file remains
     reading = iter(roster)
     del roster
     assert len(list(reading)) == 10

@@ -1,4 +1,4 @@
-"""One contributor's row, proven to belong to them and to the plan that the chain holds."""
+"""Proofs that a row belongs to a contributor and to the anchored plan."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_changed_character_in_any_field_is_found(world: World) -> None:
         inner[path[-1]] = _changed(inner[path[-1]])
         verified = on_chain(world, canonical_json(value))
         if path == ("receipt_key",):
-            # The key that is asked for is the caller's; a proof of another key is another proof.
+            # The caller chooses the receipt key. A proof for another key proves nothing here.
             continue
         assert verified.outcome is not Outcome.OK, path
         assert text_of(verified), path
@@ -149,7 +149,7 @@ def test_a_plan_that_was_never_anchored_is_refused_by_the_chain(world: World) ->
 
 
 def forged_by_the_operator(world: World) -> ContributorProof:
-    """A proof of half the amount, whose plan's own root receipt was made afterwards."""
+    """A proof of half the amount. The root receipt of its plan was made afterwards."""
     vouched = ContributorProof.parse(proven(world, "ghost"))
     header, row = Header.parse(vouched.row.header), Row.parse(vouched.row.row)
     assert header.held == 1

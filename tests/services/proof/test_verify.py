@@ -1,4 +1,4 @@
-"""A published week is verified by a stranger, and what does not hold is named."""
+"""A stranger verifies a published week, and the verifier names every contradiction."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def rows_of(bundle: MemoryBundle) -> list[Row]:
     return [Row.parse(line[:-1]) for line in list(bundle.lines(PLAN_FILE))[1:]]
 
 
-# --- what holds --------------------------------------------------------------------------------
+# --- sound bundles -----------------------------------------------------------------------------
 
 
 def test_a_closed_week_is_verified_by_a_stranger(world: World) -> None:
@@ -227,7 +227,10 @@ def test_the_weeks_before_and_after_explain_each_other(world: World) -> None:
 
 
 def a_week_later(world: World) -> None:
-    """The next week is closed, in whose time `send` will be; then the one after it is anchored."""
+    """Run `send` within the next week's period.
+
+    Then close that week, and anchor the week after it.
+    """
     world.contribute("user 0", 40, week=WEEK.next())
     world.clock.sleep(7 * 24 * 3600)
     world.run()
@@ -235,10 +238,10 @@ def a_week_later(world: World) -> None:
 
 
 def the_week_after(world: World) -> tuple[MemoryBundle, MemoryBundle]:
-    """The bundles of the week and of the next one, whose time has ended."""
+    """The bundles of the week and of the next week, whose period has ended."""
     world.contribute("user 0", 40, week=WEEK.next().next())
     world.clock.sleep(7 * 24 * 3600)
-    # That week alone: the others' workers stop once they see what was sent in their name.
+    # Only that week runs: other weeks stop when their workers see the forged payments.
     while work := find_work(world.first, only=WEEK.next().next()):
         world.do(world.first, work[0])
     world.ledger.finalize()
@@ -251,7 +254,7 @@ def paid_alone(receipt: str, wallet: str, amount: int) -> Intent:
 
 
 def held_and_paid_later(world: World, *, more: int = 0) -> tuple[str, MemoryBundle, MemoryBundle]:
-    """A held reward is paid a week later; the payment, and both weeks' bundles."""
+    """Pay a held reward a week later, and return the payment and both weeks' bundles."""
     row = next(row for row in rows_of(closed(world)) if not row.batch)
     a_week_later(world)
     world.open_account("ghost")
@@ -312,7 +315,7 @@ def test_tokens_taken_under_an_id_that_another_week_does_not_have_are_named(
 
 
 def another_plan(bundle: MemoryBundle) -> MemoryBundle:
-    """It holds in itself, for the same week, and was never anchored here."""
+    """A consistent bundle of the same week, with a plan that was never anchored."""
     other = World(batch_size=3)
     found = closed(other, users=5)
     assert found.files != bundle.files
@@ -325,7 +328,7 @@ def damaged(bundle: MemoryBundle) -> MemoryBundle:
 
 
 def torn(bundle: MemoryBundle) -> MemoryBundle:
-    """Its plan is the anchored one."""
+    """A damaged bundle of the anchored plan."""
     bundle.files[MANIFEST_FILE] = b"{}\n"
     return bundle
 
@@ -364,7 +367,7 @@ def test_a_payment_that_did_not_make_the_receipt_it_names_is_named(world: World)
     assert "and did not make its receipt" in text_of(verify(world, later))
 
 
-# --- what the chain contradicts ----------------------------------------------------------------
+# --- contradictions of the chain ---------------------------------------------------------------
 
 
 def forged(bundle: MemoryBundle, **changes: Any) -> MemoryBundle:
@@ -576,8 +579,8 @@ def test_payments_from_another_account_that_mention_this_one_are_not_proven(
     ("memo", "receipts", "named"),
     [
         ("", (), "it names no payment of ours"),
-        ("2024-12-09/00099", ("2024-12-09/00099",), "which the plan does not have"),
-        (INVENTED, (INVENTED,), "which the plan does not have"),
+        ("2024-12-09/00099", ("2024-12-09/00099",), "which the plan lacks, or"),
+        (INVENTED, (INVENTED,), "which the plan lacks, or"),
         ("2030-01-07/00000", ("2030-01-07/00000",), "2030-01-07 was not anchored by then"),
         ("2024-12-16/00007", ("2024-12-16/00007",), "2024-12-16 was not anchored by then"),
         ("2024-12-02/00000", ("2024-12-02/00000",), "2024-12-02 was not anchored by then"),

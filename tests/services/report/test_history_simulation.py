@@ -1,4 +1,4 @@
-"""A history replayed under other rules: the very split of a real week, and exact measures of it."""
+"""A history replayed under other rules: the split of a real week, and exact figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report says of a week is exact, and complete."""
+"""The report of a week is exact and complete."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_every_known_reason_has_advice_of_its_own() -> None:
 
 
 class _Balanced(HTMLParser):
-    """Every element that is opened is closed, in order."""
+    """Checks that every opened element is closed, in order."""
 
     EMPTY = frozenset({"meta", "link", "br", "rect", "line", "polygon", "polyline"})
 

@@ -1,4 +1,4 @@
-"""The doctor names everything that is missing, each with advice, and hides nothing behind it."""
+"""The doctor names every missing part with advice. One failure hides no other failure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def checks(world: World) -> dict[str, Check]:
 
 
 def final(world: World) -> None:
-    """What has changed on chain is final."""
+    """Make all changes on chain final."""
     world.clock.sleep(30)
 
 

@@ -39,7 +39,7 @@ def text_of(world: World) -> dict[str, float]:
 
 
 def run_until(world: World, stage: Stage) -> None:
-    """Do one piece of work after the other until the week is at a stage."""
+    """Do one piece of work after another until the week reaches a stage."""
     for _ in range(20):
         known = world.first.store.distribution(WEEK)
         if known is not None and known.stage is stage:
@@ -105,7 +105,7 @@ def test_a_stage_lasts_from_the_one_before_it(world: World) -> None:
         run_until(world, stage)
         note_stage(store, WEEK, world.clock.now())
         world.clock.sleep(60)
-        note_stage(store, WEEK, world.clock.now())  # the first look counts
+        note_stage(store, WEEK, world.clock.now())  # only the first look is recorded
     (week,) = figures_of(world).weeks
     assert list(week.stage_seconds) == [*Stage][1:]
     assert week.stage_seconds[Stage.PLANNED] >= 3600  # the world begins an hour after the week

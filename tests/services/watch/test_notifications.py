@@ -1,4 +1,4 @@
-"""People are told once: a week closed, a week stuck, funds short."""
+"""People get one notification of each event: a week closed, a week stuck, funds short."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_nothing_is_noted_of_a_week_that_has_no_plan(world: World) -> None:
 
 
 def fund(world: World, tokens: int) -> None:
-    """Change what the source account holds, and wait until it is confirmed."""
+    """Change the source account's balance, and wait until the change is confirmed."""
     chain_of(world.first).fund(tokens=tokens * ONE_TOKEN)
     world.clock.sleep(5)
 

@@ -268,7 +268,7 @@ def test_a_dry_run_writes_nothing(world: World) -> None:
     assert world.archive.files == {}
 
 
-# --- what is refused, and by which name ------------------------------------------------------
+# --- refusals, and their names ---------------------------------------------------------------
 
 
 def test_nothing_is_planned_without_genesis(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The board says how a week stands, from the database alone."""
+"""The board shows the state of a week, from the database alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person lets weeks go on: an approval, the end of a pause, a retry."""
+"""A person lets weeks continue: an approval, the end of a pause, a retry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a week's batches are divided among tasks."""
+"""The division of a week's batches among tasks."""
 
 from __future__ import annotations
 

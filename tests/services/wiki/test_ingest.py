@@ -1,4 +1,4 @@
-"""An import adds every well-formed contribution once, however often and wherever it is stopped."""
+"""An import adds every well-formed contribution once, even after interruptions at any point."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.services.wiki.ingest import MALFORMED_LISTED_MAX, IngestOptions, Ing
 
 WEEK = Week.parse("2024-W50")
 REAL_LINES, REAL_TWINS = 66_476, 155
-"""How many contributions the largest known file holds, and how many of them are twins."""
+"""The number of contributions in the largest known file, and of equal ones among them."""
 
 
 class Wiki:

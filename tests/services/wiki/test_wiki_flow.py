@@ -119,12 +119,12 @@ def test_a_recorded_contribution_counts_in_the_week_that_it_was_made_in(
 
 
 class InterruptedCounters(FakeCounters):
-    """Something happens just before counters are written."""
+    """Counters with an event just before each write."""
 
     interruptions: int = 1
 
     def interrupt(self) -> None:
-        """What it is."""
+        """The event; tests replace it."""
 
     def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float]]) -> int:
         if self.interruptions:
@@ -205,7 +205,7 @@ def test_a_stake_multiplies_the_next_whole_weeks_points(world: World, wiki: Wiki
 
 
 def pass_a_raise(world: World, wiki: WikiContext) -> Proposal:
-    """Ada alone votes for a pool of 15,000, for as long as a vote can be short."""
+    """Ada alone votes for a pool of 15,000, in the shortest possible vote."""
     idea = Idea(
         "Raise the pool",
         user_id_of("ada"),
@@ -283,7 +283,7 @@ def test_two_workers_that_keep_votes_at_once_do_it_once(world: World, wiki: Wiki
     proposal = pass_a_raise(world, wiki)
 
     class Governance(FakeGovernance):
-        """Another worker does everything just before this one moves a proposal."""
+        """Another worker does all work just before this worker moves a proposal."""
 
         def move(
             self,

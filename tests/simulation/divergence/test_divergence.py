@@ -1,7 +1,7 @@
 """Operators, chains and wikis that disagree.
 
-The chain decides, whatever the database contains. The auditor never finds a second payment, and the
-week closes by itself or shows the reason why not.
+The chain decides, and not the database. The auditor never finds a second payment, and the week
+closes by itself or shows the reason why not.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def thaw_once_sent(world: World) -> Callable[[str], None]:
     return before
 
 
-# --- changes in the wiki meanwhile ---------------------------------------------------------------
+# --- simultaneous changes in the wiki ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("between", ["a removed wallet", "another wallet"])
@@ -238,7 +238,7 @@ def test_a_contribution_that_comes_late_is_paid_with_the_next_week_and_only_ther
     assert_clean(world)
 
 
-# --- changes by recipients meanwhile -------------------------------------------------------------
+# --- simultaneous changes by recipients ----------------------------------------------------------
 
 
 def test_an_owner_who_closes_every_account_we_create_stops_nobody_and_farms_no_rent(

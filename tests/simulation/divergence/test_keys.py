@@ -1,7 +1,7 @@
 """Changed keys, and a changed mint.
 
-The chain decides, whatever the database contains. The auditor never finds a second payment, and the
-week closes by itself or shows the reason why not.
+The chain decides, and not the database. The auditor never finds a second payment, and the week
+closes by itself or shows the reason why not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A worker with sweeps that notes expected failures and goes on."""
+"""A worker with sweeps that records expected failures and continues."""
 
 from __future__ import annotations
 

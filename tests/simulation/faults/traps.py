@@ -1,4 +1,4 @@
-"""Scenarios that go wrong without one safeguard each."""
+"""Scenarios that each go wrong without one safeguard."""
 
 from __future__ import annotations
 

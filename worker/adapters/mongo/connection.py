@@ -6,9 +6,11 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, ParamSpec, TypeVar, cast
 
-from bson.codec_options import DatetimeConversion
+from bson import Decimal128
+from bson.codec_options import DatetimeConversion, TypeCodec, TypeRegistry
 from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
 from pymongo.errors import (
@@ -28,7 +30,7 @@ Mongo = Database[Document]
 
 SERVER_SELECTION_TIMEOUT_MS = 10_000
 CONNECT_TIMEOUT_MS = 5_000
-# Longer than it takes to sum a week of a million contributions, shorter than a task's soft limit.
+# Long enough to sum a week of a million contributions, and shorter than a task's soft limit.
 SOCKET_TIMEOUT_MS = 120_000
 
 _NO_ANSWER = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
@@ -36,6 +38,24 @@ _NO_ANSWER = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
 _DENIED_CODES = {13, 18}
 _INTERRUPTED_CODES = {6, 7, 43, 89, 112, 262}
 """Host unreachable, host not found, cursor lost, network timeout, write conflict, time limit."""
+
+
+class _Decimals(TypeCodec):
+    """Decimal128 numbers of the wiki's are read as exact decimals, and written back unchanged."""
+
+    python_type = Decimal
+    bson_type = Decimal128
+
+    def transform_python(self, value: Decimal) -> Decimal128:
+        return Decimal128(value)
+
+    def transform_bson(self, value: Decimal128) -> Decimal:
+        number = value.to_decimal()
+        # A signalling NaN raises wherever it is compared.
+        return Decimal("NaN") if number.is_snan() else number
+
+
+DECIMALS = TypeRegistry([_Decimals()])
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -93,6 +113,7 @@ def connect(
             tz_aware=True,
             # A date outside Python's range in one document must not stop a plan.
             datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+            type_registry=DECIMALS,
             # Decisions about money need reads from the primary, whatever the URI says.
             read_preference=ReadPreference.PRIMARY,
             w="majority",

@@ -33,7 +33,10 @@ ADDED_FIELDS = "kontrib_added_fields"
 """Field of `users` and `articles`: which of the wiki's own fields migration added to a document."""
 
 ACCOUNT_MADE_AT = "token_account_created_at"
-"""Field of `users`: when we paid for the creation of the user's token account."""
+"""Field of `users`: when we last created a token account for the user, at our cost."""
+
+ACCOUNT_WALLETS = "token_account_wallets"
+"""Field of `users`: the wallets for which we did. Without it, the wallet of then is unknown."""
 
 
 class Route(StrEnum):

@@ -16,7 +16,7 @@ from worker.adapters.solana.rpc.calls import Call
 from worker.adapters.solana.rpc.endpoints import Rpc
 
 REMEMBERED_SECONDS = 300.0
-"""Short enough, since rent changes in steps that are months apart."""
+"""A few minutes are short enough, since rent changes in steps that are months apart."""
 
 
 class Prices:

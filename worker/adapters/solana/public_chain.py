@@ -67,7 +67,7 @@ class PublicSolanaChain(ChainReader):
         found: dict[str, Outflow] = {}
         for asked in chunks(signatures, TRANSACTIONS_A_ROUND):
             calls = [transaction_call(signature) for signature in asked]
-            # From every endpoint, since each may keep another part of history.
+            # Ask every endpoint, since each may keep another part of history.
             for replies in answering(self._rpc.each(calls)):
                 for signature, reply in zip(asked, replies, strict=True):
                     outflow = outflow_of(reply, signature=signature, account=self._source)

@@ -58,7 +58,9 @@ def import_file(
     ],
     week: Annotated[
         Week | None,
-        typer.Option(parser=read_week, metavar="WEEK", help="Only contributions of this week."),
+        typer.Option(
+            parser=read_week, metavar="WEEK", help="Import only contributions of this week."
+        ),
     ] = None,
     create_users: Annotated[
         bool, typer.Option("--create-users", help="Add users that do not exist (for a trial).")
@@ -67,8 +69,8 @@ def import_file(
         bool,
         typer.Option(
             "--create-wallets",
-            help="Give users without a wallet one that is derived from their id. Anyone can "
-            "derive it: for a trial on a local chain only.",
+            help="Give users without a wallet a trial wallet. Anyone can derive its key, "
+            "so this works on a local chain only.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -109,13 +111,13 @@ def _warn(session: Session, report: IngestReport) -> None:
     if touched := sorted(planned & set(report.weeks)):
         listed = ", ".join(week.label for week in touched[:5])
         say(
-            f"Note: contributions were added to weeks that are planned already ({listed}). A "
-            "closed plan never changes: they are not paid by themselves."
+            f"Note: contributions were added to weeks that already have a plan ({listed}). A "
+            "plan never changes, so these contributions are not paid automatically."
         )
     if report.users_missing:
         say(
-            f"Note: {report.users_missing:,} users of these contributions do not exist; without "
-            "them their points do not count. For a trial, --create-users adds them."
+            f"Note: {report.users_missing:,} users of these contributions do not exist, so "
+            "their points do not count. For a trial, --create-users adds them."
         )
 
 
@@ -159,7 +161,10 @@ def _show(console: Console, report: IngestReport) -> None:
 
 
 def trial_wallet(user_id: str) -> str:
-    """The address of a trial's wallet. Its key is no secret: it follows from the user's id."""
+    """The address of a trial's wallet.
+
+    Its key is public: anyone can derive it from the user's id.
+    """
     import hashlib
 
     from solders.keypair import Keypair

@@ -67,6 +67,7 @@ def _migrate(session: Session, set_aside: list[str], *, as_json: bool) -> None:
         "steps": [step.description for step in report.steps],
         "conflicts": report.conflicts,
         "warnings": report.warnings,
+        "choices": report.choices,
         "documents_updated": report.documents_updated,
         "remaining": [finding_document(each) for each in report.remaining],
     }
@@ -87,7 +88,7 @@ def _migrate(session: Session, set_aside: list[str], *, as_json: bool) -> None:
 
 @command(migrate_commands, "kontrib migrate verify")
 def verify(context: typer.Context, as_json: AsJson = False) -> None:
-    """Compare the database with the schema; exits 1 where they differ."""
+    """Compare the database with the schema; exits 1 if they differ."""
     from worker.bootstrap.database import verify
 
     with waiting("Comparing the database with the schema"):
@@ -111,23 +112,22 @@ def rollback(
     dry_run: DryRun = False,
     confirm: Annotated[
         str | None,
-        typer.Option("--confirm", metavar="DATABASE", help="The database's name; else it asks."),
+        typer.Option("--confirm", metavar="DATABASE", help="The database's name. Default: ask."),
     ] = None,
     backup: Annotated[
         Path | None,
-        typer.Option(
-            "--backup", metavar="DIR", help="Where the backup goes that is written first."
-        ),
+        typer.Option("--backup", metavar="DIR", help="The folder of the backup that comes first."),
     ] = None,
     no_backup: Annotated[bool, typer.Option("--no-backup", help="Write no backup first.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Even while a week is open or rewards are owed.")
+        bool, typer.Option("--force", help="Roll back even if a week is open or owed.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Remove what migration added, and nothing else. Deletes financial records.
 
-    Refused while a week needs them, confirmed by the database's name, and after a backup.
+    It is refused while a week needs these records. It asks for the database's name, and writes a
+    backup first.
     """
     from worker.bootstrap.database import plan_rollback, refuse_while_needed, rollback
     from worker.cli.database.confirm import require_name

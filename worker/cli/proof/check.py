@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from worker.cli.arguments import AsJson, session_of
 from worker.cli.command import command
-from worker.cli.console import emit, say, waiting
+from worker.cli.console import emit, escaped, say, waiting
 from worker.cli.findings_view import finding_document, show_findings
 from worker.core.errors import ExitCode
 from worker.services.check.everything import check_all, record_check
@@ -21,11 +22,14 @@ def check(
     context: typer.Context,
     offline: Annotated[
         bool,
-        typer.Option("--offline", help="Make no comparison that needs the chain or the keys."),
+        typer.Option("--offline", help="Skip comparisons that need the chain or the keys."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List differences in points, weeks, balances, stakes, power and counts. Exits 1 if any."""
+    """List differences in points, weeks, balances, stakes, power and counts.
+
+    Exits 1 if there are any.
+    """
     session = session_of(context)
     chain = None if offline else session.context
     with waiting("Comparing"):
@@ -36,8 +40,15 @@ def check(
         "clean": report.is_clean,
         "looked_at": dict(report.looked_at),
         "differences": [finding_document(finding) for finding in report.findings],
+        "from_before": [finding_document(finding) for finding in report.from_before],
     }
-    emit(document, as_json=as_json, render=lambda c: show_findings(c, report.findings))
+
+    def render(console: Console) -> None:
+        show_findings(console, report.findings)
+        for each in report.from_before:
+            console.print(f"from before: {escaped(str(each))}", soft_wrap=True)
+
+    emit(document, as_json=as_json, render=render)
     say(f"{report.sentence()}.")
     if not report.is_clean:
         raise typer.Exit(ExitCode.FAILED)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from config.visible_text import visible_json
 from worker.cli.arguments import AsJson, WeekArgument, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting, write_private
@@ -27,7 +28,7 @@ def publish(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Write the files with which anybody can check a week. They hold no names."""
+    """Write the files with which anybody can check a week. The files contain no names."""
     from worker.bootstrap.without_settings import BundleFolderWriter
 
     writer = BundleFolderWriter(folder, week)
@@ -78,7 +79,9 @@ def proof(
     with waiting(f"Proving the row of {user}"):
         content = make_proof(session_of(context).context, week, user).canonical() + b"\n"
     if out is None:
-        sys.stdout.write(content.decode())
+        # A file gets the bytes that are proven; a terminal gets the same JSON with escapes.
+        text = content.decode()
+        sys.stdout.write(visible_json(text) if sys.stdout.isatty() else text)
         return
     write_private(out, content)
     say(

@@ -48,12 +48,12 @@ def verify(
         typer.Option(
             "--tiers",
             metavar="LIST",
-            help="The wiki's staking multipliers, as 1.1,1.3,1.6,2; any other counts as wrong.",
+            help="The wiki's staking multipliers, as 1.1,1.3,1.6,2; others are wrong.",
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a published week, without database, keys or settings. Exits 1 unless it holds."""
+    """Check a published week, without database, keys or settings. Exits 1 unless all agrees."""
     from worker.bootstrap.without_settings import BundleFolder
 
     files, allowed = BundleFolder(bundle), _tiers(tiers)
@@ -111,7 +111,7 @@ def verify_proof(
 def _report(
     verified: Verification | ProofVerification, facts: dict[str, Any], *, as_json: bool
 ) -> None:
-    """Print the checks. Exit with code 1 unless all of them hold."""
+    """Print the checks. Exit with code 1 unless every check is right."""
     is_verified = verified.outcome is Outcome.OK
     document = {
         "verified": is_verified,

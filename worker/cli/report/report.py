@@ -12,7 +12,7 @@ from worker.cli.arguments import AsJson, OptionalWeek, session_of
 from worker.cli.board_view import board_document
 from worker.cli.command import command
 from worker.cli.console import plain, print_json, say, waiting, write_private
-from worker.cli.report.reward_lines import REWARD_COLUMNS, YEAR_COLUMNS, reward_line, write_csv
+from worker.cli.report.reward_lines import REWARD_COLUMNS, YEAR_COLUMNS, print_rewards, reward_line
 from worker.cli.session import Session
 from worker.core.errors import KontribError
 from worker.core.identity import canonical_user_id
@@ -43,13 +43,13 @@ def report(
         typer.Option("--year", min=2020, max=9998, help="Report the payments of a year, in UTC."),
     ] = None,
     user: Annotated[
-        str | None, typer.Option("--user", metavar="ID", help="The user whose year it is.")
+        str | None, typer.Option("--user", metavar="ID", help="The user of the yearly report.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report a week with --html FILE, --csv or --json; or --year Y --user ID, with --csv.
+    """Report a week (--html FILE, --csv, --json) or a user's year (--year Y --user ID).
 
-    It names contributors by their ids: for operators and auditors, not for the public.
+    The report names contributors by their ids, so do not publish it.
     """
     if (html is not None) + csv + as_json != 1:
         raise typer.BadParameter("choose one of --html FILE, --csv and --json")
@@ -84,7 +84,7 @@ def _print_rewards(session: Session, week: Week) -> None:
     cluster, _ = _chain_facts(session)
     chunks = reward_chunks(session.store, planned)
     rewards = (reward for chunk in chunks for reward in chunk)
-    write_csv(REWARD_COLUMNS, (reward_line(week, reward, cluster) for reward in rewards))
+    print_rewards(REWARD_COLUMNS, (reward_line(week, reward, cluster) for reward in rewards))
 
 
 def _print_year(session: Session, year: int, user: str, *, as_json: bool) -> None:
@@ -105,7 +105,7 @@ def _print_year(session: Session, year: int, user: str, *, as_json: bool) -> Non
         rows = [{name: line[name] for name in YEAR_COLUMNS} for line in lines]
         print_json(facts | {"rewards": rows})
         return
-    write_csv(YEAR_COLUMNS, lines)
+    print_rewards(YEAR_COLUMNS, lines)
     say(f"{len(found):,} rewards in {year}, {tokens_text(total)} KONTRIB.")
 
 
@@ -129,7 +129,7 @@ def _chain_facts(session: Session) -> tuple[str | None, Costs | None]:
 
 
 def _document(report: WeekReport) -> dict[str, Any]:
-    """The same contents as on the page. Amounts in base units, cost in lamports."""
+    """The contents of the page as JSON. Amounts in base units, cost in lamports."""
     cost, cluster = report.cost, report.cluster
     return board_document(report.board) | {
         "cluster": cluster,

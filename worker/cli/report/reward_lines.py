@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import sys
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
+from worker.cli.console import write_csv
 from worker.core.money import tokens_text
 from worker.core.payout.records import Reward
 from worker.core.report.explorer import transaction_url
@@ -42,7 +42,6 @@ YEAR_COLUMNS = (
     "transaction",
     "explorer",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def reward_line(week: Week, reward: Reward, cluster: str | None) -> dict[str, object]:
@@ -67,20 +66,11 @@ def reward_line(week: Week, reward: Reward, cluster: str | None) -> dict[str, ob
     }
 
 
-def write_csv(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> None:
-    """Print a header and these columns of each line."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    for line in lines:
-        writer.writerow([_cell(line[name]) for name in columns])
+def print_rewards(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> None:
+    """Print these columns of the lines as CSV."""
+    rows = ([line[name] for name in columns] for line in lines)
+    write_csv(itertools.chain([columns], rows))
 
 
 def _tokens(amount: int) -> str:
     return tokens_text(amount).replace(",", "")
-
-
-def _cell(value: object) -> object:
-    """Quote a stored text that a spreadsheet would run as a formula."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value

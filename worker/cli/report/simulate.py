@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, read_week
+from worker.cli.arguments import AsJson, read_amount, read_week
 from worker.cli.command import command
 from worker.cli.console import FileNotWritten, emit, progress_bar, say
 from worker.cli.input_file import FileUnusable, Input, open_input
@@ -34,15 +34,20 @@ _File = Annotated[
     ),
 ]
 _Pool = Annotated[
-    str | None, typer.Option("--pool", metavar="TOKENS", help="The weekly pool in KONTRIB.")
+    str | None,
+    typer.Option(
+        "--pool", parser=read_amount, metavar="TOKENS", help="The weekly pool in KONTRIB."
+    ),
 ]
 _MinPoints = Annotated[
     int | None,
-    typer.Option("--min-points", min=1, help="Points that qualify for a reward."),
+    typer.Option("--min-points", min=1, help="The fewest points for a reward."),
 ]
 _Floor = Annotated[
     str | None,
-    typer.Option("--floor", metavar="TOKENS", help="The smallest reward in KONTRIB."),
+    typer.Option(
+        "--floor", parser=read_amount, metavar="TOKENS", help="The smallest reward in KONTRIB."
+    ),
 ]
 _Bonus = Annotated[
     StakingBonus | None,
@@ -50,18 +55,20 @@ _Bonus = Annotated[
 ]
 _Stakers = Annotated[
     int,
-    typer.Option("--stakers", min=0, max=100, help="Percentage of users that stake."),
+    typer.Option("--stakers", min=0, max=100, help="The percentage of users who stake."),
 ]
 _Multiplier = Annotated[
-    str, typer.Option("--multiplier", help="Staking multiplier of these users.")
+    str, typer.Option("--multiplier", help="The staking multiplier of these users.")
 ]
 _First = Annotated[
     Week | None,
-    typer.Option("--from", parser=read_week, metavar="WEEK", help="Default: the file's first."),
+    typer.Option(
+        "--from", parser=read_week, metavar="WEEK", help="First week. Default: the file's."
+    ),
 ]
 _Last = Annotated[
     Week | None,
-    typer.Option("--to", parser=read_week, metavar="WEEK", help="Default: the file's last."),
+    typer.Option("--to", parser=read_week, metavar="WEEK", help="Last week. Default: the file's."),
 ]
 _RulesFile = Annotated[
     Path | None,
@@ -71,7 +78,9 @@ _RulesFile = Annotated[
         help="A system_config document as JSON. Default: that of a new database.",
     ),
 ]
-_Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Also draw it, as SVG.")]
+_Plot = Annotated[
+    Path | None, typer.Option("--plot", metavar="FILE", help="Also write a plot (SVG).")
+]
 _AsCsv = Annotated[bool, typer.Option("--csv", help="Print the weeks as CSV.")]
 
 
@@ -95,7 +104,7 @@ def simulate(
     as_json: AsJson = False,
     as_csv: _AsCsv = False,
 ) -> None:
-    """Replay a history of contributions under other rules. Reads one file, and no database."""
+    """Replay a history of contributions under other rules. It reads one file and no database."""
     today, scaled = rules_from(_system_config(rules)), scaled_multiplier(exact_decimal(multiplier))
     tried = Policy(
         pool=today.pool if pool is None else base_units(pool),
@@ -162,13 +171,13 @@ def _records(source: Input) -> Iterator[Record]:
 def _print_notes(history: History, *, bonus_without_stakers: bool) -> None:
     if history.malformed:
         say(
-            f"Note: {history.malformed:,} malformed lines count for nothing. The first is "
+            f"Note: {history.malformed:,} malformed lines are ignored. The first is "
             f"{history.first_problem}"
         )
     if bonus_without_stakers:
         say(
-            "Note: a history of contributions does not say who stakes. Without --stakers nobody "
-            "does, and --staking-bonus changes nothing."
+            "Note: a history of contributions shows no stakes. Without --stakers nobody "
+            "stakes, and --staking-bonus has no effect."
         )
 
 

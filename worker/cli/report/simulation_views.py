@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import sys
+import itertools
 from fractions import Fraction
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from worker.cli.console import table
+from worker.cli.console import table, write_csv
 from worker.core.money import ONE_TOKEN, tokens_text
 from worker.core.report.simulation import Scenario, WeekOutcome
 from worker.core.report.spread import Spread
@@ -44,13 +43,13 @@ def comparison_document(compared: Comparison) -> dict[str, Any]:
 
 def print_csv(compared: Comparison) -> None:
     """Print one line for each week, with the figures under both rules."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
     columns = list(_week_document(compared.today.weeks[0]))
     header = [f"{prefix}_{name}" for prefix in ("today", "tried") for name in columns]
-    writer.writerow(["week", *header])
-    for today, tried in zip(compared.today.weeks, compared.tried.weeks, strict=True):
-        row = [*_week_document(today).values(), *_week_document(tried).values()]
-        writer.writerow([today.week.label, *row])
+    rows = (
+        [today.week.label, *_week_document(today).values(), *_week_document(tried).values()]
+        for today, tried in zip(compared.today.weeks, compared.tried.weeks, strict=True)
+    )
+    write_csv(itertools.chain([["week", *header]], rows))
 
 
 def _week_document(outcome: WeekOutcome) -> dict[str, Any]:

@@ -31,13 +31,13 @@ commands = typer.Typer()
 @command(commands, 'kontrib pause --reason "the treasury moves"')
 def pause(
     context: typer.Context,
-    reason: Annotated[str, typer.Option("--reason", help="Every status shows it.")] = (
+    reason: Annotated[str, typer.Option("--reason", help="Shown by every `kontrib status`.")] = (
         "by an operator"
     ),
 ) -> None:
     """Stop all signing at once. Transactions already sent may still land, and are settled."""
     session_of(context).store.pause(reason)
-    say(f"Signing is paused: {reason}. Go on with `kontrib resume`.")
+    say(f"Signing is paused: {reason}. Continue with `kontrib resume`.")
 
 
 @command(commands, "kontrib resume")
@@ -51,7 +51,7 @@ def resume(context: typer.Context) -> None:
 
 @command(commands, "kontrib doctor --json")
 def doctor(context: typer.Context, as_json: AsJson = False) -> None:
-    """Examine everything that a payout needs. Exits 3 if something is missing."""
+    """Check everything that a payout needs. Exits 3 if something is missing."""
     session = session_of(context)
     configuration = Check("configuration", "complete")
     checks = [configuration]

@@ -97,8 +97,8 @@ def _pay(
     except KeyboardInterrupt:
         say(
             f"Interrupted. {week.label}: {doing_text(board(session.store, week))}. Nothing is lost "
-            f"and nothing is paid twice: `kontrib run {week.label}` goes on, "
-            f"`kontrib status {week.label} --watch` only looks."
+            f"and nothing is paid twice: `kontrib run {week.label}` continues, and "
+            f"`kontrib status {week.label} --watch` shows its progress."
         )
         return ExitCode.INTERRUPTED
     data, render = look_at_week(session.store, week)

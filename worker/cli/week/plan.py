@@ -77,7 +77,7 @@ def _preview(session: Session, week: Week, *, as_json: bool) -> None:
     )
     if found.stage is not Stage.DUE:
         say(
-            f"Note: {week.label} has a plan already (stage {found.stage.value}), and kontrib pays "
+            f"Note: {week.label} already has a plan (stage {found.stage.value}), and kontrib pays "
             "that one. The plan above is computed from today's data."
         )
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 
+from config.visible_text import visible_line
 from worker.cli.board_view import Document, week_document
 from worker.cli.console import escaped, facts, table
 from worker.core.money import sol_text, tokens_text
-from worker.core.payout.records import MalformedContribution, PlanNotes
+from worker.core.payout.records import (
+    ExcludedUser,
+    MalformedContribution,
+    PlanNotes,
+    UnusableStake,
+)
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.plan.fates import Fates
 from worker.services.plan.funds import Estimate, FundsReport
@@ -56,8 +63,11 @@ def notes_document(notes: PlanNotes) -> Document:
         "held": notes.held,
         "excluded": notes.excluded,
         "excluded_points": notes.excluded_points,
+        "excluded_users": notes.excluded_users,
         "malformed_count": notes.malformed_count,
         "malformed": [{"id": m.id, "reason": m.reason} for m in notes.malformed],
+        "unusable_stakes_count": notes.unusable_stakes_count,
+        "unusable_stakes": list(notes.unusable_stakes),
         "contributions": None if notes.contributions is None else asdict(notes.contributions),
         "after_cutoff": list(notes.after_cutoff),
     }
@@ -120,13 +130,35 @@ def show_notes(console: Console, notes: PlanNotes) -> None:
         "held": _counted(notes.held),
         "excluded": _counted(notes.excluded),
         "malformed": notes.malformed_count or None,
+        "unusable stakes": notes.unusable_stakes_count or None,
         "contributions": None if notes.contributions is None else notes.contributions.equation(),
     }
     console.print(facts(rows))
+    _show_excluded(console, notes)
     for malformed in notes.malformed[:LISTED_MAX]:
-        console.print(f"  {malformed.id}: {malformed.reason}", markup=False)
+        line = visible_line(f"{malformed.id}: {malformed.reason}")
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+    for stake in notes.unusable_stakes[:LISTED_MAX]:
+        line = visible_line(f"stake {stake.id} of user {stake.user_id}: {stake.reason}")
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     for contribution_id in notes.after_cutoff[:LISTED_MAX]:
-        console.print(f"  {contribution_id}: recorded after the cut-off", markup=False)
+        line = visible_line(f"{contribution_id}: recorded after the cut-off")
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def _show_excluded(console: Console, notes: PlanNotes) -> None:
+    if not notes.excluded_users:
+        return
+    made = table("left out", ">points", "reason")
+    listed: Counter[str] = Counter()
+    for user in notes.excluded_users:
+        alike = f"; looks like {user.looks_like}: {user.difference}" if user.looks_like else ""
+        made.add_row(escaped(user.user_id), f"{user.points:,}", escaped(user.reason + alike))
+        listed[user.reason] += 1
+    for reason, count in sorted(notes.excluded.items()):
+        if hidden := count - listed[reason]:
+            made.add_row(f"and {hidden:,} more", "", escaped(reason))
+    console.print(made)
 
 
 def notes_of(board: Board) -> PlanNotes:
@@ -139,9 +171,12 @@ def notes_of(board: Board) -> PlanNotes:
         held=document.get("held") or {},
         malformed_count=document.get("malformed_count") or 0,
         malformed=tuple(MalformedContribution(m["_id"], m["reason"]) for m in malformed),
+        unusable_stakes_count=document.get("unusable_stakes_count") or 0,
+        unusable_stakes=tuple(UnusableStake(**s) for s in document.get("unusable_stakes") or ()),
         late_points=document.get("late_points") or 0,
         floor_waived=bool(document.get("floor_waived")),
         lifted=document.get("lifted") or 0,
+        excluded_users=tuple(ExcludedUser(**u) for u in document.get("excluded_users") or ()),
         contributions=Fates.read(document.get("contributions")),
         after_cutoff=tuple(document.get("after_cutoff") or ()),
     )

@@ -60,7 +60,7 @@ def follow(session: Session, week: Week, *, patience: timedelta = timedelta()) -
 
 
 def work_inline(session: Session, week: Week, *, at_once: bool) -> Verdict:
-    """Pay a week in this process, and count what its users and articles earned.
+    """Pay a week in this process, and recount the tokens of its users and articles.
 
     `at_once` plans it without the grace period.
 
@@ -81,7 +81,7 @@ def work_inline(session: Session, week: Week, *, at_once: bool) -> Verdict:
         recount_week(session.wiki, week)
     return found or Verdict(
         ExitCode.NOT_READY,
-        f"{week.label} is being worked on by another worker; follow it with "
+        f"Another worker is working on {week.label}. Follow it with "
         f"`kontrib status {week.label} --watch`.",
     )
 

@@ -28,7 +28,7 @@ def hold(
     context: typer.Context,
     user: UserArgument,
     week: WeekArgument,
-    reason: Annotated[str, typer.Option("--reason", help="Recorded on the reward.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason for the hold.")],
 ) -> None:
     """Hold back an unpaid reward that would be sent alone."""
     reward = hold_reward(session_of(context).context, week, user, reason)
@@ -50,7 +50,7 @@ def rebuild(
     week: WeekArgument,
     from_chain: Annotated[
         bool,
-        typer.Option("--from-chain", help="Confirm that the database's records are replaced."),
+        typer.Option("--from-chain", help="Confirm the replacement of the database's records."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -16,7 +15,8 @@ from rich.text import Text
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
 from worker.cli.board_view import board_document, look_at_week, show_boards
 from worker.cli.command import command
-from worker.cli.console import console, emit, plain
+from worker.cli.console import console, emit, json_text
+from worker.cli.safe_console import SafeConsole
 from worker.cli.session import Session
 from worker.core.week import Week
 from worker.services.week.status import Board, overview
@@ -60,7 +60,7 @@ def _look(session: Session, week: Week | None) -> tuple[dict[str, Any], Callable
 
 def _show_all(screen: Console, boards: list[Board], paused: str | None) -> None:
     if paused:
-        screen.print(f"Signing is paused: {paused}. Go on with `kontrib resume`.", markup=False)
+        screen.print(f"Signing is paused: {paused}. Continue with `kontrib resume`.", markup=False)
     if boards:
         show_boards(screen, boards)
     else:
@@ -72,7 +72,7 @@ def _print_changes(session: Session, week: Week | None) -> None:
     last = ""
     while True:
         data, _ = _look(session, week)
-        line = json.dumps(data, default=plain, ensure_ascii=False)
+        line = json_text(data)
         if line != last:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
@@ -98,5 +98,5 @@ def _drawn(session: Session, week: Week | None, screen: Console) -> str:
     _, render = _look(session, week)
     page = io.StringIO()
     colours = screen.is_terminal
-    render(Console(file=page, width=screen.width, force_terminal=colours, highlight=False))
+    render(SafeConsole(file=page, width=screen.width, force_terminal=colours, highlight=False))
     return page.getvalue()

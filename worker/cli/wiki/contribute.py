@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, read_object, session_of
+from config.visible_text import visible_json
+from worker.cli.arguments import AsJson, read_amount, read_object, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, escaped, plain
 from worker.cli.input_file import cut_lines, standard_input
@@ -39,13 +40,16 @@ def contribute(
         str | None, typer.Option("--type", help="One of system_config.contribution_types.")
     ] = None,
     quality: Annotated[
-        str | None, typer.Option(help="Quality multiplier; clamped to its range.")
+        str | None,
+        typer.Option(
+            parser=read_amount, metavar="NUMBER", help="Quality multiplier; clamped to its range."
+        ),
     ] = None,
-    description: Annotated[str, typer.Option(help="What was done.")] = "",
+    description: Annotated[str, typer.Option(help="A description of the change.")] = "",
     metadata: Annotated[str | None, typer.Option(metavar="JSON", help="Any JSON object.")] = None,
     key: Annotated[
         str | None,
-        typer.Option(help="Names this contribution: the same key is recorded once, ever."),
+        typer.Option(help="A key for this contribution. The same key is recorded only once."),
     ] = None,
     stdin: Annotated[
         bool,
@@ -57,10 +61,10 @@ def contribute(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Record a contribution with the points that it has now, and count it.
+    """Record a contribution with its points, and update the counters.
 
-    Reputation is the user's and demand the article's at this moment. Exits 1 if a line of --stdin
-    was refused; the others are recorded.
+    The points use the user's reputation and the article's demand at this moment. Exits 1 if a line
+    of --stdin was refused; the others are recorded.
     """
     wiki = session_of(context).wiki
     if stdin:
@@ -108,7 +112,7 @@ def _contribute_lines(wiki: WikiContext) -> bool:
             name, message = type(error).__name__, str(error)
             answer = {"line": number, "ok": False, "error": name, "message": message}
         # In ASCII, so that every answer can be written in every encoding.
-        sys.stdout.write(json.dumps(answer, default=plain) + "\n")
+        sys.stdout.write(visible_json(json.dumps(answer, default=plain)) + "\n")
         sys.stdout.flush()
     return all_well
 
@@ -116,7 +120,7 @@ def _contribute_lines(wiki: WikiContext) -> bool:
 def _request_in(line: bytes) -> Request:
     """
     Raises:
-        ContributionUnusable: the line is too long, no JSON, or no contribution.
+        ContributionUnusable: the line is too long, not JSON, or not a contribution.
     """
     from worker.services.wiki.contribute import ContributionUnusable, request_from
 

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_object, session_of
+from worker.cli.arguments import (
+    EXAMPLE_USER,
+    AsJson,
+    UserArgument,
+    read_amount,
+    read_object,
+    read_signature,
+    session_of,
+)
 from worker.cli.command import command
 from worker.cli.console import emit
 from worker.cli.wiki.proposal_view import show_all, show_one
@@ -42,27 +50,34 @@ def read_moment(text: str) -> datetime:
 def propose(
     context: typer.Context,
     title: Annotated[str, typer.Argument(metavar="TITLE", show_default=False)],
-    by: Annotated[str, typer.Option("--by", metavar="USER", help="The user who proposes it.")],
+    by: Annotated[str, typer.Option("--by", metavar="USER", help="The proposing user.")],
     type_: Annotated[
         ProposalType, typer.Option("--type", help="The kind of proposal.")
     ] = ProposalType.PARAMETER_CHANGE,
     parameter: Annotated[
         str | None, typer.Option(help="The parameter to change, such as weekly_pool.")
     ] = None,
-    value: Annotated[str | None, typer.Option(help="Its new value.")] = None,
-    data: Annotated[
-        str | None, typer.Option(metavar="JSON", help="For the other types: any JSON object.")
+    value: Annotated[
+        str | None, typer.Option(parser=read_amount, metavar="VALUE", help="Its new value.")
     ] = None,
-    description: Annotated[str, typer.Option(help="The reasons for it.")] = "",
+    data: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Details of other types, as a JSON object.")
+    ] = None,
+    description: Annotated[str, typer.Option(help="The reasons for the proposal.")] = "",
     start: Annotated[
         datetime | None,
-        typer.Option(parser=read_moment, metavar="MOMENT", help="Begin of the vote. Default: now."),
+        typer.Option(parser=read_moment, metavar="MOMENT", help="Start of the vote. Default: now."),
     ] = None,
     days: Annotated[
-        int, typer.Option(min=1, max=VOTING_MAX.days, help="How long the vote lasts.")
+        int, typer.Option(min=1, max=VOTING_MAX.days, help="The days that the vote lasts.")
     ] = 7,
     quorum: Annotated[
-        str | None, typer.Option(help="The least voting power, in KONTRIB. Default: 20,000.")
+        str | None,
+        typer.Option(
+            parser=read_amount,
+            metavar="AMOUNT",
+            help="The least voting power, in KONTRIB. Default: 20,000.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -90,7 +105,7 @@ def vote(
     choice: Annotated[Choice, typer.Argument(show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Cast or change a user's vote. Its weight is their voting power when the vote began."""
+    """Cast or change a user's vote. The weight is the user's voting power when the vote began."""
     cast = governance.vote(session_of(context).wiki, proposal, user, choice)
     document = {
         "proposal": cast.proposal_id,
@@ -108,7 +123,7 @@ def proposals(
     context: typer.Context,
     status: Annotated[
         list[ProposalStatus] | None,
-        typer.Option("--status", help="Only these; may be repeated."),
+        typer.Option("--status", help="Show only this status; may be repeated."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -121,7 +136,9 @@ def proposals(
 def cancel(
     context: typer.Context,
     proposal: ProposalArgument,
-    reason: Annotated[str, typer.Option("--reason", help="Recorded on it.")] = "by an operator",
+    reason: Annotated[
+        str, typer.Option("--reason", help="Recorded on the proposal.")
+    ] = "by an operator",
     as_json: AsJson = False,
 ) -> None:
     """End an undecided proposal, or a passed one that cannot be executed."""
@@ -134,7 +151,12 @@ def execute(
     proposal: ProposalArgument,
     tx: Annotated[
         str | None,
-        typer.Option("--tx", metavar="SIGNATURE", help="The transaction that executed it, if any."),
+        typer.Option(
+            "--tx",
+            parser=read_signature,
+            metavar="SIGNATURE",
+            help="The transaction that executed it, if any.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, read_text, session_of
+from worker.cli.arguments import (
+    EXAMPLE_USER,
+    AsJson,
+    UserArgument,
+    read_amount,
+    read_signature,
+    read_text,
+    read_whole,
+    session_of,
+)
 from worker.cli.command import command
 from worker.cli.console import emit, table
 from worker.core.money import tokens_text
@@ -17,11 +26,6 @@ from worker.core.wiki.staking import as_of
 from worker.services.wiki import staking
 
 commands = typer.Typer()
-
-
-def read_signature(text: str) -> str | None:
-    """The signature; None for an empty text, such as a script's unset variable."""
-    return read_text(text).strip() or None
 
 
 Transaction = Annotated[
@@ -40,13 +44,24 @@ def stake(
     context: typer.Context,
     user: UserArgument,
     amount: Annotated[
-        str, typer.Argument(metavar="AMOUNT", help="In KONTRIB.", show_default=False)
+        str,
+        typer.Argument(
+            parser=read_amount, metavar="AMOUNT", help="In KONTRIB.", show_default=False
+        ),
     ],
-    days: Annotated[int, typer.Option("--days", help="30, 90, 180 or 365, as configured.")],
+    days: Annotated[
+        int,
+        typer.Option(
+            "--days",
+            parser=read_whole,
+            metavar="DAYS",
+            help="30, 90, 180 or 365, as configured.",
+        ),
+    ],
     tx: Transaction = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stake tokens that a user has earned. With STAKING_VAULT, --tx is the transfer to it."""
+    """Stake tokens that a user has earned. With STAKING_VAULT, --tx names the transfer."""
     made = staking.stake(session_of(context).wiki, user, amount, days, signature=tx)
     _show_one(made, as_json=as_json)
 
@@ -63,7 +78,7 @@ def unstake(
     tx: Transaction = None,
     as_json: AsJson = False,
 ) -> None:
-    """End a stake, even before its time is over. It counts for no week that ends later."""
+    """End a stake, even before its time is over. Weeks that end later ignore the stake."""
     _show_one(staking.unstake(session_of(context).wiki, stake_id, signature=tx), as_json=as_json)
 
 

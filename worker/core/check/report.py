@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from worker.core.errors import KontribError, NotReady
-from worker.core.findings import Finding, differing, value_text
+from worker.core.findings import Finding, Outcome, differing, value_text
 
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 """Errors that a document of another program can raise."""
@@ -39,6 +39,8 @@ class CheckReport:
 
     findings: list[Finding] = field(default_factory=list)
     looked_at: Counter[str] = field(default_factory=Counter)
+    from_before: list[Finding] = field(default_factory=list)
+    """Facts of the wiki's that no record explains, and what they count as. No differences."""
 
     @property
     def is_clean(self) -> bool:
@@ -46,6 +48,10 @@ class CheckReport:
 
     def add(self, area: Area, subject: str, found: object, expected: object) -> None:
         self.findings.append(Finding(area, subject, value_text(found), value_text(expected)))
+
+    def note_from_before(self, area: Area, subject: str, found: object, counts_as: str) -> None:
+        """List a fact of the wiki's that is taken over without a record that explains it."""
+        self.from_before.append(Finding(area, subject, value_text(found), counts_as, Outcome.OK))
 
     def compare(
         self, area: Area, subject: str, fields: Mapping[str, object], expected: Mapping[str, object]

@@ -79,7 +79,7 @@ class AccountProblem(enum.StrEnum):
     """Why a recipient cannot be paid now."""
 
     NOT_AN_ADDRESS = "wallet is not an address"
-    OFF_CURVE = "wallet is not on the curve"
+    OFF_CURVE = "wallet is not on the curve: a program owns it, such as a multisig vault"
     OURS = "wallet is one of our own"
     NOT_A_WALLET = "wallet is owned by a program"
     FOREIGN_OWNER = "token account has another owner"

@@ -64,7 +64,7 @@ def may_be_resolved(
 def pauses_after_refusal(payout: Payout) -> bool:
     """Whether a payment that the chain refused is postponed before it is signed anew.
 
-    False if it was postponed after its last attempt, since this is then the later try.
+    False if the payment was already postponed after its last attempt.
     """
     attempt, again = payout.attempt, payout.next_attempt_at
     return attempt is not None and (again is None or again <= attempt.created_at)

@@ -66,11 +66,13 @@ class Account:
     wallet: object
     """As stored: may be missing, of a wrong type, or no address."""
     fields: dict[str, object]
-    """The fields that eligibility asks for."""
+    """Those of the fields that were asked for that the document has, as stored."""
     had_token_account: bool
-    """Whether we already created their associated token account once."""
+    """Whether we created an associated token account for them once already."""
     is_twice: bool = False
     """Whether several documents of the wiki are this user, so that its wallet is uncertain."""
+    account_wallets: tuple[str, ...] = ()
+    """The wallets for which we created a token account, as far as they are recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,15 @@ class Stake:
     multiplier: Decimal
     start: datetime
     end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableStake:
+    """A stake that may cover a week, and counts for nothing because of what its document holds."""
+
+    id: str
+    user_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +153,18 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True)
+class ExcludedUser:
+    """A user with points that a plan leaves out, and why."""
+
+    user_id: str
+    points: int
+    reason: str
+    looks_like: str = ""
+    """For an unknown user, the id of a user that looks the same."""
+    difference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PlanNotes:
     """Counts of all that planning left out or held, for people. Not part of the root."""
 
@@ -150,9 +173,13 @@ class PlanNotes:
     held: dict[str, int] = field(default_factory=dict)
     malformed_count: int = 0
     malformed: tuple[MalformedContribution, ...] = ()
+    unusable_stakes_count: int = 0
+    unusable_stakes: tuple[UnusableStake, ...] = ()
     late_points: int = 0
     floor_waived: bool = False
     lifted: int = 0
+    excluded_users: tuple[ExcludedUser, ...] = ()
+    """The first users of each reason, by id."""
     contributions: Fates | None = None
     """None for a plan that was adopted from its file."""
     after_cutoff: tuple[str, ...] = ()
@@ -221,7 +248,7 @@ class Postponement:
     next_attempt_at: datetime
     reason: str
     is_failure: bool = True
-    """False for a wait for an outside event, which does not count as a failed try."""
+    """False if the payout waits for an outside event, which is not a failed try."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
-"""Decides about rewards that are paid alone: held ones, and those of void batches.
+"""Decides about rewards that are paid alone: held rewards, and rewards of void batches.
 
-A reward is held at planning, and waits later, while it has no recipient that can be paid.
+Without a payable recipient, planning holds a reward, and later the reward waits.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from worker.core.payout.chain import Recipient
-from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, USER_TWICE
+from worker.core.payout.hold import USER_TWICE, wallet_missing, why_no_account
 from worker.core.payout.records import Account, Payout, PayoutKind, Reward
+from worker.core.payout.wallet_text import problem_text
 from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import single_id
@@ -35,29 +36,20 @@ def wallet_of(reward: Reward, account: Account | None) -> str:
     return wallet if isinstance(wallet, str) else ""
 
 
-def had_account(account: Account | None) -> bool:
-    """Whether a user had their token account at our cost. An unknown user counts as one who had."""
-    return account is None or account.had_token_account
-
-
-def obstacle(recipient: Recipient | None, account: Account | None) -> str | None:
+def obstacle(
+    recipient: Recipient | None, account: Account | None, *, is_redirect: bool = False
+) -> str | None:
     """Why a reward gets no payout of its own now, or None."""
     if recipient is None:
-        return USER_TWICE if account and account.is_twice else NO_WALLET
-    if recipient.problem is not None:
-        return recipient.problem.value
-    if recipient.account_exists:
-        return None
-    return CLOSED_ACCOUNT if had_account(account) else OVER_ACCOUNT_CAP
+        return USER_TWICE if account and account.is_twice else wallet_missing(account)
+    if recipient.account_exists or recipient.problem is not None:
+        return problem_text(recipient)
+    return why_no_account(account, recipient.wallet, is_redirect=is_redirect) or OVER_ACCOUNT_CAP
 
 
-def cannot_receive(recipient: Recipient | None) -> str | None:
-    """Why the payout of a single is not signed now, or None."""
-    if recipient is None:
-        return "no wallet"
-    if recipient.problem is not None:
-        return recipient.problem.value
-    return None if recipient.account_exists else "token account does not exist"
+def can_receive(recipient: Recipient | None) -> bool:
+    """Whether the payout of a single to this recipient can be signed now."""
+    return recipient is not None and recipient.problem is None and recipient.account_exists
 
 
 def is_hold_expired(planned: PlannedWeek, reward: Reward, rules: Rules, now: datetime) -> bool:

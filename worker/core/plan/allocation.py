@@ -92,10 +92,7 @@ def allocate(points: Sequence[int], multipliers: Sequence[int], policy: Policy) 
     if not points:
         return Allocation([], BaseUnits(0), 0, floor_waived=False)
     within = policy.staking_bonus is StakingBonus.WITHIN_POOL
-    pairs = zip(points, multipliers, strict=True)
-    shares = _compact(p * m for p, m in pairs) if within else points
-    waived = len(points) * policy.floor > policy.pool
-    lifting = _lift(shares, policy.pool, 0 if waived else policy.floor)
+    shares, lifting, waived = _shares(points, multipliers, policy)
     bonus: Sequence[int] = () if within else multipliers
     amounts = _compact(_split(shares, bonus, policy.floor, lifting))
     total = sum(amounts)
@@ -105,8 +102,36 @@ def allocate(points: Sequence[int], multipliers: Sequence[int], policy: Policy) 
     return Allocation(amounts, BaseUnits(total), lifting.count, floor_waived=waived)
 
 
+def lifting_of(points: Sequence[int], multipliers: Sequence[int], policy: Policy) -> Lifting:
+    """How `allocate` splits the pool among these users, who must be some, without the amounts."""
+    return _shares(points, multipliers, policy)[1]
+
+
+def single_amount(points: int, multiplier: int, policy: Policy, lifting: Lifting) -> BaseUnits:
+    """What a split gives to one user, to one base unit. The user's points may be newer than the
+    split, so it is capped at the pool."""
+    on_top = policy.staking_bonus is StakingBonus.ON_TOP
+    share = points if on_top else points * multiplier
+    bonus = multiplier if on_top else MULTIPLIER_SCALE
+    if share < lifting.threshold:
+        return BaseUnits(policy.floor * bonus // MULTIPLIER_SCALE)
+    shares_total = max(lifting.shares_total, share)
+    return BaseUnits(lifting.pool * share * bonus // (shares_total * MULTIPLIER_SCALE))
+
+
+def _shares(
+    points: Sequence[int], multipliers: Sequence[int], policy: Policy
+) -> tuple[Sequence[int], Lifting, bool]:
+    """Each user's share, how the pool is split by them, and whether the floor is waived."""
+    within = policy.staking_bonus is StakingBonus.WITHIN_POOL
+    pairs = zip(points, multipliers, strict=True)
+    shares = _compact(p * m for p, m in pairs) if within else points
+    waived = len(points) * policy.floor > policy.pool
+    return shares, _lift(shares, policy.pool, 0 if waived else policy.floor), waived
+
+
 @dataclass(frozen=True, slots=True)
-class _Lifting:
+class Lifting:
     """Shares below `threshold` are lifted; the others split `pool` by `shares_total`."""
 
     threshold: int
@@ -115,7 +140,7 @@ class _Lifting:
     shares_total: int
 
 
-def _lift(shares: Sequence[int], pool: int, floor: int) -> _Lifting:
+def _lift(shares: Sequence[int], pool: int, floor: int) -> Lifting:
     """Find the users who are lifted to the floor.
 
     Each lifted user lowers the worth of every other share. So one pass from the smallest share
@@ -123,18 +148,18 @@ def _lift(shares: Sequence[int], pool: int, floor: int) -> _Lifting:
     """
     total, count = sum(shares), 0
     if floor == 0 or min(shares) * pool >= floor * total:
-        return _Lifting(0, 0, pool, total)
+        return Lifting(0, 0, pool, total)
     ordered = sorted(shares)
     while ordered[count] * pool < floor * total:
         pool -= floor
         total -= ordered[count]
         count += 1
     # The largest share is never lifted: the pool can give everyone the floor, or the floor is 0.
-    return _Lifting(ordered[count], count, pool, total)
+    return Lifting(ordered[count], count, pool, total)
 
 
 def _split(
-    shares: Sequence[int], bonus: Sequence[int], floor: int, lifting: _Lifting
+    shares: Sequence[int], bonus: Sequence[int], floor: int, lifting: Lifting
 ) -> Iterator[BaseUnits]:
     scale = MULTIPLIER_SCALE if bonus else 1
     denominator = lifting.shares_total * scale
@@ -151,7 +176,7 @@ def _split(
 
 
 def _expected_on_top(
-    points: Sequence[int], bonus: Sequence[int], floor: int, lifting: _Lifting
+    points: Sequence[int], bonus: Sequence[int], floor: int, lifting: Lifting
 ) -> int:
     """The sum of the on-top policy, computed in another way to check the amounts."""
     weighted = lifted = 0

@@ -42,7 +42,7 @@ class Range:
             )
 
     def clamp(self, value: Decimal | None) -> Decimal:
-        """The nearest allowed value; the default where there is none."""
+        """The nearest allowed value, or the default for a missing value."""
         if value is None:
             return self.default
         return max(self.lowest, min(self.highest, value))
@@ -118,7 +118,7 @@ def defect(rules: PointRules, contribution: Mapping[str, object]) -> str | None:
         return "unknown type"
     if isinstance(points, bool) or not isinstance(points, int | float):
         return "points are not a number"
-    if isinstance(points, float) and not points.is_integer():  # nor do NaN and infinity pass
+    if isinstance(points, float) and not points.is_integer():  # this also refuses NaN and infinity
         return "points are not a whole number"
     if points < 0:
         return "points are negative"

@@ -11,6 +11,7 @@ from typing import Any
 from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.money import BaseUnits, base_units, exact_decimal
 from worker.core.plan.allocation import Policy, StakingBonus, scaled_multiplier
+from worker.core.plan.condition import Condition, conditions_from
 from worker.core.plan.points import PointRules, Range
 
 CONFIG_ID = "token_system"
@@ -27,22 +28,6 @@ class MalformedRules(NotReady):
             f"system_config.{name} is not usable: {why}. Correct the document "
             f"'{CONFIG_ID}' in system_config; nothing is planned until then."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """An account qualifies if its field is (or is not) one of the values."""
-
-    field: str
-    values: tuple[str, ...]
-    negated: bool
-
-    def holds(self, value: object) -> bool:
-        """A missing field is the text `None`, so `not_in` lets it pass and `in` does not."""
-        return (str(value) in self.values) != self.negated
-
-    def as_document(self) -> dict[str, object]:
-        return {"field": self.field, "not_in" if self.negated else "in": list(self.values)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +55,17 @@ class Rules:
     max_new_accounts_per_week: int
     require_approval: bool
     reputation_steps: tuple[tuple[int, Decimal], ...] = field(default=())
+    """Without steps, the wiki's own `reputation_score` counts."""
     max_left_out: Fraction = Fraction(1, 2)
     """A plan that leaves out a larger share of contributions or points waits for approval."""
+
+    def eligibility_fields(self) -> list[str]:
+        """The fields of a user's document that the conditions read."""
+        return sorted({condition.top_field for condition in self.eligibility})
+
+    def failed_condition(self, fields: Mapping[str, object]) -> Condition | None:
+        """The first condition that a user with these fields does not meet."""
+        return next((each for each in self.eligibility if not each.holds(fields)), None)
 
     @property
     def policy(self) -> Policy:
@@ -115,11 +109,11 @@ def rules_from(document: Mapping[str, Any] | None) -> Rules:
         min_points=read("min_points", _at_least_one, 10),
         min_stake=read("min_stake", base_units, 0),
         staking_tiers=read("staking_tiers", _tiers),
-        eligibility=read("eligibility", _conditions, []),
+        eligibility=read("eligibility", conditions_from, []),
         hold_weeks=read("hold_weeks", lambda v: None if v is None else _at_least_one(v), None),
         max_new_accounts_per_week=read("max_new_accounts_per_week", _at_least_one, 1_000_000),
         require_approval=read("require_approval", _flag, False),
-        reputation_steps=read("reputation_steps", _steps, DEFAULT_REPUTATION_STEPS),
+        reputation_steps=read("reputation_steps", lambda v: _steps(v or []), []),
         max_left_out=read("max_left_out", _share, DEFAULT_MAX_LEFT_OUT),
     )
 
@@ -150,7 +144,9 @@ class _Reader:
             value = default
         try:
             return convert(value)
-        except (KontribError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except KontribError as error:
+            raise MalformedRules(name, str(error)) from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise MalformedRules(name, f"{type(error).__name__}: {error}") from error
 
 
@@ -167,26 +163,17 @@ def _tiers(entries: Mapping[str, Any]) -> tuple[StakingTier, ...]:
     tiers = []
     for name, entry in entries.items():
         days = int(name.removesuffix("_days"))
-        multiplier = exact_decimal(entry["multiplier"])
+        multiplier, apy = exact_decimal(entry["multiplier"]), exact_decimal(entry["apy"])
         scaled_multiplier(multiplier)
-        tiers.append(StakingTier(days, exact_decimal(entry["apy"]), multiplier))
+        if apy < 0:
+            raise UsageError(f"an APY of {apy} is below 0")
+        tiers.append(StakingTier(days, apy, multiplier))
     return tuple(sorted(tiers, key=lambda tier: tier.days))
-
-
-def _conditions(entries: list[Mapping[str, Any]]) -> tuple[Condition, ...]:
-    conditions = []
-    for entry in entries:
-        negated = "not_in" in entry
-        values = entry["not_in" if negated else "in"]
-        if not isinstance(values, list):
-            raise UsageError(f"{values!r} is not a list of values")
-        conditions.append(Condition(str(entry["field"]), tuple(map(str, values)), negated))
-    return tuple(conditions)
 
 
 def _steps(entries: list[Mapping[str, Any]]) -> tuple[tuple[int, Decimal], ...]:
     steps = sorted((_whole(e["contributions"]), exact_decimal(e["reputation"])) for e in entries)
-    if not steps or steps[0][0] != 0:
+    if steps and steps[0][0] != 0:
         raise UsageError("the first step must begin at 0 contributions")
     return tuple(steps)
 

@@ -30,7 +30,7 @@ def plan_totals(header: Header) -> dict[str, Any]:
 
 
 def point_to_token_ratio(header: Header) -> Fraction:
-    """Tokens per weighted point; per plain point where bonuses come on top of the pool."""
+    """Tokens per weighted point, or per plain point if bonuses come on top of the pool."""
     if header.rules.get("staking_bonus") == StakingBonus.ON_TOP:
         pool, points = int(header.rules["pool"]), Fraction(header.total_points)
     else:

@@ -107,7 +107,7 @@ def _check_header(header: Header, verified: VerifiedFiles, check: Check) -> None
     place = f"{PLAN_FILE} line 1"
     counts = (header.rewards, header.held, header.batches, header.cutoff)
     if min(counts) < 0 or header.batch_size < 1 or header.held > header.rewards:
-        check.wrong(place, "its counts cannot be true")
+        check.wrong(place, "its counts are impossible")
         return
     payable = header.rewards - header.held
     check.expect(place, "batches", -(-payable // header.batch_size), header.batches)

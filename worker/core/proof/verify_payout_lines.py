@@ -88,7 +88,7 @@ def _add_single(payouts: Payouts, line: PayoutLine, week: Week, place: str, chec
 def check_against_plan(
     payouts: Payouts, batch_amounts: Sequence[int], alone: Mapping[bytes, PaidAlone], check: Check
 ) -> None:
-    """Compare amounts with the plan's rows, and singles with what may be paid alone."""
+    """Compare amounts with the plan's rows, and singles with the rewards that may be paid alone."""
     for index, line in enumerate(payouts.batches):
         paid = line.state is ReceiptState.PAID
         check.expect(line.id, "the amount", batch_amounts[index] if paid else 0, line.amount)

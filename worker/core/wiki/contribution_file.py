@@ -1,8 +1,9 @@
-"""A contribution from a record: checked, with its points and an id of its own.
+"""Makes contributions from records: checks them, computes their points and gives them ids.
 
-A record without an `_id` gets one that depends on its content alone: the seconds of `created_at`
-(so that it belongs to its own week) and a hash of its content and of how often that content came
-before. Identical twins stay two, and reading the same file again gives the same ids again.
+A record without an `_id` gets an id that depends on its content alone. The id holds the seconds of
+`created_at`, so that the contribution belongs to its own week. It also holds a hash of the content
+and of the number of earlier equal records. So equal records stay separate, and a second import of
+the file gives the same ids.
 """
 
 from __future__ import annotations
@@ -51,16 +52,16 @@ class Contribution:
     """Empty where there is none."""
     type: str
     base_points: int | None
-    """None where the wiki recorded the contribution itself and did not say."""
+    """None if the wiki recorded the contribution itself and left the field out."""
     multipliers: Mapping[str, float]
-    """Quality, reputation and demand, clamped to their ranges: what the points are made of."""
+    """Quality, reputation and demand, clamped to their ranges: the factors of the points."""
     total_points: int
     description: str
     metadata: Mapping[str, Any]
     created_at: datetime
     updated_at: datetime
     given_points: object
-    """What the file itself says of the points; they are always computed."""
+    """The points that the file gives. The stored points are always computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +73,14 @@ class Stored:
 
 
 class Occurrences:
-    """How often each content came before. Remembers eight bytes of every one it has seen."""
+    """Counts equal contents. It remembers eight bytes of each content."""
 
     def __init__(self) -> None:
         self._seen: set[bytes] = set()
         self._repeated: dict[bytes, int] = {}
 
     def count(self, content: bytes) -> int:
-        """How often this content came before; it has come once more now."""
+        """Return the number of earlier equal contents, and count this one."""
         digest = hashlib.sha256(content).digest()[:8]
         if digest not in self._seen:
             self._seen.add(digest)
@@ -131,7 +132,7 @@ def confirms_points(contribution: Contribution) -> bool:
 
 
 def _valued(values: Mapping[str, Any], rules: PointRules) -> tuple[str, int, dict[str, str | None]]:
-    """Type, points, and the multipliers as they are given."""
+    """The type, the points, and the multipliers as the record gives them."""
     kind = values.get("type")
     try:
         factors = {name: _factor(values, name) for name in MULTIPLIERS}
@@ -178,7 +179,7 @@ def _storable(text: str, name: str) -> str:
 
 
 def _metadata(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a database cannot keep would stop the contributions beside it, too."""
+    """Refuse metadata that a database cannot keep: it would also stop other contributions."""
     value = values.get("metadata")
     if value is None:
         return {}

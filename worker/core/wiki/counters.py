@@ -102,9 +102,12 @@ def article_shares(amount: BaseUnits, points: Mapping[str, int]) -> dict[str, Ba
     return shares
 
 
-def reputation(steps: Sequence[tuple[int, Decimal]], contributions: int) -> Decimal:
+def reputation(steps: Sequence[tuple[int, Decimal]], contributions: int) -> Decimal | None:
     """The reputation multiplier of a user with `contributions` earlier contributions.
+
+    None without steps: the wiki then keeps `reputation_score` itself.
 
     `steps` are pairs of a least count and a multiplier, ascending from 0, as `rules_from` checks.
     """
-    return [multiplier for least, multiplier in steps if contributions >= least][-1]
+    reached = [multiplier for least, multiplier in steps if contributions >= least]
+    return reached[-1] if steps else None

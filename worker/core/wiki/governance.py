@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -90,6 +90,17 @@ class NoVotingPower(Refused):
         )
 
 
+class ExecutedElsewhere(Refused):
+    """The proposal names the transaction that executed it, so it is finished."""
+
+    def __init__(self, proposal: Proposal) -> None:
+        self.proposal = proposal
+        super().__init__(
+            f"The proposal {proposal.id} was executed by {proposal.execution_signature} "
+            "(execution_tx_hash). It is never executed again, and stays unchanged."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Votes:
     """Sums of voting power in base units."""
@@ -102,6 +113,16 @@ class Votes:
     def total(self) -> BaseUnits:
         return BaseUnits(self.in_favour + self.against + self.abstaining)
 
+    def __add__(self, other: Votes) -> Votes:
+        return Votes(
+            BaseUnits(self.in_favour + other.in_favour),
+            BaseUnits(self.against + other.against),
+            BaseUnits(self.abstaining + other.abstaining),
+        )
+
+
+NO_VOTES = Votes()
+
 
 @dataclass(frozen=True, slots=True)
 class ExecutedChange:
@@ -112,6 +133,8 @@ class ExecutedChange:
     new: Any
     proposer_id: str
     at: datetime
+    by: str = ""
+    """The command or task that made it. Empty in records of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +153,9 @@ class Proposal:
     quorum: BaseUnits
     created_at: datetime
     updated_at: datetime
-    votes: Votes = field(default_factory=Votes)
+    votes: Votes = NO_VOTES
+    opening: Votes | None = NO_VOTES
+    """The wiki's own tallies, which votes cast here add to. None until they are taken over."""
     status: ProposalStatus = ProposalStatus.DRAFT
     execution: ExecutedChange | None = None
     execution_signature: str | None = None
@@ -176,8 +201,11 @@ def check_move(proposal: Proposal, wanted: ProposalStatus) -> None:
     """
     Raises:
         IllegalTransition: `PROPOSALS` does not allow the move.
+        ExecutedElsewhere: a transaction executed the proposal, whatever its status says.
     """
     check_transition(PROPOSALS, f"Proposal {proposal.id}", proposal.status, wanted)
+    if proposal.execution_signature is not None:
+        raise ExecutedElsewhere(proposal)
 
 
 def outcome(votes: Votes, quorum: BaseUnits) -> ProposalStatus:

@@ -33,10 +33,14 @@ def due_accrual(stake: StakeRecord) -> BaseUnits | None:
 
 
 def accrued(stake: StakeRecord, until: datetime) -> StakeRecord:
-    """The stake with the interest of all whole days until `until`. Interest never shrinks."""
+    """The stake with the interest of all whole days until `until`.
+
+    Interest never shrinks: the wiki may have counted more for a stake of its own.
+    """
     days = max(0, (until - stake.start) // DAY)
     through = stake.start + days * DAY
     if stake.accrued_through is not None and stake.accrued_through >= through:
         return stake
     earned = accrued_interest(stake.amount, stake.apy, days)
-    return replace(stake, rewards_earned=earned, accrued_through=through)
+    kept = stake.rewards_earned if stake.number is None else earned
+    return replace(stake, rewards_earned=max(earned, kept), accrued_through=through)

@@ -72,7 +72,7 @@ class ReceiptReader(Protocol):
         """
 
     def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        """Like `executions`, from receipt id -> known signature. Reads each without a search."""
+        """Like `executions`, for known signatures by receipt id. Reads each without a search."""
 
 
 class PublicChain(ReceiptReader, Protocol):

@@ -11,7 +11,7 @@ class ControlStore(Protocol):
     """Switches, heartbeats, running counts and figures."""
 
     def paused(self) -> str | None:
-        """The reason for which signing is paused, or None."""
+        """Why signing is paused, or None."""
 
     def pause(self, reason: str | None) -> None: ...
 

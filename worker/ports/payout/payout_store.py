@@ -75,7 +75,7 @@ class PayoutStore(Protocol):
     def set_aside(
         self, reward: Reward, status: Status, reason: str, next_attempt_at: datetime
     ) -> None:
-        """Record the reason for which a reward cannot be paid now."""
+        """Record why a reward cannot be paid now."""
 
     def redirect(self, reward: Reward, wallet: str, now: datetime) -> None:
         """Record an operator's new wallet for a held reward or a reward of a void batch."""
@@ -83,8 +83,8 @@ class PayoutStore(Protocol):
     def hold(self, reward: Reward, reason: str | None) -> None:
         """Put a reward on an operator's hold, so that no single of it is sent; None releases."""
 
-    def mark_accounts_made(self, user_ids: Sequence[str], now: datetime) -> None:
-        """Record that we paid for token accounts of these users, so that we never do again."""
+    def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:
+        """Record that token accounts exist at our cost, by user and wallet: never again."""
 
     def rewards_needing_account(
         self, plan_id: str, after_position: int, limit: int

@@ -22,7 +22,7 @@ class PlanStore(Protocol):
         """All distributions outside the archive, oldest first."""
 
     def first_week(self) -> Week | None:
-        """The first week as `kontrib genesis` recorded it; None before that, or if it is lost."""
+        """The first week as `kontrib genesis` recorded it; None if there is no such record."""
 
     def record_first_week(self, week: Week) -> None: ...
 

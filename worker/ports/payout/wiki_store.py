@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from worker.core.payout.records import Account, Stake, WeekPoints
+from worker.core.payout.records import Account, Stake, UnusableStake, WeekPoints
 from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
@@ -28,10 +28,14 @@ class WikiStore(Protocol):
         """
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
-        """The existing users among these, by canonical id."""
+        """The users among these that exist, by canonical id, with these fields of the document."""
 
     def user_ids(self) -> Iterator[str]:
         """Every user of the wiki, by canonical id."""
+
+    def unusable_stakes(self, week: Week) -> list[UnusableStake]:
+        """Stakes that may cover the week, and count for nothing because of what they hold."""
+        ...
 
     def stakes_covering(self, week: Week, user_ids: Sequence[str]) -> list[Stake]:
         """Stakes of these users, of any status, whose dates cover the whole week.

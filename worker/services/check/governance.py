@@ -13,8 +13,21 @@ from datetime import datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
 from worker.core.errors import KontribError, NotReady, UsageError
-from worker.core.money import MalformedAmount, exact_decimal, tokens_float
-from worker.core.wiki.governance import Proposal, ProposalStatus, ProposalType, Votes, outcome
+from worker.core.money import (
+    MalformedAmount,
+    exact_decimal,
+    is_amount_of,
+    tokens_float,
+    tokens_text,
+)
+from worker.core.wiki.governance import (
+    NO_VOTES,
+    Proposal,
+    ProposalStatus,
+    ProposalType,
+    Votes,
+    outcome,
+)
 from worker.core.wiki.parameters import ALIASES, value_at
 from worker.ports.check import CheckStore, StoredProposal
 from worker.services.check.votes import check_snapshot, check_votes
@@ -45,7 +58,9 @@ def check_governance(wiki: WikiContext, store: CheckStore, report: CheckReport) 
         known[stored.id] = stored
         if stored.proposal is None:
             _add(report, stored.id, "not readable", "opened, counted and decided")
-        elif _is_ours(stored):
+            continue
+        _note_tallies(stored.proposal, report)
+        if _is_ours(stored):
             with report.continue_after_errors(Area.GOVERNANCE, f"proposal {stored.id}"):
                 _check_floats(stored.id, stored.fields, report)
                 _check_sums(wiki, stored.proposal, report)
@@ -62,6 +77,20 @@ def _is_ours(stored: StoredProposal) -> bool:
     return any(f"{name}_base_units" in stored.fields for name in _SUMS)
 
 
+def _note_tallies(proposal: Proposal, report: CheckReport) -> None:
+    """Tallies of an open or taken-over vote that no recorded vote explains."""
+    is_open = proposal.status in (_S.DRAFT, _S.ACTIVE)
+    base = proposal.votes if proposal.opening is None and is_open else proposal.opening
+    if base is None or base == NO_VOTES or proposal.execution_signature is not None:
+        return
+    tallies = {"for": base.in_favour, "against": base.against, "abstaining": base.abstaining}
+    found = ", ".join(f"{tokens_text(amount)} {name}" for name, amount in tallies.items())
+    counts_as = "the base that later votes add to"
+    report.note_from_before(
+        Area.GOVERNANCE, f"proposal {proposal.id}, tallies without votes", found, counts_as
+    )
+
+
 # --- a proposal by itself ----------------------------------------------------------------------
 
 
@@ -69,7 +98,7 @@ def _check_floats(proposal_id: str, fields: Mapping[str, object], report: CheckR
     """Compare the owner's floats with their integers, and the total with its parts."""
     for name in (*_SUMS, "quorum_required"):
         exact = fields.get(f"{name}_base_units")
-        if isinstance(exact, int) and fields.get(name) != tokens_float(exact):
+        if isinstance(exact, int) and not is_amount_of(fields.get(name), exact):
             _add(report, f"{proposal_id}, {name}", fields.get(name), tokens_float(exact))
     parts = [fields.get(f"{name}_base_units") for name in _SUMS if name != "total_voting_power"]
     total = fields.get("total_voting_power_base_units")
@@ -82,9 +111,10 @@ def _check_sums(wiki: WikiContext, proposal: Proposal, report: CheckReport) -> N
     current, counted = proposal, Votes()
     for _ in range(READS):
         try:
-            counted = wiki.governance.count_votes(proposal.id)
+            votes = wiki.governance.count_votes(proposal.id)
+            counted = (proposal.opening or NO_VOTES) + votes
         except (NotReady, UsageError):
-            raise  # no server answered, or the question was wrong: the sums are unknown
+            raise  # a server did not answer, or the request was wrong: the sums are unknown
         except KontribError as error:
             _add(report, f"{proposal.id}, votes", error, "integers")
             return
@@ -115,7 +145,7 @@ def _check_status(proposal: Proposal, now: datetime, report: CheckReport) -> Non
         _add(report, proposal.id, f"draft, though its vote began {began}", "active or cancelled")
 
 
-# --- what proposals changed --------------------------------------------------------------------
+# --- changes by proposals ----------------------------------------------------------------------
 
 
 def _check_changes(
@@ -186,7 +216,7 @@ def _check_newest(
 ) -> None:
     """Compare the newest change with the configuration, unless `updated_at` is later.
 
-    Older changes are not compared, because an operator may have changed those values since.
+    Older changes are not compared, because an operator may have changed their values since.
     """
     made = [(at, i) for i, c in enumerate(changes) if isinstance(at := c.get("at"), datetime)]
     document = wiki.store.rules_document() or {}
@@ -198,7 +228,7 @@ def _check_newest(
     name = str(newest.get("parameter"))
     found = value_at(document, tuple(name.split(".")))
     if updated_at <= at and found != newest.get("new"):
-        expected = f"{newest.get('new')}, as proposal {newest.get('proposal_id')} made it"
+        expected = f"{newest.get('new')}, set by proposal {newest.get('proposal_id')}"
         report.add(Area.GOVERNANCE, f"system_config.{name}", found, expected)
 
 

@@ -53,13 +53,16 @@ def _check_users(
 
 
 def _activity_counts(counted: UserActivity, rules: Rules) -> dict[str, object]:
-    """The right counts. Before the first contribution, the wiki's own default reputation stays."""
+    """The right counts. Before the first contribution, the wiki's own default reputation stays.
+
+    Without `reputation_steps` it always belongs to the wiki.
+    """
     counts: dict[str, object] = {
         "total_contributions": counted.contributions,
         "total_points": counted.points,
     }
-    if counted.contributions:
-        score = reputation(rules.reputation_steps, counted.contributions)
+    score = reputation(rules.reputation_steps, counted.contributions)
+    if counted.contributions and score is not None:
         counts["reputation_score"] = float(score)
     return counts
 

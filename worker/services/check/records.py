@@ -69,10 +69,13 @@ def check_records(
 
 
 def _check_gaps(first: Week, planned: Sequence[Week], report: CheckReport) -> None:
-    """Find lost plans: every week is planned in order, even an empty one, so no gap is right. The
-    counters cannot show a lost plan, because they lack its payments, too."""
+    """Find lost plans.
+
+    Every week is planned in order, even an empty one, so a gap is a lost plan. The counters cannot
+    show a lost plan, because they lack its payments, too.
+    """
     for week in sorted(set(first.until(planned[-1])) - set(planned)):
-        report.add(Area.RECORDS, week.label, "without a plan", "planned, as the weeks after it")
+        report.add(Area.RECORDS, week.label, "without a plan", "planned, like the later weeks")
 
 
 def _is_same(wiki: WikiContext, before: Distribution) -> bool:
@@ -190,7 +193,7 @@ class _PlanCheck:
         if batch is not None or not page.indexes:  # a missing payout has its own finding
             yield from self._rewards.of_payment(reward.fields, batch, single)
 
-    # --- as a whole ---
+    # --- whole records ---------------------------------------------------------------------------
 
     def _of_whole(self) -> Iterator[Finding]:
         plan, header, sums = self._plan, self._plan.header, self.sums

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
-from worker.core.money import BaseUnits, tokens_float, tokens_text
+from worker.core.money import BaseUnits, is_amount_of, tokens_float, tokens_text
 from worker.core.plan.rules import Rules
 from worker.core.wiki.interest import DAY, due_accrual
 from worker.core.wiki.parameters import STAKING_APY, STAKING_MULTIPLIER
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
-from worker.ports.check import CheckStore
+from worker.ports.check import CheckStore, StoredStake
 from worker.services.wiki.staking import sent_to_vault
 from worker.services.wiki_context import WikiContext
 
@@ -28,6 +28,7 @@ def check_stakes(
     for stored in store.stored_stakes():
         report.looked_at["stakes"] += 1
         record = stored.record
+        _note_assumed_end(stored, report)
         for name, found, expected in (
             *_wrong_amounts(record, stored.fields),
             *_wrong_dates(record, stored.fields),
@@ -39,11 +40,22 @@ def check_stakes(
             report.add(Area.STAKES, f"stake {record.id}, {name}", found, expected)
 
 
+def _note_assumed_end(stored: StoredStake, report: CheckReport) -> None:
+    """The wiki ended a stake without saying when."""
+    record, fields = stored.record, stored.fields
+    if record.unstaked_at is None or isinstance(fields.get("unstaked_at"), datetime):
+        return
+    if not _is_ours(record):
+        found = f"{record.status.value} without unstaked_at"
+        counts_as = f"ended on {record.unstaked_at.isoformat()}"
+        report.note_from_before(Area.STAKES, f"stake {record.id}", found, counts_as)
+
+
 def _wrong_amounts(record: StakeRecord, fields: Mapping[str, object]) -> Wrong:
     """Compare the owner's floats with the integers that they come from."""
     for name in ("amount", "rewards_earned"):
         exact = fields.get(f"{name}_base_units")
-        if isinstance(exact, int) and fields.get(name) != tokens_float(exact):
+        if isinstance(exact, int) and not is_amount_of(fields.get(name), exact):
             yield name, fields.get(name), tokens_float(exact)
     if record.amount <= 0:
         yield "amount", record.amount, "more than 0"
@@ -54,9 +66,11 @@ def _wrong_dates(record: StakeRecord, fields: Mapping[str, object]) -> Wrong:
         expected = f"{record.days} days after it began on {record.start.isoformat()}"
         yield "end_date", record.end, expected
     ended, status = record.unstaked_at, record.status
-    if ended is None:
+    if not isinstance(fields.get("unstaked_at"), datetime):
         if status is StakeStatus.UNSTAKED_EARLY and _is_ours(record):
             yield "unstaked_at", "missing", "there, since it was unstaked early"
+    elif ended is None:
+        return
     elif status is StakeStatus.ACTIVE:
         yield "unstaked_at", ended, "missing, since it is active"
     elif not record.start <= ended <= record.end:
@@ -70,7 +84,8 @@ def _wrong_accrual(record: StakeRecord, now: datetime) -> Wrong:
         if _is_ours(record):
             yield "accrued_through", "missing", "there"
         return  # the wiki's own stake, before its first accrual
-    if record.rewards_earned != expected:
+    is_more = not _is_ours(record) and record.rewards_earned > expected
+    if record.rewards_earned != expected and not is_more:  # the wiki may have counted more
         yield "rewards_earned_base_units", record.rewards_earned, expected
     latest = _whole_days(record, min(now, record.end))
     if through > latest:

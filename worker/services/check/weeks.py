@@ -79,10 +79,10 @@ def _left_out(
     """Find users who have enough points today, but no reward in the plan."""
     least = int(plan.header.rules["min_points"])
     enough = [user_id for user_id, each in points.items() if each >= least]
-    fields = sorted({condition.field for condition in rules.eligibility})
+    fields = rules.eligibility_fields()
     for chunk in chunks(enough, CHUNK):
         for user_id, account in wiki.store.accounts(chunk, fields).items():
-            if all(c.holds(account.fields.get(c.field)) for c in rules.eligibility):
+            if rules.failed_condition(account.fields) is None:
                 yield user_id
 
 
@@ -103,7 +103,7 @@ def _named(ids: Sequence[str]) -> str:
     return ", ".join(ids[:NAMED_MAX]) + (", ..." if len(ids) > NAMED_MAX else "")
 
 
-# --- what came too late ------------------------------------------------------------------------
+# --- late contributions ------------------------------------------------------------------------
 
 
 def _check_late(

@@ -92,5 +92,5 @@ def record_reconciliation(context: Context, result: Reconciliation) -> None:
 def _record_accounts_made(context: Context, plan_id: str) -> None:
     """Record the accounts that we created and paid into. We never create them again."""
     for rewards in pages_needing_account(context.store, plan_id, CHUNK_REWARDS):
-        paid = [r.user_id for r in rewards if r.status is Status.COMPLETED]
+        paid = [(r.user_id, r.row.wallet) for r in rewards if r.status is Status.COMPLETED]
         context.store.mark_accounts_made(paid, context.clock.now())

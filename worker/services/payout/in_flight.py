@@ -45,7 +45,8 @@ class InFlight:
         self._context = context
         self._lease_ends: dict[str, datetime] = {}
         self._unmarked: dict[str, datetime] = {}
-        """Lease ends of payouts that we signed first, and whose rewards are not marked yet."""
+        """The end of each lease whose payout only we have signed, while its rewards are unmarked.
+        """
         self.payouts: list[Payout] = []
         self.signed_here: dict[str, tuple[Transfer, ...]] = {}
         """The transfers of the transactions that this call signed, by signature."""

@@ -1,4 +1,4 @@
-"""Stored payouts that the anchored plan does not have: they are neither signed nor settled."""
+"""Finds stored payouts outside the anchored plan, which are neither signed nor settled."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from worker.services.payout.anchored_rows import runs_of_neighbours
 
 
 class PayoutNotOfPlan(Refused):
-    """A stored payout has another id than the anchored plan gives it. Its receipt would be another
-    one, so its rewards could be paid twice."""
+    """A stored payout has another id than the anchored plan gives it.
+
+    The other id has another receipt, so the rewards could be paid twice.
+    """
 
     def __init__(self, payout: Payout) -> None:
         self.payout = payout
         super().__init__(
-            f"{payout.id} is not what the anchored plan calls {payout.kind.value} {payout.index}. "
+            f"{payout.id} is not the anchored plan's id of {payout.kind.value} {payout.index}. "
             "The stored payout was changed. Restore it with `kontrib rebuild WEEK --from-chain`; "
             "until then it is not paid."
         )
@@ -28,7 +30,7 @@ class PayoutNotOfPlan(Refused):
 def outside_plan(
     store: Store, planned: PlannedWeek, payouts: Sequence[Payout]
 ) -> dict[str, PayoutNotOfPlan]:
-    """The stored batches and singles whose id is not the plan's id for their index, by id.
+    """The stored batches and singles whose id differs from the plan's id, by stored id.
 
     A receipt resolves only the payout that has this id in the plan.
     """

@@ -9,8 +9,9 @@ from __future__ import annotations
 from worker.core.errors import Refused, UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
-from worker.core.payout.hold import USER_TWICE
+from worker.core.payout.hold import USER_TWICE, wallet_missing
 from worker.core.payout.records import Reward
+from worker.core.payout.wallet_text import problem_text
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.week import Week
 from worker.services.context import Context
@@ -41,7 +42,7 @@ class PaidWithItsBatch(Refused):
     def __init__(self, week: Week, user: str, batch: str, state: ReceiptState) -> None:
         super().__init__(
             f"{user}'s reward of {week.label} is paid with batch {batch}, whose receipt is "
-            f"{state.value}. Only held rewards and those of void batches can be changed; to stop "
+            f"{state.value}. Only held rewards and rewards of void batches can be changed. To stop "
             "everything use `kontrib pause`."
         )
 
@@ -61,7 +62,7 @@ def hold_reward(context: Context, week: Week, user: str, reason: str) -> Reward:
 
 
 def release_reward(context: Context, week: Week, user: str) -> Reward:
-    """End a hold. If another operator paid the reward meanwhile, the sweeper notices."""
+    """End a hold. If another operator has paid the reward, the sweeper notices."""
     reward = known_reward(context, week, user)
     if reward.operator_hold is None or reward.status is Status.COMPLETED:
         reward = reward_to_change(context, week, user)
@@ -80,8 +81,8 @@ def redirect_reward(context: Context, week: Week, user: str, wallet: str) -> Rew
     """
     reward = reward_to_change(context, week, user)
     (recipient,) = context.chain.recipients([wallet])
-    if recipient.problem is not None:
-        raise WalletNotUsable(wallet, recipient.problem.value)
+    if problem := problem_text(recipient):
+        raise WalletNotUsable(wallet, problem)
     context.store.redirect(reward, wallet, context.clock.now())
     return reward
 
@@ -97,7 +98,7 @@ def wallet_of_today(context: Context, user: str) -> str:
     if account is not None and account.is_twice:
         raise WalletNotUsable(f"The wallet of {user}", USER_TWICE)
     if account is None or not isinstance(account.wallet, str):
-        raise WalletNotUsable(f"The wallet of {user}", "the wiki knows none")
+        raise WalletNotUsable(f"The wallet of {user}", wallet_missing(account))
     return account.wallet
 
 

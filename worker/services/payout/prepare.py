@@ -14,16 +14,24 @@ from datetime import timedelta
 from worker.core.payout.backoff import after_failure, for_a_person, for_an_event
 from worker.core.payout.chain import Intent, Recipient, Transfer, missing_wallets
 from worker.core.payout.decision import must_be_void
+from worker.core.payout.hold import why_no_account
 from worker.core.payout.intent import batch_intent, single_intent
 from worker.core.payout.records import Payout, PayoutKind, Postponement
-from worker.core.payout.single import cannot_receive
+from worker.core.payout.single import NOT_MADE_YET, can_receive, obstacle
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row
+from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.receipts import ReceiptState, single_id
+from worker.core.plan.rules import MalformedRules
 from worker.services.context import Deadline
 from worker.services.payout.anchored_rows import AnchoredRows
-from worker.services.payout.token_accounts import create_token_accounts, recipients_by_wallet
+from worker.services.payout.token_accounts import (
+    create_token_accounts,
+    create_within_limit,
+    recipients_by_wallet,
+)
 
 RETRY_SOON = timedelta(seconds=5)
+LOOK_SOON = timedelta(minutes=5)
 LOOK_TOMORROW = timedelta(days=1)
 
 
@@ -49,7 +57,8 @@ def prepare_payments(
     prepared = PreparedPayments()
     batches = [p for p in payouts if p.kind is PayoutKind.BATCH]
     _prepare_batches(rows, batches, deadline, refused, prepared)
-    _prepare_singles(rows, [p for p in payouts if p.kind is PayoutKind.SINGLE], prepared)
+    singles = [p for p in payouts if p.kind is PayoutKind.SINGLE]
+    _prepare_singles(rows, singles, deadline, prepared)
     return prepared
 
 
@@ -75,9 +84,9 @@ def _prepare_batches(
     for payout in payouts:
         batch = proven[payout.id]
         if any(row.wallet in lost for row in batch):
-            reason = "a token account was created again; paid when it is there"
+            reason = "a token account was created again; the payment waits for it"
             soon = rows.context.clock.now() + RETRY_SOON
-            # Counted as a try, so that it is created again only once.
+            # This counts as a try, so that an account is created again only once.
             prepared.later.append(Postponement(payout, soon, reason))
             continue
         void = must_be_void([seen[row.wallet] for row in batch], refused=payout.id in refused)
@@ -107,11 +116,12 @@ def _lost_accounts(
 
 
 def _prepare_singles(
-    rows: AnchoredRows, payouts: Sequence[Payout], prepared: PreparedPayments
+    rows: AnchoredRows, payouts: Sequence[Payout], deadline: Deadline, prepared: PreparedPayments
 ) -> None:
     leaves = _proven_leaves(rows, payouts, prepared)
     allowed = _of_void_batches(rows, [p for p in payouts if p.id in leaves], prepared)
     seen = recipients_by_wallet(rows.context, {p.wallet for p in allowed if p.wallet})
+    reasons = _create_accounts(rows, allowed, seen, deadline)
     for payout in allowed:
         try:
             reward = rows.reward(payout, leaves[payout.id])
@@ -119,14 +129,48 @@ def _prepare_singles(
             prepared.later.append(for_a_person(payout, str(error)))
             continue
         recipient = seen.get(payout.wallet or "")
-        reason = cannot_receive(recipient) if reward.operator_hold is None else reward.operator_hold
-        if recipient is None or reason is not None:
-            again = rows.context.clock.now() + LOOK_TOMORROW
+        if recipient is None or not can_receive(recipient) or reward.operator_hold is not None:
+            reason = reward.operator_hold or reasons.get(payout.id) or obstacle(recipient, None)
+            pause = LOOK_SOON if reason == NOT_MADE_YET else LOOK_TOMORROW
+            again = rows.context.clock.now() + pause
             prepared.later.append(for_an_event(payout, reason or "", again))
         else:
             receipt = single_id(rows.seal.header.week, reward.row.user)
             transfer = Transfer(recipient.wallet, reward.row.amount)
             prepared.intents.append((payout, single_intent(receipt, transfer)))
+
+
+def _create_accounts(
+    rows: AnchoredRows, payouts: Sequence[Payout], seen: dict[str, Recipient], deadline: Deadline
+) -> dict[str, str]:
+    """Create the accounts that an operator's redirect, or a wallet's owner, left missing, and look
+    again. Returns why accounts are still missing, by payout id."""
+    context, missing = rows.context, missing_wallets(list(seen.values()))
+    lacking = {p.index: p for p in payouts if p.wallet in missing}
+    rewards = [
+        reward
+        for index in lacking
+        for reward in context.store.rewards(rows.planned.plan_id, range(index, index + 1))
+        if reward.operator_hold is None
+    ]
+    accounts = context.store.accounts([r.user_id for r in rewards], []) if rewards else {}
+    reasons: dict[str, str] = {}
+    wanted: list[tuple[str, str]] = []
+    for reward in rewards:
+        payout, account = lacking[reward.position], accounts.get(reward.user_id)
+        is_redirect = bool(reward.redirected_to)
+        wallet = payout.wallet or ""
+        reasons[payout.id] = why_no_account(account, wallet, is_redirect=is_redirect)
+        wanted += [] if reasons[payout.id] else [(reward.user_id, wallet)]
+    try:
+        tried = create_within_limit(context, wanted, deadline)
+    except MalformedRules:  # an account can wait for the limit, and batches need no limit
+        tried = {wallet for _, wallet in wanted}
+    seen |= recipients_by_wallet(context, tried) if tried else {}
+    for payout in lacking.values():
+        if not reasons.get(payout.id):
+            reasons[payout.id] = NOT_MADE_YET if payout.wallet in tried else OVER_ACCOUNT_CAP
+    return reasons
 
 
 def _proven_leaves(

@@ -82,7 +82,7 @@ def rebuild_week(context: Context, week: Week, deadline: Deadline) -> Rebuilt:
         PlanDoesNotMatchRoot: the published file was changed.
     """
     first, memo = first_week(context), read_anchor(context, week)
-    check_file(context, week, memo.root)  # before anything is forgotten
+    check_file(context, week, memo.root)  # before any record is removed
     known = context.store.distribution(week)
     if known is not None and known.plan_id is not None:
         # Remains of an earlier rebuild. The current marks of operators are on this plan's rewards.
@@ -111,7 +111,7 @@ def _count(rebuilt: Rebuilt, payouts: Sequence[Payout], settlements: Sequence[Se
 
 
 def _write_back_singles(context: Context, rows: AnchoredRows, rebuilt: Rebuilt) -> None:
-    """Write back the rewards that were paid alone. Only their receipts prove it."""
+    """Write back the rewards that were paid alone. Only their receipts prove these payments."""
     planned, header = rows.planned, rows.planned.header
     for first in range(0, header.rewards, CHUNK):
         rewards = context.store.rewards(planned.plan_id, range(first, first + CHUNK))

@@ -133,7 +133,7 @@ def _compare(rows: AnchoredRows, result: Reconciliation, payouts: Sequence[Payou
     for payout in payouts:
         if payout.id in outside:
             result.check.wrong(payout.id, str(outside[payout.id]))
-            continue  # it is never paid
+            continue  # such a payout is never paid
         result.on_its_way += 0 if payout.status.is_resolved else payout.amount
         state, why = states[payout.id], f"({payout.status} in the database)"
         compare_receipt(payout.id, state, receipt_of(payout.status), why, result.check)

@@ -1,4 +1,4 @@
-"""Releases rewards that are paid alone: held ones once they can be paid, and those of void batches.
+"""Releases rewards that are paid alone: payable held rewards, and rewards of void batches.
 
 Each has one permanent id, `<week>/u/<user commitment>`. The anchored plan and the chain decide
 whether the id may be used (services.payout.prepare), never today's wallet.
@@ -12,12 +12,12 @@ from datetime import timedelta
 
 from worker.core.lifecycle import Status
 from worker.core.payout.chain import Recipient, missing_wallets
+from worker.core.payout.hold import why_no_account
 from worker.core.payout.records import Account, Reward
 from worker.core.payout.single import (
     HOLD_EXPIRED,
     NOT_MADE_YET,
     UNREADABLE,
-    had_account,
     is_hold_expired,
     obstacle,
     single_payout,
@@ -27,7 +27,7 @@ from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.services.context import Context, Deadline
-from worker.services.payout.token_accounts import create_token_accounts, recipients_by_wallet
+from worker.services.payout.token_accounts import create_within_limit, recipients_by_wallet
 
 CHUNK_REWARDS = 500
 LOOK_AGAIN = timedelta(hours=6)
@@ -101,26 +101,30 @@ class Release:
         accounts: dict[str, Account],
         seen: dict[str, Recipient],
     ) -> set[str]:
-        """Create accounts at our cost for users who never had one, within the week's limit.
+        """Create accounts at our cost for wallets that never had one, within the week's limit.
 
         Returns the wallets of the tried creations.
         """
-        week_ago = self._context.clock.now() - timedelta(days=7)
-        limit = self._rules.max_new_accounts_per_week
-        room = limit - self._context.store.accounts_made_since(week_ago)
         missing = missing_wallets(list(seen.values()))
-        chosen = [
-            reward.user_id
-            for reward in rewards
-            if wallets[reward.user_id] in missing and not had_account(accounts.get(reward.user_id))
-        ][: max(0, room)]
-        tried = {wallets[user_id] for user_id in chosen}
-        if tried:
-            made = create_token_accounts(self._context, sorted(tried), self._deadline)
-            # Only created accounts: a failed creation would hold its reward forever.
-            had = [user_id for user_id in chosen if wallets[user_id] in made]
-            self._context.store.mark_accounts_made(had, self._context.clock.now())
-        return tried
+        lacking = [reward for reward in rewards if wallets[reward.user_id] in missing]
+        wanted = [
+            (reward.user_id, wallets[reward.user_id])
+            for reward in lacking
+            if not why_no_account(
+                accounts.get(reward.user_id),
+                wallets[reward.user_id],
+                is_redirect=bool(reward.redirected_to),
+            )
+        ]
+        return create_within_limit(self._context, wanted, self._deadline)
+
+    def _reason_to_wait(
+        self, reward: Reward, recipient: Recipient | None, account: Account | None
+    ) -> str | None:
+        now = self._context.clock.now()
+        if is_hold_expired(self._planned, reward, self._rules, now):
+            return HOLD_EXPIRED
+        return obstacle(recipient, account, is_redirect=bool(reward.redirected_to))
 
     def _make_payout(self, reward: Reward, wallet: str) -> None:
         payout = single_payout(self._planned.week, reward, wallet)

@@ -66,7 +66,7 @@ def settle_from_chain(rows: AnchoredRows, payouts: Sequence[Payout]) -> list[Set
 
 
 def planned_transfers(rows: AnchoredRows, payout: Payout, found: Execution) -> list[Transfer]:
-    """The transfers that the plan wants of a payment.
+    """The transfers that the plan requires of a payment.
 
     A single is compared by its amount alone. An old backup may not know the wallet that the user
     or an operator chose, so the wallet is the one that was paid.

@@ -1,13 +1,14 @@
 """Create the token accounts that a plan's recipients lack, before anything is paid to them.
 
-Each user gets one account at our cost. An account that its owner closed is not created again, since
-the owner would collect the rent each time. An account counts as made when the payment into it is
-final. Creations move no tokens and are idempotent, so they need no receipt.
+Each wallet gets one account at our cost. An account that its owner closed is not created again,
+since the owner would collect the rent each time. An account counts as made when the payment into it
+is final. Creations move no tokens and are idempotent, so they need no receipt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from datetime import timedelta
 
 from worker.core.lifecycle import Stage
 from worker.core.payout.chain import Landing, Recipient, missing_wallets
@@ -17,6 +18,7 @@ from worker.services.payout.pages import pages_needing_account
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
+WEEK = timedelta(days=7)
 
 
 def prepare_accounts(
@@ -42,6 +44,30 @@ def prepare_accounts(
             missing -= made
     context.store.advance(planned.week, planned.plan_id, Stage.ANCHORED, Stage.PREPARED)
     return created, True
+
+
+def create_within_limit(
+    context: Context, wanted: Sequence[tuple[str, str]], deadline: Deadline
+) -> set[str]:
+    """Create the accounts of these users' wallets, as many as the week's limit allows.
+
+    Returns the wallets that it tried to create one for.
+
+    Raises:
+        MalformedRules: the limit cannot be read.
+    """
+    if not wanted:
+        return set()
+    limit = context.rules().max_new_accounts_per_week
+    room = limit - context.store.accounts_made_since(context.clock.now() - WEEK)
+    chosen = wanted[: max(0, room)]
+    tried = {wallet for _, wallet in chosen}
+    if tried:
+        made = create_token_accounts(context, sorted(tried), deadline)
+        # Only created accounts: a failed creation would hold its reward for ever.
+        had = [(user_id, wallet) for user_id, wallet in chosen if wallet in made]
+        context.store.mark_accounts_made(had, context.clock.now())
+    return tried
 
 
 def recipients_by_wallet(context: Context, wallets: Set[str]) -> dict[str, Recipient]:

@@ -156,8 +156,9 @@ def _names(context: Context, week: Week) -> Iterator[bytes]:
 def with_user_ids(rows: Iterable[Row], names: Iterable[bytes]) -> Iterator[tuple[Row, str]]:
     """Each row with its user id. `names`: a commitment and the user id after it, ascending.
 
-    Rows ascend too, so both are read side by side. Held rows begin again with the first name. So do
-    rows in a wrong order: the format forbids them, but they may be anchored.
+    Rows ascend too, so both are read side by side. At held rows the reading begins again with the
+    first name. It does so at rows in a wrong order, too: the format forbids this order, but a plan
+    with it may be anchored.
     """
     ahead, before = iter(names), b""
     name = next(ahead, b"")

@@ -17,6 +17,7 @@ from worker.core.plan.counted_contributions import points_window
 from worker.core.plan.entrant import Entrant, cap_new_accounts
 from worker.core.plan.fates import Fates
 from worker.core.week import Week
+from worker.ports.payout import Store
 from worker.services.context import Context
 from worker.services.plan.eligibility import Exclusions, list_eligible_users
 from worker.services.plan.roster import Roster
@@ -131,9 +132,8 @@ def make_draft(
         total_amount=allocation.total,
         floor_waived=allocation.floor_waived,
     )
-    notes = _notes(counted, allocation, excluded, points)
-    if notes.contributions is not None:
-        notes.contributions.check(week)
+    _fates(counted, excluded, points).check(week)
+    notes = _notes(context.store, week, counted, allocation, excluded, points)
     return Draft(header, roster, allocation, notes, counted.new_accounts)
 
 
@@ -143,7 +143,7 @@ class _Counted:
 
     points: array[int] = field(default_factory=lambda: array("Q"))
     multipliers: array[int] = field(default_factory=lambda: array("Q"))
-    """In millionths. The roster has packed them into 64 bits, as it has the points."""
+    """In millionths. The roster packs them into 64 bits, like the points."""
     held: Counter[str] = field(default_factory=Counter)
     weight: int = 0
     late_points: int = 0
@@ -163,10 +163,8 @@ def _count(roster: Roster) -> _Counted:
     return counted
 
 
-def _notes(
-    counted: _Counted, allocation: Allocation, excluded: Exclusions, points: WeekPoints
-) -> PlanNotes:
-    fates = Fates(
+def _fates(counted: _Counted, excluded: Exclusions, points: WeekPoints) -> Fates:
+    return Fates(
         seen=points.seen,
         counted=excluded.counted,
         late=excluded.late,
@@ -176,15 +174,29 @@ def _notes(
         points=sum(counted.points),
         points_left_out=excluded.points + points.malformed_points,
     )
+
+
+def _notes(
+    store: Store,
+    week: Week,
+    counted: _Counted,
+    allocation: Allocation,
+    excluded: Exclusions,
+    points: WeekPoints,
+) -> PlanNotes:
+    unusable = store.unusable_stakes(week)
     return PlanNotes(
         excluded=dict(excluded.reasons),
         excluded_points=excluded.points,
+        excluded_users=excluded.users(store.user_ids),
         held=dict(counted.held),
         malformed_count=points.malformed_count,
         malformed=points.malformed,
+        unusable_stakes_count=len(unusable),
+        unusable_stakes=tuple(unusable[:MALFORMED_LISTED_MAX]),
         late_points=counted.late_points,
         floor_waived=allocation.floor_waived,
         lifted=allocation.lifted,
-        contributions=fates,
+        contributions=_fates(counted, excluded, points),
         after_cutoff=points.after,
     )

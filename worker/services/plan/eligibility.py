@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import bisect
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from worker.core.chunks import chunks
 from worker.core.identity import plan_salt, user_commitment
+from worker.core.look_alike import difference, folded
 from worker.core.payout.hold import hold_reason
-from worker.core.payout.records import Account, UserPoints
+from worker.core.payout.records import Account, ExcludedUser, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.entrant import Entrant
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
+from worker.ports.payout import Store
 from worker.services.context import Context
 
 CHUNK_USERS = 2000
+LISTED_MAX = 20
+"""Excluded users that are named, of each reason."""
+
+
+UNKNOWN_USER = "unknown user"
 
 
 @dataclass(slots=True)
 class Exclusions:
-    """Counts, contributions and points of the users that a plan leaves out, for people.
+    """The users that a plan leaves out, for people: counts, points, and the first names.
 
     `counted` and `late` are the contributions of the other users.
     """
@@ -31,16 +39,45 @@ class Exclusions:
     contributions: int = 0
     counted: int = 0
     late: int = 0
+    first: defaultdict[str, list[ExcludedUser]] = field(default_factory=lambda: defaultdict(list))
+    """The first users of each reason, by id."""
 
     def add(self, reason: str, user: UserPoints) -> None:
         self.reasons[reason] += 1
         self.points += user.points
         self.contributions += user.contributions
+        listed = self.first[reason]
+        if len(listed) < LISTED_MAX or user.user_id < listed[-1].user_id:
+            excluded = ExcludedUser(user.user_id, user.points, reason)
+            bisect.insort(listed, excluded, key=lambda each: each.user_id)
+            del listed[LISTED_MAX:]
 
     def take(self, user: UserPoints) -> None:
         """Count the contributions of a user who takes part."""
         self.counted += user.contributions - user.late_contributions
         self.late += user.late_contributions
+
+    def users(self, known_ids: Callable[[], Iterable[str]]) -> tuple[ExcludedUser, ...]:
+        """The first users of each reason.
+
+        An unknown user is compared with the known ids, which are read only if there is one.
+        """
+        unknown = {folded(each.user_id): each for each in self.first[UNKNOWN_USER]}
+        alike: dict[str, str] = {}
+        for known in known_ids() if unknown else ():
+            if folded(known) in unknown:
+                alike.setdefault(folded(known), known)
+        return tuple(
+            _compared(each, alike.get(folded(each.user_id)) if reason == UNKNOWN_USER else None)
+            for reason in sorted(self.first)
+            for each in self.first[reason]
+        )
+
+
+def _compared(user: ExcludedUser, other: str | None) -> ExcludedUser:
+    if other is None:
+        return user
+    return replace(user, looks_like=other, difference=difference(user.user_id, other))
 
 
 def list_eligible_users(
@@ -52,11 +89,9 @@ def list_eligible_users(
 ) -> Iterator[Entrant]:
     """The users who qualify, in any order. The others are counted in `excluded`."""
     salt = plan_salt(context.chain.receipt_secret, week)
-    fields = sorted({condition.field for condition in rules.eligibility})
-    for chunk in chunks(_with_enough_points(users, rules, excluded), CHUNK_USERS):
-        accounts = context.store.accounts([u.user_id for u in chunk], fields)
-        qualified = [u for u in chunk if _qualifies(u, accounts, rules, excluded)]
-        multipliers = _multipliers(context, week, qualified, rules)
+    for qualified, accounts, multipliers in participants(
+        context.store, week, users, rules, excluded
+    ):
         stored = [accounts[u.user_id].wallet for u in qualified]
         wallets = sorted({wallet for wallet in stored if isinstance(wallet, str) and wallet})
         recipients = {r.wallet: r for r in context.chain.recipients(wallets)}
@@ -77,6 +112,23 @@ def list_eligible_users(
             )
 
 
+def participants(
+    store: Store, week: Week, users: Iterable[UserPoints], rules: Rules, excluded: Exclusions
+) -> Iterator[tuple[list[UserPoints], dict[str, Account], dict[str, int]]]:
+    """The users who take part in a week, a chunk at a time, with their accounts, and with the
+    multipliers, in millionths, of those who have stakes."""
+    for chunk in chunks(_with_enough_points(users, rules, excluded), CHUNK_USERS):
+        accounts = store.accounts([u.user_id for u in chunk], rules.eligibility_fields())
+        qualified = []
+        for user in chunk:
+            if reason := exclusion(accounts.get(user.user_id), rules):
+                excluded.add(reason, user)
+            else:
+                qualified.append(user)
+        multipliers = staking_multipliers(store, week, [u.user_id for u in qualified], rules)
+        yield qualified, accounts, multipliers
+
+
 def _with_enough_points(
     points: Iterable[UserPoints], rules: Rules, excluded: Exclusions
 ) -> Iterator[UserPoints]:
@@ -84,29 +136,28 @@ def _with_enough_points(
         if user.points >= rules.min_points:
             yield user
         else:
-            excluded.add(f"below {rules.min_points} points", user)
+            excluded.add(below_minimum(rules), user)
 
 
-def _qualifies(
-    user: UserPoints, accounts: dict[str, Account], rules: Rules, excluded: Exclusions
-) -> bool:
-    account = accounts.get(user.user_id)
+def below_minimum(rules: Rules) -> str:
+    """Why a user has too few points."""
+    return f"below {rules.min_points} points"
+
+
+def exclusion(account: Account | None, rules: Rules) -> str:
+    """Why a user with enough points takes no part in a week; empty if they do."""
     if account is None:
-        excluded.add("unknown user", user)
-        return False
-    for condition in rules.eligibility:
-        if not condition.holds(account.fields.get(condition.field)):
-            excluded.add(f"not eligible: {condition.field}", user)
-            return False
-    return True
+        return UNKNOWN_USER
+    failed = rules.failed_condition(account.fields)
+    return "" if failed is None else f"not eligible: {failed.field}"
 
 
-def _multipliers(
-    context: Context, week: Week, users: list[UserPoints], rules: Rules
+def staking_multipliers(
+    store: Store, week: Week, user_ids: Sequence[str], rules: Rules
 ) -> dict[str, int]:
     """The highest multiplier among a user's stakes that cover the whole week."""
     highest: dict[str, int] = {}
-    for stake in context.store.stakes_covering(week, [u.user_id for u in users]):
+    for stake in store.stakes_covering(week, user_ids):
         if stake.amount >= rules.min_stake:
             multiplier = scaled_multiplier(stake.multiplier)
             highest[stake.user_id] = max(highest.get(stake.user_id, 0), multiplier)

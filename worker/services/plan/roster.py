@@ -107,7 +107,7 @@ class _Spool:
     def _write(self, data: bytes) -> None:
         try:
             written = 0
-            while written < len(data):  # a disk that fills up takes only a part
+            while written < len(data):  # a full disk accepts only a part
                 written += self._file.write(data[written:])
         except OSError as error:
             raise NoRoomToSort(error) from error

@@ -105,7 +105,7 @@ class _Unlisted:
     def _problem(self, outflow: Outflow, week: Week) -> str | None:
         """Why this cannot be a payment of another week. None if that week's plan must decide."""
         if week == self._manifest.week:
-            return f"it names {outflow.memo}, which the plan does not have or was paid otherwise"
+            return f"it names {outflow.memo}, which the plan lacks, or which was paid otherwise"
         # Weeks are anchored in order, so no later week can be paid in this period.
         if not self._manifest.first_week <= week < self._manifest.week:
             return f"it names {outflow.memo}, and {week.id} was not anchored by then"

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from worker.core.payout.chain import AccountProblem
-from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, USER_TWICE
+from worker.core.payout.hold import (
+    CLOSED_ACCOUNT,
+    NO_WALLET,
+    TOO_MANY_WALLETS,
+    UNKNOWN_USER,
+    UNRECORDED_WALLET,
+    USER_TWICE,
+)
 from worker.core.payout.single import HOLD_EXPIRED, NOT_MADE_YET, UNREADABLE
 from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 
@@ -15,6 +22,14 @@ _REDIRECT = (
     "Ask the user for another wallet and enter it in the wiki, or redirect this one reward: "
     "kontrib retry {week} --rewallet USER --wallet ADDRESS"
 )
+_OPEN_OR_REDIRECT = (
+    "The user opens the wallet's token account; it is then paid by itself. At our cost: "
+    "kontrib retry {week} --rewallet USER"
+)
+_CORRECT = (
+    "Ask the user to correct the wallet in the wiki; it is then paid by itself. Or redirect this "
+    "one reward: kontrib retry {week} --rewallet USER --wallet ADDRESS"
+)
 _BY_ITSELF = "Nothing: it is tried again by itself. At once: kontrib retry {week}"
 _ADVICE = {
     **{problem.value: _REDIRECT for problem in AccountProblem},
@@ -22,6 +37,9 @@ _ADVICE = {
     USER_TWICE: "Keep one document of this user in the wiki (kontrib check names them); it is then "
     "paid by itself.",
     CLOSED_ACCOUNT: "The user must open the token account again; we do not pay for a second one.",
+    UNRECORDED_WALLET: _OPEN_OR_REDIRECT,
+    TOO_MANY_WALLETS: _OPEN_OR_REDIRECT,
+    UNKNOWN_USER: "The wallet's owner must open its token account; it is then paid by itself.",
     OVER_ACCOUNT_CAP: "Nothing: it is paid next week. Sooner: raise max_new_accounts_per_week.",
     NOT_MADE_YET: _BY_ITSELF,
     UNREADABLE: "Look at the endpoints: kontrib doctor. Then: kontrib retry {week}",
@@ -36,8 +54,10 @@ _ADVICE = {
 
 
 def advice(reason: str, week_label: str) -> str:
-    """What an operator can do about a reward with this reason, with the command if there is one."""
+    """The next step of an operator for a reward with this reason, with a command if possible."""
     if reason.startswith(BY_OPERATOR):
         return f"To pay it: kontrib release USER {week_label}"
+    if reason.startswith(AccountProblem.NOT_AN_ADDRESS.value):
+        return _CORRECT.format(week=week_label)
     found = _ADVICE.get(reason, "Look at it: kontrib status {week}. Then: kontrib retry {week}")
     return found.format(week=week_label)

@@ -20,7 +20,7 @@ class NoHistory(UsageError):
     def __init__(self, lines: int, malformed: int, first_problem: str) -> None:
         why = f"; the first malformed one: {first_problem}" if first_problem else ""
         super().__init__(
-            f"Not one contribution of these weeks is in the file ({lines:,} lines, {malformed:,} "
+            f"The file has no contribution of these weeks ({lines:,} lines, {malformed:,} "
             f"malformed{why}). Check --from and --to."
         )
 

@@ -39,7 +39,7 @@ class Unwell(NotReady):
 
 
 def ask(questions: Iterable[Question]) -> Iterator[Check]:
-    """Ask every question. A failure leaves only the questions unanswered that need it."""
+    """Ask every question. After a failure, only the questions that depend on it stay unanswered."""
     failed: set[str] = set()
     for question in questions:
         check = Check(question.name)

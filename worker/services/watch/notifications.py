@@ -105,7 +105,7 @@ def announce(store: Store, notifier: Notifier, events: Iterable[Event], now: dat
 def find_events(
     store: Store, now: datetime, *, grace: timedelta, stuck_after: timedelta
 ) -> list[Event]:
-    """The current events. An event that ended loses its mark, so that it can be news again."""
+    """The current events. An event that ended loses its mark, so that it can be sent again."""
     known = {d.week: d for d in store.distributions()}
     completed = [d.week for d in known.values() if is_newly_completed(d, now)]
     stopped = [d.week for d in known.values() if d.stopped]

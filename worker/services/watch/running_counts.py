@@ -28,5 +28,5 @@ class CountKeeper:
         try:
             store.add_counts({name: count for name, count in new.items() if count > 0})
         except KontribError:
-            return  # the database is away; no work may fail for a count
+            return  # the database is unreachable, and a count must never stop any work
         self._written = counted

@@ -23,7 +23,7 @@ def due_weeks(context: Context) -> list[Week]:
 def find_work(context: Context, *, only: Week | None = None) -> list[Work]:
     """The work that can be done now, oldest week first. Weeks are planned in order.
 
-    `only` leaves other weeks alone, except those that must be anchored before it.
+    `only` limits the work to one week, and to weeks that must be anchored before it.
     """
     now = context.clock.now()
     known = {d.week: d for d in context.store.distributions()}

@@ -56,7 +56,7 @@ def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
 
 
 def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Verdict | None:
-    """A verdict only if nothing can be done now: every payout that is left is tried later."""
+    """A verdict if every open payout is tried later, so that nothing can be done now."""
     planned = distribution.planned
     if planned is None or not planned.stage.is_payable:
         return None

@@ -37,7 +37,7 @@ def _record_failure(context: Context, week: Week, error: KontribError) -> None:
     """Write the reason and the next try onto the week.
 
     A wait for an outside event has no limit. After a safeguard's refusal the tries have growing
-    pauses, and the last one stops the week visibly. Only an operator's retry ends a stop.
+    pauses, and the last failed try stops the week visibly. Only an operator's retry ends a stop.
     """
     known = context.store.distribution(week)
     now, scale = context.clock.now(), context.limits.backoff_scale

@@ -26,7 +26,7 @@ from worker.services.plan.planned_week import NotPlanned, planned_week
 
 
 class Job(enum.StrEnum):
-    """The jobs of a week. Each is a Celery task of its own, so that Flower shows the story."""
+    """The jobs of a week. Each is a separate Celery task, so that Flower shows the story."""
 
     PLAN = "plan"
     ANCHOR = "anchor"

@@ -14,6 +14,7 @@ from typing import Any
 from worker.core.errors import UsageError
 from worker.core.identity import canonical_user_id
 from worker.core.money import MalformedAmount, exact_decimal
+from worker.core.payout.records import Account
 from worker.core.plan.rules import Rules
 from worker.core.storable import is_storable_text
 from worker.core.wiki.contribution_file import (
@@ -22,6 +23,7 @@ from worker.core.wiki.contribution_file import (
     Occurrences,
     contribution_from,
 )
+from worker.core.wiki.counters import reputation
 from worker.core.wiki.files.extended_json import NotExtendedJson, id_text, plain_number
 from worker.services.wiki.recount import recount_activity
 from worker.services.wiki_context import WikiContext
@@ -121,16 +123,14 @@ def _priced(wiki: WikiContext, request: Request, rules: Rules) -> Contribution:
     exists, demand = wiki.contributions.article_demand(article_id)
     if not exists:
         raise UnknownArticle(request.article_id)
-    quality, reputation = request.quality, account.fields["reputation_score"]
+    quality = request.quality
     not_a_number = ContributionUnusable(f"quality is {quality!r}, which is not a number.")
     values = {
         "user_id": account.user_id,
         "article_id": article_id,
         "type": request.type,
         "quality_multiplier": _number(quality, not_a_number),
-        "reputation_multiplier": _number(
-            reputation, ScoreUnusable("users.reputation_score", reputation)
-        ),
+        "reputation_multiplier": _reputation(wiki, rules, account),
         "demand_multiplier": _number(demand, ScoreUnusable("articles.demand_score", demand)),
         "description": request.description,
         "metadata": request.metadata,
@@ -141,6 +141,18 @@ def _priced(wiki: WikiContext, request: Request, rules: Rules) -> Contribution:
     except MalformedRecord as error:
         raise ContributionUnusable(f"The contribution cannot be recorded: {error}.") from None
     return replace(priced, id="")
+
+
+def _reputation(wiki: WikiContext, rules: Rules, account: Account) -> object:
+    """By the steps and the contributions so far; without steps, the wiki's own score.
+
+    Counters may wait for a recount, so the contributions are counted here.
+    """
+    activity = wiki.counters.user_activity([account.user_id])[account.user_id]
+    if (score := reputation(rules.reputation_steps, activity.contributions)) is not None:
+        return score
+    own = account.fields["reputation_score"]
+    return _number(own, ScoreUnusable("users.reputation_score", own))
 
 
 def _number(value: object, error: UsageError) -> object:

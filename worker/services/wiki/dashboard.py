@@ -6,42 +6,54 @@ hourly task stores the sums, and a dashboard reads the stored sums.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from array import array
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from worker.core.chunks import chunks
 from worker.core.money import BaseUnits
-from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
+from worker.core.payout.hold import hold_without_chain
+from worker.core.plan.allocation import (
+    MULTIPLIER_SCALE,
+    Lifting,
+    lifting_of,
+    single_amount,
+)
 from worker.core.plan.counted_contributions import PointsWindow
-from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.core.wiki.stake_record import StakeRecord
 from worker.ports.check import Cursor, ShownContribution, ShownReward, ShownUser, ViewStore
+from worker.services.plan.eligibility import (
+    Exclusions,
+    below_minimum,
+    exclusion,
+    participants,
+    staking_multipliers,
+)
 from worker.services.wiki_context import UnknownUser, WikiContext
 
 RUNNING = "running week"
 """The key of the running week's stored sums."""
 FRESH = timedelta(hours=2)
 RECENT_REWARDS = 5
-CHUNK = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class RunningWeek:
-    """The sum of all weights in the running week at one moment."""
+    """How the pool would be split if the running week ended at one moment."""
 
     week: Week
     at: datetime
     users: int
-    weight: int
-    """The sum of points times multiplier, in millionths, of all users with enough points."""
+    """Those who take part by the rules of planning, held ones included."""
+    lifting: Lifting | None
+    """None where nobody takes part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
     """One user's page. `multiplier` is in millionths. `estimate` is in base units and can change
-    until the week is over. It is None without recent sums, or if the user has too few points."""
+    until the week is over. It is None without recent sums, or if the user takes no part."""
 
     user: ShownUser
     week: Week
@@ -49,6 +61,10 @@ class Dashboard:
     multiplier: int
     estimate: BaseUnits | None
     estimated_at: datetime | None
+    left_out: str
+    """Why the user would take no part if the week ended now, by the rules of planning."""
+    held: str
+    """Why the reward would be held. The chain is not asked: it may show other reasons."""
     rewards: list[ShownReward]
     stakes: list[StakeRecord]
 
@@ -64,18 +80,23 @@ def dashboard(wiki: WikiContext, views: ViewStore, user_id: str) -> Dashboard:
     week = Week.containing(now)
     points = views.points_between(user.user_id, week.start, week.end)
     stakes = wiki.staking.stakes_of(user.user_id)
-    multipliers = _multipliers(wiki, week, rules, [user.user_id])
+    multipliers = staking_multipliers(wiki.store, week, [user.user_id], rules)
     multiplier = multipliers.get(user.user_id, MULTIPLIER_SCALE)
+    left_out = exclusion(user.account, rules)
+    if points < rules.min_points:
+        left_out = left_out or below_minimum(rules)
     running = running_week(wiki)
     is_known = running is not None and running.week == week and now - running.at < FRESH
-    estimate = _estimate(rules, points, multiplier, running) if is_known and running else None
+    lifting = running.lifting if is_known and running and not left_out else None
     return Dashboard(
         user=user,
         week=week,
         week_points=points,
         multiplier=multiplier,
-        estimate=estimate,
-        estimated_at=running.at if estimate is not None and running else None,
+        estimate=single_amount(points, multiplier, rules.policy, lifting) if lifting else None,
+        estimated_at=running.at if lifting and running else None,
+        left_out=left_out,
+        held=hold_without_chain(user.account),
         rewards=views.rewards_page(user.user_id, None, RECENT_REWARDS),
         stakes=stakes,
     )
@@ -108,54 +129,34 @@ def history(views: ViewStore, user_id: str, before: Week | None, limit: int) -> 
 
 
 def record_running_week(wiki: WikiContext) -> RunningWeek:
-    """Add up everyone's points of the running week, for estimates."""
+    """Split the pool among the users of the running week as planning does, for estimates."""
     now, rules = wiki.now(), wiki.rules()
     week = Week.containing(now)
     window = PointsWindow(week, cutoff=week.end, previous_cutoff=None, late_from=week.start)
-    users = weight = 0
-    points = wiki.store.week_points(window, rules).users
-    enough = (user for user in points if user.points >= rules.min_points)
-    for chunk in chunks(enough, CHUNK):
-        users += len(chunk)
-        highest = _multipliers(wiki, week, rules, [user.user_id for user in chunk])
-        weight += sum(u.points * highest.get(u.user_id, MULTIPLIER_SCALE) for u in chunk)
-    facts = {"week": week.id, "at": now, "users": users, "weight": str(weight)}
-    wiki.store.record_figures(RUNNING, facts)
-    return RunningWeek(week, now, users, weight)
+    found = wiki.store.week_points(window, rules).users
+    points, multipliers = array("Q"), array("Q")
+    for users, _, highest in participants(wiki.store, week, found, rules, Exclusions()):
+        points.extend(user.points for user in users)
+        multipliers.extend(highest.get(user.user_id, MULTIPLIER_SCALE) for user in users)
+    lifting = lifting_of(points, multipliers, rules.policy) if points else None
+    facts: dict[str, Any] = {"week": week.id, "at": now, "users": len(points)}
+    # As text: a sum of shares may be beyond 64 bits.
+    split = {name: str(number) for name, number in asdict(lifting).items()} if lifting else None
+    wiki.store.record_figures(RUNNING, facts | {"split": split})
+    return RunningWeek(week, now, len(points), lifting)
 
 
 def running_week(wiki: WikiContext) -> RunningWeek | None:
-    """The sums that were stored last, if there are any."""
+    """The split that was stored last; None also where an earlier version stored other figures."""
     found = wiki.store.figures(RUNNING)
-    if not found:
+    if not found or "split" not in found:
         return None
-    return RunningWeek(
-        Week.parse(found["week"]), found["at"], int(found["users"]), int(found["weight"])
-    )
+    split = found["split"]
+    lifting = Lifting(**{name: int(text) for name, text in split.items()}) if split else None
+    return RunningWeek(Week.parse(found["week"]), found["at"], int(found["users"]), lifting)
 
 
 def _user(views: ViewStore, user_id: str) -> ShownUser:
     if (user := views.shown_user(user_id)) is None:
         raise UnknownUser(user_id)
     return user
-
-
-def _multipliers(
-    wiki: WikiContext, week: Week, rules: Rules, user_ids: Sequence[str]
-) -> dict[str, int]:
-    """Each staker's highest multiplier among the stakes that cover the week, as planning does."""
-    highest: dict[str, int] = {}
-    for stake in wiki.store.stakes_covering(week, user_ids):
-        if stake.amount >= rules.min_stake:
-            multiplier = scaled_multiplier(stake.multiplier)
-            highest[stake.user_id] = max(highest.get(stake.user_id, 0), multiplier)
-    return highest
-
-
-def _estimate(rules: Rules, points: int, multiplier: int, running: RunningWeek) -> BaseUnits | None:
-    """The user's part of the pool if the week ended now, at most the whole pool. The user's own
-    points may be newer than the sums."""
-    if points < rules.min_points or not running.weight:
-        return None
-    weight = points * multiplier
-    return BaseUnits(rules.pool * weight // max(running.weight, weight))

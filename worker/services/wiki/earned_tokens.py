@@ -44,7 +44,10 @@ class Recount:
 
 
 def recount_tokens(wiki: WikiContext, user_ids: Sequence[str]) -> int:
-    """Recompute what these users earned, staked and can vote with. Returns how many were wrong."""
+    """Recompute these users' earned and staked tokens and voting power.
+
+    Returns how many were wrong.
+    """
     store = wiki.counters
     return write_until_stable("Rewards", store.user_tokens, store.write_user_tokens, user_ids)
 
@@ -52,7 +55,7 @@ def recount_tokens(wiki: WikiContext, user_ids: Sequence[str]) -> int:
 def recount_week(wiki: WikiContext, week: Week) -> Recount:
     """Recompute the tokens of all users in a week's plan, and of the articles that gave the points.
 
-    May be called at any state of the week, any number of times.
+    Safe at any state of the week, any number of times.
     """
     distribution, began_at = wiki.store.distribution(week), wiki.now()
     planned = distribution.planned if distribution else None

@@ -19,7 +19,9 @@ from worker.core.wiki.governance import (
     DEFAULT_QUORUM,
     DEFAULT_VOTING,
     LATEST_END,
+    NO_VOTES,
     Choice,
+    ExecutedElsewhere,
     NoVotingPower,
     Proposal,
     ProposalStatus,
@@ -41,7 +43,7 @@ class UnknownProposal(UsageError):
 
     def __init__(self, proposal_id: str) -> None:
         super().__init__(
-            f"There is no proposal {proposal_id!r} that can be read. List them with "
+            f"There is no readable proposal {proposal_id!r}. List proposals with "
             "`kontrib proposals`; `kontrib check` names those that cannot be read."
         )
 
@@ -154,9 +156,33 @@ def _parameters(wiki: WikiContext, idea: Idea) -> dict[str, Any]:
 
 def open_vote(wiki: WikiContext, proposal: Proposal) -> Proposal:
     """Take the snapshot of everyone's power, then open the vote. It may be repeated."""
+    check_move(proposal, ProposalStatus.ACTIVE)
+    return move(wiki, _with_snapshot(wiki, proposal), ProposalStatus.ACTIVE)
+
+
+def take_over(wiki: WikiContext, proposal: Proposal) -> Proposal:
+    """Take over a vote that the wiki itself opened: its tallies are the base from now on.
+
+    Everyone's power is there before the base is, so the next call repairs a crash in between. A
+    vote that is taken over already is returned unchanged.
+
+    Raises:
+        ProposalRaced: the wiki changes the tallies at every try.
+    """
+    return proposal if proposal.opening is not None else _with_snapshot(wiki, proposal)
+
+
+def _with_snapshot(wiki: WikiContext, proposal: Proposal) -> Proposal:
     for chunk in chunks(wiki.store.user_ids(), CHUNK_USERS):
         wiki.governance.add_power(proposal.id, powers_at(wiki, chunk, proposal.voting_start))
-    return move(wiki, proposal, ProposalStatus.ACTIVE)
+    for _ in range(TRIES):
+        if proposal.opening is not None:
+            return proposal
+        if proposal.execution_signature is not None:
+            raise ExecutedElsewhere(proposal)
+        wiki.governance.keep_opening(proposal.id)
+        proposal = get_proposal(wiki, proposal.id)
+    raise ProposalRaced(proposal.id)
 
 
 def powers_at(wiki: WikiContext, user_ids: Sequence[str], moment: datetime) -> dict[str, BaseUnits]:
@@ -170,14 +196,17 @@ def vote(wiki: WikiContext, proposal_id: str, user_id: str, choice: Choice) -> V
 
     Raises:
         UnknownProposal, UnknownUser: nothing has this id.
-        VoteOutsideItsTime, NoVotingPower: the vote does not count.
+        VoteOutsideItsTime, NoVotingPower, ExecutedElsewhere: the vote does not count.
     """
     proposal, now = get_proposal(wiki, proposal_id), wiki.now()
     voter = wiki.account(user_id)
+    if proposal.execution_signature is not None:
+        raise ExecutedElsewhere(proposal)
     if proposal.status is ProposalStatus.DRAFT and proposal.is_voting_time(now):
         proposal = open_vote(wiki, proposal)
     if proposal.status is not ProposalStatus.ACTIVE or not proposal.is_voting_time(now):
         raise VoteOutsideItsTime(proposal)
+    proposal = take_over(wiki, proposal)
     weight = wiki.governance.power(proposal.id, voter.user_id)
     if weight <= 0:
         raise NoVotingPower(voter.user_id, proposal)
@@ -188,14 +217,15 @@ def vote(wiki: WikiContext, proposal_id: str, user_id: str, choice: Choice) -> V
 
 
 def count(wiki: WikiContext, proposal: Proposal) -> None:
-    """Write the sums of all votes to the proposal, until sums and votes agree.
+    """Write the base and all votes, added up, to the proposal, until both agree.
 
     Raises:
         ProposalRaced: votes come in faster than they are counted.
     """
     for _ in range(TRIES):
         votes = wiki.governance.count_votes(proposal.id)
-        wiki.governance.write_votes(proposal.id, votes, wiki.now())
+        tallies = (proposal.opening or NO_VOTES) + votes
+        wiki.governance.write_votes(proposal.id, tallies, wiki.now())
         if wiki.governance.count_votes(proposal.id) == votes:
             return
     raise ProposalRaced(proposal.id)
@@ -206,6 +236,7 @@ def move(wiki: WikiContext, proposal: Proposal, wanted: ProposalStatus, **facts:
 
     Raises:
         IllegalTransition: the state, which may just have changed, does not allow the move.
+        ExecutedElsewhere: a transaction executed it.
         ProposalRaced: another worker changed the proposal at the same time.
     """
     check_move(proposal, wanted)

@@ -14,7 +14,9 @@ from worker.core.plan.rules import MalformedRules
 from worker.core.storable import is_storable_text
 from worker.core.wiki.governance import (
     CLOSE_GRACE,
+    NO_VOTES,
     ExecutedChange,
+    ExecutedElsewhere,
     Proposal,
     ProposalStatus,
     ProposalType,
@@ -23,11 +25,20 @@ from worker.core.wiki.governance import (
     outcome,
 )
 from worker.core.wiki.parameters import checked_change
-from worker.services.wiki.governance import TRIES, ProposalRaced, move, open_vote
+from worker.services.wiki.governance import (
+    TRIES,
+    ProposalRaced,
+    get_proposal,
+    move,
+    open_vote,
+    take_over,
+)
 from worker.services.wiki_context import WikiContext
 
 _ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """Errors that an odd document can raise. The error of a task's time limit is left out."""
+
+BY_COMMAND, BY_TASK = "kontrib execute", "the governance task"
 
 
 class ProposalsStuck(KontribError):
@@ -72,7 +83,7 @@ def keep_governance(wiki: WikiContext) -> GovernanceKept:
         for proposal in wiki.governance.proposals([status]):
             try:
                 _keep(wiki, proposal, kept)
-            except (IllegalTransition, ProposalRaced):
+            except (IllegalTransition, ProposalRaced, ExecutedElsewhere):
                 kept.elsewhere += 1
             except NotReady:
                 raise
@@ -85,6 +96,8 @@ def keep_governance(wiki: WikiContext) -> GovernanceKept:
 
 def _keep(wiki: WikiContext, proposal: Proposal, kept: GovernanceKept) -> None:
     now, status = wiki.now(), proposal.status
+    if proposal.execution_signature is not None:
+        return
     if status is ProposalStatus.DRAFT and now >= proposal.voting_end:
         reason = "its voting time passed before it could be opened"
         move(wiki, proposal, ProposalStatus.CANCELLED, reason=reason)
@@ -92,26 +105,33 @@ def _keep(wiki: WikiContext, proposal: Proposal, kept: GovernanceKept) -> None:
         open_vote(wiki, proposal)
         kept.opened += 1
     elif status is ProposalStatus.ACTIVE and now >= proposal.voting_end + CLOSE_GRACE:
-        votes = wiki.governance.count_votes(proposal.id)
+        proposal = take_over(wiki, proposal)
+        votes = (proposal.opening or NO_VOTES) + wiki.governance.count_votes(proposal.id)
         move(wiki, proposal, outcome(votes, proposal.quorum), votes=votes)
         kept.closed += 1
+    elif status is ProposalStatus.ACTIVE and now >= proposal.voting_start:
+        take_over(wiki, proposal)
     elif status is ProposalStatus.PASSED and proposal.type is ProposalType.PARAMETER_CHANGE:
         try:
-            execute(wiki, proposal)
+            execute(wiki, proposal, by=BY_TASK)
             kept.executed += 1
         except (UsageError, MalformedRules) as error:
             wiki.governance.note(proposal.id, f"{type(error).__name__}: {error}", now)
             kept.waiting += 1
 
 
-def execute(wiki: WikiContext, proposal: Proposal, *, signature: str | None = None) -> Proposal:
+def execute(
+    wiki: WikiContext, proposal: Proposal, *, signature: str | None = None, by: str = BY_COMMAND
+) -> Proposal:
     """Execute a passed parameter change. For other types, record that an operator executed them.
 
     The change and its record are one write to `system_config`. If the process then crashes before
-    it marks the proposal, the next try finds the record and does not change the value again.
+    it marks the proposal, the next try finds the record and does not change the value again. `by`
+    names the command or task, and stands in the record.
 
     Raises:
         IllegalTransition: the proposal has not passed.
+        ExecutedElsewhere: a transaction executed it before.
         MalformedRules, UnknownParameter, BeyondRange: the change is no longer possible.
         ProposalUnusable: the signature is not UTF-8.
     """
@@ -119,26 +139,21 @@ def execute(wiki: WikiContext, proposal: Proposal, *, signature: str | None = No
         raise ProposalUnusable("The transaction's signature is not UTF-8.")
     check_move(proposal, ProposalStatus.EXECUTED)
     is_change = proposal.type is ProposalType.PARAMETER_CHANGE
-    execution = _apply(wiki, proposal) if is_change else None
-    return move(
-        wiki,
-        proposal,
-        ProposalStatus.EXECUTED,
-        execution=execution,
-        execution_signature=signature,
-        reason=None,
-    )
+    execution = _apply(wiki, get_proposal(wiki, proposal.id), by) if is_change else None
+    facts = {} if signature is None else {"execution_signature": signature}
+    return move(wiki, proposal, ProposalStatus.EXECUTED, execution=execution, reason=None, **facts)
 
 
-def _apply(wiki: WikiContext, proposal: Proposal) -> ExecutedChange:
+def _apply(wiki: WikiContext, proposal: Proposal, by: str) -> ExecutedChange:
     name, value = (proposal.parameters.get(k) for k in ("parameter_name", "proposed_value"))
     for _ in range(TRIES):
         if (made := wiki.governance.change_of(proposal.id)) is not None:
             return made
+        check_move(proposal, ProposalStatus.EXECUTED)
         document = wiki.store.rules_document() or {}
         change = checked_change(document, str(name), value)
         facts = ".".join(change.path), change.old, change.new, proposal.proposer_id
-        execution = ExecutedChange(*facts, wiki.now())
+        execution = ExecutedChange(*facts, wiki.now(), by)
         top = change.path[0]
         read = {top: document[top]} if top in document else {}
         wiki.governance.apply_change(proposal.id, change.path, execution, expected=read)

@@ -26,11 +26,13 @@ def recount_activity(
     store, steps = wiki.counters, rules.reputation_steps
 
     def write_users(facts: dict[str, UserActivity]) -> int:
-        scores = {
-            user_id: (activity, float(reputation(steps, activity.contributions)))
-            for user_id, activity in facts.items()
-        }
-        return store.write_user_activity(scores)
+        scores = {user_id: reputation(steps, each.contributions) for user_id, each in facts.items()}
+        return store.write_user_activity(
+            {
+                user_id: (activity, None if (score := scores[user_id]) is None else float(score))
+                for user_id, activity in facts.items()
+            }
+        )
 
     users = write_until_stable("Users", store.user_activity, write_users, user_ids)
     return users + write_until_stable(

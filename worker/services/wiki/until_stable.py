@@ -1,4 +1,4 @@
-"""Writes counters whose facts may change during the count.
+"""Writes counters, although the counted facts may change during the count.
 
 Every writer reads the facts again after writing, and repeats both if the facts have changed. So if
 two writers work at the same time, the last one has counted everything.

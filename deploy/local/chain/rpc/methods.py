@@ -68,7 +68,7 @@ def _answer_one(node: Node, call: Json) -> Json:
     except RpcError as error:
         return _error(number, error)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-        # Nested parameters of a wrong shape: the caller's mistake, logged here to find it.
+        # Nested parameters have a wrong shape: the caller's mistake. The log shows where.
         logger.warning("%s: %s: %s", name, type(error).__name__, error)
         return _error(number, invalid_params(f"Invalid params: {error}"))
     return {"jsonrpc": "2.0", "result": result, "id": number}

@@ -238,7 +238,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--requests-per-second", type=float, default=0, help="answer 429 above this (0: never)")
     add("--max-request-bytes", type=int, default=MAX_REQUEST_BYTES)
     add("--admin", action="store_true", help="allow the local_* methods")
-    add("--seed", metavar="HEX", help="the same genesis and blockhashes again")
+    add("--seed", metavar="HEX", help="fixes the genesis and the blockhashes")
     return parser
 
 

@@ -29,7 +29,7 @@ TOKEN = 10**9
 NOW = 1_735_516_800
 MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 GENEROUS = TransactionConfig(
-    # Finding the addresses of twelve accounts takes more tries for some wallets than for others.
+    # Some wallets need more tries than others to find the addresses of twelve accounts.
     compute_unit_limit=1_000_000,
     loaded_accounts_data_size_limit=2 * 1024 * 1024,
 )
@@ -110,7 +110,7 @@ def submit(ledger: Ledger, transaction: VersionedTransaction) -> Landed | Droppe
 
 
 def land(ledger: Ledger, transaction: VersionedTransaction) -> Landed:
-    """Submit a transaction that must land, whatever comes of it."""
+    """Submit a transaction that must land, with success or failure."""
     result = submit(ledger, transaction)
     assert isinstance(result, Landed), result
     return result
@@ -122,7 +122,7 @@ def receipt_address(base: Pubkey, name: str) -> Pubkey:
 
 
 def receipt(base: Pubkey, name: str, space: int, rent_lamports: int) -> list[Instruction]:
-    """Return the two instructions that take an id for ever: fund the address, then allocate it."""
+    """Return the two instructions that spend an id for ever: fund the address, then allocate it."""
     address, seed = receipt_address(base, name), _seed(name).encode()
     allocate = struct.pack("<I32sQ", 9, bytes(base), len(seed)) + seed
     allocate += struct.pack("<Q32s", space, bytes(SYSTEM_PROGRAM))

@@ -1,4 +1,4 @@
-"""A local chain behind HTTP, with a client that knows nothing of it."""
+"""A local chain behind HTTP, with a client that was not made for it."""
 
 from __future__ import annotations
 

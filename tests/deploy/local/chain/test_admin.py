@@ -1,4 +1,4 @@
-"""The faucet and the levers that tests have on the local chain."""
+"""The faucet of the local chain, and its controls for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that know nothing of the local chain pay, read and are refused as on a cluster."""
+"""Clients that were not made for the local chain pay, read and are refused as on a cluster."""
 
 from __future__ import annotations
 

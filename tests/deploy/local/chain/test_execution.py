@@ -284,7 +284,7 @@ def test_a_chain_with_v1_has_an_activated_feature_account() -> None:
 
 
 def test_generous_limits_cover_a_payment() -> None:
-    """The limits of the other tests are no guess: a full payment stays below them."""
+    """A full payment stays below the limits that the other tests use."""
     ledger = new_ledger()
     payer = treasury(ledger)
     accounts = recipients(ledger, payer.mint, 57)

@@ -1,4 +1,4 @@
-"""What the local chain tells of transactions, accounts and tokens."""
+"""The local chain's answers about transactions, accounts and tokens."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ Balances = Mapping[Pubkey, int]
 
 
 class Replay:
-    """A ledger beside a model: the balances at the end of every slot, replayed by hand."""
+    """A ledger beside a model that holds the balances at the end of every slot."""
 
     def __init__(self) -> None:
         self.ledger = new_ledger(lag=Lag(confirmed_slots=2, finalized_slots=5))

@@ -37,7 +37,7 @@ def test_too_many_requests_are_answered_with_429() -> None:
 
     async def test(chain: Chain) -> None:
         chain.node.paused = True
-        now[0] += 1  # what making the treasury took is there again, and nothing more will be
+        now[0] += 1  # the payer again has the lamports that the treasury cost, and gets no more
         calls = [chain.client.get_slot() for _ in range(60)]
 
         answers = await asyncio.gather(*calls, return_exceptions=True)

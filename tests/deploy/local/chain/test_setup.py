@@ -66,7 +66,7 @@ def process(state: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str],
 
 
 def test_setup_is_idempotent_and_survives_a_restart(tmp_path: Path) -> None:
-    # A blockhash lives for 150 slots; these are fifteen seconds.
+    # A blockhash lives for 150 slots, which take fifteen seconds here.
     fast = ("--slot-milliseconds", "100", "--finalized-slots", "5")
     with process(tmp_path, *fast) as (server, url):
         first = prepare(tmp_path, url)
@@ -164,7 +164,7 @@ def test_a_transfer_fee_needs_the_token_2022_program() -> None:
 
 
 def test_a_v1_message_round_trips_through_the_wire() -> None:
-    """What the proofs above rest on: solders reads back the very bytes that it wrote."""
+    """The tests above rely on this: solders reads back exactly the bytes that it wrote."""
     payer = Keypair()
     transaction = sign([memo("x")], [payer], Hash.default())
 

@@ -1,4 +1,4 @@
-"""A saved chain goes on where it stopped."""
+"""A saved chain continues where it stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the gateway share."""
+"""Helpers of the gateway's tests."""
 
 from __future__ import annotations
 

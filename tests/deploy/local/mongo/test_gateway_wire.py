@@ -1,4 +1,4 @@
-"""The MongoDB of the local stack: bytes that no driver can be made to send."""
+"""The MongoDB of the local stack: bytes that no driver sends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.real
 
 
 class RawClient:
-    """A connection that sends exactly the bytes it is told, as no driver does."""
+    """A connection that sends exactly the given bytes, unlike any driver."""
 
     def __init__(self, stack: LocalStack) -> None:
         port = next(s.port for s in stack.status() if s.name == "mongo")
@@ -37,7 +37,7 @@ class RawClient:
         return bson.decode(self.stream.read(length - 16)[5:])
 
     def write_twice(self, command: dict[str, Any], number: int) -> list[dict[str, Any]]:
-        """Send a write as a driver does that did not get the first answer."""
+        """Send a write twice, like a driver that did not get the first answer."""
         retryable = {**command, "lsid": self.session, "txnNumber": Int64(number)}
         return [self.command(retryable) for _ in range(2)]
 
@@ -67,7 +67,8 @@ class TestRepeatedWrites:
             assert first == second, command
             assert first["ok"] == 1.0
 
-        # After all commands: 1 has 2, 2 has 2, 3 and 4 had 1, and one of those two is deleted.
+        # After all commands: documents 1 and 2 hold 2, documents 3 and 4 held 1, and one of 3 and 4
+        # is deleted.
         assert sorted(d["n"] for d in database.t.find()) == [1, 2, 2]
 
     def test_two_repetitions_at_once_happen_once(

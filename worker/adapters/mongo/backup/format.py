@@ -26,10 +26,10 @@ PROGRESS = "kontrib_restore"
 ENGINES_OWN = "storageEngine"
 """An index option of one kind of server. Every other kind refuses an index with this option."""
 
-# The owner's priorities, with what this system adds put where it belongs. Distributions count as
-# critical, since they hold the plans' snapshots. Within the first group the order is the reverse
-# of the order in which a payment is written, so that a backup of a working system never holds a
-# resolved payout whose reward it shows as unpaid.
+# The owner's priorities, extended by our own collections. Distributions count as critical, since
+# they hold the plans' snapshots. The first group is copied in the reverse of the order in which a
+# payment is written. So a backup of a working system never shows a resolved payout with an unpaid
+# reward.
 CRITICAL = (
     names.USERS,
     names.WEEKLY_DISTRIBUTIONS,
@@ -47,7 +47,7 @@ CONFIGURATION = (
 )
 PRIORITIES: dict[str, tuple[str, ...]] = {"critical": CRITICAL, "configuration": CONFIGURATION}
 OTHER = "other"
-"""Everything else that the database holds: articles, what can be computed again, the wiki's own."""
+"""All other collections: articles, computed records, and the wiki's own."""
 
 
 class BackupExists(UsageError):
@@ -78,7 +78,7 @@ class NoBackup(UsageError):
 
 
 class BackupDamaged(KontribError):
-    """A file is not what was backed up."""
+    """A file differs from the file that was backed up."""
 
     def __init__(self, path: Path, why: str) -> None:
         self.path = path
@@ -132,20 +132,20 @@ def priority_of(collection: str) -> str:
 
 
 def in_order(collections: list[str]) -> list[str]:
-    """The most important first; what is in no group last, by name."""
+    """Collections in order of importance; those outside every group come last, by name."""
     order = [name for listed in PRIORITIES.values() for name in listed]
     return sorted(collections, key=lambda n: (order.index(n) if n in order else len(order), n))
 
 
 def file_name(collection: str) -> str:
-    """As mongodump escapes it: a name may hold a slash."""
+    """A collection's file name, escaped like mongodump's: the name may hold a slash."""
     return quote(collection, safe=" ()+,;=@[]{}~!$'&")
 
 
 def read_manifest(folder: Path) -> BackupManifest:
     """
     Raises:
-        NoBackup: there is none, or it cannot be read.
+        NoBackup: the manifest is missing, or cannot be read.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -201,7 +201,7 @@ def _file_from(document: dict[str, Any]) -> File:
 def verify_files(folder: Path, manifest: BackupManifest) -> None:
     """
     Raises:
-        BackupDamaged: a file is missing, or another one than was backed up.
+        BackupDamaged: a file is missing, or differs from the manifest.
     """
     for file in manifest.files():
         path = folder / file.path

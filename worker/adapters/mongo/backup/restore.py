@@ -1,7 +1,9 @@
-"""Put a backup back. Checked as a whole before the first write; can be run again after a crash.
+"""Restores a backup.
 
-Each collection is dropped, filled, counted and indexed, and then noted in a collection of its
-own. A restore that was killed goes on with the collection that it was at.
+The whole backup is checked before the first write. After a crash, the restore can be run again.
+
+Each collection is dropped, filled, counted and indexed. Then a separate collection records that it
+is finished. A killed restore continues with its unfinished collection.
 """
 
 from __future__ import annotations
@@ -41,14 +43,14 @@ _RAW: Any = bson.CodecOptions(document_class=RawBSONDocument)
 
 
 class DatabaseNotEmpty(Refused):
-    """There is something that a restore would replace."""
+    """The restore would replace existing documents."""
 
     def __init__(self, database: str, collections: list[str]) -> None:
         listed = ", ".join(collections[:5]) + (", ..." if len(collections) > 5 else "")
         super().__init__(
             f"The database {database} is not empty ({listed}). Restore into an empty one, or "
-            f"confirm with --confirm {database} that what it holds of the backup's collections "
-            "is replaced. Nothing was written."
+            f"confirm with --confirm {database} that the backup may replace "
+            "its collections. Nothing was written."
         )
 
 
@@ -86,7 +88,7 @@ class RestoreReport:
 def restore(
     database: Mongo, folder: Path, notify: Notify, *, confirmed: bool = False
 ) -> RestoreReport:
-    """Put a backup back. Collections outside the backup stay unchanged.
+    """Restore a backup. Collections outside the backup stay unchanged.
 
     Raises:
         NoBackup, BackupDamaged: there is nothing to put back; nothing was written.
@@ -109,7 +111,7 @@ class _Restore(MongoPart):
         self._progress = database[PROGRESS]
 
     def run(self, *, confirmed: bool) -> RestoreReport:
-        # A backup of an earlier version may hold a note of its own.
+        # A backup by an earlier version may contain this collection.
         done = {PROGRESS, *self._begin(confirmed=confirmed)}
         for saved in self._manifest.collections:
             if saved.name in done:
@@ -130,7 +132,7 @@ class _Restore(MongoPart):
         return RestoreReport(manifest, len(manifest.collections), manifest.documents, mended)
 
     def _begin(self, *, confirmed: bool) -> set[str]:
-        """The collections that an interrupted restore of this same backup has put back."""
+        """The collections that an interrupted restore of the same backup has finished."""
         if (begun := self._progress.find_one({"_id": self._manifest.id})) is not None:
             return set(begun.get("done", []))
         if not confirmed:
@@ -155,8 +157,8 @@ class _Restore(MongoPart):
             raise RestoreIncomplete(saved.name, 0, collection.count_documents({})) from None
         if saved.data is None:
             return
-        # Raw, so that what is put back is byte for byte what was saved; and not validated again,
-        # since documents may be older than the validator.
+        # Raw documents stay equal byte for byte. They are not validated again, since they may be
+        # older than the validator.
         into = collection.with_options(codec_options=_RAW)
         documents = self._documents(self._folder / saved.data.path)
         for chunk in chunks(documents, INSERT_BATCH):
@@ -180,9 +182,11 @@ class _Restore(MongoPart):
             self.database.command("createIndexes", collection, indexes=wanted)
 
     def _mend_singles(self) -> int:
-        """A backup of a working system may hold a reward that was given a payout of its own a
-        moment after the payouts were copied. It waits again; before anything is signed, the
-        chain is asked whether it was paid."""
+        """Make rewards wait again whose single is missing in the backup.
+
+        A reward may get its single just after the backup has copied the payouts. Workers ask the
+        chain whether the reward was paid before they sign anything.
+        """
         mended = 0
         routed = {"route": Route.SINGLE.value}
         wanted = {"plan_id": 1, "position": 1}

@@ -1,4 +1,4 @@
-"""Distributions that are old enough for the archive."""
+"""Moves old distributions to the archive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.core.week import Week
 _COMPLETED: Document = {
     "$or": [
         {"stage": Stage.COMPLETED.value},
-        # The wiki's own, from before there were stages.
+        # The wiki's own distributions have no stage.
         {"stage": None, "status": Status.COMPLETED.value},
     ]
 }
@@ -22,7 +22,7 @@ class MongoRetention(MongoPart):
     """Implements `worker.ports.check.RetentionStore`."""
 
     def completed_before(self, moment: datetime) -> list[Week]:
-        # By its start, which has an index: a week is as long as any other.
+        # The start has an index, and all weeks are equally long.
         started = {"$lt": Week.containing(moment).start}
         found = self.weeks.find({"week_start": started, **_COMPLETED}, {"week_start": 1})
         return [Week.containing(d["week_start"]) for d in found.sort("week_start", 1)]
@@ -33,7 +33,7 @@ class MongoRetention(MongoPart):
             return
         self._keep(document)
         removed = self.weeks.find_one_and_delete({"_id": document["_id"], **_COMPLETED})
-        # Somebody wrote to it in between: the last version is kept.
+        # If another writer changed the document in between, the archive keeps the last version.
         if removed is not None and removed != document:
             self._keep(removed)
 

@@ -1,7 +1,8 @@
 """Write the whole database into a folder that `kontrib restore` and `mongorestore` read.
 
 Documents go from the server to the disk as bytes, in batches, so a large wiki needs no memory.
-Everything is flushed, and the manifest is written last: a backup that was cut off has none.
+All files are flushed to the disk, and the manifest is written last. So an interrupted backup has no
+manifest.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def back_up(database: Mongo, folder: Path, notify: Notify, now: datetime) -> Bac
 
     Raises:
         BackupExists: the folder is not empty; nothing was written.
-        FolderUnusable: it cannot be made, or not be written to.
+        FolderUnusable: the folder cannot be made or written.
     """
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -75,7 +76,7 @@ class _Backup(MongoPart):
     def _save(self, listed: Document) -> SavedCollection:
         name, is_view = listed["name"], listed.get("type") == VIEW
         base = f"{self.database.name}/{file_name(name)}"
-        # The indexes first: one that is made meanwhile belongs to a later state.
+        # Read the indexes first: an index that is made later belongs to a later state.
         metadata = self._write(f"{base}.metadata.json.gz", [self._metadata(listed)])
         documents, data = 0, None
         if not is_view:
@@ -128,7 +129,7 @@ def _portable(index: Mapping[str, Any]) -> Document:
 
 
 class _Counter:
-    """Counts the documents that pass: each begins with its own length."""
+    """Counts the documents in a stream of bytes. Each document begins with its length."""
 
     def __init__(self) -> None:
         self.documents = 0
@@ -144,7 +145,7 @@ class _Counter:
 
 @contextmanager
 def _private(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that only its owner reads, flushed to the disk at the end."""
+    """A new file that only its owner can read. It is flushed to the disk at the end."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     with os.fdopen(descriptor, "wb") as stream:
         yield stream

@@ -73,7 +73,8 @@ class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
             "_id": {"$gte": first_id_of(moment), "$lt": none_later},
             "created_at": {"$gte": made_from, "$lt": made_before},
         }
-        # A week has fewer documents than were recorded since then. A longer time has more.
+        # A week contains fewer documents than were recorded since `moment`. A longer span contains
+        # more.
         is_week = (made_before - made_from).days < _FEW_DAYS
         found = self.contributions.find(selected, _CONTRIBUTION, batch_size=STREAM_BATCH)
         for contribution in map(contribution_of, found.hint(BY_DATE if is_week else BY_ID)):

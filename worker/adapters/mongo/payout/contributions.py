@@ -19,7 +19,7 @@ from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import Rules
 
 _FIRST_DATE = datetime.min.replace(tzinfo=UTC)
-"""Python cannot represent an earlier date: it counts as no date."""
+"""Python cannot represent an earlier date, so an earlier date counts as missing."""
 _LAST_ID = ObjectId("f" * 24)
 _LAST_SECOND = datetime.fromtimestamp(2**32 - 1, UTC)
 _POINTS = "$total_points"
@@ -60,7 +60,9 @@ def _ids_after(window: PointsWindow) -> tuple[ObjectId, ObjectId]:
 
 
 def late(window: PointsWindow) -> Document | None:
-    """Created before the week, and recorded since the last plan. The first plan has none.
+    """Created before the week, and recorded since the last plan.
+
+    The first plan has no late contributions.
 
     Most contributions fail the first comparison of `created_at`, which makes it the cheaper one.
     A query compares each element of an array: without the last condition, an array of dates could
@@ -81,7 +83,7 @@ def late(window: PointsWindow) -> Document | None:
 
 
 def undated(window: PointsWindow) -> Document:
-    """Without a date, and recorded since the last plan or without an ObjectId.
+    """Contributions without a date that were recorded since the last plan or have no ObjectId.
 
     The condition on `created_at` can use the index on dates: other types sort around all dates.
     """
@@ -105,7 +107,7 @@ def first_id_of(second: datetime) -> ObjectId:
 
 
 def counts(rules: Rules) -> Document:
-    """Whether a contribution with a date counts, except for its user (see `is_user`)."""
+    """Whether a contribution with a date counts, if its user is valid (see `is_user`)."""
     return {"$expr": {"$and": [*_is_possible(rules), _IS_WHOLE]}}
 
 
@@ -119,10 +121,10 @@ def _is_user(value: str) -> list[Document]:
 
 
 def _is_possible(rules: Rules) -> list[Document]:
-    """A date, a known type, and points in its range.
+    """Whether a contribution has a date, a known type, and points in the range of the type.
 
     Expressions compare values of all types: arrays sort before dates, and values that are not
-    numbers lie outside of every range of points. A type that is not known has the last limit.
+    numbers lie outside of every range of points. An unknown type gets the last limit, -1.
     """
     kinds = list(rules.points.base_points)
     limits = [*(rules.points.highest_points(kind) for kind in kinds), -1]
@@ -158,9 +160,9 @@ def sum_stages(window: PointsWindow, rules: Rules, mark: str, *, exactly: bool) 
     `{mark: null}` for all that were recorded after the cut-off. `mark` must be random, so that no
     stored user id can contain it.
 
-    Unless `exactly`, points of any numeric type and users of any type are grouped. The groups are
-    exact nevertheless if each sum is an integer, and each `_id` a user's only one: a double or
-    Decimal128 makes a sum a double or Decimal128.
+    Unless `exactly`, points of any numeric type and users of any type are grouped. These groups are
+    exact if each sum is an integer and each user has one `_id`. A double or Decimal128 would show
+    in the type of the sum.
     """
     first_after, first_random = _ids_after(window)
     after = {"$and": [{"$gte": ["$_id", first_after]}, {"$lt": ["$_id", first_random]}]}
@@ -198,7 +200,7 @@ _BY_CANONICAL_ID: Document = {
         "count": {"$sum": "$count"},
     }
 }
-"""Grouping once by the stored id and then by its canonical form spares a million conversions."""
+"""Grouping by the stored id first, and then by its canonical form, saves a million conversions."""
 
 
 def _group(key: Document) -> Document:

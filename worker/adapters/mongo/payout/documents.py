@@ -112,8 +112,13 @@ def status_expression(*, stopped: bool) -> Document:
 
 
 def notes_document(notes: PlanNotes) -> Document:
-    malformed = [{"_id": each.id, "reason": each.reason} for each in notes.malformed]
-    return asdict(notes) | {"malformed": malformed, "after_cutoff": list(notes.after_cutoff)}
+    lists = {
+        "malformed": [{"_id": each.id, "reason": each.reason} for each in notes.malformed],
+        "unusable_stakes": [asdict(each) for each in notes.unusable_stakes],
+        "excluded_users": [asdict(each) for each in notes.excluded_users],
+        "after_cutoff": list(notes.after_cutoff),
+    }
+    return asdict(notes) | lists
 
 
 # --- rewards -----------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ class MongoPlans(MongoWeeks):
         return self.weeks.update_one(selected, [{"$set": stage}]).matched_count == 1
 
     def discard_plan(self, plan_id: str) -> None:
-        """Delete a draft. A plan that a distribution names stays, whatever the caller believes."""
+        """Delete a draft. A plan that a distribution names always stays."""
         of_plan = {"plan_id": plan_id}
         if next(self._all_weeks(of_plan, {"_id": 1}), None) is None:
             self.token_rewards.delete_many(of_plan)

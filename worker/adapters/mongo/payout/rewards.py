@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from worker.adapters.mongo.base import CHUNK_IDS, UNRESOLVED, MongoPart, due_by, forms_of, within
+from pymongo import UpdateMany
+
+from worker.adapters.mongo.base import (
+    CHUNK_IDS,
+    UNRESOLVED,
+    MongoPart,
+    due_by,
+    stored_forms,
+    within,
+)
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.names import ACCOUNT_MADE_AT, Route
+from worker.adapters.mongo.names import ACCOUNT_MADE_AT, ACCOUNT_WALLETS, Route
 from worker.adapters.mongo.payout.documents import reward_of
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
@@ -56,7 +65,7 @@ class MongoRewards(MongoPart):
             self.payout_batches.update_one(_open_single(reward), {"$set": facts})
 
     def hold(self, reward: Reward, reason: str | None) -> None:
-        """Write the reward first and its payout second: `MongoPlans.write_payouts` relies on it."""
+        """Write the reward before its payout: `MongoPlans.write_payouts` relies on this order."""
         held = {"$set": {"operator_hold": reason}}
         changed = self.token_rewards.update_one({**_one(reward), "status": _UNPAID}, held)
         if changed.matched_count:
@@ -64,10 +73,18 @@ class MongoRewards(MongoPart):
 
     # --- token accounts -------------------------------------------------------------------------
 
-    def mark_accounts_made(self, user_ids: Sequence[str], now: datetime) -> None:
-        for chunk in chunks(user_ids, CHUNK_IDS):
-            unmarked = {"_id": {"$in": forms_of(chunk)}, ACCOUNT_MADE_AT: None}
-            self.users.update_many(unmarked, {"$set": {ACCOUNT_MADE_AT: now}})
+    def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:
+        for chunk in chunks(made, CHUNK_IDS):
+            self.users.bulk_write(
+                [
+                    UpdateMany(
+                        {"_id": {"$in": stored_forms(user_id)}, ACCOUNT_WALLETS: {"$ne": wallet}},
+                        {"$set": {ACCOUNT_MADE_AT: now}, "$addToSet": {ACCOUNT_WALLETS: wallet}},
+                    )
+                    for user_id, wallet in chunk
+                ],
+                ordered=False,
+            )
 
     def rewards_needing_account(
         self, plan_id: str, after_position: int, limit: int

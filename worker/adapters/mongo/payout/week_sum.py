@@ -19,11 +19,11 @@ _EXACT_IN_A_DOUBLE = 2**53
 _PAGE_USERS = 1_000
 _NOTHING = (0, 0, 0, 0)
 _UNLISTED_MAX = 10_000
-"""The most malformed contributions in memory beyond those to list."""
+"""The number of malformed contributions kept in memory in addition to the listed ones."""
 
 
 class PointsNotExact(KontribError):
-    """A user's points are beyond what the database can add up exactly."""
+    """A user's points are too large for an exact sum in the database."""
 
     def __init__(self, user_id: object, points: object) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class PointsNotExact(KontribError):
 
 
 class WeekSum:
-    """A sum in the making. A million users take some 35 MB, since most are kept as text."""
+    """The running sum of a week. It keeps most users as text, so a million users take 35 MB."""
 
     def __init__(self, rules: Rules, mark: str, malformed_max: int, *, exactly: bool) -> None:
         self._rules, self._mark, self._exactly = rules, mark, exactly
@@ -73,13 +73,17 @@ class WeekSum:
             self._add_own(key, user_id, int(points), count)
 
     def _is_exact(self, points: object) -> bool:
-        """A database adds integers up exactly, and whole doubles below 2^53."""
+        """A database adds integers exactly, and whole doubles below 2^53."""
         if isinstance(points, float) and self._exactly:
             return points.is_integer() and points < _EXACT_IN_A_DOUBLE
         return isinstance(points, int)
 
     def _add_own(self, key: object, user_id: str, points: int, count: int) -> None:
-        """Two keys are one user only if their types differ, or one is not in canonical form."""
+        """Add the points of a user.
+
+        Two keys belong to one user only if their types differ, or if one key is not in canonical
+        form.
+        """
         self._id_types.add(type(key))
         if len(self._id_types) > 1 or str(key) != user_id:
             raise PointsNotExact(key, points)

@@ -65,7 +65,7 @@ class MongoWeeks(MongoPart):
         return distribution_of(document or new_distribution(week, now), archived=False)
 
     def reset_week(self, week: Week, now: datetime) -> None:
-        """Keep the document's id, since rewards refer to it."""
+        """The document keeps its id, since rewards refer to it."""
         selected, fresh = {"week_start": week.start}, new_distribution(week, now)
         if (archived := self.archive.find_one(selected, {"_id": 1})) is not None:
             fresh["_id"] = archived["_id"]

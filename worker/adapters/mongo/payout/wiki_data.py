@@ -1,4 +1,4 @@
-"""What the wiki owns, and we read."""
+"""Reads the wiki's own documents."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 from worker.adapters.mongo.base import STREAM_BATCH, MongoPart, stored_forms
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.names import ACCOUNT_MADE_AT
+from worker.adapters.mongo.names import ACCOUNT_MADE_AT, ACCOUNT_WALLETS
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.same_users import MixedCaseIds
 from worker.adapters.mongo.payout.stakes import stake_covering
 from worker.adapters.mongo.payout.week_sum import PointsNotExact, WeekSum
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
-from worker.core.payout.records import Account, Stake, WeekPoints
+from worker.core.payout.records import Account, Stake, UnusableStake, WeekPoints
 from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import CONFIG_ID, Rules
 from worker.core.week import Week
@@ -37,8 +37,10 @@ class MongoWiki(MongoPart):
         return self.config.find_one({"_id": CONFIG_ID})
 
     def week_points(self, window: PointsWindow, rules: Rules, malformed_max: int = 0) -> WeekPoints:
-        """All numbers come from one aggregation. The first one is faster, and nearly always enough.
-        The second one replaces it if, for example, points are doubles or a user has two ids.
+        """All numbers come from one aggregation.
+
+        The fast aggregation is nearly always enough. A slower one replaces its result if, for
+        example, points are doubles or a user has two ids.
         """
         try:
             return self._week_points(window, rules, malformed_max, exactly=False)
@@ -68,8 +70,8 @@ class MongoWiki(MongoPart):
         return tuple(str(document["_id"]) for document in found.sort("_id", 1).limit(count))
 
     def accounts(self, user_ids: Sequence[str], fields: Sequence[str]) -> dict[str, Account]:
-        tops = {field.split(".")[0]: 1 for field in fields}
-        projection = {"wallet_address": 1, ACCOUNT_MADE_AT: 1, **tops}
+        ours = ("wallet_address", ACCOUNT_MADE_AT, ACCOUNT_WALLETS)
+        projection = dict.fromkeys((*ours, *fields), 1)
         found: dict[str, Account] = {}
         for chunk in chunks(user_ids, CHUNK_IDS):
             forms = {form: user_id for user_id in chunk for form in stored_forms(user_id)}
@@ -82,7 +84,9 @@ class MongoWiki(MongoPart):
             for form in reversed(forms):
                 if (document := documents.get(form)) is not None:
                     is_twice = forms_of[forms[form]] > 1
-                    found[forms[form]] = _account(forms[form], document, fields, is_twice=is_twice)
+                    found[forms[form]] = account_of(
+                        forms[form], document, fields, is_twice=is_twice
+                    )
         return found
 
     def user_ids(self) -> Iterator[str]:
@@ -93,31 +97,40 @@ class MongoWiki(MongoPart):
         found = []
         for chunk in chunks(user_ids, CHUNK_IDS):
             forms = {form: user_id for user_id in chunk for form in stored_forms(user_id)}
-            selected = {
-                "user_id": {"$in": list(forms)},
-                "start_date": {"$lte": week.start},
-                "end_date": {"$gte": week.end},
-            }
+            selected = {"user_id": {"$in": list(forms)}, **_may_cover(week)}
             for document in self.stakes.find(selected):
                 stake = stake_covering(week, document, query.canonical_user(document))
-                if stake is not None and stake.user_id:
+                if isinstance(stake, Stake) and stake.user_id:
                     found.append(stake)
         return found
 
+    def unusable_stakes(self, week: Week) -> list[UnusableStake]:
+        found = self.stakes.find(_may_cover(week), batch_size=STREAM_BATCH)
+        read = (stake_covering(week, each, query.canonical_user(each)) for each in found)
+        return sorted((s for s in read if isinstance(s, UnusableStake)), key=lambda s: s.id)
 
-def _account(user_id: str, document: Document, fields: Sequence[str], *, is_twice: bool) -> Account:
+
+def _may_cover(week: Week) -> Document:
+    """Selects stakes that do not begin too late or end too early, by dates that can be read."""
+    return {
+        "start_date": {"$not": {"$gt": week.start}},
+        "end_date": {"$not": {"$lt": week.end}},
+    }
+
+
+def account_of(
+    user_id: str, document: Mapping[str, Any], fields: Sequence[str], *, is_twice: bool
+) -> Account:
+    """The facts about a user, with those of these fields that the document has."""
     return Account(
         user_id=user_id,
         wallet=document.get("wallet_address"),
-        fields={name: _value_at(document, name) for name in fields},
+        fields={name: document[name] for name in fields if name in document},
         had_token_account=document.get(ACCOUNT_MADE_AT) is not None,
         is_twice=is_twice,
+        account_wallets=_texts(document.get(ACCOUNT_WALLETS)),
     )
 
 
-def _value_at(document: Document, name: str) -> object:
-    """The value of a dotted name; None where it is missing."""
-    value: Any = document
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()

@@ -1,4 +1,7 @@
-"""Where a database differs from the schema. Reads only; migration mends what this finds."""
+"""Finds the differences between a database and the schema.
+
+It only reads; migration resolves the differences.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +23,23 @@ SCHEMA_ID = "schema"
 
 
 class VersionUnreadable(Refused):
-    """Which version migrated the database is not known, so nothing is done to it."""
+    """The schema version of the database is unknown, so migration leaves the database unchanged."""
 
     def __init__(self, found: object) -> None:
         what = "missing" if found is None else repr(found)
         super().__init__(
-            f"{names.SYSTEM_CONFIG}.{SCHEMA_ID}.version is {what}, which is no number. Set it to "
+            f"{names.SYSTEM_CONFIG}.{SCHEMA_ID}.version is {what}, not a number. Set it to "
             f"the version that the database has ({SCHEMA_VERSION}, unless a newer program "
             "migrated it), and run `kontrib migrate`. Nothing was changed."
         )
 
 
 class Kind(StrEnum):
-    """Kinds of differences, in the order in which they are mended."""
+    """Kinds of differences, in the order in which migration resolves them."""
 
     COLLECTION = "collection missing"
     VALIDATOR = "validator differs"
-    # Before the indexes: filling a field in is twice as fast without one.
+    # Fields come before indexes: setting a field is twice as fast without an index.
     FIELD = "field missing"
     DUPLICATES = "values that must be unique are not"
     INDEX = "index differs"
@@ -157,7 +160,7 @@ def _of_fields(database: Mongo, spec: CollectionSpec) -> Iterator[Finding]:
 
 
 def _missing_fields(database: Mongo, spec: CollectionSpec) -> dict[str, int]:
-    """In how many documents each added field is missing, from one pass over them."""
+    """The number of documents that lack each added field, counted in one pass."""
     if not spec.added_fields:
         return {}
     sums: Document = {

@@ -1,7 +1,8 @@
-"""Values that are there twice where the schema needs them once: found, reported, resolved.
+"""Finds, reports and resolves repeated values that the schema requires to be unique.
 
-Nothing is deleted for good. The oldest account keeps a wallet, and the others keep it under another
-name; the distribution that came furthest stays, and the others move to a collection of their own.
+No value is lost. The oldest account keeps a shared wallet, and the others keep the wallet in
+another field. The most advanced distribution of a week stays, and the others move to a separate
+collection.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def describe(database: Mongo, collection: str) -> list[str]:
-    """What keeps a unique index of the collection from being built; empty if nothing does."""
+    """The values that prevent a unique index of the collection; empty without any."""
     if collection == names.USERS:
         return _describe_wallets(database)
     if collection == names.WEEKLY_DISTRIBUTIONS:
@@ -45,7 +46,7 @@ def _describe_wallets(database: Mongo) -> list[str]:
 
 
 def resolve(database: Mongo, collection: str) -> Iterator[str]:
-    """Make the collection's unique index possible; says what was done to each document."""
+    """Make the collection's unique index possible; return a line for each changed document."""
     if collection == names.USERS:
         yield from _resolve_wallets(database)
     elif collection == names.WEEKLY_DISTRIBUTIONS:
@@ -88,7 +89,8 @@ def _resolve_weeks(database: Mongo) -> Iterator[str]:
     for week_start in list(_repeated(database, names.WEEKLY_DISTRIBUTIONS, "week_start")):
         keeper, *others = sorted(weeks.find({"week_start": week_start}), key=_progress)
         for other in others:
-            # The copy first: a crash in between leaves it in both places, and the next try ends it.
+            # Insert the copy first: after a crash the document is in both places, and the next try
+            # deletes the original.
             aside.replace_one({"_id": other["_id"]}, other, upsert=True)
             if weeks.delete_one({"_id": other["_id"]}).deleted_count:
                 yield (
@@ -102,7 +104,7 @@ def _day(week_start: object) -> str:
 
 
 def _progress(document: Document) -> tuple[int, bool, str]:
-    """The furthest first; then the one with a signature, then the older one."""
+    """A sort key: more advanced distributions first, then signed ones, then older ones."""
     stage = Stage.DUE
     if isinstance(document.get("week_start"), datetime):
         stage = distribution_of(document, archived=False).stage

@@ -1,10 +1,8 @@
-"""Bring a database to the schema. Each step looks first, and can be run again.
+"""Brings a database to the schema. A step looks first, so it can run again after a crash.
 
-Before the first write the whole database is looked at: what cannot be taken is refused by name (see
-`obstacles`), and what is there is recorded for a rollback (see `origin`). A migration that was
-killed goes on where it stopped: what is left to do is read from the database, never from a list of
-what was done. Data that is there stays as it is: fields are added where they are missing, and where
-two values collide, none is lost (see `duplicates`).
+A look at the whole database comes before the first write. It refuses by name what migration cannot
+take (see `obstacles`), and records what is there for a rollback (see `origin`). Data stays: missing
+fields are added, and of two values that collide both are kept (see `duplicates`).
 """
 
 from __future__ import annotations
@@ -33,10 +31,12 @@ from worker.adapters.mongo.schema.look import look_at, rename
 from worker.adapters.mongo.schema.obstacles import SET_ASIDE_SUFFIX
 from worker.adapters.mongo.schema.origin import (
     Origin,
+    has_own_reputation,
+    look,
     record_origin,
     recorded_origin,
 )
-from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.adapters.mongo.schema.seeds import OWN_REPUTATION, first_config
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, CollectionSpec
 from worker.core.errors import KontribError, NotReady
 from worker.core.findings import Finding
@@ -59,19 +59,19 @@ class SchemaDiffers(NotReady):
 
 
 class StillDuplicates(KontribError):
-    """Values collide as fast as they are resolved, or cannot be resolved by themselves."""
+    """New duplicates appear as fast as they are resolved, or only a person can resolve them."""
 
     def __init__(self, collection: str, index: str) -> None:
         super().__init__(
             f"{collection}.{index} cannot be made unique: the same values are written again and "
-            "again, or in documents that only a person can tell apart. Stop what writes them, "
-            "and run `kontrib migrate` again."
+            "again, or only a person can decide between the documents. Stop the writer, and "
+            "run `kontrib migrate` again."
         )
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationStep:
-    """One thing that migration would do."""
+    """One change that migration would make."""
 
     kind: Kind
     description: str
@@ -79,7 +79,7 @@ class MigrationStep:
 
 @dataclass(slots=True)
 class MigrationReport:
-    """What migration did. `conflicts` names every document that had to give way."""
+    """The results. `conflicts` names every document that lost a value in a conflict."""
 
     version_before: int | None
     version: int = SCHEMA_VERSION
@@ -87,12 +87,14 @@ class MigrationReport:
     conflicts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     """What a person has to correct, because migration cannot."""
+    choices: list[str] = field(default_factory=list)
+    """Settings that follow from what the wiki holds."""
     documents_updated: int = 0
     remaining: list[Finding] = field(default_factory=list)
 
 
 def verify(database: Mongo) -> list[Finding]:
-    """Where the database differs from the schema; empty if nowhere."""
+    """The differences between database and schema."""
     return _Migration(database).differences()
 
 
@@ -146,7 +148,9 @@ class _Migration(MongoPart):
     def plan(self) -> list[MigrationStep]:
         renamed = look_at(self.database, self._set_aside)
         found = differences(self.database, set_aside=renamed)
-        return [*map(_rename_step, renamed), *(_step(difference) for difference in found)]
+        self._origin = recorded_origin(self.database) or look(self.database, renamed)
+        chosen = [MigrationStep(Kind.CONFIG, each) for each in self._choices(found)]
+        return [*map(_rename_step, renamed), *map(_step, found), *chosen]
 
     def run(self, notify: Notify, now: datetime) -> MigrationReport:
         renamed = look_at(self.database, self._set_aside)
@@ -156,9 +160,13 @@ class _Migration(MongoPart):
             origin = record_origin(self.database, now, renamed)
         self._origin = origin or Origin(is_known=False)
         for name in renamed:
-            notify(_rename_step(name).description)
+            step = _rename_step(name)
+            notify(step.description)
             rename(self.database, name, renamed[name])
-            report.steps.append(_rename_step(name))
+            report.steps.append(step)
+        report.choices = self._choices(found)
+        for line in report.choices:
+            notify(line)
         for difference in found:
             step = _step(difference)
             notify(step.description)
@@ -169,6 +177,13 @@ class _Migration(MongoPart):
             notify(line)
         report.remaining = differences(self.database)
         return report
+
+    def _choices(self, found: list[Finding]) -> list[str]:
+        """Settings that this migration writes, and that follow from what the wiki holds."""
+        written = {each.subject.partition(".")[2] for each in found if each.area == Kind.CONFIG}
+        is_written = bool(written & {CONFIG_ID, "reputation_steps"})
+        is_own = is_written and has_own_reputation(self.database, self._origin)
+        return [OWN_REPUTATION] if is_own else []
 
     def _mend_or_find_mended(
         self, difference: Finding, report: MigrationReport, notify: Notify, now: datetime
@@ -212,7 +227,7 @@ class _Migration(MongoPart):
         options = spec.validator.options if spec.validator else {}
         try:
             self.database.create_collection(spec.name, **options)
-        except CollectionInvalid:  # another migration made it meanwhile
+        except CollectionInvalid:  # another migration made the collection in the meantime
             self._set_validator(spec)
 
     def _replace_validator(
@@ -254,14 +269,15 @@ class _Migration(MongoPart):
         return update_in_chunks(self.database[spec.name], missing, update)
 
     def _add_config(self, subject: str, now: datetime) -> None:
-        """The whole document, or one key of it. What is there stays."""
+        """Add the whole document, or one missing key. Existing keys stay unchanged."""
         config = self.database[names.SYSTEM_CONFIG]
+        values = first_config(has_own_reputation=has_own_reputation(self.database, self._origin))
         if subject == CONFIG_ID:
-            whole = {"$setOnInsert": {**CONFIG, "updated_at": now}}
+            whole = {"$setOnInsert": {**values, "updated_at": now}}
             config.update_one({"_id": CONFIG_ID}, whole, upsert=True)
         else:
             absent = {"_id": CONFIG_ID, subject: {"$exists": False}}
-            config.update_one(absent, {"$set": {subject: CONFIG[subject]}})
+            config.update_one(absent, {"$set": {subject: values[subject]}})
 
 
 def _rename_step(name: str) -> MigrationStep:

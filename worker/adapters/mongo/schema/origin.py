@@ -7,7 +7,7 @@ and validators are kept as extended JSON, because their keys may begin with a do
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from pymongo.errors import DuplicateKeyError
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.schema.spec import COLLECTIONS, CollectionSpec
-from worker.core.plan.rules import CONFIG_ID
+from worker.core.plan.rules import CONFIG_ID, DEFAULT_REPUTATION_STEPS
 
 ORIGIN_ID = "before_migration"
 VALIDATION = ("validator", "validationLevel", "validationAction")
@@ -47,6 +47,8 @@ class Origin:
     """Collections of another meaning, and the names under which they are kept."""
     dropped: tuple[tuple[str, Document], ...] = ()
     """Indexes of the wiki's that ours have replaced, as (collection, definition)."""
+    own_reputation: bool = False
+    """Whether any user had a reputation score."""
     is_known: bool = True
 
     def document(self, now: datetime) -> Document:
@@ -62,6 +64,7 @@ class Origin:
             "config_ids": list(self.config_ids),
             "config_keys": list(self.config_keys),
             "renamed": dict(self.renamed),
+            "own_reputation": self.own_reputation,
         }
 
 
@@ -81,6 +84,7 @@ def recorded_origin(database: Mongo) -> Origin | None:
         config_keys=tuple(document.get("config_keys", ())),
         renamed=document.get("renamed", {}),
         dropped=tuple((e["collection"], loads(e["index"])) for e in document.get("dropped", ())),
+        own_reputation=bool(document.get("own_reputation")),
         is_known="recorded_at" in document,
     )
 
@@ -115,7 +119,23 @@ def look(database: Mongo, set_aside: Mapping[str, str] | None = None) -> Origin:
         config_ids=tuple(each["_id"] for each in config.find({}, {"_id": 1})),
         config_keys=tuple(config.find_one({"_id": CONFIG_ID}) or ()),
         renamed=dict(set_aside),
+        own_reputation=_has_score(database, besides=()),
     )
+
+
+def has_own_reputation(database: Mongo, origin: Origin) -> bool:
+    """Whether users had scores before migration, which gives a default to everyone.
+
+    A version that recorded nothing wrote that default, and the values of the steps.
+    """
+    if origin.is_known:
+        return origin.own_reputation
+    return _has_score(database, [1.0, *(s["reputation"] for s in DEFAULT_REPUTATION_STEPS)])
+
+
+def _has_score(database: Mongo, besides: Sequence[float]) -> bool:
+    scored = {"reputation_score": {"$nin": [None, *besides]}}
+    return database[names.USERS].find_one(scored, {"_id": 1}) is not None
 
 
 def record_dropped(database: Mongo, collection: str, index: Mapping[str, Any]) -> None:

@@ -4,8 +4,8 @@ What was there before is in the record of the first migration (see `origin`). Fi
 indexes and validators of the wiki's stay or come back. A database that an earlier version migrated
 has no such record: then everything stays that could be the wiki's.
 
-It deletes financial records. What was paid stays on chain and in the published plans, and can be
-rebuilt from there; what is still owed is only in this database, so it refuses while anything is.
+It deletes financial records. Payments stay on chain and in the published plans, and can be rebuilt
+from there. Debts are only in this database, so a rollback is refused while rewards are owed.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ class StillOwed(Refused):
     def __init__(self, amount: int, count: int) -> None:
         super().__init__(
             f"{tokens_text(amount)} KONTRIB in {count} payouts are still owed. Let them be paid "
-            "first, or roll back all the same with --force; `kontrib rebuild` can bring the "
+            "first, or use --force to roll back now; `kontrib rebuild` can bring the "
             "anchored weeks back later."
         )
 
 
 class WeekStillOpen(Refused):
-    """A week is over, or planned early, and not completed."""
+    """A week has ended or has a plan, and is not completed."""
 
     def __init__(self, weeks: list[Week]) -> None:
         self.weeks = weeks
         listed = ", ".join(week.label for week in weeks[:5]) + (", ..." if weeks[5:] else "")
         super().__init__(
             f"{listed} is open. Let it be completed first, or "
-            "roll back all the same with --force. Nothing was changed."
+            "use --force to roll back now. Nothing was changed."
         )
 
 
@@ -69,7 +69,7 @@ class RollbackReport:
 
 
 def plan_rollback(database: Mongo) -> list[str]:
-    """What `rollback` would do. Writes nothing."""
+    """The steps that `rollback` would take. Writes nothing."""
     return _Rollback(database, _say_nothing).plan()
 
 
@@ -88,7 +88,7 @@ def refuse_while_needed(database: Mongo, now: datetime) -> None:
 
 
 def _open_weeks(store: MongoStore, now: datetime) -> list[Week]:
-    """A week that is over and that no sweep has come to is owed as a whole."""
+    """A week that has ended without a plan is owed as a whole."""
     known = {d.week: d.stage for d in store.distributions()}
     first = store.first_week()
     over = [] if first is None else first.until(Week.containing(now).previous())

@@ -29,7 +29,7 @@ _SURELY_OURS = (
     names.GOVERNANCE_SNAPSHOTS,
 )
 """Collections that no wiki has, as long as their documents have our fields."""
-_OWN_FIELDS = (names.ACCOUNT_MADE_AT, "idempotency_key")
+_OWN_FIELDS = (names.ACCOUNT_MADE_AT, names.ACCOUNT_WALLETS, "idempotency_key")
 _NO_VALIDATION: Document = {
     "validator": {},
     "validationLevel": "strict",

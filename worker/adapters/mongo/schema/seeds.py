@@ -1,4 +1,4 @@
-"""The first contents of `system_config`: the owner's values, and what this system adds to them."""
+"""The first contents of `system_config`: the owner's values, and our additions."""
 
 from __future__ import annotations
 
@@ -43,3 +43,13 @@ ADDED_CONFIG: dict[str, Any] = {
 }
 
 CONFIG: dict[str, Any] = OWNER_CONFIG | ADDED_CONFIG
+
+OWN_REPUTATION = (
+    "system_config.reputation_steps gets no steps: users have a reputation_score of the wiki's, "
+    "which counts and is never rewritten"
+)
+
+
+def first_config(*, has_own_reputation: bool) -> dict[str, Any]:
+    """The same for a wiki that may have reputation scores of its own."""
+    return CONFIG | ({"reputation_steps": []} if has_own_reputation else {})

@@ -1,7 +1,7 @@
 """Collections, indexes and validators, as data. docs/schema.md explains each field.
 
-Amounts of money are BSON longs: a double or a string in one of those fields is refused by the
-server itself, whoever writes it.
+Amounts of money are BSON longs: the server refuses a double or a string in these fields from any
+writer.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class IndexSpec:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What `create_index` takes beside the keys."""
+        """The arguments of `create_index` besides the keys."""
         options: dict[str, Any] = {"name": self.name}
         if self.unique:
             options["unique"] = True
@@ -55,16 +55,19 @@ class IndexSpec:
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """A `$jsonSchema`. `blocks` is false where the wiki writes, which must never be stopped."""
+    """A `$jsonSchema`.
+
+    `blocks` is false for collections of the wiki, whose writes must never fail.
+    """
 
     schema: dict[str, Any]
     blocks: bool = True
 
     @property
     def options(self) -> dict[str, Any]:
-        """What `create` and `collMod` take.
+        """The arguments of `create` and `collMod`.
 
-        Moderate: a document that was there before and does not fit can still be corrected.
+        At level `moderate`, an older document that does not fit can still be corrected.
         """
         return {
             "validator": {"$jsonSchema": self.schema},
@@ -105,7 +108,7 @@ CREATED_AT = _index("-created_at")
 _DISTRIBUTION_INDEXES = (_index("week_start", unique=True), _index("status"), CREATED_AT)
 
 _PLANNED = {"plan_id": {"$exists": True}}
-"""Rewards that were there before this system have no plan, and must not collide for that."""
+"""Rewards from before this system have no plan id, and must not collide."""
 
 COLLECTIONS: tuple[CollectionSpec, ...] = (
     CollectionSpec(
@@ -129,7 +132,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             "last_reward_claim": None,
             "token_updated_at": None,
         },
-        service_fields=(names.WALLET, names.ACCOUNT_MADE_AT),
+        service_fields=(names.WALLET, names.ACCOUNT_MADE_AT, names.ACCOUNT_WALLETS),
         wiki_owned=True,
     ),
     CollectionSpec(
@@ -168,7 +171,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             CREATED_AT,
             _index("plan_id", "position", unique=True, partial=_PLANNED),
             _index("plan_id", "user_id", unique=True, partial=_PLANNED),
-            # Small ones, over the few rewards that somebody still has to look at.
+            # Small indexes over the few rewards that still need work.
             _index("plan_id", "next_attempt_at", partial={"route": names.Route.WAITING.value}),
             _index("plan_id", "needs_account", "position", partial={"needs_account": True}),
         ),
@@ -192,7 +195,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             _index("user_id", "status"),
             _index("end_date"),
             CREATED_AT,
-            # Two stakes at the same time must not both use the same tokens.
+            # Two simultaneous stakes must not use the same tokens.
             _index("user_id", "number", unique=True, partial={"number": {"$exists": True}}),
             _index("stake_tx_hash"),
             _index("transfer_key", unique=True, sparse=True),

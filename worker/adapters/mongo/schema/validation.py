@@ -78,6 +78,7 @@ def _fields(spec: CollectionSpec) -> Document:
         return {
             **later,
             names.ACCOUNT_MADE_AT: _A_DATE,
+            names.ACCOUNT_WALLETS: ["text"],
             names.WALLET_CONFLICT: "text",
             names.WALLET_REMOVED: "",
             names.ADDED_FIELDS: ["text"],

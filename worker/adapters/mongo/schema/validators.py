@@ -16,7 +16,8 @@ Schema = dict[str, Any]
 AMOUNT: Schema = {"bsonType": "long", "minimum": 0}
 """Base units (10^-9 KONTRIB) or lamports."""
 _COUNT: Schema = {"bsonType": ["int", "long"], "minimum": 0}
-_NUMBER: Schema = {"bsonType": ["int", "long", "double"], "minimum": 0}
+_NUMBER: Schema = {"bsonType": ["int", "long", "double", "decimal"], "minimum": 0}
+_POINTS: Schema = {"bsonType": ["int", "long", "double"], "minimum": 0}
 _TEXT: Schema = {"bsonType": "string"}
 _DATE: Schema = {"bsonType": "date"}
 _FLAG: Schema = {"bsonType": "bool"}
@@ -27,7 +28,10 @@ _HEX: Schema = {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
 def _or_null(schema: Schema) -> Schema:
-    """The same, or null. A null passes `minimum` and `pattern`, which look at their own types."""
+    """The same type, or null.
+
+    `minimum` and `pattern` check values of their own types only, so null passes.
+    """
     kinds = schema["bsonType"]
     return schema | {"bsonType": [*([kinds] if isinstance(kinds, str) else kinds), "null"]}
 
@@ -54,7 +58,7 @@ CONTRIBUTION: Schema = _object(
     "user_id type total_points created_at",
     _fields("type idempotency_key", _TEXT),
     user_id=_ID,
-    total_points=_NUMBER,
+    total_points=_POINTS,
     created_at=_DATE,
 )
 
@@ -137,11 +141,13 @@ STAKE: Schema = _object(
     transfer_key=_TEXT,
 )
 
-_VOTED = "votes_for votes_against votes_abstain total_voting_power quorum_required"
+_TALLIES = "votes_for votes_against votes_abstain total_voting_power"
+_VOTED = f"{_TALLIES} quorum_required"
 PROPOSAL: Schema = _object(
     "title proposer_id proposal_type status created_at",
     _fields(_VOTED, _NUMBER),
     {f"{name}_base_units": AMOUNT for name in _VOTED.split()},
+    {f"opening_{name}_base_units": AMOUNT for name in _TALLIES.split()},
     _fields("voting_start voting_end created_at", _DATE),
     title=_TEXT,
     proposal_type=_one_of(ProposalType),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
@@ -87,8 +88,10 @@ def contribution_of(document: Document) -> Contribution:
     )
 
 
-def _number(document: Document, name: str) -> int | float | None:
+def _number(document: Document, name: str) -> int | float | Decimal | None:
     """The number; None if it is missing or of another type. Counters skip it, too."""
     value = document.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    is_number = (
+        isinstance(value, int | float | Decimal) and not isinstance(value, bool) and isfinite(value)
+    )
     return value if is_number else None

@@ -51,15 +51,8 @@ class MongoActivity(MongoPart):
             found[user_id] = UserActivity(count, known.points + points)
         return found
 
-    def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float]]) -> int:
-        fields = {
-            user_id: {
-                "total_contributions": counted.contributions,
-                "total_points": Int64(counted.points),
-                "reputation_score": score,
-            }
-            for user_id, (counted, score) in activity.items()
-        }
+    def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float | None]]) -> int:
+        fields = {user_id: activity_fields(*each) for user_id, each in activity.items()}
         return write_counters(self, names.USERS, fields)
 
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
@@ -100,6 +93,16 @@ class MongoActivity(MongoPart):
                 # An array that contains one of the ids matches, but belongs to nobody.
                 if isinstance(document["_id"], str | ObjectId):
                     yield canonical_user_id(str(document["_id"])), document
+
+
+def activity_fields(counted: UserActivity, reputation: float | None) -> Document:
+    """The owner's fields of a user. Without steps, reputation is the wiki's and is left out."""
+    score = {} if reputation is None else {"reputation_score": reputation}
+    return {
+        "total_contributions": counted.contributions,
+        "total_points": Int64(counted.points),
+        **score,
+    }
 
 
 def write_counters(part: MongoPart, collection: str, fields: Mapping[str, Document]) -> int:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 from worker.adapters.mongo.base import MongoPart, canonical_id, integer_sum, stored_forms
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.payout.contributions import BY_USER
+from worker.adapters.mongo.payout.wiki_data import account_of
 from worker.adapters.mongo.wiki.contribution_counters import SUM_OF_POINTS
 from worker.adapters.mongo.wiki.newest import newest
 from worker.core.identity import canonical_user_id
@@ -33,7 +36,7 @@ class MongoViews(MongoPart):
         forms = stored_forms(user_id)
         found = {d["_id"]: d for d in self.users.find({"_id": {"$in": forms}})}
         document = next((found[form] for form in forms if form in found), None)
-        return None if document is None else shown_user_of(user_id, document)
+        return None if document is None else shown_user_of(user_id, document, len(found))
 
     def contributions_page(
         self, user_id: str, after: Cursor | None, limit: int
@@ -150,23 +153,27 @@ def shown_reward_of(document: Mapping[str, Any]) -> ShownReward:
     )
 
 
-def shown_user_of(user_id: str, document: Mapping[str, Any]) -> ShownUser:
+def shown_user_of(user_id: str, document: Mapping[str, Any], documents: int) -> ShownUser:
+    """`documents`: how many documents have an id of this user."""
     wallet = document.get("wallet_address")
     reputation = document.get("reputation_score")
     return ShownUser(
         user_id=canonical_user_id(user_id),
         wallet=wallet if isinstance(wallet, str) else None,
-        reputation=float(reputation) if isinstance(reputation, int | float) else 1.0,
+        reputation=float(reputation) if isinstance(reputation, int | float | Decimal) else 1.0,
         contributions=_whole(document.get("total_contributions")),
         points=_whole(document.get("total_points")),
         earned=BaseUnits(_whole(document.get("total_tokens_earned_base_units"))),
         staked=BaseUnits(_whole(document.get("staked_tokens_base_units"))),
         power=BaseUnits(_whole(document.get("governance_power_base_units"))),
+        account=account_of(
+            canonical_user_id(user_id), document, list(document), is_twice=documents > 1
+        ),
     )
 
 
 def _whole(value: object) -> int:
     """A counter; 0 if the stored value is not a whole number."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return 0
-    return int(value) if value == value // 1 else 0
+    return int(value) if isfinite(value) and value == int(value) else 0

@@ -9,9 +9,8 @@ from typing import TypeVar
 from bson import Int64
 
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.payout.stakes import rounded_down
 from worker.core.errors import KontribError
-from worker.core.money import BaseUnits, tokens_float
+from worker.core.money import BaseUnits, rounded_down, tokens_float
 
 Read = TypeVar("Read")
 

@@ -15,6 +15,7 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, by_id, insert_missing, integer_sum
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.wiki.proposal_documents import (
+    NO_SIGNATURE,
     execution_document,
     execution_of,
     is_change_of,
@@ -22,6 +23,8 @@ from worker.adapters.mongo.wiki.proposal_documents import (
     proposal_document,
     proposal_of,
     stored_facts,
+    taken_over_fields,
+    tallies_of,
     vote_fields,
     vote_of,
     votes_fields,
@@ -72,12 +75,12 @@ class MongoGovernance(MongoPart):
     def move(
         self, proposal_id: str, current: ProposalStatus, wanted: ProposalStatus, **facts: Any
     ) -> bool:
-        selected = {**by_id(proposal_id), "status": current.value}
+        selected = {**_unexecuted(proposal_id), "status": current.value}
         changed = {"status": wanted.value, **stored_facts(facts)}
         return self._proposals.update_one(selected, {"$set": changed}).matched_count == 1
 
     def note(self, proposal_id: str, reason: str, now: datetime) -> None:
-        selected = {**by_id(proposal_id), "status": ProposalStatus.PASSED.value}
+        selected = {**_unexecuted(proposal_id), "status": ProposalStatus.PASSED.value}
         self._proposals.update_one(selected, {"$set": {"reason": reason, "updated_at": now}})
 
     # --- voting ---------------------------------------------------------------------------------
@@ -97,12 +100,23 @@ class MongoGovernance(MongoPart):
         with contextlib.suppress(DuplicateKeyError):
             self._votes.update_one(selected, update, upsert=True)
             return
-        # Another request of this user inserted a vote in between: now the update finds that vote.
+        # Another request of this user inserted a vote in between, so a second update finds that
+        # vote.
         self._votes.update_one(selected, update)
 
     def vote(self, proposal_id: str, user_id: str) -> Vote | None:
         found = self._votes.find_one({"proposal_id": proposal_id, "user_id": user_id})
         return None if found is None else vote_of(found)
+
+    def keep_opening(self, proposal_id: str) -> None:
+        document = self._proposals.find_one(by_id(proposal_id))
+        known = None if document is None else proposal_of(document)
+        if document is None or known is None or known.opening is not None:
+            return
+        exact = taken_over_fields(known.votes)
+        untaken = {name: {"$exists": False} for name in exact}
+        selected = {**_unexecuted(proposal_id), **tallies_of(document), **untaken}
+        self._proposals.update_one(selected, {"$set": exact})
 
     def count_votes(self, proposal_id: str) -> Votes:
         group = {"_id": "$choice", "weight": {"$sum": "$weight_base_units"}}
@@ -111,7 +125,7 @@ class MongoGovernance(MongoPart):
         return Votes(*(BaseUnits(sums.get(choice.value, 0)) for choice in Choice))
 
     def write_votes(self, proposal_id: str, votes: Votes, now: datetime) -> None:
-        selected = {**by_id(proposal_id), "status": ProposalStatus.ACTIVE.value}
+        selected = {**_unexecuted(proposal_id), "status": ProposalStatus.ACTIVE.value}
         update = {"$set": {**votes_fields(votes), "updated_at": now}}
         self._proposals.update_one(selected, update)
 
@@ -140,3 +154,8 @@ class MongoGovernance(MongoPart):
         document = self.config.find_one({"_id": CONFIG_ID}, {CHANGES: 1}) or {}
         changes = document.get(CHANGES) or []
         return next((execution_of(c) for c in changes if is_change_of(c, proposal_id)), None)
+
+
+def _unexecuted(proposal_id: str) -> Document:
+    """Selects a proposal that no transaction executed: others are never changed."""
+    return {**by_id(proposal_id), "execution_tx_hash": {"$in": list(NO_SIGNATURE)}}

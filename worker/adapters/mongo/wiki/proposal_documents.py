@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
+
+from bson import Int64
 
 from worker.adapters.mongo.base import stored_id
 from worker.adapters.mongo.connection import Document
@@ -17,6 +19,7 @@ from worker.adapters.mongo.wiki.documents import (
 )
 from worker.core.money import BaseUnits
 from worker.core.wiki.governance import (
+    NO_VOTES,
     Choice,
     ExecutedChange,
     Proposal,
@@ -34,6 +37,12 @@ _VOTE_FIELDS = {
 }
 
 
+OPENING = "opening_"
+"""Prefix of the fields that hold the wiki's own tallies."""
+NO_SIGNATURE: tuple[object, ...] = (None, "")
+"""Values of execution_tx_hash of a proposal that no transaction executed."""
+
+
 def proposal_document(proposal: Proposal) -> Document:
     """The owner's fields and ours. Each float of tokens has an exact integer beside it."""
     execution = proposal.execution
@@ -47,6 +56,7 @@ def proposal_document(proposal: Proposal) -> Document:
         "voting_start": proposal.voting_start,
         "voting_end": proposal.voting_end,
         **votes_fields(proposal.votes),
+        **opening_fields(proposal.opening or NO_VOTES),
         **amount_fields(quorum_required=proposal.quorum),
         "status": proposal.status.value,
         "execution_tx_hash": proposal.execution_signature,
@@ -67,8 +77,7 @@ def _read(document: Document) -> Proposal:
     made_at = typed(document, "created_at", datetime)
     if not isinstance(parameters, Mapping):
         raise TypeError("parameters is not an object")
-    counted = {ours: stored_amount(document, theirs) for theirs, ours in _VOTE_FIELDS.items()}
-    del counted["total"]
+    signature = document.get("execution_tx_hash")
     return Proposal(
         id=str(document["_id"]),
         title=typed(document, "title", str),
@@ -83,12 +92,46 @@ def _read(document: Document) -> Proposal:
         updated_at=typed(document, "updated_at", datetime)
         if document.get("updated_at")
         else made_at,
-        votes=Votes(**counted),
+        votes=_votes_of(document),
+        opening=_opening_of(document),
         status=ProposalStatus(document["status"]),
         execution=execution_of(execution) if execution else None,
-        execution_signature=document.get("execution_tx_hash"),
+        execution_signature=None if signature in NO_SIGNATURE else str(signature),
         reason=document.get("reason"),
     )
+
+
+def _votes_of(document: Document, prefix: str = "") -> Votes:
+    tallies = {o: stored_amount(document, prefix + t) for t, o in _VOTE_FIELDS.items()}
+    del tallies["total"]
+    return Votes(**tallies)
+
+
+def _opening_of(document: Document) -> Votes | None:
+    """The base; None where the tallies are the wiki's own, and not taken over yet."""
+    is_ours = any(f"{name}_base_units" in document for name in _VOTE_FIELDS)
+    return _votes_of(document, OPENING) if is_ours else None
+
+
+def opening_fields(opening: Votes) -> Document:
+    """The base, where there is one."""
+    exact = _exact_fields(opening, OPENING)
+    return exact if opening != NO_VOTES else {}
+
+
+def taken_over_fields(votes: Votes) -> Document:
+    """The wiki's tallies as the base, and as the sums so far. Its own fields stay unchanged."""
+    return {**_exact_fields(votes, OPENING), **_exact_fields(votes)}
+
+
+def _exact_fields(votes: Votes, prefix: str = "") -> Document:
+    tallies = {prefix + t: getattr(votes, o) for t, o in _VOTE_FIELDS.items()}
+    return {f"{name}_base_units": Int64(amount) for name, amount in tallies.items()}
+
+
+def tallies_of(document: Document) -> Document:
+    """The wiki's own fields as they are stored; None for a missing one."""
+    return {name: document.get(name) for name in _VOTE_FIELDS}
 
 
 def votes_fields(votes: Votes) -> Document:
@@ -122,7 +165,9 @@ def execution_document(execution: ExecutedChange) -> Document:
 def execution_of(document: Mapping[str, Any]) -> ExecutedChange:
     if not isinstance(document, Mapping):
         raise TypeError("the execution is not an object")
-    return ExecutedChange(**{field.name: document[field.name] for field in fields(ExecutedChange)})
+    facts = ("parameter", "old", "new", "proposer_id", "at")
+    facts_of = {name: document[name] for name in facts}
+    return ExecutedChange(**facts_of, by=str(document.get("by") or ""))
 
 
 def is_change_of(change: object, proposal_id: str) -> bool:

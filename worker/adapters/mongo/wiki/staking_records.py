@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
@@ -19,12 +18,8 @@ from worker.adapters.mongo.base import (
     stored_id,
 )
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.wiki.documents import (
-    amount_fields,
-    read_or_leave_out,
-    stored_amount,
-    typed,
-)
+from worker.adapters.mongo.payout.stakes import moment_of, stake_span
+from worker.adapters.mongo.wiki.documents import amount_fields, read_or_leave_out, stored_amount
 from worker.core.money import INT64_MAX, exact_decimal
 from worker.core.wiki.interest import accrued_interest
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
@@ -113,29 +108,26 @@ def stake_of(document: Document) -> StakeRecord | None:
 
 
 def _read(document: Document) -> StakeRecord:
-    start, end = (typed(document, name, datetime) for name in ("start_date", "end_date"))
+    span = stake_span(document)
     record = StakeRecord(
         id=str(document["_id"]),
         user_id=canonical_id(document.get("user_id")),
         amount=stored_amount(document, "amount"),
-        days=int(document.get("duration_days") or (end - start).days),
+        days=int(document.get("duration_days") or (span.end - span.start).days),
         apy=exact_decimal(document.get("apy_rate", 0)),
         multiplier=exact_decimal(document.get("multiplier", 1)),
-        start=start,
-        end=end,
+        start=span.start,
+        end=span.end,
         number=document.get("number"),
         status=StakeStatus(document["status"]),
         stake_signature=document.get("stake_tx_hash"),
         unstake_signature=document.get("unstake_tx_hash"),
-        unstaked_at=_moment(document.get("unstaked_at")),
+        unstaked_at=span.unstaked_at,
         rewards_earned=stored_amount(document, "rewards_earned"),
-        accrued_through=_moment(document.get("accrued_through")),
+        accrued_through=moment_of(document.get("accrued_through")),
     )
-    interest = accrued_interest(record.amount, record.apy, max(0, (end - start).days))
+    days = max(0, (span.end - span.start).days)
+    interest = accrued_interest(record.amount, record.apy, days)
     if not 0 <= interest <= INT64_MAX:
         raise ValueError("its interest is negative or beyond 64 bits")
     return record
-
-
-def _moment(value: Any) -> datetime | None:
-    return value if isinstance(value, datetime) else None

@@ -132,7 +132,9 @@ class ExecutionHistory:
 
 
 def _in_order(receipt_id: str, listed: list[Mention]) -> list[str]:
-    """Successful mentions, oldest first, those whose memo names the receipt before all others.
+    """Successful mentions, oldest first.
+
+    Mentions whose memo names the receipt come before all others.
 
     Our own memos name the receipt. A transaction that allocated it cannot have failed.
     """

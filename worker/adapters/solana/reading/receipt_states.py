@@ -1,4 +1,4 @@
-"""Reads receipts from every endpoint. Only here could a wrong answer of an endpoint pay twice."""
+"""Reads receipts from every endpoint. A wrong answer here could pay twice, and nowhere else."""
 
 from __future__ import annotations
 

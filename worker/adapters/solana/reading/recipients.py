@@ -20,6 +20,7 @@ from worker.adapters.solana.reading.token_account_bytes import token_account
 from worker.adapters.solana.rpc.calls import Reply
 from worker.adapters.solana.rpc.endpoints import Rpc, from_any
 from worker.core.payout.chain import AccountProblem, Recipient
+from worker.core.payout.wallet_text import has_lost_case
 
 Accounts = list[ChainAccount | None]
 
@@ -57,7 +58,7 @@ class RecipientReader:
         return AccountProblem.OURS if wallet in self._ours else _problem_of_address(wallet)
 
     def _read_accounts(self, wallets: list[str]) -> tuple[Accounts, Accounts]:
-        """Wallet accounts (owners only) and token accounts, read at the same time."""
+        """Read wallet accounts (owners only) and token accounts at the same time."""
 
         def read(replies: list[Reply]) -> Accounts:
             return read_all_accounts(replies, len(wallets))
@@ -102,6 +103,8 @@ def _problem_of_address(wallet: str) -> AccountProblem | None:
     try:
         address = Pubkey.from_string(wallet)
     except ValueError:
+        return AccountProblem.NOT_AN_ADDRESS
+    if has_lost_case(wallet):
         return AccountProblem.NOT_AN_ADDRESS
     return None if address.is_on_curve() else AccountProblem.OFF_CURVE
 

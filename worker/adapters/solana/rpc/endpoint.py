@@ -104,7 +104,7 @@ class Endpoint:
         await self._provider.close()
 
     async def read(self, calls: Sequence[Call]) -> list[Reply]:
-        """Replies in order. Retries temporary failures a bounded number of times.
+        """Return the replies in order. Temporary failures are retried a bounded number of times.
 
         Raises:
             Unreachable: a call got no answer.
@@ -115,7 +115,7 @@ class Endpoint:
         return replies
 
     async def send_once(self, calls: Sequence[Call]) -> list[Reply | None]:
-        """Replies in order, without any retry; None if the outcome of a call is unknown."""
+        """Return the replies in order, without retries; None if a call's outcome is unknown."""
         replies: list[Reply | None] = [None] * len(calls)
 
         async def send(group: list[int]) -> None:

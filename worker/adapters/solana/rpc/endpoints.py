@@ -73,7 +73,10 @@ class Rpc:
         return self.run(lambda endpoints: from_each(endpoints, calls))
 
     def each_sent(self, calls: Sequence[Call]) -> list[list[Reply | None]]:
-        """Like `each`, without any retry; None if the outcome of a call is unknown."""
+        """Like `each`, but without retries.
+
+        A reply is None if the outcome of its call is unknown.
+        """
         return self.run(
             lambda endpoints: asyncio.gather(*(each.send_once(calls) for each in endpoints))
         )
@@ -122,7 +125,7 @@ async def from_each(
 
 
 def answering(answers: Sequence[list[Reply] | Unreachable]) -> list[list[Reply]]:
-    """The answers without those of silent endpoints.
+    """The answers of the endpoints that are not silent.
 
     Raises:
         Unreachable: every endpoint was silent.

@@ -71,7 +71,7 @@ def _keypair(text: str) -> Keypair | None:
     try:
         if not text.startswith("["):
             return Keypair.from_base58_string(text)
-        # bytes() of a single number would be that many zeros, and so turn a typo into a key.
+        # bytes() of a single number n makes n zeros, and would turn a typo into a key.
         return Keypair.from_bytes(bytes([int(number) for number in json.loads(text)]))
     except (ValueError, TypeError):
         return None

@@ -46,7 +46,7 @@ def _refusal(hosts: Sequence[str], replies: Sequence[Reply | None]) -> str | Non
 
 
 def statuses(rpc: Rpc, signatures: Sequence[str]) -> list[SignatureStatus]:
-    """The status of each recent signature: the most certain one among the endpoints' answers.
+    """The status of each recent signature: the most advanced status that any endpoint reports.
 
     Raises:
         Unreachable: every endpoint failed to answer.

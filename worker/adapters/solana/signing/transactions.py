@@ -39,9 +39,11 @@ SAMPLE_MEMO = "2024-12-09/00007"
 
 INSTRUCTIONS_TRACED_PER_CREATION = 7
 """A transaction may make 64 calls in total, and the creation of an account calls other programs.
-It makes 5 calls for a fresh address, and 7 for an address that holds lamports already. A limit
-that assumes 5 would let a stranger block a whole transaction with a thousandth of a SOL for each
-address."""
+
+It makes 5 calls for a fresh address, and 7 for an address that holds lamports already. If the limit
+assumed 5 calls, a stranger could block a whole transaction at a cost of a thousandth of a SOL per
+address.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,68 @@
+"""A wallet that is no address says what to correct. Nothing is corrected by a guess."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+
+from tests.fakes.wallets import wallet_named
+from worker.core.payout.wallet_text import describe_wallet, has_lost_case
+
+WALLET = wallet_named("x")
+BITCOIN = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (WALLET + " ", "it has a blank at its end, remove it"),
+        (" " + WALLET, "it has a blank at its beginning, remove it"),
+        (f" {WALLET}\n", "it has a blank at its beginning and a line break at its end, remove it"),
+        (WALLET + "\n", "it has a line break at its end, remove it"),
+        (WALLET[:9] + "\t" + WALLET[9:], "it has a tab inside, remove it"),
+        (WALLET + "\u200b", "it has an invisible character U+200B at its end, remove it"),
+        ("\ufeff" + WALLET, "it has an invisible character U+FEFF at its beginning, remove it"),
+        (WALLET + "\u00a0", "it has an invisible character U+00A0 at its end, remove it"),
+        (f'"{WALLET}"', "it has other characters around an address, leave the address alone"),
+        (f"solana:{WALLET}", "it has other characters around an address, leave the address alone"),
+        (f"{WALLET}, {wallet_named('y')}", "it has more than one address, leave the address alone"),
+        ("0x52908400098527886e0f7030069857d2e4169ee7", "it is an Ethereum address"),
+        ("52908400098527886E0F7030069857D2E4169EE7", "it is an Ethereum address"),
+        (BITCOIN, "it is a Bitcoin address"),
+        ("bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq", "it is a Bitcoin address"),
+        (WALLET.lower(), "it is all in lower case, and capitals count in an address"),
+        (WALLET.upper(), "it is all in upper case, and capitals count in an address"),
+        ("alice.sol", "it is a name, not an address"),
+        ("@alice", "it is a name, not an address"),
+        ("alice@example.org", "it is an e-mail address"),
+        ("0" + WALLET[1:], "it has the character '0', which no address has"),
+        ("\u0410" + WALLET[1:], r"it has the character '\u0410', which no address has"),
+        (WALLET[:36], "it has 27 bytes, and an address has 32"),
+        (str(Keypair.from_seed(bytes(32))), "it is as long as a secret key or a signature"),
+        (WALLET[:8], "it has 8 characters, and an address has 32 to 44"),
+        ("x" * 100_000, "it has 100,000 characters, and an address has 32 to 44"),
+        (" \n", "it is blank"),
+        ({"solana": WALLET}, "it is a document, not text"),
+        ([WALLET], "it is a list, not text"),
+        (True, "it is true or false, not text"),
+        (4.5, "it is a number, not text"),
+        (b"\x01", "it is of type bytes, not text"),
+    ],
+)
+def test_it_says_what_to_correct(stored: object, said: str) -> None:
+    assert describe_wallet(stored) == f"wallet is not an address: {said}"
+
+
+@given(st.text() | st.integers() | st.lists(st.text()))
+def test_every_value_is_described(stored: object) -> None:
+    said = describe_wallet(stored)
+    assert said.startswith("wallet is not an address: it ")
+    assert said.isprintable()
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_no_address_of_a_key_has_letters_of_one_case_only(key: bytes) -> None:
+    assert not has_lost_case(str(Pubkey(key))) or key[:20] == bytes(20)
