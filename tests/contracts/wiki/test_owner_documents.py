@@ -57,7 +57,6 @@ NEXT = WEEK.next()
 MOMENT = NEXT.end + timedelta(hours=1)
 EXPECTED: dict[str, Document] = {
     "users": {
-        "reputation_score": 1.0,  # by the default steps: 15 contributions
         "total_tokens_earned": 350.75,
         "staked_tokens": 1000.0,
         "governance_power": 1350.75,

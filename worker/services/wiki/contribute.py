@@ -154,7 +154,7 @@ def _reputation(wiki: WikiContext, rules: Rules, account: Account) -> object:
     activity = wiki.counters.user_activity([account.user_id])[account.user_id]
     if (score := reputation(rules.reputation_steps, activity.contributions)) is not None:
         return score
-    own = account.fields["reputation_score"]
+    own = account.fields.get("reputation_score")
     return _number(own, ScoreUnusable("users.reputation_score", own))
 
 

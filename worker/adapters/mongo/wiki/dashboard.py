@@ -7,7 +7,7 @@ of an index, so each form has its own query, and this module merges the results.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -20,6 +20,7 @@ from worker.adapters.mongo.counting.contribution_counts import SUM_OF_POINTS
 from worker.adapters.mongo.payout.contributions import BY_USER
 from worker.adapters.mongo.payout.historic import historic_reward_of, tokens_of, whole_of
 from worker.adapters.mongo.payout.wiki_data import account_of
+from worker.adapters.mongo.wiki.newest import newest
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits
 from worker.core.week import Week
@@ -61,12 +62,27 @@ class MongoViews(MongoPart):
         is_odd = others and self.contributions.find_one(odd, {"_id": 1}, hint=BY_USER)
         return [usual, *others] if is_odd else [usual]
 
-    def _of_form(self, form: object, after: Cursor | None, limit: int) -> Iterator[Document]:
-        """Enough documents for a page, all with this form of the id, newest first.
+    def _of_form(self, form: object, after: Cursor | None, limit: int) -> Iterable[Document]:
+        """Enough documents for a page, all with this form of the id.
 
         The index has no order by id within one moment. So this method reads all documents of the
         cursor's moment, and all of the last moment on the page.
         """
+        until = {} if after is None else {"$lte": after.created_at}
+
+        def read(since: datetime | None, most: int) -> list[Document]:
+            dates = {"$type": "date", **until} | ({} if since is None else {"$gte": since})
+            selected = {"user_id": form, "created_at": dates}
+            fields = _CONTRIBUTION.split()
+            found = self.contributions.find(selected, fields, hint=BY_USER, batch_size=most + 1)
+            return list(found.limit(most))
+
+        some = newest(read, limit, None if after is None else after.created_at)
+        found = self._sorted(form, after, limit) if some is None else iter(some)
+        return (each for each in found if isinstance(each["created_at"], datetime))
+
+    def _sorted(self, form: object, after: Cursor | None, limit: int) -> Iterator[Document]:
+        """The documents in the order of the index, newest first."""
         selected: Document = {"user_id": form, "created_at": {"$type": "date"}}
         if after is not None:
             selected["created_at"] = {"$lte": after.created_at, "$type": "date"}
@@ -84,10 +100,16 @@ class MongoViews(MongoPart):
             "user_id": {"$in": stored_forms(user_id), "$not": {"$type": "array"}},
             "created_at": {"$gte": start, "$lt": end},
         }
-        group = {"_id": None, "points": SUM_OF_POINTS}
-        stages: list[Document] = [{"$match": mine}, {"$group": group}]
-        found = self.contributions.aggregate(stages, hint=BY_USER)
-        return sum(integer_sum("points", document["points"]) for document in found)
+        # The plain sum is twice as fast. It is an integer unless points are doubles or decimals.
+        points = self._sum(mine, {"$sum": "$total_points"})
+        if not isinstance(points, int):
+            points = self._sum(mine, SUM_OF_POINTS)
+        return integer_sum("points", points)
+
+    def _sum(self, selected: Document, points: Document) -> object:
+        stages: list[Document] = [{"$match": selected}, {"$group": {"_id": None, "points": points}}]
+        found = list(self.contributions.aggregate(stages, hint=BY_USER))
+        return found[0]["points"] if found else 0
 
     def rewards_page(self, user_id: str, before: Week | None, limit: int) -> list[ShownReward]:
         selected: Document = {"user_id": {"$in": stored_forms(canonical_user_id(user_id))}}
