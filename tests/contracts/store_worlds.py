@@ -39,6 +39,8 @@ class StoreWorld(Protocol):
     def add_user(self, document: Mapping[str, Any]) -> None: ...
     def add_contributions(self, documents: Iterable[Mapping[str, Any]]) -> None: ...
     def add_stake(self, document: Mapping[str, Any]) -> None: ...
+    def add_distribution(self, document: Mapping[str, Any]) -> None: ...
+    def add_historic_reward(self, document: Mapping[str, Any]) -> None: ...
     def clear_contributions(self) -> None: ...
     def archive_week(self, week: Week) -> None: ...
 
@@ -57,6 +59,12 @@ class FakeStoreWorld:
 
     def add_stake(self, document: Mapping[str, Any]) -> None:
         self.fake.add_stake(document)
+
+    def add_distribution(self, document: Mapping[str, Any]) -> None:
+        self.fake.add_distribution(document)
+
+    def add_historic_reward(self, document: Mapping[str, Any]) -> None:
+        self.fake.add_historic_reward(document)
 
     def clear_contributions(self) -> None:
         self.fake.state.contributions.clear()
@@ -89,6 +97,15 @@ class MongoStoreWorld:
     def add_stake(self, document: Mapping[str, Any]) -> None:
         # An older program without validators may have written this.
         self.database[names.STAKING_RECORDS].insert_one(
+            dict(document), bypass_document_validation=True
+        )
+
+    def add_distribution(self, document: Mapping[str, Any]) -> None:
+        self.database[names.WEEKLY_DISTRIBUTIONS].insert_one(dict(document))
+
+    def add_historic_reward(self, document: Mapping[str, Any]) -> None:
+        # It may be older than the validators.
+        self.database[names.TOKEN_REWARDS].insert_one(
             dict(document), bypass_document_validation=True
         )
 

@@ -12,7 +12,7 @@ from tests.cli.conftest import Command
 from tests.fakes.world import WEEK, World, store_of, user_id_of
 from worker.core.week import Week
 from worker.services.plan.genesis import DistributedBefore, make_genesis
-from worker.services.plan.plan_week import DistributedElsewhere, plan_week
+from worker.services.plan.plan_week import DistributedElsewhere, dry_run, plan_week
 from worker.services.week.due import find_work
 
 
@@ -64,6 +64,52 @@ def test_a_week_that_was_not_distributed_is_planned(world: World, status: str) -
     world.run()
 
     assert world.distribution().plan_id is not None
+
+
+@pytest.mark.parametrize("status", ["pending", "failed"])
+def test_a_week_that_was_paid_in_part_is_not_planned_but_shown(
+    world: World, kontrib: Command, status: str
+) -> None:
+    store = store_of(world.first)
+    store.add_distribution(distribution(status=status, completed_at=None))
+    store.add_historic_reward(reward(user_id_of("ada")))
+    with pytest.raises(DistributedBefore, match="set-aside 2024-W50"):
+        make_genesis(world.first, WEEK)
+    store.state.historic_rewards.clear()
+    world.genesis()
+    world.populate(3)
+    store.add_historic_reward(reward(user_id_of("ada")))
+
+    world.run()
+
+    assert world.distribution().plan_id is None
+    assert find_work(world.first) == []
+    for plan in (plan_week, dry_run):
+        with pytest.raises(DistributedElsewhere, match="set-aside 2024-W50"):
+            plan(world.first, WEEK)
+    (first, *_) = kontrib.json("status")["weeks"]
+    assert first["stopped"]
+    assert first["distributed_by_another_system"]
+    assert kontrib("run", WEEK.label) == 1
+    assert "kontrib migrate set-aside 2024-W50" in kontrib.err
+
+
+def test_a_reward_that_is_paid_just_before_planning_stops_the_week(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_of(world.first)
+    store.add_distribution(distribution(status="pending", completed_at=None))
+    world.genesis()
+    world.populate(3)
+
+    def pay() -> None:
+        store.add_historic_reward(reward(user_id_of("ada")))
+
+    monkeypatch.setattr(world.first.chain, "check_mint", pay)
+
+    with pytest.raises(DistributedElsewhere):
+        plan_week(world.first, WEEK, at_once=True)
+    assert store.state.rewards == {}
 
 
 def test_a_week_of_another_system_stops_all_later_ones_visibly(

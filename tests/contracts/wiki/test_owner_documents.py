@@ -362,10 +362,14 @@ def test_a_document_of_another_system_hides_no_archived_week(database: Mongo) ->
     assert store.distributions() == []
 
 
-def test_a_week_that_is_set_aside_is_planned_and_comes_back(database: Mongo) -> None:
+@pytest.mark.parametrize("status", ["completed", "pending", "failed"])
+def test_a_week_that_is_set_aside_is_planned_and_comes_back(database: Mongo, status: str) -> None:
     before_migration(database)
+    database.weekly_distributions.update_one({}, {"$set": {"status": status}})
     store = MongoStore(database)
     store.record_first_week(WEEK)
+
+    assert store.ensure_distribution(WEEK, MOMENT).historic is not None
 
     assert set_week_aside(database, WEEK, "nobody was paid", MOMENT) == 1
 
@@ -375,7 +379,8 @@ def test_a_week_that_is_set_aside_is_planned_and_comes_back(database: Mongo) -> 
     with pytest.raises(NotDistributedElsewhere):
         set_week_aside(database, WEEK, "again", MOMENT)
     rollback(database, lambda line: None, MOMENT, force=True)
-    assert list(database.weekly_distributions.find()) == [owner_documents()["weekly_distributions"]]
+    owners = owner_documents()["weekly_distributions"] | {"status": status}
+    assert list(database.weekly_distributions.find()) == [owners]
 
 
 @pytest.mark.parametrize("status", ["pending", "failed"])

@@ -17,6 +17,7 @@ from tests.fakes.store.state import (
     as_stored,
     to_milliseconds,
 )
+from worker.adapters.mongo.payout.documents import distribution_of
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Row
@@ -35,11 +36,16 @@ class FakePlans:
 
     def distribution(self, week: Week) -> Distribution | None:
         stored = self.state.weeks.get(week) or self.state.archive.get(week)
-        return None if stored is None else stored.distribution.since(self.first_week())
+        return None if stored is None else self._known(stored)
+
+    def _known(self, stored: StoredWeek) -> Distribution:
+        known = stored.distribution
+        if stored.is_plannable and self.state.is_paid_elsewhere(known.week):
+            known = distribution_of(stored.facts, archived=known.archived, is_paid=True)
+        return known.since(self.first_week())
 
     def distributions(self) -> list[Distribution]:
-        known = [self.state.weeks[week].distribution for week in sorted(self.state.weeks)]
-        return [each.since(self.first_week()) for each in known]
+        return [self._known(self.state.weeks[week]) for week in sorted(self.state.weeks)]
 
     def first_week(self) -> Week | None:
         return self.state.first_week.get("genesis")
@@ -48,9 +54,12 @@ class FakePlans:
         self.state.first_week["genesis"] = week
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
-        if (known := self.distribution(week)) is not None:
+        known, stored = self.distribution(week), self.state.weeks.get(week)
+        is_adopted = known and stored and stored.is_plannable and known.historic is None
+        if known is not None and not is_adopted:
             return known
-        created = Distribution(week, Stage.DUE, created_at=to_milliseconds(now))
+        created_at = (known and known.created_at) or to_milliseconds(now)
+        created = Distribution(week, Stage.DUE, created_at=created_at)
         self.state.weeks[week] = StoredWeek(created, NO_TOTALS | {"started_at": None})
         return created
 
@@ -96,6 +105,8 @@ class FakePlans:
         if known.plan_id == plan.plan_id:
             return True
         if known.plan_id != replacing or known.stage not in _MUTABLE or known.archived:
+            return False
+        if known.historic is not None:
             return False
         stored = self.state.weeks[plan.week]
         facts = stored.facts | plan_totals(plan.header) | {"notes": _notes(notes)}
@@ -186,8 +197,8 @@ class FakePlans:
         self._change(week, approved=True, next_attempt_at=None)
 
     def requeue(self, week: Week, now: datetime) -> int:
-        distribution = self.distribution(week)
-        if distribution is None or distribution.archived or distribution.historic is not None:
+        distribution, stored = self.distribution(week), self.state.weeks.get(week)
+        if distribution is None or stored is None or not stored.is_ours:
             return 0
         waiting = distribution.stopped or distribution.next_attempt_at is not None
         self._change(week, **_UNTRIED)
@@ -213,7 +224,7 @@ class FakePlans:
 
     def record_notes(self, week: Week, **facts: Any) -> None:
         stored = self.state.weeks.get(week)
-        if stored is not None and stored.distribution.historic is None:
+        if stored is not None and stored.is_ours:
             facts = {name: as_stored(value) for name, value in facts.items()}
             self.state.weeks[week] = replace(stored, facts=stored.facts | facts)
 
@@ -223,7 +234,7 @@ class FakePlans:
 
     def _change(self, week: Week, **facts: Any) -> None:
         stored = self.state.weeks.get(week)
-        if stored is not None and stored.distribution.historic is None:
+        if stored is not None and stored.is_ours:
             changed = replace(stored.distribution, **facts)
             self.state.weeks[week] = replace(stored, distribution=changed)
 

@@ -11,6 +11,7 @@ import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 
 from worker.adapters.mongo.connection import DECIMALS
+from worker.adapters.mongo.payout.historic import UNPAID, is_plannable
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.lifecycle import Status
 from worker.core.money import Lamports
@@ -85,6 +86,15 @@ class StoredWeek:
     facts: Document = field(default_factory=dict)
     """Facts for readers besides the distribution: totals, PlanNotes, recorded facts."""
 
+    @property
+    def is_plannable(self) -> bool:
+        """Whether it is another system's, undone, and not ours yet."""
+        return is_plannable(self.facts)
+
+    @property
+    def is_ours(self) -> bool:
+        return self.distribution.historic is None and not self.is_plannable
+
 
 @dataclass(slots=True)
 class State:
@@ -142,6 +152,15 @@ class State:
         """Store a payout with changed fields of its `Payout`."""
         payout = replace(stored.payout, **facts)
         self.payouts[payout.plan_id][payout.id] = replace(stored, payout=payout)
+
+    def is_paid_elsewhere(self, week: Week) -> bool:
+        """Whether another system paid, or may have paid, a reward of the week."""
+        return any(
+            isinstance(start := document.get("week_start"), datetime)
+            and Week.containing(start) == week
+            and document.get("status") not in UNPAID
+            for document in self.historic_rewards
+        )
 
     def plan_of(self, week: Week) -> str | None:
         stored = self.weeks.get(week) or self.archive.get(week)

@@ -122,7 +122,10 @@ def set_aside(
         "The week is planned and paid like every other one."
     )
     if paid:
-        say(f"{paid} rewards of that system are completed. Their users are paid here as well.")
+        say(
+            f"{paid} rewards of that system are completed, or may be. Their users are paid here "
+            "as well."
+        )
 
 
 @command(migrate_commands, "kontrib migrate rollback --dry-run")

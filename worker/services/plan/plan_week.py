@@ -99,6 +99,8 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
     first = check_plannable(context, week, at_once=at_once)
     context.chain.check_mint()
     known = context.store.ensure_distribution(week, context.clock.now())
+    if known.historic is not None:  # since the check above
+        raise DistributedElsewhere(week, known.historic)
     if (planned := known.planned) is not None:
         return Planned("found", planned.header, planned.root)
     anchor = context.chain.receipts([anchor_id(week)])[anchor_id(week)]

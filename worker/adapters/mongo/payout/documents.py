@@ -70,9 +70,13 @@ def _with_longs(totals: Document) -> Document:
     return totals | {name: Int64(totals[name]) for name in names}
 
 
-def distribution_of(document: Document, *, archived: bool) -> Distribution:
-    """Read a distribution. Distributions from before this system have a status, but no stage."""
-    week, historic = Week.containing(document["week_start"]), historic_week(document)
+def distribution_of(document: Document, *, archived: bool, is_paid: bool = False) -> Distribution:
+    """Read a distribution. Distributions from before this system have a status, but no stage.
+
+    `is_paid`: see `historic_week`.
+    """
+    week = Week.containing(document["week_start"])
+    historic = historic_week(document, is_paid=is_paid)
     header = document.get("header")
     return Distribution(
         week=week,

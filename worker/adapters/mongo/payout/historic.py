@@ -27,7 +27,9 @@ HISTORIC: Document = {"plan_id": None}
 """Selects rewards of another system: a missing plan id, or null."""
 OURS: Document = {"stage": {"$ne": None}}
 """Selects distributions of this system."""
-_PLANNABLE = (Status.PENDING.value, Status.FAILED.value)
+UNPAID = (Status.PENDING.value, Status.FAILED.value)
+"""The statuses by which another system says that it has not paid. With every other one it may have.
+"""
 
 
 def plain(value: object) -> object:
@@ -71,12 +73,13 @@ def odd_start(document: Mapping[str, Any]) -> str | None:
     return "missing" if start is None else repr(start)
 
 
-def historic_week(document: Mapping[str, Any]) -> HistoricWeek | None:
+def historic_week(document: Mapping[str, Any], *, is_paid: bool = False) -> HistoricWeek | None:
     """The figures of a week that another system distributed; None for every other week.
 
-    A status of no known meaning is taken for one that pays: nobody is paid twice.
+    A status of no known meaning is taken for one that pays: nobody is paid twice. `is_paid`: a
+    pending or failed week has rewards that `may_be_paid` selects.
     """
-    if document.get("stage") is not None or is_plannable(document):
+    if document.get("stage") is not None or (is_plannable(document) and not is_paid):
         return None
     is_done = document.get("status") == Status.COMPLETED.value
     return HistoricWeek(
@@ -88,8 +91,14 @@ def historic_week(document: Mapping[str, Any]) -> HistoricWeek | None:
 
 
 def is_plannable(document: Mapping[str, Any]) -> bool:
-    """Whether another system wrote the distribution, and did not distribute the week."""
-    return document.get("stage") is None and document.get("status") in _PLANNABLE
+    """Whether another system wrote the distribution, and its status says that it did not pay."""
+    return document.get("stage") is None and document.get("status") in UNPAID
+
+
+def may_be_paid(week: Week) -> Document:
+    """Selects the week's rewards that another system paid, or may have paid."""
+    of_week = {"$gte": week.start, "$lt": week.end}
+    return {"week_start": of_week, "status": {"$nin": list(UNPAID)}, **HISTORIC}
 
 
 def why_unreadable(document: Mapping[str, Any]) -> str | None:

@@ -18,7 +18,7 @@ from worker.adapters.mongo.payout.documents import (
     new_distribution,
     status_expression,
 )
-from worker.adapters.mongo.payout.historic import OURS, is_monday, is_plannable
+from worker.adapters.mongo.payout.historic import OURS, is_monday, is_plannable, may_be_paid
 from worker.adapters.mongo.payout.rewards import unresolved_payments, waiting
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution
@@ -37,10 +37,18 @@ class MongoWeeks(MongoPart):
         return None if document is None else self._known(document, archived=archived)
 
     def _known(self, document: Document, *, archived: bool) -> Distribution:
-        distribution = distribution_of(document, archived=archived)
+        is_paid = not self._is_undone(document)
+        distribution = distribution_of(document, archived=archived, is_paid=is_paid)
         if distribution.historic is None:
             return distribution
         return distribution.since(self.first_week())
+
+    def _is_undone(self, document: Document) -> bool:
+        """Whether another system wrote the distribution, and paid nobody of its week."""
+        if not is_plannable(document):
+            return False
+        rewards = may_be_paid(Week.containing(document["week_start"]))
+        return self.token_rewards.find_one(rewards, {"_id": 1}) is None
 
     def _find_document(
         self, week: Week, fields: Document | None = None
@@ -75,7 +83,7 @@ class MongoWeeks(MongoPart):
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
         document, archived = self._find_document(week)
-        if document is not None and not archived and is_plannable(document):
+        if document is not None and not archived and self._is_undone(document):
             unchanged = {"_id": document["_id"], "stage": None, "status": document["status"]}
             self.weeks.update_one(unchanged, {"$set": adopted(document, now)})
         if (known := self.distribution(week)) is not None:

@@ -17,9 +17,9 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.payout.documents import distribution_of
-from worker.adapters.mongo.payout.historic import HISTORIC, odd_start
+from worker.adapters.mongo.payout.historic import may_be_paid, odd_start
 from worker.core.errors import UsageError
-from worker.core.lifecycle import Stage, Status
+from worker.core.lifecycle import Stage
 from worker.core.week import Week
 
 CHUNK_IDS = 1000
@@ -118,7 +118,7 @@ def set_week_aside(database: Mongo, week: Week, reason: str, now: datetime) -> i
     """Move the distribution of another system away, so that this system plans the week.
 
     The copy in the collection of conflicts records when and why. Returns how many rewards of that
-    system are completed: their users get one of this system as well.
+    system are completed, or may be: their users get one of this system as well.
 
     Raises:
         NotDistributedElsewhere: the week has no such distribution.
@@ -127,8 +127,7 @@ def set_week_aside(database: Mongo, week: Week, reason: str, now: datetime) -> i
     if document is None or document.get("stage") is not None:
         raise NotDistributedElsewhere(week)
     move_aside(database, document, **{SET_ASIDE: {"at": now, "reason": reason}})
-    paid = {"week_start": week.start, "status": Status.COMPLETED.value, **HISTORIC}
-    return database[names.TOKEN_REWARDS].count_documents(paid)
+    return database[names.TOKEN_REWARDS].count_documents(may_be_paid(week))
 
 
 def _resolve_weeks(database: Mongo) -> Iterator[str]:

@@ -185,6 +185,8 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             _index("weekly_distribution_id"),
             _index("status"),
             CREATED_AT,
+            # Small: it has no rewards of this system.
+            _index("week_start", partial={"plan_id": None}),
             _index("plan_id", "position", unique=True, partial=_PLANNED),
             _index("plan_id", "user_id", unique=True, partial=_PLANNED),
             # Small indexes over the few rewards that still need work.
