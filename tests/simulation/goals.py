@@ -6,7 +6,7 @@ from tests.fakes.world import WEEK, user_id_of
 from tests.simulation.player import Goal
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.payout.backoff import ATTEMPTS_MAX
-from worker.core.payout.records import Distribution, Reward
+from worker.core.payout.records import Distribution, PayoutKind, Reward
 from worker.core.week import Week
 from worker.services.context import Context
 
@@ -58,6 +58,13 @@ def has_a_reason(context: Context) -> bool:
 
 def approved_and_resumed(context: Context) -> bool:
     return _week(context).approved and context.store.paused() is None
+
+
+def a_single_waits_or_is_paid(context: Context) -> bool:
+    """After a crash before the account was recorded, the account is created again and paid."""
+    payouts = context.store.payouts_after(_week(context).plan_id or "", "", 20)
+    singles = [payout for payout in payouts if payout.kind is PayoutKind.SINGLE]
+    return any(single.reason or single.status.is_resolved for single in singles)
 
 
 def is_stopped(context: Context) -> bool:

@@ -7,9 +7,10 @@ from datetime import timedelta
 from bson import ObjectId
 
 from tests.fakes.chain.chain import wallet_named
-from tests.fakes.chain.transactions import token_address
+from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Status
+from worker.core.payout.records import PayoutKind
 from worker.services.context import Context
 from worker.services.plan.plan_week import plan_week
 from worker.services.week.run import do_work
@@ -108,6 +109,35 @@ def ask_for_approval_and_pause(world: World) -> None:
     """The rules ask for a person's approval, and an operator pauses all signing."""
     store_of(world.first).set_rules(require_approval=True)
     pause(world)
+
+
+def close_an_account_before_its_single_is_paid(world: World) -> None:
+    """The ghost names a wallet, and closes the new account as soon as its single is there."""
+    name_a_wallet(world)
+    world.first.store.requeue(WEEK, world.clock.now())
+    chain, closed = chain_of(world.first), []
+
+    def close(method: str) -> None:
+        payouts = world.first.store.payouts_after(_plan_id(world), "", 20)
+        is_there = any(payout.kind is PayoutKind.SINGLE for payout in payouts)
+        if method == "recipients" and is_there and not closed:
+            closed.append(method)
+            world.ledger.put_token_account(token_address(wallet_named("ghost")), None)
+
+    chain.before = close
+
+
+def reopen_the_account(world: World) -> None:
+    chain_of(world.first).before = lambda _: None
+    ghost = wallet_named("ghost")
+    world.ledger.put_token_account(token_address(ghost), TokenAccount(ghost))
+    world.clock.sleep(timedelta(days=2).total_seconds())
+    world.first.store.requeue(WEEK, world.clock.now())
+
+
+def _plan_id(world: World) -> str:
+    distribution = world.first.store.distribution(WEEK)
+    return (distribution.plan_id if distribution else None) or ""
 
 
 def drop_the_new_account(world: World) -> None:

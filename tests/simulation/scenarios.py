@@ -13,6 +13,7 @@ from tests.simulation.happenings import (
     another_operator_anchors_first,
     another_worker_plans_meanwhile,
     ask_for_approval_and_pause,
+    close_an_account_before_its_single_is_paid,
     drop_the_new_account,
     find_file_again,
     freeze,
@@ -26,6 +27,7 @@ from tests.simulation.happenings import (
     name_a_wallet,
     pause,
     refuse_sends,
+    reopen_the_account,
     resume,
     shrink_transactions,
 )
@@ -40,7 +42,7 @@ from worker.services.payout.override import (
 )
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
 from worker.services.plan.genesis import make_genesis
-from worker.services.plan.plan_week import dry_run, plan_week
+from worker.services.plan.plan_week import dry_run, plan_again, plan_week
 from worker.services.week.unblock import approve_week, resume_signing, retry_week
 
 # --- actions of operators --------------------------------------------------------------------
@@ -73,6 +75,10 @@ def redirect_and_hold(context: Context) -> None:
 def release(context: Context) -> None:
     release_reward(context, WEEK, user_id_of("ghost"))
     retry_week(context.store, WEEK, context.clock.now())
+
+
+def plan_from_todays_data(context: Context) -> None:
+    plan_again(context, WEEK)
 
 
 def approve_and_resume(context: Context) -> None:
@@ -171,6 +177,7 @@ SCENARIOS = (
     Scenario(
         "a person approves the plan and ends a pause",
         (
+            Act("plan again", goals.reached(Stage.PLANNED), task=plan_from_todays_data),
             Act("approve", goals.approved_and_resumed, task=approve_and_resume),
             closing(freeze),
         ),
@@ -179,6 +186,18 @@ SCENARIOS = (
             PLAN,
             Act("wait for approval", goals.has_a_reason, prepare=ask_for_approval_and_pause),
         ),
+    ),
+    Scenario(
+        "a wallet's owner closes and opens the account of a single",
+        (
+            Act(
+                "close",
+                goals.a_single_waits_or_is_paid,
+                prepare=close_an_account_before_its_single_is_paid,
+            ),
+            Act("pay everyone", goals.everybody_paid, prepare=reopen_the_account),
+        ),
+        before=(GENESIS, PLAN, closing(lambda _: None)),
     ),
     Scenario(
         "rewards are marked as under way after they were settled",
