@@ -382,7 +382,7 @@ def test_a_date_before_the_first_year_stops_nobody(database: Mongo, store: Mongo
 def test_an_old_week_is_counted_as_it_was_planned(database: Mongo, store: MongoStore) -> None:
     contributions = database.contributions
     contributions.insert_one(contribution_document("u", WEEK.start, points=10, number=1))
-    for days, number in ((0, 2), (30, 3)):
+    for days, number in ((0, 2), (20, 3)):
         recorded_at = NOW + timedelta(days=days)
         contributions.insert_one(
             contribution_document("u", WEEK.start, recorded_at=recorded_at, number=number)
