@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.task import read_week, task
+from tasks.task import log, read_week, task
 from worker.app import wiki
 from worker.services.wiki.dashboard import record_running_week
 from worker.services.wiki.earned_tokens import due_recounts, recount_week
@@ -28,7 +28,12 @@ def governance(**_: Any) -> str:
 def recount(*, week: str | None = None, **_: Any) -> str:
     """Count a week's rewards for its users and articles. Default: all weeks that are due."""
     weeks = due_recounts(wiki()) if week is None else [read_week(week)]
-    counted = [f"{each.label}: {recount_week(wiki(), each).sentence()}" for each in weeks]
+    counted = []
+    for each in weeks:
+        result = recount_week(wiki(), each)
+        if lines := result.change_lines():
+            log.info("balances of the wiki's own replaced", week=each.label, changes=lines)
+        counted.append(f"{each.label}: {result.sentence()}")
     return "; ".join(counted) or "every closed week is counted"
 
 

@@ -161,6 +161,19 @@ def test_a_user_sees_rewards_of_another_system(world: World, kontrib: Command) -
     assert year["total_base_units"] == 85_500_000_000
 
 
+def test_a_paid_week_names_the_balances_that_its_recount_replaces(
+    world: World, kontrib: Command
+) -> None:
+    world.populate(2)
+    world.genesis()
+    user = user_id_of("user 0")
+    store_of(world.first).set_user_fields(ObjectId(user), staked_tokens=100.0)
+
+    kontrib("run", WEEK.label, "--inline")
+
+    assert f"user {user}: staked_tokens was 100, is now 0" in kontrib.err
+
+
 def test_a_recount_names_the_balances_that_it_replaces(world: World, kontrib: Command) -> None:
     user = world.add_user("ada")
     store_of(world.first).set_user_fields(

@@ -362,6 +362,17 @@ def test_a_document_of_another_system_hides_no_archived_week(database: Mongo) ->
     assert store.distributions() == []
 
 
+def test_an_archived_week_of_another_system_comes_back(database: Mongo) -> None:
+    before_migration(database)
+    retention = MongoRetention(database)
+    retention.archive_week(WEEK)
+    assert list(database.weekly_distributions.find()) == []
+
+    rollback(database, lambda line: None, MOMENT, force=True)
+
+    assert list(database.weekly_distributions.find()) == [owner_documents()["weekly_distributions"]]
+
+
 @pytest.mark.parametrize("status", ["completed", "pending", "failed"])
 def test_a_week_that_is_set_aside_is_planned_and_comes_back(database: Mongo, status: str) -> None:
     before_migration(database)

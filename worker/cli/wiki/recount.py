@@ -7,10 +7,9 @@ import typer
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, waiting
-from worker.services.wiki.earned_tokens import recount_week
+from worker.services.wiki.earned_tokens import CHANGES_SHOWN, recount_week
 from worker.services.wiki.recount import recount_all
 
-CHANGES_SHOWN = 20
 commands = typer.Typer()
 
 
@@ -41,7 +40,7 @@ def recount(context: typer.Context, week: OptionalWeek = None, as_json: AsJson =
             for each in result.changes
         ],
     }
-    lines = [f"{result.sentence()}.", *map(str, result.changes[:CHANGES_SHOWN])]
-    if more := result.changed - len(lines) + 1:
-        lines.append(f"and {more} more; --json lists {len(result.changes)}")
+    lines = [f"{result.sentence()}.", *result.change_lines()]
+    if result.changed > CHANGES_SHOWN:
+        lines[-1] += f"; --json lists {len(result.changes)}"
     emit(document, as_json=as_json, render=lambda c: c.print("\n".join(lines), markup=False))

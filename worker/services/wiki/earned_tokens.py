@@ -20,6 +20,7 @@ from worker.services.wiki_context import WikiContext
 
 CHUNK_IDS = 1000
 CHANGES_LISTED_MAX = 1000
+CHANGES_SHOWN = 20
 NOTE = "counters"
 """The note on a distribution about its last recount."""
 
@@ -65,6 +66,12 @@ class Recount:
             f"{self.weeks} weeks, {self.users} users and {self.articles} articles counted, "
             f"{self.corrected} documents corrected{replaced}"
         )
+
+    def change_lines(self) -> list[str]:
+        """The first replaced numbers of the wiki's own, one a line."""
+        shown = [str(each) for each in self.changes[:CHANGES_SHOWN]]
+        more = self.changed - len(shown)
+        return [*shown, f"and {more} more"] if more else shown
 
 
 def recount_tokens(

@@ -172,17 +172,21 @@ class _Rollback(MongoPart):
         return [*steps, *(f"restore index {name}.{each['name']}" for each in scope.dropped(name))]
 
     def _return_distributions(self, scope: RollbackScope) -> None:
-        """Second distributions of a week, which migration moved away, where the first ones stay."""
+        """Bring back the wiki's distributions that were moved away, where the others stay."""
         for spec in scope.kept():
             if spec.name != names.WEEKLY_DISTRIBUTIONS:
                 continue
             for index in scope.our_indexes(spec):
                 drop_index(self.database, spec.name, index)
             weeks = self.database[spec.name]
-            for document in self.database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS].find():
-                selected = {"_id": document["_id"]}
-                document.pop(SET_ASIDE, None)
-                weeks.replace_one(selected, document, upsert=True, bypass_document_validation=True)
+            for name, moved in scope.moved_distributions().items():
+                for document in self.database[name].find(moved):
+                    document.pop(SET_ASIDE, None)
+                    selected = {"_id": document["_id"]}
+                    weeks.replace_one(
+                        selected, document, upsert=True, bypass_document_validation=True
+                    )
+                    self.database[name].delete_one(selected)
 
     def _undo(self, scope: RollbackScope, spec: CollectionSpec) -> int:
         """Bring a collection that stays to what it was; returns how many documents changed."""

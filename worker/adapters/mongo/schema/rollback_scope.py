@@ -104,6 +104,14 @@ class RollbackScope:
             return mark | {"_id": {"$nin": list(self.origin.distributions)}}
         return mark
 
+    def moved_distributions(self) -> dict[str, Document]:
+        """Selects the wiki's distributions in the collections to which they were moved."""
+        recorded = {"_id": {"$in": list(self.origin.distributions)}}
+        return {
+            names.WEEKLY_DISTRIBUTIONS_CONFLICTS: {},
+            names.WEEKLY_DISTRIBUTIONS_ARCHIVE: {"$or": [{"stage": None}, recorded]},
+        }
+
     def added_fields(self, spec: CollectionSpec) -> list[str]:
         """Fields of ours that no document had."""
         before = self.origin.fields.get(spec.name, ())
