@@ -27,7 +27,7 @@ EXPECTED: Mapping[str, str] = {
     "MONGO_DATABASE": "the wiki's database name, such as kontrib: up to 63 bytes, with none of "
     '/ \\ . " $ * < > : | ? and no blank',
     "REDIS_URL": "redis://host:6379/0 (for TLS rediss://, with ssl_ca_certs=FILE and "
-    "ssl_cert_reqs=required, optional or none)",
+    "ssl_cert_reqs=required, optional or none; in a password, # is %23 and / is %2F)",
     "SOLANA_RPC_URL": "one or several http(s) URLs, separated by commas",
     "TOKEN_MINT_ADDRESS": "the mint's address in base58, 32 to 44 characters",
     "SOLANA_PRIVATE_KEY_FILE": "a path to a Solana CLI key file that only its owner can read",
@@ -144,7 +144,10 @@ class Settings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _check_tls(cls, value: SecretStr) -> SecretStr:
+    def _check_redis(cls, value: SecretStr) -> SecretStr:
+        # A bare # or / in a password ends the host part. The port is then a piece of the password,
+        # and reading it raises a ValueError that shows this piece.
+        _ = urlsplit(value.get_secret_value()).port
         broker_tls(value.get_secret_value())
         return value
 

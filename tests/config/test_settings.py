@@ -51,6 +51,8 @@ def test_a_missing_variable_is_named_with_what_is_expected(
     [
         ("MONGO_URI", "postgres://hunter2@db"),
         ("REDIS_URL", "hunter2"),
+        ("REDIS_URL", "redis://:hunter2#x@broker:6379/0"),
+        ("REDIS_URL", "redis://:hunter2/x@broker:6379/0"),
         ("SOLANA_RPC_URL", "ftp://hunter2"),
         ("TOKEN_MINT_ADDRESS", "hunter2-is-no-address"),
         ("SOURCE_TOKEN_ACCOUNT", "hunter2-is-no-address"),
