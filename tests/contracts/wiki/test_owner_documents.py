@@ -46,6 +46,7 @@ from worker.services.check.everything import check_all
 from worker.services.report.week import week_report
 from worker.services.week.status import board
 from worker.services.wiki.contribute import Request, contribute
+from worker.services.wiki.governance_clock import keep_governance
 from worker.services.wiki.recount import recount_all
 from worker.services.wiki_context import WikiContext
 
@@ -142,6 +143,7 @@ def test_every_field_keeps_its_value_or_has_the_one_that_is_due(
     exact = database.users.find_one({}) or {}
     assert exact["total_tokens_earned_base_units"] == 350_750_000_000
     assert exact["opening_total_tokens_earned_base_units"] == 165_250_000_000
+    keep_governance(wiki)
     check_all(wiki, MongoCheckStore(database), None)
     assert changed_fields(database) == EXPECTED
 
