@@ -133,7 +133,7 @@ def _signatures(result: DemoResult) -> dict[str, object]:
     payments = result.reconciliation.signatures
     return {
         "anchor": result.anchor,
-        "payments": "\n".join(payments[:TOP_REWARDS]),
+        "payments": ", ".join(payments[:TOP_REWARDS]),
         "and more": max(0, len(payments) - TOP_REWARDS) or None,
     }
 
