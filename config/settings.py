@@ -145,8 +145,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _check_redis(cls, value: SecretStr) -> SecretStr:
-        # A bare # or / in a password ends the host part. The port is then a piece of the password,
-        # and reading it raises a ValueError that shows this piece.
+        # After a bare # or / in a password, the port is a piece of the password: a ValueError.
         _ = urlsplit(value.get_secret_value()).port
         broker_tls(value.get_secret_value())
         return value
