@@ -7,7 +7,7 @@ from typing import Any
 from tasks.task import log, read_week, task
 from worker.app import wiki
 from worker.services.wiki.dashboard import record_running_week
-from worker.services.wiki.earned_tokens import due_recounts, recount_week
+from worker.services.wiki.earned_tokens import Recount, due_recounts, recount_week
 from worker.services.wiki.governance_clock import keep_governance
 from worker.services.wiki.staking import keep_stakes
 
@@ -15,7 +15,9 @@ from worker.services.wiki.staking import keep_stakes
 @task
 def stakes(**_: Any) -> str:
     """Accrue daily interest, complete stakes whose time is over, and update users' sums."""
-    return keep_stakes(wiki()).sentence()
+    kept = keep_stakes(wiki())
+    _log_replaced(kept.recount)
+    return kept.sentence()
 
 
 @task
@@ -31,8 +33,7 @@ def recount(*, week: str | None = None, **_: Any) -> str:
     counted = []
     for each in weeks:
         result = recount_week(wiki(), each)
-        if lines := result.change_lines():
-            log.info("balances of the wiki's own replaced", week=each.label, changes=lines)
+        _log_replaced(result)
         counted.append(f"{each.label}: {result.sentence()}")
     return "; ".join(counted) or "every closed week is counted"
 
@@ -42,3 +43,8 @@ def running_week(**_: Any) -> str:
     """Add up all points of the running week, for the estimates that users see."""
     found = record_running_week(wiki())
     return f"{found.week.label}: {found.users} users have enough points so far"
+
+
+def _log_replaced(result: Recount) -> None:
+    if lines := result.change_lines():
+        log.info("balances of the wiki's own replaced", changes=lines)

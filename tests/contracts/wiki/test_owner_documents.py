@@ -48,6 +48,7 @@ from worker.services.week.status import board
 from worker.services.wiki.contribute import Request, contribute
 from worker.services.wiki.governance_clock import keep_governance
 from worker.services.wiki.recount import recount_all
+from worker.services.wiki.staking import keep_stakes
 from worker.services.wiki_context import WikiContext
 
 pytestmark = pytest.mark.real
@@ -152,6 +153,15 @@ def test_every_field_keeps_its_value_or_has_the_one_that_is_due(
         assert changed_fields(database) == EXPECTED
         for name in ("users", "articles"):
             assert set(database[name].find_one({}) or {}) == set(owner_documents()[name])
+
+
+def test_a_first_recount_by_the_stakes_task_names_what_it_replaces(database: Mongo) -> None:
+    before_migration(database)
+
+    kept = keep_stakes(wiki_of(database))
+
+    assert any("staked_tokens was 100, is now" in line for line in kept.recount.change_lines())
+    assert "balances of the wiki's own replaced" in kept.sentence()
 
 
 def test_migration_derives_exact_twins_and_opening_balances(database: Mongo) -> None:

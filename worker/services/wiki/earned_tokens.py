@@ -61,11 +61,14 @@ class Recount:
         self.changes += changes[: CHANGES_LISTED_MAX - len(self.changes)]
 
     def sentence(self) -> str:
-        replaced = f", {self.changed} balances of the wiki's own replaced" if self.changed else ""
         return (
             f"{self.weeks} weeks, {self.users} users and {self.articles} articles counted, "
-            f"{self.corrected} documents corrected{replaced}"
+            f"{self.corrected} documents corrected{self.replaced()}"
         )
+
+    def replaced(self) -> str:
+        """The end of a sentence; empty if no number of the wiki's own was replaced."""
+        return f", {self.changed} balances of the wiki's own replaced" if self.changed else ""
 
     def change_lines(self) -> list[str]:
         """The first replaced numbers of the wiki's own, one a line."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from worker.core.chunks import chunks
@@ -17,7 +17,7 @@ from worker.core.money import BaseUnits, base_units, tokens_text
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 from worker.core.wiki.staking import StakeHasEnded, as_of, check_stake, ended_early, tier_of
 from worker.ports.wiki import FoundTransfer
-from worker.services.wiki.earned_tokens import recount_tokens
+from worker.services.wiki.earned_tokens import Recount, recount_tokens
 from worker.services.wiki_context import WikiContext
 
 CHUNK_USERS = 1000
@@ -86,11 +86,13 @@ class StakesKept:
     accrued: int = 0
     completed: int = 0
     users_corrected: int = 0
+    recount: Recount = field(default_factory=Recount)
+    """The numbers of the wiki's own that the first recount of a user replaced."""
 
     def sentence(self) -> str:
         return (
             f"{self.active} active stakes, {self.accrued} accrued, {self.completed} completed, "
-            f"{self.users_corrected} users corrected"
+            f"{self.users_corrected} users corrected{self.recount.replaced()}"
         )
 
 
@@ -168,7 +170,7 @@ def keep_stakes(wiki: WikiContext) -> StakesKept:
         kept.completed += settled.status is StakeStatus.COMPLETED
     # A process may have written a stake and died before its recount, so all stakers are counted.
     for users in chunks(sorted(wiki.staking.staking_users()), CHUNK_USERS):
-        kept.users_corrected += recount_tokens(wiki, users)
+        kept.users_corrected += recount_tokens(wiki, users, kept.recount)
     return kept
 
 
