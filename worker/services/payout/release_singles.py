@@ -70,11 +70,7 @@ class Release:
         seen |= recipients_by_wallet(self._context, tried) if tried else {}
         for reward in rewards:
             wallet, account = wallets[reward.user_id], accounts.get(reward.user_id)
-            now = self._context.clock.now()
-            if is_hold_expired(self._planned, reward, self._rules, now):
-                self._wait(reward, HOLD_EXPIRED)
-                continue
-            reason = obstacle(seen.get(wallet), account)
+            reason = self._reason_to_wait(reward, seen.get(wallet), account)
             if reason == OVER_ACCOUNT_CAP and wallet in tried:
                 self._wait(reward, NOT_MADE_YET, LOOK_SOON)
             elif reason is not None:
