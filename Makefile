@@ -63,10 +63,25 @@ check: $(READY) ## ruff, mypy --strict, import-linter, sizes, known vulnerabilit
 audit: $(READY) ## Look the locked packages up in the public advisory databases
 	$(BIN)/python deploy/audit.py
 
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+COMMIT = $(shell git rev-parse --short=12 HEAD)$(shell git diff --quiet HEAD || echo .changed)
+
+.PHONY: wheel
+wheel: $(READY) ## Build the wheel into dist/, labelled with version and commit
+	@printf '[egg_info]\ntag_build = +%s\n' "$(COMMIT)" > $(VENV)/commit.cfg
+	DIST_EXTRA_CONFIG=$(abspath $(VENV)/commit.cfg) $(BIN)/pip wheel --quiet --disable-pip-version-check \
+	  --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/kontrib-*.whl
+
+.PHONY: image
+image: ## Build the image kontrib:VERSION-COMMIT, also tagged kontrib:latest
+	docker build --file deploy/Dockerfile --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
+	  --tag kontrib:$(VERSION)-$(COMMIT) --tag kontrib:latest .
+
 .PHONY: lock
 lock: ## Resolve the dependencies anew and write the lock files, with hashes
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
-	$(VENV)-lock/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11.0 \
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra s3 --extra gcs --upgrade --universal --python-version 3.11.0 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements.lock
 	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --upgrade --universal --python-version 3.11.0 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements-dev.lock
