@@ -15,6 +15,7 @@ from worker.cli.arguments import (
     read_object,
     read_signature,
     session_of,
+    whole_number,
 )
 from worker.cli.command import command
 from worker.cli.console import emit
@@ -69,7 +70,12 @@ def propose(
         typer.Option(parser=read_moment, metavar="MOMENT", help="Start of the vote. Default: now."),
     ] = None,
     days: Annotated[
-        int, typer.Option(min=1, max=VOTING_MAX.days, help="The days that the vote lasts.")
+        int,
+        typer.Option(
+            parser=whole_number(1, VOTING_MAX.days),
+            metavar="DAYS",
+            help="The days that the vote lasts.",
+        ),
     ] = 7,
     quorum: Annotated[
         str | None,
