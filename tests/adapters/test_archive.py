@@ -46,7 +46,7 @@ class Faulty(MemoryFileSystem):  # type: ignore[misc]
             "": content,
             "short": content[:-1],
             "empty": b"",
-            "changed": content.replace(b"row 7\n", b"row 8\n"),
+            "changed": content.swapcase(),
             "longer": content + b"\n",
         }
         if self.fault != "lost":
