@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from config.broker import broker_tls
+from config.broker import check_broker_url
 from config.errors import ConfigurationUnusable
 from config.numbers import Number, Whole
 
@@ -147,13 +146,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _check_redis(cls, value: SecretStr) -> SecretStr:
-        # After a bare # or / in a password, the port is a piece of the password: a ValueError.
-        parts = urlsplit(value.get_secret_value())
-        _ = parts.port
-        # The driver would read the database's number by `int`, which takes 1_0 for 10.
-        if parts.scheme in ("redis", "rediss") and not re.fullmatch("/?[0-9]*", parts.path):
-            raise ValueError("no number of a database")
-        broker_tls(value.get_secret_value())
+        check_broker_url(value.get_secret_value())
         return value
 
     @field_validator("token_mint_address", "source_token_account", "staking_vault")

@@ -30,6 +30,15 @@ ProposalArgument = Annotated[
 ]
 _PROPOSAL = "6765f1c2a4b3c2d1e0f90817"
 
+_Days = Annotated[
+    int,
+    typer.Option(
+        parser=whole_number(1, VOTING_MAX.days),
+        metavar="DAYS",
+        help="The days that the vote lasts.",
+    ),
+]
+
 
 def read_moment(text: str) -> datetime:
     """
@@ -69,14 +78,7 @@ def propose(
         datetime | None,
         typer.Option(parser=read_moment, metavar="MOMENT", help="Start of the vote. Default: now."),
     ] = None,
-    days: Annotated[
-        int,
-        typer.Option(
-            parser=whole_number(1, VOTING_MAX.days),
-            metavar="DAYS",
-            help="The days that the vote lasts.",
-        ),
-    ] = 7,
+    days: _Days = 7,
     quorum: Annotated[
         str | None,
         typer.Option(
