@@ -59,21 +59,33 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        use_attribute_docstrings=True,  # docs/settings.md shows them
     )
 
     mongo_uri: SecretStr
+    """The wiki's MongoDB, a replica set."""
     mongo_database: str = "kontrib"
+    """The wiki's database."""
     redis_url: SecretStr
+    """Celery's broker."""
     solana_rpc_url: Annotated[tuple[str, ...], NoDecode] = Field(repr=False)
+    """The RPC endpoints, best of different providers."""
     token_mint_address: str
+    """The mint of the token that is paid, with 9 decimals."""
     solana_private_key_file: Path | None = None
+    """The payout authority: the owner of the source account, or its delegate."""
     solana_private_key: SecretStr | None = None
+    """The same key as text, where a file is impossible."""
     receipt_key_file: Path | None = None
+    """The key of the receipts, which holds no tokens. Default: the payout key."""
     fee_payer_key_file: Path | None = None
+    """The key that pays fees and rent. Default: the payout key."""
     source_token_account: str | None = None
+    """The treasury. Default: the authority's associated token account."""
     staking_vault: str | None = None
     """Stakes need a transfer to this vault. Without it, stakes are recorded on trust."""
     plan_archive_url: str = "./plans"
+    """The place for published plans. All workers need the same place."""
     webhook_url: SecretStr | None = None
     """Gets messages about closed weeks, stuck weeks and short funds."""
     watch_only: bool = False
@@ -82,26 +94,37 @@ class Settings(BaseSettings):
     plan_grace_seconds: Whole = Field(600, ge=0)
     """Wait after a week's end, while its last contributions may still be written."""
     sweep_seconds: Number = Field(300, gt=0)
+    """The interval at which beat looks for due work."""
     rpc_timeout_seconds: Number = Field(20, gt=0)
+    """An RPC endpoint that takes longer counts as silent."""
     task_soft_limit_seconds: Number = Field(900, gt=0)
+    """A task that takes longer stops after its current step."""
     task_hard_limit_seconds: Number = Field(960, gt=0)
+    """Celery kills a task that takes longer."""
     broker_visibility_timeout_seconds: Whole = Field(1200, gt=0)
+    """Redis delivers an unanswered message again after this time."""
     broker_timeout_seconds: Number = Field(15, gt=0)
     """Redis connections are renewed after this long without an answer."""
     lease_seconds: Number = Field(120, gt=0)
+    """The time after which another worker takes over the work of a dead one."""
     backoff_scale: Number = Field(1.0, gt=0)
     """Factor on the pauses between tries; below 1 only in tests."""
     stuck_after_seconds: Number = Field(6 * 3600, gt=0)
     """A week still open this long after its end is reported as stuck."""
     batches_per_task: Whole = Field(1024, ge=1)
+    """The number of batches that one task pays."""
     batches_in_flight: Whole = Field(1024, ge=1)
+    """The number of batches that one task sends before it waits for them."""
     priority_fee_lamports_max: Whole = Field(0, ge=0)
+    """The highest priority fee of a transaction, in lamports."""
     clock_offset_seconds: Whole = 0
     """Shifts the clock, to run past weeks. Refused on every chain but the local one."""
     local_cluster_genesis: str | None = None
     """The genesis hash of the local chain; `make up` sets it."""
     log_format: str = Field("auto", pattern="^(auto|json|console)$")
+    """`auto`, `json` or `console`. `auto` writes JSON unless a terminal reads it."""
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
 
     @field_validator("solana_rpc_url", mode="before")
     @classmethod
