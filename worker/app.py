@@ -31,7 +31,7 @@ from config.visible_text import visible
 from worker import flower as _flower  # noqa: F401 - refuses an open Flower
 from worker.bootstrap.contexts import (
     build_context,
-    build_notifier,
+    build_notifiers,
     build_wiki_context,
     count_keeper,
 )
@@ -129,9 +129,9 @@ def counts() -> CountKeeper:
 
 
 @cache
-def notifier() -> Notifier:
-    """Sends messages to people."""
-    return build_notifier(settings)
+def notifiers() -> dict[str, Notifier]:
+    """Send messages to people."""
+    return build_notifiers(settings)
 
 
 @worker_process_init.connect(weak=False)
