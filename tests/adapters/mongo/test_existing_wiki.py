@@ -18,8 +18,10 @@ from worker.adapters.mongo.schema.index_obstacles import index_obstacles
 from worker.adapters.mongo.schema.look import NothingToSetAside
 from worker.adapters.mongo.schema.migrations import (
     MigrationReport,
+    SchemaDiffers,
     migrate,
     plan_migration,
+    require_schema,
     verify,
 )
 from worker.adapters.mongo.schema.obstacles import CannotTake, unusable
@@ -403,6 +405,19 @@ def test_indexes_that_the_local_engine_does_not_make_are_refused(
     (why,) = index_obstacles(database, spec, [{"name": "theirs", **existing}])
 
     assert "index theirs" in why
+
+
+def test_an_index_that_somebody_makes_later_is_named(database: Mongo) -> None:
+    run(database)
+    assert require_schema(database).startswith("version")
+    database.token_rewards.create_index("claimed_at", expireAfterSeconds=60, name="old")
+    database.governance_votes.create_index("user_id", unique=True, name="once")
+
+    with pytest.raises(SchemaDiffers) as found:
+        require_schema(database)
+
+    assert "token_rewards: it has the index old, which deletes old documents" in str(found.value)
+    assert "governance_votes: it has the unique index once" in str(found.value)
 
 
 def test_the_index_on_the_id_and_our_own_are_no_obstacles(database: Mongo) -> None:

@@ -19,6 +19,7 @@ from worker.adapters.mongo.schema.origin import OUR_COLLECTIONS, validation_of
 from worker.adapters.mongo.schema.spec import COLLECTIONS, CollectionSpec, IndexSpec
 from worker.adapters.mongo.schema.validation import blocks, violations
 from worker.core.errors import Refused
+from worker.core.findings import Finding
 
 LISTED_MAX = 20
 INDEXES_MAX = 64
@@ -74,6 +75,17 @@ def obstacles(database: Mongo, *, is_first: bool, set_aside: Collection[str] = (
     if is_first and names.SYSTEM_CONFIG in plain:
         found += _foreign_settings(database)
     return found
+
+
+def later_obstacles(database: Mongo) -> list[Finding]:
+    """What stands in the way since the migration: somebody changed a collection or an index."""
+    listed = {each["name"]: each for each in database.list_collections()}
+    found = [(name, why) for name in OUR_COLLECTIONS for why in unusable(listed.get(name))]
+    for spec in COLLECTIONS:
+        if spec.name in listed and not any(unusable(listed[spec.name])):
+            existing = index_documents(database, spec.name)
+            found += [(spec.name, why) for why in index_obstacles(database, spec, existing)]
+    return [Finding("obstacle", name, f"it {why}") for name, why in found]
 
 
 def unusable(listed: Mapping[str, Any] | None) -> Iterator[str]:
