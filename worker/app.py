@@ -38,6 +38,7 @@ from worker.bootstrap.contexts import (
     count_keeper,
 )
 from worker.bootstrap.database import database_of
+from worker.celery_command import refuse_without_redis
 from worker.core.errors import ExitCode
 from worker.ports.payout import Notifier
 from worker.services.context import Context
@@ -65,6 +66,10 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "broker_use_ssl": broker_tls(settings.redis_url.get_secret_value()),
         "broker_transport_options": transport,
         "broker_connection_retry_on_startup": True,
+        # A worker waits for Redis as long as it takes: worker/consumer.py.
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        "worker_consumer": "worker.consumer:PatientConsumer",
         # kombu's and the backend's own connections read these two.
         "visibility_timeout": settings.broker_visibility_timeout_seconds,
         "result_backend_transport_options": transport,
@@ -103,6 +108,7 @@ def _settings() -> Settings:
 
 
 settings = _settings()
+refuse_without_redis(settings.redis_url.get_secret_value())
 app = Celery("kontrib")
 app.conf.update(celery_configuration(settings))
 

@@ -22,7 +22,7 @@ GOOD = {
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    monkeypatch.setenv("KONTRIB_ENV_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("KONTRIB_ENV_FILE", os.devnull)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in GOOD.items():

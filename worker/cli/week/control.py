@@ -85,7 +85,7 @@ def _questions(session: Session) -> list[Question]:
         Question(
             "Redis",
             lambda: f"version {broker.redis_version()} at {broker.host}",
-            "Start Redis, or correct REDIS_URL.",
+            "Until then, `kontrib run WEEK --inline` works without Redis.",
         ),
         Question(
             "Celery workers",
