@@ -37,6 +37,9 @@ class PatientConsumer(Consumer):  # type: ignore[misc]
 
         default_steps = tuple(s for s in Consumer.Blueprint.default_steps if s != GOSSIP)
 
+    connection_errors: tuple[type[BaseException], ...]
+    channel_errors: tuple[type[BaseException], ...]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lost_errors = self.connection_errors
@@ -46,10 +49,18 @@ class PatientConsumer(Consumer):  # type: ignore[misc]
         self.connection_errors = ()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        log.warning("Redis is lost", reason=explain(exc, host_of(self.conninfo.as_uri())).fault)
+        self._log(exc)
         super().on_connection_error_after_connected(exc)
         if not isinstance(exc, self._lost_errors):
             _pause()
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        self._log(exc)
+        _pause()
+
+    def _log(self, error: Exception) -> None:
+        fault = explain(error, host_of(self.conninfo.as_uri())).fault
+        log.warning("waits for Redis", reason=fault)
 
 
 def _pause() -> None:

@@ -30,7 +30,7 @@ FAULTS = (
         "Give this user all commands on all keys and channels (ACL SETUSER).",
     ),
     (
-        ("ReadOnlyError", "read only replica", "MasterDownError"),
+        ("ReadOnlyError", "read only replica", "MasterDownError", "UNBLOCKED"),
         "is read-only: a replica, perhaps after a failover",
         "Point REDIS_URL at the primary, or promote this one: redis-cli REPLICAOF NO ONE.",
     ),

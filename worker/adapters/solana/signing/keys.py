@@ -10,7 +10,6 @@ from solders.pubkey import Pubkey
 
 from worker.adapters.solana.errors import AddressUnusable, KeyUnusable
 
-
 KEY_BYTES = 64
 NO_KEY = "not 64 bytes whose halves, secret and public, match"
 SEED_PHRASE_WORDS = (12, 15, 18, 21, 24)
