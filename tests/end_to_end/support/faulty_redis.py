@@ -91,7 +91,7 @@ class FaultyRedis:
         client.config_set("maxclients", "1000")
 
     def _cut_connections(self, password: str, client: redis.Redis | None = None) -> None:
-        """End all connections but the own one: Redis checks a password and a limit only at first."""
+        """End all other connections: Redis checks a password and a limit only at first."""
         client = client or self.client(password)
         for each in client.client_list():
             if int(each["id"]) != client.client_id():
