@@ -23,6 +23,7 @@ from celery.signals import (
     worker_process_init,
     worker_shutting_down,
 )
+from kombu.entity import Exchange, Queue
 
 from config.broker import broker_tls, without_tls_options
 from config.errors import ConfigurationUnusable
@@ -47,6 +48,13 @@ from worker.services.wiki_context import WikiContext
 from worker.shutdown import ShutdownFlag
 
 CONTROL, WEEK, PAYMENTS = "control", "week", "payments"
+
+
+def _queue(name: str) -> Any:
+    """A queue as an object, since Flower reads its name."""
+    queue: Any = Queue
+    exchange: Any = Exchange
+    return queue(name, exchange(CONTROL), routing_key=name)
 
 
 def celery_configuration(settings: Settings) -> dict[str, Any]:
@@ -87,7 +95,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "task_send_sent_event": True,
         "task_track_started": True,
         "task_default_queue": CONTROL,
-        "task_queues": {name: {} for name in (CONTROL, WEEK, PAYMENTS)},
+        "task_queues": [_queue(name) for name in (CONTROL, WEEK, PAYMENTS)],
         "task_create_missing_queues": False,
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.2},
         "worker_hijack_root_logger": False,

@@ -58,9 +58,17 @@ class PatientConsumer(Consumer):  # type: ignore[misc]
         self._log(exc)
         _pause()
 
-    def _log(self, error: Exception) -> None:
+    def ensure_connected(self, conn: Any) -> Any:
+        def note(error: Exception, seconds: float) -> None:
+            self._log(error, again_after_seconds=seconds)
+
+        connected = conn.ensure_connection(note, None, callback=maybe_shutdown)
+        self.first_connection_attempt = False
+        return connected
+
+    def _log(self, error: Exception, **more: float) -> None:
         fault = explain(error, host_of(self.conninfo.as_uri())).fault
-        log.warning("waits for Redis", reason=fault)
+        log.warning("waits for Redis", reason=fault, **more)
 
 
 def _pause() -> None:

@@ -21,7 +21,8 @@ STYLE = """<style>
 .tasks-table td { vertical-align: top !important; }
 .tasks-table td.overflow-auto { max-width: none; }
 .tasks-table td:nth-child(4), .tasks-table th:nth-child(4) {
-  width: 30rem !important; min-width: 30rem; max-width: 30rem; white-space: normal !important;
+  width: 30rem !important; min-width: 30rem; max-width: 30rem;
+  white-space: normal !important; overflow-wrap: anywhere;
 }
 </style>"""
 NOT_RUN = "not run: it was revoked, or waited too long for a worker"

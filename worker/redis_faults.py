@@ -15,14 +15,14 @@ PROBE_KEY, PROBE_MILLISECONDS = "_kombu.kontrib.probe", 1000
 
 FAULTS = (
     (
-        ("AuthenticationError", "without any password configured", "Client sent AUTH"),
-        "refuses the password",
-        "Correct user and password in REDIS_URL; if Redis has none, take them out.",
-    ),
-    (
         ("NOAUTH", "Authentication required"),
         "requires a password",
         "Write it into REDIS_URL: redis://:PASSWORD@host:6379/0.",
+    ),
+    (
+        ("AuthenticationError", "without any password configured", "Client sent AUTH"),
+        "refuses the password",
+        "Correct user and password in REDIS_URL; if Redis has none, take them out.",
     ),
     (
         ("NoPermissionError", "NOPERM"),
@@ -45,12 +45,12 @@ FAULTS = (
         "Look at its log and its disk.",
     ),
     (
-        ("BusyLoadingError", "LOADING"),
+        ("BusyLoadingError",),
         "is still loading its data",
         "Wait a moment.",
     ),
     (
-        ("MaxClientsError", "max number of clients"),
+        ("max number of clients",),
         "accepts no more connections",
         "Raise its maxclients, or end other clients.",
     ),

@@ -101,7 +101,7 @@ class Broker:
         """
         from worker.app import app
 
-        queues = list(app.conf.task_queues)
+        queues = [queue.name for queue in app.conf.task_queues]
         with self._explained_errors(), open_client(self._url) as client:
             waiting = {queue: int(client.llen(queue)) for queue in queues}
             # kombu pushes at the left and takes from the right.
