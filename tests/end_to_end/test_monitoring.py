@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-import signal
-import subprocess
-import sys
 import threading
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,7 +13,7 @@ import pytest
 from deploy.local.chain.setup import prepare
 from tests.end_to_end.support import wiki
 from tests.end_to_end.support.cluster import Cluster
-from tests.end_to_end.support.flower import ROOT, environment, free_port
+from tests.end_to_end.support.exporter import exporter
 from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.week import Week
 from worker.services.plan.genesis import make_genesis
@@ -89,32 +84,8 @@ def cluster(
 @pytest.fixture(scope="module")
 def metrics(cluster: Cluster) -> dict[str, float]:
     """The exporter's figures, by name and labels."""
-    port = free_port()
-    exporter = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "from worker.cli import main; main()",
-            *("metrics", f"--port={port}"),
-        ],
-        env=environment(cluster.folder, cluster.variables),
-        cwd=ROOT,
-    )
-    found: dict[str, str] = {}
-
-    def answers() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-                found["text"] = answer.read().decode()
-        except OSError:
-            return False
-        return True
-
-    cluster.wait(answers, 60, "the exporter did not answer")
-    exporter.send_signal(signal.SIGTERM)
-    assert exporter.wait(15) == 0
-    samples = re.findall(r"^(kontrib_[^ ]+(?:\{.*\})?) (\S+)$", found["text"], re.MULTILINE)
-    return {name: float(value) for name, value in samples}
+    with exporter(cluster) as figures:
+        return figures()
 
 
 def test_the_exporter_tells_what_happened(metrics: dict[str, float]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.end_to_end.support.cluster import Cluster
+from tests.end_to_end.support.exporter import exporter
 from tests.end_to_end.support.faulty_redis import PASSWORD, FaultyRedis
 from tests.end_to_end.support.flower import ROOT, Flower
 from worker.adapters.mongo.schema.migrations import migrate
@@ -68,6 +69,32 @@ def flower(cluster: Cluster) -> Iterator[Flower]:
 
 def test_every_fault_is_tried(server: FaultyRedis) -> None:
     assert list(server.faults) == FAULTS
+
+
+def test_the_exporter_shows_queues_workers_and_the_oldest_message(
+    server: FaultyRedis, cluster: Cluster
+) -> None:
+    before = time.time()
+    cluster.call("tasks.canary")
+    between = time.time()
+    cluster.call("tasks.sweep")
+    with exporter(cluster) as figures:
+        found = figures()
+        assert found['kontrib_queue_messages{queue="control"}'] == 2
+        assert found['kontrib_queue_messages{queue="week"}'] == 0
+        assert before < found["kontrib_queue_oldest_timestamp_seconds"] < between
+        assert (found["kontrib_workers"], found["kontrib_redis_up"]) == (0, 1)
+
+        with server.faults["is full"]():
+            cluster.wait(lambda: figures()["kontrib_redis_up"] == 0, 30, "Redis is up")
+
+        cluster.start_worker("taker", concurrency=1)
+        cluster.wait(lambda: figures().get("kontrib_workers") == 1, 60, "no worker is seen")
+        cluster.wait(
+            lambda: figures()['kontrib_queue_messages{queue="control"}'] == 0, 60, "not taken"
+        )
+        assert figures()["kontrib_queue_oldest_timestamp_seconds"] == 0
+    cluster.kill("taker")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
