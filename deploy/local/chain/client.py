@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import json
+from http.client import HTTPConnection, HTTPSConnection
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from deploy.local.errors import LocalStackError
 
@@ -31,9 +31,9 @@ class ChainClient:
     def __init__(self, url: str) -> None:
         """Connect on the first call."""
         parts = urlsplit(url)
-        self._connection = http.client.HTTPConnection(
-            parts.hostname or "127.0.0.1", parts.port or 80, timeout=TIMEOUT_SECONDS
-        )
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self._connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=TIMEOUT_SECONDS)
+        self._path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
 
     def __enter__(self) -> ChainClient:
         """Return the client."""
@@ -63,6 +63,6 @@ class ChainClient:
 
     def post(self, body: bytes) -> tuple[int, bytes]:
         """Send a raw body; return the HTTP status and the body of the answer."""
-        self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
+        self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})
         response = self._connection.getresponse()
         return response.status, response.read()
