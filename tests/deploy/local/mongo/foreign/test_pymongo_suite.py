@@ -1,0 +1,66 @@
+"""pymongo's own tests pass on the gateway, but for those listed with a reason."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from deploy.local.stack import LocalStack
+from tests.deploy.local.mongo.foreign.sources import pymongo_tests
+
+pytestmark = pytest.mark.real
+
+ROOT = Path(__file__).resolve().parents[5]
+FILES = (
+    "test_bulk.py",
+    "test_collection.py",
+    "test_crud_unified.py",
+    "test_cursor.py",
+    "test_retryable_writes.py",
+    "test_retryable_writes_unified.py",
+)
+# A flood of warnings of its own would hide the result.
+SETTINGS = """[pytest]
+addopts = -p no:cacheprovider -p tests.deploy.local.mongo.foreign.plugin --tb=native -q -ra --timeout=120
+filterwarnings = ignore
+markers =
+    default
+    default_async
+"""
+PASSED_LEAST = 550
+
+
+def test_the_drivers_own_tests_pass_on_the_gateway(
+    fresh: LocalStack, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    fresh.up()  # of its own, since these tests set fail points
+    address = urlsplit(fresh.settings()["MONGO_URI"])
+    folder = pymongo_tests()
+    (tmp_path / "pytest.ini").write_text(SETTINGS)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-c", str(tmp_path / "pytest.ini"),
+         f"--rootdir={folder}", *(f"test/{name}" for name in FILES)],
+        cwd=folder,
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{folder}:{ROOT}",
+            "DB_IP": str(address.hostname),
+            "DB_PORT": str(address.port),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-5_000:]
+    summary = done.stdout.splitlines()[-1]
+    passed = re.search(r"(\d+) passed", summary)
+    assert passed, summary
+    assert int(passed[1]) >= PASSED_LEAST, summary
+    record_property("pymongo's own tests on the gateway", summary)
