@@ -28,7 +28,7 @@ FILES = (
 )
 # A flood of warnings of its own would hide the result.
 SETTINGS = """[pytest]
-addopts = -p no:cacheprovider -p tests.deploy.local.mongo.foreign.plugin --tb=native -q -ra --timeout=120
+addopts = -p no:cacheprovider -p tests.deploy.local.mongo.foreign.plugin --tb=native -q --timeout=120
 filterwarnings = ignore
 markers =
     default
