@@ -38,6 +38,7 @@ class _Armed:
     data: Data
     skip: int
     times: int | None
+    fired: int = 0
 
 
 class FailPoints:
@@ -45,17 +46,18 @@ class FailPoints:
 
     def __init__(self) -> None:
         self._armed: dict[str, _Armed] = {}
-        self._cut_writes: set[str] = set()
+        self._cut_writes: set[tuple[str, str | None]] = set()
         self._lock = threading.Lock()
 
     def configure(self, name: str, mode: str | Mapping[str, Any], data: Data) -> Document:
-        """Set or switch off a fail point; return the reply."""
+        """Set or switch off a fail point; `count` in the reply is how often it fired before."""
         if name not in _NAMES:
             return failure(15891, "FailPointNotFound", f"{name} not found")
         with self._lock:
+            before = self._armed.pop(name, None)
+            reply: Document = {"count": before.fired if before else 0, "ok": 1.0}
             if mode == "off":
-                self._armed.pop(name, None)
-                return {"ok": 1.0}
+                return reply
             if mode == "alwaysOn":
                 armed = _Armed(data, 0, None)
             elif isinstance(mode, Mapping) and {*mode} <= {"times", "skip"}:
@@ -66,7 +68,7 @@ class FailPoints:
             else:
                 return failure(2, "BadValue", f"unknown mode of a fail point: {mode!r}")
             self._armed[name] = armed
-        return {"ok": 1.0}
+        return reply
 
     def take(self, name: str, applies: Callable[[Data], bool]) -> Data | None:
         """The data of a fail point that fires for this command, or None."""
@@ -81,15 +83,24 @@ class FailPoints:
                 if armed.times == 0:
                     return None
                 armed.times -= 1
+            armed.fired += 1
             return armed.data
 
+    def remember_cut(self, name: str, retry_id: str | None) -> None:
+        """Remember a write that a fail point cut off, since its repetition is the same write."""
+        if retry_id is not None:
+            self._cut_writes.add((name, retry_id))
+
+    def was_cut(self, name: str, retry_id: str | None) -> bool:
+        return (name, retry_id) in self._cut_writes
+
     def take_write(self, retry_id: str | None) -> Data | None:
-        """The data of `onPrimaryTransactionalWrite` for a write that was not cut off before."""
-        if retry_id is None or retry_id in self._cut_writes:
+        """The data of `onPrimaryTransactionalWrite` for a write that it did not cut off before."""
+        if retry_id is None or self.was_cut(ON_RETRYABLE_WRITE, retry_id):
             return None
         data = self.take(ON_RETRYABLE_WRITE, lambda _: True)
         if data is not None and "failBeforeCommitExceptionCode" not in data:
-            self._cut_writes.add(retry_id)
+            self.remember_cut(ON_RETRYABLE_WRITE, retry_id)
         return data
 
 

@@ -92,3 +92,8 @@ def strip_envelope(fields: Mapping[str, Any]) -> bytes:
 def bson_of(row: tuple[Any, ...]) -> bytes:
     """The BSON of the engine's answer."""
     return bytes(row[0])
+
+
+def touches_many(operation: Mapping[str, Any]) -> bool:
+    """True if an update or a delete applies to all matching documents."""
+    return bool(operation.get("multi")) or operation.get("limit") == 0

@@ -33,6 +33,7 @@ from deploy.local.mongo.request import (
     Request,
     bson_of,
     select,
+    touches_many,
 )
 from deploy.local.mongo.wire import Reply
 
@@ -51,7 +52,8 @@ def write(gateway: Gateway, request: Request) -> Reply:
 
     Raises ClientCutOff, if a fail point asks for it.
     """
-    if _only_statement(request) is None:
+    statement = _only_statement(request)
+    if statement is None or touches_many(statement):
         data = piecemeal_data(gateway, request)
         if data is not None:
             return write_piecemeal(gateway, request, data, _write)
@@ -60,7 +62,7 @@ def write(gateway: Gateway, request: Request) -> Reply:
 
 def _write(gateway: Gateway, request: Request) -> Reply:
     engine, statement = gateway.engine, _only_statement(request)
-    if statement is None or _touches_many(statement):
+    if statement is None or touches_many(statement):
         return _with_mongo_errors(engine, request, _write_many(engine, request))
     reply = _with_mongo_errors(engine, request, _write_one(engine, request))
     for _ in range(_UPSERT_RETRIES_MAX if statement.get("upsert") else 0):
@@ -80,11 +82,6 @@ def _only_statement(request: Request) -> Mapping[str, Any] | None:
     if int.from_bytes(block[:4], "little") < len(block):
         return None
     return RawBSONDocument(block, _ANY_DATE)
-
-
-def _touches_many(statement: Mapping[str, Any]) -> bool:
-    """True if an update or a delete applies to all matching documents."""
-    return bool(statement.get("multi")) or statement.get("limit") == 0
 
 
 def _is_duplicate(reply: Reply) -> bool:
