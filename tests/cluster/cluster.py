@@ -26,6 +26,7 @@ from tests.cluster.surfpool import surfpool
 
 RPC_URL, KEY_FILE = "KONTRIB_TEST_RPC_URL", "KONTRIB_TEST_KEY_FILE"
 MONGO_URI = "KONTRIB_TEST_MONGO_URI"
+FEE_LAMPORTS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,18 @@ class Cluster:
         owner = self.payer.pubkey()
         params = TransferParams(from_pubkey=owner, to_pubkey=address, lamports=lamports)
         chain_setup.send(client, [transfer(params)], [self.payer])
+
+    def give_back(self, client: ChainClient, key: Keypair) -> None:
+        """Return what a key still holds to the payer."""
+        if self.payer is None:
+            return
+        held = client.value("getBalance", str(key.pubkey()))
+        params = TransferParams(
+            from_pubkey=key.pubkey(),
+            to_pubkey=self.payer.pubkey(),
+            lamports=held - FEE_LAMPORTS,
+        )
+        chain_setup.send(client, [transfer(params)], [key])
 
 
 def named_cluster() -> Cluster | None:

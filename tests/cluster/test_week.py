@@ -15,6 +15,7 @@ import pymongo
 import pytest
 
 from deploy.local.chain import setup as chain_setup
+from deploy.local.chain.client import ChainClient
 from tests.cluster.cluster import any_cluster, prepare
 from tests.end_to_end.support import wiki
 from tests.end_to_end.support.balances import associated_balances
@@ -80,6 +81,9 @@ def operator(tmp_path: Path, mongo_uri: str) -> Iterator[Operator]:
             yield Operator(tmp_path, variables)
             for name in (database, f"{database}_rebuilt"):
                 client.drop_database(name)
+        key = chain_setup.load_or_create_key(Path(settings["SOLANA_PRIVATE_KEY_FILE"]))
+        with ChainClient(cluster.url) as rpc:
+            cluster.give_back(rpc, key)
 
 
 def add_week(operator: Operator, week: Week) -> None:

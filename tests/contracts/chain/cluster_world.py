@@ -33,8 +33,8 @@ from worker.adapters.solana.addresses import associated_account
 from worker.adapters.solana.chain import SolanaChain
 
 LAMPORTS = 2 * 10**9
-"""What our authority holds, roughly: the contract spends much less."""
-STRANGER_LAMPORTS = 4 * 10**8
+"""What our authority holds, roughly: the contract spends less than half."""
+STRANGER_LAMPORTS = 3 * 10**8
 DELEGATE_LAMPORTS = 5 * 10**7
 FINALIZE_SECONDS_MAX = 120
 ARRIVE_SECONDS_MAX = 60
@@ -50,6 +50,7 @@ class ClusterWorld:
     """`SolanaChain` on a cluster whose time passes by itself."""
 
     def __init__(self, cluster: Cluster, state: Path, kind: chain_setup.MintKind) -> None:
+        self._cluster = cluster
         self.url = cluster.url
         self.client = ChainClient(cluster.url)
         settings = prepare(cluster, state, kind, lamports=LAMPORTS)
@@ -67,6 +68,8 @@ class ClusterWorld:
         )
 
     def close(self) -> None:
+        for key in (self.key, self._stranger):
+            self._cluster.give_back(self.client, key)
         self.chain.close()
         self.client.__exit__(None, None, None)
 

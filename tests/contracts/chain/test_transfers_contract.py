@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from solders.keypair import Keypair
@@ -31,9 +30,11 @@ pytestmark = pytest.mark.real
 ACCOUNT_BYTES = 165
 
 
-@pytest.fixture(params=worlds("token", ANOTHER))
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ClusterWorld]:
-    with open_world(request.param, tmp_path) as opened:
+@pytest.fixture(scope="module", params=worlds("token", ANOTHER))
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ClusterWorld]:
+    with open_world(request.param, tmp_path_factory.mktemp("chain")) as opened:
         assert isinstance(opened, ClusterWorld)
         yield opened
 
