@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from deploy.local.stack import LocalStack
+from tests.deploy.local.mongo.foreign.expected import read_reasons
 from tests.deploy.local.mongo.foreign.sources import pymongo_tests
-
-pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).resolve().parents[5]
 FILES = (
@@ -38,6 +37,22 @@ markers =
 PASSED_LEAST = 565
 
 
+@pytest.mark.parametrize("text", ["test/a.py::one", "# why\ntest/a.py::one\ntest/a.py::one"])
+def test_an_expected_failure_has_one_reason(text: str) -> None:
+    with pytest.raises(ValueError, match="no reason, or is listed twice"):
+        read_reasons(text)
+
+
+def test_a_reason_stands_above_its_tests() -> None:
+    text = "# why\ntest/a.py::one\ntest/a.py::two\n\n# else\ntest/b.py::three\n"
+    assert read_reasons(text) == {
+        "test/a.py::one": "why",
+        "test/a.py::two": "why",
+        "test/b.py::three": "else",
+    }
+
+
+@pytest.mark.real
 def test_the_drivers_own_tests_pass_on_the_gateway(
     fresh: LocalStack, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
