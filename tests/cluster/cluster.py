@@ -22,7 +22,7 @@ from solders.system_program import TransferParams, transfer
 
 from deploy.local.chain import setup as chain_setup
 from deploy.local.chain.client import ChainClient
-from tests.cluster.surfpool import surfpool
+from tests.cluster.surfpool import SLOT_MILLISECONDS, surfpool
 
 RPC_URL, KEY_FILE = "KONTRIB_TEST_RPC_URL", "KONTRIB_TEST_KEY_FILE"
 MONGO_URI = "KONTRIB_TEST_MONGO_URI"
@@ -35,6 +35,8 @@ class Cluster:
 
     url: str
     payer: Keypair | None = None
+    poll_seconds: float = 0.4
+    """A public cluster limits the rate of calls."""
 
     def fund(self, client: ChainClient, address: Pubkey, lamports: int) -> None:
         """Give SOL to an address, from the payer or else from the faucet."""
@@ -76,7 +78,7 @@ def any_cluster(log: Path) -> Iterator[Cluster]:
         yield named
         return
     with surfpool(log) as url:
-        yield Cluster(url)
+        yield Cluster(url, poll_seconds=SLOT_MILLISECONDS / 1000)
 
 
 def prepare(

@@ -32,7 +32,7 @@ from tests.cluster.cluster import Cluster, prepare
 from worker.adapters.solana.addresses import associated_account
 from worker.adapters.solana.chain import SolanaChain
 
-LAMPORTS = 2 * 10**9
+LAMPORTS = 10**9
 """What our authority holds, roughly: the contract spends less than half."""
 STRANGER_LAMPORTS = 3 * 10**8
 DELEGATE_LAMPORTS = 5 * 10**7
@@ -94,7 +94,7 @@ class ClusterWorld:
         deadline = time.monotonic() + ARRIVE_SECONDS_MAX
         while self.client.value("getSignatureStatuses", [signature]) == [None]:
             assert time.monotonic() < deadline, f"{signature} did not land"
-            time.sleep(0.05)
+            time.sleep(self._cluster.poll_seconds)
 
     def finalize(self) -> None:
         self._wait_for("getSlot", self.client.call("getSlot", _PROCESSED) + _LANDING_SLOTS)
@@ -197,4 +197,4 @@ class ClusterWorld:
         deadline = time.monotonic() + FINALIZE_SECONDS_MAX
         while self.client.call(method) < number:
             assert time.monotonic() < deadline, f"{method} stays under {number}"
-            time.sleep(0.02)
+            time.sleep(self._cluster.poll_seconds)
