@@ -14,7 +14,7 @@ import pytest
 
 from deploy.local.stack import LocalStack
 from tests.deploy.local.mongo.foreign.expected import read_reasons
-from tests.deploy.local.mongo.foreign.sources import pymongo_tests
+from tests.deploy.local.mongo.foreign.sources import PINNED, pymongo_tests
 
 ROOT = Path(__file__).resolve().parents[5]
 FILES = (
@@ -50,6 +50,13 @@ def test_a_reason_stands_above_its_tests() -> None:
         "test/a.py::two": "why",
         "test/b.py::three": "else",
     }
+
+
+def test_the_tests_are_those_of_the_locked_driver() -> None:
+    locked = (ROOT / "requirements-dev.lock").read_text()
+    requirement, _, digest = PINNED.read_text().splitlines()[-1].partition(" --hash=")
+    assert f"{requirement} \\\n" in locked
+    assert digest in locked
 
 
 @pytest.mark.real
