@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     """Gets messages about closed and stuck weeks, short funds, approvals and wrong books."""
     mail_url: MailUrl | None = None
     """Gets the same messages by email."""
+    username_field: str = "username"
+    """The field of user documents that reports show as the name, such as `profile.name`."""
     watch_only: bool = False
     """For beat, Flower and the exporter. They sign nothing, so any key is refused."""
 
