@@ -49,6 +49,10 @@ class ChainWorld(Protocol):
 
     def new_wallet(self, *, account: bool = True) -> str: ...
 
+    def new_wallets(self, count: int, *, account: bool = True) -> list[str]:
+        """Several wallets at once, which saves waiting for the cluster."""
+        ...
+
     def balance(self, wallet: str) -> int: ...
 
     def received(self, amount: int) -> int:
@@ -124,6 +128,9 @@ class FakeWorld:
             self.ledger.put_token_account(token_address(wallet), TokenAccount(wallet))
             self.ledger.finalize()
         return wallet
+
+    def new_wallets(self, count: int, *, account: bool = True) -> list[str]:
+        return [self.new_wallet(account=account) for _ in range(count)]
 
     def balance(self, wallet: str) -> int:
         return self.ledger.balance(wallet)

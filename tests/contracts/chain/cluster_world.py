@@ -104,14 +104,17 @@ class ClusterWorld:
         self._wait_for("getBlockHeight", height + 1)
 
     def new_wallet(self, *, account: bool = True) -> str:
-        key = Keypair()
-        wallet = str(key.pubkey())
-        self._wallets[wallet] = key
+        return self.new_wallets(1, account=account)[0]
+
+    def new_wallets(self, count: int, *, account: bool = True) -> list[str]:
+        keys = [Keypair() for _ in range(count)]
+        wallets = [str(key.pubkey()) for key in keys]
+        self._wallets |= zip(wallets, keys, strict=True)
         if account:
-            signed = self.chain.sign_account_creations([wallet], self.chain.latest_blockhash())
+            signed = self.chain.sign_account_creations(wallets, self.chain.latest_blockhash())
             self.chain.send([(it.signature, it.wire) for it in signed])
             self.finalize()
-        return wallet
+        return wallets
 
     def balance(self, wallet: str) -> int:
         address = str(self.token_account(wallet))

@@ -183,7 +183,7 @@ def test_lamports_of_a_stranger_neither_block_nor_fake_a_receipt(
 
 
 def test_a_failed_payment_leaves_its_receipt_free(world: ChainWorld) -> None:
-    receipt, good, frozen = new_id(), world.new_wallet(), world.new_wallet()
+    receipt, (good, frozen) = new_id(), world.new_wallets(2)
     world.freeze(frozen)
 
     item = execute(world, payment(receipt, (good, 1), (frozen, 1)))
@@ -239,7 +239,7 @@ def test_an_anchor_makes_two_receipts_or_none(world: ChainWorld) -> None:
 
 
 def test_an_execution_reads_back_what_was_paid(world: ChainWorld) -> None:
-    receipt, wallets = new_id(), [world.new_wallet() for _ in range(3)]
+    receipt, wallets = new_id(), world.new_wallets(3)
     transfers = [(wallet, 1_000 + number) for number, wallet in enumerate(wallets)]
     item = execute(world, payment(receipt, *transfers))
 
@@ -414,7 +414,7 @@ def test_more_tokens_than_there_are_move_nothing(world: ChainWorld) -> None:
 
 def test_each_problem_of_a_recipient_is_named(world: ChainWorld) -> None:
     good, new = world.new_wallet(), world.new_wallet(account=False)
-    frozen, program = (world.new_wallet() for _ in range(2))
+    frozen, program = world.new_wallets(2)
     world.freeze(frozen)
     world.own_by_program(program)
 
@@ -544,9 +544,9 @@ def test_a_payment_to_a_wallet_without_an_account_moves_nothing(world: ChainWorl
 
 
 def test_the_largest_payment_that_costs_tells_of_lands(world: ChainWorld) -> None:
-    receipt, wallet = new_id(), world.new_wallet()
+    receipt = new_id()
     count = world.chain.costs().transfers_per_transaction
-    wallets = [world.new_wallet() for _ in range(count)]
+    *wallets, wallet = world.new_wallets(count + 1)
 
     item = execute(world, payment(receipt, *((it, 10) for it in wallets)))
 

@@ -44,7 +44,10 @@ def public(world: ChainWorld) -> PublicChain:
 def pay(world: ChainWorld, *, receipts: int = 1, amounts: tuple[int, ...] = (5, 7)) -> Execution:
     """One of our payments, finalized and read back."""
     ids = tuple(f"public/{next(_numbers)}" for _ in range(receipts))
-    transfers = tuple(Transfer(world.new_wallet(), BaseUnits(amount)) for amount in amounts)
+    wallets = world.new_wallets(len(amounts))
+    transfers = tuple(
+        Transfer(wallet, BaseUnits(amount)) for wallet, amount in zip(wallets, amounts, strict=True)
+    )
     intent = Intent(ids, Resolution.PAID, transfers, memo=ids[0])
     (signed,) = world.chain.sign([intent], world.chain.latest_blockhash())
     world.chain.send([(signed.signature, signed.wire)])

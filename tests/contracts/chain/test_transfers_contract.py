@@ -40,7 +40,7 @@ def world(
 
 
 def test_a_transfer_is_told_once_it_is_finalized(world: ClusterWorld) -> None:
-    wallets = [world.new_wallet() for _ in range(2)]
+    wallets = world.new_wallets(2)
     transfers = tuple(Transfer(wallet, BaseUnits(500)) for wallet in wallets)
     intent = Intent(("2024-12-09/00001",), Resolution.PAID, transfers, "memo")
     [signed] = world.chain.sign([intent], world.chain.latest_blockhash())
