@@ -161,7 +161,9 @@ def rollback(
         return
     if not force:
         refuse_while_needed(database, now)
-    deleted = f"This deletes contributions and financial records of {database.name}."
+    deleted = (
+        f"This deletes the plans, rewards and payments that kontrib recorded in {database.name}."
+    )
     require_name(database.name, confirm, deleted)
     kept = None if no_backup else _back_up_first(session, backup)
     with waiting("Rolling back"):

@@ -11,6 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from worker.adapters.mongo.base import MongoPart
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.names import ADOPTED
 from worker.adapters.mongo.payout.documents import (
     UNTRIED,
     adopted,
@@ -97,8 +98,12 @@ class MongoWeeks(MongoPart):
     def reset_week(self, week: Week, now: datetime) -> None:
         """The document keeps its id, since rewards refer to it."""
         selected, fresh = {"week_start": week.start}, new_distribution(week, now)
-        if (archived := self.archive.find_one(selected, {"_id": 1})) is not None:
-            fresh["_id"] = archived["_id"]
+        kept = {"_id": 1, ADOPTED: 1}
+        archived, current = (
+            self.archive.find_one(selected, kept),
+            self.weeks.find_one(selected, kept),
+        )
+        fresh |= (archived or {}) | (current or {})
         self.weeks.replace_one(selected, fresh, upsert=True)
         self.archive.delete_one(selected)
 

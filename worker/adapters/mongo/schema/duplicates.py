@@ -25,6 +25,8 @@ from worker.core.week import Week
 CHUNK_IDS = 1000
 SET_ASIDE = "kontrib_set_aside"
 """Field of a distribution that a person moved away: when, and why."""
+NO_DISTRIBUTION: Document = {f"{SET_ASIDE}.rewards_only": True}
+"""Selects records of a decision about a week for which another system has only rewards."""
 _NO_WALLET = {names.WALLET: {"$in": [None, ""], "$exists": True}}
 _LAST = datetime.max.replace(tzinfo=UTC)
 

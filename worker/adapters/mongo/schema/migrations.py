@@ -17,7 +17,11 @@ from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailur
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, update_in_chunks
 from worker.adapters.mongo.connection import Mongo
-from worker.adapters.mongo.counting.openings import MongoOpenings, open_collection
+from worker.adapters.mongo.counting.openings import (
+    MongoOpenings,
+    describe_unreadable,
+    open_collection,
+)
 from worker.adapters.mongo.payout.same_users import describe_same_users
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
@@ -170,7 +174,7 @@ class _Migration(MongoPart):
             notify(step.description)
             self._mend_or_find_mended(difference, report, notify, now)
             report.steps.append(step)
-        report.warnings += describe_same_users(self.database)
+        report.warnings += describe_same_users(self.database) + describe_unreadable(self.database)
         for line in (*report.choices, *report.warnings):
             notify(line)
         report.remaining = differences(self.database)
@@ -266,7 +270,7 @@ class _Migration(MongoPart):
     def _add_fields(self, spec: CollectionSpec) -> int:
         """Set every default that is missing, all fields in one pass over the documents."""
         missing = {"$or": [{name: {"$exists": False}} for name in spec.added_fields]}
-        update = [{"$set": defaults(spec, self._origin)}]
+        update = [{"$set": defaults(spec)}]
         return update_in_chunks(self.database[spec.name], missing, update)
 
     def _add_config(self, subject: str, now: datetime) -> None:
