@@ -94,6 +94,33 @@ def test_a_week_that_was_paid_in_part_is_not_planned_but_shown(
     assert "kontrib migrate set-aside 2024-W50" in kontrib.err
 
 
+def test_rewards_of_another_system_without_a_distribution_stop_their_week(
+    world: World, kontrib: Command
+) -> None:
+    store = store_of(world.first)
+    store.add_historic_reward(reward(user_id_of("ada")))
+    with pytest.raises(DistributedBefore, match=WEEK.next().label):
+        make_genesis(world.first, WEEK)
+    store.state.historic_rewards.clear()
+    world.genesis()
+    world.populate(3)
+    store.add_historic_reward(reward(user_id_of("ada")))
+
+    world.run()
+
+    assert find_work(world.first) == []
+    for plan in (plan_week, dry_run):
+        with pytest.raises(DistributedElsewhere, match="There are only its rewards"):
+            plan(world.first, WEEK)
+    (first, *_) = kontrib.json("status")["weeks"]
+    assert (first["stopped"], first["distributed_by_another_system"]) == (True, True)
+    assert (first["contributors"], first["points"]) == (1, 540)
+    assert kontrib("run", WEEK.label) == 1
+    assert "kontrib migrate set-aside 2024-W50" in kontrib.err
+    report = kontrib.json("report", WEEK.label)
+    assert [each["amount_base_units"] for each in report["top"]] == [85_500_000_000]
+
+
 def test_a_reward_that_is_paid_just_before_planning_stops_the_week(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

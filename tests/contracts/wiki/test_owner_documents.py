@@ -406,6 +406,28 @@ def test_a_week_that_is_set_aside_is_planned_and_comes_back(database: Mongo, sta
     assert list(database.weekly_distributions.find()) == [owners]
 
 
+def test_a_week_of_rewards_alone_is_planned_once_a_person_decides_so(database: Mongo) -> None:
+    before_migration(database)
+    database.weekly_distributions.delete_many({})
+    store = MongoStore(database)
+    store.record_first_week(WEEK)
+    assert store.ensure_distribution(WEEK, MOMENT).historic is not None
+    assert database.weekly_distributions.count_documents({}) == 0
+
+    assert set_week_aside(database, WEEK, "a trial", MOMENT) == 1
+
+    assert store.distribution(WEEK) is None
+    assert store.ensure_distribution(WEEK, MOMENT).historic is None
+    (kept,) = database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS].find()
+    decision = {"at": MOMENT, "reason": "a trial", "rewards_only": True}
+    assert (kept["week_start"], kept["kontrib_set_aside"]) == (WEEK.start, decision)
+    with pytest.raises(NotDistributedElsewhere):
+        set_week_aside(database, WEEK, "again", MOMENT)
+    rollback(database, lambda line: None, MOMENT, force=True)
+    assert list(database.weekly_distributions.find()) == []
+    assert names.WEEKLY_DISTRIBUTIONS_CONFLICTS not in database.list_collection_names()
+
+
 @pytest.mark.parametrize("status", ["pending", "failed"])
 def test_a_week_that_another_system_left_undone_becomes_ours(database: Mongo, status: str) -> None:
     run_migration(database)

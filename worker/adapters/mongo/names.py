@@ -24,6 +24,10 @@ WEEKLY_DISTRIBUTIONS_ARCHIVE = "weekly_distributions_archive"
 WEEKLY_DISTRIBUTIONS_CONFLICTS = "weekly_distributions_conflicts"
 """Second distributions of a week, which migration moved here."""
 
+SET_ASIDE = "kontrib_set_aside"
+"""Field of a distribution that a person moved away: when, and why. A record without a distribution
+has `rewards_only` in it: another system had only rewards of the week."""
+
 ADOPTED = "kontrib_adopted"
 """Field of a distribution that another system had left undone, and that this one took over."""
 

@@ -118,8 +118,8 @@ def set_aside(
     session = session_of(context)
     paid = set_week_aside(session.database, week, reason, session.clock.now())
     say(
-        f"The distribution of {week.label} by another system is in weekly_distributions_conflicts. "
-        "The week is planned and paid like every other one."
+        f"weekly_distributions_conflicts holds the distribution of {week.label} by another system, "
+        "and your reason. The week is planned and paid like every other one."
     )
     if paid:
         say(

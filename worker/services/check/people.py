@@ -63,7 +63,12 @@ def _check_users(
         for area, expected in (Area.COUNTS, counts), (Area.STAKES, staked), (Area.POWER, power):
             _compare(report, area, subject, fields, expected, fresh)
         _name_unreadable(subject, fields, report)
-        report.compare(Area.COUNTS, subject, fields, _reputation(fields, activity[user_id], rules))
+        score = _reputation(fields, activity[user_id], rules)
+        new = {REPUTATION} if "total_contributions" in fresh else ()
+        _compare(report, Area.COUNTS, subject, fields, score, new)
+        if rules.reputation_steps and has_own_reputation(fields):
+            own, counts_as = fields[REPUTATION], "the wiki's own score, which no recount rewrites"
+            report.note_from_before(Area.COUNTS, f"{subject}, {REPUTATION}", own, counts_as)
         if its.staked > its.earned:
             _check_cover(wiki, user_id, its, report)
         _note_opening(subject, fields, report)

@@ -224,11 +224,10 @@ def without_opening() -> Document:
     return {OPENING_TOKENS: {"$exists": False}, "$or": counted, "$and": ids}
 
 
-def open_collection(openings: MongoOpenings, collection: str) -> int:
+def open_collection(database: Mongo, collection: str) -> int:
     """Derive the missing balances of all users or articles that need one."""
-    found = openings.database[collection].find(
-        without_opening(), {"_id": 1}, batch_size=STREAM_BATCH
-    )
+    openings = MongoOpenings(database)
+    found = database[collection].find(without_opening(), {"_id": 1}, batch_size=STREAM_BATCH)
     ids = (_id_of(document) for document in found)
     written = 0
     for chunk in chunks(ids, CHUNK_IDS):

@@ -21,7 +21,6 @@ from worker.adapters.mongo.payout.control import CONTROL_ID
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.payout.weeks import GENESIS_ID
 from worker.adapters.mongo.schema.differences import SCHEMA_ID
-from worker.adapters.mongo.schema.duplicates import SET_ASIDE
 from worker.adapters.mongo.schema.fields import without_added
 from worker.adapters.mongo.schema.indexes import drop_index, restore_index
 from worker.adapters.mongo.schema.origin import ORIGIN_ID
@@ -173,7 +172,9 @@ class _Rollback(MongoPart):
             count = self.database[name].count_documents(selected)
             steps.append(f"remove our {count} documents from {name}")
         if fields := scope.added_fields(spec):
-            steps.append(f"remove the added fields from {name}: {', '.join(fields)}")
+            listed = ", ".join(fields)
+            owners = "; the owner's fields where migration added them" if spec.added_fields else ""
+            steps.append(f"remove the added fields from {name}: {listed}{owners}")
         return [*steps, *(f"restore index {name}.{each['name']}" for each in scope.dropped(name))]
 
     def _return_distributions(self, scope: RollbackScope) -> None:
@@ -186,7 +187,7 @@ class _Rollback(MongoPart):
             weeks = self.database[spec.name]
             for name, moved in scope.moved_distributions().items():
                 for document in self.database[name].find(moved):
-                    document.pop(SET_ASIDE, None)
+                    document.pop(names.SET_ASIDE, None)
                     selected = {"_id": document["_id"]}
                     weeks.replace_one(
                         selected, document, upsert=True, bypass_document_validation=True
