@@ -202,3 +202,14 @@ def test_a_counter_that_was_never_counted_has_no_balance(wiki_world: WikiWorld) 
 
     user = wiki_world.user(ADA)
     assert (user["total_points"], user["opening_total_points"]) == (0, Int64(0))
+
+
+@pytest.mark.parametrize("value", ["text", 5, {}, None])
+def test_an_odd_list_of_wallets_stops_no_account(wiki_world: WikiWorld, value: Any) -> None:
+    give(wiki_world, token_account_wallets=value)
+    store = wiki_world.wiki.store
+
+    for wallet in ("a", "b", "a"):
+        store.mark_accounts_made([(ADA, wallet)], PAID_AT)
+
+    assert store.accounts([ADA], [])[ADA].account_wallets == ("a", "b")
