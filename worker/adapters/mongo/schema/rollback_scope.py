@@ -45,6 +45,14 @@ class RollbackScope:
         self._existing = {each["name"] for each in listed}
         recorded = recorded_origin(database) or Origin(is_known=False)
         self.origin = recorded if recorded.is_known else _assumed(database, recorded)
+        self._filled = {
+            spec.name: count
+            for spec in COLLECTIONS
+            if spec.name in self._existing
+            and not spec.wiki_owned
+            and spec.name not in (names.SYSTEM_CONFIG, *self.origin.collections)
+            and (count := self._others(spec.name))
+        }
 
     def new_collections(self) -> list[str]:
         """The collections that were not there, and hold only documents of ours."""
@@ -59,26 +67,24 @@ class RollbackScope:
             for spec in COLLECTIONS
             if spec.name in self._existing
             and spec.name != names.SYSTEM_CONFIG
-            and (spec.wiki_owned or spec.name in self.origin.collections or self.others(spec.name))
+            and (
+                spec.wiki_owned or spec.name in self.origin.collections or spec.name in self._filled
+            )
         ]
 
-    def others(self, collection: str) -> int:
-        """The number of documents that are not ours, and of those that return from elsewhere."""
-        ours = self.our_documents(collection)
-        selected: Document = {} if ours is None else {"$nor": [ours]}
+    def _others(self, collection: str) -> int:
+        """The number of documents that are not ours. Those that return count where they belong."""
+        ours, moved = self.our_documents(collection), self.moved_distributions()
+        left_out = [each for each in (ours, moved.get(collection)) if each is not None]
+        selected: Document = {"$nor": left_out} if left_out else {}
         count = self._database[collection].count_documents(selected)
         if collection == names.WEEKLY_DISTRIBUTIONS:
-            moved = self.moved_distributions().items()
-            count += sum(self._database[name].count_documents(each) for name, each in moved)
+            count += sum(self._database[name].count_documents(moved[name]) for name in moved)
         return count
 
     def filled(self) -> list[tuple[str, int]]:
         """Collections that migration created, and the number of the wiki's documents in them."""
-        return [
-            (spec.name, self.others(spec.name))
-            for spec in self.kept()
-            if not spec.wiki_owned and spec.name not in self.origin.collections
-        ]
+        return list(self._filled.items())
 
     def empty(self) -> list[str]:
         """Collections of the wiki's that migration created, and the wiki has not filled."""
