@@ -21,10 +21,9 @@ from worker.adapters.mongo.payout.control import CONTROL_ID
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.payout.weeks import GENESIS_ID
 from worker.adapters.mongo.schema.differences import SCHEMA_ID
-from worker.adapters.mongo.schema.fields import without_added
 from worker.adapters.mongo.schema.indexes import drop_index, restore_index
 from worker.adapters.mongo.schema.origin import ORIGIN_ID
-from worker.adapters.mongo.schema.rollback_scope import RollbackScope
+from worker.adapters.mongo.schema.rollback_scope import RollbackScope, without_added
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import CollectionSpec
 from worker.core.errors import Refused

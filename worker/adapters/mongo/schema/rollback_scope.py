@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.schema.differences import index_documents, serves
 from worker.adapters.mongo.schema.duplicates import NO_DISTRIBUTION
-from worker.adapters.mongo.schema.fields import is_ours
 from worker.adapters.mongo.schema.origin import (
     OUR_COLLECTIONS,
     Origin,
+    is_ours,
     look,
     our_fields,
     recorded_origin,
 )
 from worker.adapters.mongo.schema.spec import COLLECTIONS, CollectionSpec
+from worker.core.wiki.stored_counters import REPUTATION, REPUTATION_WRITTEN
 
 _MARKS: dict[str, Document] = {
     names.TOKEN_REWARDS: {"plan_id": {"$exists": True}},
@@ -29,6 +31,8 @@ _MARKS: dict[str, Document] = {
 }
 """Which documents are ours. Contributions, stakes and proposals are the wiki's, also if they were
 recorded by a command of ours: people made them."""
+NEVER_COMPUTED = ("demand_score", "quality_score", "token_metadata")
+"""Fields of the owner's that migration adds, and only the wiki changes."""
 _NO_VALIDATION: Document = {
     "validator": {},
     "validationLevel": "strict",
@@ -151,6 +155,26 @@ class RollbackScope:
         if spec.wiki_owned or not twins:
             return {}
         return {"$or": [{name: {"$exists": True}} for name in twins]}
+
+
+def without_added(spec: CollectionSpec, ours: Sequence[str]) -> list[Document]:
+    """A pipeline that takes away our fields, and the owner's that migration added to a document.
+
+    Of the owner's fields, one that no recount computes stays if the wiki has changed it since.
+    """
+    noted = {"$cond": [{"$isArray": f"${names.ADDED_FIELDS}"}, f"${names.ADDED_FIELDS}", []]}
+    owners: Document = {}
+    for name, default in spec.added_fields.items():
+        if is_ours(name):
+            continue
+        conditions: list[Document] = [{"$in": [name, noted]}]
+        if name == REPUTATION:
+            conditions.append({"$eq": [f"${name}", f"${REPUTATION_WRITTEN}"]})
+        elif name in NEVER_COMPUTED:
+            conditions.append({"$eq": [f"${name}", {"$literal": default}]})
+        owners[name] = {"$cond": [{"$and": conditions}, "$$REMOVE", f"${name}"]}
+    removed = {"$unset": [*ours, *([names.ADDED_FIELDS] if owners else [])]}
+    return [{"$set": owners}, removed] if owners else [removed]
 
 
 def _assumed(database: Mongo, recorded: Origin) -> Origin:
