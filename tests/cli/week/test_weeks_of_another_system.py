@@ -201,6 +201,28 @@ def test_a_paid_week_names_the_balances_that_its_recount_replaces(
     assert f"user {user}: staked_tokens was 100, is now 0" in kontrib.err
 
 
+@pytest.mark.parametrize("value", ["n/a", [5], True, {"a": 1}, -5])
+def test_a_counter_that_cannot_be_read_stops_no_payment_and_is_named(
+    world: World, kontrib: Command, value: object
+) -> None:
+    world.populate(2)
+    world.genesis()
+    user = user_id_of("user 0")
+    store_of(world.first).set_user_fields(ObjectId(user), total_tokens_earned=value)
+
+    assert kontrib("run", WEEK.label, "--inline") == 0
+
+    named = f"user {user}, total_tokens_earned is {value!r}, which is no number or date"
+    assert named in kontrib.err
+    assert kontrib("recount") == 0
+    assert named in kontrib.out
+    (listed,) = kontrib.json("recount")["unreadable"]
+    assert named in listed
+    assert store_of(world.first).state.users[ObjectId(user)]["total_tokens_earned"] == value
+    assert kontrib("check", "--offline") == 1
+    assert f"user {user}, total_tokens_earned" in kontrib.out
+
+
 def test_a_recount_names_the_balances_that_it_replaces(world: World, kontrib: Command) -> None:
     user = world.add_user("ada")
     store_of(world.first).set_user_fields(
