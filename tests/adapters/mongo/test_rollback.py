@@ -149,6 +149,24 @@ def test_what_people_recorded_here_stays(database: Mongo) -> None:
     assert "idempotency_key" not in contribution
 
 
+def test_a_collection_of_another_meaning_keeps_its_new_name_if_the_old_one_is_in_use(
+    database: Mongo,
+) -> None:
+    database.contributions.insert_one({"_id": 1, "donor": "Ada"})
+    migrate(database, quiet, NOW, ["contributions"])
+    contribution = owner_documents()["contributions"]
+    database.contributions.insert_one(dict(contribution))
+
+    report = back(database)
+
+    kept = {
+        "contributions": contribution,
+        "contributions_before_kontrib": {"_id": 1, "donor": "Ada"},
+    }
+    assert stored(database) == kept
+    assert any(s.startswith("keep collection contributions_before_kontrib") for s in report.steps)
+
+
 # --- fields -------------------------------------------------------------------------------------
 
 

@@ -153,6 +153,11 @@ class _Rollback(MongoPart):
             f"keep collection {name}: {count} of its documents are the wiki's"
             for name, count in scope.filled()
         ]
+        steps += [
+            f"keep collection {new}: {old} holds documents that the wiki wrote since"
+            for old, new in scope.origin.renamed.items()
+            if old in dict(scope.filled())
+        ]
         for name in scope.new_collections():
             count = self.database[name].estimated_document_count()
             steps.append(f"drop collection {name} ({count} documents)")

@@ -101,8 +101,9 @@ class RollbackScope:
         ]
 
     def renamed(self) -> list[tuple[str, str]]:
-        """Collections that migration renamed: the name from before, and today's."""
-        return [(old, new) for old, new in self.origin.renamed.items() if new in self._existing]
+        """Collections that migration renamed and that get their name back: it, and today's."""
+        renamed = self.origin.renamed.items()
+        return [(o, n) for o, n in renamed if n in self._existing and o not in self._filled]
 
     def our_indexes(self, spec: CollectionSpec) -> list[str]:
         before = self.origin.indexes.get(spec.name, ())
