@@ -346,7 +346,9 @@ def test_a_week_of_another_system_shows_its_own_figures(database: Mongo, status:
     wiki = wiki_of(database)
 
     shown = board(wiki.store, WEEK)
-    report = week_report(wiki, MongoReporting(database), WEEK, cluster=None, costs=None)
+    report = week_report(
+        wiki, MongoReporting(database), WEEK, cluster=None, costs=None, name_field="username"
+    )
 
     assert (shown.contributors, shown.points, shown.planned) == (45, 12500, 10_000 * ONE_TOKEN)
     assert (shown.status.value, shown.is_historic) == (status, True)
