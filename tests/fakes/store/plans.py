@@ -18,6 +18,7 @@ from tests.fakes.store.state import (
     to_milliseconds,
 )
 from worker.adapters.mongo.payout.documents import distribution_of
+from worker.adapters.mongo.payout.historic import historic_week_of_rewards
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Row
@@ -36,7 +37,13 @@ class FakePlans:
 
     def distribution(self, week: Week) -> Distribution | None:
         stored = self.state.weeks.get(week) or self.state.archive.get(week)
-        return None if stored is None else self._known(stored)
+        if stored is not None:
+            return self._known(stored)
+        if not (rewards := self.state.rewards_elsewhere(week)):
+            return None
+        historic = historic_week_of_rewards(rewards)
+        found = Distribution(week, Stage.COMPLETED, plan_id=None, historic=historic)
+        return found.since(self.first_week())
 
     def _known(self, stored: StoredWeek) -> Distribution:
         known = stored.distribution
@@ -45,7 +52,15 @@ class FakePlans:
         return known.since(self.first_week())
 
     def distributions(self) -> list[Distribution]:
-        return [self._known(self.state.weeks[week]) for week in sorted(self.state.weeks)]
+        known = [self._known(self.state.weeks[week]) for week in self.state.weeks]
+        return sorted([*known, *self._of_rewards_alone()], key=lambda each: each.week)
+
+    def _of_rewards_alone(self) -> list[Distribution]:
+        first, weeks = self.first_week(), self.state.weeks_elsewhere()
+        last = [week for week in weeks if first is None or week >= first]
+        alone = last if first is not None else last[-1:]
+        known = {*self.state.weeks, *self.state.archive}
+        return [found for w in alone if w not in known and (found := self.distribution(w))]
 
     def first_week(self) -> Week | None:
         return self.state.first_week.get("genesis")

@@ -64,7 +64,8 @@ class FakeRewards:
     def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:
         for form, wallet in [(form, w) for user_id, w in made for form in stored_forms(user_id)]:
             document = self.state.users.get(form)
-            wallets = document.get(_WALLETS, []) if document else []
+            known = document.get(_WALLETS) if document else None
+            wallets = known if isinstance(known, list) else []
             if document is not None and wallet not in wallets:
                 facts = {_MADE: to_milliseconds(now), _WALLETS: [*wallets, wallet]}
                 self.state.users[form] = document | facts

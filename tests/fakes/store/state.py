@@ -155,12 +155,22 @@ class State:
 
     def is_paid_elsewhere(self, week: Week) -> bool:
         """Whether another system paid, or may have paid, a reward of the week."""
-        return any(
-            isinstance(start := document.get("week_start"), datetime)
+        return bool(self.rewards_elsewhere(week))
+
+    def rewards_elsewhere(self, week: Week) -> list[Document]:
+        """The rewards of the week that another system paid, or may have paid."""
+        return [
+            document
+            for document in self.historic_rewards
+            if isinstance(start := document.get("week_start"), datetime)
             and Week.containing(start) == week
             and document.get("status") not in UNPAID
-            for document in self.historic_rewards
-        )
+        ]
+
+    def weeks_elsewhere(self) -> list[Week]:
+        starts = (document.get("week_start") for document in self.historic_rewards)
+        weeks = {Week.containing(start) for start in starts if isinstance(start, datetime)}
+        return sorted(week for week in weeks if self.is_paid_elsewhere(week))
 
     def plan_of(self, week: Week) -> str | None:
         stored = self.weeks.get(week) or self.archive.get(week)
