@@ -80,6 +80,8 @@ class Settings(BaseSettings):
 
     plan_grace_seconds: int = Field(600, ge=0)
     """Wait after a week's end, while its last contributions may still be written."""
+    clock_difference_seconds_max: float = Field(300, gt=0)
+    """The largest difference from the cluster's time at which weeks are planned."""
     sweep_seconds: float = Field(300, gt=0)
     rpc_timeout_seconds: float = Field(20, gt=0)
     task_soft_limit_seconds: float = Field(900, gt=0)
@@ -105,11 +107,9 @@ class Settings(BaseSettings):
     @field_validator("solana_rpc_url", mode="before")
     @classmethod
     def _split_urls(cls, value: Any) -> Any:
-        return (
-            tuple(filter(None, map(str.strip, value.split(","))))
-            if isinstance(value, str)
-            else value
-        )
+        if not isinstance(value, str):
+            return value
+        return tuple(filter(None, map(str.strip, value.split(","))))
 
     @field_validator("solana_rpc_url")
     @classmethod

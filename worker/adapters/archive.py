@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -12,6 +13,8 @@ import fsspec
 
 from worker.core.errors import Unreachable
 from worker.core.week import Week
+
+_PLAN = re.compile(r"([0-9a-f]{64})\.jsonl")
 
 
 class ArchiveUnusable(Unreachable):
@@ -53,6 +56,16 @@ class PlanArchive:
             return self._open(path) if self._fs.exists(path) else None
         except OSError as error:
             raise ArchiveUnusable(path, error) from error
+
+    def roots(self, week: Week) -> list[bytes]:
+        folder = f"{self._base.rstrip('/')}/{week.id}"
+        try:
+            self._fs.invalidate_cache(folder)
+            paths = self._fs.ls(folder, detail=False) if self._fs.exists(folder) else []
+        except OSError as error:
+            raise ArchiveUnusable(folder, error) from error
+        names = (path.rstrip("/").rpartition("/")[2] for path in paths)
+        return sorted(bytes.fromhex(match[1]) for name in names if (match := _PLAN.fullmatch(name)))
 
     @contextmanager
     def _open(self, path: str) -> Iterator[Iterator[bytes]]:

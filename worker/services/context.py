@@ -21,9 +21,11 @@ class Paused(NotReady):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes and times. They change the speed of the work, never the payments."""
+    """Sizes and times. They change when work is done, never who is paid or how much."""
 
     plan_grace: timedelta = timedelta(minutes=10)
+    clock_difference_max: timedelta = timedelta(minutes=5)
+    """Less than the grace, so that a clock within it closes no running week."""
     lease: timedelta = timedelta(seconds=120)
     batches_per_task: int = 1024
     batches_in_flight: int = 1024

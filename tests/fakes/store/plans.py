@@ -21,6 +21,7 @@ from worker.adapters.mongo.payout.documents import distribution_of
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Row
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.totals import NO_TOTALS, plan_totals
 from worker.core.week import Week
@@ -50,8 +51,14 @@ class FakePlans:
     def first_week(self) -> Week | None:
         return self.state.first_week.get("genesis")
 
-    def record_first_week(self, week: Week) -> None:
+    def earlier_key(self) -> EarlierKey | None:
+        return self.state.earlier_key.get("genesis")
+
+    def record_first_week(self, week: Week, earlier: EarlierKey | None = None) -> None:
         self.state.first_week["genesis"] = week
+        self.state.earlier_key.pop("genesis", None)
+        if earlier is not None:
+            self.state.earlier_key["genesis"] = earlier
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
         known, stored = self.distribution(week), self.state.weeks.get(week)

@@ -16,6 +16,7 @@ from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.lifecycle import Status
 from worker.core.money import Lamports
 from worker.core.payout.records import Distribution, Payout, PayoutKind, Reward
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.week import Week
 
 Document = dict[str, Any]
@@ -122,6 +123,7 @@ class State:
     payouts: dict[str, dict[str, StoredPayout]] = field(default_factory=dict)
     """By plan id and receipt id."""
     first_week: dict[str, Week] = field(default_factory=dict)
+    earlier_key: dict[str, EarlierKey] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from worker.core.lifecycle import Stage
 from worker.core.payout.records import Distribution, Payout, PlanNotes, Reward
 from worker.core.plan.commitment import Row
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 
@@ -24,7 +25,10 @@ class PlanStore(Protocol):
     def first_week(self) -> Week | None:
         """The first week as `kontrib genesis` recorded it; None if there is no such record."""
 
-    def record_first_week(self, week: Week) -> None: ...
+    def earlier_key(self) -> EarlierKey | None:
+        """The receipt key whose weeks the present one continues, as genesis recorded it."""
+
+    def record_first_week(self, week: Week, earlier: EarlierKey | None = None) -> None: ...
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
         """The week's distribution, made in stage DUE if there is none."""

@@ -19,10 +19,11 @@ from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.plan.commitment import Header, Row, Seal
 from worker.core.plan.entrant import commitment_of
 from worker.core.plan.memo import AnchorMemo
-from worker.core.plan.receipts import ReceiptState, anchor_id, anchor_ids
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.plan.draft import Previous, make_draft
+from worker.services.plan.anchored.previous import previous_plan
+from worker.services.plan.anchored.read_anchor import read_anchor
+from worker.services.plan.draft import make_draft
 from worker.services.plan.publish import (
     install_plan,
     is_published,
@@ -34,16 +35,6 @@ from worker.services.plan.roster import sorted_outside
 from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of
 
 
-class AnchorUnreadable(NotReady):
-    """A week is anchored, but the transaction that names its plan cannot be read."""
-
-    def __init__(self, week: Week) -> None:
-        super().__init__(
-            f"{week.label} is anchored on chain, but no endpoint returns the transaction. Add an "
-            "endpoint with full history to SOLANA_RPC_URL; the sweeper continues by itself."
-        )
-
-
 class AnchoredPlanMissing(NotReady):
     """The anchored plan is not published here, and our data gives another plan."""
 
@@ -53,22 +44,6 @@ class AnchoredPlanMissing(NotReady):
             "and our data gives another one. Copy the file there from the operator who anchored "
             "it, or set PLAN_ARCHIVE_URL to its place."
         )
-
-
-def read_anchor(context: Context, week: Week) -> AnchorMemo:
-    """The memo of a week's anchor, proven by the root's receipt.
-
-    Raises:
-        AnchorUnreadable: its transaction cannot be read, or its root has no receipt.
-    """
-    execution = context.chain.executions([anchor_id(week)]).get(anchor_id(week))
-    if execution is None:
-        raise AnchorUnreadable(week)
-    memo = AnchorMemo.parse(execution.memo)
-    _, root_id = anchor_ids(week, memo.root)
-    if context.chain.receipts([root_id])[root_id] is not ReceiptState.PAID:
-        raise AnchorUnreadable(week)
-    return memo
 
 
 def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
@@ -109,9 +84,8 @@ def _plan_again(
     context: Context, week: Week, first: Week, memo: AnchorMemo, plan_id: str
 ) -> tuple[Seal, PlanNotes]:
     """Compute the plan again with the anchored cut-off. Only the anchored root is accepted."""
-    cutoff = None if week == first else read_anchor(context, week.previous()).cutoff
-    previous = Previous(memo.previous_root, cutoff)
-    draft = make_draft(context, week, first, memo.cutoff, previous, batch_size=memo.batch_size)
+    previous = previous_plan(context, week, first)
+    draft = make_draft(context, week, memo.cutoff, previous, batch_size=memo.batch_size)
     rewards = draft.rewards(plan_id)
     if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
         location = context.archive.location(week, memo.root)

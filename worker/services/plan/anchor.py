@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from worker.core.errors import NotReady
 from worker.core.lifecycle import PayoutStatus, Stage
-from worker.core.payout.chain import Intent
+from worker.core.payout.chain import Execution, Intent
 from worker.core.payout.decision import Step, next_step
-from worker.core.payout.records import Payout, Settlement
+from worker.core.payout.records import Attempt, Payout, Settlement
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Seal
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.planned_week import PlannedWeek
@@ -16,10 +16,12 @@ from worker.core.plan.receipts import ReceiptState, Resolution, anchor_id, ancho
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.plan.adopt import adopt_anchored_plan
+from worker.services.plan.anchored.previous import previous_plan
 from worker.services.plan.approval import check_approved
+from worker.services.plan.cluster.clock import check_clock
+from worker.services.plan.cluster.find_execution import find_execution
 from worker.services.plan.funds import check_funds, plan_need
 from worker.services.plan.genesis import first_week
-from worker.services.plan.plan_week import previous_plan
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.publish import check_published
 from worker.services.plan.seal import stored_seal
@@ -88,9 +90,10 @@ def _step(context: Context, planned: PlannedWeek) -> Anchored | None:
 
 def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
     week, plan_id = planned.week, planned.plan_id
-    found = context.chain.executions([anchor_id(week)]).get(anchor_id(week))
+    payout = context.store.payout(plan_id, anchor_id(week))
+    found = _find_anchor(context, week, payout.attempt if payout else None)
     signature = found.signature if found else None
-    if (payout := context.store.payout(plan_id, anchor_id(week))) is not None:
+    if payout is not None:
         settlement = Settlement(
             payout=payout,
             status=PayoutStatus.PAID,
@@ -102,6 +105,15 @@ def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
         context.store.settle([settlement], context.clock.now())
     context.store.advance(week, plan_id, Stage.PLANNED, Stage.ANCHORED, signature=signature)
     return Anchored(seal.root, signature, finalized=True)
+
+
+def _find_anchor(context: Context, week: Week, attempt: Attempt | None) -> Execution | None:
+    """The transaction of an anchor: usually our own, whose signature is known."""
+    receipt = anchor_id(week)
+    known = {receipt: attempt.signature} if attempt else {}
+    if (ours := context.chain.executions_of(known).get(receipt)) is not None:
+        return ours
+    return find_execution(context, receipt)[0]
 
 
 def _send(
@@ -134,8 +146,8 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
     """Check the conditions that a plan must meet before it becomes final.
 
     Raises:
-        Paused, NoGenesis, MintUnusable, PreviousWeekOpen, PlanIsStale, PlanDoesNotMatchRoot,
-        ApprovalMissing, MostLeftOut, FundsShort.
+        Paused, NoGenesis, MintUnusable, PreviousWeekOpen, ClockDiffers, BlockTimeUnknown,
+        PlanIsStale, PlanDoesNotMatchRoot, ApprovalMissing, MostLeftOut, FundsShort.
     """
     context.refuse_if_paused()
     context.chain.check_mint()
@@ -143,6 +155,11 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
     previous = previous_plan(context, week, first_week(context))
     if previous.root != header.previous_root or header.mint != context.chain.mint:
         raise _stale(context, planned, "it does not follow the anchored week before it")
+    check_clock(context)
+    if header.cutoff < (previous.cutoff or 0):
+        raise _stale(context, planned, "its cut-off lies before the one of the week before")
+    if header.cutoff > (context.clock.now() + 2 * context.limits.clock_difference_max).timestamp():
+        raise _stale(context, planned, "its cut-off lies in the future: a clock was fast")
     if header.batch_size > context.chain.costs().transfers_per_transaction:
         raise _stale(context, planned, "its batches are larger than every endpoint accepts")
     check_published(context, seal)

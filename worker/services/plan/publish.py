@@ -108,15 +108,25 @@ def is_published(context: Context, week: Week, root: bytes) -> bool:
     Raises:
         PlanDoesNotMatchRoot: the file holds another plan.
     """
+    return published_header(context, week, root) is not None
+
+
+def published_header(context: Context, week: Week, root: bytes) -> Header | None:
+    """The header of the published plan with that root, proven by all its rows; None without a file.
+
+    Raises:
+        PlanDoesNotMatchRoot: the file holds another plan.
+        MalformedPlan: the file is not a plan.
+    """
     published = context.archive.fetch(week, root)
     if published is None:
-        return False
+        return None
     with published as lines:
         header, rows = read_published(lines)
         found = seal_of(header, rows).root
     if found != root:
         raise PlanDoesNotMatchRoot(f"The published plan of {week.label}", root, found)
-    return True
+    return header
 
 
 def install_plan(
