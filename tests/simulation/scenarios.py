@@ -83,7 +83,8 @@ def plan_from_todays_data(context: Context) -> None:
 
 def approve_and_resume(context: Context) -> None:
     now = context.clock.now()
-    approve_week(context.store, WEEK, now)
+    distribution = context.store.distribution(WEEK)
+    approve_week(context.store, WEEK, distribution.root if distribution else None, now)
     resume_signing(context.store, now)
 
 

@@ -200,8 +200,12 @@ class FakePlans:
             stopped=stopped,
         )
 
-    def approve(self, week: Week) -> None:
+    def approve(self, week: Week, root: bytes) -> bool:
+        stored = self.state.weeks.get(week)
+        if stored is None or not stored.is_ours or stored.distribution.root != root:
+            return False
         self._change(week, approved=True, next_attempt_at=None)
+        return True
 
     def requeue(self, week: Week, now: datetime) -> int:
         distribution, stored = self.distribution(week), self.state.weeks.get(week)

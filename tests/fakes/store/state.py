@@ -15,6 +15,7 @@ from worker.adapters.mongo.payout.historic import UNPAID, is_plannable
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.lifecycle import Status
 from worker.core.money import Lamports
+from worker.core.payout.backoff import is_waiting
 from worker.core.payout.records import Distribution, Payout, PayoutKind, Reward
 from worker.core.plan.earlier_key import EarlierKey
 from worker.core.week import Week
@@ -78,7 +79,7 @@ class StoredPayout:
 
     def is_due(self, now: datetime) -> bool:
         times = (self.payout.next_attempt_at, self.leased_until)
-        return self.is_claimable and all(time is None or time <= now for time in times)
+        return self.is_claimable and not any(is_waiting(time, now) for time in times)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ class PlanStore(Protocol):
     ) -> None:
         """Record the reason for a failed try of a week, and the time of the next one."""
 
-    def approve(self, week: Week) -> None: ...
+    def approve(self, week: Week, root: bytes) -> bool:
+        """Approve the week's plan. False if the plan has another root."""
 
     def requeue(self, week: Week, now: datetime) -> int:
         """Make the unresolved payouts and rewards of a week due now, and clear its stops.

@@ -6,7 +6,6 @@ names the plan's root, the published file holds its rows, and the root proves th
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator
 
 from worker.core.chunks import chunks
@@ -27,6 +26,7 @@ from worker.services.plan.draft import make_draft
 from worker.services.plan.publish import (
     install_plan,
     is_published,
+    new_draft,
     publish_plan,
     with_marks,
     write_plan,
@@ -54,20 +54,28 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
         NoRoomToSort: the users need a temporary file, and there is no room for it.
         PlanDoesNotMatchRoot: the published file was changed.
     """
-    memo, plan_id = read_anchor(context, week), uuid.uuid4().hex
+    memo = read_anchor(context, week)
     known = context.store.ensure_distribution(week, context.clock.now())
-    published = context.archive.fetch(week, memo.root)
-    if published is not None:
-        check_file(context, week, memo.root)
-        with published as lines:
-            header, rows = read_published(lines)
-            rewards = rewards_of_rows(context, header, rows, plan_id)
-            seal = write_plan(context, header, with_marks(context, week, rewards), plan_id)
-        notes = PlanNotes(floor_waived=header.floor_waived)
-    else:
-        seal, notes = _plan_again(context, week, first, memo, plan_id)
+    with new_draft(context) as plan_id:
+        written = _write_published(context, week, memo.root, plan_id)
+        seal, notes = written or _plan_again(context, week, first, memo, plan_id)
     install_plan(context, seal, notes, plan_id, replacing=known.plan_id)
     return seal
+
+
+def _write_published(
+    context: Context, week: Week, root: bytes, plan_id: str
+) -> tuple[Seal, PlanNotes] | None:
+    """Write the rewards of a published plan; None if it is not published."""
+    published = context.archive.fetch(week, root)
+    if published is None:
+        return None
+    check_file(context, week, root)
+    with published as lines:
+        header, rows = read_published(lines)
+        rewards = rewards_of_rows(context, header, rows, plan_id)
+        seal = write_plan(context, header, with_marks(context, week, rewards), plan_id)
+    return seal, PlanNotes(floor_waived=header.floor_waived)
 
 
 def check_file(context: Context, week: Week, root: bytes) -> None:

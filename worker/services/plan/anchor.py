@@ -163,7 +163,7 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
     if header.batch_size > context.chain.costs().transfers_per_transaction:
         raise _stale(context, planned, "its batches are larger than every endpoint accepts")
     check_published(context, seal)
-    check_approved(context.store, context.rules(), week, approved=planned.approved)
+    check_approved(context.store, context.rules(), week, seal.root, approved=planned.approved)
     new_accounts = context.store.count_needing_account(planned.plan_id)
     check_funds(context, week, plan_need(context.chain.costs(), header, new_accounts))
 

@@ -8,7 +8,6 @@ ones too.
 from __future__ import annotations
 
 import math
-import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,6 +24,7 @@ from worker.services.plan.draft import Draft, make_draft
 from worker.services.plan.genesis import BeforeFirstWeek, first_week
 from worker.services.plan.publish import (
     install_plan,
+    new_draft,
     publish_plan,
     with_marks,
     write_plan,
@@ -89,6 +89,9 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
         MintUnusable, ...: see `check_plannable` and `make_draft`.
     """
     first = check_plannable(context, week, at_once=at_once)
+    if context.store.distribution(week) is None:
+        # A failure from here on needs a place for its reason.
+        context.store.ensure_distribution(week, context.clock.now())
     context.chain.check_mint()
     known = context.store.ensure_distribution(week, context.clock.now())
     if known.historic is not None:  # since the check above
@@ -131,10 +134,11 @@ def dry_run(context: Context, week: Week) -> Draft:
 
 def _install(context: Context, draft: Draft) -> Planned:
     """Write, read back, publish, and make it the plan by compare-and-set."""
-    plan_id, week = uuid.uuid4().hex, draft.header.week
-    rewards = with_marks(context, week, draft.rewards(plan_id))
-    seal = write_plan(context, draft.header, rewards, plan_id)
-    publish_plan(context, seal, plan_id)
+    week = draft.header.week
+    with new_draft(context) as plan_id:
+        rewards = with_marks(context, week, draft.rewards(plan_id))
+        seal = write_plan(context, draft.header, rewards, plan_id)
+        publish_plan(context, seal, plan_id)
     if install_plan(context, seal, draft.notes, plan_id, replacing=None):
         return Planned("made", draft.header, seal.root)
     winner = context.store.distribution(week)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from worker.core.chunks import chunks
@@ -18,6 +20,18 @@ from worker.services.context import Context
 from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of, stored_rows
 
 
+@contextmanager
+def new_draft(context: Context) -> Iterator[str]:
+    """A new plan id. After a failure, nothing that was written under it remains."""
+    plan_id = uuid.uuid4().hex
+    try:
+        yield plan_id
+    except BaseException:
+        with suppress(Exception):  # the first failure is the reason
+            context.store.discard_plan(plan_id)
+        raise
+
+
 def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan_id: str) -> Seal:
     """Write a draft's rewards and payouts. Returns the seal of the rows read back.
 
@@ -27,6 +41,7 @@ def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan
     now, expected = context.clock.now(), SealBuilder(header)
     amounts = [0] * header.batches
     for chunk in chunks(rewards, CHUNK_ROWS):
+        context.refuse_if_late()
         for reward in chunk:
             expected.add(reward.row)
             if reward.row.batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from worker.core.errors import KontribError, NotReady, UsageError
@@ -21,7 +22,8 @@ def do_work(
 ) -> Done:
     """Do one piece of work within `seconds`, or until `stopping` reports that the process ends.
 
-    An expected failure is recorded on the week with its next try, and raised.
+    A failure is recorded on the week with its next try, and raised. Of an unexpected one only the
+    type is recorded, because its message may hold a secret.
     """
     deadline = Deadline(context.clock, seconds, stopping)
     try:
@@ -31,13 +33,29 @@ def do_work(
     except KontribError as error:
         _record_failure(context, work.week, error)
         raise
+    except Exception as error:
+        with contextlib.suppress(KontribError):
+            _record_failure(context, work.week, Unexpected(work, error))
+        raise
+
+
+class Unexpected(KontribError):
+    """Work failed with an error outside our family: a bug, a lost index, a time limit."""
+
+    def __init__(self, work: Work, error: Exception) -> None:
+        super().__init__(
+            f"{type(error).__name__} during {work.job.value}. The worker's log has the details. If "
+            "it is a time limit, raise TASK_SOFT_LIMIT_SECONDS; else run `kontrib doctor` and "
+            "`kontrib migrate`, or report it."
+        )
 
 
 def _record_failure(context: Context, week: Week, error: KontribError) -> None:
     """Write the reason and the next try onto the week.
 
-    A wait for an outside event has no limit. After a safeguard's refusal the tries have growing
-    pauses, and the last failed try stops the week visibly. Only an operator's retry ends a stop.
+    A wait for an outside event has no limit. After a refusal or an unexpected error the tries have
+    growing pauses, and the last failed try stops the week visibly. Only an operator's retry ends a
+    stop.
     """
     known = context.store.distribution(week)
     now, scale = context.clock.now(), context.limits.backoff_scale

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import tokens_text
+from worker.core.payout.backoff import is_waiting
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
@@ -85,7 +86,7 @@ def story(stage: Stage) -> dict[Job, Do]:
 def next_work(context: Context, distribution: Distribution, now: datetime) -> list[Work]:
     """The work of a week that is due now. A stopped week keeps its stage; its payments continue."""
     due_at = distribution.next_attempt_at
-    if distribution.archived or (due_at is not None and due_at > now):
+    if distribution.archived or is_waiting(due_at, now):
         return []
     if distribution.stage.is_payable:
         return _payable_work(context, distribution, now)
@@ -124,8 +125,9 @@ def _range_size(batches: int, largest: int) -> int:
     return -(-batches // parts) if parts > 1 else largest
 
 
-def _plan(context: Context, work: Work, _: Deadline, at_once: bool) -> Done:
-    planned = plan_week(context, work.week, at_once=at_once)
+def _plan(context: Context, work: Work, deadline: Deadline, at_once: bool) -> Done:
+    within = replace(context, deadline=deadline)
+    planned = plan_week(within, work.week, at_once=at_once)
     header = planned.header
     return Done(
         f"{work.week.label}: plan {planned.how}, {header.rewards} rewards "
@@ -135,7 +137,7 @@ def _plan(context: Context, work: Work, _: Deadline, at_once: bool) -> Done:
 
 
 def _anchor(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
-    anchored = anchor_week(context, work.week, deadline)
+    anchored = anchor_week(replace(context, deadline=deadline), work.week, deadline)
     if not anchored.finalized:
         return Done(f"{work.week.label}: anchor sent, not final yet")
     return Done(

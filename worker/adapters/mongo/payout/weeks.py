@@ -140,9 +140,10 @@ class MongoWeeks(MongoPart):
         }
         self.weeks.update_one(_ours(week), [{"$set": facts}])
 
-    def approve(self, week: Week) -> None:
+    def approve(self, week: Week, root: bytes) -> bool:
         facts = {"approved": True, "next_attempt_at": None}
-        self.weeks.update_one(_ours(week), {"$set": facts})
+        selected = {**_ours(week), "root": root.hex()}
+        return self.weeks.update_one(selected, {"$set": facts}).matched_count == 1
 
     def requeue(self, week: Week, now: datetime) -> int:
         facts = {**UNTRIED, "status": status_expression(stopped=False)}
