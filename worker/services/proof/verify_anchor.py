@@ -78,8 +78,13 @@ def _previous(chain: PublicChain, header: Header) -> Check:
     return check
 
 
-def resolved_together(chain: PublicChain, ids: tuple[str, str], check: Check) -> Execution | None:
-    """The transaction that resolved both receipts, if it can be read."""
+def resolved_together(
+    chain: PublicChain, ids: tuple[str, str], memo: str | None, check: Check
+) -> Execution | None:
+    """The transaction that resolved both receipts and has this memo, if it can be read.
+
+    Without `memo`, the caller compares it.
+    """
     if not require_paid(chain.receipts(ids), check):
         return None
     found = chain.executions(ids)
