@@ -9,6 +9,7 @@ from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.payout.backoff import is_exhausted, next_attempt_at, next_look_at
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
+from worker.services.plan.cluster.clock import ClockDiffers
 from worker.services.week.story import Done, Work, do_job
 
 
@@ -59,6 +60,8 @@ def _record_failure(context: Context, week: Week, error: KontribError) -> None:
     """
     known = context.store.distribution(week)
     now, scale = context.clock.now(), context.limits.backoff_scale
+    if isinstance(error, ClockDiffers):
+        now -= error.difference  # else the right clock would wait for a time of the wrong one
     attempts = known.attempts if known else 0
     if isinstance(error, NotReady):
         again = next_look_at(now, week.id, scale=scale)

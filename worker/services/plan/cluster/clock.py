@@ -41,6 +41,7 @@ class ClockDiffers(NotReady):
     """This machine's clock differs too much from the cluster's."""
 
     def __init__(self, found: ClockComparison, limit: timedelta) -> None:
+        self.difference = found.difference
         super().__init__(
             f"This machine's clock shows {found.now:%Y-%m-%d %H:%M:%S} UTC, "
             f"{found.sentence()}. Above {limit.total_seconds():,.0f} s "
