@@ -90,6 +90,7 @@ class World:
         self.archive = MemoryArchive()
         self.batch_size = batch_size
         self.operators: list[Context] = []
+        self.former_secrets: dict[str, bytes] = {}
         self.first = self.add_operator()
         self.fund()
 
