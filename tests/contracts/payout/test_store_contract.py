@@ -340,6 +340,25 @@ def test_a_plan_is_replaced_only_by_who_knows_it(store: Store) -> None:
     assert store.notes(WEEK)["started_at"] == NOW
 
 
+def test_old_drafts_are_removed_and_marked_or_installed_plans_stay(store: Store) -> None:
+    write_plan(store, 4)
+    for name, at in (("old", NOW), ("marked", NOW), ("new", LATER)):
+        rewards = make_rewards(4, plan_id=name)
+        store.write_rewards(rewards, WEEK, at)
+        store.write_payouts(make_payouts(rewards), [b""] * len(make_payouts(rewards)))
+    store.hold(make_rewards(4, plan_id="marked")[0], "asked by mail")
+
+    store.discard_drafts(WEEK.next(), LATER)
+    store.discard_drafts(WEEK, NOW)
+    assert len(store.rewards("old", range(4))) == 4
+    store.discard_drafts(WEEK, LATER)
+
+    counts = {n: len(store.rewards(n, range(4))) for n in ("plan", "old", "marked", "new")}
+    assert counts == {"plan": 4, "old": 0, "marked": 4, "new": 4}
+    assert store.payouts_after("old", "", 9) == []
+    assert store.payouts_after("plan", "", 9) != []
+
+
 def test_a_replaced_plan_loses_its_approval_and_its_troubles(store: Store) -> None:
     assert store.approve(WEEK, make_plan(write_plan(store, 4)).root)
     store.record_failure(WEEK, reason="short", next_attempt_at=LATER, attempts=3, stopped=True)

@@ -138,6 +138,16 @@ class FakePlans:
         self.state.rewards.pop(plan_id, None)
         self.state.payouts.pop(plan_id, None)
 
+    def discard_drafts(self, week: Week, before: datetime) -> None:
+        stored = self.state.weeks.get(week)
+        if stored is None:
+            return
+        kept = {stored.distribution.plan_id, *(r.plan_id for r in self.marked_rewards(week))}
+        for plan_id, rows in list(self.state.rewards.items()):
+            is_old = any(row.week == week and row.created_at < before for row in rows.values())
+            if is_old and plan_id not in kept:
+                self.discard_plan(plan_id)
+
     def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
         """This store loses no documents, so `lost_too` makes no difference."""
         stored = self.state.weeks.get(week)

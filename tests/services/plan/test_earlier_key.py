@@ -7,11 +7,16 @@ from datetime import timedelta
 
 import pytest
 
+from tests.fakes.bundle import MemoryBundle
 from tests.fakes.chain.chain import FakeChain
+from tests.fakes.chain.public_chain import FakePublicChain
+from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import WEEK, World, chain_of, sign_and_send, store_of
+from worker.core.findings import Outcome
 from worker.core.lifecycle import Stage
 from worker.core.payout.chain import Intent
 from worker.core.plan.commitment import PlanDoesNotMatchRoot
+from worker.core.plan.counted_contributions import points_window
 from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.memo import GenesisMemo, MalformedMemo
 from worker.core.plan.receipts import GENESIS_ID, Resolution, genesis_ids
@@ -27,6 +32,9 @@ from worker.services.plan.genesis import (
     make_genesis,
 )
 from worker.services.plan.plan_week import plan_week
+from worker.services.proof.publish_bundle import publish_week
+from worker.services.proof.verify_bundle import verify_bundle, verify_on_chain
+from worker.services.wiki.as_planned import as_planned
 
 NEXT = WEEK.next()
 THIRD = NEXT.next()
@@ -199,3 +207,57 @@ def test_a_memo_with_an_earlier_key_is_read_back() -> None:
     ):
         with pytest.raises(MalformedMemo):
             GenesisMemo.parse(damaged)
+
+
+# --- readers ---------------------------------------------------------------------------------
+
+
+def test_a_stranger_verifies_the_first_week_of_a_new_key(world: World) -> None:
+    rotated = new_key(world.first)
+    make_genesis(rotated, NEXT)
+    world.run(rotated)
+    world.ledger.finalize()
+    bundle = MemoryBundle()
+    publish_week(rotated, NEXT, bundle)
+    verified = verify_bundle(bundle)
+    chain = FakePublicChain(world.ledger, chain_of(rotated).public_addresses)
+    verify_on_chain(verified, bundle, chain)
+    assert [str(each) for each in verified.findings if "genesis" in str(each)] == []
+    assert verified.outcome is Outcome.OK, list(map(str, verified.findings))
+
+
+@pytest.mark.parametrize(
+    ("memo", "found"),
+    [
+        ('{"first_week":"2024-12-16","kontrib":"1","mint":"another"}', "the mint"),
+        ('{"first_week":"2024-12-09","kontrib":"1","mint":"FakeMint"}', "the first week"),
+        ('{ "first_week":"2024-12-16","kontrib":"1","mint":"FakeMint"}', "the genesis memo"),
+        ("hello", "Not a memo of this system"),
+    ],
+)
+def test_a_genesis_with_another_memo_is_named(world: World, memo: str, found: str) -> None:
+    rotated = new_key(world.first)
+    chain = chain_of(rotated)
+    ids = genesis_ids(chain.cluster_genesis(), chain.mint, NEXT)
+    (signed,) = chain.sign([Intent(ids, Resolution.PAID, memo=memo)], chain.latest_blockhash())
+    chain.send([(signed.signature, signed.wire)])
+    world.ledger.finalize()
+    rotated.store.record_first_week(NEXT, EarlierKey(last_cutoff(world), WEEK))
+    world.run(rotated)
+    world.ledger.finalize()
+    bundle = MemoryBundle()
+    publish_week(rotated, NEXT, bundle)
+    verified = verify_bundle(bundle)
+    verify_on_chain(verified, bundle, FakePublicChain(world.ledger, chain.public_addresses))
+    assert found in "\n".join(map(str, verified.findings))
+
+
+def test_later_counts_use_the_window_of_the_plan(world: World) -> None:
+    rotated = new_key(world.first)
+    make_genesis(rotated, NEXT)
+    plan_week(rotated, NEXT)
+    planned = world.distribution(NEXT).planned
+    assert planned is not None
+    wiki = wiki_in_memory(store_of(rotated), world.clock)
+    window, _ = as_planned(wiki, planned)
+    assert window == points_window(NEXT, WEEK, planned.header.cutoff, last_cutoff(world))

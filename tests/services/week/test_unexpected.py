@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from pymongo.errors import DocumentTooLarge
 
 from tests.fakes.world import WEEK, World, store_of
+from tests.simulation.faults.faults import Crashed
 from worker.core.errors import KontribError, Unreachable
 from worker.core.lifecycle import Stage
 from worker.core.payout.backoff import ATTEMPTS_MAX
@@ -18,14 +21,6 @@ from worker.services.week.run import do_work
 from worker.services.week.story import Job, Work
 
 SECRET = "mongodb://wiki:sesame@db"
-
-
-class TooLarge(Exception):
-    """An error of a library that our adapters do not know."""
-
-
-class SoftTimeLimit(Exception):
-    """Stands for Celery's, which is raised in the middle of any call."""
 
 
 @pytest.fixture
@@ -44,15 +39,15 @@ def fail(error: Exception) -> Callable[..., None]:
 
 
 def break_rewards(world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(store_of(world.first), "write_payouts", fail(TooLarge(SECRET)))
+    patch.setattr(store_of(world.first), "write_payouts", fail(DocumentTooLarge(SECRET)))
 
 
 def break_rows(world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(store_of(world.first), "rows", fail(SoftTimeLimit(SECRET)))
+    patch.setattr(store_of(world.first), "rows", fail(SoftTimeLimitExceeded(SECRET)))
 
 
 def break_archive(world: World, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(world.archive, "publish", fail(TooLarge(SECRET)))
+    patch.setattr(world.archive, "publish", fail(DocumentTooLarge(SECRET)))
 
 
 BREAKS = [break_rewards, break_rows, break_archive]
@@ -64,12 +59,12 @@ def test_planning_that_always_fails_stops_visibly_and_leaves_nothing(
 ) -> None:
     breaks(world, monkeypatch)
     for attempt in range(1, ATTEMPTS_MAX + 1):
-        with pytest.raises((TooLarge, SoftTimeLimit)):
+        with pytest.raises((DocumentTooLarge, SoftTimeLimitExceeded)):
             do_work(world.first, Work(Job.PLAN, WEEK), seconds=600)
         found = world.distribution()
         assert (found.attempts, found.stopped) == (attempt, attempt == ATTEMPTS_MAX)
         assert found.next_attempt_at is not None
-    kind = "SoftTimeLimit" if breaks is break_rows else "TooLarge"
+    kind = "SoftTimeLimitExceeded" if breaks is break_rows else "DocumentTooLarge"
     assert f"Unexpected: {kind} during plan" in (found.reason or "")
     assert "sesame" not in (found.reason or "")
     assert not any(store_of(world.first).state.rewards.values())
@@ -89,7 +84,7 @@ def test_a_failure_of_the_record_itself_does_not_hide_the_first_one(
     break_rewards(world, monkeypatch)
     for method in ("record_failure", "discard_plan"):
         monkeypatch.setattr(store_of(world.first), method, fail(Unreachable("no answer")))
-    with pytest.raises(TooLarge):
+    with pytest.raises(DocumentTooLarge):
         do_work(world.first, Work(Job.PLAN, WEEK), seconds=600)
 
 
@@ -99,12 +94,12 @@ def test_every_job_records_an_unexpected_failure(
 ) -> None:
     while (work := find_work(world.first)) and work[0].job is not job:
         world.do(world.first, work[0])
-    monkeypatch.setattr(store_of(world.first), "batch_roots", fail(TooLarge(SECRET)))
-    with pytest.raises(TooLarge):
+    monkeypatch.setattr(store_of(world.first), "batch_roots", fail(DocumentTooLarge(SECRET)))
+    with pytest.raises(DocumentTooLarge):
         do_work(world.first, work[0], seconds=600)
     found = world.distribution()
     assert (found.attempts, found.stopped) == (1, False)
-    assert f"TooLarge during {job.value}" in (found.reason or "")
+    assert f"DocumentTooLarge during {job.value}" in (found.reason or "")
 
 
 def test_an_adopted_plan_that_can_not_be_written_leaves_nothing(
@@ -117,8 +112,8 @@ def test_an_adopted_plan_that_can_not_be_written_leaves_nothing(
     state = store_of(rival).state
     for table in (state.weeks, state.rewards, state.payouts):
         table.clear()
-    monkeypatch.setattr(store_of(rival), "write_payouts", fail(TooLarge()))
-    with pytest.raises(TooLarge):
+    monkeypatch.setattr(store_of(rival), "write_payouts", fail(DocumentTooLarge(SECRET)))
+    with pytest.raises(DocumentTooLarge):
         plan_week(rival, WEEK)
     assert not any(store_of(rival).state.rewards.values())
 
@@ -129,8 +124,8 @@ def test_a_failed_second_plan_leaves_the_installed_one(
     plan_week(world.first, WEEK)
     kept = world.distribution().plan_id or ""
     rewards = store_of(world.first).state.rewards_of(kept)
-    monkeypatch.setattr(world.archive, "publish", fail(TooLarge()))
-    with pytest.raises(TooLarge):
+    monkeypatch.setattr(world.archive, "publish", fail(DocumentTooLarge(SECRET)))
+    with pytest.raises(DocumentTooLarge):
         plan_again(world.first, WEEK)
     assert store_of(world.first).state.rewards_of(kept) == rewards
 
@@ -172,3 +167,19 @@ def test_a_failure_before_anything_is_known_of_the_week_has_a_place(
     with pytest.raises(KontribError):
         do_work(world.first, Work(Job.PLAN, WEEK), seconds=600)
     assert "frozen" in (world.distribution().reason or "")
+
+
+def test_the_drafts_of_killed_planners_do_not_pile_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = store_of(world.first).state
+    for _ in range(3):
+        with monkeypatch.context() as patch:
+            patch.setattr(world.archive, "publish", fail(Crashed()))
+            patch.setattr(store_of(world.first), "discard_plan", fail(Crashed()))
+            with pytest.raises(Crashed):
+                do_work(world.first, Work(Job.PLAN, WEEK), seconds=600)
+    assert len(state.rewards) == 3
+    world.clock.sleep(2 * 3600)
+    plan_week(world.first, WEEK)
+    assert list(state.rewards) == [world.distribution().plan_id]

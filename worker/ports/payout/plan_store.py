@@ -59,6 +59,12 @@ class PlanStore(Protocol):
     def discard_plan(self, plan_id: str) -> None:
         """Remove the rows and payouts of an unused draft."""
 
+    def discard_drafts(self, week: Week, before: datetime) -> None:
+        """Remove the drafts of a week that were written before a moment and never finished.
+
+        The distribution's plan stays, and so does a plan with an operator's mark on a reward.
+        """
+
     def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
         """Remove the week's rows and payouts outside its distribution's plan.
 

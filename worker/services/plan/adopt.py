@@ -56,7 +56,7 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
     """
     memo = read_anchor(context, week)
     known = context.store.ensure_distribution(week, context.clock.now())
-    with new_draft(context) as plan_id:
+    with new_draft(context, week) as plan_id:
         written = _write_published(context, week, memo.root, plan_id)
         seal, notes = written or _plan_again(context, week, first, memo, plan_id)
     install_plan(context, seal, notes, plan_id, replacing=known.plan_id)

@@ -135,7 +135,7 @@ def dry_run(context: Context, week: Week) -> Draft:
 def _install(context: Context, draft: Draft) -> Planned:
     """Write, read back, publish, and make it the plan by compare-and-set."""
     week = draft.header.week
-    with new_draft(context) as plan_id:
+    with new_draft(context, week) as plan_id:
         rewards = with_marks(context, week, draft.rewards(plan_id))
         seal = write_plan(context, draft.header, rewards, plan_id)
         publish_plan(context, seal, plan_id)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 
 from worker.core.chunks import chunks
 from worker.core.lifecycle import Stage
@@ -19,10 +20,17 @@ from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of, stored_rows
 
+DRAFT_LIFETIME = timedelta(hours=1)
+"""Longer than a task may take, so that no draft is removed while it is written."""
+
 
 @contextmanager
-def new_draft(context: Context) -> Iterator[str]:
-    """A new plan id. After a failure, nothing that was written under it remains."""
+def new_draft(context: Context, week: Week) -> Iterator[str]:
+    """A new plan id. After a failure, nothing that was written under it remains.
+
+    Planners that were killed could not tidy up. The next one removes their drafts.
+    """
+    context.store.discard_drafts(week, context.clock.now() - DRAFT_LIFETIME)
     plan_id = uuid.uuid4().hex
     try:
         yield plan_id
