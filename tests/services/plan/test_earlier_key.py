@@ -148,6 +148,8 @@ def test_a_stored_header_that_was_changed_is_not_continued(world: World) -> None
     weeks[WEEK] = replace(weeks[WEEK], distribution=replace(known, header=changed))
     with pytest.raises(PlanDoesNotMatchRoot):
         make_genesis(new_key(world.first), NEXT)
+    make_genesis(new_key(world.first), NEXT, after_cutoff=int(old))
+    assert world.first.store.earlier_key() == EarlierKey(int(old), NEXT.back(4))
 
 
 def test_a_wiki_without_weeks_continues_nothing() -> None:

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from worker.core.errors import NotReady, Refused, UsageError
 from worker.core.payout.chain import Intent
 from worker.core.payout.records import Distribution
+from worker.core.plan.commitment import MalformedPlan, PlanDoesNotMatchRoot
 from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.memo import GenesisMemo
 from worker.core.plan.receipts import GENESIS_ID, ReceiptState, Resolution, genesis_ids
@@ -87,7 +88,7 @@ class GenesisUnreadable(NotReady):
 class AnotherCutoff(Refused):
     """The named cut-off is not the one that is known."""
 
-    def __init__(self, named: int, known: int | None, where: str) -> None:
+    def __init__(self, named: int | None, known: int | None, where: str) -> None:
         found = "none" if known is None else str(known)
         super().__init__(
             f"--after-cutoff is {named}, but by {where} the last cut-off of the receipt key before "
@@ -196,20 +197,29 @@ def _earlier_key(
     context: Context, week: Week, known: Sequence[Distribution], named: int | None
 ) -> EarlierKey | None:
     """The receipt key before, by the last anchored week in the database, else as named."""
-    anchored = [d for d in known if d.stage.is_frozen and d.historic is None and d.week < week]
-    planned = [plan for d in anchored if (plan := d.planned) is not None]
-    if planned:
-        cutoff = stored_seal(context, planned[-1]).header.cutoff
-        if named is not None and named != cutoff:
-            raise AnotherCutoff(named, cutoff, f"the stored plan of {planned[-1].week.label}")
+    weeks = [d for d in known if d.stage.is_frozen and d.historic is None and d.week < week]
+    try:
+        stored = _stored_cutoff(context, weeks[-1]) if weeks else None
+    except (MalformedPlan, PlanDoesNotMatchRoot):
+        if named is None:
+            raise
+        stored = None  # the record was changed, so the operator's word counts
+    if stored is not None:
+        if named not in (None, stored):
+            raise AnotherCutoff(named, stored, f"the stored plan of {weeks[-1].week.label}")
         recorded = context.store.earlier_key()
         since = recorded.first_week if recorded else context.store.first_week()
-        return EarlierKey(cutoff, min(since or planned[0].week, planned[0].week))
+        return EarlierKey(stored, min(since or weeks[0].week, weeks[0].week))
     if named is None:
         return None
     if not week.start.timestamp() <= named <= context.clock.now().timestamp():
         raise CutoffImpossible(named, week)
     return EarlierKey(named, week.back(LATE_WEEKS))
+
+
+def _stored_cutoff(context: Context, distribution: Distribution) -> int | None:
+    planned = distribution.planned
+    return stored_seal(context, planned).header.cutoff if planned is not None else None
 
 
 def _anchored_earlier(
