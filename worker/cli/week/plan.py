@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from worker.cli.arguments import AsJson, WeekArgument, read_root, read_week, session_of
+from worker.cli.arguments import (
+    AsJson,
+    WeekArgument,
+    read_root,
+    read_week,
+    session_of,
+    whole_number,
+)
 from worker.cli.board_view import board_document, show_board
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting
@@ -42,6 +49,7 @@ def genesis(
         int | None,
         typer.Option(
             "--after-cutoff",
+            parser=whole_number(),
             metavar="SECONDS",
             help="For a new receipt key, if the database lacks the weeks of the key before: its "
             "last cut-off, from the first line of its last published plan.",
