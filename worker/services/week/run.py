@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from worker.core.errors import KontribError, NotReady, Refused, UsageError
@@ -21,7 +22,9 @@ from worker.services.plan.cluster.clock import ClockDiffers
 from worker.services.week.story import Done, Job, Work, do_job, next_work
 
 _UNTIMED = (Job.PLAN, Job.CLOSE)
-"""Jobs that no deadline cuts off."""
+"""Jobs that end with the whole work done, or with an error."""
+_WRITES_PLANS = (Job.PLAN, Job.ANCHOR)
+"""An anchor that another operator made first is adopted with its plan."""
 
 
 class NoProgress(Refused):
@@ -41,8 +44,12 @@ def do_work(
     seconds: float,
     at_once: bool = False,
     stopping: Callable[[], bool] = lambda: False,
+    limits_planning: bool = False,
 ) -> Done:
     """Do one piece of work within `seconds`, or until `stopping` reports that the process ends.
+
+    A plan cannot be made in parts. With `limits_planning` it is given up when the time is over, as
+    a task's time limit requires; else it takes as long as it needs.
 
     A failure is recorded on the week with its next try, and raised. Of an unexpected one only the
     type is recorded, because its message may hold a secret.
@@ -51,6 +58,8 @@ def do_work(
         NoProgress: the step changed nothing.
     """
     began, deadline = context.clock.now(), Deadline(context.clock, seconds, stopping)
+    if limits_planning and work.job in _WRITES_PLANS:
+        context = replace(context, deadline=deadline)
     try:
         done = do_job(context, work, deadline, at_once=at_once)
         is_cut_off = deadline.passed and work.job not in _UNTIMED

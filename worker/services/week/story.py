@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
@@ -125,9 +125,8 @@ def _range_size(batches: int, largest: int) -> int:
     return -(-batches // parts) if parts > 1 else largest
 
 
-def _plan(context: Context, work: Work, deadline: Deadline, at_once: bool) -> Done:
-    within = replace(context, deadline=deadline)
-    planned = plan_week(within, work.week, at_once=at_once)
+def _plan(context: Context, work: Work, _: Deadline, at_once: bool) -> Done:
+    planned = plan_week(context, work.week, at_once=at_once)
     header = planned.header
     return Done(
         f"{work.week.label}: plan {planned.how}, {header.rewards} rewards "
@@ -137,7 +136,7 @@ def _plan(context: Context, work: Work, deadline: Deadline, at_once: bool) -> Do
 
 
 def _anchor(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
-    anchored = anchor_week(replace(context, deadline=deadline), work.week, deadline)
+    anchored = anchor_week(context, work.week, deadline)
     if not anchored.finalized:
         return Done(f"{work.week.label}: anchor sent, not final yet")
     return Done(
