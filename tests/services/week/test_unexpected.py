@@ -190,3 +190,10 @@ def test_the_drafts_of_killed_planners_do_not_pile_up(
     world.clock.sleep(2 * 3600)
     plan_week(world.first, WEEK)
     assert list(state.rewards) == [world.distribution().plan_id]
+
+
+def test_a_time_limit_ends_no_other_job(world: World) -> None:
+    while (work := find_work(world.first)) and work[0].job is not Job.CLOSE:
+        world.do(world.first, work[0])
+    do_work(world.first, work[0], seconds=0, limits_planning=True)
+    assert world.distribution().stage is Stage.COMPLETED

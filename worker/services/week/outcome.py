@@ -60,7 +60,7 @@ def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
 
 def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Verdict | None:
     """A verdict if every open payout is tried later, so that nothing can be done now."""
-    planned = distribution.planned
+    planned = distribution.readable_plan
     if planned is None or not planned.stage.is_payable:
         return None
     counts = store.batch_counts(planned.plan_id)
