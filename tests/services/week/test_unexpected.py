@@ -9,13 +9,14 @@ from celery.exceptions import SoftTimeLimitExceeded
 from pymongo.errors import DocumentTooLarge
 
 from tests.fakes.world import WEEK, World, store_of
-from tests.simulation.faults.faults import Crashed
+from tests.simulation.faults.faults import Crashed, Process
 from worker.core.errors import KontribError, Unreachable
 from worker.core.lifecycle import Stage
 from worker.core.payout.backoff import ATTEMPTS_MAX
 from worker.services.context import Deadline, OutOfTime, Stopping
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.plan_week import plan_again, plan_week
+from worker.services.plan.publish import KILLED_MAX, PlannerKilled
 from worker.services.week.due import find_work
 from worker.services.week.run import do_work
 from worker.services.week.story import Job, Work
@@ -197,3 +198,47 @@ def test_a_time_limit_ends_no_other_job(world: World) -> None:
         world.do(world.first, work[0])
     do_work(world.first, work[0], seconds=0, limits_planning=True)
     assert world.distribution().stage is Stage.COMPLETED
+
+
+def killed(*args: object, **kwargs: object) -> None:
+    """The process is gone: it writes nothing any more."""
+    raise Crashed
+
+
+@pytest.mark.parametrize("method", ["week_points", "write_rewards", "write_payouts"])
+def test_planners_that_are_killed_leave_a_reason_and_stop_the_week_at_last(
+    world: World, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    kills = 0
+    for _ in range(10 * ATTEMPTS_MAX):
+        if world.distribution().stopped if world.first.store.distribution(WEEK) else False:
+            break
+        process = Process(
+            world.first, before=lambda call: killed() if call.method == method else None
+        )
+        try:
+            do_work(process.context, Work(Job.PLAN, WEEK), seconds=600, limits_planning=True)
+        except Crashed:
+            kills += 1
+        except PlannerKilled:
+            assert kills % KILLED_MAX == 0
+        world.clock.sleep(7 * 3600)
+    found = world.distribution()
+    assert found.stopped
+    assert "3 workers were killed while they planned 2024-W50" in (found.reason or "")
+    assert kills == KILLED_MAX * ATTEMPTS_MAX
+    assert len(store_of(world.first).state.rewards) <= 1, "drafts do not pile up"
+    world.first.store.requeue(WEEK, world.clock.now())
+    world.run()
+    assert world.distribution().stage is Stage.COMPLETED
+
+
+def test_a_try_that_ended_with_an_error_is_no_kill(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        break_archive(world, patch)
+        for _ in range(KILLED_MAX + 2):
+            with pytest.raises(DocumentTooLarge):
+                plan_week(world.first, WEEK)
+    assert plan_week(world.first, WEEK).how == "made"

@@ -24,6 +24,7 @@ from worker.services.plan.anchored.previous import previous_plan
 from worker.services.plan.anchored.read_anchor import read_anchor
 from worker.services.plan.draft import make_draft
 from worker.services.plan.publish import (
+    counted_try,
     install_plan,
     is_published,
     new_draft,
@@ -56,7 +57,7 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
     """
     memo = read_anchor(context, week)
     known = context.store.ensure_distribution(week, context.clock.now())
-    with new_draft(context, week) as plan_id:
+    with counted_try(context, week), new_draft(context, week) as plan_id:
         written = _write_published(context, week, memo.root, plan_id)
         seal, notes = written or _plan_again(context, week, first, memo, plan_id)
     install_plan(context, seal, notes, plan_id, replacing=known.plan_id)

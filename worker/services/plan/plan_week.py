@@ -23,6 +23,7 @@ from worker.services.plan.cluster.clock import check_clock, check_order, next_cu
 from worker.services.plan.draft import Draft, make_draft
 from worker.services.plan.genesis import BeforeFirstWeek, first_week
 from worker.services.plan.publish import (
+    counted_try,
     install_plan,
     new_draft,
     publish_plan,
@@ -104,7 +105,8 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
         return Planned("adopted", seal.header, seal.root)
     previous = previous_plan(context, week, first)
     cutoff = next_cutoff(context, week, previous.cutoff)
-    return _install(context, make_draft(context, week, cutoff, previous))
+    with counted_try(context, week):
+        return _install(context, make_draft(context, week, cutoff, previous))
 
 
 def plan_again(context: Context, week: Week) -> Planned:

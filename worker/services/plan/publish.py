@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from worker.core.chunks import chunks
+from worker.core.errors import Refused
 from worker.core.lifecycle import Stage
 from worker.core.money import BaseUnits
 from worker.core.payout.records import Payout, PayoutKind, PlanNotes, Reward
@@ -20,8 +21,38 @@ from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of, stored_rows
 
+KILLED_MAX = 3
+_TRIES = "planning"
 DRAFT_LIFETIME = timedelta(hours=1)
 """Longer than a task may take, so that no draft is removed while it is written."""
+
+
+class PlannerKilled(Refused):
+    """The processes that planned a week ended without a word, several times in a row."""
+
+    def __init__(self, week: Week, tries: int) -> None:
+        super().__init__(
+            f"{tries} workers were killed while they planned {week.label}: the memory was too "
+            "small, or TASK_HARD_LIMIT_SECONDS was over. Look at the worker's and the system's log."
+        )
+
+
+@contextmanager
+def counted_try(context: Context, week: Week) -> Iterator[None]:
+    """Count a try of planning before it begins, because a killed process cannot count it.
+
+    Raises:
+        PlannerKilled: the last tries did not even end with an error.
+    """
+    found = context.store.figures(_TRIES)
+    tries = found.get("tries", 0) if found.get("week") == week.id else 0
+    context.store.record_figures(_TRIES, {"week": week.id, "tries": tries + 1})
+    try:
+        if tries >= KILLED_MAX:
+            raise PlannerKilled(week, tries)
+        yield
+    finally:
+        context.store.record_figures(_TRIES, {"week": week.id, "tries": 0})
 
 
 @contextmanager
