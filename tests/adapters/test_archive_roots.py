@@ -12,7 +12,7 @@ from worker.adapters.archive import ArchiveUnusable, PlanArchive
 ROOTS = [bytes([number]) * 32 for number in (1, 7, 200)]
 
 
-def test_other_files_are_none_of_the_plans(tmp_path: Path) -> None:
+def test_other_files_do_not_count_as_plans(tmp_path: Path) -> None:
     archive = PlanArchive(str(tmp_path))
     archive.publish(WEEK, ROOTS[0], [b"{}"])
     folder = tmp_path / WEEK.id

@@ -63,7 +63,7 @@ class MemoryArchive:
         return f"memory://{week.id}/{root.hex()}.jsonl"
 
     def roots(self, week: Week) -> list[bytes]:
-        """A file under any other name than a root's is none of the week's plans."""
+        """Files under other names than a root's do not count."""
         found = (
             re.fullmatch(rf"memory://{week.id}/([0-9a-f]{{64}})\.jsonl", f) for f in self.files
         )
