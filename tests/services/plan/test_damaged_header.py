@@ -17,7 +17,8 @@ from worker.services.context import Deadline
 from worker.services.payout.rebuild import rebuild_week
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.adopt import adopt_anchored_plan
-from worker.services.plan.anchor import anchor_week
+from worker.services.plan.anchor import PlanIsStale, anchor_week
+from worker.services.plan.plan_week import plan_week
 from worker.services.plan.planned_week import planned_week
 from worker.services.week.due import find_work
 from worker.services.week.outcome import verdict
@@ -104,3 +105,16 @@ def test_a_damaged_week_at_any_stage_has_one_job(world: World, job: Job | None) 
     with pytest.raises(MalformedPlan):
         do_work(world.first, found, seconds=600)
     assert world.distribution().attempts == 1
+
+
+def test_a_plan_that_is_not_anchored_is_made_again(world: World) -> None:
+    names = world.populate(4)
+    world.genesis()
+    plan_week(world.first, WEEK)
+    damage(world)
+    with pytest.raises(PlanIsStale):
+        world.run()
+    world.clock.sleep(600)
+    world.run()
+    assert world.distribution().stage is Stage.COMPLETED
+    assert all(world.balances(names).values())
