@@ -372,7 +372,7 @@ def test_a_week_of_another_system_stops_a_week_that_is_due(database: Mongo) -> N
     assert "kontrib migrate set-aside 2024-W50" in (found.reason or "")
     wiki.store.requeue(WEEK, NOW)
     wiki.store.record_notes(WEEK, seen=1)
-    wiki.store.approve(WEEK)
+    assert not wiki.store.approve(WEEK, bytes(32))
     assert changed_fields(database) == {}
     assert "attempts" not in (database.weekly_distributions.find_one({}) or {})
 

@@ -22,6 +22,7 @@ from worker.adapters.mongo.payout.historic import historic_week_of_rewards
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution, Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Row
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.totals import NO_TOTALS, plan_totals
 from worker.core.week import Week
@@ -65,8 +66,14 @@ class FakePlans:
     def first_week(self) -> Week | None:
         return self.state.first_week.get("genesis")
 
-    def record_first_week(self, week: Week) -> None:
+    def earlier_key(self) -> EarlierKey | None:
+        return self.state.earlier_key.get("genesis")
+
+    def record_first_week(self, week: Week, earlier: EarlierKey | None = None) -> None:
         self.state.first_week["genesis"] = week
+        self.state.earlier_key.pop("genesis", None)
+        if earlier is not None:
+            self.state.earlier_key["genesis"] = earlier
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
         known, stored = self.distribution(week), self.state.weeks.get(week)
@@ -146,6 +153,16 @@ class FakePlans:
         self.state.rewards.pop(plan_id, None)
         self.state.payouts.pop(plan_id, None)
 
+    def discard_drafts(self, week: Week, before: datetime) -> None:
+        stored = self.state.weeks.get(week)
+        if stored is None:
+            return
+        kept = {stored.distribution.plan_id, *(r.plan_id for r in self.marked_rewards(week))}
+        for plan_id, rows in list(self.state.rewards.items()):
+            is_old = any(row.week == week and row.created_at < before for row in rows.values())
+            if is_old and plan_id not in kept:
+                self.discard_plan(plan_id)
+
     def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
         """This store loses no documents, so `lost_too` makes no difference."""
         stored = self.state.weeks.get(week)
@@ -208,8 +225,12 @@ class FakePlans:
             stopped=stopped,
         )
 
-    def approve(self, week: Week) -> None:
+    def approve(self, week: Week, root: bytes) -> bool:
+        stored = self.state.weeks.get(week)
+        if stored is None or not stored.is_ours or stored.distribution.root != root:
+            return False
         self._change(week, approved=True, next_attempt_at=None)
+        return True
 
     def requeue(self, week: Week, now: datetime) -> int:
         distribution, stored = self.distribution(week), self.state.weeks.get(week)

@@ -15,7 +15,9 @@ from worker.adapters.mongo.payout.historic import UNPAID, is_plannable
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.lifecycle import Status
 from worker.core.money import Lamports
+from worker.core.payout.backoff import is_waiting
 from worker.core.payout.records import Distribution, Payout, PayoutKind, Reward
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.week import Week
 
 Document = dict[str, Any]
@@ -77,7 +79,7 @@ class StoredPayout:
 
     def is_due(self, now: datetime) -> bool:
         times = (self.payout.next_attempt_at, self.leased_until)
-        return self.is_claimable and all(time is None or time <= now for time in times)
+        return self.is_claimable and not any(is_waiting(time, now) for time in times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class State:
     payouts: dict[str, dict[str, StoredPayout]] = field(default_factory=dict)
     """By plan id and receipt id."""
     first_week: dict[str, Week] = field(default_factory=dict)
+    earlier_key: dict[str, EarlierKey] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from bson import Int64
 from pymongo.errors import DuplicateKeyError
 
 from worker.adapters.mongo.base import MongoPart
@@ -30,6 +31,7 @@ from worker.adapters.mongo.payout.historic import (
 from worker.adapters.mongo.payout.rewards import unresolved_payments, waiting
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.week import Week
 
 GENESIS_ID = "genesis"
@@ -120,12 +122,21 @@ class MongoKnownWeeks(MongoPart):
         document = self.config.find_one({"_id": GENESIS_ID})
         return None if document is None else Week.parse(document["first_week"])
 
+    def earlier_key(self) -> EarlierKey | None:
+        document = (self.config.find_one({"_id": GENESIS_ID}) or {}).get("earlier_key")
+        if document is None:
+            return None
+        return EarlierKey(int(document["cutoff"]), Week.parse(document["first_week"]))
+
 
 class MongoWeeks(MongoKnownWeeks):
     """Implements the part of `worker.ports.payout.PlanStore` about distributions."""
 
-    def record_first_week(self, week: Week) -> None:
-        update = {"$set": {"first_week": week.id}}
+    def record_first_week(self, week: Week, earlier: EarlierKey | None = None) -> None:
+        before: Document | None = None
+        if earlier is not None:
+            before = {"cutoff": Int64(earlier.cutoff), "first_week": earlier.first_week.id}
+        update = {"$set": {"first_week": week.id, "earlier_key": before}}
         self.config.update_one({"_id": GENESIS_ID}, update, upsert=True)
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
@@ -180,9 +191,10 @@ class MongoWeeks(MongoKnownWeeks):
         }
         self.weeks.update_one(_ours(week), [{"$set": facts}])
 
-    def approve(self, week: Week) -> None:
+    def approve(self, week: Week, root: bytes) -> bool:
         facts = {"approved": True, "next_attempt_at": None}
-        self.weeks.update_one(_ours(week), {"$set": facts})
+        selected = {**_ours(week), "root": root.hex()}
+        return self.weeks.update_one(selected, {"$set": facts}).matched_count == 1
 
     def requeue(self, week: Week, now: datetime) -> int:
         facts = {**UNTRIED, "status": status_expression(stopped=False)}
