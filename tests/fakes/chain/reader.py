@@ -35,6 +35,9 @@ class FakeReader:
         self.receipt_key = receipt_key
         self.endpoints = list(endpoints) if endpoints else [FakeEndpoint()]
         self.has_history = True
+        self.history_lag_slots = 0
+        """How far the nodes that return transactions are behind those that return accounts."""
+        self.has_block_times = True
         self.before: Callable[[str], None] = lambda method: None
         self.after: Callable[[str], None] = lambda method: None
 
@@ -113,7 +116,8 @@ class FakeReader:
         return states.pop() if len(states) == 1 else ReceiptState.UNKNOWN
 
     def _executions(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        finalized = self.ledger.block(self.ledger.finalized_lag_slots).slot
+        lag = self.ledger.finalized_lag_slots + self.history_lag_slots
+        finalized = self.ledger.block(lag).slot
         found = {}
         for receipt_id, signature in signatures.items():
             landed = self.ledger.landed.get(signature)
@@ -138,7 +142,7 @@ class FakeReader:
             ),
             source=request.source if request.transfers else "",
             source_decrease=BaseUnits(landed.source_decrease),
-            landed_at=self.ledger.time_of(landed.slot),
+            landed_at=self.ledger.time_of(landed.slot) if self.has_block_times else None,
         )
 
     def _status(self, signature: str) -> SignatureStatus:

@@ -12,6 +12,9 @@ ATTEMPTS_MAX = 12
 _FIRST_SECONDS = 15
 _LONGEST_SECONDS = 6 * 3600
 _LOOK_AGAIN_SECONDS = 120
+READ_AGAIN_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""The pauses between the first looks for a transaction. The nodes behind one URL are some blocks
+apart. Then its payout is recorded without it, and it is looked for at growing intervals."""
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """The next try of a payout that waits for `kontrib retry`."""
@@ -33,6 +36,14 @@ def next_look_at(now: datetime, key: str, *, scale: float = 1.0) -> datetime:
     """The next look for an outside event: funds, an approval, a reachable server."""
     jitter = 1 + hashlib.sha256(f"{key}/{now.timestamp()}".encode()).digest()[0] / 512
     return now + timedelta(seconds=_LOOK_AGAIN_SECONDS * jitter * scale)
+
+
+def next_reading_at(now: datetime, payout: Payout, *, scale: float) -> datetime:
+    """The next look for the transaction of a resolved payout. `NEVER` after the last one."""
+    attempts = payout.attempts + 1
+    if is_exhausted(attempts):
+        return NEVER
+    return next_attempt_at(now, attempts, payout.id, scale=scale)
 
 
 def is_exhausted(attempts: int) -> bool:

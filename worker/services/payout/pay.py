@@ -7,7 +7,7 @@ block height. Completed means finalized and read back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.core.chunks import chunks
@@ -22,7 +22,7 @@ from worker.core.payout.decision import (
     next_step,
     pauses_after_refusal,
 )
-from worker.core.payout.records import Payout, Postponement
+from worker.core.payout.records import Payout, Postponement, Settlement
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.services.context import Context, Deadline
@@ -67,6 +67,8 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
                 break
             if not _round(rows, flight, deadline) and not flight.mark_some():
                 context.clock.sleep(context.limits.poll_seconds)
+        # Record what is resolved, although its transaction is not readable yet.
+        _settle(rows, flight, flight.unread_states())
     finally:
         context.store.release(flight.payouts)
     flight.report.unresolved = len(flight.payouts)
@@ -77,8 +79,9 @@ def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
     """Look at the chain once and do the next steps. False if no payout was signed or resolved."""
     look = _look(rows.context, flight.payouts)
     # Settle first: signing may be paused or refused, but a landed payment stands.
-    resolved = _settle(rows, flight, look.steps[Step.SETTLE_PAID], PayoutStatus.PAID)
-    resolved += _settle(rows, flight, look.steps[Step.SETTLE_VOID], PayoutStatus.VOID)
+    states = {p.id: PayoutStatus.PAID for p in look.steps[Step.SETTLE_PAID]}
+    states |= {p.id: PayoutStatus.VOID for p in look.steps[Step.SETTLE_VOID]}
+    resolved = _settle(rows, flight, flight.to_read(states), flight.keeps)
     resent = [p.attempt for p in look.steps[Step.RESEND] if p.attempt]
     if resent:
         rows.context.chain.send([(attempt.signature, attempt.wire) for attempt in resent])
@@ -151,13 +154,18 @@ def _failure(context: Context, payout: Payout, reason: str) -> Postponement:
 
 
 def _settle(
-    rows: AnchoredRows, flight: InFlight, payouts: Sequence[Payout], status: PayoutStatus
+    rows: AnchoredRows,
+    flight: InFlight,
+    states: Mapping[str, PayoutStatus],
+    keeps: Callable[[Settlement], bool] = lambda _: False,
 ) -> int:
+    """Record resolved payouts, and return their number. `keeps`: those that are read again soon."""
+    payouts, count = [p for p in flight.payouts if p.id in states], 0
     for chunk in chunks(payouts, SETTLED_AT_ONCE):
-        states = {payout.id: status for payout in chunk}
-        settlements = settle(rows, chunk, states, flight.signed_here)
+        settlements = settle(rows, chunk, states, flight.signed_here, keeps)
         flight.settled(settlements)
+        count += len(settlements)
         for each in settlements:
             if each.signature is not None and not each.verified:
                 raise PaidOtherThanPlanned(each.payout, each.signature)
-    return len(payouts)
+    return count
