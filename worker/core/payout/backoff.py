@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from worker.core.payout.records import Payout, Postponement
+from worker.core.payout.records import Payout, PayoutKind, Postponement
 
 ATTEMPTS_MAX = 12
 """Failed tries before a visible stop. Their growing pauses take 15 to 31 hours."""
@@ -57,6 +58,23 @@ def after_failure(payout: Payout, reason: str, now: datetime, *, scale: float) -
     if is_exhausted(attempts):
         return for_a_person(payout, reason)
     return Postponement(payout, next_attempt_at(now, attempts, payout.id, scale=scale), reason)
+
+
+def after_refusal(payout: Payout, reason: str, now: datetime, *, scale: float) -> Postponement:
+    """Postpone after the chain executed a payment and refused it.
+
+    If the last tries of a batch failed for one reason, a recipient may refuse its tokens for a
+    reason that no account shows. The other recipients are paid once the batch is void.
+    """
+    failed = after_failure(payout, reason, now, scale=scale)
+    is_same = payout.kind is PayoutKind.BATCH and payout.reason == reason
+    if failed.next_attempt_at != NEVER or not is_same:
+        return failed
+    offer = (
+        f"{reason}. If a recipient refuses the tokens, pay the others alone with `kontrib void "
+        f'{payout.week.label} {payout.index} --reason "why"`'
+    )
+    return replace(failed, reason=offer)
 
 
 def for_a_person(payout: Payout, reason: str) -> Postponement:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.backoff import NEVER, READ_AGAIN_SECONDS
-from worker.core.payout.chain import Intent, Transfer
+from worker.core.payout.chain import Costs, Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
 from worker.services.context import Context
+from worker.services.plan.funds import FundsShort
 
 MARKED_AT_ONCE = 32
 """Payouts whose rewards are marked between two looks at the chain."""
@@ -60,7 +62,14 @@ class InFlight:
         self.payouts: list[Payout] = []
         self.signed_here: dict[str, tuple[Transfer, ...]] = {}
         """The transfers of the transactions that this call signed, by signature."""
+        self.short: FundsShort | None = None
+        """Set if payouts wait for funds."""
         self.report = PayReport(week)
+
+    @cached_property
+    def costs(self) -> Costs:
+        """The charges of the cluster, read once for each call of `pay`."""
+        return self._context.chain.costs()
 
     def claim(self, plan_id: str, indexes: range) -> list[Payout]:
         """Claim more payouts while there is room.

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from worker.core.chunks import chunks
 from worker.core.errors import Refused
 from worker.core.lifecycle import PayoutStatus
-from worker.core.payout.backoff import after_failure, for_a_person
+from worker.core.money import BaseUnits, Lamports
+from worker.core.payout.backoff import (
+    after_failure,
+    after_refusal,
+    for_a_person,
+    for_an_event,
+    next_look_at,
+)
 from worker.core.payout.chain import Intent, SignatureStatus
 from worker.core.payout.decision import (
     Step,
@@ -31,6 +38,7 @@ from worker.services.payout.in_flight import InFlight, PayReport
 from worker.services.payout.outside_plan import outside_plan
 from worker.services.payout.prepare import prepare_payments
 from worker.services.payout.settle import settle
+from worker.services.plan.funds import FundsShort, Need, first_within_funds, funds_report
 from worker.services.plan.seal import anchored_seal
 from worker.services.plan.send_until_resolved import sign_all
 
@@ -54,6 +62,7 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
     Raises:
         NotAnchored, AnchorUnknown, PlanDoesNotMatchRoot, Paused, Unreachable: nothing further was
             signed.
+        FundsShort: some payouts wait for funds. All others were worked on.
     """
     context.chain.check_mint()
     rows = AnchoredRows(context, planned, anchored_seal(context, planned))
@@ -71,6 +80,8 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
         _settle(rows, flight, flight.unread_states())
     finally:
         context.store.release(flight.payouts)
+    if flight.short is not None:
+        raise flight.short
     flight.report.unresolved = len(flight.payouts)
     return flight.report
 
@@ -126,15 +137,18 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
     due, context = look.steps[Step.SIGN], rows.context
     prepared = prepare_payments(rows, due, deadline, refused=look.refused.keys())
     flight.postpone(prepared.later)
+    flight.short = prepared.short or flight.short
     intents: list[tuple[Payout, Intent]] = []
     for payout, intent in prepared.intents:
         reason = look.refused.get(payout.id)
         # A void is the answer to a refusal. Everything else is tried again later.
         is_void = intent.resolution is Resolution.VOID
         if reason is not None and not is_void and pauses_after_refusal(payout):
-            flight.postpone([_failure(context, payout, reason)])
+            now, scale = context.clock.now(), context.limits.backoff_scale
+            flight.postpone([after_refusal(payout, reason, now, scale=scale)])
         else:
             intents.append((payout, intent))
+    intents = _within_funds(context, flight, intents)
     if not intents:
         return 0
     attempts = sign_all(context, [intent for _, intent in intents])
@@ -146,6 +160,27 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
         if reason := refusals.get(attempt.signature):
             flight.postpone([_failure(context, payout, reason)])
     return len(signed)
+
+
+def _within_funds(
+    context: Context, flight: InFlight, intents: list[tuple[Payout, Intent]]
+) -> list[tuple[Payout, Intent]]:
+    """The first payments that the treasury can pay. The others wait for funds, with a reason.
+
+    Without lamports, a transaction never lands and nothing reports why.
+    """
+    if not intents:
+        return []
+    treasury, costs = context.chain.treasury(), flight.costs
+    amounts = [sum(transfer.amount for transfer in intent.transfers) for _, intent in intents]
+    count = first_within_funds(treasury, costs, amounts)
+    if count < len(intents):
+        report = funds_report(context, Need(BaseUnits(0), Lamports(0)))
+        flight.short = FundsShort(f"{flight.report.week.label} is not paid wholly", report)
+        now, reason = context.clock.now(), str(flight.short)
+        later = [payout for payout, _ in intents[count:]]
+        flight.postpone([for_an_event(p, reason, next_look_at(now, p.id)) for p in later])
+    return intents[:count]
 
 
 def _failure(context: Context, payout: Payout, reason: str) -> Postponement:

@@ -15,6 +15,7 @@ from worker.core.payout.chain import Landing, Recipient, missing_wallets
 from worker.core.plan.planned_week import PlannedWeek
 from worker.services.context import Context, Deadline
 from worker.services.payout.pages import pages_needing_account
+from worker.services.plan.funds import check_account_funds
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
@@ -29,7 +30,7 @@ def prepare_accounts(
     Returns the number of created accounts, and whether all accounts exist.
 
     Raises:
-        Paused, NotAnchored: nothing may be signed.
+        Paused, NotAnchored, FundsShort: nothing may be signed.
     """
     anchored_seal(context, planned)
     created = 0
@@ -55,6 +56,7 @@ def create_within_limit(
 
     Raises:
         MalformedRules: the limit cannot be read.
+        FundsShort: the fee payer cannot pay the accounts.
     """
     if not wanted:
         return set()
@@ -81,8 +83,12 @@ def create_token_accounts(context: Context, wallets: Sequence[str], deadline: De
     Returns the wallets whose account was created. An account seen at confirmed counts: if a fork
     drops it, the payment finds it missing. An account whose creation is final and that is missing
     counts, too: its owner closed it, and creating it again would pay the owner its rent.
+
+    Raises:
+        Paused, FundsShort: nothing was sent.
     """
     context.refuse_if_paused()
+    check_account_funds(context, len(wallets))
     blockhash = context.chain.latest_blockhash()
     wires = [
         (s.signature, s.wire) for s in context.chain.sign_account_creations(wallets, blockhash)
