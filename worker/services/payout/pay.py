@@ -8,7 +8,7 @@ block height. Completed means finalized and read back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.core.chunks import chunks
 from worker.core.errors import Refused
@@ -175,7 +175,7 @@ def _within_funds(
     amounts = [sum(transfer.amount for transfer in intent.transfers) for _, intent in intents]
     count = first_within_funds(treasury, costs, amounts)
     if count < len(intents):
-        report = funds_report(context, Need(BaseUnits(0), Lamports(0)))
+        report = replace(funds_report(context, Need(BaseUnits(0), Lamports(0))), treasury=treasury)
         flight.short = FundsShort(f"{flight.report.week.label} is not paid wholly", report)
         now, reason = context.clock.now(), str(flight.short)
         later = [payout for payout, _ in intents[count:]]

@@ -16,6 +16,7 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.services.context import Context, Deadline
 from worker.services.payout.pages import pages_needing_account
 from worker.services.plan.funds import check_account_funds
+from worker.services.plan.publish import held_in_batches
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
@@ -27,12 +28,15 @@ def prepare_accounts(
 ) -> tuple[int, bool]:
     """Create the missing accounts of an anchored plan, then move the week on to payments.
 
+    A hold that came too late for the plan voids its batch, before the first payment.
+
     Returns the number of created accounts, and whether all accounts exist.
 
     Raises:
         Paused, NotAnchored, FundsShort: nothing may be signed.
     """
     anchored_seal(context, planned)
+    _void_held_batches(context, planned)
     created = 0
     for rewards in pages_needing_account(context.store, planned.plan_id, CHUNK_REWARDS):
         wallets = [reward.row.wallet for reward in rewards]
@@ -45,6 +49,14 @@ def prepare_accounts(
             missing -= made
     context.store.advance(planned.week, planned.plan_id, Stage.ANCHORED, Stage.PREPARED)
     return created, True
+
+
+def _void_held_batches(context: Context, planned: PlannedWeek) -> None:
+    for reward in held_in_batches(context.store, planned):
+        payout = context.store.payout(planned.plan_id, reward.row.batch)
+        if payout is not None and payout.void_reason is None:
+            reason = f"an operator holds a reward: {reward.operator_hold}"
+            context.store.order_void(payout, reason, context.clock.now())
 
 
 def create_within_limit(

@@ -22,7 +22,7 @@ from worker.services.plan.funds import check_funds, plan_need
 from worker.services.plan.genesis import first_week
 from worker.services.plan.plan_week import previous_plan
 from worker.services.plan.planned_week import plan_of
-from worker.services.plan.publish import check_published
+from worker.services.plan.publish import check_published, held_in_batches
 from worker.services.plan.seal import stored_seal
 from worker.services.plan.send_until_resolved import TransactionRefused, sign_all
 
@@ -162,6 +162,8 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
         raise _stale(context, planned, "it does not follow the anchored week before it")
     if header.batch_size > context.chain.costs().transfers_per_transaction:
         raise _stale(context, planned, "its batches are larger than every endpoint accepts")
+    if held_in_batches(context.store, planned):
+        raise _stale(context, planned, "an operator holds a reward that it pays with a batch")
     check_published(context, seal)
     check_approved(context.store, context.rules(), week, approved=planned.approved)
     new_accounts = context.store.count_needing_account(planned.plan_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.core.errors import NotReady
 from worker.core.money import BaseUnits, Lamports, sol_text, tokens_text
@@ -61,7 +61,7 @@ class FundsShort(NotReady):
             sol = f"{sol_text(lamports)} SOL ({lamports:,} lamports)"
             short.append(f"{sol} at the fee payer {treasury.fee_payer}")
         super().__init__(
-            f"{what}: short of {' and of '.join(short)}, all open weeks summed. "
+            f"{what}: short of {' and of '.join(short) or 'funds'}, all open weeks summed. "
             "Send the funds; the sweeper then continues by itself."
         )
 
@@ -130,9 +130,10 @@ def check_account_funds(context: Context, accounts: int) -> None:
     costs = context.chain.costs()
     transactions = -(-accounts // costs.accounts_per_transaction)
     cost = accounts * costs.token_account_rent + transactions * _transaction_fee(costs)
-    if context.chain.treasury().lamports < cost + payer_reserve(costs):
+    treasury = context.chain.treasury()
+    if treasury.lamports < cost + payer_reserve(costs):
         report = funds_report(context, Need(BaseUnits(0), Lamports(cost)))
-        raise FundsShort("Token accounts are not created", report)
+        raise FundsShort("Token accounts are not created", replace(report, treasury=treasury))
 
 
 def first_within_funds(treasury: Treasury, costs: Costs, amounts: Sequence[int]) -> int:
