@@ -193,6 +193,9 @@ class FakePlans:
             stopped=stopped,
         )
 
+    def forget_failure(self, week: Week) -> None:
+        self._change(week, **_UNTRIED)
+
     def approve(self, week: Week) -> None:
         self._change(week, approved=True, next_attempt_at=None)
 

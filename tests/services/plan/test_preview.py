@@ -7,6 +7,7 @@ from fractions import Fraction
 from tests.fakes.world import WEEK, World, chain_of
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
+from worker.services.plan.funds import payer_reserve
 from worker.services.plan.plan_week import dry_run, plan_week
 from worker.services.plan.preview import Preview, preview
 

@@ -112,11 +112,9 @@ def make_draft(
     window = points_window(week, first_week, cutoff, previous.cutoff)
     points = context.store.week_points(window, rules, MALFORMED_LISTED_MAX)
     excluded = Exclusions()
-    held_users = held_by_operators(context.store, week) if held is None else held
-    roster, counted = _make_roster(
-        list_eligible_users(context, week, points.users, rules, excluded, held_users),
-        rules.max_new_accounts_per_week,
-    )
+    users = held_by_operators(context.store, week) if held is None else held
+    entrants = list_eligible_users(context, week, points.users, rules, excluded, users)
+    roster, counted = _make_roster(entrants, rules.max_new_accounts_per_week)
     allocation = allocate(counted.points, counted.multipliers, rules.policy)
     size = batch_size or context.chain.costs().transfers_per_transaction
     held_count = counted.held.total()

@@ -129,6 +129,10 @@ class MongoWeeks(MongoPart):
         }
         self.weeks.update_one(_ours(week), [{"$set": facts}])
 
+    def forget_failure(self, week: Week) -> None:
+        facts = {**UNTRIED, "status": status_expression(stopped=False)}
+        self.weeks.update_one(_ours(week), [{"$set": facts}])
+
     def approve(self, week: Week) -> None:
         facts = {"approved": True, "next_attempt_at": None}
         self.weeks.update_one(_ours(week), {"$set": facts})
