@@ -56,6 +56,7 @@ class Town:
             assert isinstance(chain, MoodyChain)
             chain.endpoints = [FakeEndpoint(), FakeEndpoint()]
             chain.forgets_statuses, chain.has_history, chain.refuses_sends = False, True, None
+            chain.history_lag_slots, chain.has_block_times = 0, True
             operator.store.pause(None)
         self._release_everybody()
         self.world.fund()
