@@ -94,8 +94,10 @@ def void(context: Context) -> None:
 
 
 def hold_and_plan_again(context: Context) -> None:
-    hold_reward(context, WEEK, user_id_of("ada"), "asked by mail")
     plan_week(context, WEEK)
+    if not goals.holds_ada(context):
+        hold_reward(context, WEEK, user_id_of("ada"), "asked by mail")
+        plan_week(context, WEEK)
 
 
 def hold_and_void(context: Context) -> None:
@@ -235,7 +237,7 @@ SCENARIOS = (
             Act("pay", goals.waits_for_transactions, prepare=lose_history),
             closing(find_history_again),
         ),
-        before=(GENESIS, PLAN, ACCOUNTS),
+        before=(GENESIS, PLAN),
     ),
     Scenario(
         "singles of a completed week are not readable for a while",
@@ -244,14 +246,6 @@ SCENARIOS = (
             Act("read", goals.everything_read, prepare=find_history_again),
         ),
         before=(GENESIS, PLAN, CLOSE),
-    ),
-    Scenario(
-        "the anchor is not readable for a while",
-        (
-            Act("anchor", goals.reached(Stage.ANCHORED), prepare=lose_history),
-            closing(find_history_again),
-        ),
-        before=(GENESIS, PLAN),
     ),
     Scenario(
         "a batch that nobody can pay is made void",
