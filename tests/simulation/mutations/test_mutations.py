@@ -96,7 +96,7 @@ SAFEGUARDS = [
         "transactions are looked for again",
         broken.look_for_no_transaction_again,
         traps.transactions_are_readable_late,
-        "the database says None",
+        "the recorded anchor is not the one on chain|the database says None",
     ),
     Safeguard(
         "payments wait for funds with a reason",

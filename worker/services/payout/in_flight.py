@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from worker.core.lifecycle import PayoutStatus
-from worker.core.payout.backoff import NEVER, READ_AGAIN_SECONDS
+from worker.core.payout.backoff import NEVER, READ_AGAIN_SECONDS, for_an_event
 from worker.core.payout.chain import Costs, Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
 from worker.core.watch.figures import RE_SIGNS
@@ -18,6 +18,9 @@ from worker.services.plan.funds import FundsShort
 
 MARKED_AT_ONCE = 32
 """Payouts whose rewards are marked between two looks at the chain."""
+
+USUAL_WAIT = timedelta(minutes=5)
+"""A transaction is final, or its blockhash expired, within this time on a cluster that works."""
 
 MARKED_BEFORE_END = timedelta(seconds=30)
 """Rewards are marked only while their payout's lease lasts longer than this."""
@@ -64,6 +67,8 @@ class InFlight:
         """The transfers of the transactions that this call signed, by signature."""
         self.short: FundsShort | None = None
         """Set if payouts wait for funds."""
+        self.unknown: set[str] = set()
+        """The payouts whose receipt the last look could not read."""
         self.report = PayReport(week)
 
     @cached_property
@@ -162,6 +167,21 @@ class InFlight:
         """The resolved payouts in flight, whose transaction is not readable yet."""
         flying = {payout.id for payout in self.payouts}
         return {i: unread.status for i, unread in self._unread.items() if i in flying}
+
+    def show_waits(self) -> None:
+        """Record why payouts are still in flight, where it is no usual wait for finality. They stay
+        due, and the next call goes on with them."""
+        now, later = self._context.clock.now(), []
+        for payout in self.payouts:
+            if payout.id in self.unknown:
+                reason = "its receipt cannot be read: endpoints disagree, lag or do not answer"
+            elif payout.attempt is not None and payout.attempt.created_at < now - USUAL_WAIT:
+                sent = f"{payout.attempt.created_at:%Y-%m-%d %H:%M:%S}"
+                reason = f"sent at {sent} UTC, neither final nor expired yet"
+            else:
+                continue
+            later.append(for_an_event(payout, reason, now))
+        self.postpone(later)
 
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Count the resolved payouts, which are no longer in flight."""

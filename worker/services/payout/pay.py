@@ -78,6 +78,7 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
                 context.clock.sleep(context.limits.poll_seconds)
         # Record what is resolved, although its transaction is not readable yet.
         _settle(rows, flight, flight.unread_states())
+        flight.show_waits()
     finally:
         context.store.release(flight.payouts)
     if flight.short is not None:
@@ -90,6 +91,7 @@ def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
     """Look at the chain once and do the next steps. False if no payout was signed or resolved."""
     look = _look(rows.context, flight.payouts)
     # Settle first: signing may be paused or refused, but a landed payment stands.
+    flight.unknown = look.unknown
     states = {p.id: PayoutStatus.PAID for p in look.steps[Step.SETTLE_PAID]}
     states |= {p.id: PayoutStatus.VOID for p in look.steps[Step.SETTLE_VOID]}
     resolved = _settle(rows, flight, flight.to_read(states), flight.keeps)
@@ -107,6 +109,8 @@ class _Look:
     steps: dict[Step, list[Payout]]
     refused: dict[str, str]
     """Why the chain executed and refused the last attempt, by payout id."""
+    unknown: set[str]
+    """The payouts whose receipt cannot be read now."""
 
 
 def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
@@ -122,8 +126,9 @@ def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
         state = receipts.get(payout.id, ReceiptState.FREE)
         status = statuses.get(payout.id)
         steps[next_step(state, payout.attempt, status, height.block_height)].append(payout)
+    unknown = {i for i, state in receipts.items() if state is ReceiptState.UNKNOWN}
     refused = {i: s.error or "refused by the chain" for i, s in statuses.items() if is_refused(s)}
-    return _Look(steps, refused)
+    return _Look(steps, refused, unknown)
 
 
 def _statuses(context: Context, payouts: Sequence[Payout]) -> dict[str, SignatureStatus]:
@@ -141,9 +146,9 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
     intents: list[tuple[Payout, Intent]] = []
     for payout, intent in prepared.intents:
         reason = look.refused.get(payout.id)
-        # A void is the answer to a refusal. Everything else is tried again later.
-        is_void = intent.resolution is Resolution.VOID
-        if reason is not None and not is_void and pauses_after_refusal(payout):
+        # A void is the answer to a refused payment. Everything else is tried again later.
+        is_answer = intent.resolution is Resolution.VOID and not _was_void(payout)
+        if reason is not None and not is_answer and pauses_after_refusal(payout):
             now, scale = context.clock.now(), context.limits.backoff_scale
             flight.postpone([after_refusal(payout, reason, now, scale=scale)])
         else:
@@ -160,6 +165,10 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
         if reason := refusals.get(attempt.signature):
             flight.postpone([_failure(context, payout, reason)])
     return len(signed)
+
+
+def _was_void(payout: Payout) -> bool:
+    return payout.attempt is not None and payout.attempt.resolution is Resolution.VOID
 
 
 def _within_funds(
