@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.store.state import State
-from tests.fakes.world import WEEK, World, user_id_of
+from tests.fakes.world import WEEK, World
 from tests.simulation.auditor import Inputs
 from tests.simulation.facts import inputs_of
 from tests.simulation.faults.moods import BATCH_SIZE, SKEWS_SECONDS, MoodyChain, operator_of
@@ -66,7 +66,5 @@ class Town:
         """End every operator's holds. An operator sees the payment of a held reward only then."""
         for operator in self.operators:
             for week in self.weeks:
-                for user in USERS:
-                    reward = operator.store.reward(week, user_id_of(user))
-                    if reward is not None and reward.operator_hold is not None:
-                        operator.store.hold(reward, None)
+                for reward in operator.store.marked_rewards(week):
+                    operator.store.hold(reward, None)

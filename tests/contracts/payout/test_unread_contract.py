@@ -193,4 +193,4 @@ def test_a_failure_that_ended_is_forgotten(store: Store) -> None:
     distribution = store.distribution(WEEK)
     assert distribution is not None
     assert (distribution.reason, distribution.next_attempt_at) == (None, None)
-    assert (distribution.attempts, distribution.stage) == (0, Stage.ANCHORED)
+    assert (distribution.attempts, distribution.stage) == (0, Stage.PREPARED)
