@@ -12,8 +12,8 @@ from worker.cli.arguments import (
     AsJson,
     UserArgument,
     WeekArgument,
-    read_whole,
     session_of,
+    whole_number,
 )
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, table, waiting
@@ -62,7 +62,7 @@ def void(
     batch: Annotated[
         int,
         typer.Argument(
-            parser=read_whole, metavar="BATCH", help="The batch's number.", show_default=False
+            parser=whole_number(), metavar="BATCH", help="The batch's number.", show_default=False
         ),
     ],
     reason: Annotated[str, typer.Option("--reason", help="Why the batch cannot be paid.")],
