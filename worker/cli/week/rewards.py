@@ -144,6 +144,7 @@ def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
         "missing_base_units": found.missing,
         "open_batches": found.open_batches,
         "void_batches": found.void_batches,
+        "unreadable_batches": found.unreadable_batches,
     }
 
     def render(screen: Console) -> None:
@@ -154,7 +155,8 @@ def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
         screen.print(paid)
         screen.print(
             f"{tokens_text(found.missing)} KONTRIB of the plan are not accounted for: "
-            f"{found.open_batches} batches open, {found.void_batches} void, the rest held."
+            f"{found.open_batches} batches open, {found.void_batches} void, "
+            f"{found.unreadable_batches} paid but not readable now, the rest held."
         )
 
     emit(data, as_json=as_json, render=render)
