@@ -10,7 +10,7 @@ import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from tests.contracts.chain.chain_worlds import ChainWorld, FakeWorld, AdminWorld
+from tests.contracts.chain.chain_worlds import AdminWorld, ChainWorld, FakeWorld
 from tests.contracts.chain.cluster_world import LAMPORTS, ClusterWorld
 from tests.contracts.chain.opening import A_FEE, ANOTHER, open_world, worlds
 from worker.adapters.solana.addresses import (
