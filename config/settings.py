@@ -97,11 +97,15 @@ class Settings(BaseSettings):
     """Gets messages about closed and stuck weeks, short funds, approvals and wrong books."""
     mail_url: MailUrl | None = None
     """Gets the same messages by email."""
+    username_field: str = "username"
+    """The field of user documents that reports show as the name, such as `profile.name`."""
     watch_only: bool = False
     """For beat, Flower and the exporter. They sign nothing, so any key is refused."""
 
     plan_grace_seconds: Whole = Field(600, ge=0)
     """Wait after a week's end, while its last contributions may still be written."""
+    clock_difference_seconds_max: Number = Field(300, gt=0)
+    """The largest difference from the cluster's time at which weeks are planned."""
     sweep_seconds: Number = Field(300, gt=0)
     """The interval at which beat looks for due work."""
     rpc_timeout_seconds: Number = Field(20, gt=0)
