@@ -13,12 +13,18 @@ import pytest
 
 from tests.fakes.world import WEEK, World, store_of
 from tests.simulation.facts import audit_world, collect, inputs_of
-from tests.simulation.mutations import anchoring, paying, planning, protocol
+from tests.simulation.mutations import anchoring, paying, planning, protocol, singles
 from tests.simulation.mutations.safeguard import Safeguard, Scenario
 from worker.services.plan.genesis import make_genesis
 
 NAMES = [f"user {i}" for i in range(6)]
-SAFEGUARDS = [*protocol.SAFEGUARDS, *planning.SAFEGUARDS, *anchoring.SAFEGUARDS, *paying.SAFEGUARDS]
+SAFEGUARDS = [
+    *protocol.SAFEGUARDS,
+    *planning.SAFEGUARDS,
+    *anchoring.SAFEGUARDS,
+    *paying.SAFEGUARDS,
+    *singles.SAFEGUARDS,
+]
 
 
 def findings_of(scenario: Scenario) -> str:
