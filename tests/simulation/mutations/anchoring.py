@@ -10,8 +10,9 @@ from tests.fakes.world import WEEK, World, chain_of, sign_and_send, store_of, us
 from tests.simulation.faults.sweeping import sweep, sweep_until_closed
 from tests.simulation.faults.traps import do, rival_of
 from tests.simulation.happenings import empty_database, shrink_transactions
-from tests.simulation.mutations.happen import NEXT, attempt, end_next_week
-from tests.simulation.mutations.safeguard import Safeguard, Scenario, edit, promise
+from tests.simulation.mutations.happen import NEXT, attempt, end_next_week, refuses
+from tests.simulation.mutations.safeguard import Safeguard, Scenario, both, edit, promise
+from worker.core.errors import Refused
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.chain import Intent
 from worker.core.plan.commitment import Header
@@ -253,6 +254,36 @@ def a_held_reward_is_rebuilt(world: World) -> None:
     promise(reward is not None and reward.operator_hold is not None, "forgot an operator's hold")
 
 
+def another_plan_is_anchored(world: World) -> None:
+    rival = rival_of(world)
+    world.contribute("user 0", 100)
+    do(rival, Job.PLAN)
+    world.contribute("user 1", 100)
+    do(world.first, Job.PLAN)
+    do(rival, Job.ANCHOR)
+    sweep_until_closed(world)
+
+
+def another_system_has_distributed_the_week(world: World) -> None:
+    store_of(world.first).add_distribution(distributed())
+    attempt(lambda: plan_week.plan_week(world.first, WEEK))
+    planned = world.first.store.distribution(WEEK)
+    promise(refuses(lambda: plan_week.plan_week(world.first, WEEK), Refused), "not refused")
+    promise(planned is None or planned.plan_id is None, "planned a week of another system")
+    store_of(world.first).state.weeks.clear()
+
+
+def distributed() -> dict[str, object]:
+    return {
+        "week_start": WEEK.start,
+        "week_end": WEEK.end,
+        "total_points": 100,
+        "total_tokens": 10_000.0,
+        "user_count": 45,
+        "status": "completed",
+    }
+
+
 # --- genesis -------------------------------------------------------------------------------------
 
 
@@ -262,6 +293,13 @@ def a_new_receipt_key_begins_with_an_anchored_week(world: World) -> None:
     attempt(lambda: make_genesis(other, WEEK))
     empty_database(other)
     sweep(other)
+
+
+def a_receipt_key_begins_with_a_distributed_week(world: World) -> None:
+    store_of(world.first).add_distribution(distributed())
+    act = lambda: make_genesis(with_another_key(world), WEEK)  # noqa: E731 - a callback
+    promise(refuses(act, genesis.DistributedBefore), "a distributed week can be paid again")
+    store_of(world.first).state.weeks.clear()
 
 
 def a_new_receipt_key_begins_during_a_pause(world: World) -> None:
@@ -432,5 +470,29 @@ SAFEGUARDS = [
         edit(genesis.make_genesis, ("context.refuse_if_paused()", "pass")),
         a_new_receipt_key_begins_during_a_pause,
         "signed during a pause",
+    ),
+    Safeguard(
+        "another plan's anchor is not ours",
+        edit(anchor._step, ("ours is ReceiptState.PAID and", "")),
+        another_plan_is_anchored,
+        "not closed",
+    ),
+    Safeguard(
+        "no week of another system is planned",
+        both(
+            edit(
+                plan_week.check_plannable,
+                ("known is not None and known.historic is not None", "False"),
+            ),
+            edit(plan_week.plan_week, ("known.historic is not None", "False")),
+        ),
+        another_system_has_distributed_the_week,
+        "planned a week|not refused",
+    ),
+    Safeguard(
+        "a receipt key begins after distributed weeks",
+        edit(genesis.make_genesis, ("made and historic and", "False and")),
+        a_receipt_key_begins_with_a_distributed_week,
+        "a distributed week can be paid again",
     ),
 ]

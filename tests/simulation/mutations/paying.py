@@ -74,6 +74,13 @@ def nobody_answers_about_the_root(world: World) -> None:
     show()
 
 
+def nobody_answers_about_the_batches(world: World) -> None:
+    show = hide_receipts(prepared(world).first, lambda each: each[-5:].isdigit())
+    do(world.first, Job.PAY, seconds=20)
+    promise(paid_nothing(world), "signed with unknown receipts")
+    show()
+
+
 def the_database_calls_a_plan_anchored(world: World) -> None:
     do(world.first, Job.PLAN)
     plan_id = world.distribution().plan_id or ""
@@ -495,5 +502,11 @@ SAFEGUARDS = [
         edit(close.close_week, ("_settle_again(context, planned)", "pass")),
         rewards_are_marked_after_they_were_settled,
         "not closed",
+    ),
+    Safeguard(
+        "an unknown receipt waits",
+        edit(decision.next_step, ("receipt is ReceiptState.UNKNOWN", "False")),
+        nobody_answers_about_the_batches,
+        "signed with unknown receipts",
     ),
 ]
