@@ -26,8 +26,8 @@ def refuses(action: Callable[[], object], error: type[KontribError]) -> bool:
     """Whether the system refuses an action with this error."""
     try:
         action()
-    except error:
-        return True
+    except KontribError as refusal:
+        return isinstance(refusal, error)
     return False
 
 

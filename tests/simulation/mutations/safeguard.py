@@ -73,6 +73,7 @@ def _code_of(source: str, function: FunctionType) -> Any:
     definition = tree.body[0]
     assert isinstance(definition, ast.FunctionDef)
     definition.decorator_list = []
+    ast.increment_lineno(tree, function.__code__.co_firstlineno - 1)
     flags = __future__.annotations.compiler_flag
     compiled = compile(tree, function.__code__.co_filename, "exec", flags, dont_inherit=True)
     made: dict[str, Any] = {}
