@@ -112,7 +112,9 @@ class FakePayouts:
         claimed_at = stored.claimed_at or to_milliseconds(settlement.landed_at or now)
         paid = replace(stored, slot=slot, claimed_at=claimed_at, next_attempt_at=None)
         signature = settlement.signature or stored.reward.signature
-        self.state.put_reward(paid, status=Status.COMPLETED, reason=None, signature=signature)
+        self.state.put_reward(
+            paid, status=Status.COMPLETED, reason=None, signature=signature, paid_at=claimed_at
+        )
 
     def postpone(self, postponements: Sequence[Postponement]) -> None:
         for each in postponements:
