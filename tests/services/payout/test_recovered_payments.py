@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bson import ObjectId
+
 from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import token_address
-from tests.fakes.world import WEEK, World, chain_of
+from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.receipts import Resolution
-from worker.services.payout.rebuild import recover_by_wallet
+from worker.services.context import Deadline
+from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
 from worker.services.week.story import Job, Work
 
 
@@ -60,3 +63,30 @@ def test_every_batch_of_a_large_week_is_read(world: World) -> None:
 
     assert [(each.batch, each.transfer) for each in found.paid] == [(last, transfer)]
     assert (found.void_batches, found.open_batches) == (0, 500)
+
+
+def test_a_rebuild_counts_what_it_wrote_back() -> None:
+    world = World(batch_size=2)
+    world.populate(8)
+    world.add_user("ghost", wallet=None)
+    world.contribute("ghost", 100)
+    world.genesis()
+    for job in (Job.PLAN, Job.ANCHOR, Job.ACCOUNTS):
+        world.do(world.first, Work(job, WEEK))
+    (row,) = world.first.store.rows(world.distribution().plan_id or "", range(1))
+    world.ledger.change_token_account(token_address(row.wallet), frozen=True)
+    world.clock.sleep(20)
+    world.do(world.first, Work(Job.PAY, WEEK, 0, 3))
+    world.open_account("ghost")
+    user = ObjectId(user_id_of("ghost"))
+    store_of(world.first).set_user_fields(user, wallet_address=wallet_named("ghost"))
+    world.clock.sleep(24 * 3600)
+    world.do(world.first, Work(Job.SINGLES, WEEK))
+    world.do(world.first, Work(Job.PAY, WEEK, 8, 9))  # the held reward is the ninth
+
+    rebuilt = rebuild_week(world.first, WEEK, Deadline(world.clock, 600))
+
+    paid = sum(it.source_decrease for it in world.ledger.payments())
+    assert (rebuilt.week, rebuilt.root) == (WEEK, world.distribution().root)
+    assert (rebuilt.paid, rebuilt.void, rebuilt.open) == (3, 1, 1)
+    assert (rebuilt.payouts, rebuilt.amount) == (5, paid)

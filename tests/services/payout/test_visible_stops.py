@@ -6,11 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes.world import WEEK, World, store_of
+from tests.fakes.world import WEEK, World, chain_of, store_of
+from worker.core.errors import NotReady
 from worker.core.findings import Check
+from worker.core.lifecycle import Stage
 from worker.core.money import BaseUnits
+from worker.core.payout.records import Distribution
 from worker.services.payout.close import BooksDisagree
-from worker.services.payout.reconcile import Reconciliation
+from worker.services.payout.reconcile import Reconciliation, reconcile_or_report
+from worker.services.plan.planned_week import NotPlanned
 from worker.services.week.story import Job, Work
 
 
@@ -62,3 +66,31 @@ def test_an_exact_result_says_so(planned: int, exact: bool) -> None:
     result = Reconciliation(WEEK, planned=planned)
     assert result.is_exact is exact
     assert ("plan = database = chain" in result.sentence()) is exact
+
+
+def test_a_changed_plan_becomes_a_finding_of_its_week(world: World) -> None:
+    world.populate(3)
+    world.genesis()
+    world.run()
+    state = store_of(world.first).state
+    for stored in list(state.payouts[world.distribution().plan_id or ""].values()):
+        state.put_payout(replace(stored, root=b"\1" * 32))
+
+    found = reconcile_or_report(world.first, world.distribution())
+
+    assert (found.week, found.planned, found.mismatch) == (WEEK, 0, 0)
+    (line,) = found.differences
+    assert line.startswith(
+        "chain, 2024-W50: The stored plan of 2024-W50 does not match the anchored"
+    )
+
+
+def test_an_unknown_chain_and_a_missing_plan_are_no_findings(world: World) -> None:
+    world.populate(3)
+    world.genesis()
+    with pytest.raises(NotPlanned):
+        reconcile_or_report(world.first, Distribution(WEEK, Stage.DUE))
+    world.run()
+    chain_of(world.first).endpoints[0].down = True
+    with pytest.raises(NotReady):
+        reconcile_or_report(world.first, world.distribution())
