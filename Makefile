@@ -101,7 +101,7 @@ chaos: $(READY) ## Run real processes under many faults: KILLS=200 SEED=1
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
 
 .PHONY: mutants
-mutants: $(READY) ## Change the money path a word at a time: the tests must notice (MINUTES minutes)
+mutants: $(READY) ## Change the money path a word at a time: the tests must notice (half an hour)
 	$(BIN)/python -m tests.mutants --workers $(WORKERS)
 
 .PHONY: docs

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from bson import ObjectId
 
 from tests.fakes.chain.chain import wallet_named
+from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.payout.chain import Intent, Transfer
+from worker.core.payout.records import PayoutKind
 from worker.core.plan.receipts import Resolution
 from worker.services.context import Deadline
+from worker.services.payout import rebuild
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
+from worker.services.plan.seal import AnchorUnknown
 from worker.services.week.story import Job, Work
 
 
@@ -65,7 +72,9 @@ def test_every_batch_of_a_large_week_is_read(world: World) -> None:
     assert (found.void_batches, found.open_batches) == (0, 500)
 
 
-def test_a_rebuild_counts_what_it_wrote_back() -> None:
+@pytest.mark.parametrize("chunk", [1, 2, 3, 500])
+def test_a_rebuild_counts_what_it_wrote_back(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(rebuild, "CHUNK", chunk)
     world = World(batch_size=2)
     world.populate(8)
     world.add_user("ghost", wallet=None)
@@ -90,3 +99,63 @@ def test_a_rebuild_counts_what_it_wrote_back() -> None:
     assert (rebuilt.week, rebuilt.root) == (WEEK, world.distribution().root)
     assert (rebuilt.paid, rebuilt.void, rebuilt.open) == (3, 1, 1)
     assert (rebuilt.payouts, rebuilt.amount) == (5, paid)
+
+
+def test_a_single_of_a_void_batch_keeps_the_wallet_of_the_plan(world: World) -> None:
+    world.populate(3)
+    world.genesis()
+    for job in (Job.PLAN, Job.ANCHOR, Job.ACCOUNTS):
+        world.do(world.first, Work(job, WEEK))
+    address = token_address(wallet_named("user 0"))
+    world.ledger.change_token_account(address, frozen=True)
+    world.clock.sleep(20)
+    world.do(world.first, Work(Job.PAY, WEEK, 0, 3))
+    world.ledger.change_token_account(address, frozen=False)
+    world.clock.sleep(24 * 3600)
+    world.run()
+
+    rebuild_week(world.first, WEEK, Deadline(world.clock, 600))
+
+    payouts = store_of(world.first).state.payouts[world.distribution().plan_id or ""]
+    singles = {p.payout.index: p for p in payouts.values() if p.payout.kind is PayoutKind.SINGLE}
+    rows = list(world.first.store.rows(world.distribution().plan_id or "", range(3)))
+    assert [singles[i].payout.wallet for i in range(3)] == [row.wallet for row in rows]
+    assert {each.root for each in singles.values()} == {b""}
+
+
+def test_marks_of_an_earlier_rebuild_do_not_come_back(world: World) -> None:
+    """A crashed rebuild left rewards with a hold that the operator has ended since."""
+    world.populate(2)
+    world.add_user("ghost", wallet=None)
+    world.contribute("ghost", 100)
+    world.genesis()
+    world.run()
+    state = store_of(world.first).state
+    for position, stored in list(state.rewards[world.distribution().plan_id or ""].items()):
+        reward = replace(stored.reward, plan_id="an older one", operator_hold="asked by mail")
+        state.rewards.setdefault("an older one", {})[position] = replace(stored, reward=reward)
+
+    rebuild_week(world.first, WEEK, Deadline(world.clock, 600))
+
+    reward = world.first.store.reward(WEEK, user_id_of("ghost"))
+    assert reward is not None
+    assert reward.operator_hold is None
+    assert list(state.rewards) == [world.distribution().plan_id]
+
+
+def test_a_rebuild_waits_for_the_anchor_no_longer_than_its_deadline(world: World) -> None:
+    world.populate(2)
+    world.genesis()
+    world.run()
+    chain = chain_of(world.first)
+
+    def fall_behind(method: str) -> None:
+        if method == "finalized_height":
+            chain.endpoints[0].down = True
+
+    chain.endpoints.append(FakeEndpoint())
+    chain.before = fall_behind
+    began = world.clock.now()
+    with pytest.raises(AnchorUnknown):
+        rebuild_week(world.first, WEEK, Deadline(world.clock, 30))
+    assert 30 <= (world.clock.now() - began).total_seconds() < 40
