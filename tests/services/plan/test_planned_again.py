@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from bson import ObjectId
 
-from tests.fakes.world import WEEK, World, chain_of, store_of
+from tests.core.strategies import a_header
+from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Stage
-from worker.core.money import ONE_TOKEN
+from worker.core.money import ONE_TOKEN, BaseUnits
+from worker.core.plan.allocation import MULTIPLIER_SCALE
+from worker.core.plan.commitment import Row
+from worker.services.context import Context
 from worker.services.payout.reconcile import reconcile
-from worker.services.plan.adopt import AnchoredPlanMissing
+from worker.services.plan.adopt import AnchoredPlanMissing, rewards_of_rows
 from worker.services.plan.plan_week import dry_run, plan_again, plan_week
 from worker.services.plan.preview import preview
 from worker.services.week.story import Job, Work
@@ -130,3 +135,39 @@ def test_a_preview_has_the_week_and_its_notes(world: World) -> None:
     found = preview(world.first, dry_run(world.first, WEEK))
     assert (found.week, found.notes.excluded) == (WEEK, {"unknown user": 1})
     assert found.funds.needed.tokens == 10_000 * ONE_TOKEN
+
+
+def test_an_adopted_file_gives_the_rewards_that_its_rows_say() -> None:
+    world = World(batch_size=2)
+    world.populate(3)
+    world.add_user("new", account=False)
+    world.add_user("ghost", wallet=None)
+    for name in ("new", "ghost"):
+        world.contribute(name, 100)
+    store_of(world.first).set_rules(weekly_pool=0.000000002)  # too little for the floor
+    stake = {"user_id": ObjectId(user_id_of("new")), "amount": 5.0, "multiplier": 1.5}
+    dates = {"start_date": WEEK.start, "end_date": WEEK.end, "status": "active"}
+    store_of(world.first).add_stake(stake | dates)
+    rival = world.add_operator()
+    store_of(rival).restore(store_of(world.first).snapshot())
+    world.genesis()
+    for job in (Job.PLAN, Job.ANCHOR):
+        world.do(world.first, Work(job, WEEK))
+
+    assert plan_week(rival, WEEK).how == "adopted"
+
+    def facts(context: Context) -> list[tuple[object, ...]]:
+        rewards = context.store.rewards(world.distribution(context=context).plan_id or "", range(9))
+        return [(r.user_id, r.row, r.multiplier, r.late_points, r.needs_account) for r in rewards]
+
+    assert facts(rival) == facts(world.first)
+    assert [each[2] for each in facts(rival)].count(1_500_000) == 1
+    assert [each[4] for each in facts(rival)].count(True) == 1
+    assert all(isinstance(each[2], int) and each[4] in (True, False) for each in facts(rival))
+    assert rival.store.notes(WEEK)["notes"]["floor_waived"] is True
+
+
+def test_a_row_without_points_has_the_plain_multiplier(world: World) -> None:
+    row = Row(b"\1" * 32, "", points=0, weight=0, amount=BaseUnits(0), batch="")
+    (reward,) = rewards_of_rows(world.first, a_header(week=WEEK), iter([row]), "plan")
+    assert (reward.multiplier, reward.needs_account) == (MULTIPLIER_SCALE, False)
