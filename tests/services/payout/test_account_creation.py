@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fakes.chain.chain import FakeChain, wallet_named
 from tests.fakes.world import World, chain_of
 from worker.core.payout.chain import Height
@@ -9,6 +11,13 @@ from worker.services.context import Deadline
 from worker.services.payout.token_accounts import create_token_accounts
 
 WALLETS = [wallet_named("a"), wallet_named("b")]
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    world.clock.sleep(20)  # until every endpoint sees the funds
+    return world
 
 
 def create(world: World, seconds: float = 600) -> set[str]:
@@ -44,7 +53,6 @@ def test_after_that_it_is_given_up(world: World) -> None:
 
 
 def test_accounts_that_were_made_are_told_from_the_others(world: World) -> None:
-    world.first.store.pause(None)
     chain = chain_of(world.first)
     chain.accounts_per_transaction = 1
     world.ledger.holds_sends = True

@@ -74,11 +74,11 @@ def test_half_of_the_points_may_be_left_out(fates: Fates | None, said: str) -> N
 
 def test_a_stale_plan_is_forgotten_unless_it_is_another_one_or_anchored(planned: World) -> None:
     context, plan = planned.first, plan_of(planned)
-    other = _stale(context, replace(plan, plan_id="another"), "it is old")
+    other = _stale(context, WEEK, "another", "it is old")
     assert planned.distribution().plan_id == plan.plan_id
 
     planned.run()
-    _stale(context, plan, "it is old")
+    _stale(context, WEEK, plan.plan_id, "it is old")
     assert planned.distribution().plan_id == plan.plan_id
     assert planned.distribution().stage is Stage.COMPLETED
     assert isinstance(other, PlanIsStale)
@@ -88,7 +88,7 @@ def test_a_stale_plan_is_forgotten_unless_it_is_another_one_or_anchored(planned:
 def test_a_stale_plan_of_a_lost_week_is_reported_only(planned: World) -> None:
     plan = plan_of(planned)
     store_of(planned.first).state.weeks.clear()
-    assert "it is old" in str(_stale(planned.first, plan, "it is old"))
+    assert "it is old" in str(_stale(planned.first, WEEK, plan.plan_id, "it is old"))
     assert planned.first.store.distribution(WEEK) is None
 
 
@@ -118,8 +118,8 @@ def test_without_a_genesis_the_values_are_shown(world: World) -> None:
     with pytest.raises(NoGenesis) as caught:
         first_week(world.first)
     assert str(caught.value).startswith(
-        "No genesis for mint FakeMint and first week none recorded (not made yet, or its memo is "
-        "unreadable). Nothing is planned without it."
+        "No genesis for mint FakeMint and first week none recorded (not made yet, or not "
+        "readable now). Nothing is planned without it."
     )
 
 

@@ -31,7 +31,9 @@ from worker.services.plan import (
     publish,
     seal,
 )
-from worker.services.plan.draft import Draft, Previous, make_draft
+from worker.services.plan.anchored import read_anchor
+from worker.services.plan.anchored.previous import Previous
+from worker.services.plan.draft import Draft, make_draft
 from worker.services.plan.genesis import make_genesis
 from worker.services.week.story import Job
 
@@ -146,8 +148,8 @@ def another_plan_for_the_next_week(change: Callable[[Draft], Draft]) -> Scenario
         planned = world.distribution().planned
         assert planned is not None
         now = int(world.clock.now().timestamp())
-        previous = Previous(planned.root, planned.header.cutoff)
-        draft = make_draft(world.first, NEXT, WEEK, now, previous)
+        previous = Previous(WEEK, planned.root, planned.header.cutoff)
+        draft = make_draft(world.first, NEXT, now, previous)
         plan_week._install(world.first, change(draft))
         sweep_until_closed(world, week=NEXT)
         closed = world.distribution(NEXT).planned
@@ -326,7 +328,7 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "the published plan has the root",
-        edit(publish.is_published, ("found != root", "False")),
+        edit(publish.published_header, ("found != root", "False")),
         before_the_anchor(change_the_file),
         "anchored in spite of it",
     ),
@@ -428,13 +430,13 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "a memo counts with the receipt of its root",
-        edit(adopt.read_anchor, ("is not ReceiptState.PAID", "is ReceiptState.UNKNOWN")),
+        edit(read_anchor.read_anchor, ("is not ReceiptState.PAID", "is ReceiptState.UNKNOWN")),
         a_memo_names_a_root_without_a_receipt,
         "adopted without a receipt",
     ),
     Safeguard(
         "an adopted file has the anchored root",
-        edit(adopt.adopt_anchored_plan, ("check_file(context, week, memo.root)", "pass")),
+        edit(adopt._write_published, ("check_file(context, week, root)", "pass")),
         the_anchored_file_is_changed,
         "adopted a changed file",
     ),
@@ -461,7 +463,7 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "a new receipt key pays no anchored week",
-        edit(genesis.make_genesis, ("made and anchored and", "False and")),
+        edit(genesis._refuse_paid_weeks, ("anchored and week", "False and week")),
         a_new_receipt_key_begins_with_an_anchored_week,
         "is not its receipt",
     ),
@@ -491,7 +493,7 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "a receipt key begins after distributed weeks",
-        edit(genesis.make_genesis, ("made and historic and", "False and")),
+        edit(genesis._refuse_paid_weeks, ("historic and week", "False and week")),
         a_receipt_key_begins_with_a_distributed_week,
         "a distributed week can be paid again",
     ),

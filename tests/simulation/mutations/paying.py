@@ -194,9 +194,9 @@ def an_endpoint_falls_back_while_it_is_read(world: World) -> None:
     promise(_refused(world) == 0, "signed although an older state was read")
 
 
-def the_source_is_empty(world: World) -> None:
+def the_source_is_frozen(world: World) -> None:
     source = chain_of(prepared(world).first).source
-    world.ledger.change_token_account(source, amount=0)
+    world.ledger.change_token_account(source, frozen=True)
     do(world.first, Job.PAY)
     promise(_refused(world) <= 3, "signed again at once after a refusal")
 
@@ -417,8 +417,8 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "a refused payment waits",
-        edit(pay._sign, ("reason is not None and not is_void", "False")),
-        the_source_is_empty,
+        edit(pay._sign, ("reason is not None and not is_answer", "False")),
+        the_source_is_frozen,
         "signed again at once",
     ),
     Safeguard(

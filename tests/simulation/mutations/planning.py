@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.fakes.world import WEEK, World, store_of
+from tests.simulation.faults.moods import SkewedClock
 from tests.simulation.faults.sweeping import sweep, sweep_until_closed
 from tests.simulation.faults.traps import do, rival_of
 from tests.simulation.mutations.happen import (
@@ -15,12 +16,15 @@ from tests.simulation.mutations.happen import (
     end_next_week,
     hide_receipts,
 )
-from tests.simulation.mutations.safeguard import Safeguard, Scenario, edit, promise
+from tests.simulation.mutations.safeguard import Safeguard, Scenario, both, edit, promise
 from worker.core.payout.records import UserPoints, WeekPoints
 from worker.core.plan import counted_contributions
 from worker.core.plan.fates import Fates
 from worker.core.week import Week
-from worker.services.plan import plan_week, roster
+from worker.services.context import Context
+from worker.services.plan import anchor, plan_week, roster
+from worker.services.plan.anchored import previous
+from worker.services.plan.cluster import clock
 from worker.services.plan.genesis import first_week, make_genesis
 from worker.services.week import due, run, story
 from worker.services.week.story import Job, Work
@@ -84,6 +88,43 @@ def nobody_answers_about_an_anchor(world: World) -> None:
     do(world.first, Job.PLAN)
     anchored = world.distribution(context=rival).root
     promise(world.distribution().root == anchored, "planned anew beside an anchor")
+
+
+def with_clock(world: World, seconds: float) -> Context:
+    """The same operator on a machine whose clock is wrong."""
+    return replace(world.first, clock=SkewedClock(world.clock, seconds))
+
+
+def a_clock_is_days_fast(world: World) -> None:
+    sweep_until_closed(world)
+    world.contribute("user 0", 50, week=NEXT)
+    do(with_clock(world, timedelta(days=7).total_seconds()), Job.PLAN, week=NEXT)
+    promise(not has_plan(world, NEXT), "planned by a wrong clock")
+
+
+def a_slow_clock_follows_a_fast_one(world: World) -> None:
+    end_next_week(world, "user 0")
+    do(with_clock(world, 200), Job.PLAN)
+    sweep_until_closed(world)
+    do(with_clock(world, -200), Job.PLAN, week=NEXT)
+    planned, before = world.distribution(NEXT).planned, world.distribution().planned
+    in_order = not (planned and before) or planned.header.cutoff >= before.header.cutoff
+    promise(in_order, "a cut-off before the last one")
+
+
+def the_header_of_the_week_before_is_changed(world: World) -> None:
+    sweep_until_closed(world)
+    weeks = store_of(world.first).state.weeks
+    stored = weeks[WEEK].distribution
+    planned = stored.planned
+    assert planned is not None
+    header = replace(planned.header, cutoff=int(WEEK.start.timestamp())).canonical()
+    changed = replace(stored, header=header)
+    weeks[WEEK] = replace(weeks[WEEK], distribution=changed)
+    end_next_week(world, "user 0")
+    do(world.first, Job.PLAN, week=NEXT)
+    weeks[WEEK] = replace(weeks[WEEK], distribution=stored)
+    promise(points_of(world, NEXT) in (0, 50), "counts points twice")
 
 
 # --- contributions -------------------------------------------------------------------------------
@@ -217,8 +258,8 @@ SAFEGUARDS = [
     Safeguard(
         "weeks are planned in order",
         edit(
-            plan_week.previous_plan,
-            ("raise PreviousWeekOpen(week, before)", "return Previous()"),
+            previous.previous_plan,
+            ("raise PreviousWeekOpen(week, before)", "return Previous(since)"),
         ),
         the_next_week_is_planned_first,
         "planned before the week before it",
@@ -264,7 +305,7 @@ SAFEGUARDS = [
         "the first week bounds late points",
         edit(
             counted_contributions.points_window,
-            ("max(week.back(LATE_WEEKS), first_week)", "week.back(LATE_WEEKS)"),
+            ("max(week.back(LATE_WEEKS), since)", "week.back(LATE_WEEKS)"),
         ),
         points_of_before_the_first_week_are_recorded_late,
         "counts points of before the first week",
@@ -289,7 +330,7 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "planning waits for its cut-off",
-        edit(plan_week._next_cutoff, ("cutoff - context.clock.now().timestamp()", "0")),
+        edit(clock.next_cutoff, ("cutoff - context.clock.now().timestamp()", "0")),
         while_points_are_read(after_the_query),
         "points recorded",
     ),
@@ -328,5 +369,29 @@ SAFEGUARDS = [
         edit(run.do_work, ("not is_cut_off and", "False and")),
         a_step_changes_nothing,
         "without progress",
+    ),
+    Safeguard(
+        "the cluster's time checks the clock",
+        edit(clock.check_clock, ("abs(found.difference) > limit", "False")),
+        a_clock_is_days_fast,
+        "planned by a wrong clock",
+    ),
+    Safeguard(
+        "no cut-off before the last one",
+        both(
+            edit(clock.check_order, ("last is not None and cutoff < last", "False")),
+            edit(anchor.check_before_anchor, ("header.cutoff < (previous.cutoff or 0)", "False")),
+        ),
+        a_slow_clock_follows_a_fast_one,
+        "a cut-off before the last one",
+    ),
+    Safeguard(
+        "the stored header of the week before has its root",
+        edit(
+            previous._stored,
+            ("stored_seal(context, planned).header", "planned.header"),
+        ),
+        the_header_of_the_week_before_is_changed,
+        "counts points twice",
     ),
 ]

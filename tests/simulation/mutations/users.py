@@ -166,8 +166,8 @@ SAFEGUARDS = [
     Safeguard(
         "the limit of new accounts at planning",
         edit(
-            draft.make_draft,
-            ("counted.new_accounts > rules.max_new_accounts_per_week", "False"),
+            draft._make_roster,
+            ("counted.new_accounts > new_accounts_max", "False"),
         ),
         many_accounts_are_missing,
         "more accounts than the limit",

@@ -46,6 +46,15 @@ class Execution:
     """The cluster's estimate of the time; None if the node does not report it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The result of a bounded search for the transaction that allocated a receipt."""
+
+    execution: Execution | None
+    place: str | None
+    """Where the next search goes on; None if it begins anew."""
+
+
 class Landing(enum.Enum):
     """The chain's answer about a signature. `UNSEEN` never means that the transaction failed."""
 
@@ -84,6 +93,7 @@ class AccountProblem(enum.StrEnum):
     NOT_A_WALLET = "wallet is owned by a program"
     FOREIGN_OWNER = "token account has another owner"
     FROZEN = "token account is frozen"
+    CONFIDENTIAL_ONLY = "token account accepts confidential transfers only"
     MEMO_REQUIRED = "token account requires a memo of each transfer"
 
 
@@ -103,6 +113,10 @@ class Treasury:
     tokens: BaseUnits
     allowance: BaseUnits | None
     lamports: Lamports
+    source_account: str = ""
+    """The address that holds the tokens."""
+    fee_payer: str = ""
+    """The address that holds the lamports."""
 
 
 @dataclass(frozen=True, slots=True)

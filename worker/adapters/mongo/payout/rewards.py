@@ -71,6 +71,11 @@ class MongoRewards(MongoPart):
         if changed.matched_count:
             self.payout_batches.update_one(_open_single(reward), held)
 
+    def count_incomplete(self, plan_id: str) -> int:
+        unknown = [{"transaction_signature": None}, {"slot": None}, {"claimed_at": None}]
+        paid = {"plan_id": plan_id, "status": Status.COMPLETED.value}
+        return self.token_rewards.count_documents({**paid, "$or": unknown})
+
     # --- token accounts -------------------------------------------------------------------------
 
     def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:
@@ -79,7 +84,7 @@ class MongoRewards(MongoPart):
                 [
                     UpdateMany(
                         {"_id": {"$in": stored_forms(user_id)}, ACCOUNT_WALLETS: {"$ne": wallet}},
-                        {"$set": {ACCOUNT_MADE_AT: now}, "$addToSet": {ACCOUNT_WALLETS: wallet}},
+                        [{"$set": {ACCOUNT_MADE_AT: now, ACCOUNT_WALLETS: _with(wallet)}}],
                     )
                     for user_id, wallet in chunk
                 ],
@@ -103,6 +108,12 @@ class MongoRewards(MongoPart):
     def _by_position(self, selected: Document, limit: int = 0) -> list[Reward]:
         found = self.token_rewards.find(selected).sort("position", 1).limit(limit)
         return [reward_of(document) for document in found]
+
+
+def _with(wallet: str) -> Document:
+    """The recorded wallets and this one. A value that is no list would stop `$addToSet`."""
+    known = {"$cond": [{"$isArray": f"${ACCOUNT_WALLETS}"}, f"${ACCOUNT_WALLETS}", []]}
+    return {"$concatArrays": [known, [{"$literal": wallet}]]}
 
 
 def waiting(plan_id: str | Document) -> Document:
