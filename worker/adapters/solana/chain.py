@@ -125,7 +125,7 @@ class SolanaChain(ChainReader):
         )
 
     def finalized_height(self) -> Height:
-        return read_finalized_height(self._rpc)
+        return self._heights.usable(read_finalized_height(self._rpc))
 
     def latest_blockhash(self) -> Blockhash:
         return read_blockhash(self._rpc)

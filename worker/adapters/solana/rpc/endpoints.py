@@ -1,12 +1,14 @@
 """All configured endpoints behind one synchronous facade.
 
-Reads whose error could cost money ask every endpoint. Other reads take the first answer.
+Reads whose error could cost money ask every endpoint, and need a majority of them. Other reads take
+the first answer. An endpoint that fails rests for a while, as long as others can answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -15,11 +17,12 @@ from worker.adapters.solana.rpc import background
 from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
 from worker.adapters.solana.rpc.endpoint import DEFAULT_RETRIES, Endpoint, Retries, host_of
 from worker.core.errors import Unreachable
+from worker.core.plan.receipts import majority_of
 
 T = TypeVar("T")
 
-GET_MULTIPLE_ACCOUNTS_MAX = 100
-SIGNATURE_STATUSES_MAX = 256
+GRACE_SECONDS = 3.0
+"""After a majority has answered, the others get as long again, and at least this time."""
 
 
 class Rpc:
@@ -77,19 +80,37 @@ class Rpc:
 
         A reply is None if the outcome of its call is unknown.
         """
-        return self.run(
-            lambda endpoints: asyncio.gather(*(each.send_once(calls) for each in endpoints))
-        )
+
+        async def send(endpoint: Endpoint) -> list[Reply | None] | Unreachable:
+            replies = await endpoint.send_once(calls)
+            return replies if any(it is not None for it in replies) else _silence(endpoint)
+
+        answers = self.run(lambda endpoints: _ask_each(endpoints, send))
+        silent: list[Reply | None] = [None] * len(calls)
+        return [silent if isinstance(answer, Unreachable) else answer for answer in answers]
+
+    @property
+    def troubles(self) -> list[str]:
+        """Why endpoints did not answer the last time, or were behind. Makes no request."""
+        known = self._endpoints if self._process_id == os.getpid() else []
+        return [endpoint.trouble for endpoint in known if endpoint.trouble is not None]
 
     async def _on_loop(self, work: Callable[[list[Endpoint]], Awaitable[T]]) -> T:
         # Connections belong to a process and its loop. A forked child opens its own.
         if self._process_id != os.getpid():
             self._endpoints = [
-                Endpoint(url, host, self._timeout_seconds, self._retries)
+                Endpoint(
+                    url, host, self._timeout_seconds, self._retries, is_alone=len(self._urls) == 1
+                )
                 for url, host in self._urls
             ]
             self._process_id = os.getpid()
         return await work(self._endpoints)
+
+
+def by_health(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """The endpoints in the configured order, and those that rest behind the others."""
+    return sorted(endpoints, key=lambda endpoint: endpoint.rests)
 
 
 async def from_any(
@@ -98,7 +119,7 @@ async def from_any(
     """Ask one endpoint after the other, until one gives readable replies without an error."""
     failures: list[Unreachable] = []
     refusal: RpcRefused | None = None
-    for endpoint in endpoints:
+    for endpoint in by_health(endpoints):
         try:
             replies = await endpoint.read(calls)
             refused = _first_refusal(endpoint.host, calls, replies)
@@ -115,13 +136,61 @@ async def from_any(
 async def from_each(
     endpoints: Sequence[Endpoint], calls: Sequence[Call]
 ) -> list[list[Reply] | Unreachable]:
+    """The replies of each endpoint; `Unreachable` for an endpoint that is silent or rests."""
+
     async def ask(endpoint: Endpoint) -> list[Reply] | Unreachable:
         try:
             return await endpoint.read(calls)
         except Unreachable as failure:
             return failure
 
-    return await asyncio.gather(*(ask(endpoint) for endpoint in endpoints))
+    return await _ask_each(endpoints, ask)
+
+
+async def _ask_each(
+    endpoints: Sequence[Endpoint], ask: Callable[[Endpoint], Awaitable[T | Unreachable]]
+) -> list[T | Unreachable]:
+    """Ask endpoints at the same time. Once a majority has answered, wait a while for the others.
+
+    Endpoints that rest are asked only if the others are no majority.
+    """
+    needed = majority_of(len(endpoints))
+    asked = [endpoint for endpoint in endpoints if not endpoint.rests]
+    if len(asked) < needed:
+        asked = list(endpoints)
+    began, tasks = time.monotonic(), {it: asyncio.create_task(_awaited(ask(it))) for it in asked}
+    pending, patience = set(tasks.values()), None
+    while pending:
+        done, pending = await asyncio.wait(
+            pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not done:
+            break
+        given = [it.result() for it in tasks.values() if it.done()]
+        if sum(not isinstance(answer, Unreachable) for answer in given) >= needed:
+            patience = max(GRACE_SECONDS, time.monotonic() - began)
+    await _cancel(pending)
+    for endpoint, task in tasks.items():
+        if task in pending:
+            endpoint.rest(f"{endpoint.host} does not answer: it is slower than the others")
+    return [
+        tasks[it].result() if it in tasks and tasks[it] not in pending else _silence(it)
+        for it in endpoints
+    ]
+
+
+async def _awaited(work: Awaitable[T]) -> T:
+    return await work
+
+
+async def _cancel(tasks: set[asyncio.Task[T]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _silence(endpoint: Endpoint) -> Unreachable:
+    return Unreachable(endpoint.trouble or f"{endpoint.host} does not answer")
 
 
 def answering(answers: Sequence[list[Reply] | Unreachable]) -> list[list[Reply]]:
@@ -136,8 +205,26 @@ def answering(answers: Sequence[list[Reply] | Unreachable]) -> list[list[Reply]]
     return given
 
 
+def answering_majority(answers: Sequence[list[Reply] | Unreachable]) -> list[list[Reply]]:
+    """The answers of the endpoints that are not silent.
+
+    Raises:
+        Unreachable: fewer endpoints than a majority answered.
+    """
+    given = [answer for answer in answers if not isinstance(answer, Unreachable)]
+    if len(given) < majority_of(len(answers)):
+        raise Unreachable("; ".join(str(it) for it in answers if isinstance(it, Unreachable)))
+    return given
+
+
 def _first_refusal(host: str, calls: Sequence[Call], replies: Sequence[Reply]) -> RpcRefused | None:
+    """
+    Raises:
+        Unreachable: a node is behind the slot of a call.
+    """
     for call, reply in zip(calls, replies, strict=True):
+        if isinstance(reply, RpcError) and reply.passes:
+            raise Unreachable(f"{host} does not answer {call.method}: {reply.message}")
         if isinstance(reply, RpcError):
             return RpcRefused(host, call.method, reply.message)
     return None
