@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     """A week still open this long after its end is reported as stuck."""
     batches_per_task: int = Field(1024, ge=1)
     batches_in_flight: int = Field(1024, ge=1)
-    priority_fee_lamports_max: int = Field(0, ge=0)
+    priority_fee_lamports_max: int = Field(10_000, ge=0)
     clock_offset_seconds: int = 0
     """Shifts the clock, to run past weeks. Refused on every chain but the local one."""
     local_cluster_genesis: str | None = None

@@ -18,7 +18,14 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from worker.core.errors import KontribError
-from worker.core.watch.figures import RE_SIGNS, RPC_ERRORS, Figures, FundsFigures, WeekFigures
+from worker.core.watch.figures import (
+    RE_SIGNS,
+    RPC_ERRORS,
+    EndpointFigures,
+    Figures,
+    FundsFigures,
+    WeekFigures,
+)
 
 KEPT_SECONDS = 10.0
 """Figures are collected at most once in this time, however many readers ask."""
@@ -41,6 +48,7 @@ class FiguresCollector(Collector):
             yield from _whole(figures)
             yield from _counts(figures.counts)
             yield from _funds(figures.funds)
+            yield from _endpoints(figures.endpoints)
             yield from _weeks(figures.weeks)
 
     def _figures(self) -> Figures | None:
@@ -107,6 +115,17 @@ def _funds(funds: FundsFigures | None) -> Iterator[Metric]:
     yield _gauge("fee_payer_lamports", "Lamports of the fee payer.", funds.lamports)
     needed = "Estimated lamports that the coming week and all open weeks need."
     yield _gauge("fee_payer_needed_lamports", needed, funds.lamports_needed)
+
+
+def _endpoints(endpoints: Iterable[EndpointFigures]) -> Iterator[Metric]:
+    text = "1 if a worker could use the RPC endpoint."
+    usable = GaugeMetricFamily("kontrib_endpoint_usable", text, labels=["endpoint"])
+    text = "Finalized slots of the RPC endpoint behind the newest one."
+    behind = GaugeMetricFamily("kontrib_endpoint_slots_behind", text, labels=["endpoint"])
+    for each in endpoints:
+        usable.add_metric([each.host], int(not each.problem))
+        behind.add_metric([each.host], each.slots_behind)
+    yield from (usable, behind)
 
 
 def _weeks(weeks: Iterable[WeekFigures]) -> Iterator[Metric]:

@@ -61,6 +61,11 @@ def agreed_state(views: Sequence[ReceiptState | None]) -> ReceiptState:
     return given[0]
 
 
+def unknown_because(troubles: Sequence[str]) -> str:
+    """Why a receipt is unknown, from what is known about the endpoints."""
+    return "; ".join(troubles) or "they disagree, or lie too far behind each other"
+
+
 def receipt_seed(receipt_id: str) -> str:
     """The seed of an id: 32 hex characters, as long as the System program allows."""
     return hashlib.sha256(f"kontrib/1/{receipt_id}".encode()).hexdigest()[:32]

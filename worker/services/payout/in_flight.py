@@ -7,13 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from worker.core.lifecycle import PayoutStatus
-from worker.core.payout.backoff import NEVER
+from worker.core.payout.backoff import NEVER, for_an_event
 from worker.core.payout.chain import Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
+from worker.core.plan.receipts import unknown_because
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
 from worker.services.context import Context
+from worker.services.plan.send_until_resolved import UNKNOWN_MAX
 
+LOOK_AGAIN = timedelta(seconds=30)
 MARKED_AT_ONCE = 32
 """Payouts whose rewards are marked between two looks at the chain."""
 
@@ -47,6 +50,7 @@ class InFlight:
         self._unmarked: dict[str, datetime] = {}
         """The end of each lease whose payout only we have signed, while its rewards are unmarked.
         """
+        self._unknown_since: dict[str, datetime] = {}
         self.payouts: list[Payout] = []
         self.signed_here: dict[str, tuple[Transfer, ...]] = {}
         """The transfers of the transactions that this call signed, by signature."""
@@ -122,6 +126,16 @@ class InFlight:
             attempts=0,
             stopped=True,
         )
+
+    def note_unknown(self, unknown: Sequence[Payout]) -> None:
+        """Postpone payouts whose receipts stay unknown, and record the endpoints' troubles."""
+        now = self._context.clock.now()
+        self._unknown_since = {p.id: self._unknown_since.get(p.id, now) for p in unknown}
+        waiting = [p for p in unknown if now - self._unknown_since[p.id] > UNKNOWN_MAX]
+        if waiting:
+            why = unknown_because(self._context.chain.endpoint_troubles)
+            reason = f"the endpoints do not show its receipt: {why}"
+            self.postpone([for_an_event(payout, reason, now + LOOK_AGAIN) for payout in waiting])
 
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Count the resolved payouts, which are no longer in flight."""

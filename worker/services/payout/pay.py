@@ -8,7 +8,7 @@ block height. Completed means finalized and read back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.core.chunks import chunks
 from worker.core.errors import Refused
@@ -76,6 +76,7 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
 def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
     """Look at the chain once and do the next steps. False if no payout was signed or resolved."""
     look = _look(rows.context, flight.payouts)
+    flight.note_unknown(look.unknown)
     # Settle first: signing may be paused or refused, but a landed payment stands.
     resolved = _settle(rows, flight, look.steps[Step.SETTLE_PAID], PayoutStatus.PAID)
     resolved += _settle(rows, flight, look.steps[Step.SETTLE_VOID], PayoutStatus.VOID)
@@ -93,6 +94,8 @@ class _Look:
     steps: dict[Step, list[Payout]]
     refused: dict[str, str]
     """Why the chain executed and refused the last attempt, by payout id."""
+    unknown: list[Payout]
+    """The payouts whose receipts the endpoints do not show now."""
 
 
 def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
@@ -109,7 +112,8 @@ def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
         status = statuses.get(payout.id)
         steps[next_step(state, payout.attempt, status, height.block_height)].append(payout)
     refused = {i: s.error or "refused by the chain" for i, s in statuses.items() if is_refused(s)}
-    return _Look(steps, refused)
+    unknown = [p for p in payouts if receipts.get(p.id) is ReceiptState.UNKNOWN]
+    return _Look(steps, refused, unknown)
 
 
 def _statuses(context: Context, payouts: Sequence[Payout]) -> dict[str, SignatureStatus]:
@@ -131,7 +135,8 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
         if reason is not None and not is_void and pauses_after_refusal(payout):
             flight.postpone([_failure(context, payout, reason)])
         else:
-            intents.append((payout, intent))
+            is_retry = payout.attempt is not None or payout.attempts > 0
+            intents.append((payout, replace(intent, is_retry=is_retry)))
     if not intents:
         return 0
     attempts = sign_all(context, [intent for _, intent in intents])

@@ -12,14 +12,7 @@ from urllib.parse import urlsplit
 from worker.adapters.solana.errors import EndpointUnusable
 from worker.adapters.solana.rpc.calls import BEHIND_CODE, Call, Reply, RpcError, groups_of
 from worker.adapters.solana.rpc.failures import DEAD_KINDS, Failure
-from worker.adapters.solana.rpc.sizes import (
-    is_short_page,
-    joined,
-    may_be_too_large,
-    page_part,
-    parts_of,
-    size_of,
-)
+from worker.adapters.solana.rpc.sized_reads import SizedReads
 from worker.adapters.solana.rpc.transport import Transport
 from worker.core.errors import Unreachable
 
@@ -61,8 +54,7 @@ class Endpoint:
         self._retries = retries
         self._is_alone = is_alone
         self._transport = Transport(url, timeout_seconds)
-        self._sizes: dict[str, int] = {}
-        """The largest size of each method that the endpoint did not refuse, after a refusal."""
+        self._sized = SizedReads(self._read_all)
         self._failures = 0
         self._rests_until = 0.0
 
@@ -83,7 +75,7 @@ class Endpoint:
 
     def limits(self) -> list[str]:
         """The limits that the endpoint has shown, for people."""
-        found = [f"{method}: {size} at once" for method, size in sorted(self._sizes.items())]
+        found = [f"{method}: {size} at once" for method, size in sorted(self._sized.sizes.items())]
         calls = self._transport.batch_calls_max
         return found + ([] if self._transport.has_full_batches else [_batches_text(calls)])
 
@@ -95,17 +87,7 @@ class Endpoint:
         Raises:
             Unreachable: a call got no answer.
         """
-        parts = [parts_of(call, self._sizes.get(call.method, size_of(call))) for call in calls]
-        flat = [part for each in parts for part in each]
-        replies = await self._read_all(flat)
-        if await self._shrinks(flat, replies):
-            return await self.read(calls)
-        rest = iter(replies)
-        found = [joined([next(rest) for _ in each]) for each in parts]
-        for index, (call, each) in enumerate(zip(calls, parts, strict=True)):
-            if is_short_page(call, each[0], found[index]):
-                found[index] = await self._whole_page(call, size_of(each[0]), found[index])
-        return found
+        return await self._sized.read(calls)
 
     async def send_once(self, calls: Sequence[Call]) -> list[Reply | None]:
         """Return the replies in order, without retries; None if a call's outcome is unknown."""
@@ -157,9 +139,9 @@ class Endpoint:
             pending = [index for index in pending if _passes(calls[index], replies[index])]
             if not pending:
                 return
-        if failure is None and all(replies[index].code == BEHIND_CODE for index in pending):
+        if failure is None and all(_is_behind(replies[index]) for index in pending):
             return
-        why = failure.kind if failure is not None else replies[pending[0]].message
+        why = failure.kind if failure is not None else _message(replies[pending[0]])
         trouble = f"{self.host} does not answer {calls[pending[0]].method}: {why}"
         self._failed(trouble, failure)
         raise Unreachable(trouble)
@@ -171,43 +153,6 @@ class Endpoint:
 
     def _answered(self) -> None:
         self.trouble, self._failures, self._rests_until = None, 0, 0.0
-
-    async def _shrinks(self, calls: Sequence[Call], replies: Sequence[Reply]) -> bool:
-        """Look for smaller sizes after refusals. True if a method has a smaller size now."""
-        refused = {
-            call.method: call
-            for call, reply in zip(calls, replies, strict=True)
-            if may_be_too_large(call, reply)
-        }
-        return any([await self._find_size(call) for call in refused.values()])
-
-    async def _find_size(self, call: Call) -> bool:
-        """Halve a refused call until the endpoint takes it."""
-        size = size_of(call)
-        while size > 1:
-            size //= 2
-            part = parts_of(call, size)[0]
-            [reply] = await self._read_all([part])
-            if not isinstance(reply, RpcError) or reply.passes:
-                self._sizes[call.method] = size
-                return True
-        return False  # the call is refused at every size, so the size is not the cause
-
-    async def _whole_page(self, call: Call, size: int, newest: list[Reply]) -> Reply:
-        """The page of a call in smaller pages. `newest` is the first one of them."""
-        found = list(newest)
-        while limit := min(size, size_of(call) - len(found)):
-            try:
-                before = str(found[-1]["signature"])
-            except (KeyError, TypeError):
-                break  # its reader refuses an odd entry
-            [page] = await self._read_all([page_part(call, limit, before)])
-            if not isinstance(page, list):
-                return page
-            found += page
-            if len(page) < limit:
-                break
-        return found
 
 
 def host_of(url: str, position: int) -> str:
@@ -232,9 +177,25 @@ def _batches_text(calls: int) -> str:
 
 def _passes(call: Call, reply: Reply) -> bool:
     """Whether the same call may soon be answered."""
-    if not isinstance(reply, RpcError) or not reply.passes:
+    if not isinstance(reply, RpcError):
+        return call.method == "getFeeForMessage" and _is_null(reply)
+    if not reply.passes:
         return False
     if reply.code != BEHIND_CODE or reply.context_slot is None:
         return True
     wanted = call.params[1].get("minContextSlot", 0)
     return bool(wanted - reply.context_slot <= SOON_SLOTS)
+
+
+def _is_null(reply: Reply) -> bool:
+    return isinstance(reply, dict) and reply.get("value", reply) is None
+
+
+def _is_behind(reply: Reply) -> bool:
+    return isinstance(reply, RpcError) and reply.code == BEHIND_CODE
+
+
+def _message(reply: Reply) -> str:
+    """Why a call is not answered yet. A node answers null about a blockhash of a later block."""
+    known = isinstance(reply, RpcError)
+    return reply.message if known else "the node does not know the blockhash yet"
