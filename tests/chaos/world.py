@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from deploy.local.chain.rpc.conditions import Conditions
 from deploy.local.chain.setup import prepare
 from deploy.local.stack import LocalStack
 from tests.chaos.fault_proxy import TcpProxy
-from tests.chaos.rpc_proxy import RpcProxy
+from tests.chaos.rpc_pool import HEALTHY, RpcEndpoint
 from tests.end_to_end.support import wiki
 from tests.end_to_end.support.balances import associated_balances, call
 from tests.end_to_end.support.cluster import Cluster
@@ -66,7 +67,10 @@ class World:
         own_keys = prepare(folder / "chain", direct["SOLANA_RPC_URL"])
         self.redis = TcpProxy(_host_and_port(direct["REDIS_URL"]))
         self.mongo = TcpProxy(_host_and_port(direct["MONGO_URI"]))
-        self.rpc = RpcProxy(direct["SOLANA_RPC_URL"])
+        # The chain remembers its accounts for this lag from now on, so a later fault finds them.
+        far_behind = Conditions(lag_blocks={"*": BLOCKS_BEHIND})
+        self.rpc = RpcEndpoint(direct["SOLANA_RPC_URL"], far_behind)
+        self.rpc.become(HEALTHY)
         through = {
             "REDIS_URL": f"redis://{self.redis.address}{self.database_of_redis}",
             # Otherwise the driver would ask the server for its address, and bypass the proxy.
@@ -87,14 +91,12 @@ class World:
         wiki.add_users(database, range(users))
         for week in self.weeks:
             wiki.add_contributions(database, users, week, users=users)
-        call(self.cluster.variables["SOLANA_RPC_URL"], "local_rememberSlots", BLOCKS_BEHIND + 50)
         make_genesis(context, self.weeks[0])
 
     def close(self) -> None:
         self.cluster.stop()
         self.redis.close()
         self.mongo.close()
-        self.rpc.__exit__()
 
     # --- continuing ------------------------------------------------------------------------
 

@@ -91,12 +91,15 @@ class BlockQueue:
         """Return the newest block that has reached `commitment`."""
         return self._levels[commitment]
 
-    def before(self, block: Block, count: int) -> Block:
-        """Return the block `count` blocks before a recent one, or the oldest recent one."""
+    def before(self, block: Block, count: int, *, not_before_slot: int = 0) -> Block:
+        """Return the block `count` blocks before a recent one, or the oldest one in reach."""
         if not count:
             return block
-        height = max(block.height - count, self._recent[0].height)
-        return self._recent[height - self._recent[0].height]
+        oldest = self._recent[0].height
+        position = max(block.height - count, oldest) - oldest
+        while self._recent[position].slot < min(not_before_slot, block.slot):
+            position += 1
+        return self._recent[position]
 
     def all(self) -> Iterable[Block]:
         """Return every remembered block, oldest first."""

@@ -12,10 +12,10 @@ from solders.pubkey import Pubkey
 from deploy.local.chain.base58 import base58_decode
 from deploy.local.chain.blocks import Block
 from deploy.local.chain.rpc.json_accounts import ReadAccount, encode_account, ui_amount
+from deploy.local.chain.rpc.node import Node
 from deploy.local.chain.rpc.params import (
     Config,
     Json,
-    Node,
     Params,
     invalid_params,
     pubkey,
@@ -71,7 +71,7 @@ def get_balance(node: Node, params: Params) -> Json:
 def get_token_account_balance(node: Node, params: Params) -> Json:
     """`getTokenAccountBalance`."""
     address = params.pubkey(0)
-    bank = node.bank(params.config(1))
+    bank = node.block_at(params.config(1))
     read = reader(node, bank)
     account = read(address)
     if account is None:
@@ -86,7 +86,7 @@ def get_token_account_balance(node: Node, params: Params) -> Json:
 def get_token_supply(node: Node, params: Params) -> Json:
     """`getTokenSupply`."""
     address = params.pubkey(0)
-    bank = node.bank(params.config(1))
+    bank = node.block_at(params.config(1))
     mint = _mint(reader(node, bank), address)
     return with_context(bank, ui_amount(mint_supply(mint), mint_decimals(mint)))
 
