@@ -70,7 +70,6 @@ class Ledger:
         self.rules = rules
         self.seed = seed
         self.clock_offset_seconds = clock_offset_seconds
-        self._remembered_slots = 0
         first = BlockQueue.first_block(
             seed=seed,
             slot=rules.first_slot,
@@ -103,21 +102,9 @@ class Ledger:
             unix_seconds=unix_seconds + self.clock_offset_seconds,
             in_use=self.history.slots,
         )
-        self.accounts.settle(self.blocks.at(Commitment.FINALIZED).slot - self._remembered_slots)
+        self.accounts.settle(self.blocks.at(Commitment.FINALIZED).slot)
         self._tell_time()
         return block
-
-    def remember_slots(self, count: int) -> None:
-        """Keep the accounts of at least `count` slots before `finalized` from now on."""
-        self._remembered_slots = max(self._remembered_slots, count)
-
-    def block(self, commitment: Commitment, *, behind_blocks: int) -> Block:
-        """Return the newest block at `commitment` for a node that is some blocks behind.
-
-        A node is never further behind than the accounts are remembered.
-        """
-        newest, readable = self.blocks.at(commitment), self.accounts.settled_slot
-        return self.blocks.before(newest, behind_blocks, not_before_slot=readable)
 
     def refusal(self, transaction: VersionedTransaction, bank: Block) -> str | None:
         """Return the error, as JSON, for which `bank` drops a transaction; None if it runs."""

@@ -51,7 +51,8 @@ class Node:
         """
         self.switches.endpoints[path] = Endpoint(conditions)
         # Where slots are skipped, a block is up to two slots.
-        self.ledger.remember_slots(2 * conditions.most_lag_blocks)
+        accounts, slots = self.ledger.accounts, 2 * conditions.most_lag_blocks
+        accounts.remembered_slots = max(accounts.remembered_slots, slots)
 
     def endpoint(self, path: str) -> Endpoint:
         """Return the endpoint at a path."""
@@ -69,8 +70,12 @@ class Node:
         )
 
     def block(self, commitment: Commitment) -> Block:
-        """Return the newest block at `commitment` that this node knows."""
-        return self.ledger.block(commitment, behind_blocks=self.behind_blocks)
+        """Return the newest block at `commitment` that this node knows.
+
+        A node is never further behind than the chain remembers its accounts.
+        """
+        blocks, readable = self.ledger.blocks, self.ledger.accounts.settled_slot
+        return blocks.before(blocks.at(commitment), self.behind_blocks, not_before_slot=readable)
 
     def bank(self, config: Config, *, at_least: Commitment = Commitment.PROCESSED) -> Block:
         """Return the block for the requested commitment (by default `finalized`)."""
