@@ -106,25 +106,16 @@ class Ledger:
         self._tell_time()
         return block
 
-    def refusal(self, transaction: VersionedTransaction, bank: Block) -> str | None:
-        """Return the error, as JSON, for which `bank` drops a transaction; None if it runs."""
-        blockhash = transaction.message.recent_blockhash
-        landed = self.history.find(transaction.signatures[0])
-        if landed is not None and landed.slot <= bank.slot:
-            return '"AlreadyProcessed"'
-        if self.blocks.age_blocks(blockhash, bank) is None:
-            return '"BlockhashNotFound"'
-        return None
-
     def submit(self, raw: bytes, transaction: VersionedTransaction) -> Landed | Dropped:
         """Execute a transaction in the open block or drop it, like a leader."""
         if not self.supports(transaction):
             return Dropped('"UnsupportedVersion"')
         if not all(transaction.verify_with_results()):
             return Dropped('"SignatureFailure"')
-        error = self.refusal(transaction, self.blocks.tip)
-        if error is not None:
-            return Dropped(error)
+        if self._has_landed(transaction, self.blocks.tip):
+            return Dropped('"AlreadyProcessed"')
+        if not self.blocks.executes(transaction.message.recent_blockhash):
+            return Dropped('"BlockhashNotFound"')
         try:
             loaded = self.executor.load(transaction)
         except BudgetRefusedError as refusal:
@@ -140,9 +131,10 @@ class Ledger:
         """Execute on the accounts of `bank` without a trace."""
         if not self.supports(transaction):
             return refused("UnsupportedVersion")
-        error = None if any_blockhash else self.refusal(transaction, bank)
-        if error is not None:
-            return refused(error.strip('"'))
+        if not any_blockhash and self._has_landed(transaction, bank):
+            return refused("AlreadyProcessed")
+        if not any_blockhash and not self.blocks.knows(transaction.message.recent_blockhash, bank):
+            return refused("BlockhashNotFound")
         try:
             loaded = self.executor.load(transaction)
         except BudgetRefusedError as refusal:
@@ -168,6 +160,10 @@ class Ledger:
         self.blocks.drop_after(kept, unix_seconds=unix_seconds + self.clock_offset_seconds)
         self._tell_time()
         return dropped
+
+    def _has_landed(self, transaction: VersionedTransaction, bank: Block) -> bool:
+        landed = self.history.find(transaction.signatures[0])
+        return landed is not None and landed.slot <= bank.slot
 
     def put_account(self, address: Pubkey, account: Account | None) -> None:
         """Set an account in the open block, without a transaction."""

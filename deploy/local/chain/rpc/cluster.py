@@ -105,8 +105,7 @@ def blockhash_json(bank: Block) -> Json:
 def is_blockhash_valid(node: Node, params: Params) -> Json:
     """`isBlockhashValid`."""
     bank = node.bank(params.config(1))
-    age = node.ledger.blocks.age_blocks(blockhash(params.text(0)), bank)
-    return with_context(bank, age is not None)
+    return with_context(bank, node.ledger.blocks.knows(blockhash(params.text(0)), bank))
 
 
 def get_minimum_balance(node: Node, params: Params) -> Json:
@@ -127,7 +126,7 @@ def get_fee_for_message(node: Node, params: Params) -> Json:
         raise invalid_params(f"invalid transaction message: {refused.error}") from refused
     except ValueError as error:
         raise invalid_params(f"failed to deserialize the message: {error}") from error
-    known = node.ledger.blocks.age_blocks(message.recent_blockhash, bank) is not None
+    known = node.ledger.blocks.knows(message.recent_blockhash, bank)
     return with_context(bank, fee_lamports if known else None)
 
 
