@@ -22,7 +22,13 @@ from solders.transaction import VersionedTransaction
 from deploy.local.chain.accounts import AccountStore
 from deploy.local.chain.blocks import Block, BlockQueue, Commitment, Lag, genesis_hash
 from deploy.local.chain.budget import BudgetRefusedError
-from deploy.local.chain.execution import Execution, Executor, Loaded, refused
+from deploy.local.chain.execution import (
+    LAMPORTS_PER_BYTE,
+    Execution,
+    Executor,
+    Loaded,
+    refused,
+)
 from deploy.local.chain.history import History, Landed
 from deploy.local.chain.tokens import TokenBook, mint_data, mint_decimals
 
@@ -45,6 +51,7 @@ class ChainRules:
     first_height: int = 900
     skip_every_slots: int = 0
     v1: bool = True
+    lamports_per_byte: int = LAMPORTS_PER_BYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,10 @@ class Ledger:
             unix_seconds=unix_seconds + clock_offset_seconds,
         )
         self.blocks = BlockQueue(seed=seed, lag=rules.lag, blocks=blocks or [first])
-        self.executor = Executor(v1_active_since_slot=rules.first_slot if rules.v1 else None)
+        self.executor = Executor(
+            v1_active_since_slot=rules.first_slot if rules.v1 else None,
+            lamports_per_byte=rules.lamports_per_byte,
+        )
         finalized = self.blocks.at(Commitment.FINALIZED)
         self.accounts = AccountStore(self.executor.svm, settled_slot=finalized.slot)
         self.tokens = TokenBook(self._decimals_of)

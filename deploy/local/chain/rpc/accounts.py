@@ -156,10 +156,12 @@ def _belongs_to(account: Account, owner: Pubkey, mint: Pubkey | None) -> bool:
 def _mint(read: ReadAccount, address: Pubkey) -> bytes:
     account = read(address)
     if account is None:
-        raise invalid_params("Invalid param: could not find mint")
+        raise invalid_params("Invalid param: could not find account")
+    if account.owner not in TOKEN_PROGRAMS:
+        raise invalid_params("Invalid param: not a Token mint")
     data = mint_data(account)
     if data is None:
-        raise invalid_params("Invalid param: not a Token mint")
+        raise invalid_params("Invalid param: mint could not be unpacked")
     return data
 
 

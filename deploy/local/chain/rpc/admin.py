@@ -127,6 +127,12 @@ def advance_slots(node: Node, params: Params) -> Json:
     return node.ledger.blocks.tip.slot
 
 
+def set_rent(node: Node, params: Params) -> Json:
+    """`local_setRent(lamportsPerByte)`: a step of the rent minimum, from now on."""
+    node.ledger.executor.set_rent(params.number(0))
+    return True
+
+
 def set_conditions(node: Node, params: Params) -> Json:
     """`local_setConditions(path, {...})`: the conditions of the endpoint at a path of the URL.
 
@@ -157,4 +163,5 @@ ADMIN_METHODS: dict[str, Callable[[Node, Params], Json]] = {
     "local_setAccount": set_account,
     "local_setClockOffset": set_clock_offset,
     "local_setConditions": set_conditions,
+    "local_setRent": set_rent,
 }

@@ -23,6 +23,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from tornado.netutil import bind_sockets
 
 from deploy.local.chain.blocks import Lag
+from deploy.local.chain.execution import LAMPORTS_PER_BYTE
 from deploy.local.chain.ledger import ChainRules, Ledger
 from deploy.local.chain.rpc.conditions import Conditions, Endpoint, Refusal
 from deploy.local.chain.rpc.methods import answer
@@ -192,6 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
         lag=Lag(options.confirmed_slots, options.finalized_slots),
         skip_every_slots=options.skip_slot_every,
         v1=not options.no_v1,
+        lamports_per_byte=options.lamports_per_byte,
     )
     seed = None if options.seed is None else bytes.fromhex(options.seed)
     ledger = open_ledger(
@@ -217,6 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--finalized-slots", type=int, default=32, help="lag of the finalized block")
     add("--skip-slot-every", type=int, default=0, metavar="N", help="no block in each Nth slot")
     add("--no-v1", action="store_true", help="refuse v1 transactions; no feature account")
+    add("--lamports-per-byte", type=int, default=LAMPORTS_PER_BYTE, help="rent minimum of a byte")
     add("--unix-time-offset", type=int, metavar="SECONDS", help="shift the cluster's clock")
     add(
         "--conditions",

@@ -63,7 +63,7 @@ def test_a_blockhash_lands_for_151_blocks_by_height_and_not_by_slot(skip_every_s
 
     assert isinstance(last_chance, Landed)
     assert too_late == Dropped('"BlockhashNotFound"')
-    assert ledger.blocks.tip.height == height + MAX_BLOCKHASH_AGE_BLOCKS + 1
+    assert ledger.blocks.tip.height == height + MAX_BLOCKHASH_AGE_BLOCKS + 2
 
 
 def test_a_skipped_slot_has_no_block() -> None:
