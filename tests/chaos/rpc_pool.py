@@ -28,6 +28,11 @@ class RpcEndpoint:
         values = dataclasses.asdict(conditions)
         call(self._chain_url, "local_setConditions", self._path, values)
 
+    def remember(self, blocks: int) -> None:
+        """Make the chain remember its accounts from now on, for a later lag of `blocks`."""
+        with self.under(Conditions(lag_blocks={"*": blocks})):
+            pass
+
     @contextlib.contextmanager
     def under(self, conditions: Conditions) -> Iterator[None]:
         """Have these conditions while the block runs."""

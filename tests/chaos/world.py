@@ -44,7 +44,10 @@ _redis_databases = itertools.cycle(range(1, 16))
 
 
 class World:
-    """`weeks` weeks with the same contributors. `approve_next` approves the next week."""
+    """`weeks` weeks with the same contributors. `approve_next` approves the next week.
+
+    The processes use the endpoints of `pool`; the test itself reads the chain without them.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class World:
         weeks: int,
         users: int,
         by_approval: bool = False,
+        pool: Sequence[Conditions] = (HEALTHY,),
         **overrides: str,
     ) -> None:
         self.stack = stack
@@ -67,20 +71,23 @@ class World:
         own_keys = prepare(folder / "chain", direct["SOLANA_RPC_URL"])
         self.redis = TcpProxy(_host_and_port(direct["REDIS_URL"]))
         self.mongo = TcpProxy(_host_and_port(direct["MONGO_URI"]))
-        # The chain remembers its accounts for this lag from now on, so a later fault finds them.
-        far_behind = Conditions(lag_blocks={"*": BLOCKS_BEHIND})
-        self.rpc = RpcEndpoint(direct["SOLANA_RPC_URL"], far_behind)
-        self.rpc.become(HEALTHY)
+        self.pool = [RpcEndpoint(direct["SOLANA_RPC_URL"], each) for each in pool]
         through = {
             "REDIS_URL": f"redis://{self.redis.address}{self.database_of_redis}",
             # Otherwise the driver would ask the server for its address, and bypass the proxy.
             "MONGO_URI": f"mongodb://{self.mongo.address}/?directConnection=true",
-            "SOLANA_RPC_URL": self.rpc.url,
+            "SOLANA_RPC_URL": ",".join(endpoint.url for endpoint in self.pool),
         }
         self.cluster = Cluster(
             folder, {**direct, **own_keys}, self.weeks[-1], through=through, **SLOWLY | overrides
         )
         self._fill(users, by_approval)
+
+    @property
+    def rpc(self) -> RpcEndpoint:
+        """The only endpoint of a world without a pool."""
+        (endpoint,) = self.pool
+        return endpoint
 
     def _fill(self, users: int, by_approval: bool) -> None:
         database, context = self.cluster.database, self.cluster.context

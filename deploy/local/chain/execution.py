@@ -18,7 +18,6 @@ from solders.compute_budget import ComputeBudget
 from solders.litesvm import LiteSVM
 from solders.message import MessageV0, MessageV1
 from solders.pubkey import Pubkey
-from solders.rent import Rent
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import (
     FailedTransactionMetadata,
@@ -33,10 +32,7 @@ from deploy.local.chain.budget import (
     Budget,
     budget_of,
 )
-from deploy.local.chain.tokens import NATIVE_MINT, NATIVE_MINT_DATA, TOKEN_PROGRAM
-
-LAMPORTS_PER_BYTE = 6_960
-"""The rent minimum of a byte before the first step of SIMD-0437."""
+from deploy.local.chain.preinstalled import LAMPORTS_PER_BYTE, install
 
 V1_FEATURE = Pubkey.from_string("txv1aq4pp281K9um3tnPgkfX8UqtFT6wcVW3hNezGLL")
 FEATURE_PROGRAM = Pubkey.from_string("Feature111111111111111111111111111111111111")
@@ -96,9 +92,7 @@ class Executor:
             .with_blockhash_check(check=False)
             .with_sigverify(sigverify=False)
         )
-        self.set_rent(lamports_per_byte)
-        lamports = self.svm.minimum_balance_for_rent_exemption(len(NATIVE_MINT_DATA))
-        self.svm.set_account(NATIVE_MINT, Account(lamports, NATIVE_MINT_DATA, TOKEN_PROGRAM))
+        install(self.svm, lamports_per_byte=lamports_per_byte)
         self.v1 = v1_active_since_slot is not None
         if v1_active_since_slot is not None:
             data = b"\x01" + v1_active_since_slot.to_bytes(8, "little")
@@ -111,10 +105,6 @@ class Executor:
     def set_clock(self, *, slot: int, epoch: int, unix_seconds: int) -> None:
         """Move the clock that programs read."""
         self.svm.set_clock(Clock(slot, unix_seconds, epoch, epoch + 1, unix_seconds))
-
-    def set_rent(self, lamports_per_byte: int) -> None:
-        """Change the rate of the rent minimum, as a step of SIMD-0437 does."""
-        self.svm.set_rent(Rent(lamports_per_byte, 1.0, 50))
 
     def load(self, transaction: VersionedTransaction) -> Loaded:
         """Resolve the addresses of a transaction and read the present state of its accounts.

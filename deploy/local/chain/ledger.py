@@ -23,13 +23,13 @@ from deploy.local.chain.accounts import AccountStore
 from deploy.local.chain.blocks import Block, BlockQueue, Commitment, Lag, genesis_hash
 from deploy.local.chain.budget import BudgetRefusedError
 from deploy.local.chain.execution import (
-    LAMPORTS_PER_BYTE,
     Execution,
     Executor,
     Loaded,
     refused,
 )
 from deploy.local.chain.history import History, Landed
+from deploy.local.chain.preinstalled import LAMPORTS_PER_BYTE
 from deploy.local.chain.tokens import TokenBook, mint_data, mint_decimals
 
 Accounts = Sequence[Account | None]

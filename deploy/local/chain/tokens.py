@@ -17,10 +17,6 @@ TOKEN_PROGRAM = Pubkey.from_string("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
 TOKEN_2022_PROGRAM = Pubkey.from_string("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb")
 TOKEN_PROGRAMS = frozenset({TOKEN_PROGRAM, TOKEN_2022_PROGRAM})
 
-NATIVE_MINT = Pubkey.from_string("So11111111111111111111111111111111111111112")
-NATIVE_MINT_DATA = bytes(44) + bytes([9, 1]) + bytes(36)
-"""Wrapped SOL: 9 decimals, initialized, no supply and no authorities."""
-
 ACCOUNT_BYTES = 165
 MINT_BYTES = 82
 STATE_OFFSET = 108

@@ -21,8 +21,8 @@ from solders.transaction import VersionedTransaction
 
 from deploy.local.chain.blocks import Commitment
 from deploy.local.chain.ledger import Dropped
+from deploy.local.chain.preinstalled import MEMO_PROGRAM, set_rent
 from deploy.local.chain.rpc.conditions import Conditions
-from deploy.local.chain.rpc.json_messages import MEMO_PROGRAM
 from deploy.local.chain.rpc.node import Node
 from deploy.local.chain.rpc.params import (
     INVALID_REQUEST,
@@ -127,9 +127,9 @@ def advance_slots(node: Node, params: Params) -> Json:
     return node.ledger.blocks.tip.slot
 
 
-def set_rent(node: Node, params: Params) -> Json:
+def change_rent(node: Node, params: Params) -> Json:
     """`local_setRent(lamportsPerByte)`: a step of the rent minimum, from now on."""
-    node.ledger.executor.set_rent(params.number(0))
+    set_rent(node.ledger.executor.svm, params.number(0))
     return True
 
 
@@ -163,5 +163,5 @@ ADMIN_METHODS: dict[str, Callable[[Node, Params], Json]] = {
     "local_setAccount": set_account,
     "local_setClockOffset": set_clock_offset,
     "local_setConditions": set_conditions,
-    "local_setRent": set_rent,
+    "local_setRent": change_rent,
 }

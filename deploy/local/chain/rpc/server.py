@@ -23,8 +23,8 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from tornado.netutil import bind_sockets
 
 from deploy.local.chain.blocks import Lag
-from deploy.local.chain.execution import LAMPORTS_PER_BYTE
 from deploy.local.chain.ledger import ChainRules, Ledger
+from deploy.local.chain.preinstalled import LAMPORTS_PER_BYTE
 from deploy.local.chain.rpc.conditions import Conditions, Endpoint, Refusal
 from deploy.local.chain.rpc.methods import answer
 from deploy.local.chain.rpc.node import Node

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from spl.token.instructions import create_idempotent_associated_token_account
 
+from deploy.local.chain.preinstalled import MEMO_CODE, MEMO_PROGRAM, NATIVE_MINT
 from deploy.local.chain.snapshot import load, save
-from deploy.local.chain.tokens import NATIVE_MINT
-from tests.deploy.local.chain.caller import PROCESSED, Caller
-from tests.deploy.local.chain.payments import SOL, advance, pay_sol, sign, treasury
+from tests.deploy.local.chain.caller import PROCESSED, Caller, wire
+from tests.deploy.local.chain.payments import SOL, advance, memo, pay_sol, sign, treasury
 
 STEPS = [6_960, 6_333, 5_080, 2_575, 1_322, 696]
 
@@ -69,6 +72,52 @@ def test_the_wrapped_sol_mint_exists_and_holds_wrapped_sol() -> None:
     wanted = [str(owner), {"mint": str(NATIVE_MINT)}, {"encoding": "base64"}]
     held = chain.value("getTokenAccountsByOwner", *wanted)
     assert len(held) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "units", "logged"),
+    [
+        ("", 1_382, '""'),
+        ("receiver_address", 7_200, '"receiver_address"'),
+        ("2024-12-09/00007", 7_200, '"2024-12-09/00007"'),
+        ('a"b\\\n\u0301', 4_102, r'"a\"b\\\n\u{301}"'),
+    ],
+)
+def test_a_memo_costs_and_logs_what_it_does_on_a_cluster(
+    text: str, units: int, logged: str
+) -> None:
+    chain = Caller()
+
+    shown = simulated(chain, memo(text))
+
+    length = len(text.encode())
+    assert shown["logs"][1] == f"Program log: Memo (len {length}): {logged}"
+    assert shown["unitsConsumed"] == units
+
+
+def test_a_memo_names_its_signers() -> None:
+    chain = Caller()
+    signer = AccountMeta(chain.payer.pubkey(), is_signer=True, is_writable=False)
+
+    shown = simulated(chain, Instruction(MEMO_PROGRAM, b"hi", [signer]))
+
+    assert shown["logs"][1:3] == [
+        f"Program log: Signed by {chain.payer.pubkey()}",
+        'Program log: Memo (len 2): "hi"',
+    ]
+    assert shown["unitsConsumed"] > 10_000
+
+
+def simulated(chain: Caller, instruction: Instruction) -> Any:
+    transaction = sign([instruction], [chain.payer], chain.tip_hash)
+    options = {"encoding": "base64", **PROCESSED}
+    return chain.value("simulateTransaction", wire(transaction), options)
+
+
+def test_the_memo_program_is_the_one_of_clusters() -> None:
+    code = "f520eaf096361abbb9639ea4dc3e5388a87b9330e121f476607b87c46ef67954"
+
+    assert hashlib.sha256(MEMO_CODE.read_bytes()).hexdigest() == code
 
 
 def test_the_supply_of_a_token_is_text_and_a_float() -> None:
