@@ -31,6 +31,7 @@ class ChainClient:
     def __init__(self, url: str) -> None:
         """Connect on the first call."""
         parts = urlsplit(url)
+        self._path = parts.path or "/"
         self._connection = http.client.HTTPConnection(
             parts.hostname or "127.0.0.1", parts.port or 80, timeout=TIMEOUT_SECONDS
         )
@@ -63,6 +64,6 @@ class ChainClient:
 
     def post(self, body: bytes) -> tuple[int, bytes]:
         """Send a raw body; return the HTTP status and the body of the answer."""
-        self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
+        self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})
         response = self._connection.getresponse()
         return response.status, response.read()

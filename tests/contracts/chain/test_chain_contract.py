@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,8 @@ from worker.core.payout.chain import (
     SendResult,
     Transfer,
 )
+from worker.core.payout.decision import Step, next_step
+from worker.core.payout.records import Attempt
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.ports.payout import Chain, Signed
 
@@ -100,6 +102,22 @@ def send(chain: Chain, *items: Signed) -> None:
     assert chain.send([(it.signature, it.wire) for it in items]) == [
         SendResult(it.signature) for it in items
     ]
+
+
+def next_step_for(world: ChainWorld, receipt: str, item: Signed) -> Step:
+    """The protocol's next step, from facts read in its order."""
+    attempt = Attempt(
+        signature=item.signature,
+        resolution=Resolution.PAID,
+        blockhash=item.blockhash.value,
+        last_valid_block_height=item.blockhash.last_valid_block_height,
+        wire=item.wire,
+        created_at=datetime(2024, 12, 16, tzinfo=UTC),
+    )
+    height = world.chain.finalized_height()
+    found = world.chain.receipts([receipt], not_before_slot=height.slot)[receipt]
+    [status] = world.chain.statuses([item.signature])
+    return next_step(found, attempt, status, height.block_height)
 
 
 def execute(world: ChainWorld, intent: Intent, chain: Chain | None = None) -> Signed:
@@ -370,6 +388,41 @@ def test_an_expired_blockhash_never_lands(world: ChainWorld) -> None:
 
     assert landing(world.chain, item) is Landing.UNSEEN
     assert state(world.chain, receipt) is ReceiptState.FREE
+    assert world.balance(wallet) == 0
+
+
+def test_a_transaction_lands_one_block_after_its_last_valid_height(world: ChainWorld) -> None:
+    """And until that block is final, the protocol does not take the attempt for dead."""
+    receipt, wallet = new_id(), world.new_wallet()
+    item = signed(world.chain, payment(receipt, (wallet, 500)))
+    last_valid = item.blockhash.last_valid_block_height
+    world.open_block(last_valid + 1)
+
+    send(world.chain, item)
+    world.finalize_block(last_valid)
+
+    assert next_step_for(world, receipt, item) is Step.WAIT
+    world.finalize_block(last_valid + 1)
+    assert next_step_for(world, receipt, item) is Step.SETTLE_PAID
+    assert world.balance(wallet) == world.received(500)
+
+
+def test_a_transaction_never_lands_two_blocks_after_its_last_valid_height(
+    world: ChainWorld,
+) -> None:
+    receipt, wallet = new_id(), world.new_wallet()
+    item = signed(world.chain, payment(receipt, (wallet, 500)))
+    last_valid = item.blockhash.last_valid_block_height
+    world.open_block(last_valid + 2)
+
+    send(world.chain, item)
+    world.finalize_block(last_valid)
+    assert next_step_for(world, receipt, item) is Step.RESEND
+    world.finalize_block(last_valid + 1)
+    assert next_step_for(world, receipt, item) is Step.SIGN
+
+    world.finalize()
+    assert landing(world.chain, item) is Landing.UNSEEN
     assert world.balance(wallet) == 0
 
 

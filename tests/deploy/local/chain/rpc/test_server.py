@@ -8,12 +8,14 @@ import time
 import urllib.request
 from typing import Any
 
+import pytest
 from solana.exceptions import SolanaRpcException
 from solana.rpc.commitment import Processed
 from solders.keypair import Keypair
 
-from deploy.local.chain.rpc.params import Node
-from deploy.local.chain.rpc.server import ChainServer, RateLimit
+from deploy.local.chain.rpc.conditions import Conditions, RateLimit
+from deploy.local.chain.rpc.node import Node
+from deploy.local.chain.rpc.server import ChainServer
 from tests.deploy.local.chain.payments import (
     NOW,
     SOL,
@@ -36,7 +38,7 @@ def test_too_many_requests_are_answered_with_429() -> None:
     now = [0.0]
 
     async def test(chain: Chain) -> None:
-        chain.node.paused = True
+        chain.node.switches.paused = True
         now[0] += 1  # the payer again has the lamports that the treasury cost, and gets no more
         calls = [chain.client.get_slot() for _ in range(60)]
 
@@ -51,20 +53,16 @@ def test_too_many_requests_are_answered_with_429() -> None:
         assert headers["Retry-After"] == "1"
         assert json.loads(body)["error"]["code"] == 429
 
-    run(test, calls_per_second=30, now=lambda: now[0])
+    run(test, conditions=Conditions(calls_per_second=30), now=lambda: now[0])
 
 
 def test_a_rate_limit_refills_with_time_and_counts_every_call_of_a_batch() -> None:
-    now = [0.0]
-    limit = RateLimit(10, lambda: now[0])
+    limit = RateLimit(10, now=0.0)
 
-    assert [limit.take(1) for _ in range(11)] == [True] * 10 + [False]
-    now[0] = 0.5
-    assert [limit.take(5), limit.take(1)] == [True, False]
-    now[0] = 100.0
-    assert limit.take(50)
-    now[0] = 103.0
-    assert not limit.take(1)
+    assert [limit.take(1, 0.0) for _ in range(11)] == [True] * 10 + [False]
+    assert [limit.take(5, 0.5), limit.take(1, 0.5)] == [True, False]
+    assert limit.take(50, 100.0)
+    assert not limit.take(1, 103.0)
 
 
 def test_http_refusals_are_those_of_a_real_server() -> None:
@@ -111,7 +109,7 @@ def test_slots_pass_with_time_and_can_be_paused() -> None:
             await asyncio.sleep(0.01)
         passed = node.ledger.blocks.tip.slot - before
         due = (time.monotonic() - started) / 0.01
-        node.paused = True
+        node.switches.paused = True
         await asyncio.sleep(0.05)
         paused_at = node.ledger.blocks.tip.slot
         await asyncio.sleep(0.1)
@@ -121,3 +119,56 @@ def test_slots_pass_with_time_and_can_be_paused() -> None:
         assert node.ledger.blocks.tip.slot == paused_at
 
     asyncio.run(test())
+
+
+def _timed(url: str, seconds: float) -> tuple[int | str, float]:
+    """Ask for the slot; return the status, or the name of the error, and the seconds it took."""
+    body = b'{"jsonrpc":"2.0","id":1,"method":"getSlot"}'
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
+    started = time.monotonic()
+    try:
+        with urllib.request.urlopen(request, timeout=seconds) as response:  # noqa: S310
+            return response.status, time.monotonic() - started
+    except OSError as error:
+        return type(error).__name__, time.monotonic() - started
+
+
+def test_the_paths_of_one_server_are_endpoints_of_one_chain_with_their_own_conditions() -> None:
+    async def test(chain: Chain) -> None:
+        async def ask(path: str) -> tuple[int | str, float]:
+            return await asyncio.to_thread(_timed, chain.url + path, 0.5)
+
+        chain.node.set_conditions("/far", Conditions(latency_milliseconds=200))
+        chain.node.set_conditions("/dead", Conditions(dead=True))
+        chain.node.set_conditions("/silent", Conditions(silent=True))
+
+        far, near, dead, silent = await asyncio.gather(
+            ask("/far"), ask("/"), ask("/dead"), ask("/silent")
+        )
+
+        assert far[0] == 200
+        assert far[1] >= 0.2
+        assert near[0] == 200
+        assert dead[0] == "RemoteDisconnected"
+        assert silent[0] == "TimeoutError"
+
+    run(test)
+
+
+def test_a_silent_endpoint_acts_on_its_requests() -> None:
+    async def test(chain: Chain) -> None:
+        chain.node.set_conditions("/silent", Conditions(silent=True))
+        before = chain.node.ledger.blocks.tip.slot
+        body = b'{"jsonrpc":"2.0","id":1,"method":"local_advanceSlots","params":[3]}'
+
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(_silent, chain.url + "/silent", body), 5)
+
+        assert chain.node.ledger.blocks.tip.slot == before + 3
+
+    run(test)
+
+
+def _silent(url: str, body: bytes) -> None:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
+    urllib.request.urlopen(request, timeout=0.3)  # noqa: S310
