@@ -45,6 +45,9 @@ class FakeReader:
         self.has_history = True
         self.endpoint_troubles: Sequence[str] = []
         self._heights = SeenHeights()
+        self.history_lag_slots = 0
+        """How far the nodes that return transactions are behind those that return accounts."""
+        self.has_block_times = True
         self.before: Callable[[str], None] = lambda method: None
         self.after: Callable[[str], None] = lambda method: None
 
@@ -136,8 +139,9 @@ class FakeReader:
         return ReceiptState.UNKNOWN if foreign else state_of(account.space if account else None)
 
     def _executions(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        lag = min(each.lag("executions") for each in self.endpoints if not each.down)
-        finalized = self.ledger.block(self.ledger.finalized_lag_slots + lag).slot
+        behind = min(each.lag("executions") for each in self.endpoints if not each.down)
+        lag = self.ledger.finalized_lag_slots + self.history_lag_slots + behind
+        finalized = self.ledger.block(lag).slot
         found = {}
         for receipt_id, signature in signatures.items():
             landed = self.ledger.landed.get(signature)
@@ -162,7 +166,7 @@ class FakeReader:
             ),
             source=request.source if request.transfers else "",
             source_decrease=BaseUnits(landed.source_decrease),
-            landed_at=self.ledger.time_of(landed.slot),
+            landed_at=self.ledger.time_of(landed.slot) if self.has_block_times else None,
         )
 
     def _status(self, signature: str) -> SignatureStatus:

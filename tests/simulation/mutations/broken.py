@@ -19,7 +19,7 @@ from worker.core.plan.commitment import Header, Row, Seal
 from worker.core.plan.receipts import ReceiptState, state_of
 from worker.ports.payout import Signed
 from worker.services.context import Context
-from worker.services.payout import prepare
+from worker.services.payout import in_flight, prepare
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.plan import anchor, plan_week, publish, seal
 
@@ -36,7 +36,12 @@ def sign_payments_without_receipts(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_confirmed(patch: pytest.MonkeyPatch, concerns: Callable[[str], bool]) -> None:
-    """Read some receipts before they are final, and report landed ones as final."""
+    """Read some receipts before they are final, and report landed ones as final.
+
+    It also takes away the wait for a readable transaction, which is final by then.
+    """
+    for module in (anchor, in_flight):
+        patch.setattr(module, "READ_AGAIN_SECONDS", ())
     receipts, statuses = FakeChain.receipts, FakeChain.statuses
 
     def hasty(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from worker.core.lifecycle import PayoutStatus
-from worker.core.payout.backoff import NEVER, for_an_event
-from worker.core.payout.chain import Intent, Transfer
+from worker.core.payout.backoff import NEVER, READ_AGAIN_SECONDS, for_an_event
+from worker.core.payout.chain import Costs, Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
 from worker.core.plan.receipts import unknown_because
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
 from worker.services.context import Context
+from worker.services.plan.funds import FundsShort
 from worker.services.plan.send_until_resolved import UNKNOWN_MAX
 
 LOOK_AGAIN = timedelta(seconds=30)
@@ -41,6 +43,15 @@ class PayReport:
         return self.paid + self.void
 
 
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A resolved payout whose transaction no endpoint returned, and the looks for it."""
+
+    status: PayoutStatus
+    looks: int
+    next_look_at: datetime
+
+
 class InFlight:
     """Claimed payouts that are neither resolved nor postponed."""
 
@@ -51,10 +62,18 @@ class InFlight:
         """The end of each lease whose payout only we have signed, while its rewards are unmarked.
         """
         self._unknown_since: dict[str, datetime] = {}
+        self._unread: dict[str, _Unread] = {}
         self.payouts: list[Payout] = []
         self.signed_here: dict[str, tuple[Transfer, ...]] = {}
         """The transfers of the transactions that this call signed, by signature."""
+        self.short: FundsShort | None = None
+        """Set if payouts wait for funds."""
         self.report = PayReport(week)
+
+    @cached_property
+    def costs(self) -> Costs:
+        """The charges of the cluster, read once for each call of `pay`."""
+        return self._context.chain.costs()
 
     def claim(self, plan_id: str, indexes: range) -> list[Payout]:
         """Claim more payouts while there is room.
@@ -137,6 +156,27 @@ class InFlight:
             reason = f"the endpoints do not show its receipt: {why}"
             self.postpone([for_an_event(payout, reason, now + LOOK_AGAIN) for payout in waiting])
 
+    def to_read(self, resolved: Mapping[str, PayoutStatus]) -> dict[str, PayoutStatus]:
+        """The resolved payouts whose transaction is looked for now."""
+        now = self._context.clock.now()
+        later = {i for i, unread in self._unread.items() if unread.next_look_at > now}
+        return {i: status for i, status in resolved.items() if i not in later}
+
+    def keeps(self, settlement: Settlement) -> bool:
+        """Whether a payout stays in flight until its transaction is readable."""
+        known = self._unread.get(settlement.payout.id)
+        looks = known.looks if known else 0
+        if looks == len(READ_AGAIN_SECONDS):
+            return False
+        again = self._context.clock.now() + timedelta(seconds=READ_AGAIN_SECONDS[looks])
+        self._unread[settlement.payout.id] = _Unread(settlement.status, looks + 1, again)
+        return True
+
+    def unread_states(self) -> dict[str, PayoutStatus]:
+        """The resolved payouts in flight, whose transaction is not readable yet."""
+        flying = {payout.id for payout in self.payouts}
+        return {i: unread.status for i, unread in self._unread.items() if i in flying}
+
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Count the resolved payouts, which are no longer in flight."""
         self._forget([each.payout for each in settlements])
@@ -146,9 +186,9 @@ class InFlight:
                 self.report.moved += each.payout.amount
             else:
                 self.report.void += 1
-            if each.signature is None:
-                self.report.reasons.append(f"{each.payout.id}: resolved, not yet readable")
-            else:
+            if each.missing is not None:
+                self.report.reasons.append(f"{each.payout.id}: {each.missing}")
+            if each.signature is not None:
                 self.signed_here.pop(each.signature, None)
 
     def _forget(self, payouts: Sequence[Payout]) -> None:

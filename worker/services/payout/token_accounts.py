@@ -15,6 +15,8 @@ from worker.core.payout.chain import Landing, Recipient, missing_wallets
 from worker.core.plan.planned_week import PlannedWeek
 from worker.services.context import Context, Deadline
 from worker.services.payout.pages import pages_needing_account
+from worker.services.plan.funds import check_account_funds
+from worker.services.plan.publish import held_in_batches
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
@@ -26,12 +28,15 @@ def prepare_accounts(
 ) -> tuple[int, bool]:
     """Create the missing accounts of an anchored plan, then move the week on to payments.
 
+    A hold that came too late for the plan voids its batch, before the first payment.
+
     Returns the number of created accounts, and whether all accounts exist.
 
     Raises:
-        Paused, NotAnchored: nothing may be signed.
+        Paused, NotAnchored, FundsShort: nothing may be signed.
     """
     anchored_seal(context, planned)
+    _void_held_batches(context, planned)
     created = 0
     for rewards in pages_needing_account(context.store, planned.plan_id, CHUNK_REWARDS):
         wallets = [reward.row.wallet for reward in rewards]
@@ -46,6 +51,14 @@ def prepare_accounts(
     return created, True
 
 
+def _void_held_batches(context: Context, planned: PlannedWeek) -> None:
+    for reward in held_in_batches(context.store, planned):
+        payout = context.store.payout(planned.plan_id, reward.row.batch)
+        if payout is not None and payout.void_reason is None:
+            reason = f"an operator holds a reward: {reward.operator_hold}"
+            context.store.order_void(payout, reason, context.clock.now())
+
+
 def create_within_limit(
     context: Context, wanted: Sequence[tuple[str, str]], deadline: Deadline
 ) -> set[str]:
@@ -55,6 +68,7 @@ def create_within_limit(
 
     Raises:
         MalformedRules: the limit cannot be read.
+        FundsShort: the fee payer cannot pay the accounts.
     """
     if not wanted:
         return set()
@@ -81,8 +95,12 @@ def create_token_accounts(context: Context, wallets: Sequence[str], deadline: De
     Returns the wallets whose account was created. An account seen at confirmed counts: if a fork
     drops it, the payment finds it missing. An account whose creation is final and that is missing
     counts, too: its owner closed it, and creating it again would pay the owner its rent.
+
+    Raises:
+        Paused, FundsShort: nothing was sent.
     """
     context.refuse_if_paused()
+    check_account_funds(context, len(wallets))
     blockhash = context.chain.latest_blockhash()
     wires = [
         (s.signature, s.wire) for s in context.chain.sign_account_creations(wallets, blockhash)

@@ -111,7 +111,10 @@ def _plan_again(
     """Compute the plan again with the anchored cut-off. Only the anchored root is accepted."""
     cutoff = None if week == first else read_anchor(context, week.previous()).cutoff
     previous = Previous(memo.previous_root, cutoff)
-    draft = make_draft(context, week, first, memo.cutoff, previous, batch_size=memo.batch_size)
+    # Without today's holds: most of them are from after the anchor.
+    draft = make_draft(
+        context, week, first, memo.cutoff, previous, batch_size=memo.batch_size, held=()
+    )
     rewards = draft.rewards(plan_id)
     if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
         location = context.archive.location(week, memo.root)

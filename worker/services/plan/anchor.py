@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from worker.core.errors import NotReady
 from worker.core.lifecycle import PayoutStatus, Stage
-from worker.core.payout.chain import Intent
+from worker.core.payout.backoff import READ_AGAIN_SECONDS, next_reading_at
+from worker.core.payout.chain import Execution, Intent
 from worker.core.payout.decision import Step, next_step
 from worker.core.payout.records import Payout, Settlement
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Seal
@@ -21,7 +22,7 @@ from worker.services.plan.funds import check_funds, plan_need
 from worker.services.plan.genesis import first_week
 from worker.services.plan.plan_week import previous_plan
 from worker.services.plan.planned_week import plan_of
-from worker.services.plan.publish import check_published
+from worker.services.plan.publish import check_published, held_in_batches
 from worker.services.plan.seal import AnchorUnknown, stored_seal
 from worker.services.plan.send_until_resolved import UNKNOWN_MAX, TransactionRefused, sign_all
 
@@ -92,9 +93,11 @@ def _step(context: Context, planned: PlannedWeek, patience: Deadline) -> Anchore
 
 def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
     week, plan_id = planned.week, planned.plan_id
-    found = context.chain.executions([anchor_id(week)]).get(anchor_id(week))
+    payout, receipt = context.store.payout(plan_id, anchor_id(week)), anchor_id(week)
+    found = _read_transaction(context, receipt, payout)
     signature = found.signature if found else None
-    if (payout := context.store.payout(plan_id, anchor_id(week))) is not None:
+    if payout is not None:
+        now, scale = context.clock.now(), context.limits.backoff_scale
         settlement = Settlement(
             payout=payout,
             status=PayoutStatus.PAID,
@@ -102,10 +105,24 @@ def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
             slot=found.slot if found else None,
             fee=found.fee if found else None,
             verified=found is not None,
+            next_look_at=None if found else next_reading_at(now, payout, scale=scale),
         )
-        context.store.settle([settlement], context.clock.now())
-    context.store.advance(week, plan_id, Stage.PLANNED, Stage.ANCHORED, signature=signature)
+        context.store.settle([settlement], now)
+    # Another worker may know the signature, so an unknown one is not written.
+    facts = {"signature": signature} if signature else {}
+    context.store.advance(week, plan_id, Stage.PLANNED, Stage.ANCHORED, **facts)
     return Anchored(seal.root, signature, finalized=True)
+
+
+def _read_transaction(context: Context, receipt: str, payout: Payout | None) -> Execution | None:
+    """The anchor's transaction. It waits a little, since nodes are some blocks apart."""
+    known = {receipt: payout.attempt.signature} if payout and payout.attempt else {}
+    for pause in READ_AGAIN_SECONDS:
+        found = context.chain.executions_of(known) if known else {}
+        if found := found or context.chain.executions([receipt]):
+            return found.get(receipt)
+        context.clock.sleep(pause)
+    return None
 
 
 def _send(
@@ -151,6 +168,8 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
         raise _stale(context, planned, "it does not follow the anchored week before it")
     if header.batch_size > context.chain.costs().transfers_per_transaction:
         raise _stale(context, planned, "its batches are larger than every endpoint accepts")
+    if held_in_batches(context.store, planned):
+        raise _stale(context, planned, "an operator holds a reward that it pays with a batch")
     check_published(context, seal)
     check_approved(context.store, context.rules(), week, approved=planned.approved)
     new_accounts = context.store.count_needing_account(planned.plan_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from worker.core.errors import KontribError, NotReady, UsageError
+from worker.core.lifecycle import Stage
 from worker.core.payout.backoff import is_exhausted, next_attempt_at, next_look_at
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
@@ -25,12 +26,17 @@ def do_work(
     """
     deadline = Deadline(context.clock, seconds, stopping)
     try:
-        return do_job(context, work, deadline, at_once=at_once)
+        done = do_job(context, work, deadline, at_once=at_once)
     except UsageError:
         raise
     except KontribError as error:
         _record_failure(context, work.week, error)
         raise
+    known = context.store.distribution(work.week)
+    if known is not None and known.stage is Stage.COMPLETED and known.reason and not known.stopped:
+        # No next stage clears the reason of a completed week.
+        context.store.forget_failure(work.week)
+    return done
 
 
 def _record_failure(context: Context, week: Week, error: KontribError) -> None:
