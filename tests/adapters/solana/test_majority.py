@@ -16,7 +16,7 @@ from worker.core.errors import Unreachable
 from worker.core.payout.chain import Height
 from worker.core.plan.receipts import ReceiptState
 
-SILENT = Misbehaviour(silence_seconds=1.5)
+SILENT = Misbehaviour(silence_seconds=4.0)
 
 
 @pytest.fixture
@@ -81,10 +81,15 @@ def test_an_endpoint_that_is_behind_does_not_count(cluster: Cluster) -> None:
     cluster.receipt("x", 1, 0, 1)
     cluster.slots[2] = 10
 
-    assert cluster.chain.receipts(["x"]) == {"x": ReceiptState.UNKNOWN}
+    # Endpoints that disagree are asked again at the newest of their slots.
+    assert cluster.chain.receipts(["x"]) == {"x": ReceiptState.PAID}
     assert cluster.chain.receipts(["x"], not_before_slot=90) == {"x": ReceiptState.PAID}
     [trouble] = cluster.chain.endpoint_troubles
     assert "80 slots behind" in trouble
+    cluster.receipt("x", 2, 2)
+    cluster.slots[2] = 100
+    assert cluster.chain.receipts(["x"]) == {"x": ReceiptState.UNKNOWN}
+    cluster.slots[2] = 10
     cluster.slots[1] = 10
     assert cluster.chain.receipts(["x"], not_before_slot=90) == {"x": ReceiptState.UNKNOWN}
 
@@ -146,7 +151,7 @@ def test_a_silent_endpoint_holds_the_others_up_for_a_short_time_only(
     assert cluster.chain.receipts(["paid"]) == {"paid": ReceiptState.PAID}
     assert cluster.chain.send([("sig", b"wire")])[0].refused is None
 
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 3.0
     assert "slower than the others" in cluster.chain.endpoint_troubles[0]
 
 

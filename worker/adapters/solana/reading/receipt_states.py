@@ -50,15 +50,34 @@ def read_receipts(
         slots: list[int] = []
         for piece in chunks(addresses, PIECE):
             views = await _read_piece(endpoints, piece, not_before_slot)
-            states += [
-                agreed_state(given) for given in zip(*(it.states for it in views), strict=True)
-            ]
+            states += await _agreed(endpoints, piece, views)
             reached = sorted((it.slot for it in views if it.slot is not None), reverse=True)
             slots += reached[majority_of(len(endpoints)) - 1 :][:1]
         return states, slots
 
     states, slots = rpc.run(work) if wanted else ([], [])
     return dict(zip(wanted, states, strict=True)), min(slots, default=None)
+
+
+async def _agreed(
+    endpoints: Sequence[Endpoint], addresses: Sequence[Pubkey], views: Sequence[_View]
+) -> list[ReceiptState]:
+    """The agreed states. Endpoints that disagree are asked again at the newest of their slots,
+    since an older answer may only lack the newest transactions."""
+    given = list(zip(*(view.states for view in views), strict=True))
+    disputed = [it for it, states in zip(addresses, given, strict=True) if _differ(states)]
+    if not disputed:
+        return [agreed_state(states) for states in given]
+    newest = max(view.slot or 0 for view in views)
+    later = await _read_piece(endpoints, disputed, newest)
+    again = dict(zip(disputed, zip(*(view.states for view in later), strict=True), strict=True))
+    return [
+        agreed_state(again.get(it, states)) for it, states in zip(addresses, given, strict=True)
+    ]
+
+
+def _differ(states: Sequence[ReceiptState | None]) -> bool:
+    return len({state for state in states if state is not None}) > 1
 
 
 async def _read_piece(

@@ -66,6 +66,11 @@ class Endpoint:
         """Whether the endpoint failed so recently that others are asked in its place."""
         return not self._is_alone and time.monotonic() < self._rests_until
 
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the last request was answered. One that failed is first asked beside others."""
+        return self._failures == 0
+
     def rest(self, trouble: str) -> None:
         """Ask other endpoints for a while, longer after each failure."""
         self.trouble = trouble

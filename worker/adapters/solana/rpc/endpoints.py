@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from worker.adapters.solana.errors import EndpointUnusable, RpcRefused
 from worker.adapters.solana.rpc import background
@@ -108,29 +109,58 @@ class Rpc:
         return await work(self._endpoints)
 
 
-def by_health(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
-    """The endpoints in the configured order, and those that rest behind the others."""
-    return sorted(endpoints, key=lambda endpoint: endpoint.rests)
+@dataclass(frozen=True, slots=True)
+class _Read(Generic[T]):
+    value: T
 
 
 async def from_any(
     endpoints: Sequence[Endpoint], calls: Sequence[Call], read: Callable[[list[Reply]], T]
 ) -> T:
-    """Ask one endpoint after the other, until one gives readable replies without an error."""
-    failures: list[Unreachable] = []
-    refusal: RpcRefused | None = None
-    for endpoint in by_health(endpoints):
-        try:
-            replies = await endpoint.read(calls)
-            refused = _first_refusal(endpoint.host, calls, replies)
-            if refused is None:
-                return read(replies)
-            refusal = refusal or refused
-        except Unreachable as failure:
-            failures.append(failure)
-    if refusal is not None:
+    """Ask one endpoint after the other, until one gives readable replies without an error.
+
+    If an endpoint is slow, the next one is asked beside it.
+    """
+    pending: dict[asyncio.Task[_Read[T] | RpcRefused | Unreachable], Endpoint] = {}
+    failures: list[RpcRefused | Unreachable] = []
+    order = by_health(endpoints)
+    try:
+        for number, endpoint in enumerate(order, 1):
+            pending[asyncio.create_task(_read_from(endpoint, calls, read))] = endpoint
+            is_last = number == len(order)
+            while pending:
+                patience = None if is_last else GRACE_SECONDS
+                done, _ = await asyncio.wait(
+                    pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    del pending[task]
+                    if isinstance(answer := task.result(), _Read):
+                        return answer.value
+                    failures.append(answer)
+                if not is_last:
+                    break
+    finally:
+        await _give_up(pending)
+    if (refusal := next((it for it in failures if isinstance(it, RpcRefused)), None)) is not None:
         raise refusal
     raise Unreachable("; ".join(str(failure) for failure in failures))
+
+
+async def _read_from(
+    endpoint: Endpoint, calls: Sequence[Call], read: Callable[[list[Reply]], T]
+) -> _Read[T] | RpcRefused | Unreachable:
+    try:
+        replies = await endpoint.read(calls)
+        refused = _first_refusal(endpoint.host, calls, replies)
+        return _Read(read(replies)) if refused is None else refused
+    except Unreachable as failure:
+        return failure
+
+
+def by_health(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """The endpoints in the configured order, and those that failed behind the others."""
+    return sorted(endpoints, key=lambda endpoint: not endpoint.is_healthy)
 
 
 async def from_each(
@@ -148,7 +178,7 @@ async def from_each(
 
 
 async def _ask_each(
-    endpoints: Sequence[Endpoint], ask: Callable[[Endpoint], Awaitable[T | Unreachable]]
+    endpoints: Sequence[Endpoint], ask: Callable[[Endpoint], Coroutine[Any, Any, T | Unreachable]]
 ) -> list[T | Unreachable]:
     """Ask endpoints at the same time. Once a majority has answered, wait a while for the others.
 
@@ -158,34 +188,31 @@ async def _ask_each(
     asked = [endpoint for endpoint in endpoints if not endpoint.rests]
     if len(asked) < needed:
         asked = list(endpoints)
-    began, tasks = time.monotonic(), {it: asyncio.create_task(_awaited(ask(it))) for it in asked}
-    pending, patience = set(tasks.values()), None
-    while pending:
-        done, pending = await asyncio.wait(
-            pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-        )
-        if not done:
-            break
-        given = [it.result() for it in tasks.values() if it.done()]
-        if sum(not isinstance(answer, Unreachable) for answer in given) >= needed:
-            patience = max(GRACE_SECONDS, time.monotonic() - began)
-    await _cancel(pending)
-    for endpoint, task in tasks.items():
-        if task in pending:
-            endpoint.rest(f"{endpoint.host} does not answer: it is slower than the others")
-    return [
-        tasks[it].result() if it in tasks and tasks[it] not in pending else _silence(it)
-        for it in endpoints
-    ]
+    began = time.monotonic()
+    tasks = {asyncio.create_task(ask(it)): it for it in asked}
+    answers: dict[Endpoint, T | Unreachable] = {}
+    patience = None
+    try:
+        while tasks:
+            done, _ = await asyncio.wait(
+                tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                break
+            answers |= {tasks.pop(task): task.result() for task in done}
+            given = sum(not isinstance(answer, Unreachable) for answer in answers.values())
+            if given >= needed:
+                patience = max(GRACE_SECONDS, time.monotonic() - began)
+    finally:
+        await _give_up(tasks)
+    return [answers.get(it, _silence(it)) for it in endpoints]
 
 
-async def _awaited(work: Awaitable[T]) -> T:
-    return await work
-
-
-async def _cancel(tasks: set[asyncio.Task[T]]) -> None:
-    for task in tasks:
+async def _give_up(tasks: Mapping[asyncio.Task[T], Endpoint]) -> None:
+    """Cancel requests to endpoints that are slower than the others."""
+    for task, endpoint in tasks.items():
         task.cancel()
+        endpoint.rest(f"{endpoint.host} does not answer: it is slower than the others")
     await asyncio.gather(*tasks, return_exceptions=True)
 
 

@@ -86,8 +86,13 @@ class Transport:
 
     async def _in_pieces(self, calls: Sequence[Call], size: int) -> list[Reply]:
         pieces = (calls[first : first + size] for first in range(0, len(calls), size))
-        answered = await asyncio.gather(*(self.request(piece) for piece in pieces))
-        return [reply for replies in answered for reply in replies]
+        requests = (self.request(piece) for piece in pieces)
+        replies: list[Reply] = []
+        for answered in await asyncio.gather(*requests, return_exceptions=True):
+            if isinstance(answered, BaseException):
+                raise answered
+            replies += answered
+        return replies
 
     async def _alone(self, call: Call) -> Reply:
         """One call in one request. An HTTP status may stand for a JSON-RPC error."""
