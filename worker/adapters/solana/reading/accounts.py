@@ -75,6 +75,12 @@ def read_all_accounts(replies: Sequence[Reply], count: int) -> list[ChainAccount
     return accounts
 
 
+def newest_slot(replies: Sequence[Reply]) -> int:
+    """The highest context slot of these replies; 0 for odd ones."""
+    slots = (it["context"]["slot"] for it in replies if isinstance(it, dict) and "context" in it)
+    return max((slot for slot in slots if isinstance(slot, int)), default=0)
+
+
 def _account(value: dict[str, Any]) -> ChainAccount:
     encoded, encoding = value["data"]
     if encoding != "base64":

@@ -20,9 +20,14 @@ class Mention(NamedTuple):
     memo: str
 
 
-def page_call(address: str, before: str | None) -> Call:
-    """The page of mentions older than the signature `before`; the newest page for None."""
+def page_call(address: str, before: str | None, not_before_slot: int = 0) -> Call:
+    """The page of mentions older than the signature `before`; the newest page for None.
+
+    A node that has not reached `not_before_slot` answers with an error.
+    """
     options: dict[str, Any] = {"commitment": FINALIZED, "limit": PAGE_SIGNATURES}
+    if not_before_slot:
+        options["minContextSlot"] = not_before_slot
     if before is not None:
         options["before"] = before
     return Call("getSignaturesForAddress", [address, options])
