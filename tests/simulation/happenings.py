@@ -7,6 +7,7 @@ from datetime import timedelta
 from bson import ObjectId
 
 from tests.fakes.chain.chain import wallet_named
+from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Status
@@ -199,3 +200,22 @@ def refuse_sends(world: World) -> None:
 def accept_sends(world: World) -> None:
     chain_of(world.first).refuses_sends = None
     retry_week(world.first.store, WEEK, world.first.clock.now())
+
+
+def spread_endpoints(world: World) -> None:
+    """Every method of two endpoints answers some blocks late, and the third endpoint is dead."""
+    chain_of(world.first).endpoints = [
+        FakeEndpoint(down=True),
+        FakeEndpoint(late={"receipts": 8, "executions": 6, "accounts": 3, "statuses": 1}),
+        FakeEndpoint(late={"finalized_height": 2, "receipts": 5, "latest_blockhash": 7}),
+    ]
+
+
+def silence_endpoints(world: World) -> None:
+    """Two of three endpoints are dead."""
+    chain_of(world.first).endpoints = [FakeEndpoint(), *[FakeEndpoint(down=True)] * 2]
+
+
+def answer_again(world: World) -> None:
+    chain_of(world.first).endpoints = [FakeEndpoint() for _ in range(3)]
+    world.first.store.requeue(WEEK, world.clock.now())

@@ -12,6 +12,7 @@ from tests.simulation.happenings import (
     accept_sends,
     another_operator_anchors_first,
     another_worker_plans_meanwhile,
+    answer_again,
     ask_for_approval_and_pause,
     close_an_account_before_its_single_is_paid,
     drop_the_new_account,
@@ -30,6 +31,8 @@ from tests.simulation.happenings import (
     reopen_the_account,
     resume,
     shrink_transactions,
+    silence_endpoints,
+    spread_endpoints,
 )
 from tests.simulation.player import Act, Scenario
 from worker.core.lifecycle import Stage
@@ -142,6 +145,21 @@ SCENARIOS = (
     Scenario(
         "the plan's batches have become too large, and it is made again",
         (closing(shrink_transactions),),
+        before=(GENESIS, PLAN),
+    ),
+    Scenario(
+        "the nodes of all endpoints are blocks apart, and one endpoint of three is dead",
+        (replace(PLAN, prepare=spread_endpoints), CLOSE, PAY_EVERYONE),
+        before=(GENESIS,),
+    ),
+    Scenario(
+        "the endpoints do not show the receipts for a while",
+        (
+            Act("anchor unknown", goals.has_a_reason, prepare=silence_endpoints),
+            replace(ACCOUNTS, prepare=answer_again),
+            Act("root unknown", goals.has_a_reason, prepare=silence_endpoints),
+            closing(answer_again),
+        ),
         before=(GENESIS, PLAN),
     ),
     Scenario(

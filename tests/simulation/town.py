@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.store.state import State
 from tests.fakes.world import WEEK, World, user_id_of
 from tests.simulation.auditor import Inputs
 from tests.simulation.facts import inputs_of
-from tests.simulation.faults.moods import BATCH_SIZE, SKEWS_SECONDS, MoodyChain, operator_of
+from tests.simulation.faults.moods import (
+    BATCH_SIZE,
+    SKEWS_SECONDS,
+    MoodyChain,
+    operator_of,
+    three_endpoints,
+)
 from worker.services.plan.genesis import make_genesis
 
 USERS = [f"user {i}" for i in range(7)]
@@ -54,7 +59,7 @@ class Town:
         for operator in self.operators:
             chain = operator.chain
             assert isinstance(chain, MoodyChain)
-            chain.endpoints = [FakeEndpoint(), FakeEndpoint()]
+            chain.endpoints = three_endpoints()
             chain.forgets_statuses, chain.has_history, chain.refuses_sends = False, True, None
             operator.store.pause(None)
         self._release_everybody()
