@@ -211,9 +211,15 @@ def spread_endpoints(world: World) -> None:
     ]
 
 
-def silence_endpoints(world: World) -> None:
-    """Two of three endpoints are dead."""
-    chain_of(world.first).endpoints = [FakeEndpoint(), *[FakeEndpoint(down=True)] * 2]
+def delay_receipts(world: World) -> None:
+    """The nodes of two endpoints that read accounts fall minutes behind."""
+    late = {"receipts": 400}
+    world.ledger.advance(400)  # they show the genesis
+    chain_of(world.first).endpoints = [
+        FakeEndpoint(),
+        FakeEndpoint(late=late),
+        FakeEndpoint(late=late),
+    ]
 
 
 def answer_again(world: World) -> None:

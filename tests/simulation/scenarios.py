@@ -15,6 +15,7 @@ from tests.simulation.happenings import (
     answer_again,
     ask_for_approval_and_pause,
     close_an_account_before_its_single_is_paid,
+    delay_receipts,
     drop_the_new_account,
     find_file_again,
     freeze,
@@ -31,7 +32,6 @@ from tests.simulation.happenings import (
     reopen_the_account,
     resume,
     shrink_transactions,
-    silence_endpoints,
     spread_endpoints,
 )
 from tests.simulation.player import Act, Scenario
@@ -155,9 +155,7 @@ SCENARIOS = (
     Scenario(
         "the endpoints do not show the receipts for a while",
         (
-            Act("anchor unknown", goals.has_a_reason, prepare=silence_endpoints),
-            replace(ACCOUNTS, prepare=answer_again),
-            Act("root unknown", goals.has_a_reason, prepare=silence_endpoints),
+            Act("anchor unknown", goals.has_a_reason, prepare=delay_receipts),
             closing(answer_again),
         ),
         before=(GENESIS, PLAN),

@@ -24,6 +24,7 @@ from worker.adapters.solana.samples import Samples
 from worker.adapters.solana.signer import RESOLUTION_SPACES, Signer
 from worker.adapters.solana.signing import landing
 from worker.adapters.solana.signing.keys import Keyring, read_address
+from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
     Blockhash,
@@ -107,7 +108,11 @@ class SolanaChain(ChainReader):
         self._samples.check()
 
     def endpoint_reports(self) -> list[EndpointReport]:
-        return read_reports(self._rpc, str(self._facts.source), self._facts.maker.samples())
+        try:
+            samples = self._facts.maker.samples()
+        except Unreachable:  # the reports show why
+            samples = []
+        return read_reports(self._rpc, str(self._payer), samples)
 
     @property
     def endpoint_troubles(self) -> Sequence[str]:

@@ -19,6 +19,7 @@ from worker.core.week import Week
 from worker.services.context import Context
 
 CHUNK_ROWS = 5000
+READ_AGAIN_SECONDS = (1, 2, 4)
 
 
 class NotAnchored(Refused):
@@ -67,6 +68,12 @@ def anchored_seal(context: Context, planned: PlannedWeek) -> Seal:
     seal = stored_seal(context, planned)
     _, root_id = anchor_ids(planned.week, seal.root)
     state = context.chain.receipts([root_id])[root_id]
+    for pause in READ_AGAIN_SECONDS:
+        if state is not ReceiptState.FREE or not planned.stage.is_frozen:
+            break
+        # The receipt was read before this stage, so a node that shows none lags.
+        context.clock.sleep(pause)
+        state = context.chain.receipts([root_id])[root_id]
     if state is ReceiptState.UNKNOWN:
         raise AnchorUnknown(planned.week, context.chain.endpoint_troubles)
     if state is not ReceiptState.PAID:
