@@ -84,13 +84,17 @@ class FakeReader:
         reached = sorted((slot for slot in slots if slot is not None), reverse=True)
         if ids and len(reached) >= (needed := majority_of(len(slots))):
             self._heights.receipts_read_at(reached[needed - 1])
+        usable = self._reaching(slots, not_before_slot)
+        return {it: self._receipt(self.receipt_address(it), usable) for it in ids}
+
+    def _reaching(self, slots: Sequence[int | None], wanted: int) -> list[int | None]:
+        """The slots of the endpoints that answer and have reached a slot."""
         self.endpoint_troubles = [
             f"endpoint {number} " + ("does not answer" if slot is None else "is behind")
             for number, slot in enumerate(slots, 1)
-            if slot is None or slot < not_before_slot
+            if slot is None or slot < wanted
         ]
-        usable = [slot if slot and slot >= not_before_slot else None for slot in slots]
-        return {it: self._receipt(self.receipt_address(it), usable) for it in ids}
+        return [slot if slot is not None and slot >= wanted else None for slot in slots]
 
     @observed
     def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
@@ -131,7 +135,11 @@ class FakeReader:
         return None if endpoint.down else self.ledger.block(lag).slot
 
     def _receipt(self, address: str, slots: Sequence[int | None]) -> ReceiptState:
-        return agreed_state([None if it is None else self._state(address, it) for it in slots])
+        states = [None if it is None else self._state(address, it) for it in slots]
+        if len({state for state in states if state is not None}) > 1:
+            newest = self._reaching(slots, max(slot or 0 for slot in slots))
+            states = [None if it is None else self._state(address, it) for it in newest]
+        return agreed_state(states)
 
     def _state(self, address: str, slot: int) -> ReceiptState:
         account = self.ledger.account(address, slot)
