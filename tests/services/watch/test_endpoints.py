@@ -167,7 +167,7 @@ def test_payouts_whose_receipts_stay_unknown_get_a_reason(world: World) -> None:
             chain.endpoints = [FakeEndpoint(), DEAD, DEAD]
 
     chain.after = fall_silent
-    deadline = Deadline(world.clock, 70)
+    deadline = Deadline(world.clock, 90)
     report = pay(world.first, planned_week(world.first.store, WEEK), range(9), deadline)
 
     assert (report.paid, report.later) == (0, 3)

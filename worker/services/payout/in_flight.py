@@ -11,7 +11,7 @@ from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.backoff import NEVER, READ_AGAIN_SECONDS, for_an_event
 from worker.core.payout.chain import Costs, Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
-from worker.core.plan.receipts import unknown_because
+from worker.core.plan.receipts import ReceiptState, unknown_because
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
 from worker.services.context import Context
@@ -146,11 +146,14 @@ class InFlight:
             stopped=True,
         )
 
-    def note_unknown(self, unknown: Sequence[Payout]) -> None:
+    def note_receipts(self, receipts: Mapping[str, ReceiptState]) -> None:
         """Postpone payouts whose receipts stay unknown, and record the endpoints' troubles."""
-        now = self._context.clock.now()
-        self._unknown_since = {p.id: self._unknown_since.get(p.id, now) for p in unknown}
-        waiting = [p for p in unknown if now - self._unknown_since[p.id] > UNKNOWN_MAX]
+        now, since = self._context.clock.now(), self._unknown_since
+        unknown = {i for i, state in receipts.items() if state is ReceiptState.UNKNOWN}
+        kept = {i: moment for i, moment in since.items() if i in unknown or i not in receipts}
+        self._unknown_since = dict.fromkeys(unknown, now) | kept
+        late = {i for i in unknown if now - self._unknown_since[i] > UNKNOWN_MAX}
+        waiting = [payout for payout in self.payouts if payout.id in late]
         if waiting:
             why = unknown_because(self._context.chain.endpoint_troubles)
             reason = f"the endpoints do not show its receipt: {why}"

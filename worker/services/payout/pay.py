@@ -89,7 +89,7 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
 def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
     """Look at the chain once and do the next steps. False if no payout was signed or resolved."""
     look = _look(rows.context, flight.payouts)
-    flight.note_unknown(look.unknown)
+    flight.note_receipts(look.receipts)
     # Settle first: signing may be paused or refused, but a landed payment stands.
     states = {p.id: PayoutStatus.PAID for p in look.steps[Step.SETTLE_PAID]}
     states |= {p.id: PayoutStatus.VOID for p in look.steps[Step.SETTLE_VOID]}
@@ -108,8 +108,8 @@ class _Look:
     steps: dict[Step, list[Payout]]
     refused: dict[str, str]
     """Why the chain executed and refused the last attempt, by payout id."""
-    unknown: list[Payout]
-    """The payouts whose receipts the endpoints do not show now."""
+    receipts: dict[str, ReceiptState]
+    """The receipts that were read. Those of attempts under way are not."""
 
 
 def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
@@ -126,8 +126,7 @@ def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
         status = statuses.get(payout.id)
         steps[next_step(state, payout.attempt, status, height.block_height)].append(payout)
     refused = {i: s.error or "refused by the chain" for i, s in statuses.items() if is_refused(s)}
-    unknown = [p for p in payouts if receipts.get(p.id) is ReceiptState.UNKNOWN]
-    return _Look(steps, refused, unknown)
+    return _Look(steps, refused, receipts)
 
 
 def _statuses(context: Context, payouts: Sequence[Payout]) -> dict[str, SignatureStatus]:
