@@ -7,13 +7,13 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from deploy.local.chain.rpc.conditions import Conditions
 from deploy.local.chain.rpc.methods import METHODS
 from deploy.local.stack import LocalStack
+from tests.chaos.records import incomplete_rewards
 from tests.chaos.world import World, world
 from tests.end_to_end.support.balances import call
 from worker.core.lifecycle import Stage
@@ -78,7 +78,7 @@ def blocks_of_a_week(stack: LocalStack, folder: Path, endpoints: Sequence[Condit
         made.wait_until_closed(week, seconds=600)
         blocks = height(made) - first
         made.check([week])
-        assert incomplete_rewards(made) == []
+        assert incomplete_rewards(made, week) == []
     return blocks
 
 
@@ -86,15 +86,3 @@ def height(made: World) -> int:
     """The block height of the chain."""
     url = made.cluster.variables["SOLANA_RPC_URL"]
     return int(call(url, "getBlockHeight", {"commitment": "processed"}))
-
-
-def incomplete_rewards(made: World) -> list[Any]:
-    """The rewards that lack their completion, signature, slot or date."""
-    rewards = list(made.cluster.database.token_rewards.find({"plan_id": {"$ne": None}}))
-    assert len(rewards) == USERS
-    facts = ("transaction_signature", "slot", "claimed_at")
-    return [
-        reward
-        for reward in rewards
-        if reward["status"] != "completed" or any(reward.get(fact) is None for fact in facts)
-    ]
