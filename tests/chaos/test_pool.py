@@ -66,15 +66,12 @@ def test_a_week_through_a_lagging_pool_is_paid_as_exactly_as_a_calm_one(
 def blocks_of_a_week(stack: LocalStack, folder: Path, endpoints: Sequence[Conditions]) -> int:
     """Pay a week through endpoints, check it, and return the blocks that it took."""
     folder.mkdir()
-    with world(
-        stack, folder, weeks=1, users=USERS, by_approval=True, pool=endpoints, **PRODUCTION
-    ) as made:
+    with world(stack, folder, weeks=1, users=USERS, pool=endpoints, **PRODUCTION) as made:
         (week,) = made.weeks
         made.cluster.start_worker(concurrency=2)
         made.cluster.start_beat()
         made.wait_for_stage(week, Stage.PLANNED)
         first = height(made)
-        made.approve_next()
         made.wait_until_closed(week, seconds=600)
         blocks = height(made) - first
         made.check([week])
