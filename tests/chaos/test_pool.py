@@ -36,7 +36,7 @@ def pool(seed: int, *, third: Conditions) -> list[Conditions]:
     Transactions go to every endpoint. Both living ones lose so many that the share of sends which
     reach neither is `LOST_PERCENT`.
     """
-    drawn = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    drawn = random.Random(seed)
     lost_by_each = 100 * math.sqrt(LOST_PERCENT / 100)
     living = [
         Conditions(
