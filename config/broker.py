@@ -6,6 +6,7 @@ the URL has `?ssl_cert_reqs=none`.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,20 @@ class MalformedTls(ValueError):
 
     def __init__(self) -> None:
         super().__init__(f"ssl_cert_reqs of REDIS_URL must be one of: {', '.join(REQUIREMENTS)}")
+
+
+def check_broker_url(url: str) -> None:
+    """
+    Raises:
+        ValueError: a part of the URL is unusable. After a bare # or / in a password, the port is a
+            piece of the password.
+    """
+    parts = urlsplit(url)
+    _ = parts.port
+    # The driver would read the database's number by `int`, which takes 1_0 for 10.
+    if parts.scheme in ("redis", "rediss") and not re.fullmatch("/?[0-9]*", parts.path):
+        raise ValueError("the database is not a number")
+    broker_tls(url)
 
 
 def broker_tls(url: str) -> dict[str, Any] | None:

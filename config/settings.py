@@ -19,8 +19,9 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from config.broker import broker_tls
+from config.broker import check_broker_url
 from config.errors import ConfigurationUnusable
+from config.numbers import Number, Whole
 
 EXPECTED: Mapping[str, str] = {
     "MONGO_URI": "mongodb://host:27017/?replicaSet=rs0 (or mongodb+srv://...)",
@@ -78,24 +79,24 @@ class Settings(BaseSettings):
     watch_only: bool = False
     """For beat, Flower and the exporter. They sign nothing, so any key is refused."""
 
-    plan_grace_seconds: int = Field(600, ge=0)
+    plan_grace_seconds: Whole = Field(600, ge=0)
     """Wait after a week's end, while its last contributions may still be written."""
-    sweep_seconds: float = Field(300, gt=0)
-    rpc_timeout_seconds: float = Field(20, gt=0)
-    task_soft_limit_seconds: float = Field(900, gt=0)
-    task_hard_limit_seconds: float = Field(960, gt=0)
-    broker_visibility_timeout_seconds: int = Field(1200, gt=0)
-    broker_timeout_seconds: float = Field(15, gt=0)
+    sweep_seconds: Number = Field(300, gt=0)
+    rpc_timeout_seconds: Number = Field(20, gt=0)
+    task_soft_limit_seconds: Number = Field(900, gt=0)
+    task_hard_limit_seconds: Number = Field(960, gt=0)
+    broker_visibility_timeout_seconds: Whole = Field(1200, gt=0)
+    broker_timeout_seconds: Number = Field(15, gt=0)
     """Redis connections are renewed after this long without an answer."""
-    lease_seconds: float = Field(120, gt=0)
-    backoff_scale: float = Field(1.0, gt=0)
+    lease_seconds: Number = Field(120, gt=0)
+    backoff_scale: Number = Field(1.0, gt=0)
     """Factor on the pauses between tries; below 1 only in tests."""
-    stuck_after_seconds: float = Field(6 * 3600, gt=0)
+    stuck_after_seconds: Number = Field(6 * 3600, gt=0)
     """A week still open this long after its end is reported as stuck."""
-    batches_per_task: int = Field(1024, ge=1)
-    batches_in_flight: int = Field(1024, ge=1)
-    priority_fee_lamports_max: int = Field(10_000, ge=0)
-    clock_offset_seconds: int = 0
+    batches_per_task: Whole = Field(1024, ge=1)
+    batches_in_flight: Whole = Field(1024, ge=1)
+    priority_fee_lamports_max: Whole = Field(10_000, ge=0)
+    clock_offset_seconds: Whole = 0
     """Shifts the clock, to run past weeks. Refused on every chain but the local one."""
     local_cluster_genesis: str | None = None
     """The genesis hash of the local chain; `make up` sets it."""
@@ -145,9 +146,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _check_redis(cls, value: SecretStr) -> SecretStr:
-        # After a bare # or / in a password, the port is a piece of the password: a ValueError.
-        _ = urlsplit(value.get_secret_value()).port
-        broker_tls(value.get_secret_value())
+        check_broker_url(value.get_secret_value())
         return value
 
     @field_validator("token_mint_address", "source_token_account", "staking_vault")
@@ -267,5 +266,5 @@ def _describe(error: Mapping[str, Any]) -> str:
         problem = "is malformed"
     expected = EXPECTED.get(name)
     if expected is None:
-        return f"{name} {problem}: {error['msg']}"
+        return f"{name} {problem}: {str(error['msg']).removeprefix('Value error, ')}"
     return f"{name} {problem}. Expected: {expected}"

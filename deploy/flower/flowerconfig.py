@@ -27,7 +27,16 @@ def _password() -> str:
     return os.environ.get("FLOWER_PASSWORD", "")
 
 
-port = int(os.environ.get("FLOWER_PORT", "5555"))
+def _whole(name: str, default: str) -> int:
+    """A whole number in the digits 0 to 9. `int` would also take `5_555` and other digits."""
+    text = os.environ.get(name, default)
+    if not (text.isascii() and text.isdigit()):
+        sys.stderr.write(f"error: {name} is not a whole number in the digits 0 to 9\n")
+        raise SystemExit(ExitCode.NOT_READY)
+    return int(text)
+
+
+port = _whole("FLOWER_PORT", "5555")
 address = os.environ.get("FLOWER_ADDRESS", "127.0.0.1")
 # An empty password is refused when Flower starts: see worker/flower.py.
 basic_auth = [f"{os.environ.get('FLOWER_USER', 'kontrib')}:{_password()}"]
@@ -35,7 +44,7 @@ read_only = os.environ.get("FLOWER_READ_ONLY", "true").lower() != "false"
 persistent = True
 db = os.environ.get("FLOWER_DB", "flower.db")
 # Milliseconds. Flower also saves at its end, unless it is killed.
-state_save_interval = int(os.environ.get("FLOWER_STATE_SAVE_INTERVAL", "30000"))
+state_save_interval = _whole("FLOWER_STATE_SAVE_INTERVAL", "30000")
 max_tasks = 20_000
 # Seconds after which a missing worker, for one of an earlier deployment, leaves the list.
 purge_offline_workers = 3600

@@ -7,13 +7,13 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from deploy.local.chain.rpc.conditions import Conditions
 from deploy.local.chain.rpc.methods import METHODS
 from deploy.local.stack import LocalStack
+from tests.chaos.records import incomplete_rewards
 from tests.chaos.world import World, world
 from tests.end_to_end.support.balances import call
 from worker.core.lifecycle import Stage
@@ -30,8 +30,8 @@ PRODUCTION = {"BATCHES_IN_FLIGHT": "64", "BATCHES_PER_TASK": "256"}
 Record = Callable[[str, object], None]
 
 
-def pool(seed: int) -> list[Conditions]:
-    """Two endpoints whose every method lags by a number of its own, and a dead one.
+def pool(seed: int, *, third: Conditions) -> list[Conditions]:
+    """Two endpoints whose every method lags by a number of its own, and a third that is gone.
 
     Transactions go to every endpoint. Both living ones lose so many that the share of sends which
     reach neither is `LOST_PERCENT`.
@@ -46,7 +46,7 @@ def pool(seed: int) -> list[Conditions]:
         )
         for _ in range(2)
     ]
-    endpoints = [*living, Conditions(dead=True)]
+    endpoints = [*living, third]
     drawn.shuffle(endpoints)
     return endpoints
 
@@ -55,30 +55,31 @@ def test_a_week_through_a_lagging_pool_is_paid_as_exactly_as_a_calm_one(
     local_stack: LocalStack, tmp_path: Path, record_property: Record
 ) -> None:
     calm = blocks_of_a_week(local_stack, tmp_path / "calm", [Conditions()] * 3)
-    troubled = blocks_of_a_week(local_stack, tmp_path / "pool", pool(SEED))
+    dead = pool(SEED, third=Conditions(dead=True))
+    troubled = blocks_of_a_week(local_stack, tmp_path / "dead", dead)
+    silent = pool(SEED + 1, third=Conditions(silent=True))
+    slow = blocks_of_a_week(local_stack, tmp_path / "silent", silent)
 
     record_property(
         f"a week of {USERS} rewards, blocks from plan to close",
-        f"{calm} in calm, {troubled} through a lagging pool (seed {SEED})",
+        f"{calm} in calm, {troubled} through a lagging pool with a dead endpoint, "
+        f"{slow} with a silent one (seed {SEED})",
     )
 
 
 def blocks_of_a_week(stack: LocalStack, folder: Path, endpoints: Sequence[Conditions]) -> int:
     """Pay a week through endpoints, check it, and return the blocks that it took."""
     folder.mkdir()
-    with world(
-        stack, folder, weeks=1, users=USERS, by_approval=True, pool=endpoints, **PRODUCTION
-    ) as made:
+    with world(stack, folder, weeks=1, users=USERS, pool=endpoints, **PRODUCTION) as made:
         (week,) = made.weeks
         made.cluster.start_worker(concurrency=2)
         made.cluster.start_beat()
         made.wait_for_stage(week, Stage.PLANNED)
         first = height(made)
-        made.approve_next()
         made.wait_until_closed(week, seconds=600)
         blocks = height(made) - first
         made.check([week])
-        assert incomplete_rewards(made) == []
+        assert incomplete_rewards(made, week) == []
     return blocks
 
 
@@ -86,15 +87,3 @@ def height(made: World) -> int:
     """The block height of the chain."""
     url = made.cluster.variables["SOLANA_RPC_URL"]
     return int(call(url, "getBlockHeight", {"commitment": "processed"}))
-
-
-def incomplete_rewards(made: World) -> list[Any]:
-    """The rewards that lack their completion, signature, slot or date."""
-    rewards = list(made.cluster.database.token_rewards.find({"plan_id": {"$ne": None}}))
-    assert len(rewards) == USERS
-    facts = ("transaction_signature", "slot", "claimed_at")
-    return [
-        reward
-        for reward in rewards
-        if reward["status"] != "completed" or any(reward.get(fact) is None for fact in facts)
-    ]

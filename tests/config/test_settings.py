@@ -53,6 +53,9 @@ def test_a_missing_variable_is_named_with_what_is_expected(
         ("REDIS_URL", "hunter2"),
         ("REDIS_URL", "redis://:hunter2#x@broker:6379/0"),
         ("REDIS_URL", "redis://:hunter2/x@broker:6379/0"),
+        ("REDIS_URL", "redis://:hunter2@broker:6379/1_0"),
+        ("REDIS_URL", "rediss://:hunter2@broker:6379/٣"),
+        ("REDIS_URL", "redis://:hunter2@broker:6_379/0"),
         ("SOLANA_RPC_URL", "ftp://hunter2"),
         ("TOKEN_MINT_ADDRESS", "hunter2-is-no-address"),
         ("SOURCE_TOKEN_ACCOUNT", "hunter2-is-no-address"),
@@ -112,6 +115,47 @@ def test_settings_are_frozen(environment: pytest.MonkeyPatch) -> None:
 def test_limits_that_contradict_each_other_are_refused(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("TASK_HARD_LIMIT_SECONDS", "10")
     with pytest.raises(ConfigurationUnusable, match="must hold"):
+        load_settings()
+
+
+NUMBERS = [
+    name.upper()
+    for name, field in Settings.model_fields.items()
+    if field.annotation in (int, float)
+]
+
+
+def test_settings_have_numbers() -> None:
+    assert len(NUMBERS) >= 14
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize(
+    "value",
+    ["1_0", "+1000", " 1000", "1000 ", "١٠٠٠", "１０００", "1e3", "0x10", "inf", "nan", "ten"],
+)
+def test_a_number_is_written_in_plain_digits(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(ConfigurationUnusable, match=f"{name} is malformed: not a .*number in the"):
+        load_settings()
+
+
+def test_whole_and_decimal_numbers_are_read(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setenv("BATCHES_PER_TASK", "0064")
+    file = tmp_path / "env"
+    file.write_text("BACKOFF_SCALE=0.5\nCLOCK_OFFSET_SECONDS=-30\nBATCHES_IN_FLIGHT='128'\n")
+    found = load_settings(file)
+    assert (found.batches_per_task, found.batches_in_flight) == (64, 128)
+    assert (found.backoff_scale, found.clock_offset_seconds) == (0.5, -30)
+
+
+def test_a_fraction_of_a_whole_setting_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BATCHES_PER_TASK", "10.0")
+    with pytest.raises(ConfigurationUnusable, match="a whole number in the digits 0 to 9"):
         load_settings()
 
 

@@ -35,6 +35,14 @@ def test_a_week_is_named_by_its_number_or_its_monday(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["٢٠٢٤-W٥٠", "２０２４-W50", "2024-W5_0", "+2024-W50", "٢٠٢٤-١٢-٠٩"]
+)
+def test_a_week_is_written_in_the_digits_0_to_9(text: str) -> None:
+    with pytest.raises(MalformedWeek):
+        Week.parse(text)
+
+
+@pytest.mark.parametrize(
     ("label", "monday"),
     [
         ("2020-W53", "2020-12-28"),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from worker.adapters.durable import flush_file, make_folder, put_in_place
 from worker.core.errors import UsageError
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
 from worker.core.week import Week
@@ -65,7 +65,8 @@ class BundleFolder:
 class BundleFolderWriter:
     """Writes a bundle to `<folder>/<week>`. Implements `bundle_files.BundleWriter`.
 
-    The files go to a draft folder first, so that a reader never finds part of a bundle.
+    The files go to a draft folder first, so that a reader never finds part of a bundle. Each is
+    flushed to the disk and read back.
 
     Raises:
         BundleUnusable: a folder or a file cannot be written.
@@ -74,7 +75,7 @@ class BundleFolderWriter:
     def __init__(self, folder: Path, week: Week) -> None:
         self._target = folder / week.id
         with _usable(self._target):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             self._draft = Path(tempfile.mkdtemp(prefix=f".{week.id}.", dir=folder))
 
     def write(self, name: str, lines: Iterable[bytes]) -> bytes:
@@ -83,16 +84,18 @@ class BundleFolderWriter:
             for line in lines:
                 digest.update(line + b"\n")
                 file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+            flush_file(file)
+        with _usable(self._target), (self._draft / name).open("rb") as kept:
+            if hashlib.file_digest(kept, "sha256").digest() != digest.digest():
+                raise BundleUnusable(self._target, f"{name} was not kept as it was written")
         return digest.digest()
 
     def finish(self) -> str:
         with _usable(self._target):
-            self._target.mkdir(exist_ok=True)
+            make_folder(self._target)
             # The manifest comes last, when the files that it names exist.
             for name in (PLAN_FILE, PAYOUTS_FILE, MANIFEST_FILE):
-                (self._draft / name).replace(self._target / name)
+                put_in_place(self._draft / name, self._target / name)
         self.discard()
         return str(self._target)
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, cast
 
 import typer
 
 from worker.cli.session import Session
-from worker.core.money import MalformedAmount
+from worker.core.money import INT64_MAX, MalformedAmount
 from worker.core.storable import is_storable_text
 from worker.core.week import MalformedWeek, Week
 from worker.core.wiki.files.strict_json import MalformedJson, read_json
 
 _PLAIN_DECIMAL = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?")
-_WHOLE = re.compile(r"[0-9]{1,18}")
+_WHOLE = re.compile(r"[0-9]{1,19}")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SIGNATURE_BYTES, _SIGNATURE_CHARACTERS_MAX = 64, 88
 
@@ -78,14 +79,20 @@ def read_amount(text: str) -> str:
     return text
 
 
-def read_whole(text: str) -> int:
+def whole_number(lowest: int = 0, highest: int = INT64_MAX) -> Callable[[object], int]:
+    """The parser of every option that is a whole number, in the digits 0 to 9.
+
+    It raises `typer.BadParameter` for any other text, and for a number out of the range. Python's
+    `int` would take `1_0`, `+5` and the digits of other scripts.
     """
-    Raises:
-        typer.BadParameter: the text is more than the digits 0 to 9.
-    """
-    if not _WHOLE.fullmatch(text):
-        raise typer.BadParameter(f"{text!a} is no whole number; write 90")
-    return int(text)
+
+    def read_whole(given: object) -> int:
+        number = int(text) if _WHOLE.fullmatch(text := str(given)) else None
+        if number is None or not lowest <= number <= highest:
+            raise typer.BadParameter(f"{text!a} is not a whole number from {lowest} to {highest}")
+        return number
+
+    return read_whole
 
 
 def read_signature(text: str) -> str | None:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from worker.core.errors import UsageError
 
-_ISO_WEEK = re.compile(r"(\d{4})-?W(\d{2})")
+_ISO_WEEK = re.compile(r"([0-9]{4})-?W([0-9]{2})")
 _LENGTH = timedelta(days=7)
 YEAR_FIRST, YEAR_LAST = 1970, 9998
 """Weeks before and after these can be computed, too."""

@@ -22,6 +22,7 @@ from worker.adapters.mongo.backup.format import (
     BackupManifest,
     FolderUnusable,
     NoBackup,
+    NotKept,
     digest,
     in_order,
     read_manifest,
@@ -74,6 +75,49 @@ def everything(database: Mongo) -> dict[str, list[Any]]:
         ]
         for name in sorted(options)
     }
+
+
+def test_a_backup_that_the_disk_does_not_keep_is_refused(
+    database: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_fsync = os.fsync
+
+    def lose_the_end(descriptor: int) -> None:
+        real_fsync(descriptor)
+        if (size := os.fstat(descriptor).st_size) and os.readlink(
+            f"/proc/self/fd/{descriptor}"
+        ).endswith(".bson.gz"):
+            os.ftruncate(descriptor, size - 1)
+
+    monkeypatch.setattr(os, "fsync", lose_the_end)
+    with pytest.raises(NotKept, match=r"bson\.gz was not kept as it was written"):
+        back_up(database, tmp_path / "backup", lambda line: None, NOW)
+    with pytest.raises(NoBackup):
+        read_manifest(tmp_path / "backup")
+
+
+def test_every_file_and_folder_of_a_backup_is_flushed(
+    database: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_fsync, flushed = os.fsync, list[str]()
+
+    def fsync(descriptor: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        flushed.append(str(path.relative_to(tmp_path)))
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    manifest = back_up(database, tmp_path / "backup", lambda line: None, NOW)
+
+    inner = f"backup/{database.name}"
+    assert flushed[:2] == [".", "backup"]
+    assert flushed[-3:] == [inner, "backup/manifest.json.partial", "backup"]
+    assert flushed[2:-3] == [
+        f"backup/{file.path}"
+        for saved in manifest.collections
+        for file in (saved.metadata, saved.data)
+        if file is not None
+    ]
 
 
 def test_everything_comes_back_as_it_was(database: Mongo, target: Mongo, tmp_path: Path) -> None:

@@ -14,11 +14,14 @@ from bson import Int64, ObjectId
 from tests.contracts.store_worlds import freeze, write_plan
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
+from worker.adapters.mongo.schema.index_obstacles import index_obstacles
 from worker.adapters.mongo.schema.look import NothingToSetAside
 from worker.adapters.mongo.schema.migrations import (
     MigrationReport,
+    SchemaDiffers,
     migrate,
     plan_migration,
+    require_schema,
     verify,
 )
 from worker.adapters.mongo.schema.obstacles import CannotTake, unusable
@@ -129,15 +132,43 @@ def test_a_view_is_refused_by_name(database: Mongo, name: str) -> None:
         ({"type": "timeseries", "options": {"timeseries": {}}}, "is a time series"),
         ({"type": "collection", "options": {"capped": True, "size": 9}}, "is capped"),
         ({"type": "collection", "options": {"collation": {"locale": "en"}}}, "has a collation"),
+        ({"type": "view"}, "is a view"),
+        ({"type": "timeseries"}, "is a time series"),
+        ({"type": "ledger"}, "is a ledger"),
+        ({"type": "collection", "options": {"timeseries": {}}}, "is a time series"),
+        ({"type": "collection", "options": {"viewOn": "people"}}, "is a view"),
+        ({"type": "collection", "options": {"clusteredIndex": {"unique": True}}}, "is clustered"),
+        ({"type": "collection", "options": {"expireAfterSeconds": 60}}, "deletes old documents"),
+        ({"type": "collection", "options": {"encryptedFields": {}}}, "has encrypted fields"),
+        ({"type": "collection", "options": {"temp": True}}, "is temporary"),
+        ({"type": "collection", "options": {"autoIndexId": False}}, "has no index on _id"),
+        ({"type": "collection", "options": {"invented": 1}}, "has the option invented"),
+        ({"type": "collection", "info": {"readOnly": True}}, "can only be read"),
+        (
+            {
+                "type": "collection",
+                "options": {
+                    "validator": {"a": 1},
+                    "validationLevel": "strict",
+                    "validationAction": "error",
+                    "changeStreamPreAndPostImages": {"enabled": True},
+                    "storageEngine": {"wiredTiger": {}},
+                    "capped": False,
+                },
+                "info": {"readOnly": False, "uuid": b""},
+            },
+            None,
+        ),
     ],
 )
 def test_collections_of_other_kinds_cannot_be_used(
     listed: dict[str, Any] | None, reason: str | None
 ) -> None:
-    """The local engine makes none of the last three."""
+    """The local engine makes few of these."""
     found = list(unusable(listed))
 
-    assert bool(found) == (reason is not None)
+    assert len(found) == (reason is not None)
+    assert all(each.startswith(reason or "") for each in found)
     assert all(each.startswith(str(reason)) for each in found)
 
 
@@ -273,6 +304,129 @@ def test_a_unique_index_that_refuses_our_records_is_refused(
     assert f"{collection} has the unique index theirs" in refusal(database)
 
 
+@pytest.mark.parametrize(
+    ("collection", "keys", "options"),
+    [
+        ("token_rewards", ["user_id"], {"unique": True}),
+        ("token_rewards", ["user_id"], {"unique": True, "sparse": True}),
+        ("token_rewards", ["memo"], {"partialFilterExpression": {"status": "completed"}}),
+        ("token_rewards", ["memo"], {"partialFilterExpression": {"amount_base_units": {"$gt": 0}}}),
+        ("token_rewards", ["user_id"], {"partialFilterExpression": {"plan_id": {"$exists": True}}}),
+        ("contributions", ["idempotency_key", "source"], {}),
+        ("contributions", ["user_id", "created_at"], {}),
+        ("staking_records", ["transfer_key", "note"], {}),
+        ("governance_proposals", ["title"], {}),
+        ("weekly_distributions", ["distribution_tx_hash"], {"sparse": True}),
+        ("weekly_distributions_archive", ["status"], {}),
+        ("weekly_distributions_conflicts", ["status"], {}),
+        ("article_rewards", ["article_id"], {}),
+        ("payout_batches", ["signature"], {"sparse": True}),
+        ("system_config", ["key"], {}),
+        ("system_config", ["version"], {"sparse": True}),
+        ("users", ["team", "total_points"], {}),
+        ("users", ["total_points"], {}),
+        ("users", ["nick"], {"partialFilterExpression": {"total_points": {"$gt": 0}}}),
+        ("articles", ["last_contribution_date"], {"sparse": True}),
+    ],
+)
+def test_a_unique_index_that_our_writes_violate_is_refused(
+    database: Mongo, collection: str, keys: list[str], options: dict[str, Any]
+) -> None:
+    made = {"unique": True, "name": "theirs"} | options
+    database[collection].create_index([(key, 1) for key in keys], **made)
+
+    assert f"{collection} has the unique index theirs" in refusal(database)
+
+
+@pytest.mark.parametrize(
+    ("collection", "keys", "options"),
+    [
+        ("token_rewards", ["invoice"], {"sparse": True}),
+        ("token_rewards", ["user_id"], {"partialFilterExpression": {"invoice": {"$exists": True}}}),
+        ("token_rewards", ["user_id"], {"partialFilterExpression": {"invoice": {"$gt": 0}}}),
+        ("token_rewards", ["plan_id", "user_id", "memo"], {}),
+        ("contributions", ["metadata.revision"], {"sparse": True}),
+        ("contributions", ["idempotency_key", "source"], {"sparse": True}),
+        ("weekly_distributions", ["week_start", "status"], {}),
+        ("system_config", ["key"], {"sparse": True}),
+        ("users", ["nick"], {}),
+        ("users", ["team", "nick"], {"sparse": True}),
+        ("articles", ["slug", "language"], {}),
+    ],
+)
+def test_a_unique_index_that_our_writes_cannot_violate_is_taken(
+    database: Mongo, collection: str, keys: list[str], options: dict[str, Any]
+) -> None:
+    made = {"unique": True, "name": "theirs"} | options
+    database[collection].create_index([(key, 1) for key in keys], **made)
+
+    assert run(database).remaining == []
+    assert "theirs" in database[collection].index_information()
+
+
+def test_a_unique_index_over_other_unique_fields_is_taken(database: Mongo) -> None:
+    database.users.create_index("nick", unique=True)
+    database.users.create_index([("nick", 1), ("total_points", 1)], unique=True, name="both")
+
+    assert run(database).remaining == []
+
+
+@pytest.mark.parametrize("users", [[{"wallet_address": ""}], [{"wallet_address": "w"}] * 2])
+def test_a_unique_index_over_wallets_that_have_to_move_is_refused(
+    database: Mongo, users: list[dict[str, Any]]
+) -> None:
+    database.users.insert_many([{**user, "chain": i} for i, user in enumerate(users)])
+    keys = [("wallet_address", 1), ("chain", 1)]
+    database.users.create_index(keys, unique=True, name="theirs")
+
+    assert "users has the unique index theirs" in refusal(database)
+
+
+@pytest.mark.parametrize(
+    "existing",
+    [
+        {"key": {"plan_id": 1, "user_id": 1}, "unique": True, "collation": {"locale": "en"}},
+        {"key": {"user_id": 1}, "prepareUnique": True},
+        {"key": {"invoice": 1}, "unique": True, "partialFilterExpression": {"invoice": None}},
+        {
+            "key": {"x": 1},
+            "unique": True,
+            "partialFilterExpression": {"$and": [{"x": {"$lte": None}}, {"status": "completed"}]},
+        },
+        {"key": {"created_at": 1}, "expireAfterSeconds": 60},
+        {"key": {"reason": "2dsphere"}},
+    ],
+)
+def test_indexes_that_the_local_engine_does_not_make_are_refused(
+    database: Mongo, existing: dict[str, Any]
+) -> None:
+    spec = next(each for each in COLLECTIONS if each.name == "token_rewards")
+
+    (why,) = index_obstacles(database, spec, [{"name": "theirs", **existing}])
+
+    assert "index theirs" in why
+
+
+def test_an_index_that_somebody_makes_later_is_named(database: Mongo) -> None:
+    run(database)
+    assert require_schema(database).startswith("version")
+    database.token_rewards.create_index("claimed_at", expireAfterSeconds=60, name="old")
+    database.governance_votes.create_index("user_id", unique=True, name="once")
+
+    with pytest.raises(SchemaDiffers) as found:
+        require_schema(database)
+
+    assert "token_rewards: it has the index old, which deletes old documents" in str(found.value)
+    assert "governance_votes: it has the unique index once" in str(found.value)
+
+
+def test_the_index_on_the_id_and_our_own_are_no_obstacles(database: Mongo) -> None:
+    run(database)
+    for spec in COLLECTIONS:
+        existing = list(map(dict, database[spec.name].list_indexes()))
+        assert list(index_obstacles(database, spec, existing)) == []
+
+
 def test_a_unique_index_over_a_field_that_everyone_gets_is_refused(database: Mongo) -> None:
     database.users.create_index("total_points", unique=True, sparse=True, name="theirs")
     database.users.insert_many([{"_id": i} for i in range(2)])
@@ -287,6 +441,24 @@ def test_an_index_that_deletes_records_is_refused(database: Mongo) -> None:
     text = refusal(database)
     assert "contributions has the index old, which deletes old documents" in text
     assert "wikis_own" not in text
+
+
+@pytest.mark.parametrize(
+    ("collection", "field"),
+    [(spec.name, "created_at") for spec in COLLECTIONS if not spec.wiki_owned]
+    + [
+        ("weekly_distributions_conflicts", "created_at"),
+        ("users", "last_reward_claim"),
+        ("users", "token_account_created_at"),
+        ("articles", "last_contribution_date"),
+    ],
+)
+def test_an_index_that_deletes_by_a_date_is_refused_wherever_we_write(
+    database: Mongo, collection: str, field: str
+) -> None:
+    database[collection].create_index(field, expireAfterSeconds=10**8, name="old")
+
+    assert f"{collection} has the index old, which deletes old documents" in refusal(database)
 
 
 def test_repeated_values_that_only_a_person_can_tell_apart_are_refused(database: Mongo) -> None:
@@ -318,6 +490,37 @@ def test_a_validator_that_our_fields_violate_is_refused(database: Mongo, documen
         database.users.insert_many([{"_id": i} for i in range(documents)])
 
     assert "users has a validator that refuses documents with our fields" in refusal(database)
+
+
+@pytest.mark.parametrize(
+    "validator",
+    [
+        {"$jsonSchema": {"required": ["key"]}},
+        {"key": {"$exists": True}},
+        {"$jsonSchema": {"properties": {"version": {"bsonType": "string"}}}},
+        {"$jsonSchema": {"properties": {"_id": {"enum": ["token_system", "theme"]}}}},
+    ],
+)
+def test_a_validator_that_refuses_our_configuration_is_refused(
+    database: Mongo, validator: dict[str, Any]
+) -> None:
+    database.create_collection("system_config", validator=validator)
+
+    assert "system_config has a validator that refuses our document" in refusal(database)
+
+
+def test_a_validator_of_configuration_that_takes_our_documents_stays(database: Mongo) -> None:
+    validator = {"$jsonSchema": {"properties": {"theme": {"bsonType": "string"}}}}
+    database.create_collection("system_config", validator=validator)
+
+    assert run(database).remaining == []
+
+
+def test_a_validator_of_the_conflicts_is_refused(database: Mongo) -> None:
+    validator = {"$jsonSchema": {"required": ["reason"]}}
+    database.create_collection("weekly_distributions_conflicts", validator=validator)
+
+    assert "weekly_distributions_conflicts has a validator" in refusal(database)
 
 
 def test_a_validator_that_later_values_violate_is_refused(database: Mongo) -> None:

@@ -222,7 +222,7 @@ def test_a_plain_index_where_a_unique_one_belongs_is_replaced(database: Mongo) -
 
 def test_an_index_under_another_name_serves_as_well(database: Mongo) -> None:
     database.users.create_index("wallet_address", unique=True, sparse=True, name="wallets")
-    database.users.create_index([("total_points", -1)], unique=True, sparse=False, name="points")
+    database.users.create_index([("total_points", -1)], name="points")
     database.contributions.create_index([("created_at", -1)], name="newest")
 
     report = run(database)

@@ -16,8 +16,8 @@ NESTED = '{"a": ' * 300 + "1" + "}" * 300
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--days", "999999999999"), "equal to 90"),
-        (("--days", "91"), "equal to 90"),
+        (("--days", "999999999999"), "not a whole number from 1"),
+        (("--days", "91"), "not a whole number from 1 to 90"),
         (("--start", "9999-12-31"), "must end before the year 9999"),
         (("--start", "9999-12-31T23:00-10:00"), "is not a moment"),
         (("--start", "0001-01-01T00:00+10:00"), "is not a moment"),

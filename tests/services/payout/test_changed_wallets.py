@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from bson import ObjectId
@@ -11,6 +14,7 @@ from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, store_of, user_id_of
 from worker.core.lifecycle import Status
+from worker.core.payout.chain import Recipient
 from worker.core.payout.hold import (
     ACCOUNTS_PER_USER_MAX,
     CLOSED_ACCOUNT,
@@ -18,12 +22,15 @@ from worker.core.payout.hold import (
     UNRECORDED_WALLET,
 )
 from worker.core.payout.records import Reward
+from worker.core.payout.single import NOT_MADE_YET
 from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.week import Week
 from worker.services.payout.override import redirect_reward, wallet_of_today
 from worker.services.payout.reconcile import reconcile
+from worker.services.payout.release_singles import LOOK_SOON
 from worker.services.week.due import find_work
-from worker.services.week.story import Job
+from worker.services.week.run import do_work
+from worker.services.week.story import Job, Work
 from worker.services.week.unblock import retry_week
 
 MOVER = "mover"
@@ -129,6 +136,38 @@ def test_an_account_made_before_wallets_were_recorded_is_named_and_a_redirect_pa
     redirect_reward(town.first, WEEK, user_id_of(MOVER), target)
     assert retry(town, WEEK).status is Status.COMPLETED
     assert town.ledger.balance(target) == held.row.amount
+
+
+class NewAccountsUnseen:
+    """A chain whose endpoint does not show new token accounts yet."""
+
+    def __init__(self, chain: Any) -> None:
+        self._chain = chain
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chain, name)
+
+    def recipients(self, wallets: Sequence[str]) -> list[Recipient]:
+        return [replace(each, account_exists=False) for each in self._chain.recipients(wallets)]
+
+
+def test_a_redirect_waits_for_its_new_account_and_not_for_what_the_user_did(town: World) -> None:
+    made = datetime(2024, 1, 1, tzinfo=UTC)
+    user = ObjectId(user_id_of(MOVER))
+    store_of(town.first).set_user_fields(user, token_account_created_at=made)
+    assert play(town, WEEK).reason == UNRECORDED_WALLET
+    target = wallet_of_today(town.first, user_id_of(MOVER))
+    redirect_reward(town.first, WEEK, user_id_of(MOVER), target)
+
+    retry_week(town.first.store, WEEK, town.clock.now())
+    unseen = replace(town.first, chain=NewAccountsUnseen(town.first.chain))
+    do_work(unseen, Work(Job.SINGLES, WEEK), seconds=600)
+
+    assert reward_of(town, WEEK).reason == NOT_MADE_YET
+    assert find_work(town.first) == []
+    town.clock.sleep(LOOK_SOON.total_seconds())
+    town.run()
+    assert reward_of(town, WEEK).status is Status.COMPLETED
 
 
 def test_a_redirect_of_a_reward_that_already_has_its_payout_makes_the_account(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from worker.cli.arguments import session_of
+from worker.cli.arguments import session_of, whole_number
 from worker.cli.command import command
 from worker.cli.console import say
 from worker.core.errors import NotReady
@@ -19,7 +19,9 @@ commands = typer.Typer()
 @command(commands, "kontrib metrics --port 9108")
 def metrics(
     context: typer.Context,
-    port: Annotated[int, typer.Option("--port", min=1, max=65535)] = PORT,
+    port: Annotated[
+        int, typer.Option("--port", parser=whole_number(1, 65535), metavar="PORT")
+    ] = PORT,
     address: Annotated[
         str, typer.Option("--address", help="The address to listen on; 0.0.0.0 inside a container.")
     ] = LOOPBACK,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from worker.cli.arguments import AsJson, session_of
+from worker.cli.arguments import AsJson, read_amount, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, waiting
 from worker.cli.findings_view import check_document, coloured, show_checks
@@ -80,7 +80,9 @@ def _tiers(text: str | None) -> frozenset[int] | None:
     """
     if text is None:
         return None
-    return frozenset(scaled_multiplier(exact_decimal(part.strip())) for part in text.split(","))
+    return frozenset(
+        scaled_multiplier(exact_decimal(read_amount(part.strip()))) for part in text.split(",")
+    )
 
 
 @command(commands, "kontrib verify-proof proof.json --rpc URL")

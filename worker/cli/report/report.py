@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, OptionalWeek, session_of
+from worker.cli.arguments import AsJson, OptionalWeek, session_of, whole_number
 from worker.cli.board_view import board_document
 from worker.cli.command import command
 from worker.cli.console import plain, print_json, say, waiting, write_private
@@ -39,7 +39,12 @@ def report(
     csv: Annotated[bool, typer.Option("--csv", help="Print one line for each reward.")] = False,
     year: Annotated[
         int | None,
-        typer.Option("--year", min=2020, max=9998, help="Report the payments of a year, in UTC."),
+        typer.Option(
+            "--year",
+            parser=whole_number(2020, 9998),
+            metavar="YEAR",
+            help="Report the payments of a year, in UTC.",
+        ),
     ] = None,
     user: Annotated[
         str | None, typer.Option("--user", metavar="ID", help="The user of the yearly report.")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.cli.arguments import AsJson, read_amount, read_week
+from worker.cli.arguments import AsJson, read_amount, read_week, whole_number
 from worker.cli.command import command
 from worker.cli.console import FileNotWritten, emit, progress_bar, say
 from worker.cli.input_file import FileUnusable, Input, open_input
@@ -41,7 +41,12 @@ _Pool = Annotated[
 ]
 _MinPoints = Annotated[
     int | None,
-    typer.Option("--min-points", min=1, help="The fewest points for a reward."),
+    typer.Option(
+        "--min-points",
+        parser=whole_number(1),
+        metavar="POINTS",
+        help="The fewest points for a reward.",
+    ),
 ]
 _Floor = Annotated[
     str | None,
@@ -55,10 +60,21 @@ _Bonus = Annotated[
 ]
 _Stakers = Annotated[
     int,
-    typer.Option("--stakers", min=0, max=100, help="The percentage of users who stake."),
+    typer.Option(
+        "--stakers",
+        parser=whole_number(0, 100),
+        metavar="PERCENT",
+        help="The percentage of users who stake.",
+    ),
 ]
 _Multiplier = Annotated[
-    str, typer.Option("--multiplier", help="The staking multiplier of these users.")
+    str,
+    typer.Option(
+        "--multiplier",
+        parser=read_amount,
+        metavar="NUMBER",
+        help="The staking multiplier of these users.",
+    ),
 ]
 _First = Annotated[
     Week | None,

@@ -15,6 +15,7 @@ from worker.cli.arguments import (
     read_object,
     read_signature,
     session_of,
+    whole_number,
 )
 from worker.cli.command import command
 from worker.cli.console import emit
@@ -28,6 +29,15 @@ ProposalArgument = Annotated[
     str, typer.Argument(metavar="PROPOSAL", help="The proposal's id.", show_default=False)
 ]
 _PROPOSAL = "6765f1c2a4b3c2d1e0f90817"
+
+_Days = Annotated[
+    int,
+    typer.Option(
+        parser=whole_number(1, VOTING_MAX.days),
+        metavar="DAYS",
+        help="The days that the vote lasts.",
+    ),
+]
 
 
 def read_moment(text: str) -> datetime:
@@ -68,9 +78,7 @@ def propose(
         datetime | None,
         typer.Option(parser=read_moment, metavar="MOMENT", help="Start of the vote. Default: now."),
     ] = None,
-    days: Annotated[
-        int, typer.Option(min=1, max=VOTING_MAX.days, help="The days that the vote lasts.")
-    ] = 7,
+    days: _Days = 7,
     quorum: Annotated[
         str | None,
         typer.Option(

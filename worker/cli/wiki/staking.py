@@ -15,8 +15,8 @@ from worker.cli.arguments import (
     read_amount,
     read_signature,
     read_text,
-    read_whole,
     session_of,
+    whole_number,
 )
 from worker.cli.command import command
 from worker.cli.console import emit, table
@@ -53,7 +53,7 @@ def stake(
         int,
         typer.Option(
             "--days",
-            parser=read_whole,
+            parser=whole_number(),
             metavar="DAYS",
             help="30, 90, 180 or 365, as configured.",
         ),

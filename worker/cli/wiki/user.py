@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, session_of
+from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, session_of, whole_number
 from worker.cli.command import command
 from worker.cli.console import emit, escaped, facts, moment_text, say, table, waiting
 from worker.cli.session import Session
@@ -22,7 +22,7 @@ from worker.core.week import Week
 from worker.ports.check import Cursor, ShownContribution, ShownReward
 from worker.services.wiki import dashboard
 
-PAGE = 20
+PAGE, PAGE_MAX = 20, 1000
 commands = typer.Typer()
 
 
@@ -40,7 +40,9 @@ def user(
         str | None,
         typer.Option("--after", metavar="PAGE", help="The name of the page to show."),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000)] = PAGE,
+    limit: Annotated[
+        int, typer.Option("--limit", parser=whole_number(1, PAGE_MAX), metavar="N")
+    ] = PAGE,
     as_json: AsJson = False,
 ) -> None:
     """Show a user's points this week, estimated tokens, rewards, stakes and voting power."""

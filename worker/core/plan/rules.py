@@ -162,7 +162,7 @@ def _range(entry: Mapping[str, Any]) -> Range:
 def _tiers(entries: Mapping[str, Any]) -> tuple[StakingTier, ...]:
     tiers = []
     for name, entry in entries.items():
-        days = int(name.removesuffix("_days"))
+        days = _whole(name.removesuffix("_days"))
         multiplier, apy = exact_decimal(entry["multiplier"]), exact_decimal(entry["apy"])
         scaled_multiplier(multiplier)
         if apy < 0:

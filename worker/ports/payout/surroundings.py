@@ -33,7 +33,11 @@ class Archive(Protocol):
     """Published plans, outside the database."""
 
     def publish(self, week: Week, root: bytes, lines: Iterable[bytes]) -> None:
-        """Write a plan under its root and flush it. Publishing the same again is harmless."""
+        """Write a plan under its root durably, and read it back. The same again is harmless.
+
+        Raises:
+            Unreachable: the storage refused the plan, or did not keep it.
+        """
 
     def fetch(self, week: Week, root: bytes) -> AbstractContextManager[Iterator[bytes]] | None:
         """The lines of a published plan, or None if the archive lacks it."""

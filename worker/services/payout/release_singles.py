@@ -43,13 +43,14 @@ def release_singles(context: Context, planned: PlannedWeek, deadline: Deadline) 
         FundsShort: token accounts could not be created. The other rewards were released.
     """
     context.refuse_if_paused()
-    release = Release(context, planned, deadline)
+    release, last = Release(context, planned, deadline), list[Reward]()
     while not deadline.passed:
         now = context.clock.now()
         rewards = context.store.rewards_to_pay_alone(planned.plan_id, now, CHUNK_REWARDS)
-        if not rewards:
-            break
+        if not rewards or rewards == last:
+            break  # the same again: the last round had no effect
         release.run(rewards)
+        last = rewards
     if release.short is not None:
         raise release.short
     return release

@@ -18,7 +18,7 @@ from worker.services.proof.bundle_files import BundleFiles
 from worker.services.proof.verify_other_weeks import taken_text, verify_other_week
 from worker.services.proof.verify_payments import PaymentsVerifier
 
-_PAYMENT_ID = re.compile(r"(\d{4}-\d{2}-\d{2})/(?:\d{5,}|u/[0-9a-f]{64})")
+_PAYMENT_ID = re.compile(r"(\d{4}-\d{2}-\d{2})/(?:\d{5,}|u/[0-9a-f]{64})", re.ASCII)
 
 
 def verify_treasury(

@@ -1,15 +1,35 @@
-"""Does one piece of work, and records why a week does not move on. Tasks and `--inline` use it."""
+"""Does one piece of work, and records why a week does not move on. Tasks and `--inline` use it.
+
+Finished work wakes the next at once. So each step has to prove its progress: the work that was due
+when it began must no longer be due, unless its time ran out. The database decides this, not the
+step's own report. Otherwise a step without effect would wake itself for ever.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
-from worker.core.errors import KontribError, NotReady, UsageError
+from worker.core.errors import KontribError, NotReady, Refused, UsageError
 from worker.core.lifecycle import Stage
 from worker.core.payout.backoff import is_exhausted, next_attempt_at, next_look_at
+from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.week.story import Done, Work, do_job
+from worker.services.week.story import Done, Job, Work, do_job, next_work
+
+_UNTIMED = (Job.PLAN, Job.CLOSE)
+"""Jobs that no deadline cuts off."""
+
+
+class NoProgress(Refused):
+    """A step ended without an error and in time, and the work that it was for is still due."""
+
+    def __init__(self, work: Work, sentence: str) -> None:
+        super().__init__(
+            f"{work.job.value} of {work.week.label} reported '{sentence}', and the same work is "
+            "still due. It is tried again after a pause."
+        )
 
 
 def do_work(
@@ -23,10 +43,16 @@ def do_work(
     """Do one piece of work within `seconds`, or until `stopping` reports that the process ends.
 
     An expected failure is recorded on the week with its next try, and raised.
+
+    Raises:
+        NoProgress: the step changed nothing.
     """
-    deadline = Deadline(context.clock, seconds, stopping)
+    began, deadline = context.clock.now(), Deadline(context.clock, seconds, stopping)
     try:
         done = do_job(context, work, deadline, at_once=at_once)
+        is_cut_off = deadline.passed and work.job not in _UNTIMED
+        if not is_cut_off and _is_left(context, work, began):
+            raise NoProgress(work, done.sentence)
     except UsageError:
         raise
     except KontribError as error:
@@ -37,6 +63,15 @@ def do_work(
         # No next stage clears the reason of a completed week.
         context.store.forget_failure(work.week)
     return done
+
+
+def _is_left(context: Context, work: Work, began: datetime) -> bool:
+    """Whether work that was due when a step began is due still.
+
+    Payouts and rewards that the step postponed are due later than that.
+    """
+    known = context.store.distribution(work.week) or Distribution(work.week, Stage.DUE)
+    return work in next_work(context, known, began)
 
 
 def _record_failure(context: Context, week: Week, error: KontribError) -> None:

@@ -22,7 +22,7 @@ from solders.transaction import VersionedTransaction
 from deploy.local.chain.blocks import Commitment
 from deploy.local.chain.ledger import Dropped
 from deploy.local.chain.preinstalled import MEMO_PROGRAM, set_rent
-from deploy.local.chain.rpc.conditions import Conditions
+from deploy.local.chain.rpc.conditions import MAX_LAG_BLOCKS, Conditions
 from deploy.local.chain.rpc.node import Node
 from deploy.local.chain.rpc.params import (
     INVALID_REQUEST,
@@ -146,6 +146,18 @@ def set_conditions(node: Node, params: Params) -> Json:
     return True
 
 
+def remember_slots(node: Node, params: Params) -> Json:
+    """`local_rememberSlots(count)`: keep the accounts of `count` slots before `finalized`.
+
+    A client that names the lag of each request in a header needs it. Conditions do it themselves.
+    """
+    count = params.number(0)
+    if count > MAX_LAG_BLOCKS:
+        raise invalid_params(f"Too many slots; max {MAX_LAG_BLOCKS}")
+    node.remember(count)
+    return node.ledger.blocks.tip.slot
+
+
 def count_requests(node: Node, params: Params) -> Json:
     """`local_countRequests(path)`: the requests since the conditions of an endpoint were set."""
     return node.endpoint(params.text(0)).requests
@@ -159,6 +171,7 @@ ADMIN_METHODS: dict[str, Callable[[Node, Params], Json]] = {
     "local_dropUnfinalized": drop_unfinalized,
     "local_freezeTokenAccount": freeze_token_account,
     "local_pauseSlots": pause_slots,
+    "local_rememberSlots": remember_slots,
     "local_resumeSlots": resume_slots,
     "local_setAccount": set_account,
     "local_setClockOffset": set_clock_offset,

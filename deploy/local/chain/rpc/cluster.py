@@ -140,7 +140,7 @@ def get_recent_prioritization_fees(node: Node, params: Params) -> Json:
     if len(texts) > MAX_FEE_ADDRESSES:
         raise invalid_params(f"Too many inputs provided; max {MAX_FEE_ADDRESSES}")
     history, blocks = node.ledger.history, node.ledger.blocks
-    newest = blocks.at(Commitment.CONFIRMED).slot
+    newest = node.block(Commitment.CONFIRMED).slot
     recent = [block.slot for block in blocks.recent() if block.slot <= newest]
     recent = recent[-MAX_BLOCKHASH_AGE_BLOCKS:]
     highest: dict[int, int] = dict.fromkeys(recent, 0)

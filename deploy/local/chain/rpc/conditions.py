@@ -45,6 +45,8 @@ class Conditions:
     """The share of sent transactions that are answered with their signature and never land."""
     max_transaction_bytes: int = MAX_V1_BYTES
     """Larger transactions are refused, although the feature account shows v1 as active."""
+    method_errors: Mapping[str, int] = field(default_factory=dict)
+    """The error code with which a method is always refused, such as -32601 for an absent one."""
     max_items: Mapping[str, int] = field(default_factory=dict)
     """The items of one call by method: listed values, a `limit`, or a range of slots."""
     items_refusal: int = INVALID_PARAMS
@@ -159,7 +161,10 @@ class Endpoint:
             raise _refusal(status, status, text, seconds)
 
     def check_call(self, method: str, params: Json) -> None:
-        """Raise the refusal of a call with too many items: a `Refusal` or an `RpcError`."""
+        """Raise the refusal of a method or of too many items: a `Refusal` or an `RpcError`."""
+        code = self.conditions.method_errors.get(method)
+        if code is not None:
+            raise RpcError(code, f"{method} is not available on this plan")
         limit, refusal = self.conditions.max_items.get(method), self.conditions.items_refusal
         if limit is None or _items(method, params) <= limit:
             return

@@ -51,7 +51,11 @@ class Node:
         """
         self.switches.endpoints[path] = Endpoint(conditions)
         # Where slots are skipped, a block is up to two slots.
-        accounts, slots = self.ledger.accounts, 2 * conditions.most_lag_blocks
+        self.remember(2 * conditions.most_lag_blocks)
+
+    def remember(self, slots: int) -> None:
+        """Keep the accounts of at least so many slots before `finalized` from now on."""
+        accounts = self.ledger.accounts
         accounts.remembered_slots = max(accounts.remembered_slots, slots)
 
     def endpoint(self, path: str) -> Endpoint:
@@ -64,7 +68,7 @@ class Node:
             return self
         return replace(
             self,
-            behind_blocks=endpoint.lag_blocks(method, draw),
+            behind_blocks=self.behind_blocks + endpoint.lag_blocks(method, draw),
             loses_sends=method == "sendTransaction" and endpoint.loses_send(),
             max_transaction_bytes=endpoint.conditions.max_transaction_bytes,
         )

@@ -13,7 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,11 @@ from deploy.local.chain.snapshot import load, save
 
 DEFAULT_PORT = 8_899
 DEFAULT_SLOT_MILLISECONDS = 400
+BEHIND_HEADER = "X-Blocks-Behind"
+"""The header with which a proxy asks for the answer of a node that is some blocks behind.
+
+Needs `--admin`, and `local_rememberSlots` before."""
+
 MAX_BODY_BYTES = 512 * 1024
 MAX_CATCH_UP_SLOTS = 5
 SNAPSHOT_NAME = "chain.snapshot"
@@ -94,7 +99,7 @@ class ChainServer:
             return
         try:
             endpoint.check_request(request.body, request.remote_ip or "", self.now())
-            body = answer(self.node, request.body, endpoint)
+            body = answer(self._node_for(request), request.body, endpoint)
             reply = partial(_reply, request, 200, "OK", body)
         except Refusal as refusal:
             wait = refusal.retry_after_seconds
@@ -102,6 +107,13 @@ class ChainServer:
             reply = partial(reply, retry_after_seconds=wait)
         if not endpoint.conditions.silent:
             _after_half_of_the_way(endpoint, reply)
+
+    def _node_for(self, request: HTTPServerRequest) -> Node:
+        """Return the node that a request asks for: by default one that is up to date."""
+        behind = request.headers.get(BEHIND_HEADER, "")
+        if not (behind.isdecimal() and self.node.admin):
+            return self.node
+        return replace(self.node, behind_blocks=int(behind))
 
 
 def _after_half_of_the_way(endpoint: Endpoint, act: Callable[[], None]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -64,6 +63,16 @@ class FolderUnusable(UsageError):
         super().__init__(
             f"No backup can be written into {folder} ({error.strerror or error}). Name a folder "
             "that can be made, on a disk with room for it. The database was not changed."
+        )
+
+
+class NotKept(KontribError):
+    """A file read back differs from the bytes that were written to it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} was not kept as it was written, so there is no backup. Name a folder on "
+            "another disk. The database was not changed."
         )
 
 
@@ -219,12 +228,3 @@ def digest(stream: BinaryIO) -> str:
     while block := stream.read(READ_BYTES):
         hashed.update(block)
     return hashed.hexdigest()
-
-
-def flush_folder(folder: Path) -> None:
-    """Make new names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

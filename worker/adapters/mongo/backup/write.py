@@ -8,6 +8,8 @@ manifest.
 from __future__ import annotations
 
 import gzip
+import hashlib
+import io
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ from typing import IO, Any
 
 from bson import json_util
 
+from worker.adapters.durable import flush_file, flush_folder, make_folder, put_in_place
 from worker.adapters.mongo.backup.format import (
     ENGINES_OWN,
     MANIFEST,
@@ -25,10 +28,10 @@ from worker.adapters.mongo.backup.format import (
     BackupManifest,
     File,
     FolderUnusable,
+    NotKept,
     SavedCollection,
     digest,
     file_name,
-    flush_folder,
     in_order,
     priority_of,
 )
@@ -66,7 +69,7 @@ class _Backup(MongoPart):
     def run(self, now: datetime) -> BackupManifest:
         existing = {each["name"]: dict(each) for each in self.database.list_collections()}
         wanted = in_order([name for name in existing if _is_saved(name)])
-        (self._folder / self.database.name).mkdir(parents=True, mode=0o700)
+        make_folder(self._folder / self.database.name, mode=0o700)
         saved = tuple(self._save(existing[name]) for name in wanted)
         manifest = BackupManifest(self.database.name, now.isoformat(), saved)
         flush_folder(self._folder / self.database.name)
@@ -106,18 +109,21 @@ class _Backup(MongoPart):
 
     def _write(self, relative: str, parts: Any) -> File:
         path = self._folder / relative
-        with _private(path) as stream, gzip.GzipFile("", "wb", GZIP_LEVEL, stream, 0) as packed:
-            for part in parts:
-                packed.write(part)
-        with path.open("rb") as written:
-            return File(relative, path.stat().st_size, digest(written))
+        with _private(path) as stream:
+            hashed = _Hashing(stream)
+            with gzip.GzipFile("", "wb", GZIP_LEVEL, hashed, 0) as packed:
+                for part in parts:
+                    packed.write(part)
+        with path.open("rb") as kept:
+            if digest(kept) != hashed.sha256.hexdigest():
+                raise NotKept(path)
+        return File(relative, hashed.size, hashed.sha256.hexdigest())
 
     def _write_manifest(self, manifest: BackupManifest) -> None:
         draft = self._folder / f"{MANIFEST}.partial"
         with _private(draft) as stream:
             stream.write(manifest.to_json().encode())
-        draft.rename(self._folder / MANIFEST)
-        flush_folder(self._folder)
+        put_in_place(draft, self._folder / MANIFEST)
 
 
 def _is_saved(collection: str) -> bool:
@@ -126,6 +132,19 @@ def _is_saved(collection: str) -> bool:
 
 def _portable(index: Mapping[str, Any]) -> Document:
     return {key: value for key, value in index.items() if key != ENGINES_OWN}
+
+
+class _Hashing(io.RawIOBase):
+    """Passes bytes on to a file, and hashes them on the way."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.sha256, self.size = hashlib.sha256(), 0
+
+    def write(self, data: Any) -> int:
+        self.sha256.update(data)
+        self.size += len(data)
+        return self._stream.write(data)
 
 
 class _Counter:
@@ -149,5 +168,4 @@ def _private(path: Path) -> Iterator[IO[bytes]]:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
     with os.fdopen(descriptor, "wb") as stream:
         yield stream
-        stream.flush()
-        os.fsync(stream.fileno())
+        flush_file(stream)

@@ -45,7 +45,7 @@ def build_index(database: Mongo, collection: str, index: IndexSpec) -> None:
         IndexRefused: the server does not build it for another reason.
     """
     existing = index_documents(database, collection)
-    replaced = [each for each in existing if _replaces(index, each)]
+    replaced = [each for each in existing if replaces(index, each)]
     if not any(serves(each, index) for each in existing):
         options = index.options | {"name": _free_name(index, existing)}
         try:
@@ -80,7 +80,7 @@ def drop_index(database: Mongo, collection: str, name: str) -> None:
             raise
 
 
-def _replaces(index: IndexSpec, existing: Mapping[str, Any]) -> bool:
+def replaces(index: IndexSpec, existing: Mapping[str, Any]) -> bool:
     """Whether an index of the wiki's has the same keys and differs in uniqueness alone."""
     is_special = has_other_purpose(existing) or "partialFilterExpression" in existing
     same = keys_of(existing) == index.keys and index.partial is None and not is_special

@@ -26,12 +26,12 @@ from worker.adapters.mongo.schema.differences import (
     differences,
     recorded_version,
 )
-from worker.adapters.mongo.schema.fields import defaults
 from worker.adapters.mongo.schema.indexes import IndexRefused, build_index
 from worker.adapters.mongo.schema.look import look_at, rename
-from worker.adapters.mongo.schema.obstacles import SET_ASIDE_SUFFIX
+from worker.adapters.mongo.schema.obstacles import SET_ASIDE_SUFFIX, later_obstacles
 from worker.adapters.mongo.schema.origin import (
     Origin,
+    defaults,
     has_own_reputation,
     look,
     record_origin,
@@ -104,7 +104,7 @@ def require_schema(database: Mongo) -> str:
     Raises:
         SchemaDiffers: the database differs from it.
     """
-    if found := verify(database):
+    if found := [*verify(database), *later_obstacles(database)]:
         raise SchemaDiffers(found)
     return f"version {SCHEMA_VERSION}"
 

@@ -13,12 +13,13 @@ from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.payout.control import CONTROL_ID
 from worker.adapters.mongo.payout.weeks import GENESIS_ID
-from worker.adapters.mongo.schema import duplicates
-from worker.adapters.mongo.schema.differences import index_documents, keys_of, serves
-from worker.adapters.mongo.schema.origin import OUR_COLLECTIONS
+from worker.adapters.mongo.schema.differences import index_documents, serves
+from worker.adapters.mongo.schema.index_obstacles import index_obstacles
+from worker.adapters.mongo.schema.origin import OUR_COLLECTIONS, validation_of
 from worker.adapters.mongo.schema.spec import COLLECTIONS, CollectionSpec, IndexSpec
-from worker.adapters.mongo.schema.validation import violations
+from worker.adapters.mongo.schema.validation import blocks, violations
 from worker.core.errors import Refused
+from worker.core.findings import Finding
 
 LISTED_MAX = 20
 INDEXES_MAX = 64
@@ -29,6 +30,20 @@ _RESOLVED = (names.USERS, names.WEEKLY_DISTRIBUTIONS)
 _KINDS = {
     "view": "is a view: its documents belong to another collection",
     "timeseries": "is a time series: its documents cannot be changed",
+}
+_HARMLESS = {
+    *("validator", "validationLevel", "validationAction", "comment", "writeConcern"),
+    *("storageEngine", "indexOptionDefaults", "size", "max", "flags", "idIndex", "uuid"),
+    *("changeStreamPreAndPostImages", "recordPreImages", "autoIndexId", "temp", "capped"),
+}
+"""Options of a collection that every write may ignore, or that are looked at on their own."""
+_REFUSED = {
+    "timeseries": _KINDS["timeseries"],
+    "viewOn": _KINDS["view"],
+    "pipeline": _KINDS["view"],
+    "expireAfterSeconds": "deletes old documents by itself, and they are records",
+    "clusteredIndex": "is clustered by _id, and has no ordinary index on it",
+    "encryptedFields": "has encrypted fields, which only clients with their keys can write",
 }
 
 
@@ -53,6 +68,8 @@ def obstacles(database: Mongo, *, is_first: bool, set_aside: Collection[str] = (
                 continue
             found += [f"{spec.name} {why}" for why in _of_indexes(database, spec)]
             found += violations(database, spec, plain[spec.name].get("options", {}))
+    if names.WEEKLY_DISTRIBUTIONS_CONFLICTS in plain:
+        found += _of_conflicts(database, plain[names.WEEKLY_DISTRIBUTIONS_CONFLICTS])
     if names.USERS in plain:
         found += _of_wallets(database)
     if is_first and names.SYSTEM_CONFIG in plain:
@@ -60,15 +77,44 @@ def obstacles(database: Mongo, *, is_first: bool, set_aside: Collection[str] = (
     return found
 
 
+def later_obstacles(database: Mongo) -> list[Finding]:
+    """What stands in the way since the migration: somebody changed a collection or an index."""
+    listed = {each["name"]: each for each in database.list_collections()}
+    found = [(name, why) for name in OUR_COLLECTIONS for why in unusable(listed.get(name))]
+    for spec in COLLECTIONS:
+        if spec.name in listed and not any(unusable(listed[spec.name])):
+            existing = index_documents(database, spec.name)
+            found += [(spec.name, why) for why in index_obstacles(database, spec, existing)]
+    return [Finding("obstacle", name, f"it {why}") for name, why in found]
+
+
 def unusable(listed: Mapping[str, Any] | None) -> Iterator[str]:
     """Why a collection as a whole cannot be used."""
     if listed is None:
         return
-    if (why := _KINDS.get(listed.get("type", ""))) is not None:
-        yield f"{why}. Name a database where it is a collection."
-    options = listed.get("options", {})
+    kind, options = listed.get("type", "collection"), listed.get("options", {})
+    whys = [] if kind == "collection" else [_KINDS.get(kind, f"is a {kind}")]
+    whys += [_REFUSED[name] for name in options if name in _REFUSED]
+    if listed.get("info", {}).get("readOnly") and not whys:
+        whys.append("can only be read")
+    for why in dict.fromkeys(whys):
+        yield f"{why}. Name a database where it is an ordinary collection, or copy it into one."
+    yield from _of_options(options)
+
+
+def _of_options(options: Mapping[str, Any]) -> Iterator[str]:
+    """Why an option would lose records. An option of a newer server is refused by its name."""
     if options.get("capped"):
         yield "is capped: it loses its oldest documents. Convert it to an ordinary collection."
+    if options.get("temp"):
+        yield "is temporary: the server drops it when it starts. Copy it into another collection."
+    if options.get("autoIndexId") is False:
+        yield "has no index on _id. Copy it into a collection that has one."
+    for name in sorted(options.keys() - _HARMLESS - _REFUSED.keys() - {"collation"}):
+        yield (
+            f"has the option {name}, which this program does not know. Copy it into a collection "
+            "without it."
+        )
     if options.get("collation", {}).get("locale", "simple") != "simple":
         yield (
             "has a collation of its own: it takes different wallets and ids for equal. Copy it "
@@ -110,6 +156,15 @@ def _foreign_settings(database: Mongo) -> Iterator[str]:
             )
 
 
+def _of_conflicts(database: Mongo, listed: Mapping[str, Any]) -> Iterator[str]:
+    """The collection of second distributions takes documents of every shape."""
+    spec = CollectionSpec(names.WEEKLY_DISTRIBUTIONS_CONFLICTS)
+    existing = index_documents(database, spec.name)
+    yield from (f"{spec.name} {why}" for why in index_obstacles(database, spec, existing))
+    if blocks(validation_of(listed.get("options", {}))):
+        yield f"{spec.name} has a validator. Set its validationAction to warn."
+
+
 # --- indexes -------------------------------------------------------------------------------------
 
 
@@ -121,59 +176,13 @@ def _of_indexes(database: Mongo, spec: CollectionSpec) -> Iterator[str]:
             f"has {len(existing)} indexes, and {len(missing)} are missing: the server allows "
             f"{INDEXES_MAX}. Drop some that no query uses."
         )
-    for document in existing:
-        yield from _of_index(database, spec, document)
+    yield from index_obstacles(database, spec, existing)
     for index in missing:
         if index.unique and spec.name not in _RESOLVED and _is_repeated(database, spec, index):
             yield (
                 f"needs a unique index on {', '.join(k for k, _ in index.keys)}, and several "
                 "documents have the same values. Correct the documents."
             )
-
-
-def _of_index(database: Mongo, spec: CollectionSpec, document: Document) -> Iterator[str]:
-    """Why an index would lose or refuse documents of ours."""
-    name = document["name"]
-    if "expireAfterSeconds" in document and not spec.wiki_owned:
-        yield f"has the index {name}, which deletes old documents. Drop it: they are records."
-    if not document.get("unique") or name == "_id_":
-        return
-    keys = {field for field, _ in keys_of(document)}
-    if spec.wiki_owned:
-        yield from _of_wikis_unique_index(database, spec, document, keys)
-        return
-    ours = [index for index in spec.indexes if index.unique]
-    if any({field for field, _ in index.keys} <= keys for index in ours):
-        return  # ours already refuses what it refuses
-    is_partial = document.get("sparse") or document.get("partialFilterExpression") is not None
-    written = {
-        str(field) for field in (spec.validator.schema["properties"] if spec.validator else ())
-    }
-    if not is_partial or keys & (written | set(spec.service_fields)):
-        yield (
-            f"has the unique index {name} on {', '.join(sorted(keys))}, which would refuse records "
-            "of ours. Make it an ordinary index, or drop it."
-        )
-
-
-def _of_wikis_unique_index(
-    database: Mongo, spec: CollectionSpec, document: Document, keys: set[str]
-) -> Iterator[str]:
-    """A unique index of users or articles over fields that many documents will share."""
-    collection = database[spec.name]
-    is_wallet = keys == {names.WALLET} and not document.get("sparse")
-    if is_wallet and duplicates.has_empty_wallets(database):
-        yield (
-            f"has the unique index {document['name']}, which is not sparse, and users whose "
-            f"{names.WALLET} is null or empty. Create it again with `sparse: true`."
-        )
-    added = sorted(keys & set(spec.added_fields))
-    lacking = {"$or": [{name: {"$exists": False}} for name in added]}
-    if added and keys == set(added) and collection.count_documents(lacking, limit=2) > 1:
-        yield (
-            f"has the unique index {document['name']} on {', '.join(added)}, where every document "
-            "gets the same value. Make it an ordinary index, or drop it."
-        )
 
 
 def _is_repeated(database: Mongo, spec: CollectionSpec, index: IndexSpec) -> bool:

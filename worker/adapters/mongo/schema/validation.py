@@ -14,8 +14,8 @@ from pymongo.errors import OperationFailure
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo
-from worker.adapters.mongo.schema.fields import if_missing
-from worker.adapters.mongo.schema.origin import validation_of
+from worker.adapters.mongo.schema.origin import Origin, if_missing, validation_of
+from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import CollectionSpec
 
 _SCHEMA = "$jsonSchema"
@@ -37,6 +37,17 @@ _CONTRIBUTION = {
     "updated_at": _A_DATE,
     "idempotency_key": "text",
 }
+_CONFIGURATION: tuple[Document, ...] = (
+    {**CONFIG, "updated_at": _A_DATE},
+    {"_id": "schema", "version": 1, "migrated_at": _A_DATE},
+    {**Origin().document(_A_DATE), "dropped": []},
+    {"_id": "genesis", "first_week": "2024-12-16"},
+    {"_id": "control", "paused": None},
+    {"_id": "heartbeat/beat", "at": _A_DATE},
+    {"_id": "count/re_signs", "count": Int64(1)},
+)
+CONFIG_FIELDS = {name for document in _CONFIGURATION for name in document}
+"""Fields of our documents in `system_config`."""
 
 
 def keeps_validator(spec: CollectionSpec) -> bool:
@@ -44,15 +55,22 @@ def keeps_validator(spec: CollectionSpec) -> bool:
     return spec.validator is None or not spec.validator.blocks
 
 
+def blocks(validation: Mapping[str, Any]) -> bool:
+    """Whether validation options refuse any document."""
+    is_off = validation.get("validationLevel") == "off"
+    return bool(validation) and not is_off and validation.get("validationAction") != "warn"
+
+
 def violations(database: Mongo, spec: CollectionSpec, options: Mapping[str, Any]) -> Iterator[str]:
     """Why a validator of the wiki's would refuse our fields."""
     found = validation_of(options)
-    blocks = found.get("validationAction") != "warn" and found.get("validationLevel") != "off"
-    if not found or not blocks or not keeps_validator(spec):
+    if not blocks(found) or not keeps_validator(spec):
         return
     validator = found["validator"]
     try:
-        if _refuses_fields(database, validator, _fields(spec)):
+        if spec.name == names.SYSTEM_CONFIG:
+            yield from _refused_configuration(database, validator)
+        elif _refuses_fields(database, validator, _fields(spec)):
             fields = ", ".join(sorted(_fields(spec)))
             yield (
                 f"{spec.name} has a validator that refuses documents with our fields. Allow "
@@ -97,19 +115,35 @@ def _later(value: object) -> object:
     return _LATER_COUNT if value == 0 and isinstance(value, int) else value
 
 
+def _refused_configuration(database: Mongo, validator: Document) -> Iterator[str]:
+    """The documents that this system keeps beside the wiki's configuration."""
+    for sample in _CONFIGURATION:
+        if list(_nothing_but(database, sample, [{"$match": {"$nor": [validator]}}])):
+            yield (
+                f"{names.SYSTEM_CONFIG} has a validator that refuses our document "
+                f"{sample['_id']!r}. Allow it, or set the validationAction to warn."
+            )
+            return
+
+
+def _nothing_but(database: Mongo, document: Document, stages: list[Document]) -> Any:
+    """A pipeline over one document that is not stored."""
+    # A facet gives one document even if the collection is empty or missing.
+    source: list[Document] = [
+        {"$limit": 1},
+        {"$facet": {"none": [{"$limit": 1}]}},
+        {"$replaceWith": {"$literal": document}},
+    ]
+    return database[names.SYSTEM_CONFIG].aggregate([*source, *stages])
+
+
 def _refuses_fields(database: Mongo, validator: Document, fields: Document) -> bool:
     """Whether what a schema says about single fields refuses ours."""
     if list(validator) != [_SCHEMA] or not fields:
         return False
     schema = {key: value for key, value in validator[_SCHEMA].items() if key in _OF_FIELDS}
-    # A facet gives one document even if the collection is empty or missing.
-    stages: list[Document] = [
-        {"$limit": 1},
-        {"$facet": {"none": [{"$limit": 1}]}},
-        {"$replaceWith": {"$literal": fields}},
-        {"$match": {"$nor": [{_SCHEMA: schema}]}},
-    ]
-    return bool(list(database[names.SYSTEM_CONFIG].aggregate(stages)))
+    stages: list[Document] = [{"$match": {"$nor": [{_SCHEMA: schema}]}}]
+    return bool(list(_nothing_but(database, fields, stages)))
 
 
 def _refused_documents(

@@ -18,7 +18,8 @@ _WHOLE, _FLOAT, _DECIMAL = ("$numberInt", "$numberLong"), "$numberDouble", "$num
 _HEX_ID = re.compile(r"[0-9a-fA-F]{24}")
 _WRITTEN_ID = re.compile(r"""ObjectI[dD]\(\s*["']?([0-9a-fA-F]{24})["']?\s*\)""")
 _WRITTEN_DATE = re.compile(r"""(?:ISODate|new Date)\(\s*["']?([^"')]+)["']?\s*\)""")
-_MILLISECONDS = re.compile(r"\d{9,}")
+_PLAIN = re.compile(r"-?[0-9.]+([eE][+-]?[0-9]+)?|-?Infinity|NaN")
+_MILLISECONDS = re.compile(r"[0-9]{9,}")
 
 
 class NotExtendedJson(KontribError):
@@ -88,12 +89,23 @@ def plain_values(value: Any) -> Any:
 
 def _number(kind: str, written: Any) -> int | float:
     try:
-        number = float(written) if kind == _FLOAT else int(written)
+        number = float(_plain(written)) if kind == _FLOAT else int(_plain(written))
     except (ValueError, OverflowError):
         raise NotExtendedJson(f"has a {kind} that is no number") from None
     if isinstance(number, int) and abs(number) > INT64_MAX:
         raise NotExtendedJson("has a number beyond 64 bits")
     return number
+
+
+def _plain(written: Any) -> Any:
+    """The same, unless it is text that only Python reads as a number: `1_0`, ` 10`, `+10`.
+
+    Raises:
+        ValueError: it is.
+    """
+    if isinstance(written, str) and not _PLAIN.fullmatch(written):
+        raise ValueError(written)
+    return written
 
 
 def _date_of(value: dict[str, Any]) -> datetime:
@@ -104,7 +116,7 @@ def _date_of(value: dict[str, Any]) -> datetime:
     milliseconds: Any = plain_number(inner)
     if isinstance(milliseconds, bool):
         raise TypeError
-    return EPOCH + timedelta(milliseconds=int(milliseconds))
+    return EPOCH + timedelta(milliseconds=int(_plain(milliseconds)))
 
 
 def _read_moment(value: object) -> datetime:

@@ -212,6 +212,14 @@ def test_a_plan_limits_the_items_of_a_call(method: str, small: Any, large: Any) 
     assert "5 range on this plan" in error["message"]
 
 
+def test_a_plan_refuses_methods_by_name() -> None:
+    pool = Pool(method_errors={"getBlockTime": -32004, "getProgramAccounts": -32601})
+
+    assert pool.error("getBlockTime", 1_001)["code"] == -32004
+    assert pool.error("getProgramAccounts", str(pool.payer.pubkey()))["code"] == -32601
+    assert pool.call("getSlot")
+
+
 @pytest.mark.parametrize("status", [413, -32615])
 def test_a_gateway_refuses_a_large_call_by_its_own_status(status: int) -> None:
     pool = Pool(max_items={"getMultipleAccounts": 1}, items_refusal=status)

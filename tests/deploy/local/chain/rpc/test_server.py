@@ -155,6 +155,31 @@ def test_the_paths_of_one_server_are_endpoints_of_one_chain_with_their_own_condi
     run(test)
 
 
+def test_a_request_asks_for_its_own_lag_on_top_of_the_endpoints() -> None:
+    async def test(chain: Chain) -> None:
+        chain.node.switches.paused = True
+        chain.node.set_conditions("/late", Conditions(lag_blocks={"*": 3}))
+        chain.node.remember(20)
+        await chain.advance(40)
+
+        def height(path: str, **headers: str) -> int:
+            body = b'{"jsonrpc":"2.0","id":1,"method":"getBlockHeight"}'
+            sent = {"Content-Type": "application/json", **headers}
+            request = urllib.request.Request(chain.url + path, body, sent)  # noqa: S310
+            with urllib.request.urlopen(request) as response:  # noqa: S310
+                return int(json.load(response)["result"])
+
+        def heights() -> list[int]:
+            late = {"X-Blocks-Behind": "4"}
+            return [height("/"), height("/", **late), height("/late"), height("/late", **late)]
+
+        newest, *others = await asyncio.to_thread(heights)
+
+        assert [newest - other for other in others] == [4, 3, 7]
+
+    run(test)
+
+
 def test_a_silent_endpoint_acts_on_its_requests() -> None:
     async def test(chain: Chain) -> None:
         chain.node.set_conditions("/silent", Conditions(silent=True))
