@@ -63,10 +63,25 @@ check: $(READY) ## ruff, mypy --strict, import-linter, sizes, known vulnerabilit
 audit: $(READY) ## Look the locked packages up in the public advisory databases
 	$(BIN)/python deploy/audit.py
 
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+COMMIT = $(shell git rev-parse --short=12 HEAD)$(shell git diff --quiet HEAD || echo .changed)
+
+.PHONY: wheel
+wheel: $(READY) ## Build the wheel into dist/, labelled with version and commit
+	@printf '[egg_info]\ntag_build = +%s\n' "$(COMMIT)" > $(VENV)/commit.cfg
+	DIST_EXTRA_CONFIG=$(abspath $(VENV)/commit.cfg) $(BIN)/pip wheel --quiet --disable-pip-version-check \
+	  --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/kontrib-*.whl
+
+.PHONY: image
+image: ## Build the image kontrib:VERSION-COMMIT, also tagged kontrib:latest
+	docker build --file deploy/Dockerfile --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) \
+	  --tag kontrib:$(VERSION)-$(COMMIT) --tag kontrib:latest .
+
 .PHONY: lock
 lock: ## Resolve the dependencies anew and write the lock files, with hashes
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
-	$(VENV)-lock/bin/uv pip compile pyproject.toml --upgrade --universal --python-version 3.11.0 \
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra s3 --extra gcs --upgrade --universal --python-version 3.11.0 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements.lock
 	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --upgrade --universal --python-version 3.11.0 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements-dev.lock
@@ -85,6 +100,11 @@ simulate: $(READY) ## Simulate years of weeks under random faults: SEED=1 WEEKS=
 chaos: $(READY) ## Run real processes under many faults: KILLS=200 SEED=1
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
 
+.PHONY: docs
+docs: $(READY) ## Write the reference pages from the code, and build the site into site/
+	$(BIN)/python -m deploy.reference
+	$(BIN)/zensical build --clean --strict
+
 .PHONY: screenshots
 screenshots: $(READY) ## Make the pictures in docs/images anew, in a real browser
 	$(BIN)/python -m tests.screenshots
@@ -92,4 +112,4 @@ screenshots: $(READY) ## Make the pictures in docs/images anew, in a real browse
 .PHONY: clean
 clean: ## Stop the local stack and remove everything that make made
 	@test ! -x $(BIN)/python || $(BIN)/python -m deploy.local down --state $(STATE) || true
-	rm -rf $(VENV) $(STATE) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(STATE) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import itertools
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.broker import check_broker_url
 from config.errors import ConfigurationUnusable
+from config.forms import (
+    Address,
+    DatabaseName,
+    Endpoints,
+    KeyFile,
+    MailUrl,
+    MongoUri,
+    RedisUrl,
+    WebhookUrl,
+)
 from config.numbers import Number, Whole
 
 EXPECTED: Mapping[str, str] = {
@@ -38,12 +46,11 @@ EXPECTED: Mapping[str, str] = {
     "SOURCE_TOKEN_ACCOUNT": "a token account's address in base58",
     "STAKING_VAULT": "the vault's wallet, or its token account, in base58",
     "PLAN_ARCHIVE_URL": "a folder or any fsspec URL, such as s3://bucket/plans",
-    "WEBHOOK_URL": "an http(s) URL that takes Slack's JSON",
+    "WEBHOOK_URL": "the incoming webhook of Slack, Mattermost or Discord: https://...",
+    "MAIL_URL": "smtps://USER:PASSWORD@mail.example:465/?from=kontrib@example.org&to=ops@example.org"
+    " (or smtp:// with STARTTLS; in a password, @ is %40 and / is %2F)",
 }
 
-
-DATABASE_BYTES_MAX = 63
-DATABASE_FORBIDDEN = set('/\\. "$*<>:|?')
 
 SECRET_CHARACTERS_MIN = 4
 """Shorter texts are not hidden: that would make other texts unreadable."""
@@ -59,116 +66,82 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
+        use_attribute_docstrings=True,  # docs/settings.md shows them
     )
 
-    mongo_uri: SecretStr
-    mongo_database: str = "kontrib"
-    redis_url: SecretStr
-    solana_rpc_url: Annotated[tuple[str, ...], NoDecode] = Field(repr=False)
-    token_mint_address: str
-    solana_private_key_file: Path | None = None
+    mongo_uri: MongoUri
+    """The wiki's MongoDB, a replica set."""
+    mongo_database: DatabaseName = "kontrib"
+    """The wiki's database."""
+    redis_url: RedisUrl
+    """Celery's broker."""
+    solana_rpc_url: Endpoints = Field(repr=False)
+    """The RPC endpoints, best of different providers."""
+    token_mint_address: Address
+    """The mint of the token that is paid, with 9 decimals."""
+    solana_private_key_file: KeyFile | None = None
+    """The payout authority: the owner of the source account, or its delegate."""
     solana_private_key: SecretStr | None = None
-    receipt_key_file: Path | None = None
-    fee_payer_key_file: Path | None = None
-    source_token_account: str | None = None
-    staking_vault: str | None = None
+    """The same key as text, where a file is impossible."""
+    receipt_key_file: KeyFile | None = None
+    """The key of the receipts, which holds no tokens. Default: the payout key."""
+    fee_payer_key_file: KeyFile | None = None
+    """The key that pays fees and rent. Default: the payout key."""
+    source_token_account: Address | None = None
+    """The treasury. Default: the authority's associated token account."""
+    staking_vault: Address | None = None
     """Stakes need a transfer to this vault. Without it, stakes are recorded on trust."""
     plan_archive_url: str = "./plans"
-    webhook_url: SecretStr | None = None
-    """Gets messages about closed weeks, stuck weeks and short funds."""
+    """The place for published plans. All workers need the same place."""
+    webhook_url: WebhookUrl | None = None
+    """Gets messages about closed and stuck weeks, short funds, approvals and wrong books."""
+    mail_url: MailUrl | None = None
+    """Gets the same messages by email."""
+    username_field: str = "username"
+    """The field of user documents that reports show as the name, such as `profile.name`."""
     watch_only: bool = False
     """For beat, Flower and the exporter. They sign nothing, so any key is refused."""
 
     plan_grace_seconds: Whole = Field(600, ge=0)
     """Wait after a week's end, while its last contributions may still be written."""
     sweep_seconds: Number = Field(300, gt=0)
+    """The interval at which beat looks for due work."""
     rpc_timeout_seconds: Number = Field(20, gt=0)
+    """An RPC endpoint that takes longer counts as silent."""
     task_soft_limit_seconds: Number = Field(900, gt=0)
+    """A task that takes longer stops after its current step."""
     task_hard_limit_seconds: Number = Field(960, gt=0)
+    """Celery kills a task that takes longer."""
     broker_visibility_timeout_seconds: Whole = Field(1200, gt=0)
+    """Redis delivers an unanswered message again after this time."""
     broker_timeout_seconds: Number = Field(15, gt=0)
     """Redis connections are renewed after this long without an answer."""
     lease_seconds: Number = Field(120, gt=0)
+    """The time after which another worker takes over the work of a dead one."""
     backoff_scale: Number = Field(1.0, gt=0)
     """Factor on the pauses between tries; below 1 only in tests."""
     stuck_after_seconds: Number = Field(6 * 3600, gt=0)
     """A week still open this long after its end is reported as stuck."""
     batches_per_task: Whole = Field(1024, ge=1)
+    """The number of batches that one task pays."""
     batches_in_flight: Whole = Field(1024, ge=1)
+    """The number of batches that one task sends before it waits for them."""
     priority_fee_lamports_max: Whole = Field(10_000, ge=0)
+    """The highest priority fee of a transaction, in lamports."""
     clock_offset_seconds: Whole = 0
     """Shifts the clock, to run past weeks. Refused on every chain but the local one."""
     local_cluster_genesis: str | None = None
     """The genesis hash of the local chain; `make up` sets it."""
     log_format: str = Field("auto", pattern="^(auto|json|console)$")
+    """`auto`, `json` or `console`. `auto` writes JSON unless a terminal reads it."""
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-
-    @field_validator("solana_rpc_url", mode="before")
-    @classmethod
-    def _split_urls(cls, value: Any) -> Any:
-        return (
-            tuple(filter(None, map(str.strip, value.split(","))))
-            if isinstance(value, str)
-            else value
-        )
-
-    @field_validator("solana_rpc_url")
-    @classmethod
-    def _check_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
-        if not urls or any(urlsplit(u).scheme not in ("http", "https") for u in urls):
-            raise ValueError("not http(s)")
-        return urls
-
-    @field_validator("webhook_url")
-    @classmethod
-    def _check_webhook(cls, value: SecretStr | None) -> SecretStr | None:
-        parts = urlsplit(value.get_secret_value()) if value else None
-        if parts is not None and not (parts.scheme in ("http", "https") and parts.hostname):
-            raise ValueError("not http(s)")
-        return value
-
-    @field_validator("mongo_uri", "redis_url")
-    @classmethod
-    def _check_scheme(cls, value: SecretStr) -> SecretStr:
-        schemes = ("mongodb", "mongodb+srv", "redis", "rediss", "unix")
-        if urlsplit(value.get_secret_value()).scheme not in schemes:
-            raise ValueError("unknown scheme")
-        return value
-
-    @field_validator("mongo_database")
-    @classmethod
-    def _check_database(cls, value: str) -> str:
-        is_too_long = len(value.encode(errors="replace")) > DATABASE_BYTES_MAX
-        if not value or is_too_long or DATABASE_FORBIDDEN & set(value) or not value.isprintable():
-            raise ValueError("no server accepts this name")
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _check_redis(cls, value: SecretStr) -> SecretStr:
-        check_broker_url(value.get_secret_value())
-        return value
-
-    @field_validator("token_mint_address", "source_token_account", "staking_vault")
-    @classmethod
-    def _check_address(cls, value: str | None) -> str | None:
-        alphabet = set("123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz")
-        if value is not None and not (32 <= len(value) <= 44 and set(value) <= alphabet):
-            raise ValueError("not base58")
-        return value
-
-    @field_validator("solana_private_key_file", "receipt_key_file", "fee_payer_key_file")
-    @classmethod
-    def _check_key_file(cls, path: Path | None) -> Path | None:
-        if path is not None:
-            check_key_file(path)
-        return path
+    """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
 
     def secrets(self) -> list[str]:
         """Every text that logs hide: passwords, keys, and parts of URLs that may be an API key."""
-        texts = [self.solana_private_key, self.webhook_url]
+        texts = [self.solana_private_key, self.webhook_url, self.mail_url]
         secrets = [text.get_secret_value() for text in texts if text is not None]
-        for uri in (self.mongo_uri, self.redis_url):
+        for uri in filter(None, (self.mongo_uri, self.redis_url, self.mail_url)):
             password = urlsplit(uri.get_secret_value()).password or ""
             secrets += [password, unquote(password)]
         for url in self.solana_rpc_url:
@@ -197,32 +170,6 @@ class Settings(BaseSettings):
                 "BROKER_VISIBILITY_TIMEOUT_SECONDS must hold"
             )
         return self
-
-
-def check_key_file(path: Path) -> None:
-    """Refuse a key file that others can read.
-
-    Raises:
-        ValueError: the file is missing, not a file, or readable by group or world.
-    """
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(mode):
-        raise ValueError(f"{path} is not a file")
-    forbidden = stat.S_IRWXO if _is_credential(path) else stat.S_IRWXG | stat.S_IRWXO
-    if mode & forbidden:
-        raise ValueError(f"{path} can be read by others; run: chmod 600 {path}")
-
-
-def _is_credential(path: Path) -> bool:
-    """Whether systemd passed the file to this service alone (LoadCredential).
-
-    systemd may protect it by an access list, whose mask looks like a group permission.
-    """
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    return folder is not None and path.parent == Path(folder)
 
 
 def load_settings(env_file: Path | None = None) -> Settings:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from tasks.task import log, publish, read_week, task
-from worker.app import WEEK, context, notifier, settings
+from worker.app import WEEK, context, notifiers, settings
 from worker.bootstrap.database import Stores, database_of
 from worker.services.watch.endpoints import record_endpoints
 from worker.services.watch.metrics import CANARY
@@ -35,8 +35,8 @@ def canary(**_: Any) -> str:
     grace = timedelta(seconds=settings.plan_grace_seconds)
     stuck_after = timedelta(seconds=settings.stuck_after_seconds)
     events = find_events(store, now, grace=grace, stuck_after=stuck_after)
-    sent = announce(store, notifier(), events, now)
-    return f"alive; {sent} of {len(events)} messages sent"
+    sent = announce(store, notifiers(), events, now)
+    return f"alive; {len(events)} events, {sent} messages sent"
 
 
 @task

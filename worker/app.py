@@ -7,6 +7,7 @@ carry ids only, Celery retries nothing, and a lost message loses nothing.
 from __future__ import annotations
 
 import sys
+import time
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,7 @@ import structlog
 from celery import Celery
 from celery.signals import (
     beat_init,
+    before_task_publish,
     setup_logging,
     task_postrun,
     task_prerun,
@@ -31,7 +33,7 @@ from config.visible_text import visible
 from worker import flower as _flower  # noqa: F401 - refuses an open Flower
 from worker.bootstrap.contexts import (
     build_context,
-    build_notifier,
+    build_notifiers,
     build_wiki_context,
     count_keeper,
 )
@@ -107,6 +109,12 @@ app.conf.update(celery_configuration(settings))
 shutdown = ShutdownFlag()
 
 
+@before_task_publish.connect(weak=False)
+def _note_sending(headers: dict[str, Any], **_: Any) -> None:
+    """Lets watchers see how long a message has waited: Celery's own headers have no time."""
+    headers["sent_at"] = time.time()
+
+
 @cache
 def context() -> Context:
     """This process's context, with one database client and one RPC client.
@@ -129,9 +137,9 @@ def counts() -> CountKeeper:
 
 
 @cache
-def notifier() -> Notifier:
-    """Sends messages to people."""
-    return build_notifier(settings)
+def notifiers() -> dict[str, Notifier]:
+    """Send messages to people."""
+    return build_notifiers(settings)
 
 
 @worker_process_init.connect(weak=False)

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from worker.adapters.webhook import NoNotifier, Webhook, WebhookFailed
+from worker.adapters.webhook import Webhook, WebhookFailed
 
 SECRET_PATH = "/services/T000/B000/s3cr3t"
 
@@ -94,5 +94,18 @@ def test_the_url_is_in_no_repr() -> None:
     assert "s3cr3t" not in repr(Webhook(f"https://hooks.example{SECRET_PATH}"))
 
 
-def test_without_a_webhook_nothing_is_sent() -> None:
-    NoNotifier().notify("text")
+def test_discord_gets_its_own_shape_and_slack_gets_escapes(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "user <!channel> & @everyone"
+    Webhook(server.url).notify(text)
+    assert server.told[0][2] == {"text": "user &lt;!channel&gt; &amp; @\u200beveryone"}
+
+    monkeypatch.setattr("worker.adapters.webhook.DISCORD_HOSTS", ("127.0.0.1",))
+    Webhook(server.url).notify(text + "x" * 3000)
+    shape = server.told[1][2]
+    assert shape["allowed_mentions"] == {"parse": []}
+    assert str(shape["content"]).startswith(text)
+    assert len(str(shape["content"])) == 2000
+    Webhook(f"{server.url}/slack").notify(text)
+    assert "text" in server.told[2][2]

@@ -17,7 +17,9 @@ from tests.tools import need
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 STORES = ("mongo", "redis")
-KEY_VARIABLES = ("SOLANA_PRIVATE_KEY", "SOLANA_PRIVATE_KEY_FILE", "RECEIPT_KEY_FILE")
+KEY_VARIABLES = (
+    *("SOLANA_PRIVATE_KEY", "SOLANA_PRIVATE_KEY_FILE", "RECEIPT_KEY_FILE", "FEE_PAYER_KEY_FILE"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_the_compose_file_fits_its_schema() -> None:
 def test_every_service_is_hardened_limited_and_healthy(compose: dict[str, Any]) -> None:
     assert set(compose["services"]) == {
         *STORES,
-        *("migrate", "worker", "beat", "flower", "exporter"),
+        *("migrate", "worker", "beat", "flower", "exporter", "backup"),
     }
     for name, service in compose["services"].items():
         assert service["read_only"] is True, name
@@ -87,10 +89,10 @@ def test_only_flower_and_the_exporter_are_published_and_only_here(compose: dict[
 def test_only_the_worker_is_given_the_key(compose: dict[str, Any]) -> None:
     for name, service in compose["services"].items():
         environment = service.get("environment", {})
+        has_keys = "./keys:/run/keys:ro" in service.get("volumes", [])
+        assert has_keys == (name == "worker"), name
         if name == "worker":
-            assert service["secrets"] == ["payout_key"]
             continue
-        assert "secrets" not in service, name
         assert not set(KEY_VARIABLES) & set(environment), name
         assert name in STORES or environment["WATCH_ONLY"] == "true"
 

@@ -24,8 +24,14 @@ def documents(kind: str | None = None) -> Iterator[dict[str, Any]]:
 
 def pods() -> Iterator[tuple[str, dict[str, Any]]]:
     for document in documents():
-        if "template" in document.get("spec", {}):
-            yield document["metadata"]["name"], document["spec"]["template"]["spec"]
+        if "template" in (spec := job_of(document)):
+            yield document["metadata"]["name"], spec["template"]["spec"]
+
+
+def job_of(document: dict[str, Any]) -> dict[str, Any]:
+    """The part with the pod's template. A CronJob wraps it."""
+    spec: dict[str, Any] = document.get("spec", {})
+    return dict(spec["jobTemplate"]["spec"]) if "jobTemplate" in spec else spec
 
 
 def containers() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -45,7 +51,7 @@ def test_every_manifest_fits_the_schema(version: str) -> None:
 
 def test_every_pod_is_restricted() -> None:
     found = list(pods())
-    assert len(found) == 5
+    assert len(found) == 6
     for name, pod in found:
         context = pod["securityContext"]
         assert context["runAsNonRoot"] is True, name
@@ -79,7 +85,7 @@ def test_there_is_one_beat_and_never_two() -> None:
 def test_only_the_worker_is_given_the_key() -> None:
     for name, pod in pods():
         secrets = {v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v}
-        assert ("kontrib-key" in secrets) == (name == "kontrib-worker")
+        assert ("kontrib-keys" in secrets) == (name == "kontrib-worker")
         for container in pod["containers"]:
             given = {each["name"]: each.get("value") for each in container.get("env", [])}
             assert (given.get("WATCH_ONLY") == "true") == (name != "kontrib-worker")

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from tests.fakes.world import WEEK, World
 from tests.tools import need
 from worker.adapters.exporter import FiguresCollector
+from worker.core.watch.figures import BrokerFigures
 from worker.services.watch.metrics import collect_figures
 from worker.services.watch.notifications import note_stage, record_funds
 from worker.services.week.due import find_work
@@ -47,7 +48,8 @@ def exported() -> str:
     registry = CollectorRegistry()
     registry.register(
         FiguresCollector(
-            lambda: collect_figures(context.store, world.clock.now(), timedelta(minutes=10))
+            lambda: collect_figures(context.store, world.clock.now(), timedelta(minutes=10)),
+            lambda: BrokerFigures({"control": 1, "week": 0}, 1.0, workers=2),
         )
     )
     return generate_latest(registry).decode()

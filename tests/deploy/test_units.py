@@ -12,7 +12,7 @@ import pytest
 from tests.tools import need
 
 UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
-NAMES = ["beat", "exporter", "flower", "worker"]
+NAMES = ["backup", "beat", "exporter", "flower", "worker"]
 EXPOSURE_MAX = 1.5
 """Of 10. systemd calls 2 and below OK.
 
@@ -36,7 +36,15 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_all_units_are_tested() -> None:
-    assert sorted(file.name for file in UNITS.iterdir()) == [f"kontrib-{n}.service" for n in NAMES]
+    units = sorted(file.name for file in UNITS.glob("*.service"))
+    assert units == [f"kontrib-{name}.service" for name in NAMES]
+
+
+def test_the_timer_of_the_backup_is_understood(analyze: str) -> None:
+    timer = UNITS / "kontrib-backup.timer"
+    (moment,) = re.findall(r"^OnCalendar=(.+)$", timer.read_text(), re.MULTILINE)
+    done = subprocess.run([analyze, "calendar", moment], capture_output=True, text=True, timeout=60)
+    assert "Next elapse" in done.stdout, done.stderr
 
 
 def test_systemd_understands_it(analyze: str, unit: Path) -> None:

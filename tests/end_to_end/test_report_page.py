@@ -95,7 +95,7 @@ def test_nothing_is_asked_of_anybody(chrome: Chrome, page_file: Path) -> None:
 
 def test_what_a_user_wrote_is_text(chrome: Chrome, page_file: Path) -> None:
     look(chrome, page_file, 1280)
-    assert measured(chrome, "document.scripts.length") == 0
+    assert measured(chrome, "document.scripts.length") == 1  # the search
     assert HOSTILE not in page_file.read_text()
 
 
@@ -105,6 +105,37 @@ def test_every_signature_leads_to_an_explorer(chrome: Chrome, page_file: Path) -
     assert isinstance(links, list)
     assert len(links) > 8
     assert all(link.startswith("https://explorer.solana.com/tx/") for link in links)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_person_is_found_by_typing(chrome: Chrome, page_file: Path, width: int) -> None:
+    look(chrome, page_file, width)
+    chrome.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    chrome.get(page_file.as_uri())
+    rows = chrome.find_elements(By.CSS_SELECTOR, "#all tbody tr")
+    assert len(rows) > 30
+    wanted = rows[20].find_element(By.TAG_NAME, "code").text
+    box = chrome.find_element(By.ID, "find")
+    box.send_keys(f" {wanted.upper()} ")
+    assert [row for row in rows if row.is_displayed()] == [rows[20]]
+    assert chrome.find_element(By.ID, "found").text == f"1 of {len(rows)}"
+    assert measured(chrome, "document.documentElement.scrollWidth") == width
+    assert box.accessible_name == "Find"
+    box.clear()
+    box.send_keys("nobody has this")
+    assert not any(row.is_displayed() for row in rows)
+
+
+def test_a_printed_page_holds_every_row(chrome: Chrome, page_file: Path) -> None:
+    look(chrome, page_file, 1280)
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    shown = measured(
+        chrome,
+        "[...document.querySelectorAll('#all tbody tr')]"
+        ".every(r => r.getBoundingClientRect().height > 0)",
+    )
+    assert shown is True
+    assert not chrome.find_element(By.ID, "search").is_displayed()
 
 
 def _keep_picture(chrome: Chrome, name: str) -> None:

@@ -21,6 +21,8 @@ from worker.core.week import Week
 
 CHUNK_LINES = 1000
 READ_BYTES = 2**20
+BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az"})
+"""Storage without folders. A call to make one would make a bucket of a mistyped name instead."""
 
 
 class ArchiveUnusable(Unreachable):
@@ -118,7 +120,7 @@ class PlanArchive:
         folder = self._fs._parent(path)
         if self._is_local:
             make_folder(Path(folder))
-        else:
+        elif not BUCKETS & {self._fs.protocol, *self._fs.protocol}:
             self._fs.makedirs(folder, exist_ok=True)
 
     def _read_back(self, path: str) -> tuple[int, bytes] | None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -21,6 +21,7 @@ from worker.core.errors import KontribError
 from worker.core.watch.figures import (
     RE_SIGNS,
     RPC_ERRORS,
+    BrokerFigures,
     EndpointFigures,
     Figures,
     FundsFigures,
@@ -30,19 +31,31 @@ from worker.core.watch.figures import (
 KEPT_SECONDS = 10.0
 """Figures are collected at most once in this time, however many readers ask."""
 
+T = TypeVar("T")
 Collect = Callable[[], Figures]
+CollectBroker = Callable[[], BrokerFigures]
+Collected = tuple[Figures | None, BrokerFigures | None]
 
 
 class FiguresCollector(Collector):
-    """Collects figures when Prometheus asks. Without a database, `database_up` is 0."""
+    """Collects figures when Prometheus asks.
 
-    def __init__(self, collect: Collect, kept_seconds: float = KEPT_SECONDS) -> None:
-        self._collect, self._kept_seconds = collect, kept_seconds
+    Without a database, `database_up` is 0; without Redis, `redis_up` is 0.
+    """
+
+    def __init__(
+        self, collect: Collect, collect_broker: CollectBroker, kept_seconds: float = KEPT_SECONDS
+    ) -> None:
+        self._collect, self._collect_broker = collect, collect_broker
+        self._kept_seconds = kept_seconds
         self._lock = threading.Lock()
-        self._kept: tuple[float, Figures | None] | None = None
+        self._kept: tuple[float, Collected] | None = None
 
     def collect(self) -> Iterator[Metric]:
-        figures = self._figures()
+        figures, broker = self._figures()
+        yield _gauge("redis_up", "1 if Redis answers.", int(broker is not None))
+        if broker is not None:
+            yield from _broker(broker)
         yield _gauge("database_up", "1 if the database answers.", int(figures is not None))
         if figures is not None:
             yield from _whole(figures)
@@ -51,29 +64,40 @@ class FiguresCollector(Collector):
             yield from _endpoints(figures.endpoints)
             yield from _weeks(figures.weeks)
 
-    def _figures(self) -> Figures | None:
+    def _figures(self) -> Collected:
         with self._lock:
             now = time.monotonic()
             if self._kept is None or now - self._kept[0] >= self._kept_seconds:
-                self._kept = (now, self._collected())
+                self._kept = (now, (_or_none(self._collect), _or_none(self._collect_broker)))
             return self._kept[1]
 
-    def _collected(self) -> Figures | None:
-        try:
-            return self._collect()
-        except KontribError:
-            return None
+
+def _or_none(collect: Callable[[], T]) -> T | None:
+    try:
+        return collect()
+    except KontribError:
+        return None
 
 
-def serve(collect: Collect, address: str, port: int) -> Any:
+def serve(collect: Collect, collect_broker: CollectBroker, address: str, port: int) -> Any:
     """Serve `/metrics` in the background; returns the server and its thread.
 
     Raises:
         OSError: the address is in use, or is not an address of this machine.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(FiguresCollector(collect))
+    registry.register(FiguresCollector(collect, collect_broker))
     return start_http_server(port, address, registry)
+
+
+def _broker(broker: BrokerFigures) -> Iterator[Metric]:
+    waiting = GaugeMetricFamily("kontrib_queue_messages", "Waiting messages.", labels=["queue"])
+    for queue, count in broker.waiting.items():
+        waiting.add_metric([queue], count)
+    yield waiting
+    oldest = "When the message that waits longest was sent. 0 if no message waits."
+    yield _gauge("queue_oldest_timestamp_seconds", oldest, broker.oldest_sent_at or 0)
+    yield _gauge("workers", "Celery workers that answer.", broker.workers)
 
 
 def _whole(figures: Figures) -> Iterator[Metric]:

@@ -1,17 +1,26 @@
-"""Notifies people through a webhook for Slack's JSON: Slack, Mattermost, or Discord's /slack."""
+"""Notifies people through an incoming webhook of Slack, Mattermost or Discord.
+
+Sources: https://docs.slack.dev/messaging/formatting-message-text (escapes),
+https://docs.discord.com/developers/resources/webhook (content, allowed_mentions),
+https://developers.mattermost.com/integrate/webhooks/incoming (takes Slack's JSON).
+"""
 
 from __future__ import annotations
 
 import json
 import urllib.error
 import urllib.request
+from html import escape
 from http.client import HTTPException
 from typing import Any
+from urllib.parse import urlsplit
 
 from worker.core.errors import Unreachable
 
 TIMEOUT_SECONDS = 5.0
 TEXT_CHARACTERS_MAX = 3000
+DISCORD_CHARACTERS_MAX = 2000
+DISCORD_HOSTS = ("discord.com", "discordapp.com")
 
 
 class WebhookFailed(Unreachable):
@@ -43,7 +52,7 @@ class Webhook:
         Raises:
             WebhookFailed: the answer is late or reports an error.
         """
-        body = json.dumps({"text": text[:TEXT_CHARACTERS_MAX]}).encode()
+        body = json.dumps(self._shape(text)).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._url, body, headers)  # noqa: S310 - settings check it
         try:
@@ -54,9 +63,10 @@ class Webhook:
         except (OSError, HTTPException) as error:
             raise WebhookFailed(type(error).__name__) from None
 
-
-class NoNotifier:
-    """Implements `worker.ports.payout.Notifier` if no webhook is configured: sends nothing."""
-
-    def notify(self, text: str) -> None:
-        del text
+    def _shape(self, text: str) -> dict[str, object]:
+        """The message. No text from the database can mention a person or a channel."""
+        parts = urlsplit(self._url)
+        host, path = parts.hostname or "", parts.path.rstrip("/")
+        if host.endswith(DISCORD_HOSTS) and not path.endswith("/slack"):
+            return {"content": text[:DISCORD_CHARACTERS_MAX], "allowed_mentions": {"parse": []}}
+        return {"text": escape(text[:TEXT_CHARACTERS_MAX], quote=False).replace("@", "@\u200b")}

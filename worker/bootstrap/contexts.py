@@ -7,6 +7,7 @@ from datetime import timedelta
 from config.settings import Settings
 from worker.adapters.archive import PlanArchive
 from worker.adapters.clock import SystemClock
+from worker.adapters.mail import Mail
 from worker.adapters.mongo.connection import Mongo
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.wiki.contribute import MongoContributions
@@ -16,7 +17,7 @@ from worker.adapters.mongo.wiki.staking_records import MongoStaking
 from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.reading.transfers import TransferHistory
 from worker.adapters.solana.rpc.transport import rpc_errors
-from worker.adapters.webhook import NoNotifier, Webhook
+from worker.adapters.webhook import Webhook
 from worker.bootstrap.chain import open_chain
 from worker.bootstrap.database import open_database
 from worker.core.errors import Refused
@@ -24,6 +25,7 @@ from worker.core.report.explorer import PUBLIC_CLUSTERS
 from worker.core.watch.figures import RPC_ERRORS
 from worker.ports.payout import Clock, Notifier
 from worker.services.context import Context, Limits
+from worker.services.watch.notifications import MAIL, WEBHOOK
 from worker.services.watch.running_counts import CountKeeper
 from worker.services.wiki_context import WikiContext
 
@@ -101,11 +103,14 @@ def build_wiki_context(settings: Settings, database: Mongo) -> WikiContext:
     )
 
 
-def build_notifier(settings: Settings) -> Notifier:
-    """The configured webhook, or a notifier that sends nothing."""
-    if settings.webhook_url is None:
-        return NoNotifier()
-    return Webhook(settings.webhook_url.get_secret_value())
+def build_notifiers(settings: Settings) -> dict[str, Notifier]:
+    """The configured channels to people, by name."""
+    channels: dict[str, Notifier] = {}
+    if settings.webhook_url is not None:
+        channels[WEBHOOK] = Webhook(settings.webhook_url.get_secret_value())
+    if settings.mail_url is not None:
+        channels[MAIL] = Mail(settings.mail_url.get_secret_value())
+    return channels
 
 
 def count_keeper(context: Context) -> CountKeeper:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from worker.cli.console import say
 from worker.core.errors import NotReady, Unreachable
+from worker.core.watch.figures import BrokerFigures
 
 if TYPE_CHECKING:
     from worker.core.week import Week
@@ -93,6 +95,27 @@ class Broker:
             return found
         raise NoWorker
 
+    def figures(self) -> BrokerFigures:
+        """The queues and the workers of this moment.
+
+        Raises:
+            BrokerUnreachable: Redis does not answer.
+        """
+        import redis
+
+        from worker.app import app
+
+        queues = list(app.conf.task_queues)
+        try:
+            with self._client() as client:
+                waiting = {queue: int(client.llen(queue)) for queue in queues}
+                # kombu pushes at the left and takes from the right.
+                tails = [client.lindex(queue, -1) for queue in queues]
+        except redis.RedisError:
+            raise BrokerUnreachable(self.host) from None
+        sent = [moment for tail in tails if (moment := _sent_at(tail)) is not None]
+        return BrokerFigures(waiting, min(sent, default=None), len(self.workers()))
+
     def redis_version(self) -> str:
         """
         Raises:
@@ -101,9 +124,20 @@ class Broker:
         import redis
 
         try:
-            with redis.Redis.from_url(
-                self._url, socket_timeout=5, socket_connect_timeout=5
-            ) as client:
+            with self._client() as client:
                 return str(client.info("server")["redis_version"])
         except redis.RedisError:
             raise BrokerUnreachable(self.host) from None
+
+    def _client(self) -> Any:
+        import redis
+
+        return redis.Redis.from_url(self._url, socket_timeout=5, socket_connect_timeout=5)
+
+
+def _sent_at(message: bytes | None) -> float | None:
+    """When a message was sent, by its header; None without a message or a readable header."""
+    try:
+        return float(json.loads(message or b"")["headers"]["sent_at"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -15,4 +15,10 @@ def command(
 ) -> Callable[[Command], Command]:
     """Add the decorated function to `commands`, by default under its own name."""
     title = "Example: " if len(examples) == 1 else "Examples:\n\n"
-    return commands.command(name, epilog=title + "\n\n".join(examples))
+    epilog = title + "\n\n".join(examples)
+
+    def add(function: Command) -> Command:
+        named = name or function.__name__.replace("_", "-")
+        return commands.command(named, epilog=epilog)(function)
+
+    return add

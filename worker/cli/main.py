@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import sys
 import traceback
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from config.errors import ConfigurationUnusable
 from worker.cli.console import write_error
@@ -21,8 +23,28 @@ from worker.cli.week import control, pay, plan, reconcile, rewards, status
 from worker.cli.wiki import contribute, governance, recount, staking, user
 from worker.core.errors import ExitCode, KontribError
 
+GROUPS = {
+    "Week": ("genesis", "plan", "approve", "run", "retry", "pause", "resume"),
+    "Rewards": ("hold", "release", "user", "report", "simulate"),
+    "Money and proof": ("reconcile", "check", "publish", "proof", "verify", "verify-proof"),
+    "Wiki": (
+        *("import", "contribute", "recount", "stake", "unstake", "stakes"),
+        *("propose", "vote", "proposals", "cancel", "execute"),
+    ),
+    "Database": ("migrate", "backup", "restore", "archive", "rebuild"),
+    "Watching": ("status", "doctor", "metrics"),
+}
+"""The commands in the order of the help. README lists them in the same groups."""
+
+
+class InGroups(TyperGroup):
+    def list_commands(self, _: object) -> list[str]:
+        return [name for names in GROUPS.values() for name in names]
+
+
 app = typer.Typer(
     name="kontrib",
+    cls=InGroups,
     help="Pays a wiki's contributors in KONTRIB on Solana, every week, exactly once.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not ready. "
     "Weeks are written as 2024-W50 or as their Monday, 2024-12-09.",
@@ -32,11 +54,20 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-# In the order in which the help lists them.
-FIRST = (migrate, import_file, plan, pay, status, reconcile, control, metrics, publish, verify)
-THEN = (report, rewards, simulate, contribute, recount, staking, governance, backup, check, user)
-for part in (*FIRST, *THEN):
+MONEY = (plan, pay, status, reconcile, control, rewards, publish, verify, check, report, simulate)
+WIKI = (import_file, contribute, recount, staking, governance, user, migrate, backup, metrics)
+for part in (*MONEY, *WIKI):
+    for info in (*part.commands.registered_commands, *part.commands.registered_groups):
+        info.rich_help_panel = next(g for g, names in GROUPS.items() if info.name in names)
     app.add_typer(part.commands)
+
+
+def _print_version(is_asked: bool) -> None:
+    """Print the version. The image has its version in a variable, a wheel in its metadata."""
+    if is_asked:
+        given = os.environ.get("KONTRIB_VERSION")
+        typer.echo(f"kontrib {given or importlib.metadata.version('kontrib')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -52,6 +83,9 @@ def options(
     ] = None,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show it.")
     ] = False,
 ) -> None:
     """Store the options that every command shares."""

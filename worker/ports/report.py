@@ -5,6 +5,7 @@ A method that cannot reach its server raises `Unreachable`.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -39,8 +40,12 @@ class ReportStore(Protocol):
     def points_by_type(self, window: PointsWindow, rules: Rules) -> dict[str, TypeTally]:
         """Contributions that a plan counts, by type, including those of excluded users."""
 
-    def paid_between(self, user_id: str, start: datetime, end: datetime) -> list[PaidReward]:
-        """A user's rewards recorded as paid from `start` to before `end`, oldest first.
+    def paid_between(
+        self, start: datetime, end: datetime, user_id: str | None = None
+    ) -> Iterator[PaidReward]:
+        """The rewards recorded as paid from `start` to before `end`, oldest first.
+
+        Of one user, or of everybody.
 
         Rewards of another system are included. Their `paid_at` is `created_at` or the end of the
         week if they name no other date.
@@ -48,3 +53,9 @@ class ReportStore(Protocol):
 
     def historic_rewards(self, week: Week) -> list[Reward]:
         """The week's rewards of another system that can be read, by user."""
+
+    def names(self, user_ids: Collection[str], field: str) -> dict[str, str]:
+        """The users' names: the text in a field of their documents. Users without one are left out.
+
+        A field may lie in another one: `profile.name`.
+        """

@@ -22,6 +22,8 @@ from deploy.local.cli.demo_state import begin_afresh, start_stack
 from deploy.local.cli.example_week import EXAMPLE_WEEK, example_week
 from deploy.local.cli.stack import open_whole_stack
 from deploy.local.stack import LocalStack
+from worker.adapters.mongo.base import stored_id
+from worker.adapters.mongo.connection import Mongo
 from worker.adapters.mongo.schema.migrations import migrate
 from worker.cli.console import console, say
 from worker.cli.database.import_file import trial_wallet
@@ -35,6 +37,7 @@ from worker.services.payout.reconcile import reconcile
 from worker.services.plan.genesis import make_genesis
 from worker.services.plan.planned_week import planned_distribution
 from worker.services.wiki.ingest import IngestOptions, IngestReport, ingest
+from worker.services.wiki.recount import recount_all
 
 PATIENCE = timedelta(seconds=90)
 """The limit for one week. Everything starts at once on one machine, and is slow at first."""
@@ -106,6 +109,8 @@ class _Demo:
             celery.result()
         before = session.context.chain.treasury()
         self._pay(session)
+        with _step("Computing the counters of users and articles"):
+            recount_all(session.wiki)
         with _step("Comparing plan, database and chain"):
             found = reconcile(session.context, planned_distribution(session.store, self._week))
             return demo_result(session, found, before, stack)
@@ -141,6 +146,7 @@ class _Demo:
         if report.added == 0:
             raise NothingToPay(self._week, report)
         say(f"    {report.added:,} contributions by {report.users_added:,} users")
+        add_articles(session.database)
 
     @contextmanager
     def _lines(self, session: Session) -> Iterator[Iterable[bytes]]:
@@ -163,6 +169,15 @@ class _Demo:
             found = follow(session, self._week, patience=PATIENCE)
         if found.exit_code != ExitCode.DONE:
             raise WeekNotPaid(found.sentence, self._state)
+
+
+def add_articles(database: Mongo) -> None:
+    """Insert an article for each id that the contributions name, so that more can follow."""
+    known = {str(document["_id"]) for document in database.articles.find({}, {"_id": 1})}
+    named = {str(each) for each in database.contributions.distinct("article_id") if each}
+    new = [{"_id": stored_id(each), "title": f"Article {each}"} for each in sorted(named - known)]
+    if new:
+        database.articles.insert_many(new)
 
 
 @contextmanager

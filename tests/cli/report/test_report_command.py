@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -88,10 +90,14 @@ def test_a_year_of_nobody_is_refused(closed: World, kontrib: Command) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        [WEEK],
+        [],
         [WEEK, "--csv", "--json"],
         ["--csv"],
-        ["--year", "2024", "--csv"],
+        ["--year", "2024"],
+        ["--user", "x", "--csv"],
+        [WEEK, "--user", "x"],
+        ["--year", "2024", "--csv", "--prices", "p.csv"],
+        ["--year", "2024", "--csv", "--currency", "EUR"],
         [WEEK, "--year", "2024", "--user", "x", "--csv"],
         ["--year", "2024", "--user", "x", "--html", "x.html"],
     ],
@@ -106,3 +112,74 @@ def test_a_week_without_a_plan_and_a_missing_folder_are_reported(
     assert kontrib("report", "2025-W50", "--csv") == 3
     assert kontrib("report", WEEK, "--html", str(tmp_path / "none" / "x.html")) == 2
     assert "cannot be written" in kontrib.err
+
+
+def test_a_week_alone_is_printed_as_tables(closed: World, kontrib: Command) -> None:
+    assert kontrib("report", WEEK) == 0, kontrib.err
+    assert "no wallet address" in kontrib.out
+    assert "KONTRIB a weighted point" in kontrib.out
+    assert user_id_of("user 3") in kontrib.out
+
+
+def test_a_year_of_everybody_holds_every_payment(closed: World, kontrib: Command) -> None:
+    assert kontrib("report", "--year", "2024", "--csv") == 0, kontrib.err
+    lines = rows(kontrib)
+    assert len({line["user_id"] for line in lines}) == len(lines) == 7
+    paid = sum(int(line["amount_base_units"]) for line in lines)
+    assert kontrib("report", "--year", "2024", "--json") == 0
+    assert json.loads(kontrib.out)["total_base_units"] == paid
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_prices_give_the_exact_value(
+    closed: World, kontrib: Command, tmp_path: Path, separator: str
+) -> None:
+    prices = tmp_path / "prices.csv"
+    lines = ["date,price", "2024-12-15,9", "2024-12-16,0.041512345", ""]
+    prices.write_text("\ufeff" + "\r\n".join(lines).replace(",", separator))
+    year = ("report", "--year", "2024", "--prices", str(prices), "--currency", "EUR")
+    assert kontrib(*year, "--csv") == 0, kontrib.err
+    for line in rows(kontrib):
+        exact = Decimal(line["amount_base_units"]).scaleb(-9) * Decimal("0.041512345")
+        assert Decimal(line["value"]) == exact
+        assert (line["price"], line["currency"]) == ("0.041512345", "EUR")
+    assert " EUR." in kontrib.err
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "reason"),
+    [
+        ("date,price\n2024-12-15,1\n", 1, "2024-12-16"),
+        ("date,price\n2024-12-16,1\n2024-12-16,2\n", 2, "Line 3"),
+        ("date,price\n16.12.2024,1\n", 2, "Line 2"),
+        ("date,price\n2024-12-16,1_0\n", 2, "Line 2"),
+        ("date,price\n2024-12-16,-1\n", 2, "Line 2"),
+        ("date,price\n2024-12-16;1,5\n", 2, "Line 2"),
+        ("date,price\n2024-02-30,1\n", 2, "Line 2"),
+        ("day,eur\n", 2, "Line 1"),
+        ("", 2, "empty"),
+    ],
+)
+def test_prices_that_are_wrong_or_missing_are_named(
+    closed: World, kontrib: Command, tmp_path: Path, content: str, code: int, reason: str
+) -> None:
+    prices = tmp_path / "prices.csv"
+    prices.write_text(content)
+    year = ("report", "--year", "2024", "--prices", str(prices), "--currency", "EUR")
+    assert kontrib(*year, "--csv") == code
+    assert reason in kontrib.err
+    assert kontrib.out == ""
+
+
+def test_a_file_of_prices_that_is_none_and_a_currency_that_is_none(
+    closed: World, kontrib: Command, tmp_path: Path
+) -> None:
+    prices = tmp_path / "prices.csv"
+    year = ("report", "--year", "2024", "--csv", "--prices", str(prices), "--currency")
+    assert kontrib(*year, "EUR") == 2
+    assert "cannot be read" in kontrib.err
+    prices.write_bytes(b"\xff\xfe\x00")
+    assert kontrib(*year, "EUR") == 2
+    assert "UTF-8" in kontrib.err
+    prices.write_text("date,price\n2024-12-16,1\n")
+    assert kontrib(*year, "euro") == 2

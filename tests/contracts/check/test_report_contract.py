@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bson import Int64
+from bson import Int64, ObjectId
 
 from tests.contracts.store_worlds import (
     NOW,
@@ -49,4 +49,20 @@ def test_what_counts_is_summed_by_type_late_contributions_included(
 
 
 def test_nothing_paid_is_an_empty_year(store_world: StoreWorld) -> None:
-    assert reporting(store_world).paid_between("a", WEEK.start, NOW) == []
+    assert list(reporting(store_world).paid_between(WEEK.start, NOW, "a")) == []
+    assert list(reporting(store_world).paid_between(WEEK.start, NOW)) == []
+
+
+def test_names_are_texts_in_the_configured_field(store_world: StoreWorld) -> None:
+    for user_id, fields in {
+        "a": {"username": "Ada", "profile": {"name": "Ada L."}},
+        ObjectId("507f1f77bcf86cd799439011"): {"username": "Grace"},
+        "n": {"username": 7},
+        "e": {"username": ""},
+    }.items():
+        store_world.add_user({"_id": user_id, **fields})
+    ids = ["a", "507f1f77bcf86cd799439011", "n", "e", "nobody"]
+    store = reporting(store_world)
+    assert store.names(ids, "username") == {"a": "Ada", "507f1f77bcf86cd799439011": "Grace"}
+    assert store.names(ids, "profile.name") == {"a": "Ada L."}
+    assert store.names(ids, "missing.field") == {}

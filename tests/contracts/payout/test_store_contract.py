@@ -537,8 +537,10 @@ def test_a_mark_is_made_once_until_it_is_taken_away(store: Store) -> None:
     assert store.mark("closed/2024-12-09", NOW)
     assert not store.mark("closed/2024-12-09", LATER)
     assert store.mark("closed/2024-12-16", NOW)
+    assert store.marked_at("closed/2024-12-09") == NOW
     store.unmark("closed/2024-12-09")
     store.unmark("never made")
+    assert store.marked_at("closed/2024-12-09") is None
     assert store.mark("closed/2024-12-09", LATER)
 
 

@@ -312,7 +312,7 @@ def test_a_completed_reward_of_another_system_is_shown(database: Mongo, prepare:
     prepare(database)
     start, end = moment("2024-01-01T00:00:00"), moment("2025-01-01T00:00:00")
 
-    (paid,) = MongoReporting(database).paid_between(USER, start, end)
+    (paid,) = MongoReporting(database).paid_between(start, end, USER)
 
     assert paid.reward.row.amount == 85_500_000_000
     assert paid.paid_at == moment("2024-12-16T00:05:30")

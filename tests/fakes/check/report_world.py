@@ -52,7 +52,9 @@ def report_of(world: World, week: Week = WEEK, cluster: str | None = "mainnet-be
     store = store_of(world.first)
     costs = world.first.chain.costs() if cluster else None
     wiki = wiki_in_memory(store, world.clock)
-    return week_report(wiki, FakeReporting(store), week, cluster=cluster, costs=costs)
+    return week_report(
+        wiki, FakeReporting(store), week, cluster=cluster, costs=costs, name_field="username"
+    )
 
 
 __all__ = ["HOSTILE", "WEEK", "WEEKS", "busy_world", "report_of", "user_id_of"]

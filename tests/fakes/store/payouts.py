@@ -153,7 +153,9 @@ class FakePayouts:
         claimed_at = to_milliseconds(first)
         paid = replace(stored, slot=slot, claimed_at=claimed_at, next_attempt_at=None)
         signature = settlement.signature or stored.reward.signature
-        self.state.put_reward(paid, status=Status.COMPLETED, reason=None, signature=signature)
+        self.state.put_reward(
+            paid, status=Status.COMPLETED, reason=None, signature=signature, paid_at=claimed_at
+        )
 
     def postpone(self, postponements: Sequence[Postponement]) -> None:
         for each in postponements:

@@ -112,6 +112,9 @@ class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
         self.state.marks[name] = to_milliseconds(now)
         return True
 
+    def marked_at(self, name: str) -> datetime | None:
+        return self.state.marks.get(name)
+
     def unmark(self, name: str) -> None:
         self.state.marks.pop(name, None)
 

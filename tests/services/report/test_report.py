@@ -92,7 +92,7 @@ def test_the_page_is_well_formed_and_holds_no_foreign_markup(report: WeekReport)
     page = render_report("week.html", report=report)
     _Balanced().check(page)
     assert page.startswith("<!doctype html>")
-    assert "<script" not in page
+    assert page.count("<script") == 1  # our own, by its hash
     assert HOSTILE not in page
     addresses = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^\"' )>]+)", page)
     assert all(a.startswith(("https://explorer.solana.com/tx/", "data:,")) for a in addresses)
@@ -109,12 +109,13 @@ def test_what_people_wrote_is_text_on_the_page(report: WeekReport) -> None:
             excluded={HOSTILE: 1},
             held=[written],
             payouts=[replace(report.payouts[0], id=HOSTILE)],
-            top=[replace(report.top[0], user_id=HOSTILE)],
+            rewards=[replace(report.rewards[0], user_id=HOSTILE)],
+            names={HOSTILE: HOSTILE},
         ),
     )
     _Balanced().check(page)
     assert page.count("&lt;script") >= 10
-    assert "<script" not in page
+    assert page.count("<script") == 1
 
 
 def test_a_page_without_one_of_its_values_is_an_error(report: WeekReport) -> None:
@@ -157,7 +158,7 @@ def test_every_known_reason_has_advice_of_its_own() -> None:
 class _Balanced(HTMLParser):
     """Checks that every opened element is closed, in order."""
 
-    EMPTY = frozenset({"meta", "link", "br", "rect", "line", "polygon", "polyline"})
+    EMPTY = frozenset({"meta", "link", "br", "input", "rect", "line", "polygon", "polyline"})
 
     def check(self, page: str) -> None:
         self.open: list[str] = []

@@ -11,7 +11,7 @@ from worker.adapters.exporter import FiguresCollector
 from worker.core.errors import Unreachable
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import ONE_TOKEN
-from worker.core.watch.figures import RE_SIGNS, Figures
+from worker.core.watch.figures import RE_SIGNS, BrokerFigures, Figures
 from worker.services.payout.close import record_reconciliation
 from worker.services.payout.reconcile import reconcile
 from worker.services.watch.metrics import collect_figures
@@ -28,10 +28,14 @@ def figures_of(world: World) -> Figures:
     return collect_figures(world.first.store, world.clock.now(), GRACE)
 
 
+def broker_figures() -> BrokerFigures:
+    return BrokerFigures({"control": 2, "week": 0}, oldest_sent_at=1700.5, workers=1)
+
+
 def text_of(world: World) -> dict[str, float]:
     """Every sample as Prometheus would read it, by name and labels."""
     found = {}
-    for family in FiguresCollector(lambda: figures_of(world)).collect():
+    for family in FiguresCollector(lambda: figures_of(world), broker_figures).collect():
         for sample in family.samples:
             labels = ",".join(f'{k}="{v}"' for k, v in sample.labels.items())
             found[sample.name + (f"{{{labels}}}" if labels else "")] = sample.value
@@ -151,8 +155,16 @@ def test_a_database_that_does_not_answer_is_a_figure() -> None:
     def fail() -> Figures:
         raise Unreachable("MongoDB is away")
 
-    (family,) = FiguresCollector(fail).collect()
-    assert (family.name, family.samples[0].value) == ("kontrib_database_up", 0)
+    found = {f.name: f.samples[0].value for f in FiguresCollector(fail, fail).collect()}
+    assert found == {"kontrib_redis_up": 0, "kontrib_database_up": 0}
+
+
+def test_redis_and_its_queues_are_figures(world: World) -> None:
+    found = text_of(world)
+    assert found["kontrib_redis_up"] == 1
+    assert found['kontrib_queue_messages{queue="control"}'] == 2
+    assert found["kontrib_queue_oldest_timestamp_seconds"] == 1700.5
+    assert found["kontrib_workers"] == 1
 
 
 def test_many_scrapes_collect_once(world: World) -> None:
@@ -162,7 +174,7 @@ def test_many_scrapes_collect_once(world: World) -> None:
         calls.append(1)
         return figures_of(world)
 
-    collector = FiguresCollector(collect, kept_seconds=60)
+    collector = FiguresCollector(collect, broker_figures, kept_seconds=60)
     for _ in range(3):
         list(collector.collect())
     assert calls == [1]

@@ -6,14 +6,17 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.fakes.world import WEEK, World, chain_of
+from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.errors import Unreachable
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
 from worker.core.watch.news import Event
+from worker.services.plan.approval import ApprovalMissing
 from worker.services.plan.funds import FundsShort
 from worker.services.watch.metrics import FUNDS
 from worker.services.watch.notifications import (
+    MAIL,
+    WEBHOOK,
     announce,
     find_events,
     note_stage,
@@ -51,7 +54,8 @@ def events_of(world: World, now: datetime | None = None) -> list[Event]:
 
 
 def tell(world: World, people: People, now: datetime | None = None) -> int:
-    return announce(world.first.store, people, events_of(world, now), now or world.clock.now())
+    now = now or world.clock.now()
+    return announce(world.first.store, {WEBHOOK: people}, events_of(world, now), now)
 
 
 def test_a_closed_week_is_told_once_with_its_numbers(world: World, people: People) -> None:
@@ -76,13 +80,82 @@ def test_a_week_that_was_closed_long_ago_is_no_news(world: World, people: People
 
 def test_a_week_that_nobody_begins_with_is_told_as_stuck(world: World, people: People) -> None:
     world.genesis()
-    assert tell(world, people, WEEK.end + timedelta(hours=6)) == 0
-    late = WEEK.end + timedelta(hours=6, minutes=11)
+    seen = WEEK.end + timedelta(days=2)  # the system was away until then
+    assert tell(world, people, seen) == 0
+    assert tell(world, people, seen + timedelta(hours=5)) == 0
+    late = seen + timedelta(hours=6)
     assert tell(world, people, late) == 1
     assert tell(world, people, late + timedelta(hours=1)) == 0
     assert people.told == [
-        "2024-W50 is stuck (due): no reason is recorded Look with `kontrib status 2024-W50`."
+        "2024-W50 is stuck (due): no worker has planned it. Look with `kontrib status 2024-W50`."
     ]
+
+
+def test_the_time_of_a_pause_and_of_an_earlier_week_does_not_count(
+    world: World, people: People
+) -> None:
+    world.genesis()
+    seen = WEEK.end + timedelta(days=9)  # two weeks are over
+    assert tell(world, people, seen) == 0
+    world.first.store.pause("the treasury moves")
+    assert tell(world, people, seen + timedelta(hours=5)) == 0
+    world.first.store.pause(None)
+    assert tell(world, people, seen + timedelta(hours=7)) == 0
+    assert tell(world, people, seen + timedelta(hours=13)) == 1
+    assert "2024-W50 is stuck" in people.told[0]  # 2024-W51 waits for it, and is not named
+
+
+def test_a_plan_that_waits_for_approval_is_news_and_is_not_stuck(
+    world: World, people: People
+) -> None:
+    world.populate(2)
+    store_of(world.first).set_rules(require_approval=True)
+    world.genesis()
+    with pytest.raises(ApprovalMissing):
+        world.run()
+    assert tell(world, people) == 1
+    assert "waits for approval" in people.told[0]
+    assert "kontrib approve 2024-W50" in people.told[0]
+    assert tell(world, people, world.clock.now() + timedelta(days=1)) == 0
+    world.first.store.approve(WEEK)
+    world.clock.sleep(600)
+    world.run()
+    assert tell(world, people) == 1
+    assert "is closed" in people.told[1]
+
+
+def test_books_that_disagree_are_news_until_they_agree(world: World, people: People) -> None:
+    world.populate(2)
+    world.genesis()
+    world.run()
+    assert tell(world, people) == 1
+    note = dict(world.first.store.notes(WEEK)["reconciliation"])
+    wrong = note | {"mismatch": 7, "differences": ["batch 0: paid 7 base units more"]}
+    world.first.store.record_notes(WEEK, reconciliation=wrong)
+    assert tell(world, people) == 1
+    assert people.told[1] == (
+        "2024-W50 is closed, but plan, database and chain disagree: 1 difference. The first: batch "
+        "0: paid 7 base units more. Look with `kontrib reconcile 2024-W50`."
+    )
+    world.first.store.record_notes(WEEK, reconciliation=note)
+    assert tell(world, people) == 0
+    world.first.store.record_notes(WEEK, reconciliation=wrong)
+    assert tell(world, people) == 1
+
+
+def test_a_channel_that_is_away_gets_its_message_later_and_the_other_one_once(
+    world: World, people: People
+) -> None:
+    world.populate(2)
+    world.genesis()
+    world.run()
+    mail, store, now = People(), world.first.store, world.clock.now()
+    mail.are_away = True
+    with pytest.raises(Unreachable):
+        announce(store, {WEBHOOK: people, MAIL: mail}, events_of(world), now)
+    mail.are_away = False
+    assert announce(store, {WEBHOOK: people, MAIL: mail}, events_of(world), now) == 1
+    assert len(people.told) == len(mail.told) == 1
 
 
 def test_a_week_that_stopped_is_told_at_once_with_its_reason(world: World, people: People) -> None:

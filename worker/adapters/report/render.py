@@ -5,11 +5,14 @@ Every value is escaped. A misspelled name in a template is an error.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from worker.core.money import sol_text, tokens_text
 from worker.core.report.explorer import transaction_url
@@ -45,8 +48,9 @@ def _axis_text(value: Fraction) -> str:
     return f"{float(value):,.10g}"
 
 
+_TEMPLATES = Path(__file__).parent / "templates"
 _ENVIRONMENT = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    loader=FileSystemLoader(_TEMPLATES),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -64,4 +68,11 @@ _ENVIRONMENT.filters |= {
     "axis_top": _axis_top,
     "axis_text": _axis_text,
 }
-_ENVIRONMENT.globals["transaction_url"] = transaction_url
+_SEARCH = (_TEMPLATES / "search.js").read_text()
+_DIGEST = base64.b64encode(hashlib.sha256(_SEARCH.encode()).digest()).decode()
+_ENVIRONMENT.globals |= {
+    "transaction_url": transaction_url,
+    "search_script": Markup(_SEARCH),  # noqa: S704 - our own file
+    # The page runs the script with this hash, and no other.
+    "search_hash": f"sha256-{_DIGEST}",
+}

@@ -8,11 +8,12 @@ import typer
 
 from worker.cli.arguments import AsJson, read_week, session_of
 from worker.cli.command import command
-from worker.cli.console import emit, facts, progress_bar, say
+from worker.cli.console import emit, facts, progress_bar, say, waiting
 from worker.cli.input_file import Input, open_input
 from worker.cli.session import Session
 from worker.core.errors import Refused
 from worker.core.week import Week
+from worker.core.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,6 +78,7 @@ def import_file(
 ) -> None:
     """Import contributions and compute their points. Run it again after any interruption."""
     from worker.services.wiki.ingest import IngestOptions
+    from worker.services.wiki.recount import recount_all
 
     session = session_of(context)
     if create_wallets and not session.is_local:
@@ -86,6 +88,11 @@ def import_file(
         report = _ingest(session, source, options)
     emit(_document(report), as_json=as_json, render=lambda console: _show(console, report))
     _warn(session, report)
+    if report.added:
+        with waiting("Counting"):
+            result = recount_all(session.wiki)
+        users, articles = counted(result.users, "user"), counted(result.articles, "article")
+        say(f"The counters of {users} and {articles} are computed anew.")
     if source.failure is not None:
         raise source.failure
     if report.malformed_count:

@@ -37,7 +37,12 @@ def metrics(
     store, clock = session.store, session.clock
     grace = timedelta(seconds=session.settings.plan_grace_seconds)
     try:
-        server, thread = serve(lambda: collect_figures(store, clock.now(), grace), address, port)
+        server, thread = serve(
+            lambda: collect_figures(store, clock.now(), grace),
+            session.broker.figures,
+            address,
+            port,
+        )
     except OSError as error:
         why = error.strerror or "not available"
         raise NotReady(f"Cannot serve on {address}:{port}: {why}. Choose another --port.") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +11,12 @@ import typer
 from worker.cli.arguments import AsJson, OptionalWeek, session_of, whole_number
 from worker.cli.board_view import board_document
 from worker.cli.command import command
-from worker.cli.console import plain, print_json, say, waiting, write_private
-from worker.cli.report.reward_lines import REWARD_COLUMNS, YEAR_COLUMNS, print_rewards, reward_line
+from worker.cli.console import emit, plain, say, waiting, write_private
+from worker.cli.report.report_view import show_report
+from worker.cli.report.reward_lines import REWARD_COLUMNS, print_rewards, reward_line
+from worker.cli.report.year import Year, prices_from, print_year
 from worker.cli.session import Session
 from worker.core.errors import KontribError
-from worker.core.identity import canonical_user_id
-from worker.core.money import tokens_text
 from worker.core.payout.chain import Costs
 from worker.core.payout.records import Payout, Reward
 from worker.core.report.explorer import CUSTOM, PUBLIC_CLUSTERS, transaction_url
@@ -49,33 +49,53 @@ def report(
     user: Annotated[
         str | None, typer.Option("--user", metavar="ID", help="The user of the yearly report.")
     ] = None,
+    prices: Annotated[
+        Path | None,
+        typer.Option("--prices", metavar="FILE", help="CSV of date,price: adds the value."),
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option("--currency", metavar="CODE", help="The currency of the prices.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report a week (--html FILE, --csv, --json) or a user's year (--year Y --user ID).
+    """Report a week (a table, --html FILE, --csv, --json) or a year (--year Y, of one --user).
 
-    The report names contributors by their ids, so do not publish it.
+    The report names contributors, so do not publish it.
     """
-    if (html is not None) + csv + as_json != 1:
+    if (html is not None) + csv + as_json > 1:
         raise typer.BadParameter("choose one of --html FILE, --csv and --json")
+    if (prices is None) != (currency is None):
+        raise typer.BadParameter("--prices FILE and --currency CODE belong together")
     session = session_of(context)
-    if year is not None or user is not None:
-        if year is None or user is None or week is not None or html is not None:
-            raise typer.BadParameter(
-                "a year needs --year Y --user ID, --csv or --json, and no week"
-            )
-        _print_year(session, year, user, as_json=as_json)
-    elif week is None:
-        raise typer.BadParameter("name a week, as 2024-W50, or --year Y --user ID")
+    if year is not None:
+        if week is not None or html is not None or csv == as_json:
+            raise typer.BadParameter("a year needs --csv or --json, and no week")
+        given = prices_from(prices, currency) if prices and currency else None
+        asked = Year(session, year, user, given)
+        print_year(asked, _chain_facts(session)[0], as_json=as_json)
+    elif week is None or user is not None or prices is not None:
+        raise typer.BadParameter("name a week, as 2024-W50, or a year: --year Y [--user ID]")
     elif csv:
         _print_rewards(session, week)
-    elif html is not None:
-        from worker.bootstrap.without_settings import render_report
-
-        page = render_report("week.html", report=_report_of(session, week)).encode()
-        write_private(html, page)
-        say(f"The report is in {html}, {len(page):,} bytes. It names contributors by their ids.")
     else:
-        print_json(_document(_report_of(session, week)))
+        _show_week(session, week, html, as_json=as_json)
+
+
+def _show_week(session: Session, week: Week, html: Path | None, *, as_json: bool) -> None:
+    """Write the page, or print the week as JSON or tables."""
+    found = _report_of(session, week)
+    if html is None:
+        emit(
+            _document(found) if as_json else {},
+            as_json=as_json,
+            render=lambda console: show_report(console, found),
+        )
+        return
+    from worker.bootstrap.without_settings import render_report
+
+    page = render_report("week.html", report=found).encode()
+    write_private(html, page)
+    say(f"The report is in {html}, {len(page):,} bytes. It names contributors.")
 
 
 def _print_rewards(session: Session, week: Week) -> None:
@@ -89,32 +109,17 @@ def _print_rewards(session: Session, week: Week) -> None:
     print_rewards(REWARD_COLUMNS, (reward_line(week, reward, cluster) for reward in rewards))
 
 
-def _print_year(session: Session, year: int, user: str, *, as_json: bool) -> None:
-    """Print the rewards whose payment to a user was recorded in a year."""
-    start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
-    found = session.stores.reports.paid_between(user, start, end)
-    if not found:
-        session.wiki.account(user)
-    cluster, _ = _chain_facts(session)
-    lines = [
-        reward_line(paid.week, paid.reward, cluster)
-        | {"paid_at": f"{paid.paid_at:%Y-%m-%dT%H:%M:%SZ}", "slot": paid.slot}
-        for paid in found
-    ]
-    total = sum(paid.reward.row.amount for paid in found)
-    if as_json:
-        facts = {"year": year, "user_id": canonical_user_id(user), "total_base_units": total}
-        rows = [{name: line[name] for name in YEAR_COLUMNS} for line in lines]
-        print_json(facts | {"rewards": rows})
-        return
-    print_rewards(YEAR_COLUMNS, lines)
-    say(f"{len(found):,} rewards in {year}, {tokens_text(total)} KONTRIB.")
-
-
 def _report_of(session: Session, week: Week) -> WeekReport:
     with waiting(f"Reporting {week.label}"):
         cluster, costs = _chain_facts(session)
-        return week_report(session.wiki, session.stores.reports, week, cluster=cluster, costs=costs)
+        return week_report(
+            session.wiki,
+            session.stores.reports,
+            week,
+            cluster=cluster,
+            costs=costs,
+            name_field=session.settings.username_field,
+        )
 
 
 def _chain_facts(session: Session) -> tuple[str | None, Costs | None]:
@@ -137,7 +142,7 @@ def _document(report: WeekReport) -> dict[str, Any]:
         "cluster": cluster,
         "ratio": ratio_text(report.ratio),
         "spread": _spread_document(report.spread),
-        "top": [_reward_document(reward, cluster) for reward in report.top],
+        "top": [_reward_document(reward, report.names, cluster) for reward in report.top],
         "by_type": report.types,
         "excluded": report.excluded,
         "excluded_points": report.excluded_points,
@@ -167,9 +172,12 @@ def _spread_document(spread: Spread) -> dict[str, Any] | None:
     return {**plain(spread), "top_tenth": int(spread.top_tenth * WHOLE)}
 
 
-def _reward_document(reward: Reward, cluster: str | None) -> dict[str, Any]:
+def _reward_document(
+    reward: Reward, names: Mapping[str, str], cluster: str | None
+) -> dict[str, Any]:
     return {
         "user_id": reward.user_id,
+        "name": names.get(reward.user_id),
         "points": reward.row.points,
         "amount_base_units": reward.row.amount,
         "status": reward.status,

@@ -9,7 +9,9 @@ from worker.cli.console import write_csv
 from worker.core.money import tokens_text
 from worker.core.payout.records import Reward
 from worker.core.report.explorer import transaction_url
+from worker.core.report.prices import Prices, value_of
 from worker.core.week import Week
+from worker.ports.report import PaidReward
 
 REWARD_COLUMNS = (
     "week",
@@ -37,6 +39,9 @@ YEAR_COLUMNS = (
     "staking_multiplier",
     "amount_base_units",
     "amount_kontrib",
+    "price",
+    "value",
+    "currency",
     "wallet",
     "slot",
     "transaction",
@@ -64,6 +69,19 @@ def reward_line(week: Week, reward: Reward, cluster: str | None) -> dict[str, ob
         "transaction": reward.signature,
         "explorer": transaction_url(reward.signature, cluster),
     }
+
+
+def paid_line(paid: PaidReward, cluster: str | None, prices: Prices | None) -> dict[str, object]:
+    """A payment's values by the names of `YEAR_COLUMNS`. The value is the exact product."""
+    price = None if prices is None else prices.of(paid.paid_at)
+    values = reward_line(paid.week, paid.reward, cluster) | {
+        "paid_at": f"{paid.paid_at:%Y-%m-%dT%H:%M:%SZ}",
+        "slot": paid.slot,
+        "price": None if price is None else f"{price:f}",
+        "value": None if price is None else value_of(paid.reward.row.amount, price),
+        "currency": None if prices is None else prices.currency,
+    }
+    return {name: values[name] for name in YEAR_COLUMNS}
 
 
 def print_rewards(columns: Sequence[str], lines: Iterable[Mapping[str, object]]) -> None:

@@ -66,6 +66,17 @@ class EndpointFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerFigures:
+    """The broker's queues and the workers that answer."""
+
+    waiting: Mapping[str, int]
+    """Messages that wait, by queue."""
+    oldest_sent_at: float | None
+    """The Unix timestamp of the message that waits longest; None if no message waits."""
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """All numbers at one moment. The time of an event that never happened is None."""
 

@@ -28,6 +28,9 @@ class ControlStore(Protocol):
     def mark(self, name: str, now: datetime) -> bool:
         """Set a named mark; False if it was set already."""
 
+    def marked_at(self, name: str) -> datetime | None:
+        """When a mark was set; None without a mark."""
+
     def unmark(self, name: str) -> None: ...
 
     def record_figures(self, name: str, figures: Mapping[str, Any]) -> None:

@@ -84,7 +84,10 @@ class WeekReport:
     ratio: Fraction
     """KONTRIB for a weighted point."""
     spread: Spread
-    top: Sequence[Reward]
+    rewards: Sequence[Reward]
+    """In canonical order."""
+    names: Mapping[str, str]
+    """The wiki's names of users that have one, by id."""
     types: Mapping[str, TypeTally]
     """Sorted by points, highest first."""
     excluded: Mapping[str, int]
@@ -99,6 +102,10 @@ class WeekReport:
     trend: Sequence[TrendWeek]
 
     @property
+    def top(self) -> list[Reward]:
+        return heapq.nsmallest(TOP, self.rewards, key=lambda r: (-r.row.amount, r.user_id))
+
+    @property
     def points_missing(self) -> int:
         """Counted points that today's contributions lack. Negative if they have more."""
         if self.board.is_historic:
@@ -108,15 +115,23 @@ class WeekReport:
 
 
 def week_report(
-    wiki: WikiContext, reports: ReportStore, week: Week, *, cluster: str | None, costs: Costs | None
+    wiki: WikiContext,
+    reports: ReportStore,
+    week: Week,
+    *,
+    cluster: str | None,
+    costs: Costs | None,
+    name_field: str,
 ) -> WeekReport:
     """
+    `name_field` is the field of a user's document that holds the name.
+
     Raises:
         NotPlanned: there is nothing to report yet.
     """
     store, distribution = wiki.store, wiki.store.distribution(week)
     if distribution is not None and distribution.historic is not None:
-        return _historic_report(wiki, reports, week, cluster)
+        return _historic_report(wiki, reports, week, cluster, name_field)
     planned = plan_of(week, distribution)
     found, payouts = board(store, week), _payouts(store, planned)
     gathered = _gather(store, planned, payouts)
@@ -127,8 +142,9 @@ def week_report(
         cluster=cluster,
         board=found,
         ratio=point_to_token_ratio(planned.header),
-        spread=spread(gathered.amounts),
-        top=gathered.top,
+        spread=spread([reward.row.amount for reward in gathered.rewards]),
+        rewards=gathered.rewards,
+        names=reports.names({reward.user_id for reward in gathered.rewards}, name_field),
         types=dict(sorted(types.items(), key=lambda each: (-each[1].points, each[0]))),
         excluded=notes.get("excluded") or {},
         excluded_points=notes.get("excluded_points") or 0,
@@ -142,19 +158,19 @@ def week_report(
 
 
 def _historic_report(
-    wiki: WikiContext, reports: ReportStore, week: Week, cluster: str | None
+    wiki: WikiContext, reports: ReportStore, week: Week, cluster: str | None, name_field: str
 ) -> WeekReport:
     """A week that another system distributed: its own figures, and its rewards as they stand."""
     found, rewards = board(wiki.store, week), reports.historic_rewards(week)
     of_points = Fraction(found.planned, ONE_TOKEN * found.points) if found.points else Fraction(0)
-    top = heapq.nsmallest(TOP, rewards, key=lambda r: (-r.row.amount, r.user_id))
     return WeekReport(
         made_at=wiki.now(),
         cluster=cluster,
         board=found,
         ratio=of_points,
         spread=spread([reward.row.amount for reward in rewards]),
-        top=top,
+        rewards=rewards,
+        names=reports.names({reward.user_id for reward in rewards}, name_field),
         types={},
         excluded={},
         excluded_points=0,
@@ -201,15 +217,11 @@ class _Gathered:
     void_batches: frozenset[str]
     alone: frozenset[int]
     """Positions of rewards that have a single."""
-    amounts: list[int] = field(default_factory=list)
-    top: list[Reward] = field(default_factory=list)
+    rewards: list[Reward] = field(default_factory=list)
     unpaid: dict[tuple[Status, str], Group] = field(default_factory=dict)
 
     def add(self, rewards: list[Reward]) -> None:
-        self.amounts += [reward.row.amount for reward in rewards]
-        self.top = heapq.nsmallest(
-            TOP, [*self.top, *rewards], key=lambda r: (-r.row.amount, r.user_id)
-        )
+        self.rewards += rewards
         for reward in rewards:
             if (why := self._why_unpaid(reward)) is not None:
                 if why not in self.unpaid:

@@ -5,7 +5,8 @@ No payment depends on this module, and no failure here stops one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -17,14 +18,18 @@ from worker.core.watch.figures import FundsFigures
 from worker.core.watch.news import Event, is_newly_completed
 from worker.core.watch.stuck import stuck_text
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.ports.payout import Notifier, Store
 from worker.services.context import Context
 from worker.services.payout.close import record_reconciliation
 from worker.services.payout.reconcile import Reconciliation, reconcile_or_report
-from worker.services.plan.approval import MostLeftOut
+from worker.services.plan.approval import ApprovalMissing, MostLeftOut
 from worker.services.watch.doctor import coming_need
 from worker.services.watch.metrics import FUNDS, REACHED, RECENT_WEEKS, funds_figures, open_weeks
 from worker.services.week.status import Board, board
+
+WEBHOOK, MAIL = "webhook", "mail"
+"""The channels. Each sends every event once."""
 
 
 def note_stage(store: Store, week: Week, now: datetime) -> None:
@@ -82,51 +87,96 @@ def reconcile_week(context: Context, week: Week) -> Reconciliation | None:
     return result
 
 
-def announce(store: Store, notifier: Notifier, events: Iterable[Event], now: datetime) -> int:
-    """Send the events that were not sent yet. Returns their number.
+def announce(
+    store: Store, channels: Mapping[str, Notifier], events: Iterable[Event], now: datetime
+) -> int:
+    """Send the events that a channel has not sent yet. Returns the number of messages.
 
     An event is marked before it is sent, so that two workers never send it twice. The mark is
     removed if the event did not arrive, so that it is sent at the next look.
 
     Raises:
-        Unreachable: the notifier did not accept an event.
+        Unreachable: a channel did not accept an event. Other channels have got theirs.
     """
-    sent = 0
-    for event in events:
-        if not store.mark(event.key, now):
+    sent, failures = 0, []
+    for event, (name, channel) in itertools.product(events, channels.items()):
+        mark = mark_of(name, event.key)
+        if not store.mark(mark, now):
             continue
         try:
-            notifier.notify(event.text)
-        except KontribError:
-            store.unmark(event.key)
-            raise
-        sent += 1
+            channel.notify(event.text)
+            sent += 1
+        except KontribError as failure:
+            store.unmark(mark)
+            failures.append(failure)
+    if failures:
+        raise failures[0]
     return sent
+
+
+def mark_of(channel: str, key: str) -> str:
+    return key if channel == WEBHOOK else f"{channel}/{key}"
 
 
 def find_events(
     store: Store, now: datetime, *, grace: timedelta, stuck_after: timedelta
 ) -> list[Event]:
-    """The current events. An event that ended loses its mark, so that it can be sent again."""
+    """The current events. An event that ended loses its marks, so that it can be sent again."""
     known = {d.week: d for d in store.distributions()}
     completed = [
         d.week for d in known.values() if d.historic is None and is_newly_completed(d, now)
     ]
     stopped = [d.week for d in known.values() if d.stopped]
     events = [_closed(board(store, week)) for week in completed]
-    for week in sorted({*open_weeks(store, known, now, grace), *completed, *stopped}):
-        key = f"stuck/{week.id}"
-        text = stuck_text(week, known.get(week), now - grace - stuck_after)
-        if text is None:
-            store.unmark(key)
-        else:
-            events.append(Event(key, text))
-    events += [Event(f"approval/{d.week.id}", d.reason or "") for d in _mostly_left_out(known)]
-    return events + _funds_events(store, known)
+    opened = open_weeks(store, known, now, grace)
+    for week in sorted({*opened, *completed, *stopped}):
+        overdue = _is_overdue(store, known, opened, week, now - stuck_after, now)
+        text = stuck_text(week, known.get(week), overdue=overdue)
+        events += _lasting(store, f"stuck/{week.id}", text)
+    for week, distribution in known.items():
+        waits = _waits_for_approval(distribution)
+        events += _lasting(store, f"approval/{week.id}", distribution.reason if waits else None)
+    for week in recently_completed(store):
+        events += _lasting(store, f"books/{week.id}", _disagreement(board(store, week)))
+    return events + _lasting(store, "funds", _short_funds(store, known))
 
 
-def _mostly_left_out(known: Mapping[Week, Distribution]) -> list[Distribution]:
-    return [d for d in known.values() if (d.reason or "").startswith(MostLeftOut.__name__)]
+def _lasting(store: Store, key: str, text: str | None) -> list[Event]:
+    """The event while it has a text."""
+    if text is not None:
+        return [Event(key, text)]
+    for channel in (WEBHOOK, MAIL):
+        store.unmark(mark_of(channel, key))
+    return []
+
+
+def _is_overdue(
+    store: Store,
+    known: Mapping[Week, Distribution],
+    opened: Sequence[Week],
+    week: Week,
+    since: datetime,
+    now: datetime,
+) -> bool:
+    """Whether work on a week was possible for so long, as far as this system has seen.
+
+    The time counts from the first look at which the week was open and nothing held it back: a
+    pause, a missing approval, or an earlier week that must be anchored first.
+    """
+    mark = f"open/{week.id}"
+    distribution = known.get(week)
+    before = next((w for w in opened if w not in known or not known[w].stage.is_frozen), week)
+    is_possible = week in opened and week <= before and store.paused() is None
+    if not is_possible or (distribution is not None and _waits_for_approval(distribution)):
+        store.unmark(mark)
+        return False
+    store.mark(mark, now)
+    return (store.marked_at(mark) or now) <= since
+
+
+def _waits_for_approval(distribution: Distribution) -> bool:
+    names = (ApprovalMissing.__name__, MostLeftOut.__name__)
+    return (distribution.reason or "").startswith(names)
 
 
 def _closed(week: Board) -> Event:
@@ -135,16 +185,28 @@ def _closed(week: Board) -> Event:
     return Event(
         f"closed/{week.week.id}",
         f"{week.week.label} is closed: {tokens_text(week.paid.amount)} KONTRIB paid to "
-        f"{week.paid.count} contributors{rest}; plan, database and chain agree.",
+        f"{counted(week.paid.count, 'contributor')}{rest}; {week.points:,} points counted; "
+        f"{sol_text(week.fees)} SOL of fees; plan, database and chain agree.",
     )
 
 
-def _funds_events(store: Store, known: Mapping[Week, Distribution]) -> list[Event]:
+def _disagreement(week: Board) -> str | None:
+    note = week.notes.get("reconciliation")
+    if not note or not (note["mismatch"] or note["differences"]):
+        return None
+    count = counted(len(note["differences"]), "difference")
+    first = f" The first: {note['differences'][0].rstrip('.')}." if note["differences"] else ""
+    return (
+        f"{week.week.label} is closed, but plan, database and chain disagree: {count}.{first} "
+        f"Look with `kontrib reconcile {week.week.label}`."
+    )
+
+
+def _short_funds(store: Store, known: Mapping[Week, Distribution]) -> str | None:
     refused = [d for d in known.values() if (d.reason or "").startswith("FundsShort")]
     figures = funds_figures(store)
     if refused:
-        return [Event("funds", f"Funds are short. {refused[0].reason}")]
+        return f"Funds are short. {refused[0].reason}"
     if figures is not None and not figures.is_enough:
-        return [Event("funds", f"Funds are short: {funds_sentence(figures)}.")]
-    store.unmark("funds")
-    return []
+        return f"Funds are short: {funds_sentence(figures)}."
+    return None

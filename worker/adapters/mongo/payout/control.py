@@ -55,6 +55,10 @@ class MongoControl(MongoPart):
             return False
         return True
 
+    def marked_at(self, name: str) -> datetime | None:
+        document = self.config.find_one({"_id": MARK_PREFIX + name}) or {}
+        return document.get("at")
+
     def unmark(self, name: str) -> None:
         self.config.delete_one({"_id": MARK_PREFIX + name})
 

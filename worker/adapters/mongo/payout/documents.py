@@ -198,6 +198,7 @@ def reward_of(document: Document) -> Reward:
         needs_account=document["needs_account"],
         redirected_to=document["redirected_to"],
         operator_hold=document["operator_hold"],
+        paid_at=document["claimed_at"],
     )
 
 

@@ -136,6 +136,7 @@ def historic_reward_of(document: Mapping[str, Any]) -> Reward | None:
         multiplier=multiplier,
         status=Status(document["status"]),
         signature=signature if isinstance(signature, str) else None,
+        paid_at=paid_at(document) if document["status"] == Status.COMPLETED.value else None,
     )
 
 
