@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.fakes.store.state import State
-from tests.fakes.world import WEEK, World, user_id_of
+from tests.fakes.world import WEEK, World
 from tests.simulation.auditor import Inputs
 from tests.simulation.facts import inputs_of
 from tests.simulation.faults.moods import (
@@ -61,6 +61,7 @@ class Town:
             assert isinstance(chain, MoodyChain)
             chain.endpoints = three_endpoints()
             chain.forgets_statuses, chain.has_history, chain.refuses_sends = False, True, None
+            chain.history_lag_slots, chain.has_block_times = 0, True
             operator.store.pause(None)
         self._release_everybody()
         self.world.fund()
@@ -70,7 +71,5 @@ class Town:
         """End every operator's holds. An operator sees the payment of a held reward only then."""
         for operator in self.operators:
             for week in self.weeks:
-                for user in USERS:
-                    reward = operator.store.reward(week, user_id_of(user))
-                    if reward is not None and reward.operator_hold is not None:
-                        operator.store.hold(reward, None)
+                for reward in operator.store.marked_rewards(week):
+                    operator.store.hold(reward, None)

@@ -80,6 +80,8 @@ class ChainWorld(Protocol):
 
     def require_memo(self, wallet: str) -> None: ...
 
+    def refuse_plain_credits(self, wallet: str) -> None: ...
+
     def own_by_program(self, wallet: str) -> None: ...
 
     def give_lamports(self, address: str, lamports: int) -> None: ...
@@ -152,6 +154,9 @@ class FakeWorld:
 
     def require_memo(self, wallet: str) -> None:
         self._change(wallet, memo_required=True)
+
+    def refuse_plain_credits(self, wallet: str) -> None:
+        self._change(wallet, confidential_only=True)
 
     def own_by_program(self, wallet: str) -> None:
         self.ledger.put_account(wallet, Account(10**9, 0, "some program"))
@@ -261,6 +266,10 @@ class LocalWorld:
     def require_memo(self, wallet: str) -> None:
         # The extension MemoTransfer: number 8, one byte long, enabled.
         self._write(wallet, self._data(wallet) + b"\x08\0\x01\0\x01")
+
+    def refuse_plain_credits(self, wallet: str) -> None:
+        # The extension ConfidentialTransferAccount: number 5, 295 bytes, all credits refused.
+        self._write(wallet, self._data(wallet) + b"\x05\0\x27\x01" + bytes(295))
 
     def own_by_program(self, wallet: str) -> None:
         program = str(self._kind.program)

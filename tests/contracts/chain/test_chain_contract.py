@@ -504,6 +504,21 @@ def test_a_required_memo_is_a_problem(world: ChainWorld) -> None:
     assert world.chain.recipients([wallet])[0].problem is AccountProblem.MEMO_REQUIRED
 
 
+@pytest.mark.parametrize("world", ["fake", TOKEN_2022], indirect=True)
+def test_an_account_for_confidential_transfers_only_is_a_problem(world: ChainWorld) -> None:
+    wallet = world.new_wallet()
+    world.refuse_plain_credits(wallet)
+
+    assert world.chain.recipients([wallet])[0].problem is AccountProblem.CONFIDENTIAL_ONLY
+
+
+def test_the_treasury_names_its_addresses(world: ChainWorld) -> None:
+    treasury = world.chain.treasury()
+
+    assert treasury.source_account == world.chain.public_addresses.source_account
+    assert treasury.fee_payer not in ("", treasury.source_account)
+
+
 def test_our_own_addresses_are_no_recipients(world: ChainWorld) -> None:
     assert world.chain.recipients([world.chain.mint])[0].problem is AccountProblem.OURS
 

@@ -16,10 +16,11 @@ from worker.core.errors import ExitCode
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.payout.backoff import ATTEMPTS_MAX, NEVER
 from worker.core.payout.records import Payout, PayoutKind
+from worker.core.plan.receipts import ReceiptState
 from worker.services.context import Deadline
-from worker.services.payout.close import close_week
+from worker.services.payout.close import TransactionsUnread, close_week
 from worker.services.payout.read_again import read_again, write_back
-from worker.services.payout.rebuild import rebuild_week
+from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.plan_week import plan_week
 from worker.services.plan.planned_week import planned_week
@@ -263,3 +264,51 @@ def test_a_held_reward_waits_and_history_does_not_matter(world: World) -> None:
     assert ghost is not None
     assert ghost.status is Status.PENDING
     assert world.distribution().stage is Stage.COMPLETED
+
+
+def test_a_silent_endpoint_delays_the_reading_with_a_reason(town: World) -> None:
+    sweep(town.first)
+    state = store_of(town.first).state
+    batch = next(p for p in payouts(town) if p.kind is PayoutKind.BATCH and p.signature)
+    reason = "paid, signature not readable yet"
+    state.put_payout(state.payouts_of(plan_id(town))[batch.id], signature=None, reason=reason)
+    read = chain_of(town.first).receipts
+    chain_of(town.first).receipts = lambda ids, **limits: {  # type: ignore[method-assign]
+        i: found if "/root/" in i else ReceiptState.UNKNOWN for i, found in read(ids).items()
+    }
+    with pytest.raises(TransactionsUnread, match=batch.id):
+        town.do(town.first, Work(Job.READ_BACK, WEEK))
+    assert (town.distribution().reason or "").startswith("TransactionsUnread")
+
+    chain_of(town.first).receipts = read  # type: ignore[method-assign]
+    town.clock.sleep(SWEEP_SECONDS)
+    sweep(town.first)
+    assert incomplete(town) == []
+    assert town.distribution().reason is None
+
+
+def test_batches_that_are_paid_and_not_readable_are_not_taken_for_unpaid(town: World) -> None:
+    """Without the plan, payments are recovered by wallet."""
+    sweep(town.first)
+    chain = chain_of(town.first)
+    read = chain.executions
+    chain.executions = lambda ids: {  # type: ignore[method-assign]
+        i: found for i, found in read(ids).items() if i.endswith("/anchor")
+    }
+    recovered = recover_by_wallet(town.first, WEEK)
+    counts = town.first.store.batch_counts(plan_id(town))
+    assert recovered.unreadable_batches == counts[PayoutStatus.PAID] > 0
+    assert recovered.open_batches == 0
+
+
+def test_batches_that_wait_are_listed_before_those_that_are_only_not_readable(
+    town: World,
+) -> None:
+    without_history(town)
+    state = store_of(town.first).state
+    last = max(
+        payouts(town), key=lambda payout: payout.id if payout.kind is PayoutKind.BATCH else ""
+    )
+    stored = state.payouts_of(plan_id(town))[last.id]
+    state.put_payout(stored, status=PayoutStatus.PROCESSING, reason="node is behind")
+    assert [o.reason for o in obstacles(town.first.store, WEEK, 1)] == ["node is behind"]

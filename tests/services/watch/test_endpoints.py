@@ -111,7 +111,7 @@ def test_watchers_see_the_endpoints_as_a_worker_last_saw_them(world: World) -> N
     ]
     samples = {
         (sample.name, sample.labels.get("endpoint")): sample.value
-        for metric in FiguresCollector(lambda: figures).collect()
+        for metric in FiguresCollector(lambda: figures, lambda: None).collect()
         for sample in metric.samples
     }
     assert samples["kontrib_endpoint_usable", "endpoint 2"] == 0
@@ -173,8 +173,7 @@ def test_payouts_whose_receipts_stay_unknown_get_a_reason(world: World) -> None:
     assert (report.paid, report.later) == (0, 3)
     listed = obstacles(world.first.store, WEEK, 9)
     assert {it.reason for it in listed} == {
-        "the endpoints do not show its receipt: "
-        "endpoint 2 does not answer; endpoint 3 does not answer"
+        "its receipt cannot be read: endpoint 2 does not answer; endpoint 3 does not answer"
     }
     chain.after = lambda method: None
     with_endpoints(world, FakeEndpoint())

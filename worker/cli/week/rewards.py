@@ -12,8 +12,8 @@ from worker.cli.arguments import (
     AsJson,
     UserArgument,
     WeekArgument,
-    read_whole,
     session_of,
+    whole_number,
 )
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, table, waiting
@@ -62,7 +62,7 @@ def void(
     batch: Annotated[
         int,
         typer.Argument(
-            parser=read_whole, metavar="BATCH", help="The batch's number.", show_default=False
+            parser=whole_number(), metavar="BATCH", help="The batch's number.", show_default=False
         ),
     ],
     reason: Annotated[str, typer.Option("--reason", help="Why the batch cannot be paid.")],
@@ -144,6 +144,7 @@ def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
         "missing_base_units": found.missing,
         "open_batches": found.open_batches,
         "void_batches": found.void_batches,
+        "unreadable_batches": found.unreadable_batches,
     }
 
     def render(screen: Console) -> None:
@@ -154,7 +155,8 @@ def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
         screen.print(paid)
         screen.print(
             f"{tokens_text(found.missing)} KONTRIB of the plan are not accounted for: "
-            f"{found.open_batches} batches open, {found.void_batches} void, the rest held."
+            f"{found.open_batches} batches open, {found.void_batches} void, "
+            f"{found.unreadable_batches} paid but not readable now, the rest held."
         )
 
     emit(data, as_json=as_json, render=render)

@@ -63,7 +63,7 @@ def agreed_state(views: Sequence[ReceiptState | None]) -> ReceiptState:
 
 def unknown_because(troubles: Sequence[str]) -> str:
     """Why a receipt is unknown, from what is known about the endpoints."""
-    return "; ".join(troubles) or "they disagree, or lie too far behind each other"
+    return "; ".join(troubles) or "endpoints disagree, or lie too far behind each other"
 
 
 def receipt_seed(receipt_id: str) -> str:

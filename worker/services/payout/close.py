@@ -32,10 +32,10 @@ class TransactionsUnread(NotReady):
     """Payouts are resolved, and no endpoint returns their transactions yet."""
 
     def __init__(self, week: Week, unread: Sequence[Payout]) -> None:
-        first = unread[0]
+        named = "".join(f", such as {payout.id} ({payout.reason})" for payout in unread[:1])
         super().__init__(
             f"{week.label} is paid, and waits for the transactions of {len(unread)} payouts that "
-            f"no endpoint returns yet, such as {first.id} ({first.reason}). It closes by itself. "
+            f"no endpoint returns yet{named}. It goes on by itself. "
             "If this lasts, add an endpoint with full history to SOLANA_RPC_URL, and run "
             f"`kontrib retry {week.label}`."
         )

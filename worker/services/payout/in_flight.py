@@ -11,16 +11,19 @@ from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.backoff import NEVER, READ_AGAIN_SECONDS, for_an_event
 from worker.core.payout.chain import Costs, Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
+from worker.core.payout.unknown_receipts import UnknownReceipts
 from worker.core.plan.receipts import ReceiptState, unknown_because
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.funds import FundsShort
-from worker.services.plan.send_until_resolved import UNKNOWN_MAX
 
 LOOK_AGAIN = timedelta(seconds=30)
 MARKED_AT_ONCE = 32
 """Payouts whose rewards are marked between two looks at the chain."""
+
+USUAL_WAIT = timedelta(minutes=5)
+"""A transaction is final, or its blockhash expired, within this time on a cluster that works."""
 
 MARKED_BEFORE_END = timedelta(seconds=30)
 """Rewards are marked only while their payout's lease lasts longer than this."""
@@ -61,7 +64,7 @@ class InFlight:
         self._unmarked: dict[str, datetime] = {}
         """The end of each lease whose payout only we have signed, while its rewards are unmarked.
         """
-        self._unknown_since: dict[str, datetime] = {}
+        self._unknown = UnknownReceipts()
         self._unread: dict[str, _Unread] = {}
         self.payouts: list[Payout] = []
         self.signed_here: dict[str, tuple[Transfer, ...]] = {}
@@ -126,38 +129,24 @@ class InFlight:
         if not later:
             return
         if waiting := [each for each in later if each.next_attempt_at == NEVER]:
-            self._stop_week(waiting)
+            _stop_week(self._context, self.report.week, waiting)
         self._context.store.postpone(later)
         self._forget([each.payout for each in later])
         self.report.later += len(later)
         self.report.reasons += [f"{each.payout.id}: {each.reason}" for each in later]
 
-    def _stop_week(self, waiting: Sequence[Postponement]) -> None:
-        """Stop the week visibly until an operator looks. The stop is recorded before the payouts
-        are postponed, so that a crash in between cannot leave a week that waits silently."""
-        week = self.report.week
-        reasons = [f"{each.payout.id}: {each.reason.rstrip('.')}" for each in waiting[:3]]
-        self._context.store.record_failure(
-            week,
-            reason=f"{len(waiting)} payouts wait for a person: {'; '.join(reasons)}. "
-            f"Mend the cause, then run `kontrib retry {week.label}`.",
-            next_attempt_at=self._context.clock.now(),
-            attempts=0,
-            stopped=True,
-        )
-
     def note_receipts(self, receipts: Mapping[str, ReceiptState]) -> None:
-        """Postpone payouts whose receipts stay unknown, and record the endpoints' troubles."""
-        now, since = self._context.clock.now(), self._unknown_since
-        unknown = {i for i, state in receipts.items() if state is ReceiptState.UNKNOWN}
-        kept = {i: moment for i, moment in since.items() if i in unknown or i not in receipts}
-        self._unknown_since = dict.fromkeys(unknown, now) | kept
-        late = {i for i in unknown if now - self._unknown_since[i] > UNKNOWN_MAX}
+        """Postpone payouts whose receipts stay unknown, with the endpoints' troubles."""
+        now = self._context.clock.now()
+        late = self._unknown.look(receipts, now)
         waiting = [payout for payout in self.payouts if payout.id in late]
-        if waiting:
-            why = unknown_because(self._context.chain.endpoint_troubles)
-            reason = f"the endpoints do not show its receipt: {why}"
-            self.postpone([for_an_event(payout, reason, now + LOOK_AGAIN) for payout in waiting])
+        self.postpone([for_an_event(it, self._why_unknown, now + LOOK_AGAIN) for it in waiting])
+
+    @property
+    def _why_unknown(self) -> str:
+        return (
+            f"its receipt cannot be read: {unknown_because(self._context.chain.endpoint_troubles)}"
+        )
 
     def to_read(self, resolved: Mapping[str, PayoutStatus]) -> dict[str, PayoutStatus]:
         """The resolved payouts whose transaction is looked for now."""
@@ -180,6 +169,21 @@ class InFlight:
         flying = {payout.id for payout in self.payouts}
         return {i: unread.status for i, unread in self._unread.items() if i in flying}
 
+    def show_waits(self) -> None:
+        """Record why payouts are still in flight, where it is no usual wait for finality. They stay
+        due, and the next call goes on with them."""
+        now, later = self._context.clock.now(), []
+        for payout in self.payouts:
+            if payout.id in self._unknown.ids:
+                reason = self._why_unknown
+            elif payout.attempt is not None and payout.attempt.created_at < now - USUAL_WAIT:
+                sent = f"{payout.attempt.created_at:%Y-%m-%d %H:%M:%S}"
+                reason = f"sent at {sent} UTC, neither final nor expired yet"
+            else:
+                continue
+            later.append(for_an_event(payout, reason, now))
+        self.postpone(later)
+
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Count the resolved payouts, which are no longer in flight."""
         self._forget([each.payout for each in settlements])
@@ -197,3 +201,17 @@ class InFlight:
     def _forget(self, payouts: Sequence[Payout]) -> None:
         gone = {payout.id for payout in payouts}
         self.payouts = [payout for payout in self.payouts if payout.id not in gone]
+
+
+def _stop_week(context: Context, week: Week, waiting: Sequence[Postponement]) -> None:
+    """Stop the week visibly until an operator looks. The stop is recorded before the payouts
+    are postponed, so that a crash in between cannot leave a week that waits silently."""
+    reasons = [f"{each.payout.id}: {each.reason.rstrip('.')}" for each in waiting[:3]]
+    context.store.record_failure(
+        week,
+        reason=f"{len(waiting)} payouts wait for a person: {'; '.join(reasons)}. "
+        f"Mend the cause, then run `kontrib retry {week.label}`.",
+        next_attempt_at=context.clock.now(),
+        attempts=0,
+        stopped=True,
+    )

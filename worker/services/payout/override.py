@@ -69,8 +69,11 @@ class NoSuchBatch(UsageError):
 class NotOpen(Refused):
     """The batch cannot become void: it is resolved, or its receipt cannot be read."""
 
-    def __init__(self, batch: str, state: str) -> None:
-        super().__init__(f"Batch {batch} is {state}, so it is not made void.")
+    def __init__(self, week: Week, batch: str, state: str) -> None:
+        super().__init__(
+            f"Batch {batch} is {state}, so it is not made void. If the database shows something "
+            f"else, `kontrib retry {week.label}` looks at the chain again."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +152,12 @@ def void_batch(context: Context, week: Week, index: int, reason: str) -> Payout:
 def _order_void(context: Context, planned: PlannedWeek, batch: str, reason: str) -> Payout:
     payout = context.store.payout(planned.plan_id, batch)
     if payout is None:
-        raise NotOpen(batch, "missing in the database")
+        raise NotOpen(planned.week, batch, "missing in the database")
     state = context.chain.receipts([batch])[batch]
     if state is not ReceiptState.FREE:
-        raise NotOpen(batch, f"{state.value} on chain")
+        raise NotOpen(planned.week, batch, f"{state.value} on chain")
     if not context.store.order_void(payout, reason, context.clock.now()):
-        raise NotOpen(batch, "resolved")
+        raise NotOpen(planned.week, batch, "resolved")
     return payout
 
 

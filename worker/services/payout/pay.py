@@ -78,6 +78,7 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
                 context.clock.sleep(context.limits.poll_seconds)
         # Record what is resolved, although its transaction is not readable yet.
         _settle(rows, flight, flight.unread_states())
+        flight.show_waits()
     finally:
         context.store.release(flight.payouts)
     if flight.short is not None:
@@ -144,9 +145,9 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
     intents: list[tuple[Payout, Intent]] = []
     for payout, intent in prepared.intents:
         reason = look.refused.get(payout.id)
-        # A void is the answer to a refusal. Everything else is tried again later.
-        is_void = intent.resolution is Resolution.VOID
-        if reason is not None and not is_void and pauses_after_refusal(payout):
+        # A void is the answer to a refused payment. Everything else is tried again later.
+        is_answer = intent.resolution is Resolution.VOID and not _was_void(payout)
+        if reason is not None and not is_answer and pauses_after_refusal(payout):
             now, scale = context.clock.now(), context.limits.backoff_scale
             flight.postpone([after_refusal(payout, reason, now, scale=scale)])
         else:
@@ -164,6 +165,10 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
         if reason := refusals.get(attempt.signature):
             flight.postpone([_failure(context, payout, reason)])
     return len(signed)
+
+
+def _was_void(payout: Payout) -> bool:
+    return payout.attempt is not None and payout.attempt.resolution is Resolution.VOID
 
 
 def _within_funds(

@@ -6,6 +6,7 @@ return some blocks later, or only a node with full history.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from worker.core.payout.records import Payout, PayoutKind
@@ -21,19 +22,30 @@ CHUNK_PAYOUTS = 128
 """Transactions that are read at once. Each takes some 150 kB of memory."""
 
 
-def read_again(context: Context, planned: PlannedWeek, *, due: datetime | None) -> int:
+@dataclass(slots=True)
+class ReadAgain:
+    """How many payouts are complete now, and how many are still to be read later."""
+
+    complete: int = 0
+    later: int = 0
+
+
+def read_again(context: Context, planned: PlannedWeek, *, due: datetime | None) -> ReadAgain:
     """Read the transactions of resolved payouts that lack signature, slot or date.
 
-    Returns how many payouts are complete now. `due` leaves out those whose next look comes later.
+    `due` leaves out those whose next look comes later. A payout whose receipt cannot be read now is
+    not counted.
 
     Raises:
         NotAnchored, AnchorUnknown, PlanDoesNotMatchRoot: nothing is read.
     """
-    rows, complete = None, 0
+    rows, read = None, ReadAgain()
     for page in unread_pages(context.store, planned.plan_id, CHUNK_PAYOUTS, due=due):
         rows = rows or AnchoredRows(context, planned, anchored_seal(context, planned))
-        complete += sum(each.missing is None for each in settle_from_chain(rows, page))
-    return complete
+        settlements = settle_from_chain(rows, page)
+        read.complete += (complete := sum(each.missing is None for each in settlements))
+        read.later += len(settlements) - complete
+    return read
 
 
 def write_back(context: Context, planned: PlannedWeek) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from datetime import timedelta
 
+from worker.core.errors import NotReady
 from worker.core.lifecycle import Stage
 from worker.core.payout.chain import Landing, Recipient, missing_wallets
 from worker.core.plan.planned_week import PlannedWeek
+from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.pages import pages_needing_account
 from worker.services.plan.funds import check_account_funds
@@ -21,6 +23,17 @@ from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
 WEEK = timedelta(days=7)
+
+
+class AccountsMissing(NotReady):
+    """Creations of token accounts are sent, and the accounts do not appear."""
+
+    def __init__(self, week: Week, wallets: Sequence[str]) -> None:
+        super().__init__(
+            f"{week.label} waits for {len(wallets)} token accounts. Their creation was sent again "
+            f"and again, and not one appeared: {wallets[0]} first. Look at the endpoints with "
+            "`kontrib doctor`; the sweeper tries again."
+        )
 
 
 def prepare_accounts(
@@ -34,6 +47,7 @@ def prepare_accounts(
 
     Raises:
         Paused, NotAnchored, FundsShort: nothing may be signed.
+        AccountsMissing: not one account could be created in this time.
     """
     anchored_seal(context, planned)
     _void_held_batches(context, planned)
@@ -43,6 +57,8 @@ def prepare_accounts(
         missing = missing_wallets(context.chain.recipients(wallets))
         while missing:
             if deadline.passed:
+                if not created:
+                    raise AccountsMissing(planned.week, sorted(missing))
                 return created, False
             made = create_token_accounts(context, sorted(missing), deadline)
             created += len(made)

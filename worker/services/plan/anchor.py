@@ -10,6 +10,7 @@ from worker.core.payout.backoff import READ_AGAIN_SECONDS, next_reading_at
 from worker.core.payout.chain import Execution, Intent
 from worker.core.payout.decision import Step, next_step
 from worker.core.payout.records import Payout, Settlement
+from worker.core.payout.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Seal
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.planned_week import PlannedWeek
@@ -24,7 +25,7 @@ from worker.services.plan.plan_week import previous_plan
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.publish import check_published, held_in_batches
 from worker.services.plan.seal import AnchorUnknown, stored_seal
-from worker.services.plan.send_until_resolved import UNKNOWN_MAX, TransactionRefused, sign_all
+from worker.services.plan.send_until_resolved import TransactionRefused, sign_all
 
 
 class PlanIsStale(NotReady):

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 from worker.core.errors import NotReady, Refused
 from worker.core.payout.chain import Intent
 from worker.core.payout.decision import Step, next_step
 from worker.core.payout.records import Attempt
+from worker.core.payout.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.receipts import ReceiptState, Resolution, unknown_because
 from worker.services.context import Context
-
-UNKNOWN_MAX = timedelta(seconds=60)
-"""Work does not wait longer than this for endpoints that do not show a receipt's state."""
 
 
 class ReceiptUnknown(NotReady):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -79,18 +78,21 @@ def overview(store: Store, now: datetime) -> list[Board]:
 
 
 def obstacles(store: Store, week: Week, limit: int | None) -> list[Obstacle]:
-    """The first payouts of an anchored plan that wait, with the reasons."""
+    """The first payouts of an anchored plan that wait, with the reasons. Unresolved ones first."""
     distribution = store.distribution(week)
     planned = distribution.planned if distribution else None
     if planned is None or not planned.stage.is_payable:
         return []
-    waiting = (
-        Obstacle(p.id, p.reason, p.next_attempt_at, p.status.is_resolved)
-        for page in payout_pages(store, planned.plan_id, CHUNK_PAYOUTS)
-        for p in page
-        if p.reason
-    )
-    return list(itertools.islice(waiting, limit))
+    unread: list[Obstacle] = []
+    waiting: list[Obstacle] = []
+    for page in payout_pages(store, planned.plan_id, CHUNK_PAYOUTS):
+        for p in page:
+            if p.reason:
+                found = unread if p.status.is_resolved else waiting
+                found.append(Obstacle(p.id, p.reason, p.next_attempt_at, p.status.is_resolved))
+        if limit is not None and len(waiting) >= limit:
+            break
+    return [*waiting, *unread][:limit]
 
 
 def _board(store: Store, distribution: Distribution, notes: Mapping[str, Any]) -> Board:

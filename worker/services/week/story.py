@@ -16,9 +16,9 @@ from worker.core.money import tokens_text
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.payout.close import close_week
+from worker.services.payout.close import TransactionsUnread, close_week
 from worker.services.payout.pay import pay
-from worker.services.payout.read_again import read_again, unread_payouts
+from worker.services.payout.read_again import ReadAgain, read_again, unread_payouts
 from worker.services.payout.release_singles import release_singles
 from worker.services.payout.token_accounts import prepare_accounts
 from worker.services.plan.anchor import anchor_week
@@ -179,10 +179,13 @@ def _release_singles(context: Context, work: Work, deadline: Deadline, _: bool) 
 
 def _read_back(context: Context, work: Work, _: Deadline, __: bool) -> Done:
     planned = planned_week(context.store, work.week)
-    complete = read_again(context, planned, due=context.clock.now())
-    unread = len(unread_payouts(context, planned))
-    text = f"{work.week.label}: the transactions of {complete} payouts read, {unread} not readable"
-    return Done(text, again=complete > 0)
+    now = context.clock.now()
+    read = read_again(context, planned, due=now)
+    is_due = context.store.unread(planned.plan_id, "", 1, due=now)
+    if read == ReadAgain() and is_due:  # no receipt is readable
+        raise TransactionsUnread(work.week, unread_payouts(context, planned))
+    text = f"the transactions of {read.complete} payouts read, {read.later} not readable yet"
+    return Done(f"{work.week.label}: {text}", again=read.complete > 0)
 
 
 def _close(context: Context, work: Work, _: Deadline, __: bool) -> Done:

@@ -1,4 +1,4 @@
-"""Funds that run out after the anchor: each wait has a reason, and ends by itself."""
+"""Waits after the anchor: each has a reason, and ends by itself."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fakes.chain.chain import FakeChain, wallet_named
+from tests.fakes.chain.chain import FakeChain, FakeEndpoint, wallet_named
 from tests.fakes.chain.transactions import Account
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from tests.simulation.faults.sweeping import assert_clean, sweep
 from worker.core.errors import ExitCode
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
+from worker.core.plan.receipts import ReceiptState
+from worker.services.payout.override import void_batch
 from worker.services.plan.funds import FundsShort
 from worker.services.plan.plan_week import plan_week
 from worker.services.week.outcome import verdict
@@ -158,3 +160,79 @@ def test_a_single_waits_for_the_sol_of_its_token_account(world: World) -> None:
     assert world.ledger.balance(wallet_named("ghost")) == reward.row.amount
     assert world.distribution().reason is None
     assert_clean(world)
+
+
+# --- other waits ---------------------------------------------------------------------------------
+
+
+def test_an_unreadable_receipt_is_a_reason_and_ends_by_itself(anchored: World) -> None:
+    anchored.do(anchored.first, Work(Job.ACCOUNTS, WEEK))
+    chain = chain_of(anchored.first)
+    chain.endpoints = [FakeEndpoint(), FakeEndpoint()]
+    read = chain.receipts
+
+    def silent_about_batches(ids: list[str], *, not_before_slot: int = 0) -> object:
+        found = read(ids, not_before_slot=not_before_slot)
+        return found | {i: ReceiptState.UNKNOWN for i in ids if "/root/" not in i}
+
+    chain.receipts = silent_about_batches  # type: ignore[method-assign, assignment]
+    done = anchored.do(anchored.first, Work(Job.PAY, WEEK, 0, 100))
+    assert not done.again
+    reasons = {o.reason for o in obstacles(anchored.first.store, WEEK, 9)}
+    (reason,) = reasons
+    assert (reason or "").startswith(
+        "its receipt cannot be read: endpoints disagree, or lie too far"
+    )
+
+    chain.receipts = read  # type: ignore[method-assign]
+    assert_ends_by_itself(anchored)
+
+
+def test_a_cluster_that_finalizes_nothing_is_a_reason(anchored: World) -> None:
+    anchored.do(anchored.first, Work(Job.ACCOUNTS, WEEK))
+    chain = chain_of(anchored.first)
+    height, read = chain.finalized_height(), chain.finalized_height
+    chain.finalized_height = lambda: height  # type: ignore[method-assign]
+    anchored.ledger.holds_sends = True
+    done = anchored.do(anchored.first, Work(Job.PAY, WEEK, 0, 100))
+    assert not done.again
+    found = obstacles(anchored.first.store, WEEK, 9)
+    assert len(found) == 3
+    assert all("neither final nor expired yet" in o.reason for o in found)
+
+    chain.finalized_height = read  # type: ignore[method-assign]
+    anchored.ledger.holds_sends = False
+    assert_ends_by_itself(anchored)
+
+
+def test_token_accounts_that_do_not_appear_are_a_reason(anchored: World) -> None:
+    anchored.ledger.holds_sends = True
+    assert sweep(anchored.first) == ["AccountsMissing"]
+    reason = anchored.distribution().reason or ""
+    assert reason.startswith("AccountsMissing: 2024-W50 waits for 2 token accounts.")
+
+    anchored.ledger.in_flight.clear()
+    anchored.ledger.holds_sends = False
+    assert_ends_by_itself(anchored)
+
+
+def test_a_void_that_is_refused_itself_pauses_and_spends_no_fee_each_look(anchored: World) -> None:
+    anchored.do(anchored.first, Work(Job.ACCOUNTS, WEEK))
+    plan_id = anchored.distribution().plan_id or ""
+    batch = anchored.first.store.payouts_after(plan_id, "", 1)[0]
+    void_batch(anchored.first, WEEK, batch.index, "a doubt")
+    address = chain_of(anchored.first).receipt_address(batch.id)
+    anchored.ledger.put_account(address, Account(owner="a program"))
+    chain = chain_of(anchored.first)
+    read = chain.receipts
+
+    def free(ids: list[str], *, not_before_slot: int = 0) -> object:
+        found = read(ids, not_before_slot=not_before_slot)
+        return found | {i: ReceiptState.FREE for i in ids if i == batch.id}
+
+    chain.receipts = free  # type: ignore[method-assign, assignment]
+    anchored.do(anchored.first, Work(Job.PAY, WEEK, 0, 1))
+    refused = [landed for landed in anchored.ledger.landed.values() if landed.error]
+    assert len(refused) == 1
+    (waiting,) = obstacles(anchored.first.store, WEEK, 9)
+    assert waiting.payout_id == batch.id
