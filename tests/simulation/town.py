@@ -15,6 +15,7 @@ from tests.simulation.faults.moods import (
     BATCH_SIZE,
     SKEWS_SECONDS,
     MoodyChain,
+    SkewedClock,
     operator_of,
     three_endpoints,
 )
@@ -56,9 +57,11 @@ class Town:
         ledger = self.world.ledger
         ledger.holds_sends = False
         ledger.in_flight.clear()
-        for operator in self.operators:
-            chain = operator.chain
+        for operator, skew in zip(self.operators, SKEWS_SECONDS, strict=True):
+            chain, clock = operator.chain, operator.clock
             assert isinstance(chain, MoodyChain)
+            assert isinstance(clock, SkewedClock)
+            clock.skew = timedelta(seconds=skew)
             chain.endpoints = three_endpoints()
             chain.forgets_statuses, chain.has_history, chain.refuses_sends = False, True, None
             chain.history_lag_slots, chain.has_block_times = 0, True

@@ -71,7 +71,7 @@ def test_an_endpoint_that_refuses_large_transactions_lets_nothing_be_planned(wor
     with pytest.raises(SampleRefused, match="endpoint 2 refuses 3,366 bytes"):
         plan_week(world.first, WEEK)
 
-    assert world.first.store.distribution(WEEK) is None
+    assert world.distribution().plan_id is None
     assert "too large" in doctor(world)["endpoints"].findings[0].found
 
 

@@ -20,6 +20,9 @@ apart. Then its payout is recorded without it, and it is looked for at growing i
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """The next try of a payout that waits for `kontrib retry`."""
 
+AHEAD_MAX = timedelta(days=2)
+"""Longer than every pause and lease. A time further ahead was written by a clock that was fast."""
+
 
 def next_attempt_at(now: datetime, attempts: int, key: str, *, scale: float = 1.0) -> datetime:
     """The time of the next try after `attempts` failed ones.
@@ -45,6 +48,13 @@ def next_reading_at(now: datetime, payout: Payout, *, scale: float) -> datetime:
     if is_exhausted(attempts):
         return NEVER
     return next_attempt_at(now, attempts, payout.id, scale=scale)
+
+
+def is_waiting(next_attempt_at: datetime | None, now: datetime) -> bool:
+    """Whether a next try lies ahead. A time that is too far ahead counts as due."""
+    if next_attempt_at is None:
+        return False
+    return now < next_attempt_at <= now + AHEAD_MAX or next_attempt_at >= NEVER
 
 
 def is_exhausted(attempts: int) -> bool:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.historic import HistoricWeek
-from worker.core.plan.commitment import Header, Row
+from worker.core.plan.commitment import Header, MalformedPlan, Row
 from worker.core.plan.fates import Fates
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import Resolution
@@ -20,13 +20,12 @@ from worker.core.week import Week
 
 @dataclass(frozen=True, slots=True)
 class UserPoints:
-    """A user's valid points in a window, late ones included."""
+    """A user's valid points and contributions in a window, late ones included."""
 
     user_id: str
     points: int
     late_points: int
     contributions: int = field(default=0, compare=False)
-    """Late ones included."""
     late_contributions: int = field(default=0, compare=False)
 
 
@@ -38,10 +37,7 @@ class MalformedContribution:
 
 @dataclass(frozen=True, slots=True)
 class WeekPoints:
-    """The points of a window, and how many contributions it holds.
-
-    `seen` = `counted` + `malformed_count` + `after_cutoff`.
-    """
+    """The points of a window: `seen` = `counted` + `malformed_count` + `after_cutoff`."""
 
     users: Iterator[UserPoints]
     """Can be read once, in no particular order."""
@@ -163,6 +159,14 @@ class Distribution:
             stage=self.stage,
             approved=self.approved,
         )
+
+    @property
+    def readable_plan(self) -> PlannedWeek | None:
+        """The plan, for readers; None where the week has none or its stored header was changed."""
+        try:
+            return self.planned
+        except MalformedPlan:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

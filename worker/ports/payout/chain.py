@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from worker.core.payout.chain import (
@@ -13,6 +14,7 @@ from worker.core.payout.chain import (
     Height,
     Intent,
     Recipient,
+    Searched,
     SendResult,
     SignatureStatus,
     Treasury,
@@ -91,6 +93,9 @@ class ReceiptReader(Protocol):
         An absent id says nothing about its signature.
         """
 
+    def search_execution(self, receipt_id: str, place: str | None) -> Searched:
+        """Read some thousand mentions of a receipt, from `place` on; None for the newest."""
+
 
 class PublicChain(ReceiptReader, Protocol):
     """One Solana cluster, read with public addresses and no key."""
@@ -152,6 +157,13 @@ class Chain(ReceiptReader, Protocol):
         """A finalized block height that a majority of the endpoints has reached, and its slot.
 
         It may be some blocks old, so that receipts can be read at its slot on every node.
+        """
+
+    def finalized_time(self) -> datetime:
+        """The time of the newest finalized block, by a majority of the endpoints.
+
+        Raises:
+            BlockTimeUnknown: no majority of the endpoints reports it.
         """
 
     def latest_blockhash(self) -> Blockhash: ...

@@ -14,6 +14,7 @@ from worker.core.week import Week
 from worker.ports.check import CheckStore
 from worker.ports.payout import Archive, Clock, Store
 from worker.services.context import Context
+from worker.services.plan.cluster.clock import check_clock
 from worker.services.plan.funds import FundsReport, Need, estimate, funds_report
 from worker.services.plan.genesis import first_week
 from worker.services.watch.endpoints import limits_text, problem_of
@@ -120,6 +121,12 @@ def _chain_questions(context: Callable[[], Context]) -> list[Question]:
             CLUSTER,
             lambda: f"genesis hash {context().chain.cluster_genesis()}",
             "Check SOLANA_RPC_URL: most endpoints must answer, and all must be of one cluster.",
+        ),
+        Question(
+            "clock",
+            lambda: check_clock(context()).sentence(),
+            "Set this machine's clock by NTP, or remove the endpoint whose blocks are old.",
+            needs=(CLUSTER,),
         ),
         Question(
             MINT,

@@ -1,16 +1,24 @@
-"""Reads the identity of the cluster, its finalized height and its latest blockhash."""
+"""Reads the identity of the cluster, its finalized height, its time and its latest blockhash."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 from solders.hash import Hash
 
-from worker.adapters.solana.errors import EndpointsDisagree, MalformedAnswer
+from worker.adapters.solana.errors import BlockTimeUnknown, EndpointsDisagree, MalformedAnswer
 from worker.adapters.solana.reading.accounts import CONFIRMED, FINALIZED
 from worker.adapters.solana.rpc.calls import Call, Reply
-from worker.adapters.solana.rpc.endpoints import Rpc, answering, answering_majority
+from worker.adapters.solana.rpc.endpoint import Endpoint
+from worker.adapters.solana.rpc.endpoints import Rpc, answering, answering_majority, from_each
 from worker.core.errors import Unreachable
 from worker.core.payout.chain import Blockhash, Height
 from worker.core.plan.receipts import majority_of
+
+SLOTS_BACK = (0, 32, 64)
+"""A node may lack the newest block's time, or be behind the node that reported its slot."""
 
 
 def read_cluster_genesis(rpc: Rpc) -> str:
@@ -55,6 +63,39 @@ def _height(reply: Reply) -> Height | None:
         return Height(int(reply["blockHeight"]), int(reply["absoluteSlot"]))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def read_finalized_time(rpc: Rpc) -> datetime:
+    """The middle one of the endpoints' times; of an even number, the earlier middle one.
+
+    Raises:
+        BlockTimeUnknown: no majority of the endpoints reports a time.
+    """
+
+    async def work(endpoints: Sequence[Endpoint]) -> list[datetime | None]:
+        infos = await from_each(endpoints, [Call("getEpochInfo", [{"commitment": FINALIZED}])])
+        return await asyncio.gather(*map(_block_time, endpoints, infos))
+
+    times = rpc.run(work)
+    known = sorted(time for time in times if time is not None)
+    if len(known) <= len(times) // 2:
+        silent = [host for host, time in zip(rpc.hosts, times, strict=True) if time is None]
+        raise BlockTimeUnknown(silent)
+    return known[(len(known) - 1) // 2]
+
+
+async def _block_time(endpoint: Endpoint, info: list[Reply] | Unreachable) -> datetime | None:
+    """The time of a recent finalized block; None if the endpoint reports it for no slot."""
+    if isinstance(info, Unreachable) or (height := _height(info[0])) is None:
+        return None
+    for back in SLOTS_BACK:
+        try:
+            [seconds] = await endpoint.read([Call("getBlockTime", [max(0, height.slot - back)])])
+            if type(seconds) is int:
+                return datetime.fromtimestamp(seconds, UTC)
+        except (Unreachable, ValueError, OverflowError, OSError):
+            continue
+    return None
 
 
 def read_blockhash(rpc: Rpc, commitment: str = CONFIRMED) -> Blockhash:
