@@ -81,10 +81,11 @@ class ChainWorld(Protocol):
         ...
 
 
-class ForkingWorld(ChainWorld, Protocol):
-    """A cluster that can abandon blocks."""
+class AdminWorld(ChainWorld, Protocol):
+    """A cluster that a test can change without a transaction."""
 
-    def refuse_plain_credits(self, wallet: str) -> None: ...
+    def refuse_plain_credits(self, wallet: str) -> None:
+        """Let the wallet's token account accept confidential transfers only."""
 
     def open_block(self, height: int) -> None:
         """Let blocks pass until the open block has this height."""
@@ -218,15 +219,12 @@ class LocalWorld(ClusterWorld):
         self.client.call("local_dropUnfinalized")
 
     def refuse_plain_credits(self, wallet: str) -> None:
-        # The extension ConfidentialTransferAccount: number 5, 295 bytes, all credits refused.
         address = str(self.token_account(wallet))
         options = {"encoding": "base64", "commitment": "processed"}
-        found = self.client.value("getAccountInfo", address, options)
-        data = base64.b64decode(found["data"][0]) + b"\x05\0\x27\x01" + bytes(295)
-        fields = {
-            "lamports": 10**8,
-            "owner": found["owner"],
-            "data": base64.b64encode(data).decode(),
-        }
+        account = self.client.value("getAccountInfo", address, options)
+        data = base64.b64decode(account["data"][0])
+        # The extension ConfidentialTransferAccount: number 5, 295 bytes, all credits refused.
+        changed = base64.b64encode(data + b"\x05\0\x27\x01" + bytes(295)).decode()
+        fields = {"lamports": 10**8, "owner": str(self.kind.program), "data": changed}
         self.client.call("local_setAccount", address, fields)
         self.finalize()

@@ -10,7 +10,7 @@ import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from tests.contracts.chain.chain_worlds import ChainWorld, FakeWorld, ForkingWorld
+from tests.contracts.chain.chain_worlds import AdminWorld, ChainWorld, FakeWorld
 from tests.contracts.chain.cluster_world import LAMPORTS, ClusterWorld
 from tests.contracts.chain.opening import A_FEE, ANOTHER, open_world, worlds
 from worker.adapters.solana.addresses import (
@@ -395,7 +395,7 @@ def test_an_expired_blockhash_never_lands(world: ChainWorld) -> None:
 
 
 @pytest.mark.parametrize("world", worlds(*LOCAL), indirect=True)
-def test_a_transaction_lands_one_block_after_its_last_valid_height(world: ForkingWorld) -> None:
+def test_a_transaction_lands_one_block_after_its_last_valid_height(world: AdminWorld) -> None:
     """And until that block is final, the protocol does not take the attempt for dead."""
     receipt, wallet = new_id(), world.new_wallet()
     item = signed(world.chain, payment(receipt, (wallet, 500)))
@@ -413,7 +413,7 @@ def test_a_transaction_lands_one_block_after_its_last_valid_height(world: Forkin
 
 @pytest.mark.parametrize("world", worlds(*LOCAL), indirect=True)
 def test_a_transaction_never_lands_two_blocks_after_its_last_valid_height(
-    world: ForkingWorld,
+    world: AdminWorld,
 ) -> None:
     receipt, wallet = new_id(), world.new_wallet()
     item = signed(world.chain, payment(receipt, (wallet, 500)))
@@ -450,7 +450,7 @@ def test_signing_the_same_twice_gives_the_same_signature(world: ChainWorld) -> N
 
 
 @pytest.mark.parametrize("world", worlds(*LOCAL), indirect=True)
-def test_what_a_fork_dropped_lands_again_when_it_is_sent_again(world: ForkingWorld) -> None:
+def test_what_a_fork_dropped_lands_again_when_it_is_sent_again(world: AdminWorld) -> None:
     receipt, wallet = new_id(), world.new_wallet()
     world.finalize()
     old_enough = world.chain.latest_blockhash()
@@ -523,7 +523,7 @@ def test_a_required_memo_is_a_problem(world: ChainWorld) -> None:
 
 
 @pytest.mark.parametrize("world", worlds(FAKE, TOKEN_2022), indirect=True)
-def test_an_account_for_confidential_transfers_only_is_a_problem(world: ForkingWorld) -> None:
+def test_an_account_for_confidential_transfers_only_is_a_problem(world: AdminWorld) -> None:
     wallet = world.new_wallet()
     world.refuse_plain_credits(wallet)
 

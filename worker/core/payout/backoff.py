@@ -42,19 +42,19 @@ def next_look_at(now: datetime, key: str, *, scale: float = 1.0) -> datetime:
     return now + timedelta(seconds=_LOOK_AGAIN_SECONDS * jitter * scale)
 
 
+def is_waiting(next_attempt_at: datetime | None, now: datetime) -> bool:
+    """Whether a next try lies ahead. A time that is too far ahead counts as due."""
+    if next_attempt_at is None:
+        return False
+    return now < next_attempt_at <= now + AHEAD_MAX or next_attempt_at >= NEVER
+
+
 def next_reading_at(now: datetime, payout: Payout, *, scale: float) -> datetime:
     """The next look for the transaction of a resolved payout. `NEVER` after the last one."""
     attempts = payout.attempts + 1
     if is_exhausted(attempts):
         return NEVER
     return next_attempt_at(now, attempts, payout.id, scale=scale)
-
-
-def is_waiting(next_attempt_at: datetime | None, now: datetime) -> bool:
-    """Whether a next try lies ahead. A time that is too far ahead counts as due."""
-    if next_attempt_at is None:
-        return False
-    return now < next_attempt_at <= now + AHEAD_MAX or next_attempt_at >= NEVER
 
 
 def is_exhausted(attempts: int) -> bool:

@@ -108,7 +108,6 @@ class Reward:
     redirected_to: str | None = None
     operator_hold: str | None = None
     paid_at: datetime | None = field(default=None, compare=False)
-    """The time of the block that paid it, as far as the database knows it."""
 
 
 @dataclass(frozen=True, slots=True)

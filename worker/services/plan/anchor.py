@@ -9,7 +9,7 @@ from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.payout.backoff import READ_AGAIN_SECONDS, next_reading_at
 from worker.core.payout.chain import Execution, Intent
 from worker.core.payout.decision import Step, next_step
-from worker.core.payout.records import Attempt, Distribution, Payout, Settlement
+from worker.core.payout.records import Distribution, Payout, Settlement
 from worker.core.payout.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.commitment import MalformedPlan, PlanDoesNotMatchRoot, Seal
 from worker.core.plan.memo import AnchorMemo
@@ -111,8 +111,8 @@ def _step(context: Context, planned: PlannedWeek, patience: Deadline) -> Anchore
 
 def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
     week, plan_id = planned.week, planned.plan_id
-    payout = context.store.payout(plan_id, anchor_id(week))
-    found = _find_anchor(context, week, payout.attempt if payout else None)
+    payout, receipt = context.store.payout(plan_id, anchor_id(week)), anchor_id(week)
+    found = _read_transaction(context, receipt, payout)
     signature = found.signature if found else None
     if payout is not None:
         now, scale = context.clock.now(), context.limits.backoff_scale
@@ -132,11 +132,12 @@ def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
     return Anchored(seal.root, signature, finalized=True)
 
 
-def _find_anchor(context: Context, week: Week, attempt: Attempt | None) -> Execution | None:
-    """The anchor's transaction: usually our own, whose signature is known. It waits a little, since
-    nodes are some blocks apart."""
-    receipt = anchor_id(week)
-    known = {receipt: attempt.signature} if attempt else {}
+def _read_transaction(context: Context, receipt: str, payout: Payout | None) -> Execution | None:
+    """The anchor's transaction: usually our own, whose signature is known.
+
+    It waits a little, since nodes are some blocks apart.
+    """
+    known = {receipt: payout.attempt.signature} if payout and payout.attempt else {}
     for pause in READ_AGAIN_SECONDS:
         if (ours := context.chain.executions_of(known).get(receipt)) is not None:
             return ours

@@ -283,8 +283,7 @@ def _settled(settlement: Settlement) -> Update:
 
 
 def _read_again(settlement: Settlement) -> Document:
-    """The next look for a transaction. Another worker may have read it all in the meantime: then
-    the payout has a signature and no reason, and stays unchanged."""
+    """The next look for a transaction, unless another worker has read all of it meanwhile."""
     is_incomplete = {"$or": [{"$eq": ["$signature", None]}, {"$ne": ["$reason", None]}]}
     changed = {
         "reason": {"$literal": settlement.missing},
