@@ -298,6 +298,11 @@ def spread_endpoints(world: World) -> None:
     ]
 
 
+def read_accounts_late(world: World) -> None:
+    """A single URL, whose nodes that read accounts lie some blocks behind the others."""
+    chain_of(world.first).endpoints = [FakeEndpoint(late={"receipts": 8})]
+
+
 def delay_receipts(world: World) -> None:
     """The nodes of two endpoints that read accounts fall minutes behind."""
     late = {"receipts": 400}

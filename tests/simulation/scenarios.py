@@ -34,6 +34,7 @@ from tests.simulation.happenings import (
     pause,
     pay_everyone_without_history,
     refuse_credits,
+    read_accounts_late,
     refuse_sends,
     reopen_the_account,
     replace_the_receipt_key,
@@ -212,9 +213,14 @@ SCENARIOS = (
         before=(GENESIS,),
     ),
     Scenario(
+        "the only endpoint reads accounts late, after the anchor was seen",
+        (closing(read_accounts_late),),
+        before=(GENESIS, PLAN, Act("anchor", goals.reached(Stage.ANCHORED))),
+    ),
+    Scenario(
         "the endpoints do not show the receipts for a while",
         (
-            Act("anchor unknown", goals.has_a_reason, prepare=delay_receipts),
+            Act("anchor unknown", goals.anchored_or_has_a_reason, prepare=delay_receipts),
             closing(answer_again),
         ),
         before=(GENESIS, PLAN),
