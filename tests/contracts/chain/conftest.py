@@ -20,7 +20,6 @@ SURFPOOL_DIFFERS = {
     "test_a_transfer_is_told_once_it_is_finalized": _PROCESSED,
     "test_sending_the_same_bytes_again_pays_once": _REPEATED,
     "test_the_source_account_tells_every_payment_within_the_slots": _SINCE,
-    "test_history_up_to_a_slot_that_is_not_reached_is_no_answer": _SINCE,
     "test_the_clusters_time_is_that_of_its_newest_final_block": _TIME,
 }
 

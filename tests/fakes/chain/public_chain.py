@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from tests.fakes.chain.ledger import FakeLedger
 from tests.fakes.chain.reader import FakeReader
-from worker.core.errors import Unreachable
 from worker.ports.payout import Outflow, PublicAddresses
 
 
@@ -18,8 +17,6 @@ class FakePublicChain(FakeReader):
         self._source = addresses.source_account
 
     def source_history(self, first_slot: int, last_slot: int) -> list[str]:
-        if last_slot > self.ledger.block(self.ledger.finalized_lag_slots).slot:
-            raise Unreachable("the last slot is not finalized yet")
         payments = reversed(self.ledger.payments(finalized_only=True))
         return [
             landed.signature

@@ -102,11 +102,7 @@ class PublicChain(ReceiptReader, Protocol):
 
     def source_history(self, first_slot: int, last_slot: int) -> list[str]:
         """Signatures of the successful, finalized transactions that mention the source account
-        within these slots, both included, newest first.
-
-        Raises:
-            Unreachable: no endpoint answers that has reached the last slot.
-        """
+        within these slots, both included, newest first."""
 
     def outflows(self, signatures: Sequence[str]) -> dict[str, Outflow]:
         """The tokens that these transactions took out of the source account, by signature.
