@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worker.adapters.solana.reader import ChainReader
-from worker.adapters.solana.reading.cluster import read_finalized_height
 from worker.adapters.solana.reading.executions import outflow_of, transaction_call
 from worker.adapters.solana.reading.signatures import oldest_of_full_page, page_call, read_page
 from worker.adapters.solana.rpc.endpoint import DEFAULT_RETRIES, Retries
@@ -52,10 +51,9 @@ class PublicSolanaChain(ChainReader):
             Unreachable: no endpoint answers.
         """
         found: list[str] = []
-        reached = min(last_slot, read_finalized_height(self._rpc).slot)
         before: str | None = None
         while True:
-            call = page_call(self._source, before, reached)
+            call = page_call(self._source, before)
             page = self._rpc.any([call], lambda replies: read_page(replies[0]))
             found += [
                 mention.signature

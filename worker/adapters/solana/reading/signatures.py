@@ -20,14 +20,12 @@ class Mention(NamedTuple):
     memo: str
 
 
-def page_call(address: str, before: str | None, not_before_slot: int = 0) -> Call:
+def page_call(address: str, before: str | None) -> Call:
     """The page of mentions older than the signature `before`; the newest page for None.
 
-    A node that has not reached `not_before_slot` answers with an error.
+    It carries no `minContextSlot`, since Surfpool leaves older mentions out for it.
     """
     options: dict[str, Any] = {"commitment": FINALIZED, "limit": PAGE_SIGNATURES}
-    if not_before_slot:
-        options["minContextSlot"] = not_before_slot
     if before is not None:
         options["before"] = before
     return Call("getSignaturesForAddress", [address, options])
