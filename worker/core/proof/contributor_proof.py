@@ -90,7 +90,7 @@ def _object(content: bytes) -> dict[str, Any]:
         value = None
     if isinstance(value, dict) and "proof" in value:
         return value
-    raise MalformedBundle("the file", "it is not a proof, which `kontrib proof` writes")
+    raise MalformedBundle("the proof", "this is not a proof: `kontrib proof` writes one")
 
 
 def _joined(path: tuple[bytes, ...]) -> str:
