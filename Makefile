@@ -50,6 +50,14 @@ down: $(READY) ## Stop the services of `make up` or of a kept demo; the data sta
 test: $(READY) ## Run all tests, against the real engine, Redis and chain; TESTS=path for some
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
+.PHONY: foreign
+foreign: $(READY) ## Run pymongo's own tests on the local MongoDB engine
+	$(BIN)/python -m pytest tests/deploy/local/mongo/foreign
+
+.PHONY: test-cluster
+test-cluster: $(READY) ## Prove contracts and a week on your cluster and MongoDB: see CONTRIBUTING.md
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile tests/contracts tests/cluster
+
 .PHONY: check
 check: $(READY) ## ruff, mypy --strict, import-linter, sizes, known vulnerabilities
 	$(BIN)/ruff format --check .

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from deploy.local.chain.service import chain_service
 from deploy.local.engine import NoMongoEngine
 from deploy.local.stack import LocalStack
+from tests.cluster.cluster import MONGO_URI
 
 SLOT_MILLISECONDS = 50
 # No deadline: on a shared machine a slow example says nothing about the code.
@@ -53,8 +54,12 @@ def stack_settings(local_stack: LocalStack) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def mongo_uri(stack_settings: dict[str, str]) -> str:
-    return stack_settings["MONGO_URI"]
+def mongo_uri(request: pytest.FixtureRequest) -> str:
+    """The MongoDB of the session's stack, or the one that the environment names."""
+    if named := os.environ.get(MONGO_URI):
+        return named
+    settings: dict[str, str] = request.getfixturevalue("stack_settings")
+    return settings["MONGO_URI"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
 import json
+import time
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPSConnection
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from deploy.local.errors import LocalStackError
 
 TIMEOUT_SECONDS = 30.0
+RATE_LIMITED_TRIES_MAX = 10
+RATE_LIMITED_SECONDS = 2.0
 
 
 class ChainCallFailedError(LocalStackError):
@@ -31,9 +35,9 @@ class ChainClient:
     def __init__(self, url: str) -> None:
         """Connect on the first call."""
         parts = urlsplit(url)
-        self._connection = http.client.HTTPConnection(
-            parts.hostname or "127.0.0.1", parts.port or 80, timeout=TIMEOUT_SECONDS
-        )
+        kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self._connection = kind(parts.hostname or "127.0.0.1", parts.port, timeout=TIMEOUT_SECONDS)
+        self._path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
 
     def __enter__(self) -> ChainClient:
         """Return the client."""
@@ -51,7 +55,7 @@ class ChainClient:
     def call(self, method: str, *params: Any) -> Any:
         """Return the result of a call; raise `ChainCallFailedError` or `OSError`."""
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-        response = json.loads(self.post(json.dumps(body).encode())[1])
+        response = json.loads(self._post_within_rate(json.dumps(body).encode()))
         error = response.get("error")
         if error is not None:
             raise ChainCallFailedError(method, error["code"], error["message"], error.get("data"))
@@ -61,8 +65,17 @@ class ChainClient:
         """Return the value of a call whose result comes with a context."""
         return self.call(method, *params)["value"]
 
+    def _post_within_rate(self, body: bytes) -> bytes:
+        """Send a body again while the chain answers that it is asked too often."""
+        for _ in range(RATE_LIMITED_TRIES_MAX):
+            status, answer = self.post(body)
+            if status != HTTPStatus.TOO_MANY_REQUESTS:
+                break
+            time.sleep(RATE_LIMITED_SECONDS)
+        return answer
+
     def post(self, body: bytes) -> tuple[int, bytes]:
         """Send a raw body; return the HTTP status and the body of the answer."""
-        self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
+        self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})
         response = self._connection.getresponse()
         return response.status, response.read()

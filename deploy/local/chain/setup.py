@@ -51,6 +51,7 @@ _PREFLIGHT = {"encoding": "base64", "preflightCommitment": "processed"}
 _METHOD_NOT_FOUND = -32601
 _FINALIZE_SLOTS = 8
 _FINALIZE_SECONDS = 120.0
+_LANDING_SECONDS = 60.0
 
 
 class ChainNotReadyError(LocalStackError):
@@ -126,7 +127,7 @@ def fund(client: ChainClient, address: Pubkey, lamports: int) -> None:
     """Refill an address from the faucet if it holds less than half."""
     held = client.value("getBalance", str(address), _NOW)
     if held < lamports // 2:
-        client.call("requestAirdrop", str(address), lamports - held)
+        _wait_until_landed(client, client.call("requestAirdrop", str(address), lamports - held))
 
 
 def create_mint(
@@ -157,14 +158,26 @@ def create_mint(
 def send(client: ChainClient, instructions: Sequence[Instruction], signers: list[Keypair]) -> str:
     """Sign a legacy transaction paid by the first signer, send it, and return its signature.
 
-    Raises `ChainCallFailedError` if its preflight fails.
+    Returns as soon as it has landed.
+    Raises `ChainCallFailedError` if its preflight fails, and `ChainNotReadyError`.
     """
     latest = client.value("getLatestBlockhash", _NOW)["blockhash"]
     message = Message.new_with_blockhash(
         instructions, signers[0].pubkey(), Hash.from_string(latest)
     )
     raw = bytes(VersionedTransaction(message, signers))
-    return str(client.call("sendTransaction", base64.b64encode(raw).decode(), _PREFLIGHT))
+    signature = str(client.call("sendTransaction", base64.b64encode(raw).decode(), _PREFLIGHT))
+    _wait_until_landed(client, signature)
+    return signature
+
+
+def _wait_until_landed(client: ChainClient, signature: str) -> None:
+    """Wait for a transaction. On the local chain it has landed when its call returns."""
+    deadline = time.monotonic() + _LANDING_SECONDS
+    while client.value("getSignatureStatuses", [signature]) == [None]:
+        if time.monotonic() > deadline:
+            raise ChainNotReadyError(f"{signature} did not land in {_LANDING_SECONDS:.0f} s")
+        time.sleep(0.2)
 
 
 def finalize(client: ChainClient) -> None:

@@ -5,24 +5,28 @@ Documents pass through as bytes; only a command's top level is decoded, to route
 
 from __future__ import annotations
 
+from typing import Any
+
 import bson
 import psycopg
 
 from deploy.local.mongo.errors import Document, failure
 from deploy.local.mongo.explain import explain_pipeline
+from deploy.local.mongo.fail_points import run_with_fail_points
 from deploy.local.mongo.request import (
     API,
     BSON,
+    STATEMENTS,
     Gateway,
     Handler,
-    Reply,
     Request,
     bson_of,
     select,
     strip_envelope,
 )
-from deploy.local.mongo.wire import DOCUMENT_BYTES_MAX
-from deploy.local.mongo.writes import STATEMENTS, find_and_modify, refused, write
+from deploy.local.mongo.wire import DOCUMENT_BYTES_MAX, Reply, decoded
+from deploy.local.mongo.write_concern import is_unacknowledged, refuse_write_concern, unmet
+from deploy.local.mongo.writes import find_and_modify, refused, write
 
 _CURSORS = {
     "find": "find_cursor_first_page",
@@ -33,16 +37,43 @@ _CURSORS = {
 
 
 def run_command(gateway: Gateway, request: Request) -> Reply:
-    """Answer one command. A refusal of the engine is a reply. Raises EngineUnreachable."""
+    """Answer one command. A refusal of the engine is a reply.
+
+    Raises EngineUnreachable, and ClientCutOff if a fail point asks for it.
+    """
     if "autocommit" in request.fields:
         return failure(20, "IllegalOperation", "Multi-document transactions are not supported")
     handler = _HANDLERS.get(request.name.lower())
     if handler is None:
         return failure(59, "CommandNotFound", f"no such command: '{request.name}'")
+    concern = request.fields.get("writeConcern")
+    if refused_concern := refuse_write_concern(request.name, concern):
+        return refused_concern
+    reply = run_with_fail_points(
+        gateway.fail_points,
+        request.name,
+        request.retry_id,
+        lambda: _run(handler, gateway, request),
+    )
+    return _with_write_concern(concern, reply)
+
+
+def _run(handler: Handler, gateway: Gateway, request: Request) -> Reply:
     try:
         return handler(gateway, request)
     except psycopg.Error as error:
         return refused(gateway, request, error)
+
+
+def _with_write_concern(concern: Any, reply: Reply) -> Reply:
+    """What the client learns of a write that ran: all, an unmet write concern, or `ok` alone."""
+    if is_unacknowledged(concern):
+        return {"ok": 1.0}
+    missing = unmet(concern)
+    if missing is None:
+        return reply
+    answered = decoded(reply)
+    return {**answered, "writeConcernError": missing} if answered["ok"] else answered
 
 
 def _open_cursor(gateway: Gateway, request: Request) -> Reply:
@@ -171,6 +202,27 @@ def _acknowledge(gateway: Gateway, request: Request) -> Reply:
     return {"ok": 1.0}
 
 
+def _configure_fail_point(gateway: Gateway, request: Request) -> Reply:
+    fields = request.fields
+    data: Document = bson.decode(fields["data"].raw) if "data" in fields else {}
+    return gateway.fail_points.configure(str(fields["configureFailPoint"]), fields["mode"], data)
+
+
+def _start_options(gateway: Gateway, request: Request) -> Reply:
+    del gateway, request
+    return {"argv": ["gateway"], "parsed": {}, "ok": 1.0}
+
+
+def _parameters(gateway: Gateway, request: Request) -> Reply:
+    del gateway, request
+    return {"enableTestCommands": True, "ok": 1.0}
+
+
+def _server_status(gateway: Gateway, request: Request) -> Reply:
+    del request
+    return {"host": gateway.hello()["me"], "process": "gateway", "ok": 1.0}
+
+
 _HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(STATEMENTS, write),
     **dict.fromkeys((name.lower() for name in _CURSORS), _open_cursor),
@@ -195,6 +247,10 @@ _HANDLERS: dict[str, Handler] = {
     "dropdatabase": _drop_database,
     "renamecollection": _rename_collection,
     "listdatabases": _list_databases,
+    "configurefailpoint": _configure_fail_point,
+    "getcmdlineopts": _start_options,
+    "getparameter": _parameters,
+    "serverstatus": _server_status,
     "ping": _ping,
     "buildinfo": _build_info,
 }

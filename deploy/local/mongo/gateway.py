@@ -2,8 +2,8 @@
 
 Each client connection has one thread and at most one PostgreSQL connection. The gateway presents
 itself as the primary of a replica set, because drivers retry writes only then. It is for this
-machine only: it has no authentication and no multi-document transactions. The engine meets every
-write concern.
+machine only: it has no authentication and no multi-document transactions. Any client may set fail
+points.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from deploy.local.mongo.commands import run_command
 from deploy.local.mongo.documentdb_sql import GATEWAY_SQL
 from deploy.local.mongo.engine import Engine, EngineUnreachable, OpenCursors
 from deploy.local.mongo.errors import INTERNAL_ERROR, Document, failure
-from deploy.local.mongo.request import Gateway, Reply, parse_request
+from deploy.local.mongo.fail_points import ClientCutOff, FailPoints
+from deploy.local.mongo.request import Gateway, parse_request
 from deploy.local.mongo.wire import (
     DOCUMENT_BYTES_MAX,
     MESSAGE_BYTES_MAX,
     WRITE_BATCH_MAX,
     MalformedMessage,
     Message,
+    Reply,
     encode_reply,
     read_message,
 )
@@ -47,6 +49,7 @@ class GatewayServer(socketserver.ThreadingTCPServer):
         super().__init__((LOOPBACK, port), _Client)
         self.dsn = dsn
         self.cursors = OpenCursors()
+        self.fail_points = FailPoints()
         self.reply_ids = itertools.count(1)
 
     def hello(self) -> Document:
@@ -70,7 +73,8 @@ class _Client(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         engine = Engine(self.server.dsn)
-        gateway = Gateway(engine, self.server.cursors, self.server.hello)
+        server = self.server
+        gateway = Gateway(engine, server.cursors, server.fail_points, server.hello)
         try:
             with self.request.makefile("rb") as stream:
                 while message := read_message(stream):
@@ -78,7 +82,7 @@ class _Client(socketserver.BaseRequestHandler):
                     if message.wants_answer:
                         reply_id = next(self.server.reply_ids) & 0x7FFF_FFFF
                         self.request.sendall(encode_reply(message, reply, reply_id))
-        except (OSError, MalformedMessage, EngineUnreachable) as error:
+        except (OSError, MalformedMessage, EngineUnreachable, ClientCutOff) as error:
             # Every driver understands a closed connection, and repeats the command if it may.
             print(f"closing a client's connection: {error!r}", file=sys.stderr)  # noqa: T201 - log
         finally:
@@ -86,12 +90,12 @@ class _Client(socketserver.BaseRequestHandler):
 
 
 def _answer(gateway: Gateway, message: Message) -> Reply:
-    """The reply to any message. Raises only EngineUnreachable."""
+    """The reply to any message. Raises only EngineUnreachable and ClientCutOff."""
     if message.is_handshake:
         return gateway.hello()
     try:
         return run_command(gateway, parse_request(message))
-    except EngineUnreachable:
+    except (EngineUnreachable, ClientCutOff):
         raise
     except (BSONError, AttributeError, LookupError, TypeError, ValueError, StopIteration) as error:
         return failure(9, "FailedToParse", f"the command is malformed: {error!r}")

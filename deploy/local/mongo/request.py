@@ -11,10 +11,11 @@ from bson.raw_bson import RawBSONDocument
 
 from deploy.local.mongo.engine import Engine, OpenCursors
 from deploy.local.mongo.errors import Document
-from deploy.local.mongo.wire import Message
+from deploy.local.mongo.fail_points import FailPoints
+from deploy.local.mongo.wire import Message, Reply, documents_in
 
-Reply = Mapping[str, Any] | bytes
-
+# The field of a write that holds its operations.
+STATEMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 API = "documentdb_api"
 BSON = "%b::bytea::documentdb_core.bson"
 SEQUENCE = "%b::bytea::documentdb_core.bsonsequence"
@@ -44,6 +45,13 @@ class Request:
     def namespace(self) -> str:
         return f"{self.database}.{self.collection}"
 
+    def statements(self) -> list[bytes]:
+        """The operations of an insert, update or delete."""
+        field = STATEMENTS[self.name]
+        if (block := self.sequences.get(field)) is not None:
+            return documents_in(block)
+        return [statement.raw for statement in self.fields[field]]
+
 
 @dataclass(frozen=True)
 class Gateway:
@@ -51,6 +59,7 @@ class Gateway:
 
     engine: Engine
     cursors: OpenCursors
+    fail_points: FailPoints
     hello: Callable[[], Document]
 
 
@@ -83,3 +92,8 @@ def strip_envelope(fields: Mapping[str, Any]) -> bytes:
 def bson_of(row: tuple[Any, ...]) -> bytes:
     """The BSON of the engine's answer."""
     return bytes(row[0])
+
+
+def touches_many(operation: Mapping[str, Any]) -> bool:
+    """True if an update or a delete applies to all matching documents."""
+    return bool(operation.get("multi")) or operation.get("limit") == 0

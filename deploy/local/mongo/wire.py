@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import bson
 
@@ -18,6 +18,10 @@ WRITE_BATCH_MAX = 25_000
 _HEADER = struct.Struct("<iiii")
 _CHECKSUM_PRESENT, _MORE_TO_COME = 1, 2
 _CHECKSUM_BYTES = 4
+
+
+Reply = Mapping[str, Any] | bytes
+"""An answer, as a document or as its BSON."""
 
 
 class MalformedMessage(Exception):
@@ -74,7 +78,7 @@ def _parse_body(request_id: int, body: bytes) -> Message:
     return Message(request_id, command, sequences, wants_answer=not flags & _MORE_TO_COME)
 
 
-def encode_reply(message: Message, reply: Mapping[str, object] | bytes, reply_id: int) -> bytes:
+def encode_reply(message: Message, reply: Reply, reply_id: int) -> bytes:
     """The bytes of the answer to `message`; `reply` may be BSON already."""
     document = reply if isinstance(reply, bytes) else bson.encode(reply)
     if message.is_handshake:
@@ -82,6 +86,11 @@ def encode_reply(message: Message, reply: Mapping[str, object] | bytes, reply_id
     else:
         opcode, body = OP_MSG, b"\0\0\0\0\0" + document
     return _HEADER.pack(_HEADER.size + len(body), reply_id, message.request_id, opcode) + body
+
+
+def decoded(reply: Reply) -> dict[str, Any]:
+    """A reply whose fields can be read and extended."""
+    return bson.decode(reply) if isinstance(reply, bytes) else dict(reply)
 
 
 def documents_in(block: bytes) -> list[bytes]:

@@ -24,15 +24,23 @@ from deploy.local.mongo.errors import (
     mongo_code,
     translate_write_errors,
 )
-from deploy.local.mongo.request import BSON, SEQUENCE, Gateway, Reply, Request, bson_of, select
-from deploy.local.mongo.wire import documents_in
+from deploy.local.mongo.piecemeal import piecemeal_data, write_piecemeal
+from deploy.local.mongo.request import (
+    BSON,
+    SEQUENCE,
+    STATEMENTS,
+    Gateway,
+    Request,
+    bson_of,
+    select,
+    touches_many,
+)
+from deploy.local.mongo.wire import Reply
 
 # Documents may hold dates outside of the range of Python.
 _ANY_DATE = DEFAULT_RAW_BSON_OPTIONS.with_options(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
-STATEMENTS = {"insert": "documents", "update": "updates", "delete": "deletes"}
-
 
 # An upsert may lose against another upsert of the same key, and finds the document at its second
 # attempt, like in MongoDB. Further attempts are for documents that are deleted in between.
@@ -40,9 +48,21 @@ _UPSERT_RETRIES_MAX = 3
 
 
 def write(gateway: Gateway, request: Request) -> Reply:
-    """Run an insert, update or delete command, with any number of statements in it."""
+    """Run an insert, update or delete command, with any number of statements in it.
+
+    Raises ClientCutOff, if a fail point asks for it.
+    """
+    statement = _only_statement(request)
+    if statement is None or touches_many(statement):
+        data = piecemeal_data(gateway, request)
+        if data is not None:
+            return write_piecemeal(gateway, request, data, _write)
+    return _write(gateway, request)
+
+
+def _write(gateway: Gateway, request: Request) -> Reply:
     engine, statement = gateway.engine, _only_statement(request)
-    if statement is None or _touches_many(statement):
+    if statement is None or touches_many(statement):
         return _with_mongo_errors(engine, request, _write_many(engine, request))
     reply = _with_mongo_errors(engine, request, _write_one(engine, request))
     for _ in range(_UPSERT_RETRIES_MAX if statement.get("upsert") else 0):
@@ -62,11 +82,6 @@ def _only_statement(request: Request) -> Mapping[str, Any] | None:
     if int.from_bytes(block[:4], "little") < len(block):
         return None
     return RawBSONDocument(block, _ANY_DATE)
-
-
-def _touches_many(statement: Mapping[str, Any]) -> bool:
-    """True if an update or a delete applies to all matching documents."""
-    return bool(statement.get("multi")) or statement.get("limit") == 0
 
 
 def _is_duplicate(reply: Reply) -> bool:
@@ -99,7 +114,7 @@ def _with_mongo_errors(engine: Engine, request: Request, reply: bytes) -> Reply:
     decoded: Document = bson.decode(reply)
     duplicates = translate_write_errors(decoded)
     keys: dict[str, Document] = {}
-    inserted = _inserted_documents(request) if duplicates else []
+    inserted = request.statements() if duplicates and request.name == "insert" else []
     for error in duplicates:
         index = str(error.get("errmsg", "")).rpartition("Index '")[2].rstrip("'")
         if index not in keys:
@@ -107,14 +122,6 @@ def _with_mongo_errors(engine: Engine, request: Request, reply: bytes) -> Reply:
         document = bson.decode(inserted[error["index"]]) if inserted else None
         error |= describe_duplicate(request.namespace, index, keys[index], document)
     return decoded
-
-
-def _inserted_documents(request: Request) -> list[bytes]:
-    if request.name != "insert":
-        return []
-    if (block := request.sequences.get("documents")) is not None:
-        return documents_in(block)
-    return [document.raw for document in request.fields["documents"]]
 
 
 def _key_of_index(engine: Engine, request: Request, index: str) -> Document:

@@ -1,33 +1,24 @@
-"""Two worlds with one interface: the fake cluster, and a real virtual machine behind JSON-RPC.
+"""Worlds with one interface: the fake cluster, the local chain, and any other cluster.
 
 The contract suite sets up everything through this interface, so that each test runs on both.
 """
 
 from __future__ import annotations
 
-import base64
 import itertools
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from solders.keypair import Keypair
-from solders.pubkey import Pubkey
-from solders.system_program import TransferParams, transfer
-from spl.token.instructions import approve
-from spl.token.models import ApproveParams
-
 from deploy.local.chain import setup as chain_setup
-from deploy.local.chain.client import ChainClient
+from tests.cluster.cluster import Cluster
+from tests.contracts.chain.cluster_world import LAMPORTS, ClusterWorld
 from tests.fakes.chain.chain import FakeChain, wallet_named
 from tests.fakes.chain.ledger import FakeLedger
 from tests.fakes.chain.transactions import Account, TokenAccount, token_address
-from worker.adapters.solana.addresses import associated_account
-from worker.adapters.solana.chain import SolanaChain
 from worker.ports.payout import Chain
 
 TOKENS = 10**15
-LAMPORTS = 10**13
 SYSTEM_PROGRAM = "11111111111111111111111111111111"
 FEE_BASIS_POINTS = 200
 
@@ -46,17 +37,21 @@ class ChainWorld(Protocol):
         """A client with another authority, an allowance on our tokens, and the same receipt key."""
         ...
 
+    def arrive(self, signature: str) -> None:
+        """Wait until a sent transaction landed."""
+        ...
+
     def finalize(self) -> None: ...
 
     def expire(self) -> None:
         """Let every present blockhash expire at a final block."""
         ...
 
-    def fork(self) -> None:
-        """Abandon every transaction that is not finalized."""
-        ...
-
     def new_wallet(self, *, account: bool = True) -> str: ...
+
+    def new_wallets(self, count: int, *, account: bool = True) -> list[str]:
+        """Several wallets at once, which saves waiting for the cluster."""
+        ...
 
     def balance(self, wallet: str) -> int: ...
 
@@ -85,6 +80,14 @@ class ChainWorld(Protocol):
         ...
 
 
+class ForkingWorld(ChainWorld, Protocol):
+    """A cluster that can abandon blocks."""
+
+    def fork(self) -> None:
+        """Abandon every transaction that is not finalized."""
+        ...
+
+
 class FakeWorld:
     """The contract on `FakeChain`."""
 
@@ -107,6 +110,9 @@ class FakeWorld:
         receipt_key = self.chain.receipt_key
         return FakeChain(self.ledger, authority="delegate", receipt_key=receipt_key, source=source)
 
+    def arrive(self, signature: str) -> None:
+        """A sent transaction landed at once."""
+
     def finalize(self) -> None:
         self.ledger.finalize()
 
@@ -122,6 +128,9 @@ class FakeWorld:
             self.ledger.put_token_account(token_address(wallet), TokenAccount(wallet))
             self.ledger.finalize()
         return wallet
+
+    def new_wallets(self, count: int, *, account: bool = True) -> list[str]:
+        return [self.new_wallet(account=account) for _ in range(count)]
 
     def balance(self, wallet: str) -> int:
         return self.ledger.balance(wallet)
@@ -158,47 +167,15 @@ class FakeWorld:
         self.ledger.finalize()
 
 
-class LocalWorld:
-    """The contract on `SolanaChain` with the local chain, started with `--admin`."""
+class LocalWorld(ClusterWorld):
+    """The contract on `SolanaChain` with the local chain, started with `--admin`.
+
+    Its time stands still, so that a test decides when something becomes final.
+    """
 
     def __init__(self, url: str, state: Path, kind: chain_setup.MintKind) -> None:
-        self.url = url
-        self.client = ChainClient(url)
-        settings = chain_setup.prepare(state, url, kind=kind)
-        self.key = chain_setup.load_or_create_key(Path(settings["SOLANA_PRIVATE_KEY_FILE"]))
-        self._kind = kind
-        self._mint = Pubkey.from_string(settings["TOKEN_MINT_ADDRESS"])
-        self._stranger = Keypair()
-        self.client.call("requestAirdrop", str(self._stranger.pubkey()), 10**10)
+        super().__init__(Cluster(url), state, kind)
         self.client.call("local_pauseSlots")
-        self.chain: SolanaChain = self._client(self.key, None)
-
-    def _client(self, authority: Keypair, source: str | None) -> SolanaChain:
-        return SolanaChain(
-            [self.url], str(self._mint), authority, self.key, authority, source, timeout_seconds=10
-        )
-
-    def close(self) -> None:
-        self.chain.close()
-        self.client.__exit__(None, None, None)
-
-    def operator(self) -> SolanaChain:
-        return self._client(self.key, None)
-
-    def delegate(self, allowance: int) -> SolanaChain:
-        delegate = Keypair()
-        source = self._token_account(str(self.key.pubkey()))
-        self.client.call("requestAirdrop", str(delegate.pubkey()), LAMPORTS // 100)
-        params = ApproveParams(
-            program_id=self._kind.program,
-            source=source,
-            delegate=delegate.pubkey(),
-            owner=self.key.pubkey(),
-            amount=allowance,
-        )
-        chain_setup.send(self.client, [approve(params)], [self.key])
-        self.finalize()
-        return self._client(delegate, str(source))
 
     def finalize(self) -> None:
         self.client.call("local_advanceSlots", 33)
@@ -208,69 +185,3 @@ class LocalWorld:
 
     def fork(self) -> None:
         self.client.call("local_dropUnfinalized")
-
-    def new_wallet(self, *, account: bool = True) -> str:
-        wallet = str(Keypair().pubkey())
-        if account:
-            signed = self.chain.sign_account_creations([wallet], self.chain.latest_blockhash())
-            self.chain.send([(it.signature, it.wire) for it in signed])
-            self.finalize()
-        return wallet
-
-    def balance(self, wallet: str) -> int:
-        address = str(self._token_account(wallet))
-        return int(self.client.value("getTokenAccountBalance", address)["amount"])
-
-    def received(self, amount: int) -> int:
-        fee = self._kind.transfer_fee
-        return amount if fee is None else amount - -(-amount * fee.basis_points // 10_000)
-
-    def freeze(self, wallet: str) -> None:
-        self.client.call("local_freezeTokenAccount", str(self._token_account(wallet)))
-        self.finalize()
-
-    def give_away(self, wallet: str) -> None:
-        data = self._data(wallet)
-        self._write(wallet, data[:32] + bytes(Keypair().pubkey()) + data[64:])
-
-    def require_memo(self, wallet: str) -> None:
-        # The extension MemoTransfer: number 8, one byte long, enabled.
-        self._write(wallet, self._data(wallet) + b"\x08\0\x01\0\x01")
-
-    def own_by_program(self, wallet: str) -> None:
-        program = str(self._kind.program)
-        fields = {"lamports": 10**9, "owner": program, "data": base64.b64encode(bytes(10)).decode()}
-        self.client.call("local_setAccount", wallet, fields)
-        self.finalize()
-
-    def give_lamports(self, address: str, lamports: int) -> None:
-        self.client.call("requestAirdrop", address, lamports)
-        self.finalize()
-
-    def send_ahead(self, wallet: str, lamports: int) -> None:
-        self.client.call("requestAirdrop", str(self._token_account(wallet)), lamports)
-
-    def mention(self, receipt_id: str) -> None:
-        address = Pubkey.from_string(self.chain.receipt_address(receipt_id))
-        payer = self._stranger.pubkey()
-        # The rent minimum of an empty account. A smaller transfer would not land.
-        params = TransferParams(from_pubkey=payer, to_pubkey=address, lamports=890_880)
-        chain_setup.send(self.client, [transfer(params)], [self._stranger])
-        self.finalize()
-
-    def _token_account(self, wallet: str) -> Pubkey:
-        return associated_account(wallet, self._mint, self._kind.program)
-
-    def _data(self, wallet: str) -> bytes:
-        options = {"encoding": "base64", "commitment": "processed"}
-        account = self.client.value("getAccountInfo", str(self._token_account(wallet)), options)
-        return base64.b64decode(account["data"][0])
-
-    def _write(self, wallet: str, data: bytes) -> None:
-        fields = {
-            "lamports": 10**8,
-            "owner": str(self._kind.program),
-            "data": base64.b64encode(data).decode(),
-        }
-        self.client.call("local_setAccount", str(self._token_account(wallet)), fields)
-        self.finalize()

@@ -5,21 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from datetime import UTC
-from pathlib import Path
 
 import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from deploy.local.chain import setup as chain_setup
-from tests.contracts.chain.chain_worlds import (
-    FEE_BASIS_POINTS,
-    LAMPORTS,
-    ChainWorld,
-    FakeWorld,
-    LocalWorld,
-)
-from tests.contracts.chain.local_chain import local_chain
+from tests.contracts.chain.chain_worlds import ChainWorld, FakeWorld, ForkingWorld
+from tests.contracts.chain.cluster_world import LAMPORTS, ClusterWorld
+from tests.contracts.chain.opening import A_FEE, ANOTHER, open_world, worlds
 from worker.adapters.solana.addresses import (
     ASSOCIATED_TOKEN_PROGRAM,
     TOKEN_2022_PROGRAM,
@@ -38,44 +31,35 @@ from worker.core.payout.chain import (
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.ports.payout import Chain, Signed
 
-WITH_FEE = chain_setup.MintKind(
-    TOKEN_2022_PROGRAM, chain_setup.TransferFee(FEE_BASIS_POINTS, 10**18)
-)
-
 TOKEN_PROGRAMS = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
 EXPENSIVE_BUMP = 250
 
 _numbers = itertools.count()
 
 
-# The only program with required memos.
-TOKEN_2022 = pytest.param("token-2022 with a transfer fee", marks=pytest.mark.real)
+FAKE, TOKEN = "fake", "token"
+FAKE_WITH_FEE = f"fake {A_FEE}"
+# The only program with required memos, and whose associated accounts keep their owner.
+TOKEN_2022, ANOTHER_TOKEN_2022 = f"token-2022 {A_FEE}", f"{ANOTHER}, token-2022 {A_FEE}"
 
 
 @pytest.fixture(
     scope="module",
-    params=[
-        "fake",
-        "fake with a transfer fee",
-        pytest.param("token", marks=pytest.mark.real),
-        pytest.param("token without v1", marks=pytest.mark.real),
+    params=worlds(
+        FAKE,
+        FAKE_WITH_FEE,
+        TOKEN,
+        "token without v1",
         TOKEN_2022,
-    ],
+        ANOTHER,
+        ANOTHER_TOKEN_2022,
+    ),
 )
 def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ChainWorld]:
-    name: str = request.param
-    if name.startswith("fake"):
-        yield FakeWorld(fee_basis_points=FEE_BASIS_POINTS if "fee" in name else 0)
-        return
-    folder: Path = tmp_path_factory.mktemp("chain")
-    arguments = ("--no-v1",) if "without v1" in name else ()
-    with local_chain(folder / "chain.log", *arguments) as url:
-        kind = WITH_FEE if "fee" in name else chain_setup.CLASSIC
-        local = LocalWorld(url, folder, kind)
-        yield local
-        local.close()
+    with open_world(request.param, tmp_path_factory.mktemp("chain")) as opened:
+        yield opened
 
 
 def new_id() -> str:
@@ -199,7 +183,7 @@ def test_lamports_of_a_stranger_neither_block_nor_fake_a_receipt(
 
 
 def test_a_failed_payment_leaves_its_receipt_free(world: ChainWorld) -> None:
-    receipt, good, frozen = new_id(), world.new_wallet(), world.new_wallet()
+    receipt, (good, frozen) = new_id(), world.new_wallets(2)
     world.freeze(frozen)
 
     item = execute(world, payment(receipt, (good, 1), (frozen, 1)))
@@ -255,7 +239,7 @@ def test_an_anchor_makes_two_receipts_or_none(world: ChainWorld) -> None:
 
 
 def test_an_execution_reads_back_what_was_paid(world: ChainWorld) -> None:
-    receipt, wallets = new_id(), [world.new_wallet() for _ in range(3)]
+    receipt, wallets = new_id(), world.new_wallets(3)
     transfers = [(wallet, 1_000 + number) for number, wallet in enumerate(wallets)]
     item = execute(world, payment(receipt, *transfers))
 
@@ -329,6 +313,7 @@ def test_a_status_goes_from_unseen_to_pending_to_finalized(world: ChainWorld) ->
     assert landing(world.chain, item) is Landing.UNSEEN
 
     send(world.chain, item)
+    world.arrive(item.signature)
     assert landing(world.chain, item) is Landing.PENDING
 
     world.finalize()
@@ -341,6 +326,7 @@ def test_a_failure_is_one_only_when_it_is_finalized(world: ChainWorld) -> None:
     again = signed(world.chain, payment(receipt, (wallet, 1)))
     send(world.chain, again)
 
+    world.arrive(again.signature)
     assert landing(world.chain, again) is Landing.PENDING
     world.finalize()
     assert landing(world.chain, again) is Landing.FAILED
@@ -374,10 +360,12 @@ def test_an_expired_blockhash_never_lands(world: ChainWorld) -> None:
 
 
 def test_a_blockhash_is_good_for_150_blocks(world: ChainWorld) -> None:
-    height = world.chain.finalized_height().block_height
-    left = world.chain.latest_blockhash().last_valid_block_height - height
+    before = world.chain.finalized_height().block_height
+    last_valid = world.chain.latest_blockhash().last_valid_block_height
+    after = world.chain.finalized_height().block_height
 
-    assert 150 <= left <= 150 + 33
+    assert last_valid - before >= 150
+    assert last_valid - after <= 150 + 33
 
 
 def test_signing_the_same_twice_gives_the_same_signature(world: ChainWorld) -> None:
@@ -389,7 +377,10 @@ def test_signing_the_same_twice_gives_the_same_signature(world: ChainWorld) -> N
     assert world.chain.sign([intent], blockhash) == [first]
 
 
-def test_what_a_fork_dropped_lands_again_when_it_is_sent_again(world: ChainWorld) -> None:
+@pytest.mark.parametrize(
+    "world", worlds(FAKE, FAKE_WITH_FEE, TOKEN, "token without v1", TOKEN_2022), indirect=True
+)
+def test_what_a_fork_dropped_lands_again_when_it_is_sent_again(world: ForkingWorld) -> None:
     receipt, wallet = new_id(), world.new_wallet()
     world.finalize()
     old_enough = world.chain.latest_blockhash()
@@ -423,27 +414,37 @@ def test_more_tokens_than_there_are_move_nothing(world: ChainWorld) -> None:
 
 def test_each_problem_of_a_recipient_is_named(world: ChainWorld) -> None:
     good, new = world.new_wallet(), world.new_wallet(account=False)
-    frozen, taken, program = (world.new_wallet() for _ in range(3))
+    frozen, program = world.new_wallets(2)
     world.freeze(frozen)
-    world.give_away(taken)
     world.own_by_program(program)
 
-    found = world.chain.recipients(["not base58!", OFF_CURVE, program, taken, frozen, new, good])
+    found = world.chain.recipients(["not base58!", OFF_CURVE, program, frozen, new, good])
 
     assert [it.problem for it in found] == [
         AccountProblem.NOT_AN_ADDRESS,
         AccountProblem.OFF_CURVE,
         AccountProblem.NOT_A_WALLET,
-        AccountProblem.FOREIGN_OWNER,
         AccountProblem.FROZEN,
         None,
         None,
     ]
-    assert found[5] == Recipient(new, None, account_exists=False)
-    assert found[6] == Recipient(good, None, account_exists=True)
+    assert found[4] == Recipient(new, None, account_exists=False)
+    assert found[5] == Recipient(good, None, account_exists=True)
 
 
-@pytest.mark.parametrize("world", ["fake", TOKEN_2022], indirect=True)
+@pytest.mark.parametrize(
+    "world",
+    worlds(FAKE, FAKE_WITH_FEE, TOKEN, "token without v1", ANOTHER),
+    indirect=True,
+)
+def test_an_account_of_another_owner_is_a_problem(world: ChainWorld) -> None:
+    wallet = world.new_wallet()
+    world.give_away(wallet)
+
+    assert world.chain.recipients([wallet])[0].problem is AccountProblem.FOREIGN_OWNER
+
+
+@pytest.mark.parametrize("world", worlds(FAKE, TOKEN_2022, ANOTHER_TOKEN_2022), indirect=True)
 def test_a_required_memo_is_a_problem(world: ChainWorld) -> None:
     wallet = world.new_wallet()
     world.require_memo(wallet)
@@ -457,7 +458,7 @@ def test_our_own_addresses_are_no_recipients(world: ChainWorld) -> None:
 
 def test_a_wallet_that_owns_lamports_is_fine(world: ChainWorld) -> None:
     wallet = world.new_wallet(account=False)
-    world.give_lamports(wallet, 10**9)
+    world.give_lamports(wallet, 10**7)
 
     assert world.chain.recipients([wallet]) == [Recipient(wallet, None, account_exists=False)]
 
@@ -543,9 +544,9 @@ def test_a_payment_to_a_wallet_without_an_account_moves_nothing(world: ChainWorl
 
 
 def test_the_largest_payment_that_costs_tells_of_lands(world: ChainWorld) -> None:
-    receipt, wallet = new_id(), world.new_wallet()
+    receipt = new_id()
     count = world.chain.costs().transfers_per_transaction
-    wallets = [world.new_wallet() for _ in range(count)]
+    *wallets, wallet = world.new_wallets(count + 1)
 
     item = execute(world, payment(receipt, *((it, 10) for it in wallets)))
 
@@ -637,5 +638,5 @@ OFF_CURVE = "Co24yjRpSdUBaycV24uZe9j7PnAqVmdiTrHqesV5U4XT"
 
 
 def _address(world: ChainWorld, receipt: str) -> str:
-    assert isinstance(world, FakeWorld | LocalWorld)
+    assert isinstance(world, FakeWorld | ClusterWorld)
     return world.chain.receipt_address(receipt)

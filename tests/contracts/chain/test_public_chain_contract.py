@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.local.chain import setup as chain_setup
-from tests.contracts.chain.chain_worlds import ChainWorld, FakeWorld, LocalWorld
-from tests.contracts.chain.local_chain import local_chain
+from tests.contracts.chain.chain_worlds import ChainWorld, FakeWorld
+from tests.contracts.chain.cluster_world import ClusterWorld
+from tests.contracts.chain.opening import ANOTHER, open_world, worlds
 from tests.fakes.chain.public_chain import FakePublicChain
 from worker.adapters.solana.errors import AddressUnusable
 from worker.adapters.solana.public_chain import PublicSolanaChain
@@ -23,25 +23,19 @@ from worker.ports.payout import PublicAddresses, PublicChain
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="module", params=["fake", pytest.param("real", marks=pytest.mark.real)])
+@pytest.fixture(scope="module", params=worlds("fake", "token", ANOTHER))
 def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ChainWorld]:
-    if request.param == "fake":
-        yield FakeWorld()
-        return
-    folder = tmp_path_factory.mktemp("chain")
-    with local_chain(folder / "chain.log") as url:
-        local = LocalWorld(url, folder / "state", chain_setup.CLASSIC)
-        yield local
-        local.close()
+    with open_world(request.param, tmp_path_factory.mktemp("chain")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
 def public(world: ChainWorld) -> PublicChain:
     """A client of the same cluster without keys."""
     addresses = world.chain.public_addresses
-    if isinstance(world, LocalWorld):
+    if isinstance(world, ClusterWorld):
         return PublicSolanaChain([world.url], world.chain.mint, addresses)
     assert isinstance(world, FakeWorld)
     return FakePublicChain(world.ledger, addresses)
@@ -50,7 +44,10 @@ def public(world: ChainWorld) -> PublicChain:
 def pay(world: ChainWorld, *, receipts: int = 1, amounts: tuple[int, ...] = (5, 7)) -> Execution:
     """One of our payments, finalized and read back."""
     ids = tuple(f"public/{next(_numbers)}" for _ in range(receipts))
-    transfers = tuple(Transfer(world.new_wallet(), BaseUnits(amount)) for amount in amounts)
+    wallets = world.new_wallets(len(amounts))
+    transfers = tuple(
+        Transfer(wallet, BaseUnits(amount)) for wallet, amount in zip(wallets, amounts, strict=True)
+    )
     intent = Intent(ids, Resolution.PAID, transfers, memo=ids[0])
     (signed,) = world.chain.sign([intent], world.chain.latest_blockhash())
     world.chain.send([(signed.signature, signed.wire)])

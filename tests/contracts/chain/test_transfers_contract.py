@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from solders.keypair import Keypair
@@ -17,8 +16,8 @@ from spl.token.instructions import (
 from spl.token.models import AuthorityType, InitializeAccountParams, SetAuthorityParams
 
 from deploy.local.chain import setup as chain_setup
-from tests.contracts.chain.chain_worlds import LocalWorld
-from tests.contracts.chain.local_chain import local_chain
+from tests.contracts.chain.cluster_world import ClusterWorld
+from tests.contracts.chain.opening import ANOTHER, open_world, worlds
 from worker.adapters.solana.addresses import TOKEN_PROGRAM, associated_account
 from worker.adapters.solana.instructions import TransferMaker
 from worker.adapters.solana.reading.transfers import TransferHistory
@@ -31,16 +30,17 @@ pytestmark = pytest.mark.real
 ACCOUNT_BYTES = 165
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[LocalWorld]:
-    with local_chain(tmp_path / "chain.log") as url:
-        made = LocalWorld(url, tmp_path, chain_setup.CLASSIC)
-        yield made
-        made.close()
+@pytest.fixture(scope="module", params=worlds("token", ANOTHER))
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ClusterWorld]:
+    with open_world(request.param, tmp_path_factory.mktemp("chain")) as opened:
+        assert isinstance(opened, ClusterWorld)
+        yield opened
 
 
-def test_a_transfer_is_told_once_it_is_finalized(world: LocalWorld) -> None:
-    wallets = [world.new_wallet() for _ in range(2)]
+def test_a_transfer_is_told_once_it_is_finalized(world: ClusterWorld) -> None:
+    wallets = world.new_wallets(2)
     transfers = tuple(Transfer(wallet, BaseUnits(500)) for wallet in wallets)
     intent = Intent(("2024-12-09/00001",), Resolution.PAID, transfers, "memo")
     [signed] = world.chain.sign([intent], world.chain.latest_blockhash())
@@ -61,7 +61,7 @@ def test_a_transfer_is_told_once_it_is_finalized(world: LocalWorld) -> None:
 
 
 def test_what_comes_back_within_the_transaction_is_no_transfer_to_the_vault(
-    world: LocalWorld,
+    world: ClusterWorld,
 ) -> None:
     """A user's account is paid, emptied, and only then given to the vault."""
     vault, made, key = Keypair().pubkey(), Keypair(), world.key.pubkey()
@@ -108,7 +108,7 @@ def test_what_comes_back_within_the_transaction_is_no_transfer_to_the_vault(
     ]
 
 
-def test_a_vault_whose_account_is_made_by_the_transaction_is_named(world: LocalWorld) -> None:
+def test_a_vault_whose_account_is_made_by_the_transaction_is_named(world: ClusterWorld) -> None:
     vault, key = Keypair().pubkey(), world.key.pubkey()
     mint = Pubkey.from_string(world.chain.mint)
     own, theirs = (associated_account(str(w), mint, TOKEN_PROGRAM) for w in (key, vault))
