@@ -24,7 +24,8 @@ from worker.core.plan.counted_contributions import PointsWindow
 from worker.core.plan.rules import LATE_WEEKS, Rules
 from worker.ports.payout import WikiStore
 from worker.services.context import Context
-from worker.services.plan.draft import Draft, Previous, make_draft
+from worker.services.plan.anchored.previous import Previous
+from worker.services.plan.draft import Draft, make_draft
 from worker.services.plan.publish import publish_plan, write_plan
 
 ROUNDS = 5
@@ -68,7 +69,7 @@ def measure_calculation(context: Context, database: Mongo) -> Calculated:
         for _ in range(ROUNDS)
     ]
     bare, calculation, again = (sorted(each)[ROUNDS // 2] for each in zip(*rounds, strict=True))
-    draft = make_draft(context, WEEK, WEEK, CUTOFF, Previous())
+    draft = make_draft(context, WEEK, CUTOFF, Previous(WEEK))
     written, bare_inserts = _written(context, draft), _bare_inserts(database, draft)
     return Calculated(
         draft.header.rewards, contributions, bare, calculation, again, bare_inserts, written

@@ -104,6 +104,8 @@ class Settings(BaseSettings):
 
     plan_grace_seconds: Whole = Field(600, ge=0)
     """Wait after a week's end, while its last contributions may still be written."""
+    clock_difference_seconds_max: Number = Field(300, gt=0)
+    """The largest difference from the cluster's time at which weeks are planned."""
     sweep_seconds: Number = Field(300, gt=0)
     """The interval at which beat looks for due work."""
     rpc_timeout_seconds: Number = Field(20, gt=0)

@@ -100,6 +100,7 @@ def _do(work: Work, *, at_once: bool = False) -> str:
             seconds=settings.task_soft_limit_seconds * SHARE_OF_SOFT_LIMIT,
             at_once=at_once,
             stopping=shutdown.is_set,
+            limits_planning=True,
         )
     finally:
         counts().flush(context().store)

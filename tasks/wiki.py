@@ -48,3 +48,5 @@ def running_week(**_: Any) -> str:
 def _log_replaced(result: Recount) -> None:
     if lines := result.change_lines():
         log.info("balances of the wiki's own replaced", changes=lines)
+    if lines := result.unreadable_lines():
+        log.warning("unreadable counters left", counters=lines)

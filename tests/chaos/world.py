@@ -121,7 +121,7 @@ class World:
         """Approve the next week, whose plan waits for a person."""
         week = self.weeks[len(self.played)]
         self.wait_for_stage(week, Stage.PLANNED)
-        self.cluster.context.store.approve(week)
+        self.cluster.context.store.approve(week, self.known(week).root or b"")
         self.played.append(week)
         return week
 

@@ -68,3 +68,12 @@ def test_a_plan_whose_lines_fail_is_not_published(archive: Archive) -> None:
 
 def test_the_doctor_proves_that_it_works(archive: Archive) -> None:
     assert archive_answers(archive).endswith("written and read back")
+
+
+def test_the_roots_of_a_week_are_those_of_its_files(archive: Archive) -> None:
+    assert archive.roots(WEEK) == []
+    for root in (ROOT, OTHER):
+        archive.publish(WEEK, root, [b"header"])
+    archive.publish(WEEK.next(), b"n" * 32, [b"header"])
+
+    assert archive.roots(WEEK) == sorted([ROOT, OTHER])

@@ -6,6 +6,7 @@ The services run in it unchanged. Sleeping advances the clock and the chain toge
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
@@ -35,12 +36,16 @@ class FakeClock:
 
     def __init__(self, now: datetime, ledger: FakeLedger) -> None:
         self._now, self._ledger, self._slots = now, ledger, 0.0
-        ledger.slot_zero_at = now - timedelta(seconds=ledger.slot * SLOT_SECONDS)
+        ledger.set_time(now)
 
     def now(self) -> datetime:
         return self._now
 
+    def unshifted(self) -> datetime:
+        return self.now()
+
     def sleep(self, seconds: float) -> None:
+        self._ledger.set_time(self._now)  # slots that passed without this clock took no time
         self._now += timedelta(seconds=seconds)
         self._slots += seconds / SLOT_SECONDS
         if self._slots >= 1:
@@ -56,6 +61,13 @@ class MemoryArchive:
 
     def location(self, week: Week, root: bytes) -> str:
         return f"memory://{week.id}/{root.hex()}.jsonl"
+
+    def roots(self, week: Week) -> list[bytes]:
+        """Files under other names than a root's do not count."""
+        found = (
+            re.fullmatch(rf"memory://{week.id}/([0-9a-f]{{64}})\.jsonl", f) for f in self.files
+        )
+        return sorted(bytes.fromhex(match[1]) for match in found if match)
 
     def publish(self, week: Week, root: bytes, lines: Iterable[bytes]) -> None:
         self.files[self.location(week, root)] = b"".join(line + b"\n" for line in lines)
@@ -78,6 +90,7 @@ class World:
         self.archive = MemoryArchive()
         self.batch_size = batch_size
         self.operators: list[Context] = []
+        self.former_secrets: dict[str, bytes] = {}
         self.first = self.add_operator()
         self.fund()
 

@@ -31,6 +31,8 @@ class Inputs:
     receipt_secret: bytes
     pool: int
     finality_slots: int
+    former_secrets: dict[str, bytes] = field(default_factory=dict)
+    """Former receipt keys, and their secrets."""
     wallets: dict[str, set[str]] = field(default_factory=dict)
     """User id -> every past and present wallet, including an operator's redirects."""
     contributed: dict[str, set[str]] = field(default_factory=dict)
@@ -38,11 +40,12 @@ class Inputs:
 
     def commitments(self, week: str) -> dict[str, str]:
         """User ids by their commitment in the week's plan."""
-        salt = hmac.digest(self.receipt_secret, f"kontrib/1/salt/{week}".encode(), "sha256")
         found = {}
-        for user in self.wallets:
-            own = hmac.digest(salt, user.encode(), "sha256")
-            found[hashlib.sha256(own + user.encode()).hexdigest()] = user
+        for secret in (self.receipt_secret, *self.former_secrets.values()):
+            salt = hmac.digest(secret, f"kontrib/1/salt/{week}".encode(), "sha256")
+            for user in self.wallets:
+                own = hmac.digest(salt, user.encode(), "sha256")
+                found[hashlib.sha256(own + user.encode()).hexdigest()] = user
         return found
 
     def contributors(self, week: str) -> set[str]:
@@ -133,7 +136,8 @@ class _Chain:
 
     def _check_address(self, receipt: str, address: str) -> None:
         seed = hashlib.sha256(f"kontrib/1/{receipt}".encode()).hexdigest()[:32]
-        if address != f"receipt/{self._inputs.receipt_key}/{seed}":
+        keys = {self._inputs.receipt_key, *self._inputs.former_secrets}
+        if address not in {f"receipt/{key}/{seed}" for key in keys}:
             self._find(f"{receipt} allocated {address}, which is not its receipt")
 
     def _see(self, receipt: str, transaction: Any) -> None:
@@ -159,16 +163,27 @@ class _Chain:
         self._report.plans[week] = plan
         self._check_plan(week, plan, memo)
 
+    def _check_order_of_plans(
+        self, week: str, plan: PublishedPlan, memo: Mapping[str, str]
+    ) -> None:
+        """A plan names the one before it of the same key, and no cut-off goes back in time."""
+        before = (date.fromisoformat(week) - timedelta(weeks=1)).isoformat()
+        previous, anchors = self._report.plans.get(before), self._report.anchors
+        follows = previous is not None and _key_of(anchors[before]) == _key_of(anchors[week])
+        if plan.previous_root != (previous.root if previous and follows else ""):
+            self._find(f"{week}: the plan does not follow that of {before}")
+        if previous and int(memo["cutoff"]) < int(
+            json.loads(anchors[before].request.memo)["cutoff"]
+        ):
+            self._find(f"{week}: the cut-off lies before that of {before}")
+
     def _check_plan(self, week: str, plan: PublishedPlan, memo: Mapping[str, str]) -> None:
         total = sum(row.amount for row in plan.rows)
         if not total == plan.total == int(memo["total"]) or total not in (0, self._inputs.pool):
             self._find(f"{week}: the rows sum to {total}, the plan and its memo say otherwise")
         if len(plan.by_commitment) != len(plan.rows):
             self._find(f"{week}: somebody is in the plan twice")
-        before = (date.fromisoformat(week) - timedelta(weeks=1)).isoformat()
-        previous = self._report.plans.get(before)
-        if plan.previous_root != (previous.root if previous else ""):
-            self._find(f"{week}: the plan does not follow that of {before}")
+        self._check_order_of_plans(week, plan, memo)
         users, contributors = self._inputs.commitments(week), self._inputs.contributors(week)
         for row in plan.rows:
             user = users.get(row.commitment)
@@ -235,6 +250,11 @@ class _Chain:
     def _check_order(self, week: str, slot: int, transaction: Any, what: str) -> None:
         if transaction.slot < slot + self._inputs.finality_slots:
             self._find(f"{week}: {transaction.signature} moved tokens before {what} was final")
+
+
+def _key_of(transaction: Any) -> str:
+    """The receipt key of a transaction's receipts."""
+    return str(transaction.request.allocations[0][1].split("/")[1])
 
 
 def _check_books(books: Books, report: Report) -> None:

@@ -60,6 +60,7 @@ def inputs_of(world: World, wallets: dict[str, set[str]] | None = None) -> Input
         receipt_secret=chain.receipt_secret,
         pool=POOL,
         finality_slots=world.ledger.finalized_lag_slots,
+        former_secrets=dict(world.former_secrets),
     )
     for context in world.operators:
         collect(inputs, store_of(context))

@@ -17,6 +17,11 @@ def has_genesis(context: Context) -> bool:
     return context.store.first_week() is not None
 
 
+def begins_with(week: Week) -> Goal:
+    """The genesis of this first week is recorded."""
+    return lambda context: context.store.first_week() == week
+
+
 def reached(stage: Stage, week: Week = WEEK) -> Goal:
     """The week has reached this stage or a later one."""
 

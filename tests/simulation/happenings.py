@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from bson import ObjectId
@@ -9,8 +10,11 @@ from bson import ObjectId
 from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
+from worker.core.errors import Unreachable
 from worker.core.lifecycle import Status
 from worker.core.payout.records import PayoutKind
+from worker.core.plan.receipts import anchor_id
+from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.plan_week import plan_week
 from worker.services.week.run import do_work
@@ -68,6 +72,40 @@ def empty_database(context: Context) -> None:
 def lose_database_and_file(world: World) -> None:
     lose_database(world)
     world.archive.files.clear()
+
+
+def lose_all_and_be_mentioned(world: World) -> None:
+    """Database and file are lost, and strangers mention the anchor more often than a try reads."""
+    lose_database_and_file(world)
+    chain = chain_of(world.first)
+    chain.mentions_a_search = 2
+    for _ in range(3):
+        world.ledger.stranger_mentions(chain.receipt_address(anchor_id(WEEK)))
+    world.clock.sleep(SETTLE_SECONDS)
+
+
+def fill_the_archive_once(world: World) -> None:
+    """The disk of the published plans is full, until an operator makes room."""
+    publish, failed = world.archive.publish, []
+
+    def once(week: Week, root: bytes, lines: Iterable[bytes]) -> None:
+        if not failed:
+            failed.append(root)
+            raise Unreachable("no space left")
+        publish(week, root, lines)
+
+    world.archive.publish = once  # type: ignore[method-assign]
+
+
+def replace_the_receipt_key(world: World) -> None:
+    """A week later the receipt key is another one. Points came late for the week of the old one."""
+    now = world.clock.now()
+    world.record("bob", 70, created_at=WEEK.start, recorded_at=now)
+    world.contribute("ada", 100, week=NEXT_WEEK)
+    world.clock.sleep(timedelta(days=7).total_seconds())
+    chain = chain_of(world.first)
+    world.former_secrets[chain.receipt_key] = chain.receipt_secret
+    chain.receipt_key = "new receipts"
 
 
 def misplace_file(world: World) -> None:

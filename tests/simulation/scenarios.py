@@ -15,9 +15,11 @@ from tests.simulation.happenings import (
     ask_for_approval_and_pause,
     close_an_account_before_its_single_is_paid,
     drop_the_new_account,
+    fill_the_archive_once,
     find_file_again,
     freeze,
     land_slowly,
+    lose_all_and_be_mentioned,
     lose_database,
     lose_database_a_week_later,
     lose_database_and_file,
@@ -28,6 +30,7 @@ from tests.simulation.happenings import (
     pause,
     refuse_sends,
     reopen_the_account,
+    replace_the_receipt_key,
     resume,
     shrink_transactions,
 )
@@ -50,6 +53,10 @@ from worker.services.week.unblock import approve_week, resume_signing, retry_wee
 
 def genesis(context: Context) -> None:
     make_genesis(context, WEEK)
+
+
+def genesis_of_the_next_week(context: Context) -> None:
+    make_genesis(context, NEXT_WEEK)
 
 
 def rebuild(context: Context) -> None:
@@ -83,7 +90,8 @@ def plan_from_todays_data(context: Context) -> None:
 
 def approve_and_resume(context: Context) -> None:
     now = context.clock.now()
-    approve_week(context.store, WEEK, now)
+    distribution = context.store.distribution(WEEK)
+    approve_week(context.store, WEEK, distribution.root if distribution else None, now)
     resume_signing(context.store, now)
 
 
@@ -123,6 +131,30 @@ SCENARIOS = (
             closing(find_file_again),
         ),
         before=(GENESIS, PLAN, PAY_A_FIRST_ONE),
+    ),
+    Scenario(
+        "database and file are lost, and strangers mention the anchor",
+        (closing(lose_all_and_be_mentioned),),
+        before=(GENESIS, PLAN, PAY_A_FIRST_ONE),
+    ),
+    Scenario(
+        "a plan cannot be published at first",
+        (replace(PLAN, prepare=fill_the_archive_once),),
+        before=(GENESIS,),
+        after=(closing(lambda _: None),),
+    ),
+    Scenario(
+        "a new receipt key takes over",
+        (
+            Act(
+                "genesis again",
+                goals.begins_with(NEXT_WEEK),
+                prepare=replace_the_receipt_key,
+                task=genesis_of_the_next_week,
+            ),
+            Act("close", goals.reached(Stage.COMPLETED, NEXT_WEEK)),
+        ),
+        before=(GENESIS, PLAN, closing(lambda _: None)),
     ),
     Scenario(
         "the database is lost after the end",

@@ -12,7 +12,13 @@ from tests.fakes.store.state import State
 from tests.fakes.world import WEEK, World, user_id_of
 from tests.simulation.auditor import Inputs
 from tests.simulation.facts import inputs_of
-from tests.simulation.faults.moods import BATCH_SIZE, SKEWS_SECONDS, MoodyChain, operator_of
+from tests.simulation.faults.moods import (
+    BATCH_SIZE,
+    SKEWS_SECONDS,
+    MoodyChain,
+    SkewedClock,
+    operator_of,
+)
 from worker.services.plan.genesis import make_genesis
 
 USERS = [f"user {i}" for i in range(7)]
@@ -51,9 +57,11 @@ class Town:
         ledger = self.world.ledger
         ledger.holds_sends = False
         ledger.in_flight.clear()
-        for operator in self.operators:
-            chain = operator.chain
+        for operator, skew in zip(self.operators, SKEWS_SECONDS, strict=True):
+            chain, clock = operator.chain, operator.clock
             assert isinstance(chain, MoodyChain)
+            assert isinstance(clock, SkewedClock)
+            clock.skew = timedelta(seconds=skew)
             chain.endpoints = [FakeEndpoint(), FakeEndpoint()]
             chain.forgets_statuses, chain.has_history, chain.refuses_sends = False, True, None
             operator.store.pause(None)

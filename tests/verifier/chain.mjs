@@ -150,7 +150,8 @@ export async function checkChain(bundle, url, beside, findings) {
   findings.expect("manifest.json", "cluster_genesis", cluster, manifest.cluster_genesis);
   const first = `${cluster}/${manifest.mint}/${manifest.first_week}`;
   const genesis = { first_week: manifest.first_week, kontrib: "1", mint: manifest.mint };
-  await together(chain, ["genesis", `genesis/${sha256(first).toString("hex")}`], genesis, findings);
+  const ids = ["genesis", `genesis/${sha256(first).toString("hex")}`];
+  await together(chain, ids, genesis, findings, ["earlier_cutoff", "earlier_first_week"]);
   const anchor = await checkAnchor(chain, bundle, findings);
   if (anchor && manifest.anchor_signature) {
     findings.expect("manifest.json", "anchor_signature", anchor.signature, manifest.anchor_signature);
@@ -197,7 +198,7 @@ async function paid(chain, ids, findings) {
 }
 
 /** The transaction that resolved both receipts, with the expected memo. */
-async function together(chain, ids, memo, findings) {
+async function together(chain, ids, memo, findings, optional = []) {
   if (!(await paid(chain, ids, findings))) return undefined;
   const [first, second] = [await chain.find(ids[0]), await chain.find(ids[1])];
   if (!first || !second) {
@@ -205,8 +206,18 @@ async function together(chain, ids, memo, findings) {
     return undefined;
   }
   findings.expect(ids[1], "the transaction of its receipt", first.signature, second.signature);
-  findings.expect(ids[0], "the memo", canonical(memo), first.memo);
+  const kept = optional.filter((name) => name in given(first.memo));
+  const whole = { ...memo, ...Object.fromEntries(kept.map((name) => [name, given(first.memo)[name]])) };
+  findings.expect(ids[0], "the memo", canonical(whole), first.memo);
   return first;
+}
+
+function given(memo) {
+  try {
+    return Object(JSON.parse(memo));
+  } catch {
+    return {};
+  }
 }
 
 async function checkPayments(chain, { header, rows, batches, payouts }, findings) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -23,6 +24,7 @@ CHUNK_LINES = 1000
 READ_BYTES = 2**20
 BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az"})
 """Storage without folders. A call to make one would make a bucket of a mistyped name instead."""
+_PLAN = re.compile(r"([0-9a-f]{64})\.jsonl")
 
 
 class ArchiveUnusable(Unreachable):
@@ -135,6 +137,14 @@ class PlanArchive:
         except FileNotFoundError:
             return None
         return size, digest.digest()
+
+    def roots(self, week: Week) -> list[bytes]:
+        folder = f"{self._base.rstrip('/')}/{week.id}"
+        with _usable(folder):
+            self._fs.invalidate_cache()  # another operator may have published one since
+            paths = self._fs.ls(folder, detail=False) if self._fs.exists(folder) else []
+        names = (path.rstrip("/").rpartition("/")[2] for path in paths)
+        return sorted(bytes.fromhex(match[1]) for name in names if (match := _PLAN.fullmatch(name)))
 
     @contextmanager
     def _open(self, path: str) -> Iterator[Iterator[bytes]]:

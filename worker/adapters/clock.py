@@ -15,5 +15,8 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC) + self._offset
 
+    def unshifted(self) -> datetime:
+        return datetime.now(UTC)
+
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

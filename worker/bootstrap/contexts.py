@@ -71,6 +71,7 @@ def build_context(settings: Settings) -> Context:
         clock=open_clock(settings),
         limits=Limits(
             plan_grace=timedelta(seconds=settings.plan_grace_seconds),
+            clock_difference_max=timedelta(seconds=settings.clock_difference_seconds_max),
             lease=timedelta(seconds=settings.lease_seconds),
             batches_per_task=settings.batches_per_task,
             batches_in_flight=settings.batches_in_flight,

@@ -16,6 +16,7 @@ from worker.core.week import MalformedWeek, Week
 from worker.core.wiki.files.strict_json import MalformedJson, read_json
 
 _PLAIN_DECIMAL = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?")
+_ROOT = re.compile(r"[0-9a-fA-F]{64}")
 _WHOLE = re.compile(r"[0-9]{1,19}")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SIGNATURE_BYTES, _SIGNATURE_CHARACTERS_MAX = 64, 88
@@ -52,6 +53,16 @@ def read_week(text: str) -> Week:
         return Week.parse(text)
     except MalformedWeek as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def read_root(text: str) -> bytes:
+    """
+    Raises:
+        typer.BadParameter: the text is not the root of a plan.
+    """
+    if not _ROOT.fullmatch(text.strip()):
+        raise typer.BadParameter(f"{text[:80]!a} is not a root: 64 digits from 0 to f")
+    return bytes.fromhex(text.strip())
 
 
 def read_text(text: str) -> str:

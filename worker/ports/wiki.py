@@ -46,7 +46,8 @@ class ActivityStore(Protocol):
     def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float | None]]) -> int:
         """Set counts, points and reputation of existing users; the number of changed users.
 
-        A reputation of None belongs to the wiki, and stays.
+        A reputation of None, and a stored one that this system has not written, belong to the
+        wiki and stay.
         """
 
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
@@ -105,8 +106,15 @@ class CounterStore(ActivityStore, TokenCounterStore, Protocol):
     """All counters of users and articles.
 
     Each counter includes its opening balance: what the wiki had counted, and no document explains.
-    Dates never go back. Whatever writes a counter writes a missing opening balance first.
+    Dates never go back. Whatever writes a counter writes a missing opening balance first. A stored
+    counter that cannot be read stays as it is, with its exact twin.
     """
+
+    def unreadable_counters(
+        self, user_ids: Sequence[str], article_ids: Sequence[str]
+    ) -> list[tuple[str, str, object]]:
+        """Counters that stay for this reason: the document, the field and the value."""
+        ...
 
     def open_counters(self, user_ids: Sequence[str], article_ids: Sequence[str]) -> int:
         """Derive and store the opening balances that are missing; how many documents got one."""

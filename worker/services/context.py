@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from worker.core.errors import NotReady
+from worker.core.errors import NotReady, Refused
 from worker.core.plan.rules import Rules, rules_from
 from worker.ports.payout import Archive, Chain, Clock, Store
 
@@ -19,11 +19,31 @@ class Paused(NotReady):
         super().__init__(f"Signing is paused ({reason}). Continue with `kontrib resume`.")
 
 
+class OutOfTime(Refused):
+    """A piece of work took longer than its task may take."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The work took longer than a task may take, and was given up; nothing is left of it. "
+            "Raise TASK_SOFT_LIMIT_SECONDS, or find what is slow: the database, an endpoint, or "
+            "the plan archive."
+        )
+
+
+class Stopping(NotReady):
+    """The worker is being stopped. Another one does its work."""
+
+    def __init__(self) -> None:
+        super().__init__("The worker was stopped during the work, which begins anew.")
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes and times. They change the speed of the work, never the payments."""
+    """Sizes and times. They change when work is done, never who is paid or how much."""
 
     plan_grace: timedelta = timedelta(minutes=10)
+    clock_difference_max: timedelta = timedelta(minutes=5)
+    """Less than the grace, so that a clock within it closes no running week."""
     lease: timedelta = timedelta(seconds=120)
     batches_per_task: int = 1024
     batches_in_flight: int = 1024
@@ -41,6 +61,8 @@ class Context:
     archive: Archive
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    deadline: Deadline | None = None
+    """The end of the time for writing a plan; None without an end."""
     counted: Counter[str] = field(default_factory=Counter)
     """The counts of this process, for metrics."""
 
@@ -54,6 +76,14 @@ class Context:
         """
         if (reason := self.store.paused()) is not None:
             raise Paused(reason)
+
+    def refuse_if_late(self) -> None:
+        """
+        Raises:
+            OutOfTime, Stopping: the deadline has passed.
+        """
+        if self.deadline is not None and self.deadline.passed:
+            raise Stopping if self.deadline.stopping else OutOfTime
 
 
 class Deadline:
@@ -69,5 +99,10 @@ class Deadline:
         self._stopping = stopping
 
     @property
+    def stopping(self) -> bool:
+        """Whether this process is ending."""
+        return self._stopping()
+
+    @property
     def passed(self) -> bool:
-        return self._stopping() or self._clock.now() >= self._end
+        return self.stopping or self._clock.now() >= self._end

@@ -389,8 +389,6 @@ def test_a_rollback_leaves_the_wiki_as_it_was(database: Mongo) -> None:
     run(database)
     MongoStore(database).pause("for the test")
     MongoStore(database).mark_accounts_made([("1", "a wallet")], NOW)
-    database.users.update_one({"_id": 1}, {"$set": {"wallet_address": "w"}})
-
     planned = plan_rollback(database)
     report = rollback(database, lambda line: None, NOW)
 

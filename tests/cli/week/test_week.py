@@ -208,7 +208,12 @@ def test_an_approval_lets_a_plan_be_anchored(
     assert "kontrib approve 2024-W50" in kontrib.err
     assert kontrib("run", "2024-W50", "--inline") == 3
     assert "waits for approval" in kontrib.err
-    assert kontrib("approve", "2024-W50") == 0
+    root = kontrib.json("status", "2024-W50")["root"]
+    assert kontrib("approve", "2024-W50") == 1
+    assert f"kontrib approve 2024-W50 --root {root}" in kontrib.err
+    assert kontrib("approve", "2024-W50", "--root", "ab" * 32) == 1
+    assert kontrib("approve", "2024-W50", "--root", root[:16]) == 2
+    assert kontrib("approve", "2024-W50", "--root", root) == 0
     assert kontrib("run", "2024-W50", "--inline") == 0
     assert kontrib("approve", "2024-W50") == 0
     assert "nothing to approve" in kontrib.err

@@ -94,6 +94,33 @@ def test_a_week_that_was_paid_in_part_is_not_planned_but_shown(
     assert "kontrib migrate set-aside 2024-W50" in kontrib.err
 
 
+def test_rewards_of_another_system_without_a_distribution_stop_their_week(
+    world: World, kontrib: Command
+) -> None:
+    store = store_of(world.first)
+    store.add_historic_reward(reward(user_id_of("ada")))
+    with pytest.raises(DistributedBefore, match=WEEK.next().label):
+        make_genesis(world.first, WEEK)
+    store.state.historic_rewards.clear()
+    world.genesis()
+    world.populate(3)
+    store.add_historic_reward(reward(user_id_of("ada")))
+
+    world.run()
+
+    assert find_work(world.first) == []
+    for plan in (plan_week, dry_run):
+        with pytest.raises(DistributedElsewhere, match="There are only its rewards"):
+            plan(world.first, WEEK)
+    (first, *_) = kontrib.json("status")["weeks"]
+    assert (first["stopped"], first["distributed_by_another_system"]) == (True, True)
+    assert (first["contributors"], first["points"]) == (1, 540)
+    assert kontrib("run", WEEK.label) == 1
+    assert "kontrib migrate set-aside 2024-W50" in kontrib.err
+    report = kontrib.json("report", WEEK.label)
+    assert [each["amount_base_units"] for each in report["top"]] == [85_500_000_000]
+
+
 def test_a_reward_that_is_paid_just_before_planning_stops_the_week(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +199,28 @@ def test_a_paid_week_names_the_balances_that_its_recount_replaces(
     kontrib("run", WEEK.label, "--inline")
 
     assert f"user {user}: staked_tokens was 100, is now 0" in kontrib.err
+
+
+@pytest.mark.parametrize("value", ["n/a", [5], True, {"a": 1}, -5])
+def test_a_counter_that_cannot_be_read_stops_no_payment_and_is_named(
+    world: World, kontrib: Command, value: object
+) -> None:
+    world.populate(2)
+    world.genesis()
+    user = user_id_of("user 0")
+    store_of(world.first).set_user_fields(ObjectId(user), total_tokens_earned=value)
+
+    assert kontrib("run", WEEK.label, "--inline") == 0
+
+    named = f"user {user}, total_tokens_earned is {value!r}, which is no number or date"
+    assert named in kontrib.err
+    assert kontrib("recount") == 0
+    assert named in kontrib.out
+    (listed,) = kontrib.json("recount")["unreadable"]
+    assert named in listed
+    assert store_of(world.first).state.users[ObjectId(user)]["total_tokens_earned"] == value
+    assert kontrib("check", "--offline") == 1
+    assert f"user {user}, total_tokens_earned" in kontrib.out
 
 
 def test_a_recount_names_the_balances_that_it_replaces(world: World, kontrib: Command) -> None:

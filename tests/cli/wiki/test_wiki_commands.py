@@ -53,11 +53,22 @@ def test_a_contribution_is_recorded_with_its_points(kontrib: Command, ada: str) 
     asked = ("--user", ada, "--article", GUIDE, "--type", "creation", "--quality", "2.5")
     made = kontrib.json("contribute", *asked, "--key", "k", "--metadata", '{"words": 2500}')
     again = kontrib.json("contribute", *asked, "--key", "k")
-    # By the number of her contributions, whatever score her document holds.
-    assert (made["total_points"], made["new"]) == (360, True)
+    # By the score that the wiki gave her.
+    assert (made["total_points"], made["new"]) == (540, True)
     assert again == made | {"new": False}
     assert kontrib("contribute", *asked) == 0
-    assert "360 points (100 x 2.5 x 0.8 x 1.8) for a creation" in kontrib.out
+    assert "540 points (100 x 2.5 x 1.2 x 1.8) for a creation" in kontrib.out
+
+
+def test_a_contribution_by_a_user_without_a_score_has_points_by_the_steps(
+    kontrib: Command, world: World, ada: str
+) -> None:
+    store_of(world.first).set_user_fields(_key(world, ada), reputation_score=None)
+    asked = ("--user", ada, "--article", GUIDE, "--type", "creation", "--quality", "2.5")
+
+    assert kontrib.json("contribute", *asked)["total_points"] == 360
+    # The score that is written by then is this system's.
+    assert kontrib.json("contribute", *asked)["total_points"] == 360
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ class FakeWorld:
 
     def __init__(self, *, fee_basis_points: int = 0) -> None:
         self.ledger = FakeLedger(transfer_fee_basis_points=fee_basis_points)
-        self.ledger.slot_zero_at = datetime(2024, 12, 16, tzinfo=UTC)
+        self.ledger.set_time(datetime(2024, 12, 16, tzinfo=UTC))
         self.chain: FakeChain = FakeChain(self.ledger)
         self.chain.fund(tokens=TOKENS, lamports=LAMPORTS)
         self._names = itertools.count()

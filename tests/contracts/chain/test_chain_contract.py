@@ -25,6 +25,7 @@ from worker.core.payout.chain import (
     Intent,
     Landing,
     Recipient,
+    Searched,
     SendResult,
     Transfer,
 )
@@ -278,6 +279,20 @@ def test_mentions_of_a_receipt_by_strangers_prove_nothing(world: ChainWorld) -> 
     world.mention(receipt)
 
     assert world.chain.executions([receipt])[receipt].signature == item.signature
+
+
+def test_a_search_finds_the_execution_among_mentions(world: ChainWorld) -> None:
+    receipt, wallet = new_id(), world.new_wallet()
+    assert world.chain.search_execution(receipt, None) == Searched(None, None)
+    world.mention(receipt)
+    item = execute(world, payment(receipt, (wallet, 7)))
+    world.mention(receipt)
+
+    found = world.chain.search_execution(receipt, None)
+
+    assert found == Searched(world.chain.executions([receipt])[receipt], None)
+    assert found.execution is not None
+    assert found.execution.signature == item.signature
 
 
 def test_a_failed_attempt_is_no_execution(world: ChainWorld) -> None:
@@ -632,6 +647,17 @@ def test_the_finalized_height_follows_the_chain(world: ChainWorld) -> None:
 
     assert after.block_height > before.block_height
     assert after.slot > before.slot
+
+
+def test_the_clusters_time_is_that_of_its_newest_final_block(world: ChainWorld) -> None:
+    before = world.chain.finalized_time()
+    receipt, wallet = new_id(), world.new_wallet()
+    execute(world, payment(receipt, (wallet, 7)))
+    landed_at = world.chain.executions([receipt])[receipt].landed_at
+
+    assert landed_at is not None
+    assert before.tzinfo is UTC
+    assert before <= landed_at <= world.chain.finalized_time()
 
 
 OFF_CURVE = "Co24yjRpSdUBaycV24uZe9j7PnAqVmdiTrHqesV5U4XT"

@@ -19,6 +19,7 @@ from worker.core.check.report import Area, CheckReport
 from worker.core.errors import Unreachable
 from worker.core.money import ONE_TOKEN, BaseUnits
 from worker.core.wiki.stake_record import StakeRecord
+from worker.core.wiki.stored_counters import REPUTATION_WRITTEN
 from worker.ports.check import CheckStore
 from worker.ports.wiki import FoundTransfer
 from worker.services.check.people import check_people
@@ -259,16 +260,34 @@ def of_users(world: WikiWorld) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
-    [("reputation_score", 1.5), ("last_reward_claim", None), ("token_updated_at", None)],
+    ("field", "value", "written"),
+    [
+        ("reputation_score", 1.5, {REPUTATION_WRITTEN: 1.5}),
+        ("last_reward_claim", None, {}),
+        ("token_updated_at", None, {}),
+    ],
 )
-def test_a_field_of_a_user_that_was_changed(staked: Staked, field: str, value: Any) -> None:
+def test_a_field_of_a_user_that_was_changed(
+    staked: Staked, field: str, value: Any, written: dict[str, Any]
+) -> None:
     staked.world.base.add_contributions([contribution(1, staked.wiki.now())])
     recount_all(staked.wiki)
     assert of_users(staked.world) == []
-    staked.raw.change(names.USERS, {"_id": ObjectId(ADA)}, **{field: value})
+    staked.raw.change(names.USERS, {"_id": ObjectId(ADA)}, **{field: value}, **written)
 
     assert of_users(staked.world) == [f"user {ADA}, {field}"]
+
+
+def test_a_score_that_this_system_has_not_written_is_listed_as_the_wikis(staked: Staked) -> None:
+    staked.world.base.add_contributions([contribution(1, staked.wiki.now())])
+    recount_all(staked.wiki)
+    staked.raw.change(names.USERS, {"_id": ObjectId(ADA)}, reputation_score=1.5)
+
+    report = CheckReport()
+    check_people(staked.wiki, Ports(staked.world).check, report)
+
+    assert report.is_clean
+    assert f"user {ADA}, reputation_score: 1.5" in str(report.from_before[0])
 
 
 def test_the_reputation_of_who_has_not_contributed_is_the_wikis(staked: Staked) -> None:

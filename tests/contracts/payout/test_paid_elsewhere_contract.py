@@ -8,6 +8,7 @@ import pytest
 
 from tests.contracts.store_worlds import NOW, WEEK, StoreWorld, make_plan, make_rewards
 from worker.core.lifecycle import Stage
+from worker.core.money import ONE_TOKEN
 from worker.core.payout.records import PlanNotes
 from worker.core.week import Week
 
@@ -84,4 +85,81 @@ def test_a_week_with_unpaid_rewards_only_becomes_ours_for_good(
     assert (ours.historic, ours.stage, ours.stopped) == (None, Stage.DUE, False)
     add_reward(store_world, "completed")
     assert store.distribution(WEEK) == ours
+    assert [d for d in store.distributions() if d.week == WEEK] == [ours]
+
+
+# --- weeks without a distribution ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        ("completed", "completed"),
+        ("processing", "processing"),
+        ("of another meaning", "processing"),
+    ],
+)
+def test_a_week_of_which_only_rewards_are_there_is_stopped(
+    store_world: StoreWorld, status: str, shown: str
+) -> None:
+    store = store_world.store
+    store.record_first_week(WEEK)
+    add_reward(store_world, "failed")
+    add_reward(store_world, status)
+    add_reward(store_world, status, user_id="bob")
+
+    found = store.distribution(WEEK)
+
+    assert found is not None
+    assert (found.stage, found.stopped, found.plan_id) == (Stage.DUE, True, None)
+    assert found.historic is not None
+    assert found.historic.status == shown
+    assert (found.historic.contributors, found.historic.points) == (2, 1080)
+    assert found.historic.amount == 171 * ONE_TOKEN
+    assert "kontrib migrate set-aside 2024-W50" in (found.reason or "")
+    assert store.distributions() == [found]
+    assert store.ensure_distribution(WEEK, NOW) == found
+    assert not store.install_plan(make_plan(make_rewards(2)), PlanNotes(), replacing=None, now=NOW)
+    store.record_failure(WEEK, reason="x", next_attempt_at=NOW, attempts=1, stopped=False)
+    assert (store.requeue(WEEK, NOW), store.notes(WEEK)) == (0, {})
+    assert store.distribution(WEEK) == found
+
+
+def test_a_week_with_unpaid_rewards_alone_is_planned(store_world: StoreWorld) -> None:
+    store = store_world.store
+    store.record_first_week(WEEK)
+    add_reward(store_world, "pending")
+    add_reward(store_world, "failed")
+
+    assert store.distributions() == []
+    assert store.ensure_distribution(WEEK, NOW).historic is None
+
+
+def test_rewards_of_another_system_change_no_week_that_is_ours(store_world: StoreWorld) -> None:
+    store = store_world.store
+    store.record_first_week(WEEK)
+    ours = store.ensure_distribution(WEEK, NOW)
+
+    add_reward(store_world, "completed")
+
+    assert store.distribution(WEEK) == ours
     assert store.distributions() == [ours]
+
+
+def test_every_week_of_rewards_alone_is_listed_from_the_first_week_on(
+    store_world: StoreWorld,
+) -> None:
+    store = store_world.store
+    add_distribution(store_world, "completed", WEEK.next())
+    for week in (WEEK.back(2), WEEK, WEEK.next(), WEEK.next().next()):
+        add_reward(store_world, "completed", week)
+        add_reward(store_world, "completed", week, user_id="bob")
+
+    before_a_genesis = store.distributions()
+    assert [d.week for d in before_a_genesis] == [WEEK.next(), WEEK.next().next()]
+    assert all(not d.stopped for d in before_a_genesis)
+
+    store.record_first_week(WEEK)
+    found = store.distributions()
+    assert [d.week for d in found] == [WEEK, WEEK.next(), WEEK.next().next()]
+    assert all(d.stopped for d in found)

@@ -32,6 +32,7 @@ from worker.core.payout.records import (
     Settlement,
     UnusableStake,
 )
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.fates import Fates
 from worker.ports.payout import Store
 
@@ -93,6 +94,15 @@ def test_the_first_week_is_recorded(store: Store) -> None:
     store.record_first_week(WEEK)
     store.record_first_week(WEEK)
     assert store.first_week() == WEEK
+    assert store.earlier_key() is None
+
+
+def test_an_earlier_receipt_key_is_recorded_and_forgotten(store: Store) -> None:
+    earlier = EarlierKey(2**33, WEEK.back(3))
+    store.record_first_week(WEEK, earlier)
+    assert (store.first_week(), store.earlier_key()) == (WEEK, earlier)
+    store.record_first_week(WEEK)
+    assert store.earlier_key() is None
 
 
 def test_readers_of_a_new_week_see_the_owners_fields(store: Store) -> None:
@@ -330,9 +340,27 @@ def test_a_plan_is_replaced_only_by_who_knows_it(store: Store) -> None:
     assert store.notes(WEEK)["started_at"] == NOW
 
 
-def test_a_replaced_plan_loses_its_approval_and_its_troubles(store: Store) -> None:
+def test_old_drafts_are_removed_and_marked_or_installed_plans_stay(store: Store) -> None:
     write_plan(store, 4)
-    store.approve(WEEK)
+    for name, at in (("old", NOW), ("marked", NOW), ("new", LATER)):
+        rewards = make_rewards(4, plan_id=name)
+        store.write_rewards(rewards, WEEK, at)
+        store.write_payouts(make_payouts(rewards), [b""] * len(make_payouts(rewards)))
+    store.hold(make_rewards(4, plan_id="marked")[0], "asked by mail")
+
+    store.discard_drafts(WEEK.next(), LATER)
+    store.discard_drafts(WEEK, NOW)
+    assert len(store.rewards("old", range(4))) == 4
+    store.discard_drafts(WEEK, LATER)
+
+    counts = {n: len(store.rewards(n, range(4))) for n in ("plan", "old", "marked", "new")}
+    assert counts == {"plan": 4, "old": 0, "marked": 4, "new": 4}
+    assert store.payouts_after("old", "", 9) == []
+    assert store.payouts_after("plan", "", 9) != []
+
+
+def test_a_replaced_plan_loses_its_approval_and_its_troubles(store: Store) -> None:
+    assert store.approve(WEEK, make_plan(write_plan(store, 4)).root)
     store.record_failure(WEEK, reason="short", next_attempt_at=LATER, attempts=3, stopped=True)
     plan = make_plan(make_rewards(4, plan_id="adopted"))
     store.install_plan(plan, PlanNotes(), replacing="plan", now=LATER)
@@ -424,7 +452,9 @@ def test_a_failure_before_the_anchor_is_pending(store: Store) -> None:
 def test_an_approval_is_recorded_and_makes_the_week_due(store: Store) -> None:
     write_plan(store, 4)
     store.record_failure(WEEK, reason="approval", next_attempt_at=LATER, attempts=0, stopped=False)
-    store.approve(WEEK)
+    another = bytes(32)
+    assert not store.approve(WEEK, another)
+    assert store.approve(WEEK, make_plan(make_rewards(4)).root)
 
     found = store.distribution(WEEK)
     assert found is not None
@@ -434,7 +464,7 @@ def test_an_approval_is_recorded_and_makes_the_week_due(store: Store) -> None:
 
 def test_what_stops_an_unknown_week_is_not_recorded_anywhere(store: Store) -> None:
     store.record_failure(WEEK, reason="x", next_attempt_at=LATER, attempts=1, stopped=True)
-    store.approve(WEEK)
+    assert not store.approve(WEEK, bytes(32))
     store.record_notes(WEEK, durations={})
 
     assert store.distribution(WEEK) is None

@@ -8,10 +8,13 @@ from threading import Barrier, Thread
 import pytest
 from bson import ObjectId
 
+from tests.contracts.raw_documents import RawDocuments
 from tests.contracts.wiki.wiki_worlds import ADA, BOB, ESSAY, GUIDE, WikiWorld
 from tests.fakes.documents import contribution_document
+from worker.adapters.mongo import names
 from worker.core.identity import MalformedId
 from worker.core.plan.points import UnknownContributionType
+from worker.core.wiki.stored_counters import REPUTATION_WRITTEN
 from worker.services.wiki.contribute import (
     ContributionUnusable,
     KeyUsedForAnother,
@@ -112,17 +115,47 @@ def test_reputation_steps_are_configured(wiki_world: WikiWorld) -> None:
 
 @pytest.mark.parametrize("ran", ["nothing", "a recount"])
 @pytest.mark.parametrize("steps", [True, False])
+@pytest.mark.parametrize("scored_by", ["this system", "the wiki"])
 def test_a_first_contribution_has_the_same_points_whatever_ran_before(
-    wiki_world: WikiWorld, ran: str, steps: bool
+    wiki_world: WikiWorld, ran: str, steps: bool, scored_by: str
 ) -> None:
     wiki_world.set_rules(**({} if steps else {"reputation_steps": []}))
-    wiki_world.base.add_user({"_id": "new", "reputation_score": 1.3})
+    ours = {REPUTATION_WRITTEN: 1.3} if scored_by == "this system" else {}
+    wiki_world.base.add_user({"_id": "new", "reputation_score": 1.3, **ours})
     if ran == "a recount":
         recount_all(wiki_world.wiki)
 
     recorded = contribute(wiki_world.wiki, Request("new", ESSAY, "creation"))
 
-    assert recorded.contribution.total_points == (80 if steps else 130)
+    assert recorded.contribution.total_points == (80 if steps and ours else 130)
+
+
+@pytest.mark.parametrize("score", [1.3, 1, "1.3", "high", 0.8, True, [1.3]])
+def test_a_score_of_the_wikis_is_never_rewritten(wiki_world: WikiWorld, score: object) -> None:
+    wiki_world.base.add_user({"_id": "new", "reputation_score": score})
+
+    for _ in range(6):
+        contribute(wiki_world.wiki, Request("new", ESSAY, "creation"))
+        recount_all(wiki_world.wiki)
+
+    assert wiki_world.user("new")["reputation_score"] == score
+    assert wiki_world.user("new")["total_contributions"] == 6
+
+
+@pytest.mark.parametrize("fields", [{}, {"reputation_score": None}])
+def test_a_user_without_a_score_gets_one_by_the_steps_until_the_wiki_sets_one(
+    wiki_world: WikiWorld, fields: dict[str, object]
+) -> None:
+    wiki_world.base.add_user({"_id": "new", **fields})
+    for _ in range(5):
+        contribute(wiki_world.wiki, Request("new", ESSAY, "creation"))
+    assert wiki_world.user("new")["reputation_score"] == 1.0
+
+    RawDocuments(wiki_world).change(names.USERS, {"_id": "new"}, reputation_score=1.4)
+    recorded = contribute(wiki_world.wiki, Request("new", ESSAY, "creation"))
+
+    assert recorded.contribution.total_points == 140
+    assert wiki_world.user("new")["reputation_score"] == 1.4
 
 
 def test_without_steps_the_wikis_own_score_is_never_rewritten(wiki_world: WikiWorld) -> None:

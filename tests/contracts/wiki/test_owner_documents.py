@@ -148,11 +148,28 @@ def test_every_field_keeps_its_value_or_has_the_one_that_is_due(
     check_all(wiki, MongoCheckStore(database), None)
     assert changed_fields(database) == EXPECTED
 
-    if prepare is before_migration:
-        rollback(database, lambda line: None, MOMENT, force=True)
-        assert changed_fields(database) == EXPECTED
-        for name in ("users", "articles"):
-            assert set(database[name].find_one({}) or {}) == set(owner_documents()[name])
+    rollback(database, lambda line: None, MOMENT, force=True)
+    assert changed_fields(database) == EXPECTED
+    for name, document in owner_documents().items():
+        if name != "system_config":
+            assert [set(each) for each in database[name].find()] == [set(document)]
+
+
+@both_ways
+@pytest.mark.parametrize("recounted", [True, False])
+def test_a_score_of_the_wikis_counts_whatever_ran_before(
+    database: Mongo, prepare: Prepare, recounted: bool
+) -> None:
+    prepare(database)
+    wiki = wiki_of(database)
+    if recounted:
+        recount_all(wiki)
+
+    recorded = contribute(wiki, Request(USER, ARTICLE, "creation"))
+    recount_all(wiki)
+
+    assert recorded.contribution.total_points == 180  # 100 x 1.2 x 1.5
+    assert (database.users.find_one({}) or {})["reputation_score"] == 1.2
 
 
 def test_a_first_recount_by_the_stakes_task_names_what_it_replaces(database: Mongo) -> None:
@@ -329,7 +346,9 @@ def test_a_week_of_another_system_shows_its_own_figures(database: Mongo, status:
     wiki = wiki_of(database)
 
     shown = board(wiki.store, WEEK)
-    report = week_report(wiki, MongoReporting(database), WEEK, cluster=None, costs=None)
+    report = week_report(
+        wiki, MongoReporting(database), WEEK, cluster=None, costs=None, name_field="username"
+    )
 
     assert (shown.contributors, shown.points, shown.planned) == (45, 12500, 10_000 * ONE_TOKEN)
     assert (shown.status.value, shown.is_historic) == (status, True)
@@ -353,7 +372,7 @@ def test_a_week_of_another_system_stops_a_week_that_is_due(database: Mongo) -> N
     assert "kontrib migrate set-aside 2024-W50" in (found.reason or "")
     wiki.store.requeue(WEEK, NOW)
     wiki.store.record_notes(WEEK, seen=1)
-    wiki.store.approve(WEEK)
+    assert not wiki.store.approve(WEEK, bytes(32))
     assert changed_fields(database) == {}
     assert "attempts" not in (database.weekly_distributions.find_one({}) or {})
 
@@ -404,6 +423,28 @@ def test_a_week_that_is_set_aside_is_planned_and_comes_back(database: Mongo, sta
     rollback(database, lambda line: None, MOMENT, force=True)
     owners = owner_documents()["weekly_distributions"] | {"status": status}
     assert list(database.weekly_distributions.find()) == [owners]
+
+
+def test_a_week_of_rewards_alone_is_planned_once_a_person_decides_so(database: Mongo) -> None:
+    before_migration(database)
+    database.weekly_distributions.delete_many({})
+    store = MongoStore(database)
+    store.record_first_week(WEEK)
+    assert store.ensure_distribution(WEEK, MOMENT).historic is not None
+    assert database.weekly_distributions.count_documents({}) == 0
+
+    assert set_week_aside(database, WEEK, "a trial", MOMENT) == 1
+
+    assert store.distribution(WEEK) is None
+    assert store.ensure_distribution(WEEK, MOMENT).historic is None
+    (kept,) = database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS].find()
+    decision = {"at": MOMENT, "reason": "a trial", "rewards_only": True}
+    assert (kept["week_start"], kept["kontrib_set_aside"]) == (WEEK.start, decision)
+    with pytest.raises(NotDistributedElsewhere):
+        set_week_aside(database, WEEK, "again", MOMENT)
+    rollback(database, lambda line: None, MOMENT, force=True)
+    assert list(database.weekly_distributions.find()) == []
+    assert names.WEEKLY_DISTRIBUTIONS_CONFLICTS not in database.list_collection_names()
 
 
 @pytest.mark.parametrize("status", ["pending", "failed"])

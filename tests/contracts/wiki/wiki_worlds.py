@@ -20,6 +20,7 @@ from worker.adapters.mongo.wiki.governance import MongoGovernance
 from worker.adapters.mongo.wiki.reward_counters import MongoCounters
 from worker.adapters.mongo.wiki.staking_records import MongoStaking
 from worker.core.plan.rules import CONFIG_ID
+from worker.core.wiki.stored_counters import REPUTATION_WRITTEN
 from worker.services.wiki_context import WikiContext
 
 ADA, BOB = "507f1f77bcf86cd799439011", "507f1f77bcf86cd799439012"
@@ -132,7 +133,8 @@ class MongoWikiWorld:
 def populate(world: WikiWorld) -> None:
     """Two users and two articles, as a migrated wiki has them."""
     for user_id, score in ((ADA, 1.2), (BOB, 1.0)):
-        world.base.add_user({"_id": ObjectId(user_id), "reputation_score": score})
+        ours = {"reputation_score": score, REPUTATION_WRITTEN: score}
+        world.base.add_user({"_id": ObjectId(user_id), **ours})
     world.add_article({"_id": ObjectId(GUIDE), "demand_score": 1.8})
     world.add_article({"_id": ESSAY})
 

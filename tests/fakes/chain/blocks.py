@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -24,7 +25,7 @@ class FakeBlocks:
     def __init__(self, *, confirmed_lag_slots: int = 1, finalized_lag_slots: int = 32) -> None:
         self.confirmed_lag_slots = confirmed_lag_slots
         self.finalized_lag_slots = finalized_lag_slots
-        self.slot_zero_at: datetime | None = None
+        self._times: list[tuple[int, datetime]] = []
         self._forks = 0
         self._blocks: deque[Block] = deque(maxlen=KEPT_BLOCKS)
         self._open(1_000, 1_000)
@@ -36,9 +37,17 @@ class FakeBlocks:
 
     def time_of(self, slot: int) -> datetime | None:
         """The block time in whole seconds; None before the clock is set."""
-        if self.slot_zero_at is None:
+        if not self._times:
             return None
-        return (self.slot_zero_at + timedelta(seconds=slot * SLOT_SECONDS)).replace(microsecond=0)
+        since = max(0, bisect.bisect_right(self._times, slot, key=lambda it: it[0]) - 1)
+        first, moment = self._times[since]
+        return (moment + timedelta(seconds=(slot - first) * SLOT_SECONDS)).replace(microsecond=0)
+
+    def set_time(self, now: datetime) -> None:
+        """Date the open slot, unless its time is right. Earlier slots keep their times."""
+        known = self.time_of(self.slot)
+        if known is None or abs(known - now) > timedelta(seconds=2):
+            self._times.append((self.slot, now))
 
     def advance(self, slots: int = 1, *, skipped: int = 0) -> None:
         """Let `slots` slots pass. The first `skipped` of them have no block."""

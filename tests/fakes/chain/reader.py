@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from tests.fakes.chain.blocks import STATUS_CACHE_SLOTS
 from tests.fakes.chain.faults import FakeEndpoint, observed
@@ -12,6 +13,7 @@ from tests.fakes.chain.transactions import (
     Landed,
     receipt_address,
 )
+from worker.adapters.solana.errors import BlockTimeUnknown
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
@@ -19,6 +21,7 @@ from worker.core.payout.chain import (
     Execution,
     Height,
     Landing,
+    Searched,
     SignatureStatus,
     Transfer,
 )
@@ -35,6 +38,8 @@ class FakeReader:
         self.receipt_key = receipt_key
         self.endpoints = list(endpoints) if endpoints else [FakeEndpoint()]
         self.has_history = True
+        self.knows_block_times = True
+        self.mentions_a_search = 2_000
         self.before: Callable[[str], None] = lambda method: None
         self.after: Callable[[str], None] = lambda method: None
 
@@ -56,6 +61,18 @@ class FakeReader:
         lags = [endpoint.lag_slots for endpoint in self.endpoints if not endpoint.down]
         block = self.ledger.block(self.ledger.finalized_lag_slots + max(lags))
         return Height(block.height, block.slot)
+
+    @observed
+    def finalized_time(self) -> datetime:
+        lags = sorted(endpoint.lag_slots for endpoint in self.endpoints if not endpoint.down)
+        hosts = [f"endpoint {i}" for i, each in enumerate(self.endpoints, 1) if each.down]
+        if len(lags) <= len(self.endpoints) // 2:
+            raise BlockTimeUnknown(hosts)
+        lag = self.ledger.finalized_lag_slots + lags[len(lags) // 2]
+        time = self.ledger.time_of(self.ledger.block(lag).slot)
+        if time is None or not self.knows_block_times:
+            raise BlockTimeUnknown(["every endpoint"])
+        return time
 
     @observed
     def latest_blockhash(self) -> Blockhash:
@@ -83,6 +100,27 @@ class FakeReader:
     def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
         self._any_endpoint()
         return self._executions(signatures)
+
+    @observed
+    def search_execution(self, receipt_id: str, place: str | None) -> Searched:
+        self._any_endpoint()
+        address, finalized = self.receipt_address(receipt_id), self._finalized_slot()
+        mentions = [
+            landed.signature
+            for landed in self.ledger.landed.values()
+            if landed.slot <= finalized and _mentions(landed, address)
+        ]
+        newest_first = mentions[::-1] if self.has_history else []
+        first = newest_first.index(place) + 1 if place in newest_first else 0
+        page = newest_first[first : first + self.mentions_a_search]
+        by = self.ledger.allocated_by.get(address)
+        found = self._executions({receipt_id: by} if by in page else {})
+        is_last = first + self.mentions_a_search >= len(newest_first)
+        execution = found.get(receipt_id)
+        return Searched(execution, None if execution or is_last else page[-1])
+
+    def _finalized_slot(self) -> int:
+        return self.ledger.block(self.ledger.finalized_lag_slots).slot
 
     @observed
     def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
@@ -113,8 +151,7 @@ class FakeReader:
         return states.pop() if len(states) == 1 else ReceiptState.UNKNOWN
 
     def _executions(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        finalized = self.ledger.block(self.ledger.finalized_lag_slots).slot
-        found = {}
+        finalized, found = self._finalized_slot(), {}
         for receipt_id, signature in signatures.items():
             landed = self.ledger.landed.get(signature)
             pair = (receipt_id, self.receipt_address(receipt_id))
@@ -145,8 +182,13 @@ class FakeReader:
         landed = self.ledger.landed.get(signature)
         if landed is None or landed.slot < self.ledger.slot - STATUS_CACHE_SLOTS:
             return SignatureStatus(Landing.UNSEEN)
-        if landed.slot > self.ledger.block(self.ledger.finalized_lag_slots).slot:
+        if landed.slot > self._finalized_slot():
             return SignatureStatus(Landing.PENDING)
         if landed.error is not None:
             return SignatureStatus(Landing.FAILED, landed.error)
         return SignatureStatus(Landing.FINALIZED)
+
+
+def _mentions(landed: Landed, address: str) -> bool:
+    request = landed.request
+    return address in request.mentions or any(each == address for _, each in request.allocations)

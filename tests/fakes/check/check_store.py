@@ -11,12 +11,10 @@ from tests.fakes.check.records import FakeCheckRecords
 from tests.fakes.store.state import Document
 from tests.fakes.store.store import FakeStore
 from tests.fakes.store.wiki_data import _user, same_users, stored_forms
+from worker.adapters.mongo import names
 from worker.adapters.mongo.check.governance import plain_numbers
-from worker.adapters.mongo.check.store import (
-    ARTICLE_COUNTERS,
-    USER_COUNTERS,
-    contribution_of,
-)
+from worker.adapters.mongo.check.store import contribution_of
+from worker.adapters.mongo.counting.opening import FIELDS
 from worker.adapters.mongo.wiki.dashboard import (
     place_of,
     shown_contribution_of,
@@ -60,10 +58,10 @@ class FakeCheckStore(FakeGovernanceRecords, FakeCheckRecords):
                 yield each
 
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        return _counters(self._store.state.users, user_ids, USER_COUNTERS)
+        return _counters(self._store.state.users, user_ids, FIELDS[names.USERS])
 
     def article_counters(self, article_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        return _counters(self._store.state.articles, article_ids, ARTICLE_COUNTERS)
+        return _counters(self._store.state.articles, article_ids, FIELDS[names.ARTICLES])
 
     def same_users(self) -> Iterator[tuple[str, list[str]]]:
         for user_id, ids in same_users(self._store.state.users).items():

@@ -10,6 +10,7 @@ from tests.fakes.store.state import Route, State, StoredPayout, StoredReward, to
 from tests.fakes.store.wiki_data import stored_forms
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
+from worker.core.payout.backoff import is_waiting
 from worker.core.payout.records import PayoutKind, Reward
 from worker.core.week import Week
 
@@ -34,7 +35,7 @@ class FakeRewards:
     def rewards_to_pay_alone(self, plan_id: str, now: datetime, limit: int) -> list[Reward]:
         waiting = [s for s in self._of_plan(plan_id) if s.is_waiting]
         free = [s for s in waiting if s.reward.operator_hold is None]
-        due = [s for s in free if s.next_attempt_at is None or s.next_attempt_at <= now]
+        due = [s for s in free if not is_waiting(s.next_attempt_at, now)]
         first = datetime.min.replace(tzinfo=now.tzinfo)
         due.sort(key=lambda s: (s.next_attempt_at or first, s.reward.position))
         return [stored.reward for stored in due[:limit]]
@@ -64,7 +65,8 @@ class FakeRewards:
     def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:
         for form, wallet in [(form, w) for user_id, w in made for form in stored_forms(user_id)]:
             document = self.state.users.get(form)
-            wallets = document.get(_WALLETS, []) if document else []
+            known = document.get(_WALLETS) if document else None
+            wallets = known if isinstance(known, list) else []
             if document is not None and wallet not in wallets:
                 facts = {_MADE: to_milliseconds(now), _WALLETS: [*wallets, wallet]}
                 self.state.users[form] = document | facts

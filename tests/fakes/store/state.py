@@ -15,7 +15,9 @@ from worker.adapters.mongo.payout.historic import UNPAID, is_plannable
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.core.lifecycle import Status
 from worker.core.money import Lamports
+from worker.core.payout.backoff import is_waiting
 from worker.core.payout.records import Distribution, Payout, PayoutKind, Reward
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.week import Week
 
 Document = dict[str, Any]
@@ -77,7 +79,7 @@ class StoredPayout:
 
     def is_due(self, now: datetime) -> bool:
         times = (self.payout.next_attempt_at, self.leased_until)
-        return self.is_claimable and all(time is None or time <= now for time in times)
+        return self.is_claimable and not any(is_waiting(time, now) for time in times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class State:
     payouts: dict[str, dict[str, StoredPayout]] = field(default_factory=dict)
     """By plan id and receipt id."""
     first_week: dict[str, Week] = field(default_factory=dict)
+    earlier_key: dict[str, EarlierKey] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)
     beats: dict[str, datetime] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -155,12 +158,22 @@ class State:
 
     def is_paid_elsewhere(self, week: Week) -> bool:
         """Whether another system paid, or may have paid, a reward of the week."""
-        return any(
-            isinstance(start := document.get("week_start"), datetime)
+        return bool(self.rewards_elsewhere(week))
+
+    def rewards_elsewhere(self, week: Week) -> list[Document]:
+        """The rewards of the week that another system paid, or may have paid."""
+        return [
+            document
+            for document in self.historic_rewards
+            if isinstance(start := document.get("week_start"), datetime)
             and Week.containing(start) == week
             and document.get("status") not in UNPAID
-            for document in self.historic_rewards
-        )
+        ]
+
+    def weeks_elsewhere(self) -> list[Week]:
+        starts = (document.get("week_start") for document in self.historic_rewards)
+        weeks = {Week.containing(start) for start in starts if isinstance(start, datetime)}
+        return sorted(week for week in weeks if self.is_paid_elsewhere(week))
 
     def plan_of(self, week: Week) -> str | None:
         stored = self.weeks.get(week) or self.archive.get(week)

@@ -11,21 +11,23 @@ from bson import Int64, ObjectId
 from tests.fakes.store.state import Document, as_stored
 from tests.fakes.store.store import FakeStore
 from tests.fakes.store.wiki_data import _part, _plain, stored_forms
-from worker.adapters.mongo.counting.openings import (
+from worker.adapters.mongo import names
+from worker.adapters.mongo.counting.earnings import Earnings
+from worker.adapters.mongo.counting.opening import (
+    FIELDS,
     Opening,
     article_opening,
-    balances_before,
     opening_fields,
     user_opening,
+    wikis_balances,
 )
-from worker.adapters.mongo.names import ARTICLE_OPENINGS, OPENING_TOKENS, USER_OPENINGS
 from worker.adapters.mongo.payout.historic import tokens_of as historic_tokens
 from worker.adapters.mongo.wiki.contribution_counters import (
-    DATES,
     activity_fields,
-    is_later,
+    new_fields,
     plus_article_opening,
     plus_opening,
+    recounted,
 )
 from worker.adapters.mongo.wiki.reward_counters import tokens_of, user_fields
 from worker.adapters.mongo.wiki.staking_records import stake_of
@@ -37,6 +39,7 @@ from worker.core.plan.points import defect
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.core.wiki.counters import ArticleActivity, CompletedReward, UserActivity, UserTokens
+from worker.core.wiki.stored_counters import NOT_RECOUNTED, unreadable
 
 
 class FakeCounters:
@@ -62,8 +65,7 @@ class FakeCounters:
 
     def write_user_activity(self, activity: Mapping[str, tuple[UserActivity, float | None]]) -> int:
         fields = {user_id: activity_fields(*each) for user_id, each in activity.items()}
-        self.open_counters(list(activity), [])
-        return _set(self._store.state.users, fields)
+        return self._set(names.USERS, fields)
 
     def article_activity(self, article_ids: Sequence[str]) -> dict[str, ArticleActivity]:
         counted, openings = self._article_counts(article_ids), self._article_openings(article_ids)
@@ -88,17 +90,65 @@ class FakeCounters:
             }
             for article_id, counted in activity.items()
         }
-        self.open_counters([], list(activity))
-        return _set(self._store.state.articles, fields)
+        return self._set(names.ARTICLES, fields)
 
     # --- opening balances -----------------------------------------------------------------------
 
-    def open_counters(self, user_ids: Sequence[str], article_ids: Sequence[str]) -> int:
-        state = self._store.state
+    def open_counters(
+        self,
+        user_ids: Sequence[str],
+        article_ids: Sequence[str],
+        counting: Collection[str] = (),
+    ) -> int:
         users, articles = self._user_openings(user_ids), self._article_openings(article_ids)
-        return _open(state.users, users, USER_OPENINGS) + _open(
-            state.articles, articles, ARTICLE_OPENINGS
-        )
+        opened = self._open(names.USERS, users, counting)
+        return opened + self._open(names.ARTICLES, articles, counting)
+
+    def _open(
+        self, collection: str, openings: Mapping[str, Opening], counting: Collection[str]
+    ) -> int:
+        table, written = self._table(collection), 0
+        for key, opening in openings.items():
+            for form in stored_forms(key):
+                if form in table and (
+                    fields := opening_fields(collection, table[form], opening, counting)
+                ):
+                    table[form] = table[form] | as_stored(fields)
+                    written += 1
+        return written
+
+    def _set(self, collection: str, fields: Mapping[str, Document]) -> int:
+        """Set fields of existing documents; return how many changed."""
+        table, changed = self._table(collection), 0
+        keys, counting = list(fields), next(iter(fields.values()), {})
+        is_user = collection == names.USERS
+        self.open_counters(keys if is_user else [], [] if is_user else keys, counting)
+        for key, values in fields.items():
+            for form in stored_forms(key):
+                if (document := table.get(form)) is not None:
+                    updated = document | as_stored(new_fields(document, values))
+                    changed += updated != document
+                    if done := recounted(document, list(values)):
+                        left = [each for each in document[NOT_RECOUNTED] if each not in done]
+                        updated = updated | {NOT_RECOUNTED: left}
+                    table[form] = updated
+        return changed
+
+    def _table(self, collection: str) -> dict[object, Document]:
+        state = self._store.state
+        return state.users if collection == names.USERS else state.articles
+
+    def unreadable_counters(
+        self, user_ids: Sequence[str], article_ids: Sequence[str]
+    ) -> list[tuple[str, str, object]]:
+        found = []
+        for collection, ids in (names.USERS, user_ids), (names.ARTICLES, article_ids):
+            for key in ids:
+                if (document := _find(self._table(collection), key)) is not None:
+                    read = {n: v for n, v in document.items() if n in FIELDS[collection]}
+                    subject = f"{collection.removesuffix('s')} {key}"
+                    found += [(subject, name, v) for name, v in unreadable(read).items()]
+        return found
 
     def _user_openings(self, user_ids: Sequence[str]) -> dict[str, Opening]:
         counted = self._contributions(user_ids)
@@ -146,7 +196,10 @@ class FakeCounters:
         records = list(filter(None, map(stake_of, self._stakes())))
         return {
             user_id: tokens_of(
-                *self._earned(user_id, at), [s for s in records if s.user_id == user_id], at
+                self._user_openings([user_id]).get(user_id, Opening()).tokens,
+                self._earned(user_id, at),
+                [s for s in records if s.user_id == user_id],
+                at,
             )
             for user_id in user_ids
         }
@@ -154,7 +207,7 @@ class FakeCounters:
     def _stakes(self) -> list[Document]:
         return [{"_id": key} | document for key, document in self._store.state.stakes.items()]
 
-    def _earned(self, user_id: str, at: datetime | None) -> tuple[int, datetime | None]:
+    def _earned(self, user_id: str, at: datetime | None) -> Earnings:
         state = self._store.state
         weeks = [*state.weeks.values(), *state.archive.values()]
         paid = [
@@ -167,19 +220,17 @@ class FakeCounters:
             paid = [s for s in paid if s.claimed_at is None or s.claimed_at <= at]
         moments = [s.claimed_at for s in paid if s.claimed_at is not None]
         historic, claimed = self._historic(user_id, at)
-        opening = self._user_openings([user_id]).get(user_id, Opening()).tokens
-        earned = sum(s.reward.row.amount for s in paid) + historic + opening
-        return earned, max([*moments, *claimed], default=None)
+        here = sum(s.reward.row.amount for s in paid)
+        return Earnings(here + historic, here, max([*moments, *claimed], default=None))
 
     def wikis_balances(self, user_ids: Sequence[str]) -> dict[str, dict[str, BaseUnits]]:
         documents = {each: _find(self._store.state.users, each) for each in user_ids}
-        found = {each: balances_before(d) for each, d in documents.items() if d is not None}
+        found = {each: wikis_balances(d) for each, d in documents.items() if d is not None}
         return {each: balances for each, balances in found.items() if balances}
 
     def write_user_tokens(self, tokens: Mapping[str, UserTokens]) -> int:
         fields = {user_id: user_fields(each) for user_id, each in tokens.items()}
-        self.open_counters(list(tokens), [])
-        return _set(self._store.state.users, fields)
+        return self._set(names.USERS, fields)
 
     def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[CompletedReward]:
         rewards = [s.reward for s in self._store.state.rewards_of(plan_id).values()]
@@ -230,45 +281,11 @@ class FakeCounters:
             }
             for article_id, amount in tokens.items()
         }
-        self.open_counters([], list(tokens))
-        return _set(self._store.state.articles, fields)
-
-
-def _set(table: dict[object, Document], fields: Mapping[str, Document]) -> int:
-    """Set fields of existing documents; return how many changed."""
-    changed = 0
-    for key, values in fields.items():
-        for form in stored_forms(key):
-            if (document := table.get(form)) is not None:
-                updated = document | as_stored(_forward(document, values))
-                changed += updated != document
-                table[form] = updated
-    return changed
-
-
-def _forward(document: Document, values: Document) -> Document:
-    """The values, without dates that would go back."""
-    return {
-        name: value
-        for name, value in values.items()
-        if name not in DATES or is_later(document, name, value)
-    }
+        return self._set(names.ARTICLES, fields)
 
 
 def _find(table: Mapping[object, Document], key: str) -> Document | None:
     return next((table[form] for form in stored_forms(key) if form in table), None)
-
-
-def _open(
-    table: dict[object, Document], openings: Mapping[str, Opening], names: Sequence[str]
-) -> int:
-    written = 0
-    for key, opening in openings.items():
-        for form in stored_forms(key):
-            if form in table and OPENING_TOKENS not in table[form]:
-                table[form] = table[form] | opening_fields(table[form], opening, names)
-                written += 1
-    return written
 
 
 def _text(value: Any) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from tests.fakes.check.check_store import FakeCheckStore
 from tests.fakes.world import WEEK, World, chain_of, store_of
+from tests.simulation.faults.moods import SkewedClock
 from worker.core.errors import Unreachable
 from worker.core.findings import Check, Outcome
 from worker.core.money import ONE_TOKEN
@@ -141,3 +143,16 @@ def test_a_context_that_cannot_be_made_fails_each_question_by_itself() -> None:
     )
     assert [check.outcome for check in asked] == [Outcome.WRONG, Outcome.UNPROVEN, Outcome.OK]
     assert asked[0].findings[0].advice == "Start it."
+
+
+def test_the_clocks_difference_is_shown_and_a_wrong_clock_is_named(world: World) -> None:
+    final(world)
+    assert (
+        "s ahead of the newest finalized block of 2024-12-16 01:00" in checks(world)["clock"].detail
+    )
+    slow = replace(world.first, clock=SkewedClock(world.clock, -3600))
+    (check,) = (each for each in ask(payout_questions(lambda: slow)) if each.name == "clock")
+    assert not check.ok
+    assert "s behind the newest finalized block" in check.findings[0].found
+    chain_of(world.first).knows_block_times = False
+    assert "cluster's time is unknown" in failures(world)["clock"]

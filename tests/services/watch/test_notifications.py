@@ -117,7 +117,7 @@ def test_a_plan_that_waits_for_approval_is_news_and_is_not_stuck(
     assert "waits for approval" in people.told[0]
     assert "kontrib approve 2024-W50" in people.told[0]
     assert tell(world, people, world.clock.now() + timedelta(days=1)) == 0
-    world.first.store.approve(WEEK)
+    assert world.first.store.approve(WEEK, world.distribution().root or b"")
     world.clock.sleep(600)
     world.run()
     assert tell(world, people) == 1

@@ -362,7 +362,7 @@ def test_a_plan_that_needs_approval_waits_for_it(world: World) -> None:
     world.genesis()
     with pytest.raises(ApprovalMissing):
         world.run()
-    world.first.store.approve(WEEK)
+    assert world.first.store.approve(WEEK, world.distribution().root or b"")
     world.clock.sleep(600)
     world.run()
     assert world.distribution().stage is Stage.COMPLETED

@@ -8,10 +8,10 @@ from tests.fakes.world import WEEK, World, store_of
 from worker.core.lifecycle import Stage
 from worker.services.context import Paused
 from worker.services.plan.approval import ApprovalMissing
-from worker.services.plan.plan_week import plan_week
+from worker.services.plan.plan_week import plan_again, plan_week
 from worker.services.plan.planned_week import NotPlanned
 from worker.services.week.outcome import verdict
-from worker.services.week.unblock import approve_week, resume_signing, retry_week
+from worker.services.week.unblock import AnotherPlan, approve_week, resume_signing, retry_week
 
 
 @pytest.fixture
@@ -27,14 +27,35 @@ def test_an_approved_week_is_anchored_at_once(world: World) -> None:
     store, now = world.first.store, world.clock.now()
     store_of(world.first).set_rules(require_approval=True)
     with pytest.raises(NotPlanned):
-        approve_week(store, WEEK, now)
-    plan_week(world.first, WEEK)
-    with pytest.raises(ApprovalMissing):
+        approve_week(store, WEEK, bytes(32), now)
+    root = plan_week(world.first, WEEK).root
+    with pytest.raises(ApprovalMissing, match=f"kontrib approve 2024-W50 --root {root.hex()}"):
         world.run()
-    assert approve_week(store, WEEK, world.clock.now())
+    with pytest.raises(AnotherPlan, match=f"--root {root.hex()}"):
+        approve_week(store, WEEK, None, now)
+    assert approve_week(store, WEEK, root, world.clock.now())
     world.run()
     assert world.distribution().stage is Stage.COMPLETED
-    assert not approve_week(store, WEEK, world.clock.now())
+    assert not approve_week(store, WEEK, None, world.clock.now())
+
+
+def test_only_the_approved_plan_is_anchored_and_another_one_waits_anew(world: World) -> None:
+    store = world.first.store
+    store_of(world.first).set_rules(require_approval=True)
+    looked_at = plan_week(world.first, WEEK).root
+    world.contribute("user 1", 70)
+    other = plan_again(world.first, WEEK).root  # another person, in the meantime
+    with pytest.raises(AnotherPlan, match=other.hex()):
+        approve_week(store, WEEK, looked_at, world.clock.now())
+    with pytest.raises(ApprovalMissing, match=other.hex()):
+        world.run()
+    assert approve_week(store, WEEK, other, world.clock.now())
+    third = plan_again(world.first, WEEK)
+    assert third.how == "made"
+    with pytest.raises(ApprovalMissing):
+        world.run()
+    assert store.distribution(WEEK) is not None
+    assert world.distribution().stage is Stage.PLANNED
 
 
 def test_after_a_pause_everything_that_waited_is_due(world: World) -> None:

@@ -41,6 +41,7 @@ EVENTS: dict[str, Callable[[Town, int], None]] = {
         operators.release,
         operators.redirect,
         operators.retry,
+        operators.set_clock,
         operators.lose_database,
         operators.back_up,
         operators.put_back,

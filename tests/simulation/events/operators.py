@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.world import chain_of, store_of, user_id_of
+from tests.simulation.faults.moods import SkewedClock
 from tests.simulation.town import USERS, Town
 from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
@@ -56,6 +58,15 @@ def redirect(town: Town, number: int) -> None:
 def retry(town: Town, number: int) -> None:
     for week in town.weeks:
         retry_week(town.operators[number % 2].store, week, town.operators[number % 2].clock.now())
+
+
+def set_clock(town: Town, number: int) -> None:
+    """A machine's clock is wrong: by less than the tolerance, or by days, in both directions."""
+    clock = town.operators[number % 2].clock
+    assert isinstance(clock, SkewedClock)
+    day = 24 * 3600
+    skews = (0, 280, -280, 400, 3 * day, -3 * day, 8 * day)
+    clock.skew = timedelta(seconds=skews[number // 2 % len(skews)])
 
 
 def lose_database(town: Town, number: int) -> None:

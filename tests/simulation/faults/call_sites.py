@@ -20,6 +20,7 @@ _PLANS = (
     "write_payouts",
     "install_plan",
     "discard_plan",
+    "discard_drafts",
     "discard_other_plans",
     "reset_week",
     "advance",

@@ -24,13 +24,13 @@ LIMITS = Limits(
 
 
 class SkewedClock(FakeClock):
-    """An operator's clock with a constant error in seconds."""
+    """An operator's clock with an error in seconds, which an event may change."""
 
     def __init__(self, true: FakeClock, skew_seconds: float) -> None:
-        self._true, self._skew = true, timedelta(seconds=skew_seconds)
+        self._true, self.skew = true, timedelta(seconds=skew_seconds)
 
     def now(self) -> datetime:
-        return self._true.now() + self._skew
+        return self._true.now() + self.skew
 
     def sleep(self, seconds: float) -> None:
         self._true.sleep(seconds)

@@ -17,6 +17,7 @@ from worker.core.chunks import chunks
 from worker.core.errors import KontribError
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import PayoutStatus
+from worker.core.payout.backoff import AHEAD_MAX, NEVER
 
 DUPLICATE_KEY = 11000
 UNRESOLVED = [status.value for status in PayoutStatus if not status.is_resolved]
@@ -111,8 +112,13 @@ def within(numbers: range) -> Document:
 
 
 def due_by(now: datetime) -> Document:
-    """Selects documents whose next attempt is due, or that have no next attempt planned."""
-    return {"$or": [{"next_attempt_at": None}, {"next_attempt_at": {"$lte": now}}]}
+    """Selects documents whose next attempt is due, or that have no next attempt planned.
+
+    A time that is too far ahead counts as due (`backoff.AHEAD_MAX`).
+    """
+    too_far = {"$gt": now + AHEAD_MAX, "$lt": NEVER}
+    times: list[Document] = [{"next_attempt_at": each} for each in (None, {"$lte": now}, too_far)]
+    return {"$or": times}
 
 
 def integer_sum(what: str, found: object) -> int:

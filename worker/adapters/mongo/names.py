@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from worker.core.wiki.stored_counters import OPENING_TOKENS
+
 USERS = "users"
 ARTICLES = "articles"
 CONTRIBUTIONS = "contributions"
@@ -22,6 +24,13 @@ WEEKLY_DISTRIBUTIONS_ARCHIVE = "weekly_distributions_archive"
 WEEKLY_DISTRIBUTIONS_CONFLICTS = "weekly_distributions_conflicts"
 """Second distributions of a week, which migration moved here."""
 
+SET_ASIDE = "kontrib_set_aside"
+"""Field of a distribution that a person moved away: when, and why. A record without a distribution
+has `rewards_only` in it: another system had only rewards of the week."""
+
+ADOPTED = "kontrib_adopted"
+"""Field of a distribution that another system had left undone, and that this one took over."""
+
 WALLET = "wallet_address"
 WALLET_CONFLICT = "wallet_address_conflict"
 """Field of `users`. Migration moves a wallet here if an older account has the same wallet."""
@@ -38,12 +47,10 @@ ACCOUNT_MADE_AT = "token_account_created_at"
 ACCOUNT_WALLETS = "token_account_wallets"
 """Field of `users`: the wallets for which we did. Without it, the wallet of then is unknown."""
 
-OPENING_TOKENS = "opening_total_tokens_earned_base_units"
 USER_OPENINGS = (OPENING_TOKENS, "opening_total_contributions", "opening_total_points")
 ARTICLE_OPENINGS = (OPENING_TOKENS, "opening_contribution_count")
-BALANCES_BEFORE = ("opening_staked_tokens_base_units", "opening_governance_power_base_units")
-"""Fields of `users` and `articles`: what the wiki had counted, and no document explains. The last
-two are no part of any recount: they only say what the first one changes."""
+"""Fields of `users` and `articles`: what the wiki had counted, and no document explains. Null where
+the counter cannot be read."""
 
 
 class Route(StrEnum):

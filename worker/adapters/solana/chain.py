@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cached_property
 
 from solders.hash import Hash
@@ -12,7 +13,11 @@ from worker.adapters.solana.addresses import receipt_address
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
 from worker.adapters.solana.prices import Prices
 from worker.adapters.solana.reader import ChainReader
-from worker.adapters.solana.reading.cluster import read_blockhash, read_finalized_height
+from worker.adapters.solana.reading.cluster import (
+    read_blockhash,
+    read_finalized_height,
+    read_finalized_time,
+)
 from worker.adapters.solana.reading.mint import check_source, token_account_bytes, usable_mint
 from worker.adapters.solana.reading.recipients import RecipientReader
 from worker.adapters.solana.reading.token_account_bytes import token_account
@@ -126,6 +131,9 @@ class SolanaChain(ChainReader):
 
     def finalized_height(self) -> Height:
         return read_finalized_height(self._rpc)
+
+    def finalized_time(self) -> datetime:
+        return read_finalized_time(self._rpc)
 
     def latest_blockhash(self) -> Blockhash:
         return read_blockhash(self._rpc)

@@ -87,3 +87,13 @@ class RpcRefused(NotReady):
 
 class MalformedAnswer(Unreachable):
     """An endpoint's answer lacks the form that its method promises. Counts as no answer."""
+
+
+class BlockTimeUnknown(Unreachable):
+    """No majority of the endpoints reports the time of a recent finalized block."""
+
+    def __init__(self, silent: Sequence[str]) -> None:
+        super().__init__(
+            f"The cluster's time is unknown: {', '.join(silent)} reports no time of a finalized "
+            "block. No week is planned or anchored without it; the sweeper tries again."
+        )

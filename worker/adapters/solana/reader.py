@@ -9,8 +9,9 @@ from solders.pubkey import Pubkey
 from worker.adapters.solana.reading.cluster import read_cluster_genesis
 from worker.adapters.solana.reading.history import ExecutionHistory
 from worker.adapters.solana.reading.receipt_states import read_receipts
+from worker.adapters.solana.reading.search import search_execution
 from worker.adapters.solana.rpc.endpoints import Rpc
-from worker.core.payout.chain import Execution
+from worker.core.payout.chain import Execution, Searched
 from worker.core.plan.receipts import ReceiptState
 
 
@@ -20,6 +21,7 @@ class ChainReader:
     def __init__(self, rpc: Rpc, base: Pubkey, mint: str) -> None:
         self._rpc = rpc
         self._base = base
+        self._mint_address = mint
         self._history = ExecutionHistory(rpc, base, mint)
 
     def close(self) -> None:
@@ -37,3 +39,6 @@ class ChainReader:
 
     def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
         return self._history.read(signatures)
+
+    def search_execution(self, receipt_id: str, place: str | None) -> Searched:
+        return search_execution(self._rpc, self._base, self._mint_address, receipt_id, place)

@@ -118,8 +118,8 @@ def set_aside(
     session = session_of(context)
     paid = set_week_aside(session.database, week, reason, session.clock.now())
     say(
-        f"The distribution of {week.label} by another system is in weekly_distributions_conflicts. "
-        "The week is planned and paid like every other one."
+        f"weekly_distributions_conflicts holds the distribution of {week.label} by another system, "
+        "and your reason. The week is planned and paid like every other one."
     )
     if paid:
         say(
@@ -161,7 +161,9 @@ def rollback(
         return
     if not force:
         refuse_while_needed(database, now)
-    deleted = f"This deletes contributions and financial records of {database.name}."
+    deleted = (
+        f"This deletes the plans, rewards and payments that kontrib recorded in {database.name}."
+    )
     require_name(database.name, confirm, deleted)
     kept = None if no_backup else _back_up_first(session, backup)
     with waiting("Rolling back"):

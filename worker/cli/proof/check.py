@@ -47,12 +47,12 @@ def check(
 
     def render(console: Console) -> None:
         show_findings(console, report.findings)
-        for each in report.from_before:
-            console.print(f"from before: {escaped(str(each))}", soft_wrap=True)
-        for note in report.notes[:NOTES_SHOWN]:
-            console.print(escaped(note), soft_wrap=True)
-        if len(report.notes) > NOTES_SHOWN:
-            console.print(f"{len(report.notes)} notes in all; --json lists them", markup=False)
+        before = [f"from before: {each}" for each in report.from_before]
+        for notes in before, report.notes:
+            for note in notes[:NOTES_SHOWN]:
+                console.print(escaped(note), soft_wrap=True)
+            if len(notes) > NOTES_SHOWN:
+                console.print(f"{len(notes)} notes in all; --json lists them", markup=False)
 
     emit(document, as_json=as_json, render=render)
     say(f"{report.sentence()}.")

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from worker.cli.arguments import AsJson, WeekArgument, read_week, session_of
+from worker.cli.arguments import (
+    AsJson,
+    WeekArgument,
+    read_root,
+    read_week,
+    session_of,
+    whole_number,
+)
 from worker.cli.board_view import board_document, show_board
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting
@@ -37,15 +45,36 @@ def genesis(
             help="The first week to be paid.",
         ),
     ],
+    after_cutoff: Annotated[
+        int | None,
+        typer.Option(
+            "--after-cutoff",
+            parser=whole_number(),
+            metavar="SECONDS",
+            help="For a new receipt key, if the database lacks the weeks of the key before: its "
+            "last cut-off, from the first line of its last published plan.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Bind the receipt key to this cluster, this mint and a first week, once and for ever."""
+    services = session_of(context).context
     with waiting("Waiting until the genesis is final on chain"):
-        signature, made = make_genesis(session_of(context).context, first_week)
+        signature, made = make_genesis(services, first_week, after_cutoff)
+    earlier = services.store.earlier_key()
     data = {"first_week": first_week.label, "made_now": made, "signature": signature}
+    data["after_cutoff"] = earlier.cutoff if earlier else None
     how = "made" if made else "there already"
-    rows = {"genesis": f"{how}, first week {first_week.label}", "signature": signature}
+    rows = {
+        "genesis": f"{how}, first week {first_week.label}",
+        "late points": f"recorded since {_moment(earlier.cutoff)}" if earlier else None,
+        "signature": signature,
+    }
     emit(data, as_json=as_json, render=lambda console: console.print(facts(rows)))
+
+
+def _moment(unix_seconds: int) -> str:
+    return f"{datetime.fromtimestamp(unix_seconds, UTC):%Y-%m-%d %H:%M:%S} UTC ({unix_seconds})"
 
 
 @command(commands, "kontrib plan 2024-W50 --dry-run")
@@ -100,18 +129,31 @@ def _plan(session: Session, week: Week, *, again: bool, as_json: bool) -> None:
     say(f"The plan was {planned.how} and is published at {where}.")
     if current.stage is Stage.PLANNED:
         try:
-            check_approved(context.store, context.rules(), week, approved=current.approved)
+            rules, root = context.rules(), planned.root
+            check_approved(context.store, rules, week, root, approved=current.approved)
         except ApprovalMissing as error:
             say(f"Nothing is paid yet. {error}")
         else:
             say(f"Nothing is paid yet. Workers or `kontrib run {week.label}` anchor the plan.")
 
 
-@command(commands, "kontrib approve 2024-W50")
-def approve(context: typer.Context, week: WeekArgument) -> None:
+@command(commands, "kontrib approve 2024-W50 --root ROOT")
+def approve(
+    context: typer.Context,
+    week: WeekArgument,
+    root: Annotated[
+        bytes | None,
+        typer.Option(
+            "--root",
+            parser=read_root,
+            metavar="ROOT",
+            help="The plan's root, from `kontrib status WEEK`. Only this plan is approved.",
+        ),
+    ] = None,
+) -> None:
     """Let a planned week be anchored that waits for approval."""
     session = session_of(context)
-    if not approve_week(session.store, week, session.clock.now()):
+    if not approve_week(session.store, week, root, session.clock.now()):
         say(f"{week.label} is anchored already; there is nothing to approve.")
         return
     say(f"{week.label} is approved.")

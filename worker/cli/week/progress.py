@@ -78,7 +78,8 @@ def work_inline(session: Session, week: Week, *, at_once: bool) -> Verdict:
         show(board(context.store, week))
     found = verdict(context.store, week, context.clock.now())
     if found is not None and found.exit_code == ExitCode.DONE:
-        for line in recount_week(session.wiki, week).change_lines():
+        counted = recount_week(session.wiki, week)
+        for line in (*counted.change_lines(), *counted.unreadable_lines()):
             say(line)
     return found or Verdict(
         ExitCode.NOT_READY,

@@ -39,8 +39,10 @@ def recount(context: typer.Context, week: OptionalWeek = None, as_json: AsJson =
             }
             for each in result.changes
         ],
+        "unreadable": result.unreadable_lines(),
     }
     lines = [f"{result.sentence()}.", *result.change_lines()]
     if result.changed > CHANGES_SHOWN:
         lines[-1] += f"; --json lists {len(result.changes)}"
+    lines += result.unreadable_lines()
     emit(document, as_json=as_json, render=lambda c: c.print("\n".join(lines), markup=False))

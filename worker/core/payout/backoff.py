@@ -16,6 +16,9 @@ _LOOK_AGAIN_SECONDS = 120
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """The next try of a payout that waits for `kontrib retry`."""
 
+AHEAD_MAX = timedelta(days=2)
+"""Longer than every pause and lease. A time further ahead was written by a clock that was fast."""
+
 
 def next_attempt_at(now: datetime, attempts: int, key: str, *, scale: float = 1.0) -> datetime:
     """The time of the next try after `attempts` failed ones.
@@ -33,6 +36,13 @@ def next_look_at(now: datetime, key: str, *, scale: float = 1.0) -> datetime:
     """The next look for an outside event: funds, an approval, a reachable server."""
     jitter = 1 + hashlib.sha256(f"{key}/{now.timestamp()}".encode()).digest()[0] / 512
     return now + timedelta(seconds=_LOOK_AGAIN_SECONDS * jitter * scale)
+
+
+def is_waiting(next_attempt_at: datetime | None, now: datetime) -> bool:
+    """Whether a next try lies ahead. A time that is too far ahead counts as due."""
+    if next_attempt_at is None:
+        return False
+    return now < next_attempt_at <= now + AHEAD_MAX or next_attempt_at >= NEVER
 
 
 def is_exhausted(attempts: int) -> bool:

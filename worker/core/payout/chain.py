@@ -46,6 +46,15 @@ class Execution:
     """The cluster's estimate of the time; None if the node does not report it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The result of a bounded search for the transaction that allocated a receipt."""
+
+    execution: Execution | None
+    place: str | None
+    """Where the next search goes on; None if it begins anew."""
+
+
 class Landing(enum.Enum):
     """The chain's answer about a signature. `UNSEEN` never means that the transaction failed."""
 

@@ -17,13 +17,19 @@ class HistoricWeek:
     contributors: int
     points: int
     amount: BaseUnits
+    has_document: bool = True
+    """False if only the rewards of that system are there: the figures are their sums."""
 
     def blocks(self, week: Week) -> str:
         """Why this system neither plans nor pays the week, and the command that changes it."""
         return (
             f"{week.label} was distributed by another system ({self.status.value}, "
             f"{self.contributors:,} contributors, {tokens_text(self.amount)} KONTRIB), so it is "
-            "neither planned nor paid, and later weeks wait. To plan and pay the "
-            "week here all over, move that document away with `kontrib migrate set-aside "
-            f'{week.label} --reason "why"`.'
+            f"neither planned nor paid, and later weeks wait. {self._way_out()} `kontrib migrate "
+            f'set-aside {week.label} --reason "why"`.'
         )
+
+    def _way_out(self) -> str:
+        if self.has_document:
+            return "To plan and pay the week here all over, move that document away with"
+        return "There are only its rewards. To plan and pay the week here all over, decide so with"

@@ -11,7 +11,7 @@ from decimal import Decimal
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.historic import HistoricWeek
-from worker.core.plan.commitment import Header, Row
+from worker.core.plan.commitment import Header, MalformedPlan, Row
 from worker.core.plan.fates import Fates
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import Resolution
@@ -163,6 +163,14 @@ class Distribution:
             stage=self.stage,
             approved=self.approved,
         )
+
+    @property
+    def readable_plan(self) -> PlannedWeek | None:
+        """The plan, for readers; None where the week has none or its stored header was changed."""
+        try:
+            return self.planned
+        except MalformedPlan:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

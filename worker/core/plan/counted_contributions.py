@@ -81,14 +81,17 @@ def recording_time(created_at: datetime, recorded_at: datetime | None) -> dateti
 
 
 def points_window(
-    week: Week, first_week: Week, cutoff: int, previous_cutoff: int | None
+    week: Week, since: Week, cutoff: int, previous_cutoff: int | None
 ) -> PointsWindow:
-    """The window of a plan with this cut-off (unix seconds), after the plan of the week before."""
+    """The window of a plan with this cut-off (unix seconds), after the plan of the week before.
+
+    `since`: the earliest week whose late contributions count.
+    """
     return PointsWindow(
         week=week,
         cutoff=datetime.fromtimestamp(cutoff, UTC),
         previous_cutoff=(
             None if previous_cutoff is None else datetime.fromtimestamp(previous_cutoff, UTC)
         ),
-        late_from=max(week.back(LATE_WEEKS), first_week).start,
+        late_from=max(week.back(LATE_WEEKS), since).start,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from worker.core.errors import KontribError
 from worker.core.plan.commitment import FORMAT_VERSION, Header, canonical_json
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.week import MalformedWeek, Week
 
 
@@ -21,9 +22,14 @@ class MalformedMemo(KontribError):
 class GenesisMemo:
     first_week: Week
     mint: str
+    earlier: EarlierKey | None = None
+    """The key whose weeks this one continues."""
 
     def text(self) -> str:
         value = {"first_week": self.first_week.id, "kontrib": FORMAT_VERSION, "mint": self.mint}
+        if self.earlier is not None:
+            value["earlier_cutoff"] = str(self.earlier.cutoff)
+            value["earlier_first_week"] = self.earlier.first_week.id
         return canonical_json(value).decode()
 
     @classmethod
@@ -32,10 +38,14 @@ class GenesisMemo:
         Raises:
             MalformedMemo: it is not a genesis memo, or has another version.
         """
-        value = _read(memo, ("first_week", "mint"))
+        value = _read(memo, ("first_week", "mint"), ("earlier_cutoff", "earlier_first_week"))
         try:
-            return cls(Week.parse(value["first_week"]), value["mint"])
-        except MalformedWeek as error:
+            earlier = None
+            if "earlier_cutoff" in value:
+                since = Week.parse(value["earlier_first_week"])
+                earlier = EarlierKey(int(value["earlier_cutoff"]), since)
+            return cls(Week.parse(value["first_week"]), value["mint"], earlier)
+        except (ValueError, KeyError, MalformedWeek) as error:
             raise MalformedMemo(memo, str(error)) from None
 
 
@@ -103,11 +113,12 @@ class AnchorMemo:
             raise MalformedMemo(memo, str(error)) from None
 
 
-def _read(memo: str, names: tuple[str, ...]) -> dict[str, str]:
+def _read(memo: str, names: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, str]:
     try:
         value = json.loads(memo)
         if value["kontrib"] != FORMAT_VERSION:
             raise MalformedMemo(memo, f"version {value['kontrib']} is not known here")
-        return {name: str(value[name]) for name in names}
+        there = tuple(name for name in optional if name in value)
+        return {name: str(value[name]) for name in names + there}
     except (ValueError, KeyError, TypeError) as error:
         raise MalformedMemo(memo, str(error)) from None

@@ -53,6 +53,8 @@ class UserTokens:
     last_claim_at: datetime | None = None
     last_stake_at: datetime | None = None
     """When a stake last began or ended."""
+    paid_here: BaseUnits = NO_TOKENS
+    """The part of the earned tokens that this system has paid."""
 
     @property
     def power(self) -> BaseUnits:

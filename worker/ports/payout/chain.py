@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from worker.core.payout.chain import (
@@ -13,6 +14,7 @@ from worker.core.payout.chain import (
     Height,
     Intent,
     Recipient,
+    Searched,
     SendResult,
     SignatureStatus,
     Treasury,
@@ -74,6 +76,9 @@ class ReceiptReader(Protocol):
     def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
         """Like `executions`, for known signatures by receipt id. Reads each without a search."""
 
+    def search_execution(self, receipt_id: str, place: str | None) -> Searched:
+        """Read some thousand mentions of a receipt, from `place` on; None for the newest."""
+
 
 class PublicChain(ReceiptReader, Protocol):
     """One Solana cluster, read with public addresses and no key."""
@@ -118,6 +123,13 @@ class Chain(ReceiptReader, Protocol):
 
     def finalized_height(self) -> Height:
         """The lowest finalized block height among the endpoints that answer."""
+
+    def finalized_time(self) -> datetime:
+        """The time of the newest finalized block, by a majority of the endpoints.
+
+        Raises:
+            BlockTimeUnknown: no majority of the endpoints reports it.
+        """
 
     def latest_blockhash(self) -> Blockhash: ...
 

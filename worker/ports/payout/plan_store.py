@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from worker.core.lifecycle import Stage
 from worker.core.payout.records import Distribution, Payout, PlanNotes, Reward
 from worker.core.plan.commitment import Row
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 
@@ -24,7 +25,10 @@ class PlanStore(Protocol):
     def first_week(self) -> Week | None:
         """The first week as `kontrib genesis` recorded it; None if there is no such record."""
 
-    def record_first_week(self, week: Week) -> None: ...
+    def earlier_key(self) -> EarlierKey | None:
+        """The receipt key whose weeks the present one continues, as genesis recorded it."""
+
+    def record_first_week(self, week: Week, earlier: EarlierKey | None = None) -> None: ...
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
         """The week's distribution, made in stage DUE if there is none."""
@@ -54,6 +58,12 @@ class PlanStore(Protocol):
 
     def discard_plan(self, plan_id: str) -> None:
         """Remove the rows and payouts of an unused draft."""
+
+    def discard_drafts(self, week: Week, before: datetime) -> None:
+        """Remove the drafts of a week that were written before a moment and never finished.
+
+        The distribution's plan stays, and so does a plan with an operator's mark on a reward.
+        """
 
     def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
         """Remove the week's rows and payouts outside its distribution's plan.
@@ -90,7 +100,8 @@ class PlanStore(Protocol):
     ) -> None:
         """Record the reason for a failed try of a week, and the time of the next one."""
 
-    def approve(self, week: Week) -> None: ...
+    def approve(self, week: Week, root: bytes) -> bool:
+        """Approve the week's plan. False if the plan has another root."""
 
     def requeue(self, week: Week, now: datetime) -> int:
         """Make the unresolved payouts and rewards of a week due now, and clear its stops.

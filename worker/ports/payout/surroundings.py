@@ -16,6 +16,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The present moment, in UTC."""
 
+    def unshifted(self) -> datetime:
+        """The present moment without the shift that runs past weeks on the local chain."""
+
     def sleep(self, seconds: float) -> None: ...
 
 
@@ -41,6 +44,9 @@ class Archive(Protocol):
 
     def fetch(self, week: Week, root: bytes) -> AbstractContextManager[Iterator[bytes]] | None:
         """The lines of a published plan, or None if the archive lacks it."""
+
+    def roots(self, week: Week) -> list[bytes]:
+        """The roots of all plans that are published for a week, anchored or not."""
 
     def location(self, week: Week, root: bytes) -> str:
         """The place of a plan, as shown to people."""

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from worker.core.check.report import Area, CheckReport
 from worker.core.chunks import chunks
+from worker.core.findings import value_text
 from worker.core.money import BaseUnits, tokens_float
 from worker.core.plan.rules import Rules
-from worker.core.wiki.counters import UserActivity, reputation
+from worker.core.wiki.counters import UserActivity, UserTokens, reputation
+from worker.core.wiki.stake_record import StakeStatus
+from worker.core.wiki.stored_counters import (
+    REPUTATION,
+    as_counted,
+    frozen,
+    has_own_reputation,
+    not_recounted,
+    unreadable,
+)
 from worker.ports.check import CheckStore
 from worker.services.wiki_context import WikiContext
 
@@ -40,33 +50,95 @@ def _check_users(
     activity, tokens = wiki.counters.user_activity(user_ids), wiki.counters.user_tokens(user_ids)
     for user_id, fields in stored.items():
         subject, its = f"user {user_id}", tokens[user_id]
-        counts = _activity_counts(activity[user_id], rules) | {
+        fresh = _still_the_wikis(wiki, user_id, fields, its)
+        counts = {
+            "total_contributions": activity[user_id].contributions,
+            "total_points": activity[user_id].points,
             **_amount("total_tokens_earned", its.earned),
             **_latest(fields, "last_reward_claim", its.last_claim_at),
             **_latest(fields, "token_updated_at", its.last_activity_at),
         }
-        report.compare(Area.COUNTS, subject, fields, counts)
-        report.compare(Area.STAKES, subject, fields, _amount("staked_tokens", its.staked))
-        report.compare(Area.POWER, subject, fields, _amount("governance_power", its.power))
+        staked = _amount("staked_tokens", its.staked)
+        power = _amount("governance_power", its.power)
+        for area, expected in (Area.COUNTS, counts), (Area.STAKES, staked), (Area.POWER, power):
+            _compare(report, area, subject, fields, expected, fresh)
+        _name_unreadable(subject, fields, report)
+        score = _reputation(fields, activity[user_id], rules)
+        new = {REPUTATION} if "total_contributions" in fresh else ()
+        _compare(report, Area.COUNTS, subject, fields, score, new)
+        if rules.reputation_steps and has_own_reputation(fields):
+            own, counts_as = fields[REPUTATION], "the wiki's own score, which no recount rewrites"
+            report.note_from_before(Area.COUNTS, f"{subject}, {REPUTATION}", own, counts_as)
         if its.staked > its.earned:
-            most = f"at most the {its.earned} that were earned"
-            report.add(Area.STAKES, subject, f"{its.staked} base units staked", most)
+            _check_cover(wiki, user_id, its, report)
         _note_opening(subject, fields, report)
 
 
-def _activity_counts(counted: UserActivity, rules: Rules) -> dict[str, object]:
-    """The right counts. Before the first contribution, the wiki's own default reputation stays.
+def _still_the_wikis(
+    wiki: WikiContext, user_id: str, fields: Mapping[str, object], its: UserTokens
+) -> frozenset[str]:
+    """Counters that no recount has written, and that follow from the wiki's own records."""
+    fresh = not_recounted(fields)
+    if fresh and (its.paid_here or (its.staked and _has_stake_of_ours(wiki, user_id))):
+        return fresh & {"total_contributions", "total_points"}
+    return fresh
 
-    Without `reputation_steps` it always belongs to the wiki.
+
+def _has_stake_of_ours(wiki: WikiContext, user_id: str) -> bool:
+    """Whether this system recorded one of the user's active stakes. Such a stake has a number."""
+    return any(
+        stake.status is StakeStatus.ACTIVE and stake.number is not None
+        for stake in wiki.staking.stakes_of(user_id)
+    )
+
+
+def _compare(
+    report: CheckReport,
+    area: Area,
+    subject: str,
+    fields: Mapping[str, object],
+    expected: Mapping[str, object],
+    fresh: Collection[str],
+) -> None:
+    """Compare the counters that can be read. A difference in a `fresh` one is the wiki's own."""
+    read, kept = as_counted(fields), frozen(fields)
+    computed = {name: value for name, value in expected.items() if name not in kept}
+    known = {n: v for n, v in computed.items() if n.removesuffix("_base_units") not in fresh}
+    report.compare(area, subject, read, known)
+    for name in computed:
+        found, value = read.get(name), computed[name]
+        if name in fresh and found is not None and found != value:
+            counts_as = f"{value_text(value)} from the next recount on"
+            report.note_from_before(area, f"{subject}, {name}", found, counts_as)
+
+
+def _name_unreadable(subject: str, fields: Mapping[str, object], report: CheckReport) -> None:
+    for name, value in unreadable(fields).items():
+        found = f"{value!r}, which no recount overwrites"
+        report.add(Area.COUNTS, f"{subject}, {name}", found, "a number or a date")
+
+
+def _check_cover(wiki: WikiContext, user_id: str, its: UserTokens, report: CheckReport) -> None:
+    """Compare the stakes of a user with the earned tokens. The wiki's own stakes are taken over."""
+    subject, found = f"user {user_id}", f"{its.staked} base units staked"
+    if _has_stake_of_ours(wiki, user_id):
+        report.add(Area.STAKES, subject, found, f"at most the {its.earned} that were earned")
+        return
+    counts_as = f"more than the {its.earned} that were earned, as the wiki recorded it"
+    report.note_from_before(Area.STAKES, subject, found, counts_as)
+
+
+def _reputation(
+    fields: Mapping[str, object], counted: UserActivity, rules: Rules
+) -> dict[str, object]:
+    """The right score. Before the first contribution, the default stays.
+
+    Without `reputation_steps`, and where this system has not written it, it is the wiki's.
     """
-    counts: dict[str, object] = {
-        "total_contributions": counted.contributions,
-        "total_points": counted.points,
-    }
     score = reputation(rules.reputation_steps, counted.contributions)
-    if counted.contributions and score is not None:
-        counts["reputation_score"] = float(score)
-    return counts
+    if not counted.contributions or score is None or has_own_reputation(fields):
+        return {}
+    return {REPUTATION: float(score)}
 
 
 def _check_articles(
@@ -81,7 +153,9 @@ def _check_articles(
             **_latest(fields, "last_contribution_date", activity[article_id].last_at),
             **_amount("total_tokens_earned", tokens[article_id]),
         }
-        report.compare(Area.COUNTS, f"article {article_id}", fields, expected)
+        subject, fresh = f"article {article_id}", not_recounted(fields)
+        _compare(report, Area.COUNTS, subject, fields, expected, fresh)
+        _name_unreadable(subject, fields, report)
         _note_opening(f"article {article_id}", fields, report)
 
 

@@ -114,7 +114,8 @@ def _check_late(
     They may be dated in any week, so archived weeks are included.
     """
     cutoffs = {d.week: _cutoff(d) for d in planned}
-    first = wiki.store.first_week() or planned[0].week
+    earlier = wiki.store.earlier_key()
+    first = earlier.first_week if earlier else wiki.store.first_week() or planned[0].week
     earliest = min(first, planned[0].week)
     for week, cutoff in cutoffs.items():
         found = store.recorded_since(cutoff, made_from=week.start, made_before=week.end)

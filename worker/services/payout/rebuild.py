@@ -23,8 +23,9 @@ from worker.services.context import Context, Deadline
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.pages import payout_pages
 from worker.services.payout.settle import settle_from_chain
-from worker.services.plan.adopt import adopt_anchored_plan, check_file, read_anchor
+from worker.services.plan.adopt import adopt_anchored_plan, check_file
 from worker.services.plan.anchor import anchor_week
+from worker.services.plan.anchored.read_anchor import read_anchor
 from worker.services.plan.genesis import first_week
 from worker.services.plan.planned_week import planned_week
 from worker.services.plan.seal import anchored_seal

@@ -6,7 +6,6 @@ names the plan's root, the published file holds its rows, and the root proves th
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator
 
 from worker.core.chunks import chunks
@@ -19,29 +18,22 @@ from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.plan.commitment import Header, Row, Seal
 from worker.core.plan.entrant import commitment_of
 from worker.core.plan.memo import AnchorMemo
-from worker.core.plan.receipts import ReceiptState, anchor_id, anchor_ids
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.plan.draft import Previous, make_draft
+from worker.services.plan.anchored.previous import previous_plan
+from worker.services.plan.anchored.read_anchor import read_anchor
+from worker.services.plan.draft import make_draft
 from worker.services.plan.publish import (
+    counted_try,
     install_plan,
     is_published,
+    new_draft,
     publish_plan,
     with_marks,
     write_plan,
 )
 from worker.services.plan.roster import sorted_outside
 from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of
-
-
-class AnchorUnreadable(NotReady):
-    """A week is anchored, but the transaction that names its plan cannot be read."""
-
-    def __init__(self, week: Week) -> None:
-        super().__init__(
-            f"{week.label} is anchored on chain, but no endpoint returns the transaction. Add an "
-            "endpoint with full history to SOLANA_RPC_URL; the sweeper continues by itself."
-        )
 
 
 class AnchoredPlanMissing(NotReady):
@@ -55,22 +47,6 @@ class AnchoredPlanMissing(NotReady):
         )
 
 
-def read_anchor(context: Context, week: Week) -> AnchorMemo:
-    """The memo of a week's anchor, proven by the root's receipt.
-
-    Raises:
-        AnchorUnreadable: its transaction cannot be read, or its root has no receipt.
-    """
-    execution = context.chain.executions([anchor_id(week)]).get(anchor_id(week))
-    if execution is None:
-        raise AnchorUnreadable(week)
-    memo = AnchorMemo.parse(execution.memo)
-    _, root_id = anchor_ids(week, memo.root)
-    if context.chain.receipts([root_id])[root_id] is not ReceiptState.PAID:
-        raise AnchorUnreadable(week)
-    return memo
-
-
 def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
     """Store the anchored plan as the week's plan.
 
@@ -79,20 +55,28 @@ def adopt_anchored_plan(context: Context, week: Week, first: Week) -> Seal:
         NoRoomToSort: the users need a temporary file, and there is no room for it.
         PlanDoesNotMatchRoot: the published file was changed.
     """
-    memo, plan_id = read_anchor(context, week), uuid.uuid4().hex
+    memo = read_anchor(context, week)
     known = context.store.ensure_distribution(week, context.clock.now())
-    published = context.archive.fetch(week, memo.root)
-    if published is not None:
-        check_file(context, week, memo.root)
-        with published as lines:
-            header, rows = read_published(lines)
-            rewards = rewards_of_rows(context, header, rows, plan_id)
-            seal = write_plan(context, header, with_marks(context, week, rewards), plan_id)
-        notes = PlanNotes(floor_waived=header.floor_waived)
-    else:
-        seal, notes = _plan_again(context, week, first, memo, plan_id)
+    with counted_try(context, week), new_draft(context, week) as plan_id:
+        written = _write_published(context, week, memo.root, plan_id)
+        seal, notes = written or _plan_again(context, week, first, memo, plan_id)
     install_plan(context, seal, notes, plan_id, replacing=known.plan_id)
     return seal
+
+
+def _write_published(
+    context: Context, week: Week, root: bytes, plan_id: str
+) -> tuple[Seal, PlanNotes] | None:
+    """Write the rewards of a published plan; None if it is not published."""
+    published = context.archive.fetch(week, root)
+    if published is None:
+        return None
+    check_file(context, week, root)
+    with published as lines:
+        header, rows = read_published(lines)
+        rewards = rewards_of_rows(context, header, rows, plan_id)
+        seal = write_plan(context, header, with_marks(context, week, rewards), plan_id)
+    return seal, PlanNotes(floor_waived=header.floor_waived)
 
 
 def check_file(context: Context, week: Week, root: bytes) -> None:
@@ -109,9 +93,8 @@ def _plan_again(
     context: Context, week: Week, first: Week, memo: AnchorMemo, plan_id: str
 ) -> tuple[Seal, PlanNotes]:
     """Compute the plan again with the anchored cut-off. Only the anchored root is accepted."""
-    cutoff = None if week == first else read_anchor(context, week.previous()).cutoff
-    previous = Previous(memo.previous_root, cutoff)
-    draft = make_draft(context, week, first, memo.cutoff, previous, batch_size=memo.batch_size)
+    previous = previous_plan(context, week, first)
+    draft = make_draft(context, week, memo.cutoff, previous, batch_size=memo.batch_size)
     rewards = draft.rewards(plan_id)
     if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
         location = context.archive.location(week, memo.root)

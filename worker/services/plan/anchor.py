@@ -6,24 +6,28 @@ from dataclasses import dataclass
 
 from worker.core.errors import NotReady
 from worker.core.lifecycle import PayoutStatus, Stage
-from worker.core.payout.chain import Intent
+from worker.core.payout.chain import Execution, Intent
 from worker.core.payout.decision import Step, next_step
-from worker.core.payout.records import Payout, Settlement
-from worker.core.plan.commitment import PlanDoesNotMatchRoot, Seal
+from worker.core.payout.records import Attempt, Distribution, Payout, Settlement
+from worker.core.plan.commitment import MalformedPlan, PlanDoesNotMatchRoot, Seal
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, Resolution, anchor_id, anchor_ids
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.plan.adopt import adopt_anchored_plan
+from worker.services.plan.anchored.previous import previous_plan
 from worker.services.plan.approval import check_approved
+from worker.services.plan.cluster.clock import check_clock
+from worker.services.plan.cluster.find_execution import find_execution
 from worker.services.plan.funds import check_funds, plan_need
 from worker.services.plan.genesis import first_week
-from worker.services.plan.plan_week import previous_plan
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.publish import check_published
 from worker.services.plan.seal import stored_seal
 from worker.services.plan.send_until_resolved import TransactionRefused, sign_all
+
+CHANGED = "a part of it is missing in the database or was changed"
 
 
 class PlanIsStale(NotReady):
@@ -54,13 +58,26 @@ def anchor_week(context: Context, week: Week, deadline: Deadline) -> Anchored:
         distribution = context.store.distribution(week)
         if distribution and distribution.root and distribution.stage.is_frozen:
             return Anchored(distribution.root, distribution.signature, finalized=True)
-        planned = plan_of(week, distribution)
+        planned = _readable_plan(context, week, distribution)
         anchored = _step(context, planned)
         if anchored is not None:
             return anchored
         if deadline.passed:
             return Anchored(planned.root, None, finalized=False)
         context.clock.sleep(context.limits.poll_seconds)
+
+
+def _readable_plan(context: Context, week: Week, distribution: Distribution | None) -> PlannedWeek:
+    """
+    Raises:
+        NotPlanned: the week has no plan.
+        PlanIsStale: its stored header was changed.
+    """
+    try:
+        return plan_of(week, distribution)
+    except MalformedPlan:
+        plan_id = distribution.plan_id if distribution else None
+        raise _stale(context, week, plan_id, CHANGED) from None
 
 
 def _step(context: Context, planned: PlannedWeek) -> Anchored | None:
@@ -72,7 +89,7 @@ def _step(context: Context, planned: PlannedWeek) -> Anchored | None:
     except PlanDoesNotMatchRoot:
         payout = None
     if payout is None:
-        raise _stale(context, planned, "a part of it is missing in the database or was changed")
+        raise _stale(context, week, planned.plan_id, CHANGED)
     height = context.chain.finalized_height()
     ids = anchor_ids(week, seal.root)
     states = context.chain.receipts(ids, not_before_slot=height.slot)
@@ -88,9 +105,10 @@ def _step(context: Context, planned: PlannedWeek) -> Anchored | None:
 
 def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
     week, plan_id = planned.week, planned.plan_id
-    found = context.chain.executions([anchor_id(week)]).get(anchor_id(week))
+    payout = context.store.payout(plan_id, anchor_id(week))
+    found = _find_anchor(context, week, payout.attempt if payout else None)
     signature = found.signature if found else None
-    if (payout := context.store.payout(plan_id, anchor_id(week))) is not None:
+    if payout is not None:
         settlement = Settlement(
             payout=payout,
             status=PayoutStatus.PAID,
@@ -102,6 +120,15 @@ def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
         context.store.settle([settlement], context.clock.now())
     context.store.advance(week, plan_id, Stage.PLANNED, Stage.ANCHORED, signature=signature)
     return Anchored(seal.root, signature, finalized=True)
+
+
+def _find_anchor(context: Context, week: Week, attempt: Attempt | None) -> Execution | None:
+    """The transaction of an anchor: usually our own, whose signature is known."""
+    receipt = anchor_id(week)
+    known = {receipt: attempt.signature} if attempt else {}
+    if (ours := context.chain.executions_of(known).get(receipt)) is not None:
+        return ours
+    return find_execution(context, receipt)[0]
 
 
 def _send(
@@ -134,30 +161,42 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
     """Check the conditions that a plan must meet before it becomes final.
 
     Raises:
-        Paused, NoGenesis, MintUnusable, PreviousWeekOpen, PlanIsStale, PlanDoesNotMatchRoot,
-        ApprovalMissing, MostLeftOut, FundsShort.
+        Paused, NoGenesis, MintUnusable, PreviousWeekOpen, ClockDiffers, BlockTimeUnknown,
+        PlanIsStale, PlanDoesNotMatchRoot, ApprovalMissing, MostLeftOut, FundsShort.
     """
     context.refuse_if_paused()
     context.chain.check_mint()
     week, header = planned.week, seal.header
     previous = previous_plan(context, week, first_week(context))
     if previous.root != header.previous_root or header.mint != context.chain.mint:
-        raise _stale(context, planned, "it does not follow the anchored week before it")
+        raise _stale(
+            context, week, planned.plan_id, "it does not follow the anchored week before it"
+        )
+    check_clock(context)
+    if header.cutoff < (previous.cutoff or 0):
+        raise _stale(
+            context, week, planned.plan_id, "its cut-off lies before the one of the week before"
+        )
+    if header.cutoff > (context.clock.now() + 2 * context.limits.clock_difference_max).timestamp():
+        raise _stale(
+            context, week, planned.plan_id, "its cut-off lies in the future: a clock was fast"
+        )
     if header.batch_size > context.chain.costs().transfers_per_transaction:
-        raise _stale(context, planned, "its batches are larger than every endpoint accepts")
+        raise _stale(
+            context, week, planned.plan_id, "its batches are larger than every endpoint accepts"
+        )
     check_published(context, seal)
-    check_approved(context.store, context.rules(), week, approved=planned.approved)
+    check_approved(context.store, context.rules(), week, seal.root, approved=planned.approved)
     new_accounts = context.store.count_needing_account(planned.plan_id)
     check_funds(context, week, plan_need(context.chain.costs(), header, new_accounts))
 
 
-def _stale(context: Context, planned: PlannedWeek, why: str) -> PlanIsStale:
+def _stale(context: Context, week: Week, plan_id: str | None, why: str) -> PlanIsStale:
     """Forget a plan, so that the week is planned anew, unless another worker was faster.
 
     If its anchor lands later, the published file is adopted.
     """
-    week = planned.week
     known = context.store.distribution(week)
-    if known and known.plan_id == planned.plan_id and not known.stage.is_frozen:
+    if known and known.plan_id == plan_id and not known.stage.is_frozen:
         context.store.reset_week(week, context.clock.now())
     return PlanIsStale(week, why)

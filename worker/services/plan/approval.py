@@ -14,19 +14,19 @@ from worker.ports.payout import Store
 class ApprovalMissing(NotReady):
     """The rules require an approval, and the plan has none yet."""
 
-    def __init__(self, week: Week, why: str = "") -> None:
+    def __init__(self, week: Week, root: bytes, why: str = "") -> None:
         super().__init__(
             f"{week.label} is planned and waits for approval{why}. Look at it with `kontrib status "
-            f"{week.label}`, then run `kontrib approve {week.label}`. If you correct the rules or "
-            f"the data, run `kontrib plan {week.label} --again`."
+            f"{week.label}`, then run `kontrib approve {week.label} --root {root.hex()}`. If you "
+            f"correct the rules or the data, run `kontrib plan {week.label} --again`."
         )
 
 
 class MostLeftOut(ApprovalMissing):
     """The plan leaves out most contributions or points: a rule or a type may be mistyped."""
 
-    def __init__(self, week: Week, fates: Fates, limit: Fraction) -> None:
-        super().__init__(week, f": {most_left_out(fates, limit)}")
+    def __init__(self, week: Week, root: bytes, fates: Fates, limit: Fraction) -> None:
+        super().__init__(week, root, f": {most_left_out(fates, limit)}")
 
 
 def most_left_out(fates: Fates | None, limit: Fraction) -> str:
@@ -40,7 +40,7 @@ def most_left_out(fates: Fates | None, limit: Fraction) -> str:
     )
 
 
-def check_approved(store: Store, rules: Rules, week: Week, *, approved: bool) -> None:
+def check_approved(store: Store, rules: Rules, week: Week, root: bytes, *, approved: bool) -> None:
     """
     Raises:
         ApprovalMissing, MostLeftOut: an operator must look at the plan first.
@@ -50,6 +50,6 @@ def check_approved(store: Store, rules: Rules, week: Week, *, approved: bool) ->
     notes = store.notes(week).get("notes") or {}
     fates = Fates.read(notes.get("contributions"))
     if fates is not None and fates.left_out() > rules.max_left_out:
-        raise MostLeftOut(week, fates, rules.max_left_out)
+        raise MostLeftOut(week, root, fates, rules.max_left_out)
     if rules.require_approval:
-        raise ApprovalMissing(week)
+        raise ApprovalMissing(week, root)

@@ -19,6 +19,7 @@ from worker.core.plan.fates import Fates
 from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.services.context import Context
+from worker.services.plan.anchored.previous import Previous
 from worker.services.plan.eligibility import Exclusions, list_eligible_users
 from worker.services.plan.roster import Roster
 
@@ -78,18 +79,9 @@ class Draft:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Previous:
-    """Root and cut-off (unix seconds) of the previous plan. The first week has neither."""
-
-    root: bytes = b""
-    cutoff: int | None = None
-
-
 def make_draft(
     context: Context,
     week: Week,
-    first_week: Week,
     cutoff: int,
     previous: Previous,
     *,
@@ -106,7 +98,7 @@ def make_draft(
         ContributionsUnaccounted: a contribution was lost or counted twice.
     """
     rules = context.rules()
-    window = points_window(week, first_week, cutoff, previous.cutoff)
+    window = points_window(week, previous.since, cutoff, previous.cutoff)
     points = context.store.week_points(window, rules, MALFORMED_LISTED_MAX)
     excluded = Exclusions()
     roster = Roster(list_eligible_users(context, week, points.users, rules, excluded))

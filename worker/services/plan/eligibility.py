@@ -92,6 +92,7 @@ def list_eligible_users(
     for qualified, accounts, multipliers in participants(
         context.store, week, users, rules, excluded
     ):
+        context.refuse_if_late()
         stored = [accounts[u.user_id].wallet for u in qualified]
         wallets = sorted({wallet for wallet in stored if isinstance(wallet, str) and wallet})
         recipients = {r.wallet: r for r in context.chain.recipients(wallets)}

@@ -6,14 +6,27 @@ mint or a new key can therefore never pay old weeks again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date, timedelta
+
 from worker.core.errors import NotReady, Refused, UsageError
 from worker.core.payout.chain import Intent
 from worker.core.payout.records import Distribution
+from worker.core.plan.commitment import MalformedPlan, PlanDoesNotMatchRoot
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.memo import GenesisMemo
 from worker.core.plan.receipts import GENESIS_ID, ReceiptState, Resolution, genesis_ids
+from worker.core.plan.rules import LATE_WEEKS
 from worker.core.week import Week
 from worker.services.context import Context
+from worker.services.plan.cluster.find_execution import find_execution
+from worker.services.plan.seal import stored_seal
 from worker.services.plan.send_until_resolved import send_until_resolved
+
+FIRST_POSSIBLE = Week(date(2020, 3, 16))
+"""The week in which Solana's main network began."""
+AHEAD = timedelta(weeks=104)
+"""How far in the future a first week is looked for."""
 
 
 class NoGenesis(NotReady):
@@ -60,6 +73,40 @@ class DistributedBefore(Refused):
         )
 
 
+class GenesisUnreadable(NotReady):
+    """The database does not know whether the receipt key continues the weeks of another one."""
+
+    def __init__(self, first_week: Week) -> None:
+        super().__init__(
+            f"The first plans of a receipt key need its genesis, and no endpoint returns the "
+            f"transaction. Add an endpoint with full history to SOLANA_RPC_URL, or record it "
+            f"again: `kontrib genesis --first-week {first_week.label}`, with `--after-cutoff` if "
+            "another receipt key paid the weeks before."
+        )
+
+
+class AnotherCutoff(Refused):
+    """The named cut-off is not the one that is known."""
+
+    def __init__(self, named: int | None, known: int | None, where: str) -> None:
+        found = "none" if known is None else str(known)
+        super().__init__(
+            f"--after-cutoff is {named}, but by {where} the last cut-off of the receipt key before "
+            f"is {found}. Another value would count contributions twice, or never."
+        )
+
+
+class CutoffImpossible(UsageError):
+    """The named cut-off cannot be the last one before the first week."""
+
+    def __init__(self, named: int, first_week: Week) -> None:
+        super().__init__(
+            f"--after-cutoff {named} is not the cut-off of the week before {first_week.label}: it "
+            "lies after that week's end and in the past, in unix seconds. The first line of that "
+            "week's published plan holds it."
+        )
+
+
 class BeforeFirstWeek(UsageError):
     """The week lies before the first one that this receipt key may pay."""
 
@@ -75,10 +122,10 @@ def first_week(context: Context) -> Week:
     Raises:
         NoGenesis: a receipt is missing or cannot be read for the configured values.
     """
-    week = context.store.first_week() or _first_week_on_chain(context)
+    week = context.store.first_week() or _first_week_of_receipts(context)
     mint = context.chain.mint
     if week is None:
-        raise NoGenesis(mint, None, "not made yet, or its memo is unreadable")
+        raise NoGenesis(mint, None, "not made yet, or not readable now")
     ids = genesis_ids(context.chain.cluster_genesis(), mint, week)
     states = context.chain.receipts(ids)
     if any(states[i] is not ReceiptState.PAID for i in ids):
@@ -87,38 +134,129 @@ def first_week(context: Context) -> Week:
     return week
 
 
-def make_genesis(context: Context, week: Week) -> tuple[str | None, bool]:
+def earlier_key(context: Context, week: Week, first: Week) -> EarlierKey | None:
+    """The receipt key before this one, if the plan of a week needs it.
+
+    Raises:
+        GenesisUnreadable: neither the database nor the chain shows it.
+    """
+    if week.back(LATE_WEEKS) >= first:
+        return None
+    if context.store.first_week() is not None:
+        return context.store.earlier_key()
+    if (memo := _memo(context)) is None:
+        raise GenesisUnreadable(first)
+    return memo.earlier
+
+
+def make_genesis(
+    context: Context, week: Week, after_cutoff: int | None = None
+) -> tuple[str | None, bool]:
     """Create both receipts. Returns the signature, and whether this call made them.
+
+    `after_cutoff`: the last cut-off (unix seconds) of the receipt key whose weeks this one
+    continues. It is needed only if the database does not hold that key's last week.
 
     Raises:
         GenesisExists: the receipt key has a genesis with other values.
         DistributedBefore: another system has distributed a week, from this one on.
         WeekAnchoredBefore: the database holds an anchored week that is not earlier than this one.
+        AnotherCutoff, CutoffImpossible: see each class.
     """
     context.refuse_if_paused()
     context.chain.check_mint()
     mint = context.chain.mint
     ids = genesis_ids(context.chain.cluster_genesis(), mint, week)
-    memo = GenesisMemo(first_week=week, mint=mint).text()
     before = context.chain.receipts(ids)
     if before[ids[0]] is ReceiptState.PAID and before[ids[1]] is ReceiptState.FREE:
-        raise GenesisExists(_first_week_on_chain(context))
+        raise _exists(context)
     made = before[ids[0]] is ReceiptState.FREE
     known = context.store.distributions()
-    historic = [d for d in known if d.historic is not None]
-    if made and historic and week <= historic[-1].week:
-        raise DistributedBefore(week, historic[-1])
-    anchored = [d.week for d in known if d.stage.is_frozen and d.historic is None]
-    if made and anchored and week <= max(anchored):
-        raise WeekAnchoredBefore(week, max(anchored))
+    if made:
+        _refuse_paid_weeks(week, known)
+    earlier = _earlier_key(context, week, known, after_cutoff)
+    memo = GenesisMemo(week, mint, earlier).text()
     intent = Intent(receipts=ids, resolution=Resolution.PAID, memo=memo)
     signature = send_until_resolved(context, intent)
     if context.chain.receipts(ids)[ids[1]] is not ReceiptState.PAID:
-        raise GenesisExists(_first_week_on_chain(context))
-    context.store.record_first_week(week)
+        raise _exists(context)
+    context.store.record_first_week(week, _anchored_earlier(context, earlier, after_cutoff))
     return signature, made
 
 
-def _first_week_on_chain(context: Context) -> Week | None:
-    execution = context.chain.executions([GENESIS_ID]).get(GENESIS_ID)
-    return GenesisMemo.parse(execution.memo).first_week if execution else None
+def _refuse_paid_weeks(week: Week, known: Sequence[Distribution]) -> None:
+    historic = [d for d in known if d.historic is not None]
+    if historic and week <= historic[-1].week:
+        raise DistributedBefore(week, historic[-1])
+    anchored = [d.week for d in known if d.stage.is_frozen and d.historic is None]
+    if anchored and week <= max(anchored):
+        raise WeekAnchoredBefore(week, max(anchored))
+
+
+def _earlier_key(
+    context: Context, week: Week, known: Sequence[Distribution], named: int | None
+) -> EarlierKey | None:
+    """The receipt key before, by the last anchored week in the database, else as named."""
+    weeks = [d for d in known if d.stage.is_frozen and d.historic is None and d.week < week]
+    try:
+        stored = _stored_cutoff(context, weeks[-1]) if weeks else None
+    except (MalformedPlan, PlanDoesNotMatchRoot):
+        if named is None:
+            raise
+        stored = None  # the record was changed, so the operator's word counts
+    if stored is not None:
+        if named not in (None, stored):
+            raise AnotherCutoff(named, stored, f"the stored plan of {weeks[-1].week.label}")
+        recorded = context.store.earlier_key()
+        since = recorded.first_week if recorded else context.store.first_week()
+        return EarlierKey(stored, min(since or weeks[0].week, weeks[0].week))
+    if named is None:
+        return None
+    if not week.start.timestamp() <= named <= context.clock.now().timestamp():
+        raise CutoffImpossible(named, week)
+    return EarlierKey(named, week.back(LATE_WEEKS))
+
+
+def _stored_cutoff(context: Context, distribution: Distribution) -> int | None:
+    planned = distribution.planned
+    return stored_seal(context, planned).header.cutoff if planned is not None else None
+
+
+def _anchored_earlier(
+    context: Context, ours: EarlierKey | None, named: int | None
+) -> EarlierKey | None:
+    """The earlier key as the genesis on chain names it, for all operators; ours if unreadable."""
+    memo = _memo(context)
+    if memo is None:
+        return ours
+    cutoff = memo.earlier.cutoff if memo.earlier else None
+    if named is not None and named != cutoff:
+        raise AnotherCutoff(named, cutoff, "the genesis on chain")
+    return memo.earlier
+
+
+def _first_week_of_receipts(context: Context) -> Week | None:
+    """The week whose genesis receipt is paid. Strangers cannot hide it, unlike a memo.
+
+    Somebody with the receipt key can pay several. Then only the memo names the right one.
+    """
+    cluster, mint = context.chain.cluster_genesis(), context.chain.mint
+    last = Week.containing(context.clock.now() + AHEAD)
+    weeks = {genesis_ids(cluster, mint, week)[1]: week for week in FIRST_POSSIBLE.until(last)}
+    states = context.chain.receipts(list(weeks))
+    paid = [weeks[i] for i, state in states.items() if state is ReceiptState.PAID]
+    if len(paid) == 1:
+        return paid[0]
+    memo = _memo(context) if paid else None
+    return memo.first_week if memo else None
+
+
+def _exists(context: Context) -> GenesisExists:
+    memo = _memo(context)
+    return GenesisExists(memo.first_week if memo else None)
+
+
+def _memo(context: Context) -> GenesisMemo | None:
+    """The memo of the genesis; None if its transaction is not readable now."""
+    execution, _ = find_execution(context, GENESIS_ID)
+    return GenesisMemo.parse(execution.memo) if execution else None

@@ -8,22 +8,24 @@ ones too.
 from __future__ import annotations
 
 import math
-import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
 from worker.core.errors import NotReady, Refused, UsageError
 from worker.core.payout.historic import HistoricWeek
 from worker.core.plan.commitment import Header
-from worker.core.plan.memo import AnchorMemo
-from worker.core.plan.receipts import ReceiptState, anchor_id, anchor_ids
+from worker.core.plan.receipts import ReceiptState, anchor_id
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.adopt import adopt_anchored_plan
-from worker.services.plan.draft import Draft, Previous, make_draft
+from worker.services.plan.anchored.previous import Previous, PreviousWeekOpen, previous_plan
+from worker.services.plan.cluster.clock import check_clock, check_order, next_cutoff
+from worker.services.plan.draft import Draft, make_draft
 from worker.services.plan.genesis import BeforeFirstWeek, first_week
 from worker.services.plan.publish import (
+    counted_try,
     install_plan,
+    new_draft,
     publish_plan,
     with_marks,
     write_plan,
@@ -35,16 +37,6 @@ class WeekNotOver(UsageError):
 
     def __init__(self, week: Week, until: str) -> None:
         super().__init__(f"{week.label} is not over: it can be planned from {until} UTC on.")
-
-
-class PreviousWeekOpen(NotReady):
-    """Weeks are planned in order, and the one before is not anchored yet."""
-
-    def __init__(self, week: Week, previous: Week) -> None:
-        super().__init__(
-            f"{week.label} waits for {previous.label}, which is not anchored yet. "
-            f"See `kontrib status {previous.label}`."
-        )
 
 
 class DistributedElsewhere(Refused):
@@ -94,9 +86,13 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
 
     Raises:
         PreviousWeekOpen: the week before is not anchored.
+        ClockDiffers, BlockTimeUnknown, CutoffBeforeLast: the cut-off could lose or repeat points.
         MintUnusable, ...: see `check_plannable` and `make_draft`.
     """
     first = check_plannable(context, week, at_once=at_once)
+    if context.store.distribution(week) is None:
+        # A failure from here on needs a place for its reason.
+        context.store.ensure_distribution(week, context.clock.now())
     context.chain.check_mint()
     known = context.store.ensure_distribution(week, context.clock.now())
     if known.historic is not None:  # since the check above
@@ -108,8 +104,9 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
         seal = adopt_anchored_plan(context, week, first)
         return Planned("adopted", seal.header, seal.root)
     previous = previous_plan(context, week, first)
-    draft = make_draft(context, week, first, _next_cutoff(context), previous)
-    return _install(context, draft)
+    cutoff = next_cutoff(context, week, previous.cutoff)
+    with counted_try(context, week):
+        return _install(context, make_draft(context, week, cutoff, previous))
 
 
 def plan_again(context: Context, week: Week) -> Planned:
@@ -127,52 +124,23 @@ def dry_run(context: Context, week: Week) -> Draft:
     """The plan that the current data gives, even if the week before is open. Writes nothing."""
     first = check_plannable(context, week, at_once=True)
     context.chain.check_mint()
-    cutoff = math.ceil(context.clock.now().timestamp())
     try:
         previous = previous_plan(context, week, first)
     except PreviousWeekOpen:
-        previous = Previous()
-    return make_draft(context, week, first, cutoff, previous)
-
-
-def previous_plan(context: Context, week: Week, first: Week) -> Previous:
-    """Root and cut-off of the week before, as the chain confirms them.
-
-    The stored header is used if its root has a receipt, else the memo of the anchor.
-
-    Raises:
-        PreviousWeekOpen: the week before is not anchored at finalized.
-    """
-    if week == first:
-        return Previous()
-    before = week.previous()
-    stored = context.store.distribution(before)
-    if stored and stored.root:
-        _, root_id = anchor_ids(before, stored.root)
-        is_anchored = context.chain.receipts([root_id])[root_id] is ReceiptState.PAID
-        if is_anchored and (planned := stored.planned) is not None:
-            return Previous(planned.root, planned.header.cutoff)
-    execution = context.chain.executions([anchor_id(before)]).get(anchor_id(before))
-    if execution is None:
-        raise PreviousWeekOpen(week, before)
-    memo = AnchorMemo.parse(execution.memo)
-    return Previous(memo.root, memo.cutoff)
-
-
-def _next_cutoff(context: Context) -> int:
-    """Wait for the next whole second and return it. Contributions recorded later are late."""
-    cutoff = math.floor(context.clock.now().timestamp()) + 1
-    while (remaining := cutoff - context.clock.now().timestamp()) > 0:
-        context.clock.sleep(remaining)
-    return cutoff
+        previous = Previous(first)
+    check_clock(context)
+    cutoff = math.ceil(context.clock.now().timestamp())
+    check_order(week, cutoff, previous.cutoff)
+    return make_draft(context, week, cutoff, previous)
 
 
 def _install(context: Context, draft: Draft) -> Planned:
     """Write, read back, publish, and make it the plan by compare-and-set."""
-    plan_id, week = uuid.uuid4().hex, draft.header.week
-    rewards = with_marks(context, week, draft.rewards(plan_id))
-    seal = write_plan(context, draft.header, rewards, plan_id)
-    publish_plan(context, seal, plan_id)
+    week = draft.header.week
+    with new_draft(context, week) as plan_id:
+        rewards = with_marks(context, week, draft.rewards(plan_id))
+        seal = write_plan(context, draft.header, rewards, plan_id)
+        publish_plan(context, seal, plan_id)
     if install_plan(context, seal, draft.notes, plan_id, replacing=None):
         return Planned("made", draft.header, seal.root)
     winner = context.store.distribution(week)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 
 from worker.core.chunks import chunks
+from worker.core.errors import Refused
 from worker.core.lifecycle import Stage
 from worker.core.money import BaseUnits
 from worker.core.payout.records import Payout, PayoutKind, PlanNotes, Reward
@@ -16,6 +20,55 @@ from worker.core.plan.receipts import anchor_id
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of, stored_rows
+
+KILLED_MAX = 3
+_TRIES = "planning"
+DRAFT_LIFETIME = timedelta(hours=1)
+"""Longer than a task may take, so that no draft is removed while it is written."""
+
+
+class PlannerKilled(Refused):
+    """The processes that planned a week ended without a word, several times in a row."""
+
+    def __init__(self, week: Week, tries: int) -> None:
+        super().__init__(
+            f"{tries} workers were killed while they planned {week.label}: the memory was too "
+            "small, or TASK_HARD_LIMIT_SECONDS was over. Look at the worker's and the system's log."
+        )
+
+
+@contextmanager
+def counted_try(context: Context, week: Week) -> Iterator[None]:
+    """Count a try of planning before it begins, because a killed process cannot count it.
+
+    Raises:
+        PlannerKilled: the last tries did not even end with an error.
+    """
+    found = context.store.figures(_TRIES)
+    tries = found.get("tries", 0) if found.get("week") == week.id else 0
+    context.store.record_figures(_TRIES, {"week": week.id, "tries": tries + 1})
+    try:
+        if tries >= KILLED_MAX:
+            raise PlannerKilled(week, tries)
+        yield
+    finally:
+        context.store.record_figures(_TRIES, {"week": week.id, "tries": 0})
+
+
+@contextmanager
+def new_draft(context: Context, week: Week) -> Iterator[str]:
+    """A new plan id. After a failure, nothing that was written under it remains.
+
+    Planners that were killed could not tidy up. The next one removes their drafts.
+    """
+    context.store.discard_drafts(week, context.clock.now() - DRAFT_LIFETIME)
+    plan_id = uuid.uuid4().hex
+    try:
+        yield plan_id
+    except BaseException:
+        with suppress(Exception):  # the first failure is the reason
+            context.store.discard_plan(plan_id)
+        raise
 
 
 def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan_id: str) -> Seal:
@@ -27,6 +80,7 @@ def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan
     now, expected = context.clock.now(), SealBuilder(header)
     amounts = [0] * header.batches
     for chunk in chunks(rewards, CHUNK_ROWS):
+        context.refuse_if_late()
         for reward in chunk:
             expected.add(reward.row)
             if reward.row.batch:
@@ -108,15 +162,25 @@ def is_published(context: Context, week: Week, root: bytes) -> bool:
     Raises:
         PlanDoesNotMatchRoot: the file holds another plan.
     """
+    return published_header(context, week, root) is not None
+
+
+def published_header(context: Context, week: Week, root: bytes) -> Header | None:
+    """The header of the published plan with that root, proven by all its rows; None without a file.
+
+    Raises:
+        PlanDoesNotMatchRoot: the file holds another plan.
+        MalformedPlan: the file is not a plan.
+    """
     published = context.archive.fetch(week, root)
     if published is None:
-        return False
+        return None
     with published as lines:
         header, rows = read_published(lines)
         found = seal_of(header, rows).root
     if found != root:
         raise PlanDoesNotMatchRoot(f"The published plan of {week.label}", root, found)
-    return True
+    return header
 
 
 def install_plan(

@@ -76,6 +76,7 @@ def anchored_seal(context: Context, planned: PlannedWeek) -> Seal:
 def stored_rows(context: Context, plan_id: str, positions: range) -> Iterator[Row]:
     """Stored rows in canonical order, in chunks."""
     for first in range(positions.start, positions.stop, CHUNK_ROWS):
+        context.refuse_if_late()
         yield from context.store.rows(plan_id, positions[first - positions.start :][:CHUNK_ROWS])
 
 

@@ -6,7 +6,7 @@ from worker.core.findings import Check
 from worker.core.payout.chain import Execution
 from worker.core.payout.comparison import compare_receipt
 from worker.core.plan.commitment import Header
-from worker.core.plan.memo import AnchorMemo, GenesisMemo
+from worker.core.plan.memo import AnchorMemo, GenesisMemo, MalformedMemo
 from worker.core.plan.receipts import ReceiptState, anchor_ids, genesis_ids
 from worker.core.proof.bundle import MANIFEST_FILE, Manifest
 from worker.ports.payout import PublicChain
@@ -26,11 +26,24 @@ def _genesis(chain: PublicChain, manifest: Manifest) -> Check:
     check, cluster = Check("genesis"), chain.cluster_genesis()
     check.expect(MANIFEST_FILE, "cluster_genesis", cluster, manifest.cluster_genesis)
     ids = genesis_ids(cluster, manifest.mint, manifest.first_week)
-    memo = GenesisMemo(manifest.first_week, manifest.mint).text()
-    found = resolved_together(chain, ids, memo, check)
+    found = resolved_together(chain, ids, None, check)
+    if found is not None:
+        _compare_genesis(found, manifest, check)
     first = manifest.first_week.label
     check.detail = f"cluster {cluster}, first week {first}, by {found.signature if found else '?'}"
     return check
+
+
+def _compare_genesis(found: Execution, manifest: Manifest, check: Check) -> None:
+    """The memo may also name the receipt key before, whose weeks this one continues."""
+    try:
+        memo = GenesisMemo.parse(found.memo)
+    except MalformedMemo as error:
+        check.wrong(found.signature, str(error))
+        return
+    check.expect(found.signature, "the genesis memo", memo.text(), found.memo)
+    check.expect(found.signature, "the first week", manifest.first_week.id, memo.first_week.id)
+    check.expect(found.signature, "the mint", manifest.mint, memo.mint)
 
 
 def _anchor(
@@ -66,9 +79,12 @@ def _previous(chain: PublicChain, header: Header) -> Check:
 
 
 def resolved_together(
-    chain: PublicChain, ids: tuple[str, str], memo: str, check: Check
+    chain: PublicChain, ids: tuple[str, str], memo: str | None, check: Check
 ) -> Execution | None:
-    """The transaction that resolved both receipts and has this memo, if it can be read."""
+    """The transaction that resolved both receipts and has this memo, if it can be read.
+
+    Without `memo`, the caller compares it.
+    """
     if not require_paid(chain.receipts(ids), check):
         return None
     found = chain.executions(ids)
@@ -78,7 +94,8 @@ def resolved_together(
             return None
     first, second = (found[receipt] for receipt in ids)
     check.expect(ids[1], "the transaction of its receipt", first.signature, second.signature)
-    check.expect(first.signature, "the memo", memo, first.memo)
+    if memo is not None:
+        check.expect(first.signature, "the memo", memo, first.memo)
     return first
 
 

@@ -14,6 +14,7 @@ from worker.core.week import Week
 from worker.ports.check import CheckStore
 from worker.ports.payout import Archive, Clock, Store
 from worker.services.context import Context
+from worker.services.plan.cluster.clock import check_clock
 from worker.services.plan.funds import FundsReport, Need, estimate, funds_report
 from worker.services.plan.genesis import first_week
 
@@ -69,17 +70,7 @@ def payout_questions(context: Callable[[], Context]) -> list[Question]:
             "Correct the document `token_system` in system_config, or run `kontrib migrate`.",
             needs=(DATABASE,),
         ),
-        Question(
-            CLUSTER,
-            lambda: f"genesis hash {context().chain.cluster_genesis()}",
-            "Check SOLANA_RPC_URL: every endpoint must answer and belong to one cluster.",
-        ),
-        Question(
-            MINT,
-            lambda: _mint(context()),
-            "Correct TOKEN_MINT_ADDRESS, SOLANA_PRIVATE_KEY_FILE or SOURCE_TOKEN_ACCOUNT.",
-            needs=(CLUSTER,),
-        ),
+        *_chain_questions(context),
         Question(
             "genesis",
             lambda: f"first week {first_week(context()).label}",
@@ -108,6 +99,28 @@ def payout_questions(context: Callable[[], Context]) -> list[Question]:
             lambda: _not_paused(context()),
             "Run `kontrib resume` when the reason is gone.",
             needs=(DATABASE,),
+        ),
+    ]
+
+
+def _chain_questions(context: Callable[[], Context]) -> list[Question]:
+    return [
+        Question(
+            CLUSTER,
+            lambda: f"genesis hash {context().chain.cluster_genesis()}",
+            "Check SOLANA_RPC_URL: every endpoint must answer and belong to one cluster.",
+        ),
+        Question(
+            "clock",
+            lambda: check_clock(context()).sentence(),
+            "Set this machine's clock by NTP, or remove the endpoint whose blocks are old.",
+            needs=(CLUSTER,),
+        ),
+        Question(
+            MINT,
+            lambda: _mint(context()),
+            "Correct TOKEN_MINT_ADDRESS, SOLANA_PRIVATE_KEY_FILE or SOURCE_TOKEN_ACCOUNT.",
+            needs=(CLUSTER,),
         ),
     ]
 

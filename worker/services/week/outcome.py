@@ -8,6 +8,7 @@ from datetime import datetime
 from worker.core.errors import ExitCode
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import tokens_text
+from worker.core.payout.backoff import is_waiting
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.ports.payout import Store
@@ -51,7 +52,7 @@ def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
         return Verdict(
             ExitCode.FAILED, f"{label} stopped after too many tries: {distribution.reason}"
         )
-    if distribution.reason is None or due is None or due <= now:
+    if distribution.reason is None or due is None or not is_waiting(due, now):
         return None
     again = f"{due:%Y-%m-%d %H:%M:%S} UTC"
     return Verdict(ExitCode.NOT_READY, f"{label} waits: {distribution.reason} (next try {again})")
@@ -59,7 +60,7 @@ def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
 
 def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Verdict | None:
     """A verdict if every open payout is tried later, so that nothing can be done now."""
-    planned = distribution.planned
+    planned = distribution.readable_plan
     if planned is None or not planned.stage.is_payable:
         return None
     counts = store.batch_counts(planned.plan_id)

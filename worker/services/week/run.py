@@ -7,7 +7,9 @@ step's own report. Otherwise a step without effect would wake itself for ever.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from worker.core.errors import KontribError, NotReady, Refused, UsageError
@@ -16,10 +18,13 @@ from worker.core.payout.backoff import is_exhausted, next_attempt_at, next_look_
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
+from worker.services.plan.cluster.clock import ClockDiffers
 from worker.services.week.story import Done, Job, Work, do_job, next_work
 
 _UNTIMED = (Job.PLAN, Job.CLOSE)
-"""Jobs that no deadline cuts off."""
+"""Jobs that end with the whole work done, or with an error."""
+_WRITES_PLANS = (Job.PLAN, Job.ANCHOR)
+"""An anchor that another operator made first is adopted with its plan."""
 
 
 class NoProgress(Refused):
@@ -39,15 +44,22 @@ def do_work(
     seconds: float,
     at_once: bool = False,
     stopping: Callable[[], bool] = lambda: False,
+    limits_planning: bool = False,
 ) -> Done:
     """Do one piece of work within `seconds`, or until `stopping` reports that the process ends.
 
-    An expected failure is recorded on the week with its next try, and raised.
+    A plan cannot be made in parts. With `limits_planning` it is given up when the time is over, as
+    a task's time limit requires; else it takes as long as it needs.
+
+    A failure is recorded on the week with its next try, and raised. Of an unexpected one only the
+    type is recorded, because its message may hold a secret.
 
     Raises:
         NoProgress: the step changed nothing.
     """
     began, deadline = context.clock.now(), Deadline(context.clock, seconds, stopping)
+    if limits_planning and work.job in _WRITES_PLANS:
+        context = replace(context, deadline=deadline)
     try:
         done = do_job(context, work, deadline, at_once=at_once)
         is_cut_off = deadline.passed and work.job not in _UNTIMED
@@ -59,6 +71,21 @@ def do_work(
     except KontribError as error:
         _record_failure(context, work.week, error)
         raise
+    except Exception as error:
+        with contextlib.suppress(KontribError):
+            _record_failure(context, work.week, Unexpected(work, error))
+        raise
+
+
+class Unexpected(KontribError):
+    """Work failed with an error outside our family: a bug, a lost index, a time limit."""
+
+    def __init__(self, work: Work, error: Exception) -> None:
+        super().__init__(
+            f"{type(error).__name__} during {work.job.value}. The worker's log has the details. If "
+            "it is a time limit, raise TASK_SOFT_LIMIT_SECONDS; else run `kontrib doctor` and "
+            "`kontrib migrate`, or report it."
+        )
 
 
 def _is_left(context: Context, work: Work, began: datetime) -> bool:
@@ -73,11 +100,14 @@ def _is_left(context: Context, work: Work, began: datetime) -> bool:
 def _record_failure(context: Context, week: Week, error: KontribError) -> None:
     """Write the reason and the next try onto the week.
 
-    A wait for an outside event has no limit. After a safeguard's refusal the tries have growing
-    pauses, and the last failed try stops the week visibly. Only an operator's retry ends a stop.
+    A wait for an outside event has no limit. After a refusal or an unexpected error the tries have
+    growing pauses, and the last failed try stops the week visibly. Only an operator's retry ends a
+    stop.
     """
     known = context.store.distribution(week)
     now, scale = context.clock.now(), context.limits.backoff_scale
+    if isinstance(error, ClockDiffers):
+        now -= error.difference  # else the right clock would wait for a time of the wrong one
     attempts = known.attempts if known else 0
     if isinstance(error, NotReady):
         again = next_look_at(now, week.id, scale=scale)

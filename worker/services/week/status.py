@@ -16,6 +16,7 @@ from worker.ports.payout import Store
 from worker.services.payout.pages import payout_pages
 
 CHUNK_PAYOUTS = 500
+UNREADABLE = "its stored header was changed; `kontrib rebuild WEEK --from-chain` restores it"
 NOTHING = Tally(0, BaseUnits(0))
 
 
@@ -79,7 +80,7 @@ def overview(store: Store, now: datetime) -> list[Board]:
 def obstacles(store: Store, week: Week, limit: int) -> list[Obstacle]:
     """The first payouts of an anchored plan that wait for another try, with the reasons."""
     distribution = store.distribution(week)
-    planned = distribution.planned if distribution else None
+    planned = distribution.readable_plan if distribution else None
     if planned is None or not planned.stage.is_payable:
         return []
     waiting = (
@@ -114,8 +115,9 @@ def _board(store: Store, distribution: Distribution, notes: Mapping[str, Any]) -
             planned=historic.amount,
             is_historic=True,
         )
-    if (planned := distribution.planned) is None:
-        return unplanned
+    if (planned := distribution.readable_plan) is None:
+        is_changed = distribution.plan_id is not None and not distribution.reason
+        return replace(unplanned, reason=UNREADABLE) if is_changed else unplanned
     header, progress = planned.header, store.progress(planned.plan_id)
     rewards = progress.rewards
     failed = rewards.get(Status.FAILED, NOTHING)

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import tokens_text
+from worker.core.payout.backoff import is_waiting
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
@@ -85,7 +86,7 @@ def story(stage: Stage) -> dict[Job, Do]:
 def next_work(context: Context, distribution: Distribution, now: datetime) -> list[Work]:
     """The work of a week that is due now. A stopped week keeps its stage; its payments continue."""
     due_at = distribution.next_attempt_at
-    if distribution.archived or (due_at is not None and due_at > now):
+    if distribution.archived or is_waiting(due_at, now):
         return []
     if distribution.stage.is_payable:
         return _payable_work(context, distribution, now)
@@ -100,8 +101,8 @@ def do_job(context: Context, work: Work, deadline: Deadline, *, at_once: bool) -
 
 def _payable_work(context: Context, distribution: Distribution, now: datetime) -> list[Work]:
     """Payments first. The week is closed when no payment is left."""
-    if (planned := distribution.planned) is None:
-        return []  # the wiki completed the week before this system was there
+    if (planned := distribution.readable_plan) is None:
+        return _unreadable_work(distribution)
     week, plan_id = planned.week, planned.plan_id
     size = _range_size(planned.header.batches, context.limits.batches_per_task)
     ranges = context.store.open_ranges(plan_id, size, now)
@@ -113,6 +114,16 @@ def _payable_work(context: Context, distribution: Distribution, now: datetime) -
     counts = context.store.batch_counts(plan_id)
     is_resolved = not counts.get(PayoutStatus.PENDING) and not counts.get(PayoutStatus.PROCESSING)
     return [Work(Job.CLOSE, week)] if is_resolved else []
+
+
+def _unreadable_work(distribution: Distribution) -> list[Work]:
+    """The job that finds out, and records, that a stored header was changed.
+
+    Other weeks go on. A week that the wiki completed before this system was there has no plan.
+    """
+    if distribution.plan_id is None or distribution.stopped:
+        return []
+    return [Work(list(story(distribution.stage))[-1], distribution.week)]
 
 
 def _range_size(batches: int, largest: int) -> int:

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from worker.core.errors import Refused
 from worker.core.lifecycle import Stage
 from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.services.plan.planned_week import planned_distribution
 
 
-def approve_week(store: Store, week: Week, now: datetime) -> bool:
-    """Let a planned week be anchored. False if it is already anchored.
+class AnotherPlan(Refused):
+    """The week has another plan than the one that an operator approves."""
+
+    def __init__(self, week: Week, asked: bytes | None, root: bytes) -> None:
+        what = "is to be named" if asked is None else f"is not {asked.hex()} any more"
+        super().__init__(
+            f"The plan of {week.label} {what}: the week has the plan {root.hex()}. Look at it with "
+            f"`kontrib status {week.label}`, then run "
+            f"`kontrib approve {week.label} --root {root.hex()}`."
+        )
+
+
+def approve_week(store: Store, week: Week, root: bytes | None, now: datetime) -> bool:
+    """Let the plan with this root be anchored, and no other. False if the week is anchored.
 
     Raises:
         NotPlanned: there is no plan to approve.
+        AnotherPlan: the week's plan has another root, or none was named.
     """
-    if planned_distribution(store, week).stage.is_frozen:
+    known = planned_distribution(store, week)
+    if known.stage.is_frozen:
         return False
-    store.approve(week)
+    if root is None or not store.approve(week, root):
+        raise AnotherPlan(week, root, known.root or b"")
     store.requeue(week, now)
     return True
 

@@ -16,10 +16,14 @@ from worker.services.wiki_context import WikiContext
 def as_planned(wiki: WikiContext, planned: PlannedWeek) -> tuple[PointsWindow, Rules]:
     """The window and the rules by which the week's plan counted contributions."""
     week, cutoff = planned.week, planned.header.cutoff
-    first = wiki.store.first_week() or week
+    first, earlier = wiki.store.first_week() or week, wiki.store.earlier_key()
     distribution = wiki.store.distribution(week.previous())
     previous = distribution.planned if distribution and week != first else None
-    window = points_window(week, first, cutoff, previous.header.cutoff if previous else None)
+    last = previous.header.cutoff if previous else None
+    if week == first and earlier is not None:
+        last = earlier.cutoff
+    since = earlier.first_week if earlier and week >= first else first
+    window = points_window(week, since, cutoff, last)
     return window, replace(wiki.rules(), points=_planned_points(planned.header))
 
 

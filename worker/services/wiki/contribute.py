@@ -25,6 +25,12 @@ from worker.core.wiki.contribution_file import (
 )
 from worker.core.wiki.counters import reputation
 from worker.core.wiki.files.extended_json import NotExtendedJson, id_text, plain_number
+from worker.core.wiki.stored_counters import (
+    REPUTATION,
+    REPUTATION_WRITTEN,
+    counted_whole,
+    has_own_reputation,
+)
 from worker.services.wiki.recount import recount_activity
 from worker.services.wiki_context import WikiContext
 
@@ -121,7 +127,7 @@ def _refuse_another(known: Contribution, request: Request, key: str | None) -> N
 def _priced(wiki: WikiContext, request: Request, rules: Rules) -> Contribution:
     """The contribution with its points. The store gives it an id."""
     rules.points.base(request.type)
-    account = wiki.account(request.user_id, "reputation_score")
+    account = wiki.account(request.user_id, REPUTATION, REPUTATION_WRITTEN)
     article_id = canonical_user_id(request.article_id)
     exists, demand = wiki.contributions.article_demand(article_id)
     if not exists:
@@ -147,14 +153,16 @@ def _priced(wiki: WikiContext, request: Request, rules: Rules) -> Contribution:
 
 
 def _reputation(wiki: WikiContext, rules: Rules, account: Account) -> object:
-    """By the steps and the contributions so far; without steps, the wiki's own score.
+    """The wiki's own score. Without one, by the steps and the contributions so far.
 
     Counters may wait for a recount, so the contributions are counted here.
     """
-    activity = wiki.counters.user_activity([account.user_id])[account.user_id]
-    if (score := reputation(rules.reputation_steps, activity.contributions)) is not None:
-        return score
-    own = account.fields.get("reputation_score")
+    own = account.fields.get(REPUTATION)
+    if rules.reputation_steps:
+        if has_own_reputation(account.fields) and counted_whole(own) is not None:
+            return exact_decimal(own)
+        activity = wiki.counters.user_activity([account.user_id])[account.user_id]
+        return reputation(rules.reputation_steps, activity.contributions)
     return _number(own, ScoreUnusable("users.reputation_score", own))
 
 

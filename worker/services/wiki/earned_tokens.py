@@ -55,20 +55,36 @@ class Recount:
     """How many numbers of the wiki's own were replaced."""
     changes: list[BalanceChange] = field(default_factory=list)
     """The first of them."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Counters that no recount writes, because they cannot be read, and their values."""
 
     def add_changes(self, changes: Sequence[BalanceChange]) -> None:
         self.changed += len(changes)
         self.changes += changes[: CHANGES_LISTED_MAX - len(self.changes)]
 
     def sentence(self) -> str:
+        left = f", {len(self.unreadable)} unreadable counters left" if self.unreadable else ""
         return (
             f"{self.weeks} weeks, {self.users} users and {self.articles} articles counted, "
-            f"{self.corrected} documents corrected{self.replaced()}"
+            f"{self.corrected} documents corrected{self.replaced()}{left}"
         )
 
     def replaced(self) -> str:
         """The end of a sentence; empty if no number of the wiki's own was replaced."""
         return f", {self.changed} balances of the wiki's own replaced" if self.changed else ""
+
+    def note_unreadable(self, found: Sequence[tuple[str, str, object]]) -> None:
+        self.unreadable |= {f"{subject}, {name}": repr(value) for subject, name, value in found}
+
+    def unreadable_lines(self) -> list[str]:
+        """The first counters that were left, one a line."""
+        lines = [
+            f"{subject} is {value}, which is no number or date. It was left: correct it, and run "
+            "`kontrib recount` again"
+            for subject, value in list(self.unreadable.items())[:CHANGES_SHOWN]
+        ]
+        more = len(self.unreadable) - len(lines)
+        return [*lines, f"and {more} more; `kontrib check` names them"] if more else lines
 
     def change_lines(self) -> list[str]:
         """The first replaced numbers of the wiki's own, one a line."""
@@ -94,6 +110,7 @@ def recount_tokens(
     corrected = write_until_stable("Rewards", store.user_tokens, write, user_ids)
     if result is not None:
         result.add_changes([c for user in before for c in _changes(before[user], latest, user)])
+        result.note_unreadable(store.unreadable_counters(user_ids, []))
     return corrected
 
 
@@ -178,7 +195,9 @@ def _count_week(wiki: WikiContext, planned: PlannedWeek, result: Recount) -> Non
         wiki.counters.write_article_rewards(planned.week, changed, gone)
     touched = sorted({*before, *shares})
     result.articles = len(touched)
-    result.corrected += sum(recount_article_tokens(wiki, ids) for ids in chunks(touched, CHUNK_IDS))
+    for ids in chunks(touched, CHUNK_IDS):
+        result.corrected += recount_article_tokens(wiki, ids)
+        result.note_unreadable(wiki.counters.unreadable_counters([], ids))
 
 
 def shares_by_article(

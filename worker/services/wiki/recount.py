@@ -60,4 +60,5 @@ def recount_all(wiki: WikiContext) -> Recount:
         result.articles += len(articles)
         result.corrected += recount_activity(wiki, rules, [], articles)
         result.corrected += recount_article_tokens(wiki, articles)
+        result.note_unreadable(wiki.counters.unreadable_counters([], articles))
     return result

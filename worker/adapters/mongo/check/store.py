@@ -12,7 +12,7 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.base import CHUNK_IDS, STREAM_BATCH, canonical_id, forms_of
 from worker.adapters.mongo.check.governance import MongoGovernanceRecords, plain_numbers
 from worker.adapters.mongo.check.records import MongoCheckRecords
-from worker.adapters.mongo.names import ARTICLE_OPENINGS, USER_OPENINGS
+from worker.adapters.mongo.counting.opening import FIELDS
 from worker.adapters.mongo.payout.contributions import BY_DATE, BY_ID, first_id_of
 from worker.adapters.mongo.payout.same_users import same_users
 from worker.adapters.mongo.wiki.staking_records import stake_of
@@ -25,22 +25,6 @@ from worker.ports.check import StoredContribution
 
 FACTORS = ("base_points", "quality_multiplier", "reputation_multiplier", "demand_multiplier")
 _CONTRIBUTION = dict.fromkeys(("user_id", "type", "created_at", *FACTORS, "total_points"), 1)
-_AMOUNTS = ("total_tokens_earned", "staked_tokens", "governance_power")
-USER_COUNTERS = (
-    "total_contributions",
-    "total_points",
-    *_AMOUNTS,
-    *(f"{name}_base_units" for name in _AMOUNTS),
-    *("reputation_score", "last_reward_claim", "token_updated_at"),
-    *USER_OPENINGS,
-)
-ARTICLE_COUNTERS = (
-    "contribution_count",
-    "last_contribution_date",
-    "total_tokens_earned",
-    "total_tokens_earned_base_units",
-    *ARTICLE_OPENINGS,
-)
 _FEW_DAYS = 8
 _IS_DATED = {
     "$and": [
@@ -98,18 +82,17 @@ class MongoCheckStore(MongoCheckRecords, MongoGovernanceRecords):
                 yield contribution
 
     def user_counters(self, user_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        return self._counters(names.USERS, user_ids, USER_COUNTERS)
+        return self._counters(names.USERS, user_ids)
 
     def article_counters(self, article_ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
-        return self._counters(names.ARTICLES, article_ids, ARTICLE_COUNTERS)
+        return self._counters(names.ARTICLES, article_ids)
 
-    def _counters(
-        self, collection: str, ids: Sequence[str], fields: Sequence[str]
-    ) -> dict[str, Mapping[str, object]]:
+    def _counters(self, collection: str, ids: Sequence[str]) -> dict[str, Mapping[str, object]]:
         stored: dict[str, Mapping[str, object]] = {}
+        fields = dict.fromkeys(FIELDS[collection], 1)
         for chunk in chunks(ids, CHUNK_IDS):
             selected = {"_id": {"$in": forms_of(chunk)}}
-            for document in self.database[collection].find(selected, dict.fromkeys(fields, 1)):
+            for document in self.database[collection].find(selected, fields):
                 document_id = canonical_user_id(str(document.pop("_id")))
                 stored[document_id] = plain_numbers(document)
         return stored

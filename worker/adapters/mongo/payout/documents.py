@@ -8,7 +8,7 @@ from datetime import datetime
 from bson import Int64
 
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.names import Route
+from worker.adapters.mongo.names import ADOPTED, Route
 from worker.adapters.mongo.payout.historic import historic_week
 from worker.core.lifecycle import PayoutStatus, Stage, Status, status_of
 from worker.core.money import BaseUnits
@@ -102,7 +102,7 @@ def adopted(document: Document, now: datetime) -> Document:
     """The fields that make a distribution ours which another system left undone."""
     created_at = document.get("created_at")
     known = created_at if isinstance(created_at, datetime) else now
-    return new_distribution(Week.containing(document["week_start"]), known)
+    return {**new_distribution(Week.containing(document["week_start"]), known), ADOPTED: True}
 
 
 def _from_hex(text: str | None) -> bytes | None:

@@ -6,7 +6,7 @@ They are read and shown, and never changed. Their numbers may be of any type.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +30,9 @@ OURS: Document = {"stage": {"$ne": None}}
 UNPAID = (Status.PENDING.value, Status.FAILED.value)
 """The statuses by which another system says that it has not paid. With every other one it may have.
 """
+
+PAID_ELSEWHERE: Document = {"status": {"$nin": list(UNPAID)}, **HISTORIC}
+"""Selects rewards that another system paid, or may have paid."""
 
 
 def plain(value: object) -> object:
@@ -97,8 +100,25 @@ def is_plannable(document: Mapping[str, Any]) -> bool:
 
 def may_be_paid(week: Week) -> Document:
     """Selects the week's rewards that another system paid, or may have paid."""
-    of_week = {"$gte": week.start, "$lt": week.end}
-    return {"week_start": of_week, "status": {"$nin": list(UNPAID)}, **HISTORIC}
+    return {"week_start": {"$gte": week.start, "$lt": week.end}, **PAID_ELSEWHERE}
+
+
+def historic_week_of_rewards(rewards: Iterable[Mapping[str, Any]]) -> HistoricWeek:
+    """A week without a distribution, from the rewards that `may_be_paid` selects."""
+    statuses, users, points, amount = set(), set(), 0, 0
+    for reward in rewards:
+        statuses.add(reward.get("status"))
+        users.add(canonical_user_id(str(reward.get("user_id"))))
+        points += whole_of(reward.get("total_points")) or 0
+        amount += tokens_of(reward.get("token_amount")) or 0
+    is_done = statuses == {Status.COMPLETED.value}
+    return HistoricWeek(
+        status=Status.COMPLETED if is_done else Status.PROCESSING,
+        contributors=len(users),
+        points=points,
+        amount=BaseUnits(amount),
+        has_document=False,
+    )
 
 
 def why_unreadable(document: Mapping[str, Any]) -> str | None:

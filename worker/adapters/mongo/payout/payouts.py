@@ -20,6 +20,7 @@ from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import attempt_document, payout_of
 from worker.core.lifecycle import IllegalTransition, PayoutStatus, Status
+from worker.core.payout.backoff import AHEAD_MAX
 from worker.core.payout.records import Attempt, Payout, PayoutKind, Postponement, Settlement
 
 SIGNATURES_KEPT = 20
@@ -155,7 +156,8 @@ class MongoPayouts(MongoPart):
 def _claimable(plan_id: str, now: datetime) -> Document:
     """Unresolved, due and without a lease. An operator's hold keeps back unsigned payouts only. A
     signed payout may still land, so it must be settled."""
-    free = {"$or": [{"lease": None}, {"lease.until": {"$lte": now}}]}
+    ended = [{"lease.until": {"$lte": now}}, {"lease.until": {"$gt": now + AHEAD_MAX}}]
+    free = {"$or": [{"lease": None}, *ended]}
     not_held_back = {"$or": [{"operator_hold": None}, {"attempt": {"$ne": None}}]}
     return {
         "plan_id": plan_id,

@@ -123,6 +123,19 @@ class MongoPlans(MongoWeeks):
             self.token_rewards.delete_many(of_plan)
             self.payout_batches.delete_many(of_plan)
 
+    def discard_drafts(self, week: Week, before: datetime) -> None:
+        document = self.weeks.find_one({"week_start": week.start}, {"plan_id": 1})
+        if document is None:
+            return
+        kept = {document.get("plan_id"), *(r.plan_id for r in self.marked_rewards(week))}
+        selected = {
+            "weekly_distribution_id": str(document["_id"]),
+            "plan_id": {"$exists": True, "$nin": sorted(filter(None, kept))},
+            "created_at": {"$lt": before},
+        }
+        for plan_id in self.token_rewards.distinct("plan_id", selected):
+            self.discard_plan(plan_id)
+
     def discard_other_plans(self, week: Week, plan_id: str, *, lost_too: bool = False) -> None:
         document = self.weeks.find_one({"week_start": week.start, "plan_id": plan_id}, {"_id": 1})
         if document is None:

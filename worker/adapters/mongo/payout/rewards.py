@@ -79,7 +79,7 @@ class MongoRewards(MongoPart):
                 [
                     UpdateMany(
                         {"_id": {"$in": stored_forms(user_id)}, ACCOUNT_WALLETS: {"$ne": wallet}},
-                        {"$set": {ACCOUNT_MADE_AT: now}, "$addToSet": {ACCOUNT_WALLETS: wallet}},
+                        [{"$set": {ACCOUNT_MADE_AT: now, ACCOUNT_WALLETS: _with(wallet)}}],
                     )
                     for user_id, wallet in chunk
                 ],
@@ -103,6 +103,12 @@ class MongoRewards(MongoPart):
     def _by_position(self, selected: Document, limit: int = 0) -> list[Reward]:
         found = self.token_rewards.find(selected).sort("position", 1).limit(limit)
         return [reward_of(document) for document in found]
+
+
+def _with(wallet: str) -> Document:
+    """The recorded wallets and this one. A value that is no list would stop `$addToSet`."""
+    known = {"$cond": [{"$isArray": f"${ACCOUNT_WALLETS}"}, f"${ACCOUNT_WALLETS}", []]}
+    return {"$concatArrays": [known, [{"$literal": wallet}]]}
 
 
 def waiting(plan_id: str | Document) -> Document:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from bson import Int64
 from pymongo.errors import DuplicateKeyError
 
 from worker.adapters.mongo.base import MongoPart
 from worker.adapters.mongo.connection import Document
+from worker.adapters.mongo.names import ADOPTED, SET_ASIDE, WEEKLY_DISTRIBUTIONS_CONFLICTS
 from worker.adapters.mongo.payout.documents import (
     UNTRIED,
     adopted,
@@ -18,23 +20,65 @@ from worker.adapters.mongo.payout.documents import (
     new_distribution,
     status_expression,
 )
-from worker.adapters.mongo.payout.historic import OURS, is_monday, is_plannable, may_be_paid
+from worker.adapters.mongo.payout.historic import (
+    OURS,
+    PAID_ELSEWHERE,
+    historic_week_of_rewards,
+    is_monday,
+    is_plannable,
+    may_be_paid,
+)
 from worker.adapters.mongo.payout.rewards import unresolved_payments, waiting
 from worker.core.lifecycle import STAGES, Stage, Status, check_transition, status_of
 from worker.core.payout.records import Distribution
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.week import Week
 
 GENESIS_ID = "genesis"
 _STORED_NAMES = {"signature": "distribution_tx_hash"}
+_CALENDAR_BEGIN, _CALENDAR_END = datetime(1, 1, 8, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 _NOT_FOR_READERS = {"_id": 0, "header": 0}
 
 
-class MongoWeeks(MongoPart):
-    """Implements the part of `worker.ports.payout.PlanStore` about distributions."""
+class MongoKnownWeeks(MongoPart):
+    """Reads distributions: of this system, and of another one."""
 
     def distribution(self, week: Week) -> Distribution | None:
         document, archived = self._find_document(week)
-        return None if document is None else self._known(document, archived=archived)
+        if document is not None:
+            return self._known(document, archived=archived)
+        return self._of_rewards_alone(week) if self.is_of_rewards_alone(week) else None
+
+    def is_of_rewards_alone(self, week: Week) -> bool:
+        """Whether another system has rewards of a week without a distribution, and nobody has
+        decided that the week is planned here."""
+        decided = {"week_start": week.start, SET_ASIDE: {"$exists": True}}
+        return (
+            self.token_rewards.find_one(may_be_paid(week), {"_id": 1}) is not None
+            and self._find_document(week, {"_id": 1})[0] is None
+            and self.database[WEEKLY_DISTRIBUTIONS_CONFLICTS].find_one(decided) is None
+        )
+
+    def _of_rewards_alone(self, week: Week) -> Distribution:
+        historic = historic_week_of_rewards(self.token_rewards.find(may_be_paid(week)))
+        found = Distribution(week, Stage.COMPLETED, plan_id=None, historic=historic)
+        return found.since(self.first_week())
+
+    def _weeks_of_rewards_alone(self) -> Iterator[Distribution]:
+        """From the first week on. Without a first week only the last one, which a genesis needs."""
+        first, before = self.first_week(), _CALENDAR_END
+        start = _CALENDAR_BEGIN if first is None else first.start
+        while True:
+            later = {"week_start": {"$gte": start, "$lt": before}, **PAID_ELSEWHERE}
+            found = self.token_rewards.find_one(later, {"week_start": 1}, sort=[("week_start", -1)])
+            if found is None:
+                return
+            week = Week.containing(found["week_start"])
+            if self.is_of_rewards_alone(week):
+                yield self._of_rewards_alone(week)
+            if first is None:
+                return
+            before = week.start
 
     def _known(self, document: Document, *, archived: bool) -> Distribution:
         is_paid = not self._is_undone(document)
@@ -64,7 +108,8 @@ class MongoWeeks(MongoPart):
 
     def distributions(self) -> list[Distribution]:
         documents = self.weeks.find({}).sort("week_start", 1)
-        return [self._known(d, archived=False) for d in documents if self._counts(d)]
+        found = [self._known(d, archived=False) for d in documents if self._counts(d)]
+        return sorted([*found, *self._weeks_of_rewards_alone()], key=lambda each: each.week)
 
     def _counts(self, document: Document) -> bool:
         """Whether a document is its week's distribution."""
@@ -77,8 +122,21 @@ class MongoWeeks(MongoPart):
         document = self.config.find_one({"_id": GENESIS_ID})
         return None if document is None else Week.parse(document["first_week"])
 
-    def record_first_week(self, week: Week) -> None:
-        update = {"$set": {"first_week": week.id}}
+    def earlier_key(self) -> EarlierKey | None:
+        document = (self.config.find_one({"_id": GENESIS_ID}) or {}).get("earlier_key")
+        if document is None:
+            return None
+        return EarlierKey(int(document["cutoff"]), Week.parse(document["first_week"]))
+
+
+class MongoWeeks(MongoKnownWeeks):
+    """Implements the part of `worker.ports.payout.PlanStore` about distributions."""
+
+    def record_first_week(self, week: Week, earlier: EarlierKey | None = None) -> None:
+        before: Document | None = None
+        if earlier is not None:
+            before = {"cutoff": Int64(earlier.cutoff), "first_week": earlier.first_week.id}
+        update = {"$set": {"first_week": week.id, "earlier_key": before}}
         self.config.update_one({"_id": GENESIS_ID}, update, upsert=True)
 
     def ensure_distribution(self, week: Week, now: datetime) -> Distribution:
@@ -97,8 +155,12 @@ class MongoWeeks(MongoPart):
     def reset_week(self, week: Week, now: datetime) -> None:
         """The document keeps its id, since rewards refer to it."""
         selected, fresh = {"week_start": week.start}, new_distribution(week, now)
-        if (archived := self.archive.find_one(selected, {"_id": 1})) is not None:
-            fresh["_id"] = archived["_id"]
+        kept = {"_id": 1, ADOPTED: 1}
+        archived, current = (
+            self.archive.find_one(selected, kept),
+            self.weeks.find_one(selected, kept),
+        )
+        fresh |= (archived or {}) | (current or {})
         self.weeks.replace_one(selected, fresh, upsert=True)
         self.archive.delete_one(selected)
 
@@ -129,9 +191,10 @@ class MongoWeeks(MongoPart):
         }
         self.weeks.update_one(_ours(week), [{"$set": facts}])
 
-    def approve(self, week: Week) -> None:
+    def approve(self, week: Week, root: bytes) -> bool:
         facts = {"approved": True, "next_attempt_at": None}
-        self.weeks.update_one(_ours(week), {"$set": facts})
+        selected = {**_ours(week), "root": root.hex()}
+        return self.weeks.update_one(selected, {"$set": facts}).matched_count == 1
 
     def requeue(self, week: Week, now: datetime) -> int:
         facts = {**UNTRIED, "status": status_expression(stopped=False)}

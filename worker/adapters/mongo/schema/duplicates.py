@@ -18,13 +18,14 @@ from worker.adapters.mongo.base import STREAM_BATCH
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.payout.documents import distribution_of
 from worker.adapters.mongo.payout.historic import may_be_paid, odd_start
+from worker.adapters.mongo.payout.weeks import MongoWeeks
 from worker.core.errors import UsageError
 from worker.core.lifecycle import Stage
 from worker.core.week import Week
 
 CHUNK_IDS = 1000
-SET_ASIDE = "kontrib_set_aside"
-"""Field of a distribution that a person moved away: when, and why."""
+NO_DISTRIBUTION: Document = {f"{names.SET_ASIDE}.rewards_only": True}
+"""Selects records of a decision about a week for which another system has only rewards."""
 _NO_WALLET = {names.WALLET: {"$in": [None, ""], "$exists": True}}
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -117,17 +118,23 @@ def move_aside(database: Mongo, document: Document, **facts: Any) -> bool:
 def set_week_aside(database: Mongo, week: Week, reason: str, now: datetime) -> int:
     """Move the distribution of another system away, so that this system plans the week.
 
-    The copy in the collection of conflicts records when and why. Returns how many rewards of that
+    The copy in the collection of conflicts records when and why. If that system has only rewards of
+    the week, a record of the decision stands there alone. Returns how many rewards of that
     system are completed, or may be: their users get one of this system as well.
 
     Raises:
         NotDistributedElsewhere: the week has no such distribution.
     """
     document = database[names.WEEKLY_DISTRIBUTIONS].find_one({"week_start": week.start})
-    if document is None or document.get("stage") is not None:
+    rewards, decision = database[names.TOKEN_REWARDS], {"at": now, "reason": reason}
+    if document is None and MongoWeeks(database).is_of_rewards_alone(week):
+        record = {"week_start": week.start, names.SET_ASIDE: {**decision, "rewards_only": True}}
+        database[names.WEEKLY_DISTRIBUTIONS_CONFLICTS].insert_one(record)
+    elif document is None or document.get("stage") is not None:
         raise NotDistributedElsewhere(week)
-    move_aside(database, document, **{SET_ASIDE: {"at": now, "reason": reason}})
-    return database[names.TOKEN_REWARDS].count_documents(may_be_paid(week))
+    else:
+        move_aside(database, document, **{names.SET_ASIDE: decision})
+    return rewards.count_documents(may_be_paid(week))
 
 
 def _resolve_weeks(database: Mongo) -> Iterator[str]:

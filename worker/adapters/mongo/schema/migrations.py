@@ -17,7 +17,7 @@ from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailur
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, update_in_chunks
 from worker.adapters.mongo.connection import Mongo
-from worker.adapters.mongo.counting.openings import MongoOpenings, open_collection
+from worker.adapters.mongo.counting import openings
 from worker.adapters.mongo.payout.same_users import describe_same_users
 from worker.adapters.mongo.schema import duplicates
 from worker.adapters.mongo.schema.differences import (
@@ -171,6 +171,7 @@ class _Migration(MongoPart):
             self._mend_or_find_mended(difference, report, notify, now)
             report.steps.append(step)
         report.warnings += describe_same_users(self.database)
+        report.warnings += openings.describe_unreadable(self.database)
         for line in (*report.choices, *report.warnings):
             notify(line)
         report.remaining = differences(self.database)
@@ -215,8 +216,7 @@ class _Migration(MongoPart):
             case Kind.FIELD:
                 report.documents_updated += self._add_fields(_SPECS[collection])
             case Kind.OPENING:
-                openings = MongoOpenings(self.database)
-                report.documents_updated += open_collection(openings, collection)
+                report.documents_updated += openings.open_collection(self.database, collection)
             case Kind.CONFIG:
                 self._add_config(name, now)
             case Kind.VERSION:
@@ -266,8 +266,7 @@ class _Migration(MongoPart):
     def _add_fields(self, spec: CollectionSpec) -> int:
         """Set every default that is missing, all fields in one pass over the documents."""
         missing = {"$or": [{name: {"$exists": False}} for name in spec.added_fields]}
-        update = [{"$set": defaults(spec, self._origin)}]
-        return update_in_chunks(self.database[spec.name], missing, update)
+        return update_in_chunks(self.database[spec.name], missing, [{"$set": defaults(spec)}])
 
     def _add_config(self, subject: str, now: datetime) -> None:
         """Add the whole document, or one missing key. Existing keys stay unchanged."""

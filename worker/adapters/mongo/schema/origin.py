@@ -19,10 +19,16 @@ from worker.adapters.mongo import names
 from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.schema.spec import COLLECTIONS, CollectionSpec
 from worker.core.plan.rules import CONFIG_ID, DEFAULT_REPUTATION_STEPS
+from worker.core.wiki.stored_counters import NOT_RECOUNTED, REPUTATION, REPUTATION_WRITTEN
 
 ORIGIN_ID = "before_migration"
 VALIDATION = ("validator", "validationLevel", "validationAction")
 OUR_COLLECTIONS = (*(s.name for s in COLLECTIONS), names.WEEKLY_DISTRIBUTIONS_CONFLICTS)
+OWN_FIELDS = (
+    *(names.ACCOUNT_MADE_AT, names.ACCOUNT_WALLETS, "idempotency_key"),
+    *(*names.USER_OPENINGS, *names.ARTICLE_OPENINGS, NOT_RECOUNTED, REPUTATION_WRITTEN),
+)
+"""Additions to the owner's schema of users, articles and contributions, besides exact twins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,25 +176,33 @@ def _fields_there(database: Mongo, spec: CollectionSpec) -> list[str]:
     return [name for name in fields if found and found[0][name]]
 
 
-def defaults(spec: CollectionSpec, origin: Origin) -> Document:
+def defaults(spec: CollectionSpec) -> Document:
     """A default for each field that is missing.
 
-    Where other documents of the wiki's had a field before, the document notes that migration added
-    it. A rollback then removes it from this document, and from no other.
+    The document notes which of the owner's fields migration added. A rollback then removes them
+    from this document, and from no other.
     """
-    wikis = [name for name in spec.added_fields if name in origin.fields.get(spec.name, ())]
     fields: Document = {
         name: if_missing(name, {"$literal": value}, f"${name}")
         for name, value in spec.added_fields.items()
     }
-    if wikis:
-        noted = f"${names.ADDED_FIELDS}"
-        added = {"$concatArrays": [if_missing(name, [name], []) for name in wikis]}
-        union = {"$setUnion": [{"$ifNull": [noted, []]}, added]}
-        fields[names.ADDED_FIELDS] = {
-            "$cond": [{"$eq": [union, []]}, {"$ifNull": [noted, "$$REMOVE"]}, union]
-        }
+    owners = [name for name in spec.added_fields if not is_ours(name)]
+    noted = f"${names.ADDED_FIELDS}"
+    added = {"$concatArrays": [if_missing(name, [name], []) for name in owners]}
+    union = {"$setUnion": [{"$ifNull": [noted, []]}, added]}
+    fields[names.ADDED_FIELDS] = {
+        "$cond": [{"$eq": [union, []]}, {"$ifNull": [noted, "$$REMOVE"]}, union]
+    }
+    if REPUTATION in spec.added_fields:
+        default = {"$literal": spec.added_fields[REPUTATION]}
+        written = {"$ifNull": [f"${REPUTATION_WRITTEN}", "$$REMOVE"]}
+        fields[REPUTATION_WRITTEN] = if_missing(REPUTATION, default, written)
     return fields
+
+
+def is_ours(name: str) -> bool:
+    """Whether a field is an addition to the owner's schema."""
+    return name.endswith("_base_units") or name in OWN_FIELDS
 
 
 def if_missing(name: str, then: object, otherwise: object) -> Document:

@@ -16,15 +16,14 @@ from datetime import datetime
 
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import MongoPart, update_in_chunks
-from worker.adapters.mongo.connection import Document, Mongo
+from worker.adapters.mongo.connection import Mongo
 from worker.adapters.mongo.payout.control import CONTROL_ID
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.payout.weeks import GENESIS_ID
 from worker.adapters.mongo.schema.differences import SCHEMA_ID
-from worker.adapters.mongo.schema.duplicates import SET_ASIDE
 from worker.adapters.mongo.schema.indexes import drop_index, restore_index
 from worker.adapters.mongo.schema.origin import ORIGIN_ID
-from worker.adapters.mongo.schema.rollback_scope import RollbackScope
+from worker.adapters.mongo.schema.rollback_scope import RollbackScope, without_added
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import CollectionSpec
 from worker.core.errors import Refused
@@ -150,6 +149,15 @@ class _Rollback(MongoPart):
                 "keep every field, index and collection that could be the wiki's: nothing was "
                 "recorded of what was there before the first migration"
             )
+        steps += [
+            f"keep collection {name}: {count} of its documents are the wiki's"
+            for name, count in scope.filled()
+        ]
+        steps += [
+            f"keep collection {new}: {old} holds documents that the wiki wrote since"
+            for old, new in scope.origin.renamed.items()
+            if old in dict(scope.filled())
+        ]
         for name in scope.new_collections():
             count = self.database[name].estimated_document_count()
             steps.append(f"drop collection {name} ({count} documents)")
@@ -168,7 +176,9 @@ class _Rollback(MongoPart):
             count = self.database[name].count_documents(selected)
             steps.append(f"remove our {count} documents from {name}")
         if fields := scope.added_fields(spec):
-            steps.append(f"remove the added fields from {name}: {', '.join(fields)}")
+            listed = ", ".join(fields)
+            owners = "; the owner's fields where migration added them" if spec.added_fields else ""
+            steps.append(f"remove the added fields from {name}: {listed}{owners}")
         return [*steps, *(f"restore index {name}.{each['name']}" for each in scope.dropped(name))]
 
     def _return_distributions(self, scope: RollbackScope) -> None:
@@ -181,7 +191,7 @@ class _Rollback(MongoPart):
             weeks = self.database[spec.name]
             for name, moved in scope.moved_distributions().items():
                 for document in self.database[name].find(moved):
-                    document.pop(SET_ASIDE, None)
+                    document.pop(names.SET_ASIDE, None)
                     selected = {"_id": document["_id"]}
                     weeks.replace_one(
                         selected, document, upsert=True, bypass_document_validation=True
@@ -218,20 +228,13 @@ class _Rollback(MongoPart):
     def _remove_fields(self, scope: RollbackScope, spec: CollectionSpec) -> int:
         moved = _MOVED_WALLETS if spec.name == names.USERS else ()
         fields = [*scope.added_fields(spec), *moved]
-        updated = self._unset(spec, {"$or": [{f: {"$exists": True}} for f in fields]}, fields)
-        for field in spec.added_fields:
-            if field not in fields:
-                updated += self._unset(spec, {names.ADDED_FIELDS: field}, [field])
-        noted = {names.ADDED_FIELDS: {"$exists": True}}
-        self._unset(spec, noted, [names.ADDED_FIELDS] if spec.added_fields else [])
-        return updated
-
-    def _unset(self, spec: CollectionSpec, selected: Document, fields: list[str]) -> int:
-        """Remove fields from the selected documents."""
-        if not fields:
+        touched = [*fields, *([names.ADDED_FIELDS] if spec.added_fields else [])]
+        if not touched:
             return 0
-        unset = {"$unset": dict.fromkeys(fields, "")}
-        return update_in_chunks(self.database[spec.name], selected, unset)
+        has_any = {"$or": [{name: {"$exists": True}} for name in touched]}
+        selected = {"$and": [has_any, scope.written_by_us(spec)]}
+        update = without_added(spec, fields)
+        return update_in_chunks(self.database[spec.name], selected, update)
 
     def _clean_config(self, scope: RollbackScope) -> None:
         """Remove the keys and the documents that were not there, the record itself last."""

@@ -25,6 +25,7 @@ from worker.adapters.mongo.schema.validators import (
     STAKE,
     VOTE,
 )
+from worker.core.wiki.stored_counters import NOT_RECOUNTED, REPUTATION_WRITTEN
 
 SCHEMA_VERSION = 1
 
@@ -146,7 +147,8 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             names.ACCOUNT_MADE_AT,
             names.ACCOUNT_WALLETS,
             *names.USER_OPENINGS,
-            *names.BALANCES_BEFORE,
+            NOT_RECOUNTED,
+            REPUTATION_WRITTEN,
         ),
         wiki_owned=True,
     ),
@@ -161,7 +163,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             "last_contribution_date": None,
             "token_metadata": {"featured": False, "high_demand": False, "expert_reviewed": False},
         },
-        service_fields=names.ARTICLE_OPENINGS,
+        service_fields=(*names.ARTICLE_OPENINGS, NOT_RECOUNTED),
         wiki_owned=True,
     ),
     CollectionSpec(
@@ -203,7 +205,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
         service_fields=_added(
             DISTRIBUTION,
             *("week", "plan_id", "stage", "header", "root", "held_root", "notes", "approved"),
-            *("attempts", "next_attempt_at", "reason", "stopped"),
+            *("attempts", "next_attempt_at", "reason", "stopped", names.ADOPTED),
         ),
         essential=("week_start", "status"),
     ),

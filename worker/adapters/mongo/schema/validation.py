@@ -17,6 +17,7 @@ from worker.adapters.mongo.connection import Document, Mongo
 from worker.adapters.mongo.schema.origin import Origin, if_missing, validation_of
 from worker.adapters.mongo.schema.seeds import CONFIG
 from worker.adapters.mongo.schema.spec import CollectionSpec
+from worker.core.wiki.stored_counters import NOT_RECOUNTED, REPUTATION_WRITTEN
 
 _SCHEMA = "$jsonSchema"
 _OF_FIELDS = ("properties", "patternProperties", "additionalProperties")
@@ -89,7 +90,12 @@ def violations(database: Mongo, spec: CollectionSpec, options: Mapping[str, Any]
 
 def _fields(spec: CollectionSpec) -> Document:
     """Our fields with the values of a later day."""
-    later = {name: _later(value) for name, value in spec.added_fields.items()}
+    openings = [name for name in spec.service_fields if name.startswith("opening_")]
+    later = {
+        **{name: _later(value) for name, value in spec.added_fields.items()},
+        **{name: Int64(_LATER_COUNT) for name in openings},
+        **({NOT_RECOUNTED: ["text"]} if openings else {}),
+    }
     if spec.name == names.CONTRIBUTIONS:
         return dict(_CONTRIBUTION)
     if spec.name == names.USERS:
@@ -100,6 +106,7 @@ def _fields(spec: CollectionSpec) -> Document:
             names.WALLET_CONFLICT: "text",
             names.WALLET_REMOVED: "",
             names.ADDED_FIELDS: ["text"],
+            REPUTATION_WRITTEN: 1.2,
         }
     return {**later, names.ADDED_FIELDS: ["text"]} if later else {}
 

@@ -11,14 +11,19 @@ from pymongo import UpdateOne
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import CHUNK_IDS, STREAM_BATCH, stored_forms
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.counting.openings import MongoOpenings, Opening
-from worker.adapters.mongo.names import OPENING_TOKENS
+from worker.adapters.mongo.counting.opening import FIELDS, Opening, lacks_opening
+from worker.adapters.mongo.counting.openings import MongoOpenings
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.wiki.counters import ArticleActivity, UserActivity
-
-DATES = ("last_reward_claim", "token_updated_at", "last_contribution_date")
-"""Dates that never go back."""
+from worker.core.wiki.stored_counters import (
+    DATES,
+    NOT_RECOUNTED,
+    REPUTATION,
+    REPUTATION_WRITTEN,
+    frozen,
+    has_own_reputation,
+)
 
 
 class MongoActivity(MongoOpenings):
@@ -65,7 +70,9 @@ def plus_opening(counted: UserActivity, opening: Opening | None) -> UserActivity
 
 def activity_fields(counted: UserActivity, reputation: float | None) -> Document:
     """The owner's fields of a user. Without steps, reputation is the wiki's and is left out."""
-    score = {} if reputation is None else {"reputation_score": reputation}
+    score = {}
+    if reputation is not None:
+        score = {REPUTATION: reputation, REPUTATION_WRITTEN: reputation}
     return {
         "total_contributions": counted.contributions,
         "total_points": Int64(counted.points),
@@ -87,11 +94,12 @@ def write_counters(part: MongoOpenings, collection: str, fields: Mapping[str, Do
     changed = 0
     for chunk in chunks(list(fields), CHUNK_IDS):
         wanted = {form: fields[each] for each in chunk for form in stored_forms(each)}
-        read = dict.fromkeys((*fields[chunk[0]], OPENING_TOKENS), 1)
+        read = dict.fromkeys((*FIELDS[collection], *fields[chunk[0]]), 1)
         documents = list(part.database[collection].find({"_id": {"$in": list(wanted)}}, read))
-        new = {canonical_user_id(str(d["_id"])) for d in documents if OPENING_TOKENS not in d}
+        new = {canonical_user_id(str(d["_id"])) for d in documents if lacks_opening(collection, d)}
         users, articles = (sorted(new), []) if collection == names.USERS else ([], sorted(new))
-        part.open_counters(users, articles)
+        if new:
+            part.open_counters(users, articles, counting=fields[chunk[0]])
         updates = [
             UpdateOne({"_id": document["_id"]}, update)
             for document in documents
@@ -100,16 +108,51 @@ def write_counters(part: MongoOpenings, collection: str, fields: Mapping[str, Do
         if updates:
             result = part.database[collection].bulk_write(updates, ordered=False)
             changed += result.modified_count
+        _note_recount(part, collection, documents, list(fields[chunk[0]]))
     return changed
+
+
+def _note_recount(
+    part: MongoOpenings, collection: str, documents: Sequence[Document], counted: Sequence[str]
+) -> None:
+    """Note that these counters are no longer as the wiki wrote them."""
+    updates = [
+        UpdateOne({"_id": document["_id"]}, {"$pull": {NOT_RECOUNTED: {"$in": done}}})
+        for document in documents
+        if (done := recounted(document, counted))
+    ]
+    if updates:
+        part.database[collection].bulk_write(updates, ordered=False)
+
+
+def recounted(document: Document, counted: Sequence[str]) -> list[str]:
+    """The counters among these that no recount has written before."""
+    listed, kept = document.get(NOT_RECOUNTED), frozen(document)
+    if not isinstance(listed, list):
+        return []
+    return [name for name in counted if name in listed and name not in kept]
 
 
 def update_of(document: Document, wanted: Document) -> Document:
     """The update that gives a document these counters; empty if it has them."""
-    forward = {name: wanted[name] for name in DATES if name in wanted}
-    fields = {name: value for name, value in wanted.items() if name not in forward}
-    later = {name: value for name, value in forward.items() if is_later(document, name, value)}
+    new = new_fields(document, wanted)
+    later = {name: value for name, value in new.items() if name in DATES}
+    fields = {name: value for name, value in new.items() if name not in later}
     update = {"$set": fields} if document != document | fields else {}
     return update | ({"$max": later} if later else {})
+
+
+def new_fields(document: Document, wanted: Document) -> Document:
+    """The counters that a recount writes: no unreadable one, no earlier date, and no reputation
+    score if the document has one of the wiki's own."""
+    kept = set(frozen(document))
+    if has_own_reputation(document):
+        kept |= {REPUTATION, REPUTATION_WRITTEN}
+    return {
+        name: value
+        for name, value in wanted.items()
+        if name not in kept and (name not in DATES or is_later(document, name, value))
+    }
 
 
 def is_later(document: Document, name: str, value: object) -> bool:

@@ -18,12 +18,13 @@ from worker.adapters.mongo.base import MongoPart, canonical_id, integer_sum, sto
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.counting.contribution_counts import SUM_OF_POINTS
 from worker.adapters.mongo.payout.contributions import BY_USER
-from worker.adapters.mongo.payout.historic import historic_reward_of, tokens_of, whole_of
+from worker.adapters.mongo.payout.historic import historic_reward_of
 from worker.adapters.mongo.payout.wiki_data import account_of
 from worker.adapters.mongo.wiki.newest import newest
 from worker.core.identity import canonical_user_id
 from worker.core.money import BaseUnits
 from worker.core.week import Week
+from worker.core.wiki.stored_counters import counted_tokens, counted_whole
 from worker.ports.check import Cursor, ShownContribution, ShownReward, ShownUser
 
 BY_USER_AND_WEEK = {"user_id": 1, "week_start": 1}
@@ -181,8 +182,8 @@ def shown_user_of(user_id: str, document: Mapping[str, Any], documents: int) -> 
         user_id=canonical_user_id(user_id),
         wallet=wallet if isinstance(wallet, str) else None,
         reputation=float(reputation) if isinstance(reputation, int | float | Decimal) else 1.0,
-        contributions=whole_of(document.get("total_contributions")) or 0,
-        points=whole_of(document.get("total_points")) or 0,
+        contributions=counted_whole(document.get("total_contributions")) or 0,
+        points=counted_whole(document.get("total_points")) or 0,
         earned=_balance(document, "total_tokens_earned"),
         staked=_balance(document, "staked_tokens"),
         power=_balance(document, "governance_power"),
@@ -197,7 +198,7 @@ def _balance(document: Mapping[str, Any], name: str) -> BaseUnits:
     exact = document.get(f"{name}_base_units")
     if isinstance(exact, int):
         return BaseUnits(int(exact))
-    return tokens_of(document.get(name)) or BaseUnits(0)
+    return counted_tokens(document.get(name)) or BaseUnits(0)
 
 
 def _whole(value: object) -> int:

@@ -19,6 +19,7 @@ from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.schema.spec import COLLECTIONS
 from worker.core.errors import Refused
 from worker.core.wiki.contribution_file import Contribution, Stored
+from worker.core.wiki.stored_counters import REPUTATION, REPUTATION_WRITTEN
 
 _EXTENDED_JSON = json_util.JSONOptions(tz_aware=True)
 (USER_DEFAULTS,) = [spec.added_fields for spec in COLLECTIONS if spec.name == names.USERS]
@@ -108,7 +109,7 @@ def stored_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 def user_document(user_id: str, now: datetime) -> Document:
     """A placeholder user for a trial, with the defaults of this system."""
     fields = {"_id": stored_id(user_id), "username": f"user-{user_id[:12]}", "created_at": now}
-    return fields | USER_DEFAULTS
+    return {**fields, **USER_DEFAULTS, REPUTATION_WRITTEN: USER_DEFAULTS[REPUTATION]}
 
 
 def _existing(collection: Collection[Document], ids: Sequence[ObjectId | str]) -> list[Any]:

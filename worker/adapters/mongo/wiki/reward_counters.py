@@ -11,7 +11,8 @@ from pymongo import ReplaceOne
 from worker.adapters.mongo import names
 from worker.adapters.mongo.base import CHUNK_IDS, canonical_id, forms_of, integer_sum
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.counting.openings import Opening
+from worker.adapters.mongo.counting.earnings import Earnings
+from worker.adapters.mongo.counting.opening import Opening
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.wiki.contribution_counters import MongoActivity, write_counters
 from worker.adapters.mongo.wiki.documents import amount_fields
@@ -40,9 +41,9 @@ class MongoCounters(MongoActivity):
             openings = self.user_openings(chunk)
             earned, stakes = self.earnings(chunk, plans, at), self._stakes(chunk)
             for user_id in chunk:
-                amount, claimed_at = earned.get(user_id, (0, None))
-                amount += openings[user_id].tokens if user_id in openings else 0
-                found[user_id] = tokens_of(amount, claimed_at, stakes.get(user_id, []), at)
+                opening = openings.get(user_id, Opening()).tokens
+                rewards = earned.get(user_id, Earnings())
+                found[user_id] = tokens_of(opening, rewards, stakes.get(user_id, []), at)
         return found
 
     def _stakes(self, user_ids: Sequence[str]) -> dict[str, list[StakeRecord]]:
@@ -134,7 +135,7 @@ class MongoCounters(MongoActivity):
 
 
 def tokens_of(
-    earned: int, claimed_at: datetime | None, stakes: Sequence[StakeRecord], at: datetime | None
+    opening: int, rewards: Earnings, stakes: Sequence[StakeRecord], at: datetime | None
 ) -> UserTokens:
     """A user's sums at a moment, or now if `at` is None.
 
@@ -146,9 +147,10 @@ def tokens_of(
         staked = [s for s in stakes if s.is_active_at(at)]
     moments = [moment for s in stakes for moment in _moments(s)]
     return UserTokens(
-        earned=BaseUnits(earned),
+        earned=BaseUnits(opening + rewards.earned),
         staked=BaseUnits(sum(s.amount for s in staked)),
-        last_claim_at=claimed_at,
+        last_claim_at=rewards.last_at,
+        paid_here=BaseUnits(rewards.paid_here),
         last_stake_at=max(moments, default=None),
     )
 

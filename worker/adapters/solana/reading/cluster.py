@@ -1,15 +1,23 @@
-"""Reads the identity of the cluster, its finalized height and its latest blockhash."""
+"""Reads the identity of the cluster, its finalized height, its time and its latest blockhash."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 from solders.hash import Hash
 
-from worker.adapters.solana.errors import EndpointsDisagree, MalformedAnswer
+from worker.adapters.solana.errors import BlockTimeUnknown, EndpointsDisagree, MalformedAnswer
 from worker.adapters.solana.reading.accounts import CONFIRMED, FINALIZED
 from worker.adapters.solana.rpc.calls import Call, Reply
+from worker.adapters.solana.rpc.endpoint import Endpoint
 from worker.adapters.solana.rpc.endpoints import Rpc, answering
 from worker.core.errors import Unreachable
 from worker.core.payout.chain import Blockhash, Height
+
+SLOTS_BACK = (0, 32, 64)
+"""A node may lack the newest block's time, or be behind the node that reported its slot."""
 
 
 def read_cluster_genesis(rpc: Rpc) -> str:
@@ -50,6 +58,42 @@ def _height(reply: Reply) -> Height | None:
         return Height(int(reply["blockHeight"]), int(reply["absoluteSlot"]))
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def read_finalized_time(rpc: Rpc) -> datetime:
+    """The middle one of the endpoints' times; of an even number, the earlier middle one.
+
+    Raises:
+        BlockTimeUnknown: no majority of the endpoints reports a time.
+    """
+
+    async def work(endpoints: Sequence[Endpoint]) -> list[datetime | None]:
+        return await asyncio.gather(*map(_block_time, endpoints))
+
+    times = rpc.run(work)
+    known = sorted(time for time in times if time is not None)
+    if len(known) <= len(times) // 2:
+        silent = [host for host, time in zip(rpc.hosts, times, strict=True) if time is None]
+        raise BlockTimeUnknown(silent)
+    return known[(len(known) - 1) // 2]
+
+
+async def _block_time(endpoint: Endpoint) -> datetime | None:
+    """The time of a recent finalized block; None if the endpoint reports it for no slot."""
+    try:
+        [info] = await endpoint.read([Call("getEpochInfo", [{"commitment": FINALIZED}])])
+    except Unreachable:
+        return None
+    if (height := _height(info)) is None:
+        return None
+    for back in SLOTS_BACK:
+        try:
+            [seconds] = await endpoint.read([Call("getBlockTime", [max(0, height.slot - back)])])
+            if type(seconds) is int:
+                return datetime.fromtimestamp(seconds, UTC)
+        except (Unreachable, ValueError, OverflowError, OSError):
+            continue
+    return None
 
 
 def read_blockhash(rpc: Rpc) -> Blockhash:

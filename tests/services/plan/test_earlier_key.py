@@ -1,0 +1,265 @@
+"""A new receipt key continues the weeks of the key before: late points are counted, and once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.fakes.bundle import MemoryBundle
+from tests.fakes.chain.chain import FakeChain
+from tests.fakes.chain.public_chain import FakePublicChain
+from tests.fakes.wiki.wiki import wiki_in_memory
+from tests.fakes.world import WEEK, World, chain_of, sign_and_send, store_of
+from worker.core.findings import Outcome
+from worker.core.lifecycle import Stage
+from worker.core.payout.chain import Intent
+from worker.core.plan.commitment import PlanDoesNotMatchRoot
+from worker.core.plan.counted_contributions import points_window
+from worker.core.plan.earlier_key import EarlierKey
+from worker.core.plan.memo import GenesisMemo, MalformedMemo
+from worker.core.plan.receipts import GENESIS_ID, Resolution, genesis_ids
+from worker.core.week import Week
+from worker.services.context import Context
+from worker.services.plan.genesis import (
+    AnotherCutoff,
+    CutoffImpossible,
+    GenesisUnreadable,
+    NoGenesis,
+    earlier_key,
+    first_week,
+    make_genesis,
+)
+from worker.services.plan.plan_week import plan_week
+from worker.services.proof.publish_bundle import publish_week
+from worker.services.proof.verify_bundle import verify_bundle, verify_on_chain
+from worker.services.wiki.as_planned import as_planned
+
+NEXT = WEEK.next()
+THIRD = NEXT.next()
+
+
+def pass_week(world: World) -> None:
+    world.clock.sleep(timedelta(days=7).total_seconds())
+
+
+def late(world: World, points: int, week: Week = WEEK) -> None:
+    """A contribution of an earlier week, recorded now."""
+    created, now = week.start + timedelta(days=1), world.clock.now()
+    world.record("user 0", points, created_at=created, recorded_at=now)
+
+
+def new_key(context: Context, name: str = "new key") -> Context:
+    chain = chain_of(context)
+    made = FakeChain(
+        chain.ledger, source=chain.source, receipt_key=name, transfers_per_transaction=2
+    )
+    return replace(context, chain=made)
+
+
+@pytest.fixture
+def world() -> World:
+    """A closed week of the old key with a late contribution after its cut-off, and one before."""
+    world = World(batch_size=2)
+    world.populate(2)
+    late(world, 1_000, WEEK.previous())  # before the wiki's first week: never counts
+    world.genesis()
+    world.run()
+    assert world.distribution().stage is Stage.COMPLETED
+    world.clock.sleep(60)
+    late(world, 500)
+    world.contribute("user 1", 100, week=NEXT)
+    pass_week(world)
+    return world
+
+
+def last_cutoff(world: World) -> int:
+    planned = world.distribution().planned
+    assert planned is not None
+    return planned.header.cutoff
+
+
+def test_late_points_after_the_last_cutoff_count_in_the_first_plan_of_a_new_key(
+    world: World,
+) -> None:
+    rotated = new_key(world.first)
+    make_genesis(rotated, NEXT)
+    assert rotated.store.earlier_key() == EarlierKey(last_cutoff(world), WEEK)
+    header = plan_week(rotated, NEXT).header
+    assert (header.total_points, header.previous_root) == (600, b"")
+    world.run(rotated)
+    world.clock.sleep(60)
+    late(world, 70)
+    pass_week(world)
+    assert plan_week(rotated, THIRD).header.total_points == 70
+
+
+def test_an_operator_with_an_empty_database_reads_it_from_the_chain(world: World) -> None:
+    rotated = new_key(world.first)
+    make_genesis(rotated, NEXT)
+    rival = world.add_operator()
+    store_of(rival).restore(store_of(world.first).snapshot())
+    state = store_of(rival).state
+    for table in (state.weeks, state.rewards, state.payouts, state.first_week, state.earlier_key):
+        table.clear()
+    rival = new_key(rival)
+
+    assert earlier_key(rival, NEXT, first_week(rival)) == EarlierKey(last_cutoff(world), WEEK)
+    assert make_genesis(rival, NEXT)[1] is False
+    assert rival.store.earlier_key() == EarlierKey(last_cutoff(world), WEEK)
+
+
+def without_weeks(world: World) -> Context:
+    """The operator of a new key, whose database lacks the weeks before."""
+    state = store_of(world.first).state
+    for table in (state.weeks, state.rewards, state.payouts, state.first_week):
+        table.clear()
+    return new_key(world.first)
+
+
+def test_the_last_cutoff_is_named_where_the_database_lacks_it(world: World) -> None:
+    cutoff, rotated = last_cutoff(world), without_weeks(world)
+    make_genesis(rotated, NEXT, after_cutoff=cutoff)
+    assert rotated.store.earlier_key() == EarlierKey(cutoff, NEXT.back(4))
+    assert plan_week(rotated, NEXT).header.total_points == 600
+    with pytest.raises(AnotherCutoff, match="the genesis on chain"):
+        make_genesis(rotated, NEXT, after_cutoff=cutoff + 1)
+
+
+@pytest.mark.parametrize("named", [0, int(NEXT.start.timestamp()) - 1, 2**40])
+def test_an_impossible_cutoff_is_refused(world: World, named: int) -> None:
+    with pytest.raises(CutoffImpossible, match="unix seconds"):
+        make_genesis(without_weeks(world), NEXT, after_cutoff=named)
+
+
+def test_a_cutoff_that_differs_from_the_stored_plan_is_refused(world: World) -> None:
+    cutoff = last_cutoff(world)
+    with pytest.raises(AnotherCutoff, match="stored plan of 2024-W50"):
+        make_genesis(new_key(world.first), NEXT, after_cutoff=cutoff - 1)
+    make_genesis(new_key(world.first), NEXT, after_cutoff=cutoff)
+
+
+def test_a_stored_header_that_was_changed_is_not_continued(world: World) -> None:
+    weeks = store_of(world.first).state.weeks
+    known = weeks[WEEK].distribution
+    old = str(last_cutoff(world)).encode()
+    changed = (known.header or b"").replace(old, str(int(old) - 3600).encode())
+    weeks[WEEK] = replace(weeks[WEEK], distribution=replace(known, header=changed))
+    with pytest.raises(PlanDoesNotMatchRoot):
+        make_genesis(new_key(world.first), NEXT)
+    make_genesis(new_key(world.first), NEXT, after_cutoff=int(old))
+    assert world.first.store.earlier_key() == EarlierKey(int(old), NEXT.back(4))
+
+
+def test_a_wiki_without_weeks_continues_nothing() -> None:
+    world = World()
+    world.genesis()
+    assert world.first.store.earlier_key() is None
+    assert earlier_key(world.first, WEEK, WEEK) is None
+
+
+def test_without_a_record_and_without_history_the_first_plans_wait(world: World) -> None:
+    rotated = new_key(world.first)
+    make_genesis(rotated, NEXT)
+    store_of(rotated).state.first_week.clear()
+    chain_of(rotated).has_history = False
+
+    assert first_week(rotated) == NEXT
+    with pytest.raises(GenesisUnreadable, match="kontrib genesis --first-week 2024-W51"):
+        plan_week(rotated, NEXT)
+    assert "GenesisUnreadable" not in (world.distribution().reason or "")
+    assert earlier_key(rotated, NEXT.back(-4), NEXT) is None, "no late point is that old"
+    make_genesis(rotated, NEXT)
+    assert plan_week(rotated, NEXT).header.total_points == 600
+
+
+def test_the_first_week_is_found_without_history_and_among_mentions(world: World) -> None:
+    store_of(world.first).state.first_week.clear()
+    chain = chain_of(world.first)
+    for _ in range(30):
+        world.ledger.stranger_mentions(chain.receipt_address(GENESIS_ID))
+    world.ledger.finalize()
+    chain.mentions_a_search = 5
+    chain.has_history = False
+    assert first_week(world.first) == WEEK
+
+
+def test_a_genesis_receipt_that_somebody_added_decides_nothing(world: World) -> None:
+    """Somebody with the receipt key allocates the receipt of an earlier first week."""
+    chain = chain_of(world.first)
+    _, forged = genesis_ids(chain.cluster_genesis(), chain.mint, WEEK.back(10))
+    sign_and_send(world, Intent((forged,), Resolution.PAID, memo="forged"))
+    store_of(world.first).state.first_week.clear()
+    assert first_week(world.first) == WEEK
+    chain.has_history = False
+    with pytest.raises(NoGenesis):
+        first_week(world.first)
+
+
+def test_a_memo_with_an_earlier_key_is_read_back() -> None:
+    memo = GenesisMemo(NEXT, "mint", EarlierKey(1_734_000_000, WEEK))
+    assert GenesisMemo.parse(memo.text()) == memo
+    assert GenesisMemo(NEXT, "mint").text() == (
+        '{"first_week":"2024-12-16","kontrib":"1","mint":"mint"}'
+    )
+    for damaged in (
+        memo.text().replace("1734000000", "soon"),
+        memo.text().replace('"earlier_f', '"f'),
+    ):
+        with pytest.raises(MalformedMemo):
+            GenesisMemo.parse(damaged)
+
+
+# --- readers ---------------------------------------------------------------------------------
+
+
+def test_a_stranger_verifies_the_first_week_of_a_new_key(world: World) -> None:
+    rotated = new_key(world.first)
+    make_genesis(rotated, NEXT)
+    world.run(rotated)
+    world.ledger.finalize()
+    bundle = MemoryBundle()
+    publish_week(rotated, NEXT, bundle)
+    verified = verify_bundle(bundle)
+    chain = FakePublicChain(world.ledger, chain_of(rotated).public_addresses)
+    verify_on_chain(verified, bundle, chain)
+    assert [str(each) for each in verified.findings if "genesis" in str(each)] == []
+    assert verified.outcome is Outcome.OK, list(map(str, verified.findings))
+
+
+@pytest.mark.parametrize(
+    ("memo", "found"),
+    [
+        ('{"first_week":"2024-12-16","kontrib":"1","mint":"another"}', "the mint"),
+        ('{"first_week":"2024-12-09","kontrib":"1","mint":"FakeMint"}', "the first week"),
+        ('{ "first_week":"2024-12-16","kontrib":"1","mint":"FakeMint"}', "the genesis memo"),
+        ("hello", "Not a memo of this system"),
+    ],
+)
+def test_a_genesis_with_another_memo_is_named(world: World, memo: str, found: str) -> None:
+    rotated = new_key(world.first)
+    chain = chain_of(rotated)
+    ids = genesis_ids(chain.cluster_genesis(), chain.mint, NEXT)
+    (signed,) = chain.sign([Intent(ids, Resolution.PAID, memo=memo)], chain.latest_blockhash())
+    chain.send([(signed.signature, signed.wire)])
+    world.ledger.finalize()
+    rotated.store.record_first_week(NEXT, EarlierKey(last_cutoff(world), WEEK))
+    world.run(rotated)
+    world.ledger.finalize()
+    bundle = MemoryBundle()
+    publish_week(rotated, NEXT, bundle)
+    verified = verify_bundle(bundle)
+    verify_on_chain(verified, bundle, FakePublicChain(world.ledger, chain.public_addresses))
+    assert found in "\n".join(map(str, verified.findings))
+
+
+def test_later_counts_use_the_window_of_the_plan(world: World) -> None:
+    rotated = new_key(world.first)
+    make_genesis(rotated, NEXT)
+    plan_week(rotated, NEXT)
+    planned = world.distribution(NEXT).planned
+    assert planned is not None
+    wiki = wiki_in_memory(store_of(rotated), world.clock)
+    window, _ = as_planned(wiki, planned)
+    assert window == points_window(NEXT, WEEK, planned.header.cutoff, last_cutoff(world))
