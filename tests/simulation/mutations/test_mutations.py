@@ -87,6 +87,24 @@ SAFEGUARDS = [
         "not closed",
     ),
     Safeguard(
+        "a hold that is late for the plan voids its batch",
+        broken.forget_holds_in_batches,
+        traps.a_hold_is_written_at_the_last_moment,
+        "a held reward was paid",
+    ),
+    Safeguard(
+        "transactions are looked for again",
+        broken.look_for_no_transaction_again,
+        traps.transactions_are_readable_late,
+        "the recorded anchor is not the one on chain|the database says None",
+    ),
+    Safeguard(
+        "payments wait for funds with a reason",
+        broken.sign_without_funds,
+        traps.sol_is_used_up_after_the_anchor,
+        "no reason",
+    ),
+    Safeguard(
         "genesis binds the receipt key",
         broken.plan_without_genesis,
         traps.another_key_with_an_empty_database,
