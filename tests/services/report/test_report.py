@@ -21,7 +21,7 @@ from worker.core.report.explorer import transaction_url
 from worker.ports.report import TypeTally
 from worker.services.plan.plan_week import plan_week
 from worker.services.plan.planned_week import NotPlanned
-from worker.services.report.advice import BY_OPERATOR, advice
+from worker.core.payout.advice import BY_OPERATOR, advice
 from worker.services.report.week import Group, WeekReport
 
 POOL = 10_000 * ONE_TOKEN

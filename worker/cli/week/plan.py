@@ -16,7 +16,7 @@ from worker.cli.arguments import (
     session_of,
     whole_number,
 )
-from worker.cli.board_view import board_document, show_board
+from worker.cli.board_view import look_at_week
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting
 from worker.cli.session import Session
@@ -118,11 +118,12 @@ def _plan(session: Session, week: Week, *, again: bool, as_json: bool) -> None:
     current = board(context.store, week)
     where = context.archive.location(week, planned.root)
     notes = plan_view.notes_of(current)
-    data = board_document(current) | {"notes": plan_view.notes_document(notes)}
+    data, show = look_at_week(context.store, week)
+    data |= {"notes": plan_view.notes_document(notes)}
     data |= {"how": planned.how, "published": where}
 
     def render(console: Console) -> None:
-        show_board(console, current)
+        show(console)
         plan_view.show_notes(console, notes)
 
     emit(data, as_json=as_json, render=render)

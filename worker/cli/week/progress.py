@@ -110,6 +110,8 @@ def live_week(week: Week) -> Iterator[Callable[[Board], None]]:
 def doing_text(current: Board) -> str:
     """The present step, and how many rewards are paid."""
     text = DOING[current.stage]
+    if current.paused and current.stage is not Stage.COMPLETED:
+        text = f"paused ({current.paused})"
     if current.stage in (Stage.PREPARED, Stage.COMPLETED):
         text += (
             f", {current.paid.count} of {current.contributors} rewards paid, "
