@@ -151,10 +151,14 @@ def approve(
             help="The plan's root, from `kontrib status WEEK`. Only this plan is approved.",
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Let a planned week be anchored that waits for approval."""
     session = session_of(context)
-    if not approve_week(session.store, week, root, session.clock.now()):
+    is_new = approve_week(session.store, week, root, session.clock.now())
+    document = {"week": week.label, "root": root, "approved": True, "already_anchored": not is_new}
+    emit(document, as_json=as_json)
+    if not is_new:
         say(f"{week.label} is anchored already; there is nothing to approve.")
         return
     say(f"{week.label} is approved.")
