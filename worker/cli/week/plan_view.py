@@ -21,6 +21,7 @@ from worker.core.payout.records import (
 )
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.plan.fates import Fates
+from worker.core.wording import counted
 from worker.services.plan.funds import Estimate, FundsReport
 from worker.services.plan.preview import Preview
 from worker.services.week.status import Board
@@ -49,6 +50,10 @@ def preview_document(preview: Preview) -> Document:
                 "held": reward.hold or None,
             }
             for reward, amount in preview.top
+        ],
+        "held_rewards": [
+            {"user_id": e.user_id, "amount_base_units": amount, "reason": e.hold}
+            for e, amount in preview.held
         ],
         "estimate": _estimate(preview.estimate),
         "funds": _funds(preview.funds),
@@ -117,6 +122,11 @@ def show_preview(console: Console, preview: Preview) -> None:
     if preview.top:
         console.print(made)
     show_notes(console, notes)
+    for entrant, amount in preview.held:
+        line = f"{entrant.user_id}, {tokens_text(amount)} KONTRIB, held: {entrant.hold}"
+        console.print(f"  {visible_line(line)}", markup=False)
+    if hidden := header.held - len(preview.held):
+        console.print(f"  and {counted(hidden, 'more held reward')}")
     console.print(facts(_cost_facts(preview)))
 
 
