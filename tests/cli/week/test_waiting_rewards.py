@@ -251,3 +251,14 @@ def test_commands_that_change_something_report_it_as_json(frozen: Command, world
     assert root is not None
     approved = frozen.json("approve", "2024-W50", "--root", root.hex())
     assert (approved["root"], approved["already_anchored"]) == (root.hex(), True)
+
+
+def test_a_week_before_the_first_one_is_named_so(world: World, kontrib: Command) -> None:
+    assert kontrib("status", "2024-W49") == 0
+    assert "there is no genesis yet" in kontrib.out
+    world.genesis()
+    assert kontrib("status", "2024-W49") == 0
+    assert "it lies before the first week, 2024-W50, and is never paid" in kontrib.out
+    for command in (["retry"], ["reconcile"], ["run", "--inline"], ["plan"]):
+        assert kontrib(command[0], "2024-W49", *command[1:]) in (2, 3)
+        assert "2024-W49 lies before the first week, 2024-W50" in kontrib.err

@@ -66,7 +66,14 @@ class Obstacle:
 
 def board(store: Store, week: Week) -> Board:
     """One week, with its notes. A week that the database does not know is due."""
-    found = store.distribution(week) or Distribution(week, Stage.DUE)
+    found = store.distribution(week)
+    if found is None:
+        first, reason = store.first_week(), None
+        if first is None:
+            reason = "there is no genesis yet: `kontrib genesis --first-week WEEK`"
+        elif week < first:
+            reason = f"it lies before the first week, {first.label}, and is never paid"
+        found = Distribution(week, Stage.DUE, reason=reason)
     return _board(store, found, store.notes(week), store.paused())
 
 
