@@ -11,12 +11,14 @@ from typing import Any
 
 from rich.console import Console
 
-from worker.cli.console import escaped, facts, moment_text, table
+from config.visible_text import visible_line
+from worker.cli.console import facts, moment_text, table
 from worker.cli.waiting_view import show_waiting, waiting_document
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import tokens_text
 from worker.core.payout.records import Tally
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.ports.payout import Store
 from worker.services.week.status import NOTHING, Board, Obstacle
 from worker.services.week.status import board as read_board
@@ -93,18 +95,23 @@ def _status_text(status: Status) -> str:
 
 def show_boards(console: Console, boards: Sequence[Board]) -> None:
     made = table(
-        *("week", "stage", "status", ">contributors", ">points", ">planned", ">paid"),
-        *(">held", ">failed", "next try", "reason"),
+        *("week", "stage", ">users", ">planned", ">paid", ">held", ">failed"),
     )
     for untouched, run in itertools.groupby(boards, key=_is_untouched):
         listed = list(run)
         if untouched and len(listed) > UNTOUCHED_LISTED_MAX:
             first, last = listed[0].week.label, listed[-1].week.label
-            made.add_row(f"{first} to {last}", "due", f"{len(listed)} weeks")
+            made.add_row(f"{first} to {last}", f"due, {counted(len(listed), 'week')}")
             continue
         for board in listed:
             made.add_row(*_board_row(board))
     console.print(made)
+    for board in boards:
+        if board.reason:
+            again = "" if board.stage is Stage.COMPLETED else moment_text(board.next_attempt_at)
+            tail = f"; next try {again}" if again else ""
+            line = f"{board.week.label} {board.status.value}: {board.reason}{tail}"
+            console.print(visible_line(line), markup=False, soft_wrap=True)
 
 
 def _is_untouched(board: Board) -> bool:
@@ -114,16 +121,12 @@ def _is_untouched(board: Board) -> bool:
 def _board_row(board: Board) -> list[str]:
     return [
         board.week.label,
-        board.stage.value,
-        _status_text(board.status),
+        f"[{COLOURS[board.status]}]{board.stage.value}[/]",
         f"{board.contributors:,}",
-        f"{board.points:,}",
         tokens_text(board.planned),
         tokens_text(board.paid.amount),
         tokens_text(board.held.amount),
         tokens_text(board.failed.amount),
-        moment_text(board.next_attempt_at) if board.stage is not Stage.COMPLETED else "",
-        escaped(board.reason or ""),
     ]
 
 
