@@ -22,6 +22,7 @@ from worker.core.watch.figures import (
     RE_SIGNS,
     RPC_ERRORS,
     BrokerFigures,
+    EndpointFigures,
     Figures,
     FundsFigures,
     WeekFigures,
@@ -52,7 +53,11 @@ class FiguresCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         figures, broker = self._figures()
-        yield _gauge("redis_up", "1 if Redis answers.", int(broker is not None))
+        yield _gauge(
+            "redis_up",
+            "1 if Redis can be used: it answers, and takes messages.",
+            int(broker is not None),
+        )
         if broker is not None:
             yield from _broker(broker)
         yield _gauge("database_up", "1 if the database answers.", int(figures is not None))
@@ -60,6 +65,7 @@ class FiguresCollector(Collector):
             yield from _whole(figures)
             yield from _counts(figures.counts)
             yield from _funds(figures.funds)
+            yield from _endpoints(figures.endpoints)
             yield from _weeks(figures.weeks)
 
     def _figures(self) -> Collected:
@@ -137,6 +143,17 @@ def _funds(funds: FundsFigures | None) -> Iterator[Metric]:
     yield _gauge("fee_payer_lamports", "Lamports of the fee payer.", funds.lamports)
     needed = "Estimated lamports that the coming week and all open weeks need."
     yield _gauge("fee_payer_needed_lamports", needed, funds.lamports_needed)
+
+
+def _endpoints(endpoints: Iterable[EndpointFigures]) -> Iterator[Metric]:
+    text = "1 if a worker could use the RPC endpoint."
+    usable = GaugeMetricFamily("kontrib_endpoint_usable", text, labels=["endpoint"])
+    text = "Finalized slots of the RPC endpoint behind the newest one."
+    behind = GaugeMetricFamily("kontrib_endpoint_slots_behind", text, labels=["endpoint"])
+    for each in endpoints:
+        usable.add_metric([each.host], int(not each.problem))
+        behind.add_metric([each.host], each.slots_behind)
+    yield from (usable, behind)
 
 
 def _weeks(weeks: Iterable[WeekFigures]) -> Iterator[Metric]:

@@ -150,3 +150,19 @@ def test_waiting_for_an_event_is_no_failed_try() -> None:
     postponed = for_an_event(a_payout(3), "no wallet", NOW)
 
     assert (postponed.next_attempt_at, postponed.is_failure) == (NOW, False)
+
+
+def test_the_jitter_is_that_of_the_key() -> None:
+    seconds = [pause(attempts).total_seconds() for attempts in (0, 3, 12)]
+    looks = [next_look_at(NOW, "2024-12-09", scale=scale) - NOW for scale in (1.0, 0.5)]
+
+    assert seconds == [16.113968, 155.706482, 32375.280762]
+    assert [look.total_seconds() for look in looks] == [139.453125, 69.726562]
+
+
+def test_a_postponement_keeps_its_reason_and_its_scale() -> None:
+    failed = after_failure(a_payout(3), "refused", NOW, scale=0.5)
+
+    assert failed.reason == "refused"
+    assert failed.next_attempt_at == next_attempt_at(NOW, 4, a_payout(3).id, scale=0.5)
+    assert for_an_event(a_payout(3), "no wallet", NOW).reason == "no wallet"

@@ -22,10 +22,10 @@ from worker.services.week.run import do_work
 from worker.services.week.story import Job, Work
 
 
-def do(context: Context, *jobs: Job, seconds: float = 600) -> None:
+def do(context: Context, *jobs: Job, seconds: float = 600, week: Week = WEEK) -> None:
     for job in jobs:
         try:
-            do_work(context, Work(job, WEEK, 0, 100), seconds=seconds)
+            do_work(context, Work(job, week, 0, 100), seconds=seconds)
         except KontribError:
             return
 

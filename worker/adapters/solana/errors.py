@@ -38,7 +38,7 @@ class AuthorityUnusable(NotReady):
         )
 
 
-class KeyUnusable(UsageError):
+class KeyUnusable(NotReady):
     """A configured key cannot be read. The message names the variable, never its value."""
 
     def __init__(self, variable: str, why: str) -> None:
@@ -47,6 +47,10 @@ class KeyUnusable(UsageError):
             f"{variable} holds no usable key ({why}). Write the secret as a JSON array of 64 "
             "numbers, like the Solana command line, or in base58."
         )
+
+
+class SettingUnusable(NotReady):
+    """A configured endpoint or address is malformed."""
 
 
 class AddressUnusable(UsageError):
@@ -83,6 +87,18 @@ class RpcRefused(NotReady):
     def __init__(self, host: str, method: str, why: str) -> None:
         self.host, self.method = host, method
         super().__init__(f"{host} refused {method}: {why}")
+
+
+class SampleRefused(NotReady):
+    """An endpoint refuses transactions of the size that the cluster's version allows."""
+
+    def __init__(self, refusals: Mapping[str, str]) -> None:
+        self.refusals = dict(refusals)
+        listed = "; ".join(f"{host} refuses {why}" for host, why in refusals.items())
+        super().__init__(
+            f"A plan needs larger transactions than an endpoint takes: {listed}. Remove the "
+            "endpoint from SOLANA_RPC_URL, or ask its provider for v1 transactions of 4,096 bytes."
+        )
 
 
 class MalformedAnswer(Unreachable):
