@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from deploy.local.cli.demo_report import DemoResult, demo_result, show_result
-from deploy.local.cli.demo_state import begin_afresh, start_stack
+from deploy.local.cli.demo_state import KEPT, begin_afresh, start_stack
 from deploy.local.cli.example_week import EXAMPLE_WEEK, example_week
 from deploy.local.cli.stack import open_whole_stack
 from deploy.local.stack import LocalStack
@@ -79,7 +79,9 @@ def run_demo(state: Path, contributions: Path | None, week: Week | None, *, keep
             return ExitCode.INTERRUPTED
         finally:
             if keep and finished:
+                (state / KEPT).touch()
                 say(f"Everything keeps running. Stop it: make down STATE={state}")
+                say("The next demo in this folder asks before it deletes this one.")
             else:
                 demo.stop()
     return ExitCode.DONE if result.is_exact else ExitCode.FAILED
