@@ -64,9 +64,14 @@ class WeekNotPaid(KontribError):
 
 
 def run_demo(state: Path, contributions: Path | None, week: Week | None, *, keep: bool) -> int:
-    """Run the demo and return the exit code, 0 only if plan = database = chain."""
+    """Run the demo and return the exit code, 0 only if plan = database = chain.
+
+    Raises:
+        StateTaken, DemoKept: the folder holds something that stays as it is, and keeps running.
+    """
     if contributions is not None and week is None:
         raise UsageError("--contributions needs --week, the week of the file to pay.")
+    begin_afresh(state)  # before anything that would stop the stack of this folder
     demo, started = _Demo(state, contributions, week or EXAMPLE_WEEK), time.monotonic()
     finished = False
     with _terminated_is_interrupted():
@@ -98,7 +103,7 @@ class _Demo:
     def run(self) -> DemoResult:
         """
         Raises:
-            StateTaken, NothingToPay, WeekNotPaid, LocalStackError: see each class.
+            NothingToPay, WeekNotPaid, LocalStackError: see each class.
         """
         stack = self._start()
         session = self._session = Session(stack.env_file)
@@ -126,7 +131,6 @@ class _Demo:
         open_whole_stack(self._state).down()
 
     def _start(self) -> LocalStack:
-        begin_afresh(self._state)
         # The clock shows the Monday after that week, so later weeks are not over and stay unpaid.
         shift = self._week.end + AFTER_THE_WEEK - datetime.now(UTC)
         settings = {
@@ -149,6 +153,7 @@ class _Demo:
             raise NothingToPay(self._week, report)
         say(f"    {report.added:,} contributions by {report.users_added:,} users")
         add_articles(session.database)
+        migrate(session.database, lambda _: None, session.clock.now())  # the articles' fields
 
     @contextmanager
     def _lines(self, session: Session) -> Iterator[Iterable[bytes]]:

@@ -187,3 +187,17 @@ def test_a_demo_pays_the_example_week_also_after_a_killed_one(
     assert "lamports" in out
     assert "Flower" in out
     assert running(state) == set()
+
+
+def test_a_refused_demo_stops_nothing(
+    local: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_afresh(tmp_path)
+    (tmp_path / KEPT).touch()
+
+    def stop(_: object) -> None:
+        raise AssertionError("a running stack was touched")
+
+    monkeypatch.setattr("deploy.local.cli.demo.open_whole_stack", stop)
+    assert local("demo", "--state", str(tmp_path)) == 1
+    assert "holds a demo that was kept" in local.err
