@@ -33,6 +33,7 @@ from worker.cli.week.progress import follow
 from worker.core.errors import ExitCode, KontribError, UsageError
 from worker.core.week import Week
 from worker.core.wiki.files.reading import read_records
+from worker.core.wording import counted
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.genesis import make_genesis
 from worker.services.plan.planned_week import planned_distribution
@@ -52,7 +53,8 @@ class NothingToPay(UsageError):
     def __init__(self, week: Week, report: IngestReport) -> None:
         super().__init__(
             f"The file holds no contribution of {week.label} that counts "
-            f"({report.lines:,} lines, {report.malformed_count:,} malformed). Give another --week."
+            f"({counted(report.lines, 'line')}, {report.malformed_count:,} malformed). "
+            "Give another --week."
         )
 
 
@@ -151,7 +153,7 @@ class _Demo:
             report = ingest(wiki, store, records, options, lambda _: None)
         if report.added == 0:
             raise NothingToPay(self._week, report)
-        say(f"    {report.added:,} contributions by {report.users_added:,} users")
+        say(f"    {counted(report.added, 'contribution')} by {counted(report.users_added, 'user')}")
         add_articles(session.database)
         migrate(session.database, lambda _: None, session.clock.now())  # the articles' fields
 

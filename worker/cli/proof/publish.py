@@ -14,6 +14,7 @@ from worker.cli.arguments import AsJson, WeekArgument, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, facts, print_json, say, waiting, write_private
 from worker.core.money import tokens_text
+from worker.core.wording import counted
 from worker.services.proof.contributor_proof import make_proof
 from worker.services.proof.publish_bundle import Published, publish_week
 
@@ -38,11 +39,11 @@ def publish(
             published = publish_week(session_of(context).context, week, writer)
     finally:
         writer.discard()
-    unreadable = f"{published.unreadable:,} transactions; add an archive endpoint"
+    unreadable = f"{counted(published.unreadable, 'transaction')}; add an archive endpoint"
     total, paid = tokens_text(published.total_amount), tokens_text(published.paid_amount)
     rows = {
         "week": f"{published.week.label}, root {published.root.hex()}",
-        "planned": f"{published.rewards:,} rewards, {total} KONTRIB",
+        "planned": f"{counted(published.rewards, 'reward')}, {total} KONTRIB",
         "paid": f"{paid} KONTRIB",
         "batches": f"{published.paid:,} paid, {published.void:,} void, {published.open:,} open",
         "paid alone": f"{published.alone:,}",

@@ -16,6 +16,7 @@ from worker.cli.findings_view import check_document, show_checks
 from worker.cli.session import Session
 from worker.core.errors import ExitCode, KontribError
 from worker.core.findings import Check
+from worker.core.wording import counted
 from worker.services.watch.addresses import Fund, addresses_to_fund
 from worker.services.watch.doctor import (
     DATABASE,
@@ -115,7 +116,7 @@ def _questions(session: Session, workers: Future[list[str]]) -> list[Question]:
         Question(
             DATABASE,
             lambda: (
-                f"answers; {len(session.store.distributions())} weeks in "
+                f"answers; {counted(len(session.store.distributions()), 'week')} in "
                 f"{session.settings.mongo_database}"
             ),
             "Start MongoDB, or correct MONGO_URI.",

@@ -107,7 +107,7 @@ def _funds(funds: FundsReport) -> Document:
 def show_preview(console: Console, preview: Preview) -> None:
     header, notes = preview.header, preview.notes
     console.print(
-        f"[bold]{preview.week.label}[/]  {header.rewards:,} contributors, "
+        f"[bold]{preview.week.label}[/]  {counted(header.rewards, 'contributor')}, "
         f"{header.total_points:,} points, {tokens_text(header.total_amount)} KONTRIB, "
         f"ratio {float(preview.ratio):.6g}"
     )
@@ -199,7 +199,7 @@ def _counted(reasons: dict[str, int]) -> str:
 
 def _cost_facts(preview: Preview) -> dict[str, object]:
     estimate, funds = preview.estimate, preview.funds
-    parts = f"1 anchor, {estimate.batches} batches, {estimate.singles} singles"
+    parts = f"1 anchor, {counted(estimate.batches, 'batch', 'batches')}, {estimate.singles} singles"
     short = [
         f"{tokens_text(funds.tokens_short)} KONTRIB" if funds.tokens_short else "",
         f"{tokens_text(funds.allowance_short)} of allowance" if funds.allowance_short else "",

@@ -12,6 +12,7 @@ from worker.core.errors import ExitCode
 from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.services.week.due import find_work
 from worker.services.week.outcome import Verdict, verdict
 from worker.services.week.run import do_work
@@ -114,7 +115,7 @@ def doing_text(current: Board) -> str:
         text = f"paused ({current.paused})"
     if current.stage in (Stage.PREPARED, Stage.COMPLETED):
         text += (
-            f", {current.paid.count} of {current.contributors} rewards paid, "
+            f", {current.paid.count:,} of {counted(current.contributors, 'reward')} paid, "
             f"{tokens_text(current.paid.amount)} KONTRIB"
         )
     return text

@@ -22,6 +22,7 @@ from worker.core.errors import UsageError
 from worker.core.money import Lamports, sol_text, tokens_text
 from worker.core.payout.records import Reward
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.services.context import Deadline
 from worker.services.payout.override import hold_reward, release_reward, void_batch
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
@@ -91,8 +92,9 @@ def void(
     }
     emit(data, as_json=as_json)
     say(
-        f"Batch {payout.id} becomes void: {reason}. Its {payout.rewards} rewards are then paid "
-        f"alone, for {sol_text(Lamports(cost))} SOL at most. If a payment under way lands first, "
+        f"Batch {payout.id} becomes void: {reason}. Then each of its rewards is paid "
+        f"alone ({counted(payout.rewards, 'reward')}), for "
+        f"{sol_text(Lamports(cost))} SOL at most. If a payment under way lands first, "
         "they are paid with the batch."
     )
     session.broker.wake_if_possible("tasks.retry", week)
@@ -183,7 +185,7 @@ def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
         screen.print(paid)
         screen.print(
             f"{tokens_text(found.missing)} KONTRIB of the plan are not accounted for: "
-            f"{found.open_batches} batches open, {found.void_batches} void, "
+            f"{counted(found.open_batches, 'batch', 'batches')} open, {found.void_batches} void, "
             f"{found.unreadable_batches} paid but not readable now, the rest held."
         )
 

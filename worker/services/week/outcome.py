@@ -79,7 +79,8 @@ def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Ve
     if len(later) < left:
         return None
     named = "; ".join(f"{o.payout_id}: {o.reason}" for o in later[:OBSTACLES_NAMED])
-    return Verdict(ExitCode.NOT_READY, f"{distribution.week.label}: {left} payouts wait; {named}")
+    count = counted(left, "payout waits", "payouts wait")
+    return Verdict(ExitCode.NOT_READY, f"{distribution.week.label}: {count}; {named}")
 
 
 def _after_close(store: Store, distribution: Distribution, now: datetime) -> Verdict | None:
@@ -120,19 +121,20 @@ def _completed(found: Board) -> Verdict:
     if found.is_historic:
         return Verdict(
             ExitCode.DONE,
-            f"{label} was distributed by another system: {found.contributors:,} contributors, "
+            f"{label} was distributed by another system: "
+            f"{counted(found.contributors, 'contributor')}, "
             f"{tokens_text(found.planned)} KONTRIB.",
         )
     if found.failed.count:
         return Verdict(
             ExitCode.FAILED,
-            f"{label} is closed, but {found.failed.count} rewards "
+            f"{label} is closed, but {counted(found.failed.count, 'reward')} "
             f"({tokens_text(found.failed.amount)} KONTRIB) could not be paid. They are tried "
             f"again; see `kontrib status {label}`.",
         )
     held = f", {found.held.count} held" if found.held.count else ""
     return Verdict(
         ExitCode.DONE,
-        f"{label} is completed: {found.paid.count} of {found.contributors} rewards paid{held}, "
-        f"{tokens_text(found.paid.amount)} KONTRIB.",
+        f"{label} is completed: {found.paid.count:,} of {counted(found.contributors, 'reward')} "
+        f"paid{held}, {tokens_text(found.paid.amount)} KONTRIB.",
     )
