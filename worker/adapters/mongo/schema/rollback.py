@@ -46,8 +46,8 @@ class StillOwed(Refused):
     def __init__(self, amount: int, count: int) -> None:
         super().__init__(
             f"{counted(count, 'payout')} of {tokens_text(amount)} KONTRIB still owed. Let "
-            "everything be paid first, or use --force to roll back now; `kontrib rebuild` can bring "
-            "the anchored weeks back later."
+            "everything be paid first, or use --force to roll back now; `kontrib rebuild` can "
+            "bring the anchored weeks back later."
         )
 
 
