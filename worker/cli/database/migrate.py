@@ -124,8 +124,8 @@ def set_aside(
     )
     if paid:
         say(
-            f"{paid} rewards of that system are completed, or may be. Their users are paid here "
-            "as well."
+            f"That system has paid, or may have paid, {counted(paid, 'reward')} of the week. The "
+            "users are paid here as well."
         )
 
 
