@@ -42,6 +42,7 @@ from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, Colle
 from worker.core.errors import KontribError, NotReady
 from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
+from worker.core.wording import counted
 
 _UNIQUE_TRIES = 3
 _RACE_TRIES = 5
@@ -56,7 +57,7 @@ class SchemaDiffers(NotReady):
 
     def __init__(self, differences: list[Finding]) -> None:
         listed = "; ".join(str(d) for d in differences[:3])
-        super().__init__(f"{len(differences)} differences from the schema: {listed}.")
+        super().__init__(f"{counted(len(differences), 'difference')} from the schema: {listed}.")
 
 
 class StillDuplicates(KontribError):
