@@ -108,6 +108,10 @@ simulate: $(READY) ## Simulate years of weeks under random faults: SEED=1 WEEKS=
 chaos: $(READY) ## Run real processes under many faults: KILLS=200 SEED=1
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
 
+.PHONY: mutants
+mutants: $(READY) ## Change the money path a word at a time: the tests must notice (half an hour)
+	$(BIN)/python -m tests.mutants --workers $(WORKERS)
+
 .PHONY: docs
 docs: $(READY) ## Write the reference pages from the code, and build the site into site/
 	$(BIN)/python -m deploy.reference
@@ -120,4 +124,4 @@ screenshots: $(READY) ## Make the pictures in docs/images anew, in a real browse
 .PHONY: clean
 clean: ## Stop the local stack and remove everything that make made
 	@test ! -x $(BIN)/python || $(BIN)/python -m deploy.local down --state $(STATE) || true
-	rm -rf $(VENV) $(STATE) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(STATE) build dist mutants site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -78,6 +78,12 @@ def singles(*, week: str, **_: Any) -> str:
 
 
 @task
+def read_back(*, week: str, **_: Any) -> str:
+    """Read transactions of a completed week that no endpoint returned at first."""
+    return _do(Work(Job.READ_BACK, read_week(week)))
+
+
+@task
 def close(*, week: str, **_: Any) -> str:
     """Reconcile plan, database and chain, and complete the week."""
     return _do(Work(Job.CLOSE, read_week(week)))

@@ -1,6 +1,7 @@
 """Hypothesis profiles, and the real local stack, once for each test session that needs it.
 
 Profiles: HYPOTHESIS_PROFILE chooses the profile: `dev` is quick, and `ci` tries more examples.
+`mutants` tries few, and always the same ones.
 
 On a machine without a possible MongoDB engine, the stack's tests are skipped. The report names them
 and the ways to get an engine. Under CI=true such a skip is a failure.
@@ -12,7 +13,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from deploy.local.chain.service import chain_service
 from deploy.local.engine import NoMongoEngine
@@ -25,6 +26,14 @@ _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 settings.register_profile("dev", max_examples=100, **_COMMON)
 settings.register_profile("ci", max_examples=1000, **_COMMON)
+settings.register_profile(
+    "mutants",
+    max_examples=25,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    **_COMMON,
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 

@@ -15,6 +15,8 @@ from worker.core.money import (
     MalformedAmount,
     base_units,
     exact_decimal,
+    is_amount_of,
+    rounded_down,
     sol_text,
     tokens_float,
     tokens_text,
@@ -139,3 +141,27 @@ def test_the_callers_decimal_context_does_not_round_a_configured_amount() -> Non
     with localcontext() as context:
         context.prec = 19
         assert base_units("9223372036.854775807") == INT64_MAX
+
+
+@pytest.mark.parametrize(
+    ("tokens", "exact", "same"),
+    [
+        (0.1, 100_000_000, True),
+        ("0.1", 100_000_000, True),  # no float, and the same amount
+        (Decimal("0.10000000099"), 100_000_000, True),
+        (Decimal("0.10000000199"), 100_000_000, False),
+        (0.2, 100_000_000, False),
+        (None, 0, False),
+        ("much", 0, False),
+        (-0.1, 0, False),
+    ],
+)
+def test_the_owners_field_is_compared_with_the_exact_one(
+    tokens: object, exact: int, same: bool
+) -> None:
+    assert is_amount_of(tokens, exact) is same
+
+
+@pytest.mark.parametrize("tokens", ["1.9999999999", Decimal("1.9999999991"), 1.9999999999])
+def test_the_owners_number_is_rounded_down(tokens: object) -> None:
+    assert rounded_down(tokens) == 1_999_999_999

@@ -107,7 +107,7 @@ def test_no_message_pays_more_than_the_plan(cluster: Cluster) -> None:
         for task, kwargs in FORGED:
             forger.put("payments", task, kwargs)
         forger.put_pickle("control", loaded)
-        for task in ("plan", "anchor", "accounts", "close", "singles"):
+        for task in ("plan", "anchor", "accounts", "close", "singles", "read_back"):
             forger.put("week", f"tasks.{task}", {"week": WEEK.id})
         for _ in range(3):
             forger.put("payments", "tasks.pay", {"week": WEEK.id, "first": 0, "last": 1024})

@@ -49,4 +49,6 @@ def _token_account_problem(account: TokenAccount, wallet: str) -> AccountProblem
         return AccountProblem.FOREIGN_OWNER
     if account.frozen:
         return AccountProblem.FROZEN
+    if account.confidential_only:
+        return AccountProblem.CONFIDENTIAL_ONLY
     return AccountProblem.MEMO_REQUIRED if account.memo_required else None

@@ -270,7 +270,7 @@ def _check_closed(booked: BookedWeek, rewards: list[BookedReward], report: Repor
     if plan is None or booked.root != plan.root:
         find(f"{week} is closed with a plan that is not the anchored one")
         return
-    if booked.signature not in (None, report.anchors[week].signature):
+    if booked.signature != report.anchors[week].signature:
         find(f"{week}: the recorded anchor is not the one on chain")
     by_commitment = {reward.commitment: reward for reward in rewards}
     if len(rewards) != len(plan.rows) or by_commitment.keys() != plan.by_commitment.keys():
@@ -282,7 +282,7 @@ def _check_closed(booked: BookedWeek, rewards: list[BookedReward], report: Repor
             find(f"{name} is owed {row.amount}, the database says {reward.amount}")
         if (reward.status == "completed") is not (signature is not None):
             find(f"{name} is {reward.status} in the database, paid by {signature} on chain")
-        elif signature is not None and reward.signature not in (None, signature):
+        elif signature is not None and reward.signature != signature:
             find(f"{name} was paid by {signature}, the database says {reward.signature}")
         elif signature is None and not reward.reason:
             find(f"{name} is {reward.status} without a reason: forgotten")

@@ -81,6 +81,35 @@ def almost_out_of_tries(context: Context) -> bool:
     return any(payout.attempts >= ATTEMPTS_MAX - 1 for payout in payouts)
 
 
+def waits_for_transactions(context: Context) -> bool:
+    return "TransactionsUnread" in (_week(context).reason or "")
+
+
+def everybody_paid_unread(context: Context) -> bool:
+    return everybody_paid(context) and not everything_read(context)
+
+
+def everything_read(context: Context) -> bool:
+    """Every resolved payout has its signature."""
+    payouts = context.store.payouts_after(_week(context).plan_id or "", "", 20)
+    return all(payout.signature for payout in payouts if payout.status.is_resolved)
+
+
+def ordered_void(context: Context) -> bool:
+    payouts = context.store.payouts_after(_week(context).plan_id or "", "", 20)
+    return any(payout.void_reason for payout in payouts)
+
+
+def waits_for_funds(context: Context) -> bool:
+    return "FundsShort" in (_week(context).reason or "")
+
+
+def holds_ada(context: Context) -> bool:
+    """The plan holds the reward, or its batch becomes void."""
+    ada = context.store.reward(WEEK, user_id_of("ada"))
+    return ada is not None and ada.operator_hold is not None and not ada.row.batch
+
+
 def plan_is_missing(context: Context) -> bool:
     return "AnchoredPlanMissing" in (_week(context).reason or "")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from bson import ObjectId
@@ -232,6 +233,54 @@ def resume(world: World) -> None:
 
 def refuse_sends(world: World) -> None:
     chain_of(world.first).refuses_sends = "node is behind"
+
+
+def lose_history(world: World) -> None:
+    """No endpoint returns transactions."""
+    chain_of(world.first).has_history = False
+
+
+def pay_everyone_without_history(world: World) -> None:
+    make_everyone_payable(world)
+    lose_history(world)
+
+
+def find_history_again(world: World) -> None:
+    chain_of(world.first).has_history = True
+    retry_week(world.first.store, WEEK, world.clock.now())
+
+
+def refuse_credits(world: World) -> None:
+    """An account refuses tokens, which its state does not show."""
+    account = token_address(wallet_named("ada"))
+    world.ledger.change_token_account(account, refuses_credits=True)
+    world.clock.sleep(SETTLE_SECONDS)
+
+
+def write_a_hold_after_the_anchor(world: World) -> None:
+    """A hold is written while the plan that pays the reward with a batch is anchored."""
+    reward = world.first.store.reward(WEEK, user_id_of("ada"))
+    assert reward is not None
+    world.first.store.hold(reward, "asked by mail")
+
+
+def use_up_sol(world: World) -> None:
+    payer = chain_of(world.first).fee_payer
+    account = world.ledger.account(payer)
+    assert account is not None
+    world.ledger.put_account(payer, replace(account, lamports=1_000_000))
+    world.clock.sleep(SETTLE_SECONDS)
+
+
+def use_up_sol_of_singles(world: World) -> None:
+    make_everyone_payable(world)
+    use_up_sol(world)
+
+
+def send_sol(world: World) -> None:
+    """The week goes on by itself."""
+    world.fund()
+    world.clock.sleep(timedelta(days=2).total_seconds())
 
 
 def accept_sends(world: World) -> None:

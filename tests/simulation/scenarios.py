@@ -17,22 +17,30 @@ from tests.simulation.happenings import (
     drop_the_new_account,
     fill_the_archive_once,
     find_file_again,
+    find_history_again,
     freeze,
     land_slowly,
     lose_all_and_be_mentioned,
     lose_database,
     lose_database_a_week_later,
     lose_database_and_file,
+    lose_history,
     make_everyone_payable,
     mark_after_settling,
     misplace_file,
     name_a_wallet,
     pause,
+    pay_everyone_without_history,
+    refuse_credits,
     refuse_sends,
     reopen_the_account,
     replace_the_receipt_key,
     resume,
+    send_sol,
     shrink_transactions,
+    use_up_sol,
+    use_up_sol_of_singles,
+    write_a_hold_after_the_anchor,
 )
 from tests.simulation.player import Act, Scenario
 from worker.core.lifecycle import Stage
@@ -41,6 +49,7 @@ from worker.services.payout.override import (
     hold_reward,
     redirect_reward,
     release_reward,
+    void_batch,
     wallet_of_today,
 )
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
@@ -82,6 +91,24 @@ def redirect_and_hold(context: Context) -> None:
 def release(context: Context) -> None:
     release_reward(context, WEEK, user_id_of("ghost"))
     retry_week(context.store, WEEK, context.clock.now())
+
+
+def void(context: Context) -> None:
+    ada = context.store.reward(WEEK, user_id_of("ada"))
+    assert ada is not None
+    void_batch(context, WEEK, int(ada.row.batch[-5:]), "ada refuses the tokens")
+    retry_week(context.store, WEEK, context.clock.now())
+
+
+def hold_and_plan_again(context: Context) -> None:
+    plan_week(context, WEEK)
+    if not goals.holds_ada(context):
+        hold_reward(context, WEEK, user_id_of("ada"), "asked by mail")
+        plan_week(context, WEEK)
+
+
+def hold_and_void(context: Context) -> None:
+    hold_reward(context, WEEK, user_id_of("ada"), "asked by mail", void_batch=True)
 
 
 def plan_from_todays_data(context: Context) -> None:
@@ -235,6 +262,58 @@ SCENARIOS = (
         "rewards are marked as under way after they were settled",
         (closing(mark_after_settling),),
         before=(GENESIS, PLAN, ACCOUNTS, Act("pay", goals.all_is_settled)),
+    ),
+    Scenario(
+        "transactions are not readable for a while",
+        (
+            Act("pay", goals.waits_for_transactions, prepare=lose_history),
+            closing(find_history_again),
+        ),
+        before=(GENESIS, PLAN),
+    ),
+    Scenario(
+        "singles of a completed week are not readable for a while",
+        (
+            Act("pay", goals.everybody_paid_unread, prepare=pay_everyone_without_history),
+            Act("read", goals.everything_read, prepare=find_history_again),
+        ),
+        before=(GENESIS, PLAN, CLOSE),
+    ),
+    Scenario(
+        "a batch that nobody can pay is made void",
+        (Act("void", goals.ordered_void, task=void), closing(lambda _: None)),
+        before=(
+            GENESIS,
+            PLAN,
+            Act("refused", goals.almost_out_of_tries, prepare=refuse_credits),
+        ),
+    ),
+    Scenario(
+        "a planned reward is held",
+        (Act("hold", goals.holds_ada, task=hold_and_plan_again), closing(lambda _: None)),
+        before=(GENESIS, PLAN),
+    ),
+    Scenario(
+        "a hold comes too late for the plan",
+        (closing(write_a_hold_after_the_anchor),),
+        before=(GENESIS, PLAN, Act("anchor", goals.reached(Stage.ANCHORED))),
+    ),
+    Scenario(
+        "a reward of an unpaid batch is held",
+        (Act("hold", goals.ordered_void, task=hold_and_void), closing(lambda _: None)),
+        before=(GENESIS, PLAN, ACCOUNTS),
+    ),
+    Scenario(
+        "SOL is used up before accounts, before batches and before singles",
+        (
+            Act("no accounts", goals.waits_for_funds, prepare=use_up_sol),
+            Act("accounts", goals.reached(Stage.PREPARED), prepare=send_sol),
+            Act("no payments", goals.waits_for_funds, prepare=use_up_sol),
+            closing(send_sol),
+            Act("no singles", goals.waits_for_funds, prepare=use_up_sol_of_singles),
+            replace(PAY_EVERYONE, prepare=send_sol),
+        ),
+        before=(GENESIS, PLAN, Act("anchor", goals.reached(Stage.ANCHORED))),
     ),
     Scenario(
         "an operator redirects, holds and rebuilds",

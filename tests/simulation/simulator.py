@@ -6,6 +6,7 @@ Workers interleave at external calls: one worker can act in the middle of anothe
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,11 +20,15 @@ from tests.simulation.faults.sweeping import is_closed, sweep
 from tests.simulation.town import Town
 from worker.core.errors import KontribError, Unreachable
 from worker.core.lifecycle import Status
+from worker.core.week import Week
 from worker.services.context import Context, Deadline
+from worker.services.payout.override import void_batch
 from worker.services.payout.rebuild import rebuild_week
 from worker.services.week.due import find_work
 from worker.services.week.run import do_work
+from worker.services.week.status import obstacles
 from worker.services.week.story import Work
+from worker.services.week.unblock import retry_week
 
 CRASH_BEFORE, CRASH_AFTER = "crash before", "crash after"
 ERROR_BEFORE, ERROR_AFTER = "error before", "error after"
@@ -32,8 +37,11 @@ FAULTS = (CRASH_BEFORE, CRASH_AFTER, ERROR_BEFORE, ERROR_AFTER, LATE, ANOTHER_WO
 WORKERS = (0, 0, 1)
 """The operator of each worker. Two workers share a database."""
 OLD_MESSAGES_MAX = 20
-SWEEPS_MAX = 40
+SWEEPS_MAX = 80
 STEP_SECONDS = 120
+
+
+_OFFERED_VOID = re.compile(r"`kontrib void \S+ (\d+) ")
 
 
 class WeekNeverCloses(AssertionError):
@@ -143,7 +151,7 @@ class Simulation:
             if self._all_closed():
                 break
             self.town.world.clock.sleep(300)
-            if number % 8 == 7:
+            if number % 4 == 3:
                 self._do_as_told()
         else:
             raise WeekNeverCloses(f"{self._open_weeks()}: {failures[-8:]}")
@@ -152,9 +160,10 @@ class Simulation:
         self._audit(self.town.operators)
 
     def _do_as_told(self) -> None:
-        """Read the reasons as an operator does, and rebuild a week whose reason asks for it."""
+        """Read the reasons as an operator does, and do what they ask for."""
         for operator in self.town.operators:
             for week in self.town.weeks:
+                self._void_as_told(operator, week)
                 distribution = operator.store.distribution(week)
                 if distribution is None or "kontrib rebuild" not in (distribution.reason or ""):
                     continue
@@ -163,6 +172,18 @@ class Simulation:
                     self.counts["rebuilt"] += 1
                 except KontribError as error:
                     self.counts[type(error).__name__] += 1
+
+    def _void_as_told(self, operator: Context, week: Week) -> None:
+        """Make a batch void that is refused again and again, where its reason offers it."""
+        for obstacle in obstacles(operator.store, week, None):
+            if (offer := _OFFERED_VOID.search(obstacle.reason)) is None:
+                continue
+            try:
+                void_batch(operator, week, int(offer[1]), "a recipient refuses the tokens")
+                self.counts["voided as told"] += 1
+            except KontribError as error:  # another operator was faster
+                self.counts[type(error).__name__] += 1
+            retry_week(operator.store, week, operator.clock.now())
 
     def _look_again(self) -> None:
         """Wait for the next check of held rewards, every few hours."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.store.state import State
-from tests.fakes.world import WEEK, World, user_id_of
+from tests.fakes.world import WEEK, World
 from tests.simulation.auditor import Inputs
 from tests.simulation.facts import inputs_of
 from tests.simulation.faults.moods import (
@@ -64,6 +64,7 @@ class Town:
             clock.skew = timedelta(seconds=skew)
             chain.endpoints = [FakeEndpoint(), FakeEndpoint()]
             chain.forgets_statuses, chain.has_history, chain.refuses_sends = False, True, None
+            chain.history_lag_slots, chain.has_block_times = 0, True
             operator.store.pause(None)
         self._release_everybody()
         self.world.fund()
@@ -73,7 +74,5 @@ class Town:
         """End every operator's holds. An operator sees the payment of a held reward only then."""
         for operator in self.operators:
             for week in self.weeks:
-                for user in USERS:
-                    reward = operator.store.reward(week, user_id_of(user))
-                    if reward is not None and reward.operator_hold is not None:
-                        operator.store.hold(reward, None)
+                for reward in operator.store.marked_rewards(week):
+                    operator.store.hold(reward, None)

@@ -25,7 +25,7 @@ from worker.core.errors import ExitCode, KontribError
 
 GROUPS = {
     "Week": ("genesis", "plan", "approve", "run", "retry", "pause", "resume"),
-    "Rewards": ("hold", "release", "user", "report", "simulate"),
+    "Rewards": ("hold", "release", "void", "user", "report", "simulate"),
     "Money and proof": ("reconcile", "check", "publish", "proof", "verify", "verify-proof"),
     "Wiki": (
         *("import", "contribute", "recount", "stake", "unstake", "stakes"),

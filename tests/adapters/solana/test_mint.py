@@ -146,6 +146,15 @@ def test_a_required_memo_is_read_from_its_extension() -> None:
         assert state.memo_required is expected
 
 
+def test_an_account_that_accepts_confidential_transfers_only_is_read_from_its_extension() -> None:
+    """The flag follows the approval, a key, three balances, a fourth one, and another flag."""
+    for flags, expected in ((b"\1\1", False), (b"\1\0", True), (b"", False)):
+        value = bytes(1 + 32 + 3 * 64 + 36) + flags + (bytes(32) if flags else b"")
+        state = token_account(account(TOKEN_2022_PROGRAM, extended(token_data(), 2, (5, value))))
+        assert state is not None
+        assert state.is_confidential_only is expected
+
+
 @given(data=st.binary(max_size=300), kind=st.integers(0, 3))
 def test_odd_bytes_are_no_crash(data: bytes, kind: int) -> None:
     for content in (data, data.ljust(165, b"\1") + bytes([kind]) + data):

@@ -5,6 +5,7 @@ The contract suite sets up everything through this interface, so that each test 
 
 from __future__ import annotations
 
+import base64
 import itertools
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,8 +81,11 @@ class ChainWorld(Protocol):
         ...
 
 
-class ForkingWorld(ChainWorld, Protocol):
-    """A cluster that can abandon blocks."""
+class AdminWorld(ChainWorld, Protocol):
+    """A cluster that a test can change without a transaction."""
+
+    def refuse_plain_credits(self, wallet: str) -> None:
+        """Let the wallet's token account accept confidential transfers only."""
 
     def fork(self) -> None:
         """Abandon every transaction that is not finalized."""
@@ -147,6 +151,9 @@ class FakeWorld:
     def require_memo(self, wallet: str) -> None:
         self._change(wallet, memo_required=True)
 
+    def refuse_plain_credits(self, wallet: str) -> None:
+        self._change(wallet, confidential_only=True)
+
     def own_by_program(self, wallet: str) -> None:
         self.ledger.put_account(wallet, Account(10**9, 0, "some program"))
         self.ledger.finalize()
@@ -185,3 +192,14 @@ class LocalWorld(ClusterWorld):
 
     def fork(self) -> None:
         self.client.call("local_dropUnfinalized")
+
+    def refuse_plain_credits(self, wallet: str) -> None:
+        address = str(self.token_account(wallet))
+        options = {"encoding": "base64", "commitment": "processed"}
+        account = self.client.value("getAccountInfo", address, options)
+        data = base64.b64decode(account["data"][0])
+        # The extension ConfidentialTransferAccount: number 5, 295 bytes, all credits refused.
+        changed = base64.b64encode(data + b"\x05\0\x27\x01" + bytes(295)).decode()
+        fields = {"lamports": 10**8, "owner": str(self.kind.program), "data": changed}
+        self.client.call("local_setAccount", address, fields)
+        self.finalize()

@@ -10,7 +10,7 @@ import pytest
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from tests.contracts.chain.chain_worlds import ChainWorld, FakeWorld, ForkingWorld
+from tests.contracts.chain.chain_worlds import AdminWorld, ChainWorld, FakeWorld
 from tests.contracts.chain.cluster_world import LAMPORTS, ClusterWorld
 from tests.contracts.chain.opening import A_FEE, ANOTHER, open_world, worlds
 from worker.adapters.solana.addresses import (
@@ -395,7 +395,7 @@ def test_signing_the_same_twice_gives_the_same_signature(world: ChainWorld) -> N
 @pytest.mark.parametrize(
     "world", worlds(FAKE, FAKE_WITH_FEE, TOKEN, "token without v1", TOKEN_2022), indirect=True
 )
-def test_what_a_fork_dropped_lands_again_when_it_is_sent_again(world: ForkingWorld) -> None:
+def test_what_a_fork_dropped_lands_again_when_it_is_sent_again(world: AdminWorld) -> None:
     receipt, wallet = new_id(), world.new_wallet()
     world.finalize()
     old_enough = world.chain.latest_blockhash()
@@ -465,6 +465,21 @@ def test_a_required_memo_is_a_problem(world: ChainWorld) -> None:
     world.require_memo(wallet)
 
     assert world.chain.recipients([wallet])[0].problem is AccountProblem.MEMO_REQUIRED
+
+
+@pytest.mark.parametrize("world", ["fake", TOKEN_2022], indirect=True)
+def test_an_account_for_confidential_transfers_only_is_a_problem(world: AdminWorld) -> None:
+    wallet = world.new_wallet()
+    world.refuse_plain_credits(wallet)
+
+    assert world.chain.recipients([wallet])[0].problem is AccountProblem.CONFIDENTIAL_ONLY
+
+
+def test_the_treasury_names_its_addresses(world: ChainWorld) -> None:
+    treasury = world.chain.treasury()
+
+    assert treasury.source_account == world.chain.public_addresses.source_account
+    assert treasury.fee_payer not in ("", treasury.source_account)
 
 
 def test_our_own_addresses_are_no_recipients(world: ChainWorld) -> None:

@@ -503,7 +503,7 @@ def test_requeueing_makes_open_payouts_and_waiting_rewards_due(store: Store) -> 
     rewards = write_plan(store, 4, held=2)
     freeze(store)
     first, second = store.claim("plan", range(9), 9, now=NOW, until=LATER)
-    store.settle([Settlement(first, PayoutStatus.PAID, "sig", 1, None, True)], NOW)
+    store.settle([Settlement(first, PayoutStatus.PAID, "sig", 1, None, True, NOW)], NOW)
     far = NOW + timedelta(days=2)
     store.postpone([Postponement(second, far, "timeout")])
     store.set_aside(rewards[4], Status.FAILED, "frozen", far)

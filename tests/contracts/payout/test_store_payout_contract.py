@@ -40,7 +40,7 @@ def claim_all(store: Store, *, now: datetime = NOW) -> list[Payout]:
 
 
 def paid(payout: Payout, signature: str | None = "sig", slot: int | None = 77) -> Settlement:
-    return Settlement(payout, PayoutStatus.PAID, signature, slot, Lamports(5000), True)
+    return Settlement(payout, PayoutStatus.PAID, signature, slot, Lamports(5000), True, NOW)
 
 
 def void(payout: Payout) -> Settlement:

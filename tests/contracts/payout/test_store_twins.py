@@ -155,8 +155,12 @@ class StoreTwins(RuleBasedStateMachine):
         indexes=st.sets(INDEXES, max_size=3),
         is_void=st.booleans(),
         known=st.booleans(),
+        dated=st.booleans(),
+        minutes=MINUTES,
     )
-    def settle(self, indexes: set[int], is_void: bool, known: bool) -> None:
+    def settle(
+        self, indexes: set[int], is_void: bool, known: bool, dated: bool, minutes: int
+    ) -> None:
         chosen = {p.id: p for i in sorted(indexes) if (p := self.pick(i)) is not None}
         settlements = [
             Settlement(
@@ -168,10 +172,21 @@ class StoreTwins(RuleBasedStateMachine):
                 9 if known else None,
                 Lamports(5000) if known else None,
                 known,
+                NOW if dated and known else None,
+                self.in_minutes(minutes),
             )
             for payout in chosen.values()
         ]
         self.both("settle", settlements, self.now)
+
+    @rule(index=INDEXES)
+    def order_void(self, index: int) -> None:
+        if (payout := self.pick(index)) is not None:
+            self.both("order_void", payout, "asked", self.now)
+
+    @rule()
+    def forget_failure(self) -> None:
+        self.both("forget_failure", WEEK)
 
     @rule(index=INDEXES, minutes=MINUTES)
     def postpone(self, index: int, minutes: int) -> None:
@@ -233,6 +248,9 @@ class StoreTwins(RuleBasedStateMachine):
             self.both("progress", plan)
             self.both("rewards_to_pay_alone", plan, self.now, 100)
             self.both("open_ranges", plan, 2, self.now)
+            self.both("count_incomplete", plan)
+            for due in (self.now, None):
+                self.both("unread", plan, "", 3, due=due)
         self.both("outstanding")
         self.both("accounts_made_since", NOW + timedelta(minutes=10))
 

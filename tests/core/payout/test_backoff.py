@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,11 +15,13 @@ from worker.core.payout.backoff import (
     ATTEMPTS_MAX,
     NEVER,
     after_failure,
+    after_refusal,
     for_a_person,
     for_an_event,
     is_exhausted,
     next_attempt_at,
     next_look_at,
+    next_reading_at,
 )
 from worker.core.payout.records import Payout, PayoutKind
 
@@ -109,7 +112,57 @@ def test_a_failed_payout_is_tried_again_until_it_waits_for_a_person(attempts: in
         assert postponed.next_attempt_at == next_attempt_at(NOW, attempts + 1, payout.id)
 
 
+REFUSED = '{"InstructionError":[3,{"Custom":17}]}'
+
+
+def test_a_batch_that_was_refused_for_one_reason_until_the_end_offers_to_make_it_void() -> None:
+    last = replace(a_payout(ATTEMPTS_MAX - 1), reason=REFUSED)
+
+    postponed = after_refusal(last, REFUSED, NOW, scale=1.0)
+
+    assert postponed.next_attempt_at == NEVER
+    assert postponed.reason.startswith(REFUSED)
+    assert f"`kontrib void {A_WEEK.label} 7 --reason" in postponed.reason
+
+
+@pytest.mark.parametrize(
+    "payout",
+    [
+        replace(a_payout(ATTEMPTS_MAX - 2), reason=REFUSED),
+        replace(a_payout(ATTEMPTS_MAX - 1), reason="another reason"),
+        replace(a_payout(ATTEMPTS_MAX - 1), reason=REFUSED, kind=PayoutKind.SINGLE),
+    ],
+    ids=["a try is left", "the reasons differ", "a single has no void"],
+)
+def test_other_refusals_offer_no_void(payout: Payout) -> None:
+    expected = after_failure(payout, REFUSED, NOW, scale=1.0)
+    assert after_refusal(payout, REFUSED, NOW, scale=1.0) == expected
+
+
+def test_the_looks_for_a_transaction_grow_and_end() -> None:
+    looks = [next_reading_at(NOW, a_payout(tried), scale=1.0) for tried in range(ATTEMPTS_MAX)]
+    assert looks == sorted(looks)
+    assert looks[-1] == NEVER
+    assert looks[-2] < NOW + timedelta(hours=12)
+
+
 def test_waiting_for_an_event_is_no_failed_try() -> None:
     postponed = for_an_event(a_payout(3), "no wallet", NOW)
 
     assert (postponed.next_attempt_at, postponed.is_failure) == (NOW, False)
+
+
+def test_the_jitter_is_that_of_the_key() -> None:
+    seconds = [pause(attempts).total_seconds() for attempts in (0, 3, 12)]
+    looks = [next_look_at(NOW, "2024-12-09", scale=scale) - NOW for scale in (1.0, 0.5)]
+
+    assert seconds == [16.113968, 155.706482, 32375.280762]
+    assert [look.total_seconds() for look in looks] == [139.453125, 69.726562]
+
+
+def test_a_postponement_keeps_its_reason_and_its_scale() -> None:
+    failed = after_failure(a_payout(3), "refused", NOW, scale=0.5)
+
+    assert failed.reason == "refused"
+    assert failed.next_attempt_at == next_attempt_at(NOW, 4, a_payout(3).id, scale=0.5)
+    assert for_an_event(a_payout(3), "no wallet", NOW).reason == "no wallet"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,9 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from tests.fakes.wallets import wallet_named
-from worker.core.payout.wallet_text import describe_wallet, has_lost_case
+from worker.core.payout.hold import NO_WALLET, USER_TWICE, hold_without_chain
+from worker.core.payout.records import Account
+from worker.core.payout.wallet_text import describe_wallet, has_lost_case, is_address
 
 WALLET = wallet_named("x")
 BITCOIN = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"
@@ -66,3 +70,50 @@ def test_every_value_is_described(stored: object) -> None:
 @given(st.binary(min_size=32, max_size=32))
 def test_no_address_of_a_key_has_letters_of_one_case_only(key: bytes) -> None:
     assert not has_lost_case(str(Pubkey(key))) or key[:20] == bytes(20)
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (f"{WALLET[:31]}0", "it has the character '0', which no address has"),
+        (f"{WALLET[:30]}0", "it has 31 characters, and an address has 32 to 44"),
+        (f"0{'Aa' * 22}", "it has 45 characters, and an address has 32 to 44"),
+        (f"0{'Aa' * 21}A", "it has the character '0', which no address has"),
+        (WALLET[:32], "it has 24 bytes, and an address has 32"),
+        (WALLET[:31], "it has 31 characters, and an address has 32 to 44"),
+        ("zZ" * 22, "it has 33 bytes, and an address has 32"),
+        ("zZ" * 22 + "z", "it has 45 characters, and an address has 32 to 44"),
+        ("a@b.org", "it is an e-mail address"),
+        ("@b.org", "it is a name, not an address"),
+    ],
+)
+def test_the_limits_of_an_address(stored: str, said: str) -> None:
+    assert describe_wallet(stored) == f"wallet is not an address: {said}"
+
+
+@pytest.mark.parametrize(
+    ("stored", "reason"),
+    [
+        (WALLET, ""),
+        (None, NO_WALLET),
+        ("", NO_WALLET),
+        (7, describe_wallet(7)),
+        (WALLET.lower(), describe_wallet(WALLET.lower())),
+        (WALLET[:36], describe_wallet(WALLET[:36])),
+        ("zZ" * 22, describe_wallet("zZ" * 22)),
+        (BITCOIN, describe_wallet(BITCOIN)),
+    ],
+)
+def test_a_wallet_is_judged_without_the_chain(stored: object, reason: str) -> None:
+    account = Account("ada", stored, {}, had_token_account=False)
+
+    assert hold_without_chain(account) == reason
+    assert hold_without_chain(replace(account, is_twice=True)) == USER_TWICE
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_every_key_is_an_address_and_a_shorter_one_is_none(key: bytes) -> None:
+    text = str(Pubkey(key))
+
+    assert is_address(text) is not has_lost_case(text)
+    assert not is_address(text[:-2])

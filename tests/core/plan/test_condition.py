@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from bson import Decimal128, Int64, ObjectId
 from bson.regex import Regex
 
 from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.core.errors import UsageError
 from worker.core.plan.condition import Condition, conditions_from
 from worker.core.plan.rules import MalformedRules, rules_from
 
@@ -110,3 +112,58 @@ def test_an_entry_with_both_operators_is_two_conditions() -> None:
 def test_a_malformed_condition_is_refused_by_name(entry: object, named: str) -> None:
     with pytest.raises(MalformedRules, match=rf"system_config\.eligibility .*{named}"):
         rules_from({**CONFIG, "eligibility": [entry]})
+
+
+@pytest.mark.parametrize(
+    ("value", "stored", "same"),
+    [
+        (1, 2, False),
+        (float("nan"), 1, False),
+        ({"a": 1}, {"a": 2}, False),
+        ([["document", 1]], [{"document": 1}], False),
+        (datetime(2024, 1, 1, tzinfo=UTC), ["date"], False),
+        (b"a", b"b", False),
+        (b"a", b"a", True),
+        (AN_ID, ObjectId("507f1f77bcf86cd799439012"), False),
+        (None, "None", False),
+        ("1", Decimal128("1"), False),
+    ],
+)
+def test_different_values_are_not_equal(value: object, stored: object, same: bool) -> None:
+    assert Condition("a", (value,), negated=False).holds({"a": stored}) is same
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"field": "a", "regex": 1}, ": known are 'in' and 'not_in'"),
+        ({"in": []}, "condition 1 names the field None, which no document can have"),
+        ({"field": "a\0b", "in": []}, "names the field 'a\\x00b', which no document can have"),
+        ({"field": "a", "in": 7}, "condition 1 on 'a': 7 is not a list of values"),
+        ({"field": "a", "in": [{"b": Regex("x")}]}, "condition 1 on 'a': a Regex is no value"),
+        ({"field": "a", "in": [[Regex("x")]]}, "condition 1 on 'a': a Regex is no value"),
+    ],
+)
+def test_a_refusal_names_the_condition(entry: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        conditions_from([entry])
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("nest", [lambda inner: [inner], lambda inner: {"a": inner}])
+def test_values_may_be_nested_a_hundred_deep(nest: Callable[[object], object]) -> None:
+    value: object = 1
+    for _ in range(99):
+        value = nest(value)
+    assert conditions_from([{"field": "a", "in": [value]}])
+
+    with pytest.raises(
+        UsageError, match="condition 1 on 'a' has a value that is nested too deeply"
+    ):
+        conditions_from([{"field": "a", "in": [nest(value)]}])
+
+
+@pytest.mark.parametrize("value", [AN_ID, Decimal128("1"), [AN_ID], {"a": Decimal128("1")}])
+def test_ids_and_decimals_are_values(value: object) -> None:
+    (condition,) = conditions_from([{"field": "a", "in": [value]}])
+    assert condition.values == (value,)

@@ -98,3 +98,21 @@ def test_dates_at_both_ends_of_the_calendar_have_a_recording_time() -> None:
     recorded = datetime(2024, 1, 1, tzinfo=UTC)
     assert recording_time(datetime.max.replace(tzinfo=UTC), recorded) == recorded
     assert recording_time(datetime(1, 1, 1, tzinfo=UTC), recorded) is None
+
+
+@pytest.mark.parametrize("weeks_late", [0, 1, 4, 5, 6, 9, 20])
+@pytest.mark.parametrize("second", [-1, 0, 1])
+@pytest.mark.parametrize("age", [0, 2, 7])
+def test_old_weeks_have_a_limit_for_their_object_ids(
+    weeks_late: int, second: int, age: int
+) -> None:
+    week = FIRST.until(Week(FIRST.monday + timedelta(weeks=age)))[-1]
+    cutoff = int((week.end + timedelta(weeks=weeks_late - 3)).timestamp()) + second
+    window = points_window(week, FIRST, cutoff, 0)
+
+    late = window.late_from.date()
+    earlier = Week(late).until(week.previous()) if age else []
+    limits = [(each.end, each.end + timedelta(weeks=LATE_WEEKS)) for each in earlier]
+    assert list(window.late_weeks()) == [
+        (end, limit) for end, limit in limits if limit < window.cutoff
+    ]

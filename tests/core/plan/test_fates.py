@@ -75,3 +75,8 @@ def test_fates_are_read_back_from_notes() -> None:
 )
 def test_the_points_of_a_malformed_contribution_have_a_limit(stored: object, claimed: int) -> None:
     assert claimed_points(stored, rules_from(CONFIG).points.highest_of_all()) == claimed
+
+
+@pytest.mark.parametrize(("stored", "claimed"), [(0, 0), (0.5, 0), (1, 1), (1125, 1125)])
+def test_small_claims_count_as_they_are(stored: float, claimed: int) -> None:
+    assert claimed_points(stored, 1125) == claimed

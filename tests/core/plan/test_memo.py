@@ -98,3 +98,27 @@ def test_one_kind_of_memo_does_not_pass_for_the_other() -> None:
         GenesisMemo.parse(AnchorMemo.of(a_header(), b"\x01" * 32).text())
     with pytest.raises(MalformedMemo):
         AnchorMemo.parse(GenesisMemo(A_WEEK, "Mint").text())
+
+
+@pytest.mark.parametrize(
+    ("parser", "memo", "why"),
+    [
+        (GenesisMemo, '{"kontrib":"2"}', "version 2 is not known here"),
+        (GenesisMemo, "hello", "Expecting value: line 1 column 1 (char 0)"),
+        (
+            GenesisMemo,
+            '{"kontrib":"1","first_week":"2024-12-10","mint":"Mint"}',
+            "'2024-12-10' is not a week (Tuesday is not a Monday). Write it as 2024-W50 or as its "
+            "Monday, 2024-12-09.",
+        ),
+        (
+            AnchorMemo,
+            json.dumps(json.loads(AnchorMemo.of(a_header(), b"").text()) | {"root": "x"}),
+            "non-hexadecimal number found in fromhex() arg at position 0",
+        ),
+    ],
+)
+def test_a_refused_memo_is_shown_with_the_reason(parser, memo: str, why: str) -> None:
+    with pytest.raises(MalformedMemo) as caught:
+        parser.parse(memo)
+    assert str(caught.value) == f"Not a memo of this system ({why}): {memo[:200]!r}"

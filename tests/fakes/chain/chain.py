@@ -98,6 +98,8 @@ class FakeChain(FakeReader):
             tokens=BaseUnits(source.amount if source else 0),
             allowance=None if owns or source is None else BaseUnits(source.allowance),
             lamports=Lamports(payer.lamports if payer else 0),
+            source_account=self.source,
+            fee_payer=self.fee_payer,
         )
 
     @observed

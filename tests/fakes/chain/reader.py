@@ -40,6 +40,9 @@ class FakeReader:
         self.has_history = True
         self.knows_block_times = True
         self.mentions_a_search = 2_000
+        self.history_lag_slots = 0
+        """How far the nodes that return transactions are behind those that return accounts."""
+        self.has_block_times = True
         self.before: Callable[[str], None] = lambda method: None
         self.after: Callable[[str], None] = lambda method: None
 
@@ -151,7 +154,8 @@ class FakeReader:
         return states.pop() if len(states) == 1 else ReceiptState.UNKNOWN
 
     def _executions(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        finalized, found = self._finalized_slot(), {}
+        lag = self.ledger.finalized_lag_slots + self.history_lag_slots
+        finalized, found = self.ledger.block(lag).slot, {}
         for receipt_id, signature in signatures.items():
             landed = self.ledger.landed.get(signature)
             pair = (receipt_id, self.receipt_address(receipt_id))
@@ -175,7 +179,7 @@ class FakeReader:
             ),
             source=request.source if request.transfers else "",
             source_decrease=BaseUnits(landed.source_decrease),
-            landed_at=self.ledger.time_of(landed.slot),
+            landed_at=self.ledger.time_of(landed.slot) if self.has_block_times else None,
         )
 
     def _status(self, signature: str) -> SignatureStatus:

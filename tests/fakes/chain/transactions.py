@@ -37,6 +37,9 @@ class TokenAccount:
     amount: int = 0
     frozen: bool = False
     memo_required: bool = False
+    confidential_only: bool = False
+    refuses_credits: bool = False
+    """No account state shows this refusal."""
     delegate: str | None = None
     allowance: int = 0
 
@@ -168,6 +171,8 @@ class Draft:
             raise ProgramError("invalid account data: no token account")
         if paying.frozen or paid.frozen:
             raise ProgramError("account is frozen")
+        if paid.confidential_only or paid.refuses_credits:
+            raise ProgramError("Custom: the account accepts no plain credits")
         if paid.memo_required and not memo:
             raise ProgramError("no memo in previous instruction")
         if paying.amount < amount:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from tests.fakes.store.state import Route, State, StoredPayout, StoredReward, to_milliseconds
 from worker.core.lifecycle import IllegalTransition, PayoutStatus, Status
@@ -18,6 +19,15 @@ from worker.core.payout.records import (
 
 VOID_REASON = "batch void: paid alone"
 VOID_SINGLE_REASON = "its receipt is void: it can never be paid"
+
+
+def _read_again(settlement: Settlement, attempts: int) -> dict[str, Any]:
+    again = settlement.next_look_at
+    return {
+        "reason": settlement.missing,
+        "next_attempt_at": again and to_milliseconds(again),
+        "attempts": attempts,
+    }
 
 
 class FakePayouts:
@@ -44,6 +54,24 @@ class FakePayouts:
     def payout(self, plan_id: str, payout_id: str) -> Payout | None:
         stored = self.state.payouts_of(plan_id).get(payout_id)
         return None if stored is None else stored.payout
+
+    def unread(
+        self, plan_id: str, after_id: str, limit: int, *, due: datetime | None
+    ) -> list[Payout]:
+        return [
+            payout
+            for payout in self.payouts_after(plan_id, after_id, 10**9)
+            if payout.status.is_resolved
+            if (payout.reason or (due is None and payout.signature is None))
+            if due is None or payout.next_attempt_at is None or payout.next_attempt_at <= due
+        ][:limit]
+
+    def order_void(self, payout: Payout, reason: str, now: datetime) -> bool:
+        found = [s for s in self._open([payout]) if s.payout.kind is PayoutKind.BATCH]
+        due = to_milliseconds(now)
+        for stored in found:
+            self.state.put_payout(stored, void_reason=reason, attempts=0, next_attempt_at=due)
+        return bool(found)
 
     def open_ranges(self, plan_id: str, size: int, now: datetime) -> list[range]:
         stored = self.state.payouts_of(plan_id).values()
@@ -86,14 +114,26 @@ class FakePayouts:
         known = stored.payout
         fee = stored.fee if settlement.fee is None else settlement.fee
         verified = settlement.verified or stored.verified
+        facts: dict[str, Any] = {"next_attempt_at": None, "reason": None}
+        if settlement.missing is not None:
+            is_incomplete = known.signature is None or known.reason is not None
+            facts = _read_again(settlement, known.attempts + 1) if is_incomplete else {}
         self.state.put_payout(
             replace(stored, leased_until=None, fee=fee, verified=verified),
             status=settlement.status,
             signature=settlement.signature or known.signature,
             slot=known.slot if settlement.slot is None else settlement.slot,
-            next_attempt_at=None,
-            reason=None,
+            **facts,
         )
+        if known.kind is PayoutKind.ANCHOR and settlement.signature is not None:
+            self._record_anchor(known.plan_id, settlement.signature)
+
+    def _record_anchor(self, plan_id: str, signature: str) -> None:
+        for table in (self.state.weeks, self.state.archive):
+            for week, stored in table.items():
+                if stored.distribution.plan_id == plan_id:
+                    signed = replace(stored.distribution, signature=signature)
+                    table[week] = replace(stored, distribution=signed)
 
     def _settle_rewards(self, payout: Payout, settlement: Settlement, now: datetime) -> None:
         if settlement.status is PayoutStatus.PAID:
@@ -109,7 +149,8 @@ class FakePayouts:
 
     def _complete(self, stored: StoredReward, settlement: Settlement, now: datetime) -> None:
         slot = settlement.slot if settlement.slot is not None else stored.slot
-        claimed_at = stored.claimed_at or to_milliseconds(settlement.landed_at or now)
+        first = settlement.landed_at or stored.claimed_at or now
+        claimed_at = to_milliseconds(first)
         paid = replace(stored, slot=slot, claimed_at=claimed_at, next_attempt_at=None)
         signature = settlement.signature or stored.reward.signature
         self.state.put_reward(

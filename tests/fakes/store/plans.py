@@ -225,6 +225,9 @@ class FakePlans:
             stopped=stopped,
         )
 
+    def forget_failure(self, week: Week) -> None:
+        self._change(week, **_UNTRIED)
+
     def approve(self, week: Week, root: bytes) -> bool:
         stored = self.state.weeks.get(week)
         if stored is None or not stored.is_ours or stored.distribution.root != root:
@@ -246,10 +249,11 @@ class FakePlans:
 
     def _requeue_payouts(self, plan_id: str, due: datetime) -> int:
         stored = self.state.payouts_of(plan_id).values()
-        unresolved = [each for each in stored if each.is_unresolved]
-        for each in unresolved:
+        is_unread = [s for s in stored if s.payout.status.is_resolved and s.payout.reason]
+        waiting = [*(each for each in stored if each.is_unresolved), *is_unread]
+        for each in waiting:
             self.state.put_payout(each, attempts=0, next_attempt_at=due)
-        return len(unresolved)
+        return len(waiting)
 
     def _requeue_rewards(self, plan_id: str, due: datetime) -> int:
         stored = self.state.rewards_of(plan_id).values()

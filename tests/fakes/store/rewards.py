@@ -62,6 +62,10 @@ class FakeRewards:
             for single in self._open_singles(reward):
                 self.state.put_payout(replace(single, operator_hold=reason))
 
+    def count_incomplete(self, plan_id: str) -> int:
+        paid = [s for s in self._of_plan(plan_id) if not s.is_unpaid]
+        return sum(None in (s.reward.signature, s.slot, s.claimed_at) for s in paid)
+
     def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:
         for form, wallet in [(form, w) for user_id, w in made for form in stored_forms(user_id)]:
             document = self.state.users.get(form)

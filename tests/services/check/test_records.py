@@ -23,9 +23,11 @@ from worker.core.week import Week
 from worker.services.check import records as check_records
 from worker.services.check.everything import check_all
 from worker.services.context import Deadline
+from worker.services.payout.read_again import read_again
 from worker.services.payout.rebuild import rebuild_week
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.plan_week import plan_week
+from worker.services.plan.planned_week import planned_week
 from worker.services.week.due import find_work
 from worker.services.wiki.recount import recount_all
 
@@ -69,7 +71,9 @@ def test_a_week_that_was_rebuilt_has_no_difference(books: Books, week: Week) -> 
     assert books.found() == []
 
 
-def test_a_transaction_that_nobody_returns_is_no_difference(books: Books) -> None:
+def test_rewards_without_a_transaction_are_listed_until_reconcile_has_read_it(
+    books: Books,
+) -> None:
     """The payout is paid, and lacks signature, slot and fee."""
     stored = books.payout(WEEK)
     blank = replace(stored, fee=None, verified=False)
@@ -77,6 +81,13 @@ def test_a_transaction_that_nobody_returns_is_no_difference(books: Books) -> Non
     for reward in list(books.store.state.rewards[books.plan_id(WEEK)].values()):
         if reward.reward.row.batch == stored.payout.id:
             books.store.state.put_reward(replace(reward, slot=None), signature=None)
+
+    subjects = [subject for _, subject in books.found()]
+    of_rewards = [each for each in subjects if "reward of" in each]
+    assert len(of_rewards) == 2 * stored.payout.rewards
+    assert f"payout {stored.payout.id}, signature" in subjects
+
+    read_again(books.world.first, planned_week(books.store, WEEK), due=None)
 
     assert books.found() == []
 

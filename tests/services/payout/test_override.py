@@ -282,6 +282,7 @@ def test_without_the_published_plan_what_was_paid_is_recovered_by_wallet(world: 
     paid = {entry.transfer.wallet: entry.transfer.amount for entry in recovered.paid}
     assert paid == {wallet_named(n): amount for n, amount in world.balances(names).items()}
     assert recovered.missing == share(world, "ghost")
+    assert recovered.unreadable_batches == 0
     assert world.distribution().stage is Stage.COMPLETED
 
 

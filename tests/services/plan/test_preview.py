@@ -7,6 +7,7 @@ from fractions import Fraction
 from tests.fakes.world import WEEK, World, chain_of
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
+from worker.services.plan.funds import payer_reserve
 from worker.services.plan.plan_week import dry_run, plan_week
 from worker.services.plan.preview import Preview, preview
 
@@ -49,7 +50,7 @@ def test_the_estimate_is_what_the_funds_are_checked_against(world: World) -> Non
     assert found.estimate.receipts_rent == (2 + 2 + 1) * costs.receipt_rent
     assert found.estimate.accounts_rent == 3 * costs.token_account_rent
     assert found.estimate.fees == (1 + 2 + 1 + 1) * fee
-    assert found.estimate.lamports == found.funds.needed.lamports
+    assert found.estimate.lamports + payer_reserve(costs) == found.funds.needed.lamports
     assert found.funds.is_enough
 
 

@@ -149,3 +149,42 @@ def test_many_entrants_take_little_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2 * 10**6  # in memory they would take 3.4 million bytes
+
+
+class SmallWrites:
+    """A file that accepts a few bytes at a time, as a disk does that is almost full."""
+
+    def __init__(self, file) -> None:
+        self._file = file
+        self.close, self.fileno = file.close, file.fileno
+
+    def write(self, data: bytes) -> int:
+        return self._file.write(data[:7])
+
+
+def test_a_disk_may_accept_a_part_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = tempfile.TemporaryFile
+    monkeypatch.setattr(
+        module.tempfile, "TemporaryFile", lambda **facts: SmallWrites(make(**facts))
+    )
+    assert list(Roster(many(20), 3)) == list(Roster(many(20)))
+
+
+def test_every_block_of_a_large_roster_is_read_and_counted() -> None:
+    count = 2 * module.BLOCK_RECORDS + 200
+    roster = Roster(many(count), count // 3)
+    assert len(roster) == len(list(roster)) == count
+
+
+@pytest.mark.parametrize("fails", ["TemporaryFile", "write"])
+def test_no_room_names_the_error(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    def refuse(*args: object, **facts: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    if fails == "write":
+        monkeypatch.setattr(SmallWrites, "write", refuse)
+        make = tempfile.TemporaryFile
+        refuse = lambda **facts: SmallWrites(make(**facts))  # noqa: E731 - a replacement
+    monkeypatch.setattr(module.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(NoRoomToSort, match="No space left on device"):
+        Roster(many(10), 3)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.world import WEEK, World
+from tests.fakes.world import WEEK, World, store_of
 from worker.core.errors import ExitCode, KontribError
 from worker.core.lifecycle import Stage, Status
 from worker.core.payout.backoff import ATTEMPTS_MAX
@@ -73,7 +73,7 @@ def work_like_tasks(context: Context, first: Work) -> list[Work]:
     return done
 
 
-@pytest.mark.parametrize("job", Job)
+@pytest.mark.parametrize("job", FORGOTTEN)
 def test_a_step_without_effect_is_done_once_and_then_waits(world: World, job: Job) -> None:
     context, work = at(world, job)
 
@@ -88,7 +88,7 @@ def test_a_step_without_effect_is_done_once_and_then_waits(world: World, job: Jo
     assert find_work(context) == []
 
 
-@pytest.mark.parametrize("job", Job)
+@pytest.mark.parametrize("job", FORGOTTEN)
 def test_a_step_that_never_has_an_effect_stops_the_week_and_a_retry_pays_once(
     world: World, job: Job
 ) -> None:
@@ -117,6 +117,30 @@ def test_a_step_that_never_has_an_effect_stops_the_week_and_a_retry_pays_once(
     paid = rewards[Status.COMPLETED]
     balances = world.balances([f"user {number}" for number in range(6)])
     assert (paid.count, sum(balances.values())) == (6, paid.amount)
+
+
+def test_reading_transactions_without_effect_is_done_once_and_then_waits(world: World) -> None:
+    """This job belongs to completed weeks, in which a single was paid later."""
+    at(world, Job.CLOSE)
+    world.run()
+    plan_id = world.distribution().plan_id or ""
+    state = store_of(world.first).state
+    batch = next(s for s in state.payouts_of(plan_id).values() if s.payout.index == 1)
+    state.put_payout(batch, signature=None, reason="paid, signature not readable yet")
+    (work,) = find_work(world.first)
+    store: Any = Forgetful(world.first.store, {"settle": None})
+    context = replace(world.first, store=store)
+
+    assert work_like_tasks(context, work) == [work]
+
+    reason = world.distribution().reason or ""
+    assert reason.startswith("NoProgress: read_back of 2024-W50")
+    assert find_work(context) == []
+
+    world.clock.sleep(timedelta(days=1).total_seconds())
+    world.run()
+    assert world.distribution().reason is None
+    assert find_work(world.first) == []
 
 
 def test_inline_work_ends_with_the_reason(world: World) -> None:

@@ -65,6 +65,13 @@ def lose_history(town: Town, number: int) -> None:
     chain_of(town.operators[number % 2]).has_history = number // 2 % 2 == 1
 
 
+def delay_history(town: Town, number: int) -> None:
+    """Transactions are readable some blocks after their receipts, with or without their time."""
+    chain = chain_of(town.operators[number % 2])
+    chain.history_lag_slots = (0, 3, 8, 60)[number // 2 % 4]
+    chain.has_block_times = number // 8 % 2 == 0
+
+
 def refuse_sends(town: Town, number: int) -> None:
     chain_of(town.operators[number % 2]).refuses_sends = "behind" if number // 2 % 2 else None
 

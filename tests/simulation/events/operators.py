@@ -13,7 +13,12 @@ from tests.simulation.town import USERS, Town
 from worker.core.money import ONE_TOKEN
 from worker.core.week import Week
 from worker.services.context import Context
-from worker.services.payout.override import hold_reward, redirect_reward, release_reward
+from worker.services.payout.override import (
+    hold_reward,
+    redirect_reward,
+    release_reward,
+    void_batch,
+)
 from worker.services.week.unblock import retry_week
 
 
@@ -39,7 +44,13 @@ def pause(town: Town, number: int) -> None:
 
 def hold(town: Town, number: int) -> None:
     operator, week, user = _reward(town, number)
-    hold_reward(operator, week, user, "asked by mail")
+    hold_reward(operator, week, user, "asked by mail", void_batch=number % 3 == 0)
+
+
+def void(town: Town, number: int) -> None:
+    """An operator orders a batch to be void, which may be paid at this moment."""
+    week = town.weeks[number // 2 % len(town.weeks)]
+    void_batch(town.operators[number % 2], week, number // 4 % 4, "asked by mail")
 
 
 def release(town: Town, number: int) -> None:

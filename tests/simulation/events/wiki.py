@@ -14,7 +14,7 @@ from tests.simulation.town import USERS, Town
 
 
 def change_token_account(town: Town, number: int) -> None:
-    """A token account is frozen, thawed, closed or opened, or requires memos."""
+    """A token account is frozen, thawed, closed or opened, requires memos, or refuses tokens."""
     wallet = wallet_named(USERS[number % len(USERS)])
     address, kind = token_address(wallet), number // len(USERS) % 5
     account = town.world.ledger.token_account(address)
@@ -23,7 +23,9 @@ def change_token_account(town: Town, number: int) -> None:
     elif kind == 0 and account.amount == 0:
         town.world.ledger.put_token_account(address, None)
     else:
-        changed = replace(account, frozen=kind == 1, memo_required=kind == 2)
+        changed = replace(
+            account, frozen=kind == 1, memo_required=kind == 2, refuses_credits=kind == 3
+        )
         town.world.ledger.put_token_account(address, changed)
 
 

@@ -9,7 +9,7 @@ from bson import ObjectId
 
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.chain.faults import FakeEndpoint
-from tests.fakes.chain.transactions import Request, signature_of, token_address
+from tests.fakes.chain.transactions import Account, Request, signature_of, token_address
 from tests.fakes.store.state import Route
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from tests.simulation.faults.sweeping import sweep, sweep_until_closed
@@ -22,10 +22,10 @@ from worker.services.week.run import do_work
 from worker.services.week.story import Job, Work
 
 
-def do(context: Context, *jobs: Job, seconds: float = 600) -> None:
+def do(context: Context, *jobs: Job, seconds: float = 600, week: Week = WEEK) -> None:
     for job in jobs:
         try:
-            do_work(context, Work(job, WEEK, 0, 100), seconds=seconds)
+            do_work(context, Work(job, week, 0, 100), seconds=seconds)
         except KontribError:
             return
 
@@ -147,6 +147,38 @@ def a_planner_crashed_and_left_its_draft(world: World) -> None:
     do(rival, Job.PLAN)
     stray = store_of(rival).state.rewards
     store_of(world.first).state.rewards.update({k: dict(v) for k, v in stray.items()})
+    sweep_until_closed(world)
+
+
+def a_hold_is_written_at_the_last_moment(world: World) -> None:
+    """The plan pays the reward with a batch, and is being anchored."""
+    do(world.first, Job.PLAN)
+    plan_id = world.distribution().plan_id or ""
+    first, other = (
+        world.first.store.rewards(plan_id, range(position, position + 1))[0] for position in (0, 2)
+    )
+    do(world.first, Job.ANCHOR)
+    world.first.store.hold(first, "asked by mail")
+    sweep_until_closed(world)
+    assert world.ledger.balance(first.row.wallet) == 0, "a held reward was paid"
+    assert world.ledger.balance(other.row.wallet) == other.row.amount
+
+
+def transactions_are_readable_late(world: World) -> None:
+    chain_of(world.first).history_lag_slots = 8
+    sweep_until_closed(world)
+
+
+def sol_is_used_up_after_the_anchor(world: World) -> None:
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    payer = chain_of(world.first).fee_payer
+    account = world.ledger.account(payer) or Account()
+    world.ledger.put_account(payer, replace(account, lamports=1_000))
+    world.clock.sleep(20)
+    do(world.first, Job.PAY, seconds=120)
+    assert "at the fee payer" in (world.distribution().reason or ""), "no reason"
+    world.fund()
+    world.clock.sleep(600)
     sweep_until_closed(world)
 
 

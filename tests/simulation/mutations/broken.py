@@ -14,12 +14,12 @@ from tests.fakes.chain.chain import FakeChain
 from tests.fakes.store.store import FakeStore
 from tests.fakes.world import WEEK
 from worker.core.payout.chain import Blockhash, Intent, Landing, SignatureStatus
-from worker.core.payout.records import Payout, Reward
+from worker.core.payout.records import Payout, Reward, Settlement
 from worker.core.plan.commitment import Header, Row, Seal
 from worker.core.plan.receipts import ReceiptState, state_of
 from worker.ports.payout import Signed
 from worker.services.context import Context
-from worker.services.payout import prepare
+from worker.services.payout import in_flight, pay, prepare, token_accounts
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.plan import anchor, plan_week, publish, seal
 
@@ -36,7 +36,12 @@ def sign_payments_without_receipts(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_confirmed(patch: pytest.MonkeyPatch, concerns: Callable[[str], bool]) -> None:
-    """Read some receipts before they are final, and report landed ones as final."""
+    """Read some receipts before they are final, and report landed ones as final.
+
+    It also takes away the wait for a readable transaction, which is final by then.
+    """
+    for module in (anchor, in_flight):
+        patch.setattr(module, "READ_AGAIN_SECONDS", ())
     receipts, statuses = FakeChain.receipts, FakeChain.statuses
 
     def hasty(
@@ -112,6 +117,21 @@ def read_rows_of_any_plan(patch: pytest.MonkeyPatch) -> None:
         return (merged[position] for position in positions if position in merged)
 
     patch.setattr(FakeStore, "rows", rows)
+
+
+def forget_holds_in_batches(patch: pytest.MonkeyPatch) -> None:
+    for module in (anchor, token_accounts):
+        patch.setattr(module, "held_in_batches", lambda store, planned: [])
+
+
+def look_for_no_transaction_again(patch: pytest.MonkeyPatch) -> None:
+    for module in (anchor, in_flight):
+        patch.setattr(module, "READ_AGAIN_SECONDS", ())
+    patch.setattr(Settlement, "missing", None)
+
+
+def sign_without_funds(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(pay, "first_within_funds", lambda treasury, costs, amounts: len(amounts))
 
 
 def plan_without_genesis(patch: pytest.MonkeyPatch) -> None:

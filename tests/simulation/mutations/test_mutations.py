@@ -1,101 +1,34 @@
-"""Replaces each safeguard in turn by a broken collaborator, which a scenario must reveal.
+"""Takes each safeguard away in turn, which a scenario must reveal.
 
 Every scenario is played twice. With all safeguards, the auditor finds nothing. Without the one
-safeguard, the auditor finds a violation, or the week never closes.
+safeguard, the auditor finds a violation, a promise is broken, or the week never closes.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
-from tests.fakes.world import WEEK, World
-from tests.simulation.facts import audit_world, inputs_of
-from tests.simulation.faults import traps
-from tests.simulation.mutations import broken
+from tests.fakes.world import WEEK, World, store_of
+from tests.simulation.facts import audit_world, collect, inputs_of
+from tests.simulation.mutations import anchoring, paying, planning, protocol, singles, users
+from tests.simulation.mutations.safeguard import Safeguard, Scenario
 from worker.services.plan.genesis import make_genesis
 
-Break = Callable[[pytest.MonkeyPatch], None]
 NAMES = [f"user {i}" for i in range(6)]
-
-
-@dataclass(frozen=True, slots=True)
-class Safeguard:
-    """A safeguard, a scenario that needs it, and the finding's text without it."""
-
-    name: str
-    take_away: Break
-    scenario: Callable[[World], None]
-    noticed: str
-
-
 SAFEGUARDS = [
-    Safeguard(
-        "a receipt in every payment",
-        broken.sign_payments_without_receipts,
-        traps.two_operators_pay_at_once,
-        "paid twice",
-    ),
-    Safeguard(
-        "the anchor is final",
-        broken.believe_an_anchor_at_once,
-        traps.an_anchor_is_forked_away_and_another_one_lands,
-        "not closed|not the anchored one|before its plan was final",
-    ),
-    Safeguard(
-        "rows are checked against the root",
-        broken.check_no_rows,
-        traps.somebody_edits_an_amount_in_the_database,
-        "moved other amounts",
-    ),
-    Safeguard(
-        "a single only after its batch is void",
-        broken.allow_singles_by_wallet,
-        traps.a_wallet_is_removed_and_added_again,
-        "paid twice",
-    ),
-    Safeguard(
-        "the void is final",
-        broken.believe_a_void_at_once,
-        traps.a_void_is_forked_away_after_a_single_was_paid,
-        "paid twice",
-    ),
-    Safeguard(
-        "payments are read back at finalized",
-        broken.believe_a_void_at_once,
-        traps.a_payment_is_forked_away,
-        "not closed",
-    ),
-    Safeguard(
-        "plans are read back",
-        broken.write_plans_blindly,
-        traps.the_database_loses_a_row_in_silence,
-        "not closed",
-    ),
-    Safeguard(
-        "plans are published",
-        broken.publish_nothing,
-        traps.the_database_is_lost_and_the_wiki_has_changed,
-        "not closed",
-    ),
-    Safeguard(
-        "rows belong to one plan id",
-        broken.read_rows_of_any_plan,
-        traps.a_planner_crashed_and_left_its_draft,
-        "not closed",
-    ),
-    Safeguard(
-        "genesis binds the receipt key",
-        broken.plan_without_genesis,
-        traps.another_key_with_an_empty_database,
-        "is not its receipt",
-    ),
+    *protocol.SAFEGUARDS,
+    *planning.SAFEGUARDS,
+    *users.SAFEGUARDS,
+    *anchoring.SAFEGUARDS,
+    *paying.SAFEGUARDS,
+    *singles.SAFEGUARDS,
 ]
 
 
-def findings_of(scenario: Callable[[World], None]) -> str:
+def findings_of(scenario: Scenario) -> str:
     """The auditor's findings after a scenario, and whether its week was closed."""
     world = World(batch_size=2)
     world.populate(len(NAMES))
@@ -106,6 +39,8 @@ def findings_of(scenario: Callable[[World], None]) -> str:
         scenario(world)
     except AssertionError as error:
         stuck.append(repr(error))
+    for context in world.operators:
+        collect(inputs, store_of(context))
     world.ledger.finalize()
     return "\n".join([*stuck, *audit_world(world, inputs).findings])
 
@@ -122,3 +57,11 @@ def test_without_a_safeguard_somebody_notices(
     safeguard.take_away(monkeypatch)
     with pytest.raises(AssertionError, match=safeguard.noticed):
         assert findings_of(safeguard.scenario) == ""
+
+
+def test_each_safeguard_has_a_name_of_its_own(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """The session's summary in tests/conftest.py prints their number."""
+    record_property("safeguards taken away", len(SAFEGUARDS))
+    assert max(Counter(each.name for each in SAFEGUARDS).values()) == 1

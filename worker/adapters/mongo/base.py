@@ -21,6 +21,7 @@ from worker.core.payout.backoff import AHEAD_MAX, NEVER
 
 DUPLICATE_KEY = 11000
 UNRESOLVED = [status.value for status in PayoutStatus if not status.is_resolved]
+RESOLVED = [status.value for status in PayoutStatus if status.is_resolved]
 CHUNK_DOCUMENTS = 2000
 CHUNK_IDS = 1000
 STREAM_BATCH = 10_000

@@ -112,6 +112,8 @@ class SolanaChain(ChainReader):
             tokens=BaseUnits(state.amount if state else 0),
             allowance=None if owns or state is None else BaseUnits(state.delegated_amount),
             lamports=Lamports(payer.lamports if payer else 0),
+            source_account=str(self._facts.source),
+            fee_payer=str(self._payer),
         )
 
     def costs(self) -> Costs:

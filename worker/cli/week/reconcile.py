@@ -11,18 +11,26 @@ from worker.cli.command import command
 from worker.cli.console import emit, escaped, table, waiting
 from worker.core.errors import ExitCode
 from worker.core.money import tokens_text
+from worker.services.payout.read_again import read_again, write_back
 from worker.services.payout.reconcile import reconcile as compare_books
-from worker.services.plan.planned_week import planned_distribution
+from worker.services.plan.planned_week import plan_of, planned_distribution
 
 commands = typer.Typer()
 
 
 @command(commands, "kontrib reconcile 2024-W50 --json")
 def reconcile(context: typer.Context, week: WeekArgument, as_json: AsJson = False) -> None:
-    """Compare plan, database and chain to the base unit. Exits 1 if they differ."""
+    """Compare plan, database and chain to the base unit. Exits 1 if they differ.
+
+    Records signatures, slots and dates that are missing in the database. Exits 3 if the chain
+    cannot be read wholly now.
+    """
     session = session_of(context)
     distribution = planned_distribution(session.store, week)
     with waiting(f"Comparing {week.label} with the chain"):
+        planned = plan_of(week, distribution)
+        read_again(session.context, planned, due=None)
+        write_back(session.context, planned)
         result = compare_books(session.context, distribution)
     amounts = {
         "planned": result.planned,
@@ -46,7 +54,7 @@ def reconcile(context: typer.Context, week: WeekArgument, as_json: AsJson = Fals
     }
 
     def render(console: Console) -> None:
-        colour = "green" if result.is_exact else "red"
+        colour = "green" if result.is_exact else "yellow" if result.is_unproven else "red"
         console.print(f"[{colour}]{escaped(result.sentence())}[/]", soft_wrap=True)
         made = table("", ">base units", ">KONTRIB")
         for name, amount in amounts.items():
@@ -57,4 +65,4 @@ def reconcile(context: typer.Context, week: WeekArgument, as_json: AsJson = Fals
 
     emit(data, as_json=as_json, render=render)
     if not result.is_exact:
-        raise typer.Exit(ExitCode.FAILED)
+        raise typer.Exit(ExitCode.NOT_READY if result.is_unproven else ExitCode.FAILED)

@@ -1,4 +1,4 @@
-"""Commands on single rewards and on a week's records: hold, release, rebuild."""
+"""Commands on single rewards, batches and a week's records: hold, release, void, rebuild."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from worker.cli.arguments import EXAMPLE_USER, AsJson, UserArgument, WeekArgument, session_of
+from worker.cli.arguments import (
+    EXAMPLE_USER,
+    AsJson,
+    UserArgument,
+    WeekArgument,
+    session_of,
+    whole_number,
+)
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, table, waiting
 from worker.cli.session import Session
 from worker.core.errors import UsageError
-from worker.core.money import tokens_text
+from worker.core.money import Lamports, sol_text, tokens_text
 from worker.core.week import Week
 from worker.services.context import Deadline
-from worker.services.payout.override import hold_reward, release_reward
+from worker.services.payout.override import hold_reward, release_reward, void_batch
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
 from worker.services.plan.adopt import AnchoredPlanMissing
+from worker.services.plan.funds import payout_cost
 
 REBUILD_SECONDS = 3600.0
 commands = typer.Typer()
@@ -29,10 +37,49 @@ def hold(
     user: UserArgument,
     week: WeekArgument,
     reason: Annotated[str, typer.Option("--reason", help="The reason for the hold.")],
+    void_batch_too: Annotated[
+        bool,
+        typer.Option(
+            "--void-batch", help="Make the reward's unpaid batch void, so that it can be held."
+        ),
+    ] = False,
 ) -> None:
-    """Hold back an unpaid reward that would be sent alone."""
-    reward = hold_reward(session_of(context).context, week, user, reason)
-    say(f"{reward.user_id}'s reward of {week.label} is held: {reason}")
+    """Hold back an unpaid reward until it is released.
+
+    Before the anchor, the plan is made again with the reward held. After it, a reward that is paid
+    alone can be held, and with --void-batch a reward of an unpaid batch.
+    """
+    session = session_of(context)
+    held = hold_reward(session.context, week, user, reason, void_batch=void_batch_too)
+    say(f"{held.reward.user_id}'s reward of {week.label} is held: {reason}. {held.consequence}")
+    session.broker.wake_if_possible("tasks.retry", week)
+
+
+@command(commands, 'kontrib void 2024-W50 7 --reason "a recipient refuses the tokens"')
+def void(
+    context: typer.Context,
+    week: WeekArgument,
+    batch: Annotated[
+        int,
+        typer.Argument(
+            parser=whole_number(), metavar="BATCH", help="The batch's number.", show_default=False
+        ),
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why the batch cannot be paid.")],
+) -> None:
+    """Make an unpaid batch void, so that each of its rewards is paid alone.
+
+    The batch is paid or void, never both: a payment under way may still land first.
+    """
+    session = session_of(context)
+    payout = void_batch(session.context, week, batch, reason)
+    cost = payout_cost(session.context.chain.costs()) * (payout.rewards + 1)
+    say(
+        f"Batch {payout.id} becomes void: {reason}. Its {payout.rewards} rewards are then paid "
+        f"alone, for {sol_text(Lamports(cost))} SOL at most. If a payment under way lands first, "
+        "they are paid with the batch."
+    )
+    session.broker.wake_if_possible("tasks.retry", week)
 
 
 @command(commands, f"kontrib release {EXAMPLE_USER} 2024-W50")
@@ -97,6 +144,7 @@ def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
         "missing_base_units": found.missing,
         "open_batches": found.open_batches,
         "void_batches": found.void_batches,
+        "unreadable_batches": found.unreadable_batches,
     }
 
     def render(screen: Console) -> None:
@@ -107,7 +155,8 @@ def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
         screen.print(paid)
         screen.print(
             f"{tokens_text(found.missing)} KONTRIB of the plan are not accounted for: "
-            f"{found.open_batches} batches open, {found.void_batches} void, the rest held."
+            f"{found.open_batches} batches open, {found.void_batches} void, "
+            f"{found.unreadable_batches} paid but not readable now, the rest held."
         )
 
     emit(data, as_json=as_json, render=render)

@@ -1,7 +1,7 @@
 """Compares stored rewards, payouts and weeks with the plan and records that they come from.
 
-Documents are plain mappings with any content. If no endpoint returned a transaction, its payout has
-no signature, slot or fee, and is not `verified`.
+Documents are plain mappings with any content. While no endpoint returns a transaction, its payout
+has no signature, slot or fee, and is not `verified`. `kontrib reconcile` completes such a payout.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ _STATUSES: Mapping[tuple[object, object], Sequence[Status]] = {
     **{(kind, PayoutStatus.PAID): (Status.COMPLETED,) for kind in PayoutKind},
     (PayoutKind.SINGLE, PayoutStatus.VOID): (Status.FAILED,),
 }
+_READABLE = "there: `kontrib reconcile` reads it, if an endpoint returns the transaction"
 _WITHOUT_PAYOUT = (Status.PENDING, Status.FAILED)
 
 
@@ -108,6 +109,8 @@ class RewardCheck:
         expected = {"transaction_signature": facts.get("signature"), "slot": facts.get("slot")}
         yield from differing(Area.RECORDS, subject, fields, expected)
         yield from _presence(subject, fields, "claimed_at", expected=is_paid)
+        for name in (n for n, value in expected.items() if is_paid and value is None):
+            yield from _presence(subject, fields, name, expected=True)
 
 
 def _routes(batch: Fields | None, single: Fields | None) -> Sequence[str]:
@@ -175,6 +178,8 @@ def _of_payout(payout_id: str, week: Week, expected: Fields, fields: Fields) -> 
     is_read = fields.get("signature") is not None
     if is_read and not is_resolved:
         yield record_finding(f"{subject}, signature", fields.get("signature"), "missing")
+    if is_resolved and not is_read:
+        yield record_finding(f"{subject}, signature", None, _READABLE)
     known = is_resolved and is_read
     yield from differing(Area.RECORDS, subject, fields, {"verified": known})
     for name in ("slot", "fee"):

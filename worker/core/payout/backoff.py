@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from worker.core.payout.records import Payout, Postponement
+from worker.core.payout.records import Payout, PayoutKind, Postponement
 
 ATTEMPTS_MAX = 12
 """Failed tries before a visible stop. Their growing pauses take 15 to 31 hours."""
 _FIRST_SECONDS = 15
 _LONGEST_SECONDS = 6 * 3600
 _LOOK_AGAIN_SECONDS = 120
+READ_AGAIN_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""The pauses between the first looks for a transaction. The nodes behind one URL are some blocks
+apart. Then its payout is recorded without it, and it is looked for at growing intervals."""
 
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 """The next try of a payout that waits for `kontrib retry`."""
@@ -45,6 +49,14 @@ def is_waiting(next_attempt_at: datetime | None, now: datetime) -> bool:
     return now < next_attempt_at <= now + AHEAD_MAX or next_attempt_at >= NEVER
 
 
+def next_reading_at(now: datetime, payout: Payout, *, scale: float) -> datetime:
+    """The next look for the transaction of a resolved payout. `NEVER` after the last one."""
+    attempts = payout.attempts + 1
+    if is_exhausted(attempts):
+        return NEVER
+    return next_attempt_at(now, attempts, payout.id, scale=scale)
+
+
 def is_exhausted(attempts: int) -> bool:
     """Whether no try is left."""
     return attempts >= ATTEMPTS_MAX
@@ -56,6 +68,23 @@ def after_failure(payout: Payout, reason: str, now: datetime, *, scale: float) -
     if is_exhausted(attempts):
         return for_a_person(payout, reason)
     return Postponement(payout, next_attempt_at(now, attempts, payout.id, scale=scale), reason)
+
+
+def after_refusal(payout: Payout, reason: str, now: datetime, *, scale: float) -> Postponement:
+    """Postpone after the chain executed a payment and refused it.
+
+    If the last tries of a batch failed for one reason, a recipient may refuse its tokens for a
+    reason that no account shows. The other recipients are paid once the batch is void.
+    """
+    failed = after_failure(payout, reason, now, scale=scale)
+    is_same = payout.kind is PayoutKind.BATCH and payout.reason == reason
+    if failed.next_attempt_at != NEVER or not is_same:
+        return failed
+    offer = (
+        f"{reason}. If a recipient refuses the tokens, pay the others alone with `kontrib void "
+        f'{payout.week.label} {payout.index} --reason "why"`'
+    )
+    return replace(failed, reason=offer)
 
 
 def for_a_person(payout: Payout, reason: str) -> Postponement:

@@ -93,6 +93,7 @@ class AccountProblem(enum.StrEnum):
     NOT_A_WALLET = "wallet is owned by a program"
     FOREIGN_OWNER = "token account has another owner"
     FROZEN = "token account is frozen"
+    CONFIDENTIAL_ONLY = "token account accepts confidential transfers only"
     MEMO_REQUIRED = "token account requires a memo of each transfer"
 
 
@@ -112,6 +113,10 @@ class Treasury:
     tokens: BaseUnits
     allowance: BaseUnits | None
     lamports: Lamports
+    source_account: str = ""
+    """The address that holds the tokens."""
+    fee_payer: str = ""
+    """The address that holds the lamports."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from worker.core.payout.wallet_text import describe_wallet, is_address, problem_
 
 ACCOUNTS_PER_USER_MAX = 3
 """A user who changes the wallet each week and closes the old token account keeps its rent."""
+HELD_BY_OPERATOR = "held by an operator"
 NO_WALLET = "no wallet address"
 USER_TWICE = "several user documents have this id"
 CLOSED_ACCOUNT = "token account was closed after we created it"

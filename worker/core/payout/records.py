@@ -20,13 +20,12 @@ from worker.core.week import Week
 
 @dataclass(frozen=True, slots=True)
 class UserPoints:
-    """A user's valid points in a window, late ones included."""
+    """A user's valid points and contributions in a window, late ones included."""
 
     user_id: str
     points: int
     late_points: int
     contributions: int = field(default=0, compare=False)
-    """Late ones included."""
     late_contributions: int = field(default=0, compare=False)
 
 
@@ -112,7 +111,6 @@ class Reward:
     redirected_to: str | None = None
     operator_hold: str | None = None
     paid_at: datetime | None = field(default=None, compare=False)
-    """The time of the block that paid it, as far as the database knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,11 +244,13 @@ class Payout:
     slot: int | None = None
     wallet: str | None = None
     """The recipient of a single. Only a redirect changes it."""
+    void_reason: str | None = None
+    """Why an operator ordered a batch to be void. Only an unpaid batch becomes void."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The resolution of a payout on chain. `signature` is None if no endpoint returns it."""
+    """The resolution of a payout on chain. `signature` is None if no endpoint returns it yet."""
 
     payout: Payout
     status: PayoutStatus
@@ -259,6 +259,16 @@ class Settlement:
     fee: Lamports | None
     verified: bool
     landed_at: datetime | None = None
+    next_look_at: datetime | None = None
+    """The next look for what is missing. None if nothing is."""
+
+    @property
+    def missing(self) -> str | None:
+        """The facts that no endpoint returns yet, for people; None if the record is complete."""
+        if self.signature is None:
+            return f"{self.status.value}, signature not readable yet"
+        is_payment = self.payout.kind is not PayoutKind.ANCHOR and self.status is PayoutStatus.PAID
+        return "paid, date not readable yet" if is_payment and self.landed_at is None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,9 +50,22 @@ class PayoutStore(Protocol):
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         """Write the outcomes on chain. Idempotent.
 
-        Rewards of a paid payout become completed, with signature and slot. Rewards of a void
-        batch wait, each to be paid alone.
+        Rewards of a paid payout become completed, with signature, slot and date. Rewards of a void
+        batch wait, each to be paid alone. An anchor's signature becomes that of its week. A payout
+        that lacks facts gets the reason `Settlement.missing`, and the time of the next look.
         """
+
+    def unread(
+        self, plan_id: str, after_id: str, limit: int, *, due: datetime | None
+    ) -> list[Payout]:
+        """Resolved payouts that lack facts of their transaction and have a greater id, by id.
+
+        With `due`, only those with a reason whose next look is due. Without it, all of them, and
+        those of older versions, which recorded no reason.
+        """
+
+    def order_void(self, payout: Payout, reason: str, now: datetime) -> bool:
+        """Record an operator's order to void a batch, and make it due. False if it is resolved."""
 
     def postpone(self, postponements: Sequence[Postponement]) -> None:
         """Record the next try of each payout, count the attempt and give up the lease."""
@@ -79,6 +92,9 @@ class PayoutStore(Protocol):
 
     def redirect(self, reward: Reward, wallet: str, now: datetime) -> None:
         """Record an operator's new wallet for a held reward or a reward of a void batch."""
+
+    def count_incomplete(self, plan_id: str) -> int:
+        """The number of completed rewards without a signature, a slot or a date."""
 
     def hold(self, reward: Reward, reason: str | None) -> None:
         """Put a reward on an operator's hold, so that no single of it is sent; None releases."""

@@ -100,6 +100,9 @@ class PlanStore(Protocol):
     ) -> None:
         """Record the reason for a failed try of a week, and the time of the next one."""
 
+    def forget_failure(self, week: Week) -> None:
+        """Clear the reason, the next try and the stop of a week."""
+
     def approve(self, week: Week, root: bytes) -> bool:
         """Approve the week's plan. False if the plan has another root."""
 

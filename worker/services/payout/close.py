@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from worker.core.errors import NotReady, Refused
 from worker.core.lifecycle import PayoutStatus, Stage, Status
-from worker.core.payout.records import Distribution, PayoutKind
+from worker.core.payout.records import Distribution, Payout, PayoutKind
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.pages import pages_needing_account, payout_pages
+from worker.services.payout.read_again import read_again, unread_payouts, write_back
 from worker.services.payout.reconcile import CHUNK_PAYOUTS, Reconciliation, reconcile
 from worker.services.payout.settle import settle_from_chain
 from worker.services.plan.planned_week import plan_of
@@ -23,6 +26,27 @@ class StillOpen(NotReady):
 
     def __init__(self, week: Week, unresolved: int) -> None:
         super().__init__(f"{week.label} has {unresolved} batches that are not resolved yet.")
+
+
+class TransactionsUnread(NotReady):
+    """Payouts are resolved, and no endpoint returns their transactions yet."""
+
+    def __init__(self, week: Week, unread: Sequence[Payout]) -> None:
+        named = "".join(f", such as {payout.id} ({payout.reason})" for payout in unread[:1])
+        super().__init__(
+            f"{week.label} is paid, and waits for the transactions of {len(unread)} payouts that "
+            f"no endpoint returns yet{named}. It goes on by itself. "
+            "If this lasts, add an endpoint with full history to SOLANA_RPC_URL, and run "
+            f"`kontrib retry {week.label}`."
+        )
+
+
+class BooksUnproven(NotReady):
+    """Nothing differs, and not everything can be read from the chain now."""
+
+    def __init__(self, result: Reconciliation) -> None:
+        listed = "; ".join(result.differences[:3])
+        super().__init__(f"{result.sentence()}. The week closes by itself. {listed}")
 
 
 class BooksDisagree(Refused):
@@ -42,6 +66,7 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
     Raises:
         NotPlanned: the week has no plan.
         StillOpen: some payouts are not resolved.
+        TransactionsUnread, BooksUnproven: not everything can be read now. Nothing differs.
         BooksDisagree: plan, database and chain differ.
     """
     planned = plan_of(distribution.week, distribution)
@@ -51,8 +76,11 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
     if unresolved:
         raise StillOpen(week, unresolved)
     _settle_again(context, planned)
+    _read_transactions(context, planned)
     _record_accounts_made(context, plan_id)
     result = reconcile(context, distribution)
+    if result.is_unproven:
+        raise BooksUnproven(result)
     record_reconciliation(context, result)
     if not result.is_exact:
         raise BooksDisagree(result)
@@ -73,6 +101,18 @@ def _settle_again(context: Context, planned: PlannedWeek) -> None:
     rows = AnchoredRows(context, planned, anchored_seal(context, planned))
     for page in payout_pages(context.store, planned.plan_id, CHUNK_PAYOUTS):
         settle_from_chain(rows, [p for p in page if p.kind is not PayoutKind.ANCHOR])
+
+
+def _read_transactions(context: Context, planned: PlannedWeek) -> None:
+    """Complete the records of payouts whose transaction was not readable when they were settled.
+
+    Raises:
+        TransactionsUnread: some are not readable yet.
+    """
+    read_again(context, planned, due=context.clock.now())
+    write_back(context, planned)
+    if unread := unread_payouts(context, planned):
+        raise TransactionsUnread(planned.week, unread)
 
 
 def record_reconciliation(context: Context, result: Reconciliation) -> None:

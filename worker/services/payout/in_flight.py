@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from worker.core.lifecycle import PayoutStatus
-from worker.core.payout.backoff import NEVER
-from worker.core.payout.chain import Intent, Transfer
+from worker.core.payout.backoff import NEVER, READ_AGAIN_SECONDS, for_an_event
+from worker.core.payout.chain import Costs, Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
 from worker.services.context import Context
+from worker.services.plan.funds import FundsShort
 
 MARKED_AT_ONCE = 32
 """Payouts whose rewards are marked between two looks at the chain."""
+
+USUAL_WAIT = timedelta(minutes=5)
+"""A transaction is final, or its blockhash expired, within this time on a cluster that works."""
 
 MARKED_BEFORE_END = timedelta(seconds=30)
 """Rewards are marked only while their payout's lease lasts longer than this."""
@@ -38,6 +43,15 @@ class PayReport:
         return self.paid + self.void
 
 
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A resolved payout whose transaction no endpoint returned, and the looks for it."""
+
+    status: PayoutStatus
+    looks: int
+    next_look_at: datetime
+
+
 class InFlight:
     """Claimed payouts that are neither resolved nor postponed."""
 
@@ -47,10 +61,20 @@ class InFlight:
         self._unmarked: dict[str, datetime] = {}
         """The end of each lease whose payout only we have signed, while its rewards are unmarked.
         """
+        self._unread: dict[str, _Unread] = {}
         self.payouts: list[Payout] = []
         self.signed_here: dict[str, tuple[Transfer, ...]] = {}
         """The transfers of the transactions that this call signed, by signature."""
+        self.short: FundsShort | None = None
+        """Set if payouts wait for funds."""
+        self.unknown: set[str] = set()
+        """The payouts whose receipt the last look could not read."""
         self.report = PayReport(week)
+
+    @cached_property
+    def costs(self) -> Costs:
+        """The charges of the cluster, read once for each call of `pay`."""
+        return self._context.chain.costs()
 
     def claim(self, plan_id: str, indexes: range) -> list[Payout]:
         """Claim more payouts while there is room.
@@ -123,6 +147,42 @@ class InFlight:
             stopped=True,
         )
 
+    def to_read(self, resolved: Mapping[str, PayoutStatus]) -> dict[str, PayoutStatus]:
+        """The resolved payouts whose transaction is looked for now."""
+        now = self._context.clock.now()
+        later = {i for i, unread in self._unread.items() if unread.next_look_at > now}
+        return {i: status for i, status in resolved.items() if i not in later}
+
+    def keeps(self, settlement: Settlement) -> bool:
+        """Whether a payout stays in flight until its transaction is readable."""
+        known = self._unread.get(settlement.payout.id)
+        looks = known.looks if known else 0
+        if looks == len(READ_AGAIN_SECONDS):
+            return False
+        again = self._context.clock.now() + timedelta(seconds=READ_AGAIN_SECONDS[looks])
+        self._unread[settlement.payout.id] = _Unread(settlement.status, looks + 1, again)
+        return True
+
+    def unread_states(self) -> dict[str, PayoutStatus]:
+        """The resolved payouts in flight, whose transaction is not readable yet."""
+        flying = {payout.id for payout in self.payouts}
+        return {i: unread.status for i, unread in self._unread.items() if i in flying}
+
+    def show_waits(self) -> None:
+        """Record why payouts are still in flight, where it is no usual wait for finality. They stay
+        due, and the next call goes on with them."""
+        now, later = self._context.clock.now(), []
+        for payout in self.payouts:
+            if payout.id in self.unknown:
+                reason = "its receipt cannot be read: endpoints disagree, lag or do not answer"
+            elif payout.attempt is not None and payout.attempt.created_at < now - USUAL_WAIT:
+                sent = f"{payout.attempt.created_at:%Y-%m-%d %H:%M:%S}"
+                reason = f"sent at {sent} UTC, neither final nor expired yet"
+            else:
+                continue
+            later.append(for_an_event(payout, reason, now))
+        self.postpone(later)
+
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Count the resolved payouts, which are no longer in flight."""
         self._forget([each.payout for each in settlements])
@@ -132,9 +192,9 @@ class InFlight:
                 self.report.moved += each.payout.amount
             else:
                 self.report.void += 1
-            if each.signature is None:
-                self.report.reasons.append(f"{each.payout.id}: resolved, not yet readable")
-            else:
+            if each.missing is not None:
+                self.report.reasons.append(f"{each.payout.id}: {each.missing}")
+            if each.signature is not None:
                 self.signed_here.pop(each.signature, None)
 
     def _forget(self, payouts: Sequence[Payout]) -> None:

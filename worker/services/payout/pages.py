@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from worker.core.payout.records import Payout, Reward
 from worker.ports.payout import Store
@@ -12,6 +13,16 @@ def payout_pages(store: Store, plan_id: str, size: int) -> Iterator[list[Payout]
     """All payouts of a plan in order of their ids, at most `size` at a time."""
     after = ""
     while page := store.payouts_after(plan_id, after, size):
+        yield page
+        after = page[-1].id
+
+
+def unread_pages(
+    store: Store, plan_id: str, size: int, *, due: datetime | None
+) -> Iterator[list[Payout]]:
+    """Resolved payouts that lack facts of their transaction, at most `size` at a time."""
+    after = ""
+    while page := store.unread(plan_id, after, size, due=due):
         yield page
         after = page[-1].id
 

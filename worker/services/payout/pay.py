@@ -7,13 +7,20 @@ block height. Completed means finalized and read back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from worker.core.chunks import chunks
 from worker.core.errors import Refused
 from worker.core.lifecycle import PayoutStatus
-from worker.core.payout.backoff import after_failure, for_a_person
+from worker.core.money import BaseUnits, Lamports
+from worker.core.payout.backoff import (
+    after_failure,
+    after_refusal,
+    for_a_person,
+    for_an_event,
+    next_look_at,
+)
 from worker.core.payout.chain import Intent, SignatureStatus
 from worker.core.payout.decision import (
     Step,
@@ -22,7 +29,7 @@ from worker.core.payout.decision import (
     next_step,
     pauses_after_refusal,
 )
-from worker.core.payout.records import Payout, Postponement
+from worker.core.payout.records import Payout, Postponement, Settlement
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.services.context import Context, Deadline
@@ -31,6 +38,7 @@ from worker.services.payout.in_flight import InFlight, PayReport
 from worker.services.payout.outside_plan import outside_plan
 from worker.services.payout.prepare import prepare_payments
 from worker.services.payout.settle import settle
+from worker.services.plan.funds import FundsShort, Need, first_within_funds, funds_report
 from worker.services.plan.seal import anchored_seal
 from worker.services.plan.send_until_resolved import sign_all
 
@@ -54,6 +62,7 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
     Raises:
         NotAnchored, AnchorUnknown, PlanDoesNotMatchRoot, Paused, Unreachable: nothing further was
             signed.
+        FundsShort: some payouts wait for funds. All others were worked on.
     """
     context.chain.check_mint()
     rows = AnchoredRows(context, planned, anchored_seal(context, planned))
@@ -67,8 +76,13 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
                 break
             if not _round(rows, flight, deadline) and not flight.mark_some():
                 context.clock.sleep(context.limits.poll_seconds)
+        # Record what is resolved, although its transaction is not readable yet.
+        _settle(rows, flight, flight.unread_states())
+        flight.show_waits()
     finally:
         context.store.release(flight.payouts)
+    if flight.short is not None:
+        raise flight.short
     flight.report.unresolved = len(flight.payouts)
     return flight.report
 
@@ -77,8 +91,10 @@ def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
     """Look at the chain once and do the next steps. False if no payout was signed or resolved."""
     look = _look(rows.context, flight.payouts)
     # Settle first: signing may be paused or refused, but a landed payment stands.
-    resolved = _settle(rows, flight, look.steps[Step.SETTLE_PAID], PayoutStatus.PAID)
-    resolved += _settle(rows, flight, look.steps[Step.SETTLE_VOID], PayoutStatus.VOID)
+    flight.unknown = look.unknown
+    states = {p.id: PayoutStatus.PAID for p in look.steps[Step.SETTLE_PAID]}
+    states |= {p.id: PayoutStatus.VOID for p in look.steps[Step.SETTLE_VOID]}
+    resolved = _settle(rows, flight, flight.to_read(states), flight.keeps)
     resent = [p.attempt for p in look.steps[Step.RESEND] if p.attempt]
     if resent:
         rows.context.chain.send([(attempt.signature, attempt.wire) for attempt in resent])
@@ -93,6 +109,8 @@ class _Look:
     steps: dict[Step, list[Payout]]
     refused: dict[str, str]
     """Why the chain executed and refused the last attempt, by payout id."""
+    unknown: set[str]
+    """The payouts whose receipt cannot be read now."""
 
 
 def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
@@ -108,8 +126,9 @@ def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
         state = receipts.get(payout.id, ReceiptState.FREE)
         status = statuses.get(payout.id)
         steps[next_step(state, payout.attempt, status, height.block_height)].append(payout)
+    unknown = {i for i, state in receipts.items() if state is ReceiptState.UNKNOWN}
     refused = {i: s.error or "refused by the chain" for i, s in statuses.items() if is_refused(s)}
-    return _Look(steps, refused)
+    return _Look(steps, refused, unknown)
 
 
 def _statuses(context: Context, payouts: Sequence[Payout]) -> dict[str, SignatureStatus]:
@@ -123,15 +142,18 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
     due, context = look.steps[Step.SIGN], rows.context
     prepared = prepare_payments(rows, due, deadline, refused=look.refused.keys())
     flight.postpone(prepared.later)
+    flight.short = prepared.short or flight.short
     intents: list[tuple[Payout, Intent]] = []
     for payout, intent in prepared.intents:
         reason = look.refused.get(payout.id)
-        # A void is the answer to a refusal. Everything else is tried again later.
-        is_void = intent.resolution is Resolution.VOID
-        if reason is not None and not is_void and pauses_after_refusal(payout):
-            flight.postpone([_failure(context, payout, reason)])
+        # A void is the answer to a refused payment. Everything else is tried again later.
+        is_answer = intent.resolution is Resolution.VOID and not _was_void(payout)
+        if reason is not None and not is_answer and pauses_after_refusal(payout):
+            now, scale = context.clock.now(), context.limits.backoff_scale
+            flight.postpone([after_refusal(payout, reason, now, scale=scale)])
         else:
             intents.append((payout, intent))
+    intents = _within_funds(context, flight, intents)
     if not intents:
         return 0
     attempts = sign_all(context, [intent for _, intent in intents])
@@ -145,19 +167,49 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
     return len(signed)
 
 
+def _was_void(payout: Payout) -> bool:
+    return payout.attempt is not None and payout.attempt.resolution is Resolution.VOID
+
+
+def _within_funds(
+    context: Context, flight: InFlight, intents: list[tuple[Payout, Intent]]
+) -> list[tuple[Payout, Intent]]:
+    """The first payments that the treasury can pay. The others wait for funds, with a reason.
+
+    Without lamports, a transaction never lands and nothing reports why.
+    """
+    if not intents:
+        return []
+    treasury, costs = context.chain.treasury(), flight.costs
+    amounts = [sum(transfer.amount for transfer in intent.transfers) for _, intent in intents]
+    count = first_within_funds(treasury, costs, amounts)
+    if count < len(intents):
+        report = replace(funds_report(context, Need(BaseUnits(0), Lamports(0))), treasury=treasury)
+        flight.short = FundsShort(f"{flight.report.week.label} is not paid wholly", report)
+        now, reason = context.clock.now(), str(flight.short)
+        later = [payout for payout, _ in intents[count:]]
+        flight.postpone([for_an_event(p, reason, next_look_at(now, p.id)) for p in later])
+    return intents[:count]
+
+
 def _failure(context: Context, payout: Payout, reason: str) -> Postponement:
     now, scale = context.clock.now(), context.limits.backoff_scale
     return after_failure(payout, reason, now, scale=scale)
 
 
 def _settle(
-    rows: AnchoredRows, flight: InFlight, payouts: Sequence[Payout], status: PayoutStatus
+    rows: AnchoredRows,
+    flight: InFlight,
+    states: Mapping[str, PayoutStatus],
+    keeps: Callable[[Settlement], bool] = lambda _: False,
 ) -> int:
+    """Record resolved payouts, and return their number. `keeps`: those that are read again soon."""
+    payouts, count = [p for p in flight.payouts if p.id in states], 0
     for chunk in chunks(payouts, SETTLED_AT_ONCE):
-        states = {payout.id: status for payout in chunk}
-        settlements = settle(rows, chunk, states, flight.signed_here)
+        settlements = settle(rows, chunk, states, flight.signed_here, keeps)
         flight.settled(settlements)
+        count += len(settlements)
         for each in settlements:
             if each.signature is not None and not each.verified:
                 raise PaidOtherThanPlanned(each.payout, each.signature)
-    return len(payouts)
+    return count

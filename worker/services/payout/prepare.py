@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from worker.core.payout.backoff import after_failure, for_a_person, for_an_event
+from worker.core.payout.backoff import after_failure, for_a_person, for_an_event, next_look_at
 from worker.core.payout.chain import Intent, Recipient, Transfer, missing_wallets
 from worker.core.payout.decision import must_be_void
 from worker.core.payout.hold import why_no_account
@@ -29,6 +29,7 @@ from worker.services.payout.token_accounts import (
     create_within_limit,
     recipients_by_wallet,
 )
+from worker.services.plan.funds import FundsShort
 
 RETRY_SOON = timedelta(seconds=5)
 LOOK_SOON = timedelta(minutes=5)
@@ -41,6 +42,12 @@ class PreparedPayments:
 
     intents: list[tuple[Payout, Intent]] = field(default_factory=list)
     later: list[Postponement] = field(default_factory=list)
+    short: FundsShort | None = None
+    """Set if token accounts could not be created."""
+
+    def wait_for_funds(self, payouts: Sequence[Payout], error: FundsShort, now: datetime) -> None:
+        self.short = error
+        self.later += [for_an_event(p, str(error), next_look_at(now, p.id)) for p in payouts]
 
 
 def prepare_payments(
@@ -54,8 +61,12 @@ def prepare_payments(
         Paused: nothing may be signed now.
     """
     rows.context.refuse_if_paused()
-    prepared = PreparedPayments()
-    batches = [p for p in payouts if p.kind is PayoutKind.BATCH]
+    prepared, header = PreparedPayments(), rows.seal.header
+    batches = [p for p in payouts if p.kind is PayoutKind.BATCH and p.void_reason is None]
+    ordered = [p for p in payouts if p.kind is PayoutKind.BATCH and p.void_reason is not None]
+    prepared.intents += [
+        (p, batch_intent(str(header.batch_id(p.index)), [], void=True)) for p in ordered
+    ]
     _prepare_batches(rows, batches, deadline, refused, prepared)
     singles = [p for p in payouts if p.kind is PayoutKind.SINGLE]
     _prepare_singles(rows, singles, deadline, prepared)
@@ -80,7 +91,12 @@ def _prepare_batches(
     seen = recipients_by_wallet(rows.context, wallets)
     lost = _lost_accounts(rows, payouts, proven, seen)
     if lost:
-        create_token_accounts(rows.context, sorted(lost), deadline)
+        try:
+            create_token_accounts(rows.context, sorted(lost), deadline)
+        except FundsShort as error:
+            waiting = [p for p in payouts if any(row.wallet in lost for row in proven[p.id])]
+            prepared.wait_for_funds(waiting, error, rows.context.clock.now())
+            payouts = [payout for payout in payouts if payout not in waiting]
     for payout in payouts:
         batch = proven[payout.id]
         if any(row.wallet in lost for row in batch):
@@ -121,7 +137,13 @@ def _prepare_singles(
     leaves = _proven_leaves(rows, payouts, prepared)
     allowed = _of_void_batches(rows, [p for p in payouts if p.id in leaves], prepared)
     seen = recipients_by_wallet(rows.context, {p.wallet for p in allowed if p.wallet})
-    reasons = _create_accounts(rows, allowed, seen, deadline)
+    try:
+        reasons = _create_accounts(rows, allowed, seen, deadline)
+    except FundsShort as error:
+        missing, reasons = missing_wallets(list(seen.values())), {}
+        waiting = [payout for payout in allowed if payout.wallet in missing]
+        prepared.wait_for_funds(waiting, error, rows.context.clock.now())
+        allowed = [payout for payout in allowed if payout not in waiting]
     for payout in allowed:
         try:
             reward = rows.reward(payout, leaves[payout.id])

@@ -65,10 +65,12 @@ class RecoveredByWallet:
     paid: list[PaidTransfer] = field(default_factory=list)
     void_batches: int = 0
     open_batches: int = 0
+    unreadable_batches: int = 0
+    """Paid batches whose transaction no endpoint returns now."""
 
     @property
     def missing(self) -> int:
-        """Base units of the plan that no batch has paid."""
+        """Base units of the plan that no readable payment of a batch has moved."""
         return self.memo.total_amount - sum(entry.transfer.amount for entry in self.paid)
 
 
@@ -139,7 +141,9 @@ def recover_by_wallet(context: Context, week: Week) -> RecoveredByWallet:
         for batch in ids:
             recovered.void_batches += states[batch] is ReceiptState.VOID
             recovered.open_batches += states[batch] not in RESOLVED
-            if (found := executions.get(batch)) is not None:
+            found = executions.get(batch)
+            recovered.unreadable_batches += found is None and states[batch] is ReceiptState.PAID
+            if found is not None:
                 recovered.paid += [
                     PaidTransfer(batch, found.signature, found.slot, t) for t in found.transfers
                 ]

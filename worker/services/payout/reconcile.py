@@ -46,6 +46,9 @@ class Reconciliation:
     chain_paid: int = 0
     payouts: int = 0
     unreadable: int = 0
+    """Resolved payouts whose transaction no endpoint returns now."""
+    paid_unreadable: int = 0
+    """The planned amount of those whose receipt is paid."""
     check: Check = field(default_factory=lambda: Check("chain", listed_max=LISTED_MAX))
     signatures: list[str] = field(default_factory=list)
     fees: int = 0
@@ -53,12 +56,17 @@ class Reconciliation:
     @property
     def mismatch(self) -> int:
         """Base units that plan, database and chain disagree about."""
-        database = self.database_paid + self.database_unpaid
-        return abs(self.planned - database) + abs(self.database_paid - self.chain_paid)
+        database, chain = self.database_paid + self.database_unpaid, self.chain_paid
+        return abs(self.planned - database) + abs(self.database_paid - chain - self.paid_unreadable)
 
     @property
     def is_exact(self) -> bool:
         return self.mismatch == 0 and self.check.ok
+
+    @property
+    def is_unproven(self) -> bool:
+        """Whether nothing differs, but not everything could be read."""
+        return not self.is_exact and self.mismatch == 0 and self.check.wrong_count == 0
 
     @property
     def differences(self) -> list[str]:
@@ -70,6 +78,11 @@ class Reconciliation:
             return (
                 f"{self.week.label}: plan = database = chain, {self.planned} base units planned, "
                 f"{self.chain_paid} paid in {self.payouts} payouts"
+            )
+        if self.is_unproven:
+            return (
+                f"{self.week.label}: nothing differs, and {self.check.unproven_count} facts cannot "
+                "be read from the chain now"
             )
         return (
             f"{self.week.label}: MISMATCH of {self.mismatch} base units, "
@@ -150,6 +163,7 @@ def _compare_transaction(
 ) -> None:
     if found is None:
         result.unreadable += 1
+        result.paid_unreadable += payout.amount if state is ReceiptState.PAID else 0
     else:
         result.fees += found.fee
         result.signatures.append(found.signature)

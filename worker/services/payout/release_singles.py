@@ -28,6 +28,7 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.services.context import Context, Deadline
 from worker.services.payout.token_accounts import create_within_limit, recipients_by_wallet
+from worker.services.plan.funds import FundsShort
 
 CHUNK_REWARDS = 500
 LOOK_AGAIN = timedelta(hours=6)
@@ -39,6 +40,7 @@ def release_singles(context: Context, planned: PlannedWeek, deadline: Deadline) 
 
     Raises:
         Paused: nothing may be signed now.
+        FundsShort: token accounts could not be created. The other rewards were released.
     """
     context.refuse_if_paused()
     release, last = Release(context, planned, deadline), list[Reward]()
@@ -49,6 +51,8 @@ def release_singles(context: Context, planned: PlannedWeek, deadline: Deadline) 
             break  # the same again: the last round had no effect
         release.run(rewards)
         last = rewards
+    if release.short is not None:
+        raise release.short
     return release
 
 
@@ -61,6 +65,8 @@ class Release:
         self.payable = 0
         self.waiting: Counter[str] = Counter()
         """Rewards that cannot be paid yet, by reason."""
+        self.short: FundsShort | None = None
+        """Set if the fee payer cannot pay the token accounts."""
 
     def run(self, rewards: Sequence[Reward]) -> None:
         rewards = self._without_paid(rewards)
@@ -72,7 +78,9 @@ class Release:
         for reward in rewards:
             wallet, account = wallets[reward.user_id], accounts.get(reward.user_id)
             reason = self._reason_to_wait(reward, seen.get(wallet), account)
-            if reason == OVER_ACCOUNT_CAP and wallet in tried:
+            if reason == OVER_ACCOUNT_CAP and self.short is not None:
+                self._wait(reward, str(self.short), LOOK_SOON)
+            elif reason == OVER_ACCOUNT_CAP and wallet in tried:
                 self._wait(reward, NOT_MADE_YET, LOOK_SOON)
             elif reason is not None:
                 self._wait(reward, reason)
@@ -113,7 +121,11 @@ class Release:
                 is_redirect=bool(reward.redirected_to),
             )
         ]
-        return create_within_limit(self._context, wanted, self._deadline)
+        try:
+            return create_within_limit(self._context, wanted, self._deadline)
+        except FundsShort as error:
+            self.short = error
+            return set()
 
     def _reason_to_wait(
         self, reward: Reward, recipient: Recipient | None, account: Account | None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from worker.core.lifecycle import PayoutStatus
+from worker.core.payout.backoff import next_reading_at
 from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.comparison import RESOLVED, recipient_of
 from worker.core.payout.intent import moved
@@ -41,18 +43,27 @@ def settle(
     payouts: Sequence[Payout],
     states: Mapping[str, PayoutStatus],
     signed_here: Mapping[str, Sequence[Transfer]],
+    keeps: Callable[[Settlement], bool] = lambda _: False,
 ) -> list[Settlement]:
     """Read the transactions of resolved payouts, and record their results.
 
     `signed_here`: transfers by signature. They were verified at signing, so their rows are not read
-    again.
+    again. `keeps`: incomplete settlements that are not recorded yet, since the caller looks again.
     """
-    executions = read_back(rows.context, payouts)
-    settlements = [
-        _settlement(rows, p, states[p.id], executions.get(p.id), signed_here) for p in payouts
-    ]
+    context, executions = rows.context, read_back(rows.context, payouts)
+    now, scale = context.clock.now(), context.limits.backoff_scale
+    settlements: list[Settlement] = []
+    for payout in payouts:
+        found = executions.get(payout.id)
+        settlement = _settlement(rows, payout, states[payout.id], found, signed_here)
+        if settlement.missing is not None:
+            if keeps(settlement):
+                continue
+            again = next_reading_at(now, payout, scale=scale)
+            settlement = replace(settlement, next_look_at=again)
+        settlements.append(settlement)
     if settlements:
-        rows.context.store.settle(settlements, rows.context.clock.now())
+        context.store.settle(settlements, now)
     return settlements
 
 
@@ -74,6 +85,8 @@ def planned_transfers(rows: AnchoredRows, payout: Payout, found: Execution) -> l
     Raises:
         PlanDoesNotMatchRoot: the rows of a batch were changed, or the row of a single is missing.
     """
+    if payout.kind is PayoutKind.ANCHOR:
+        return []
     if payout.kind is PayoutKind.BATCH:
         return [Transfer(row.wallet, row.amount) for row in rows.of_batch(payout.index)]
     if (row := rows.at(payout.index)) is None:

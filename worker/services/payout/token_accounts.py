@@ -10,15 +10,30 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from datetime import timedelta
 
+from worker.core.errors import NotReady
 from worker.core.lifecycle import Stage
 from worker.core.payout.chain import Landing, Recipient, missing_wallets
 from worker.core.plan.planned_week import PlannedWeek
+from worker.core.week import Week
 from worker.services.context import Context, Deadline
 from worker.services.payout.pages import pages_needing_account
+from worker.services.plan.funds import check_account_funds
+from worker.services.plan.publish import held_in_batches
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
 WEEK = timedelta(days=7)
+
+
+class AccountsMissing(NotReady):
+    """Creations of token accounts are sent, and the accounts do not appear."""
+
+    def __init__(self, week: Week, wallets: Sequence[str]) -> None:
+        super().__init__(
+            f"{week.label} waits for {len(wallets)} token accounts. Their creation was sent again "
+            f"and again, and not one appeared: {wallets[0]} first. Look at the endpoints with "
+            "`kontrib doctor`; the sweeper tries again."
+        )
 
 
 def prepare_accounts(
@@ -26,24 +41,38 @@ def prepare_accounts(
 ) -> tuple[int, bool]:
     """Create the missing accounts of an anchored plan, then move the week on to payments.
 
+    A hold that came too late for the plan voids its batch, before the first payment.
+
     Returns the number of created accounts, and whether all accounts exist.
 
     Raises:
-        Paused, NotAnchored: nothing may be signed.
+        Paused, NotAnchored, FundsShort: nothing may be signed.
+        AccountsMissing: not one account could be created in this time.
     """
     anchored_seal(context, planned)
+    _void_held_batches(context, planned)
     created = 0
     for rewards in pages_needing_account(context.store, planned.plan_id, CHUNK_REWARDS):
         wallets = [reward.row.wallet for reward in rewards]
         missing = missing_wallets(context.chain.recipients(wallets))
         while missing:
             if deadline.passed:
+                if not created:
+                    raise AccountsMissing(planned.week, sorted(missing))
                 return created, False
             made = create_token_accounts(context, sorted(missing), deadline)
             created += len(made)
             missing -= made
     context.store.advance(planned.week, planned.plan_id, Stage.ANCHORED, Stage.PREPARED)
     return created, True
+
+
+def _void_held_batches(context: Context, planned: PlannedWeek) -> None:
+    for reward in held_in_batches(context.store, planned):
+        payout = context.store.payout(planned.plan_id, reward.row.batch)
+        if payout is not None and payout.void_reason is None:
+            reason = f"an operator holds a reward: {reward.operator_hold}"
+            context.store.order_void(payout, reason, context.clock.now())
 
 
 def create_within_limit(
@@ -55,6 +84,7 @@ def create_within_limit(
 
     Raises:
         MalformedRules: the limit cannot be read.
+        FundsShort: the fee payer cannot pay the accounts.
     """
     if not wanted:
         return set()
@@ -81,8 +111,12 @@ def create_token_accounts(context: Context, wallets: Sequence[str], deadline: De
     Returns the wallets whose account was created. An account seen at confirmed counts: if a fork
     drops it, the payment finds it missing. An account whose creation is final and that is missing
     counts, too: its owner closed it, and creating it again would pay the owner its rent.
+
+    Raises:
+        Paused, FundsShort: nothing was sent.
     """
     context.refuse_if_paused()
+    check_account_funds(context, len(wallets))
     blockhash = context.chain.latest_blockhash()
     wires = [
         (s.signature, s.wire) for s in context.chain.sign_account_creations(wallets, blockhash)

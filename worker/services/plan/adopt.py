@@ -94,7 +94,8 @@ def _plan_again(
 ) -> tuple[Seal, PlanNotes]:
     """Compute the plan again with the anchored cut-off. Only the anchored root is accepted."""
     previous = previous_plan(context, week, first)
-    draft = make_draft(context, week, memo.cutoff, previous, batch_size=memo.batch_size)
+    # Without today's holds: most of them are from after the anchor.
+    draft = make_draft(context, week, memo.cutoff, previous, batch_size=memo.batch_size, held=())
     rewards = draft.rewards(plan_id)
     if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
         location = context.archive.location(week, memo.root)

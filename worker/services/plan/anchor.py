@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from worker.core.errors import NotReady
 from worker.core.lifecycle import PayoutStatus, Stage
+from worker.core.payout.backoff import READ_AGAIN_SECONDS, next_reading_at
 from worker.core.payout.chain import Execution, Intent
 from worker.core.payout.decision import Step, next_step
-from worker.core.payout.records import Attempt, Distribution, Payout, Settlement
+from worker.core.payout.records import Distribution, Payout, Settlement
 from worker.core.plan.commitment import MalformedPlan, PlanDoesNotMatchRoot, Seal
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.planned_week import PlannedWeek
@@ -23,7 +24,7 @@ from worker.services.plan.cluster.find_execution import find_execution
 from worker.services.plan.funds import check_funds, plan_need
 from worker.services.plan.genesis import first_week
 from worker.services.plan.planned_week import plan_of
-from worker.services.plan.publish import check_published
+from worker.services.plan.publish import check_published, held_in_batches
 from worker.services.plan.seal import stored_seal
 from worker.services.plan.send_until_resolved import TransactionRefused, sign_all
 
@@ -105,10 +106,11 @@ def _step(context: Context, planned: PlannedWeek) -> Anchored | None:
 
 def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
     week, plan_id = planned.week, planned.plan_id
-    payout = context.store.payout(plan_id, anchor_id(week))
-    found = _find_anchor(context, week, payout.attempt if payout else None)
+    payout, receipt = context.store.payout(plan_id, anchor_id(week)), anchor_id(week)
+    found = _read_transaction(context, receipt, payout)
     signature = found.signature if found else None
     if payout is not None:
+        now, scale = context.clock.now(), context.limits.backoff_scale
         settlement = Settlement(
             payout=payout,
             status=PayoutStatus.PAID,
@@ -116,19 +118,28 @@ def _record(context: Context, planned: PlannedWeek, seal: Seal) -> Anchored:
             slot=found.slot if found else None,
             fee=found.fee if found else None,
             verified=found is not None,
+            next_look_at=None if found else next_reading_at(now, payout, scale=scale),
         )
-        context.store.settle([settlement], context.clock.now())
-    context.store.advance(week, plan_id, Stage.PLANNED, Stage.ANCHORED, signature=signature)
+        context.store.settle([settlement], now)
+    # Another worker may know the signature, so an unknown one is not written.
+    facts = {"signature": signature} if signature else {}
+    context.store.advance(week, plan_id, Stage.PLANNED, Stage.ANCHORED, **facts)
     return Anchored(seal.root, signature, finalized=True)
 
 
-def _find_anchor(context: Context, week: Week, attempt: Attempt | None) -> Execution | None:
-    """The transaction of an anchor: usually our own, whose signature is known."""
-    receipt = anchor_id(week)
-    known = {receipt: attempt.signature} if attempt else {}
-    if (ours := context.chain.executions_of(known).get(receipt)) is not None:
-        return ours
-    return find_execution(context, receipt)[0]
+def _read_transaction(context: Context, receipt: str, payout: Payout | None) -> Execution | None:
+    """The anchor's transaction: usually our own, whose signature is known.
+
+    It waits a little, since nodes are some blocks apart.
+    """
+    known = {receipt: payout.attempt.signature} if payout and payout.attempt else {}
+    for pause in READ_AGAIN_SECONDS:
+        if (ours := context.chain.executions_of(known).get(receipt)) is not None:
+            return ours
+        if (found := find_execution(context, receipt)[0]) is not None:
+            return found
+        context.clock.sleep(pause)
+    return None
 
 
 def _send(
@@ -184,6 +195,10 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
     if header.batch_size > context.chain.costs().transfers_per_transaction:
         raise _stale(
             context, week, planned.plan_id, "its batches are larger than every endpoint accepts"
+        )
+    if held_in_batches(context.store, planned):
+        raise _stale(
+            context, week, planned.plan_id, "an operator holds a reward that it pays with a batch"
         )
     check_published(context, seal)
     check_approved(context.store, context.rules(), week, seal.root, approved=planned.approved)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from worker.core.lifecycle import Status
@@ -21,6 +21,7 @@ from worker.ports.payout import Store
 from worker.services.context import Context
 from worker.services.plan.anchored.previous import Previous
 from worker.services.plan.eligibility import Exclusions, list_eligible_users
+from worker.services.plan.publish import held_by_operators
 from worker.services.plan.roster import Roster
 
 MALFORMED_LISTED_MAX = 200
@@ -86,11 +87,13 @@ def make_draft(
     previous: Previous,
     *,
     batch_size: int | None = None,
+    held: Collection[str] | None = None,
 ) -> Draft:
     """Compute a week's plan from the wiki's current data. Writes nothing.
 
     `batch_size`: the size of an anchored plan that is computed again. The default is the largest
-    size that every endpoint accepts.
+    size that every endpoint accepts. `held`: the users whose reward is held; the default is those
+    whose reward an operator holds now.
 
     Raises:
         MalformedRules: system_config cannot be used.
@@ -101,14 +104,12 @@ def make_draft(
     window = points_window(week, previous.since, cutoff, previous.cutoff)
     points = context.store.week_points(window, rules, MALFORMED_LISTED_MAX)
     excluded = Exclusions()
-    roster = Roster(list_eligible_users(context, week, points.users, rules, excluded))
-    counted = _count(roster)
-    if counted.new_accounts > rules.max_new_accounts_per_week:
-        roster = Roster(cap_new_accounts(roster, rules.max_new_accounts_per_week))
-        counted = _count(roster)
+    users = held_by_operators(context.store, week) if held is None else held
+    entrants = list_eligible_users(context, week, points.users, rules, excluded, users)
+    roster, counted = _make_roster(entrants, rules.max_new_accounts_per_week)
     allocation = allocate(counted.points, counted.multipliers, rules.policy)
     size = batch_size or context.chain.costs().transfers_per_transaction
-    held = counted.held.total()
+    held_count = counted.held.total()
     header = Header(
         week=week,
         cutoff=cutoff,
@@ -116,9 +117,9 @@ def make_draft(
         mint=context.chain.mint,
         rules=rules.snapshot(),
         batch_size=size,
-        batches=-(-(len(roster) - held) // size),
+        batches=-(-(len(roster) - held_count) // size),
         rewards=len(roster),
-        held=held,
+        held=held_count,
         total_points=sum(counted.points),
         total_weight=counted.weight,
         total_amount=allocation.total,
@@ -140,6 +141,15 @@ class _Counted:
     weight: int = 0
     late_points: int = 0
     new_accounts: int = 0
+
+
+def _make_roster(entrants: Iterator[Entrant], new_accounts_max: int) -> tuple[Roster, _Counted]:
+    roster = Roster(entrants)
+    counted = _count(roster)
+    if counted.new_accounts > new_accounts_max:
+        roster = Roster(cap_new_accounts(roster, new_accounts_max))
+        counted = _count(roster)
+    return roster, counted
 
 
 def _count(roster: Roster) -> _Counted:

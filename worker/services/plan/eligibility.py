@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import bisect
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.core.chunks import chunks
 from worker.core.identity import plan_salt, user_commitment
 from worker.core.look_alike import difference, folded
-from worker.core.payout.hold import hold_reason
+from worker.core.payout.hold import HELD_BY_OPERATOR, hold_reason
 from worker.core.payout.records import Account, ExcludedUser, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
 from worker.core.plan.entrant import Entrant
@@ -86,8 +86,12 @@ def list_eligible_users(
     users: Iterable[UserPoints],
     rules: Rules,
     excluded: Exclusions,
+    held: Collection[str] = (),
 ) -> Iterator[Entrant]:
-    """The users who qualify, in any order. The others are counted in `excluded`."""
+    """The users who qualify, in any order. The others are counted in `excluded`.
+
+    `held`: the users whose reward an operator holds.
+    """
     salt = plan_salt(context.chain.receipt_secret, week)
     for qualified, accounts, multipliers in participants(
         context.store, week, users, rules, excluded
@@ -100,6 +104,8 @@ def list_eligible_users(
             account = accounts[user.user_id]
             recipient = recipients.get(str(account.wallet))
             hold = hold_reason(account, recipient)
+            if user.user_id in held:
+                hold = HELD_BY_OPERATOR
             excluded.take(user)
             yield Entrant(
                 commitment=user_commitment(salt, user.user_id),

@@ -1,8 +1,9 @@
-"""Checks, before a week is anchored, that the treasury covers all open weeks together."""
+"""Checks that the treasury covers all open weeks: before an anchor, and before each signing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from worker.core.errors import NotReady
 from worker.core.money import BaseUnits, Lamports, sol_text, tokens_text
@@ -46,19 +47,22 @@ class FundsReport:
 
 
 class FundsShort(NotReady):
-    """Tokens, allowance or SOL do not cover the open weeks. Nothing was anchored."""
+    """Tokens, allowance or SOL do not cover the open weeks. `what` waits for them."""
 
-    def __init__(self, week: Week, report: FundsReport) -> None:
-        short = []
+    def __init__(self, what: str, report: FundsReport) -> None:
+        treasury, short = report.treasury, []
+        source = f"the source account {treasury.source_account}"
         if report.tokens_short:
-            short.append(f"{tokens_text(report.tokens_short)} KONTRIB in the source account")
+            short.append(f"{tokens_text(report.tokens_short)} KONTRIB in {source}")
         if report.allowance_short:
-            short.append(f"{tokens_text(report.allowance_short)} KONTRIB of delegated allowance")
-        if report.lamports_short:
-            short.append(f"{sol_text(report.lamports_short)} SOL at the fee payer")
+            allowance = tokens_text(report.allowance_short)
+            short.append(f"{allowance} KONTRIB of delegated allowance of {source}")
+        if lamports := report.lamports_short:
+            sol = f"{sol_text(lamports)} SOL ({lamports:,} lamports)"
+            short.append(f"{sol} at the fee payer {treasury.fee_payer}")
         super().__init__(
-            f"{week.label} is not anchored: short of {' and of '.join(short)}, all open weeks "
-            "summed. Send the funds; the sweeper then continues by itself."
+            f"{what}: short of {' and of '.join(short) or 'funds'}, all open weeks summed. "
+            "Send the funds; the sweeper then continues by itself."
         )
 
 
@@ -107,11 +111,47 @@ def plan_need(costs: Costs, header: Header, new_accounts: int) -> Need:
     return Need(header.total_amount, cost.lamports)
 
 
+def payout_cost(costs: Costs) -> int:
+    """Lamports of one batch or single."""
+    return costs.receipt_rent + _transaction_fee(costs)
+
+
+def payer_reserve(costs: Costs) -> int:
+    """Lamports that stay with the fee payer: the cluster lands nothing that leaves an account below
+    its rent minimum. A receipt's rent is a little more than the minimum of an empty account."""
+    return costs.receipt_rent
+
+
+def check_account_funds(context: Context, accounts: int) -> None:
+    """
+    Raises:
+        FundsShort: the fee payer cannot create this many token accounts.
+    """
+    costs = context.chain.costs()
+    transactions = -(-accounts // costs.accounts_per_transaction)
+    cost = accounts * costs.token_account_rent + transactions * _transaction_fee(costs)
+    treasury = context.chain.treasury()
+    if treasury.lamports < cost + payer_reserve(costs):
+        report = funds_report(context, Need(BaseUnits(0), Lamports(cost)))
+        raise FundsShort("Token accounts are not created", replace(report, treasury=treasury))
+
+
+def first_within_funds(treasury: Treasury, costs: Costs, amounts: Sequence[int]) -> int:
+    """How many of these payments, in order, the treasury can pay now. Amounts in base units."""
+    limits = [limit for limit in (treasury.tokens, treasury.allowance) if limit is not None]
+    tokens, lamports = min(limits), treasury.lamports - payer_reserve(costs)
+    for count, amount in enumerate(amounts):
+        tokens, lamports = BaseUnits(tokens - amount), lamports - payout_cost(costs)
+        if tokens < 0 or lamports < 0:
+            return count
+    return len(amounts)
+
+
 def funds_report(context: Context, need: Need) -> FundsReport:
     """Compare the treasury with a week's need plus the debts of all anchored weeks."""
     owed, payouts = context.store.outstanding()
     costs = context.chain.costs()
-    debt = payouts * (costs.receipt_rent + _transaction_fee(costs))
+    debt = payouts * payout_cost(costs) + payer_reserve(costs)
     needed = Need(BaseUnits(need.tokens + owed), Lamports(need.lamports + debt))
     return FundsReport(needed, context.chain.treasury())
 
@@ -123,4 +163,4 @@ def check_funds(context: Context, week: Week, need: Need) -> None:
     """
     report = funds_report(context, need)
     if not report.is_enough:
-        raise FundsShort(week, report)
+        raise FundsShort(f"{week.label} is not anchored", report)

@@ -11,13 +11,14 @@ from datetime import timedelta
 
 from worker.core.chunks import chunks
 from worker.core.errors import Refused
-from worker.core.lifecycle import Stage
+from worker.core.lifecycle import Stage, Status
 from worker.core.money import BaseUnits
 from worker.core.payout.records import Payout, PayoutKind, PlanNotes, Reward
 from worker.core.plan.commitment import Header, PlanDoesNotMatchRoot, Seal, SealBuilder
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import anchor_id
 from worker.core.week import Week
+from worker.ports.payout import Store
 from worker.services.context import Context
 from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of, stored_rows
 
@@ -103,6 +104,21 @@ def with_marks(context: Context, week: Week, rewards: Iterable[Reward]) -> Itera
         else:
             hold, wallet = mark.operator_hold, mark.redirected_to
             yield replace(reward, operator_hold=hold, redirected_to=wallet)
+
+
+def held_by_operators(store: Store, week: Week) -> set[str]:
+    """The users whose reward an operator holds, under any plan id of the week."""
+    return {r.user_id for r in store.marked_rewards(week) if r.operator_hold is not None}
+
+
+def held_in_batches(store: Store, planned: PlannedWeek) -> list[Reward]:
+    """Unpaid rewards that an operator holds, although the plan pays them with a batch."""
+    return [
+        reward
+        for reward in store.marked_rewards(planned.week)
+        if reward.plan_id == planned.plan_id and reward.operator_hold is not None
+        if reward.row.batch and reward.status is not Status.COMPLETED
+    ]
 
 
 def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int]) -> None:

@@ -48,6 +48,8 @@ _ADVICE = {
     "hold_weeks, then: kontrib retry {week}",
     AccountProblem.MEMO_REQUIRED.value: "The user must turn off the memo requirement of their "
     "token account; it is then paid by itself.",
+    AccountProblem.CONFIDENTIAL_ONLY.value: "The user must allow plain transfers to their token "
+    "account, or name another wallet.",
     AccountProblem.FROZEN.value: "The mint's freeze authority must thaw the token account, or the "
     "user must name another wallet.",
 }

@@ -70,8 +70,8 @@ def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Ve
         return None
     later = [
         o
-        for o in obstacles(store, distribution.week, left)
-        if o.next_attempt_at is not None and o.next_attempt_at > now
+        for o in obstacles(store, distribution.week, None)
+        if not o.is_resolved and o.next_attempt_at is not None and o.next_attempt_at > now
     ]
     if len(later) < left:
         return None

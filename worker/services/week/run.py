@@ -65,7 +65,6 @@ def do_work(
         is_cut_off = deadline.passed and work.job not in _UNTIMED
         if not is_cut_off and _is_left(context, work, began):
             raise NoProgress(work, done.sentence)
-        return done
     except UsageError:
         raise
     except KontribError as error:
@@ -75,6 +74,11 @@ def do_work(
         with contextlib.suppress(KontribError):
             _record_failure(context, work.week, Unexpected(work, error))
         raise
+    known = context.store.distribution(work.week)
+    if known is not None and known.stage is Stage.COMPLETED and known.reason and not known.stopped:
+        # No next stage clears the reason of a completed week.
+        context.store.forget_failure(work.week)
+    return done
 
 
 class Unexpected(KontribError):

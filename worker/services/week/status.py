@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -53,11 +52,13 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """A payout that is not resolved, and the reason."""
+    """A payout that waits for another try, or for the reading of its transaction."""
 
     payout_id: str
     reason: str
     next_attempt_at: datetime | None
+    is_resolved: bool = False
+    """Whether it is paid or void, and only its transaction is not readable yet."""
 
 
 def board(store: Store, week: Week) -> Board:
@@ -77,19 +78,22 @@ def overview(store: Store, now: datetime) -> list[Board]:
     return boards
 
 
-def obstacles(store: Store, week: Week, limit: int) -> list[Obstacle]:
-    """The first payouts of an anchored plan that wait for another try, with the reasons."""
+def obstacles(store: Store, week: Week, limit: int | None) -> list[Obstacle]:
+    """The first payouts of an anchored plan that wait, with the reasons. Unresolved ones first."""
     distribution = store.distribution(week)
     planned = distribution.readable_plan if distribution else None
     if planned is None or not planned.stage.is_payable:
         return []
-    waiting = (
-        Obstacle(p.id, p.reason, p.next_attempt_at)
-        for page in payout_pages(store, planned.plan_id, CHUNK_PAYOUTS)
-        for p in page
-        if p.reason and not p.status.is_resolved
-    )
-    return list(itertools.islice(waiting, limit))
+    unread: list[Obstacle] = []
+    waiting: list[Obstacle] = []
+    for page in payout_pages(store, planned.plan_id, CHUNK_PAYOUTS):
+        for p in page:
+            if p.reason:
+                found = unread if p.status.is_resolved else waiting
+                found.append(Obstacle(p.id, p.reason, p.next_attempt_at, p.status.is_resolved))
+        if limit is not None and len(waiting) >= limit:
+            break
+    return [*waiting, *unread][:limit]
 
 
 def _board(store: Store, distribution: Distribution, notes: Mapping[str, Any]) -> Board:

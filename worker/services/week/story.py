@@ -17,8 +17,9 @@ from worker.core.payout.backoff import is_waiting
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
-from worker.services.payout.close import close_week
+from worker.services.payout.close import TransactionsUnread, close_week
 from worker.services.payout.pay import pay
+from worker.services.payout.read_again import ReadAgain, read_again, unread_payouts
 from worker.services.payout.release_singles import release_singles
 from worker.services.payout.token_accounts import prepare_accounts
 from worker.services.plan.anchor import anchor_week
@@ -35,6 +36,7 @@ class Job(enum.StrEnum):
     PAY = "pay"
     SINGLES = "singles"
     CLOSE = "close"
+    READ_BACK = "read_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,9 @@ def story(stage: Stage) -> dict[Job, Do]:
             # paid alone. Finally compare plan, database and chain. The week is COMPLETED.
             return {Job.PAY: _pay, Job.SINGLES: _release_singles, Job.CLOSE: _close}
         case Stage.COMPLETED:
-            # A held reward is paid as soon as its user can receive it.
-            return {Job.PAY: _pay, Job.SINGLES: _release_singles}
+            # A held reward is paid as soon as its user can receive it. Read the transactions that
+            # no endpoint returned at once. Before the close, `_close` reads them.
+            return {Job.PAY: _pay, Job.SINGLES: _release_singles, Job.READ_BACK: _read_back}
 
 
 def next_work(context: Context, distribution: Distribution, now: datetime) -> list[Work]:
@@ -109,6 +112,8 @@ def _payable_work(context: Context, distribution: Distribution, now: datetime) -
     work = [Work(Job.PAY, week, each.start, each.stop) for each in ranges]
     if context.store.rewards_to_pay_alone(plan_id, now, 1):
         work.append(Work(Job.SINGLES, week))
+    if planned.stage is Stage.COMPLETED and context.store.unread(plan_id, "", 1, due=now):
+        work.append(Work(Job.READ_BACK, week))
     if work or distribution.stopped or Job.CLOSE not in story(planned.stage):
         return work
     counts = context.store.batch_counts(plan_id)
@@ -181,6 +186,17 @@ def _release_singles(context: Context, work: Work, deadline: Deadline, _: bool) 
     waiting = "; ".join(f"{n} wait: {why}" for why, n in sorted(released.waiting.items()))
     text = f"{work.week.label}: {released.payable} rewards can be paid alone"
     return Done(text + (f", {waiting}" if waiting else ""))
+
+
+def _read_back(context: Context, work: Work, _: Deadline, __: bool) -> Done:
+    planned = planned_week(context.store, work.week)
+    now = context.clock.now()
+    read = read_again(context, planned, due=now)
+    is_due = context.store.unread(planned.plan_id, "", 1, due=now)
+    if read == ReadAgain() and is_due:  # no receipt is readable
+        raise TransactionsUnread(work.week, unread_payouts(context, planned))
+    text = f"the transactions of {read.complete} payouts read, {read.later} not readable yet"
+    return Done(f"{work.week.label}: {text}", again=read.complete > 0)
 
 
 def _close(context: Context, work: Work, _: Deadline, __: bool) -> Done:

@@ -229,6 +229,7 @@ def payout_document(payout: Payout, root: bytes) -> Document:
         "verified": False,
         "wallet": payout.wallet,
         "operator_hold": None,
+        "void_reason": payout.void_reason,
     }
 
 
@@ -250,6 +251,7 @@ def payout_of(document: Document) -> Payout:
         signature=document["signature"],
         slot=None if slot is None else int(slot),
         wallet=document["wallet"],
+        void_reason=document.get("void_reason"),
     )
 
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from bson import Int64
 from pymongo import UpdateMany, UpdateOne
 
-from worker.adapters.mongo.base import UNRESOLVED, MongoPart, due_by, within
+from worker.adapters.mongo.base import RESOLVED, UNRESOLVED, MongoPart, due_by, within
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import attempt_document, payout_of
@@ -74,6 +74,28 @@ class MongoPayouts(MongoPart):
         found = self.payout_batches.find(selected).sort("id", 1).limit(limit)
         return [payout_of(document) for document in found]
 
+    def unread(
+        self, plan_id: str, after_id: str, limit: int, *, due: datetime | None
+    ) -> list[Payout]:
+        selected: Document = {
+            "plan_id": plan_id,
+            "id": {"$gt": after_id},
+            "status": {"$in": RESOLVED},
+        }
+        has_reason = {"reason": {"$gt": ""}}  # a range of texts, which the index serves
+        if due is not None:
+            selected |= {**has_reason, **due_by(due)}
+        else:
+            selected["$or"] = [has_reason, {"signature": None}]
+        found = self.payout_batches.find(selected).sort("id", 1).limit(limit)
+        return [payout_of(document) for document in found]
+
+    def order_void(self, payout: Payout, reason: str, now: datetime) -> bool:
+        facts = {"void_reason": reason, "attempts": 0, "next_attempt_at": now}
+        batch = {"plan_id": payout.plan_id, "id": payout.id, "kind": PayoutKind.BATCH.value}
+        unresolved = {"status": {"$in": UNRESOLVED}}
+        return self.payout_batches.update_one(batch | unresolved, {"$set": facts}).matched_count > 0
+
     def open_ranges(self, plan_id: str, size: int, now: datetime) -> list[range]:
         start = {"$subtract": ["$index", {"$mod": ["$index", size]}]}
         stages: list[Document] = [
@@ -120,9 +142,18 @@ class MongoPayouts(MongoPart):
             self.token_rewards.bulk_write(rewards, ordered=False)
         if sound:
             self.payout_batches.bulk_write([_settled(s) for s in sound], ordered=False)
+        for settlement in sound:
+            if settlement.payout.kind is PayoutKind.ANCHOR and settlement.signature is not None:
+                self._record_anchor(settlement.payout.plan_id, settlement.signature)
         for settlement in settlements:
             if (current := contradicted.get(_key(settlement.payout))) is not None:
                 raise IllegalTransition(settlement.payout.id, current, settlement.status.value)
+
+    def _record_anchor(self, plan_id: str, signature: str) -> None:
+        for collection in (self.weeks, self.archive):
+            collection.update_one(
+                {"plan_id": plan_id}, {"$set": {"distribution_tx_hash": signature}}
+            )
 
     def _resolved(self, payouts: Sequence[Payout]) -> dict[tuple[str, str], str]:
         """Stored final states of these payouts, by plan and id."""
@@ -224,13 +255,13 @@ def _reward_updates(settlement: Settlement, sizes: dict[str, int], now: datetime
 
 
 def _paid(settlement: Settlement, now: datetime) -> Document:
-    """The fields of a paid reward. A repeated settlement keeps the first date, and may add the
-    signature."""
+    """The fields of a paid reward. A repeated settlement may add the signature. It keeps the first
+    date, unless it knows the date of the chain."""
     return {
         "status": Status.COMPLETED.value,
         "reason": None,
         "next_attempt_at": None,
-        "claimed_at": {"$ifNull": ["$claimed_at", settlement.landed_at or now]},
+        "claimed_at": settlement.landed_at or {"$ifNull": ["$claimed_at", now]},
         **_known(transaction_signature=settlement.signature, slot=settlement.slot),
     }
 
@@ -244,12 +275,23 @@ def _settled(settlement: Settlement) -> Update:
     facts = {
         "status": settlement.status.value,
         "lease": None,
-        "next_attempt_at": None,
-        "reason": None,
         **({"verified": True} if settlement.verified else {}),
         **_known(signature=settlement.signature, slot=settlement.slot, fee=settlement.fee),
     }
-    return UpdateOne(selected, {"$set": facts})
+    if settlement.missing is None:
+        return UpdateOne(selected, {"$set": {**facts, "next_attempt_at": None, "reason": None}})
+    return UpdateOne(selected, [{"$set": facts | _read_again(settlement)}])
+
+
+def _read_again(settlement: Settlement) -> Document:
+    """The next look for a transaction, unless another worker has read all of it meanwhile."""
+    is_incomplete = {"$or": [{"$eq": ["$signature", None]}, {"$ne": ["$reason", None]}]}
+    changed = {
+        "reason": {"$literal": settlement.missing},
+        "next_attempt_at": settlement.next_look_at,
+        "attempts": {"$add": ["$attempts", 1]},
+    }
+    return {n: {"$cond": [is_incomplete, value, f"${n}"]} for n, value in changed.items()}
 
 
 def _known(**facts: str | int | None) -> Document:

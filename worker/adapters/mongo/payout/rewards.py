@@ -71,6 +71,11 @@ class MongoRewards(MongoPart):
         if changed.matched_count:
             self.payout_batches.update_one(_open_single(reward), held)
 
+    def count_incomplete(self, plan_id: str) -> int:
+        unknown = [{"transaction_signature": None}, {"slot": None}, {"claimed_at": None}]
+        paid = {"plan_id": plan_id, "status": Status.COMPLETED.value}
+        return self.token_rewards.count_documents({**paid, "$or": unknown})
+
     # --- token accounts -------------------------------------------------------------------------
 
     def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:

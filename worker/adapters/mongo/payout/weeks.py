@@ -10,7 +10,7 @@ from typing import Any
 from bson import Int64
 from pymongo.errors import DuplicateKeyError
 
-from worker.adapters.mongo.base import MongoPart
+from worker.adapters.mongo.base import RESOLVED, MongoPart
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import ADOPTED, SET_ASIDE, WEEKLY_DISTRIBUTIONS_CONFLICTS
 from worker.adapters.mongo.payout.documents import (
@@ -191,6 +191,10 @@ class MongoWeeks(MongoKnownWeeks):
         }
         self.weeks.update_one(_ours(week), [{"$set": facts}])
 
+    def forget_failure(self, week: Week) -> None:
+        facts = {**UNTRIED, "status": status_expression(stopped=False)}
+        self.weeks.update_one(_ours(week), [{"$set": facts}])
+
     def approve(self, week: Week, root: bytes) -> bool:
         facts = {"approved": True, "next_attempt_at": None}
         selected = {**_ours(week), "root": root.hex()}
@@ -208,11 +212,15 @@ class MongoWeeks(MongoKnownWeeks):
         payouts = self.payout_batches.update_many(
             unresolved_payments(plan_id), {"$set": {"attempts": 0, "next_attempt_at": now}}
         )
+        unread = {"plan_id": plan_id, "status": {"$in": RESOLVED}, "reason": {"$ne": None}}
+        read = self.payout_batches.update_many(
+            unread, {"$set": {"attempts": 0, "next_attempt_at": now}}
+        )
         rewards = self.token_rewards.update_many(
             {**waiting(plan_id), "operator_hold": None},
             {"$set": {"status": Status.PENDING.value, "next_attempt_at": now}},
         )
-        return count + payouts.matched_count + rewards.matched_count
+        return count + payouts.matched_count + read.matched_count + rewards.matched_count
 
     # --- notes ----------------------------------------------------------------------------------
 

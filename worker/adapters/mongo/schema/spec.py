@@ -238,6 +238,7 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
             _index("plan_id", "id", unique=True),
             _index("plan_id", "status", "index"),
             _index("plan_id", "kind", "index", unique=True),
+            _index("plan_id", "reason"),
             _index("week"),
         ),
         validator=Validator(PAYOUT),

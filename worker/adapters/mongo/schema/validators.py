@@ -131,7 +131,7 @@ _LEASE: Schema = _object_or_null("token until", token=_TEXT, until=_DATE)
 PAYOUT: Schema = _object(
     "id plan_id week kind index rewards amount_base_units status attempts rows_root",
     _fields("id plan_id week", _TEXT),
-    _fields("reason signature wallet operator_hold", _or_null(_TEXT)),
+    _fields("reason signature wallet operator_hold void_reason", _or_null(_TEXT)),
     _fields("index rewards attempts", _COUNT),
     _fields("slot fee", _or_null(AMOUNT)),
     kind=_one_of(PayoutKind),

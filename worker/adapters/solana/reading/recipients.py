@@ -95,6 +95,8 @@ class RecipientReader:
             return AccountProblem.FOREIGN_OWNER
         if state.is_frozen:
             return AccountProblem.FROZEN
+        if state.is_confidential_only:
+            return AccountProblem.CONFIDENTIAL_ONLY
         return AccountProblem.MEMO_REQUIRED if state.memo_required else None
 
 

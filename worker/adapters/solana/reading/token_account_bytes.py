@@ -21,6 +21,10 @@ _MINT_TYPE = 1
 _ACCOUNT_TYPE = 2
 _FROZEN = 2
 _MEMO_TRANSFER_EXTENSION = 8
+_CONFIDENTIAL_TRANSFER_EXTENSION = 5
+_PLAIN_CREDITS_OFFSET = 1 + 32 + 3 * 64 + 36 + 1
+"""Of `allow_non_confidential_credits`: after the approval, the owner's key, three encrypted
+balances, the balance that the owner can decrypt, and `allow_confidential_credits`."""
 _U64 = struct.Struct("<Q")
 _OPTION = struct.Struct("<I")
 _TLV_HEAD = struct.Struct("<HH")
@@ -35,6 +39,8 @@ class TokenAccountState:
     delegated_amount: int
     is_frozen: bool
     memo_required: bool
+    is_confidential_only: bool
+    """Whether its owner refuses plain transfers to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,9 @@ def token_account(account: ChainAccount | None) -> TokenAccountState | None:
     state = data[108]
     if state == 0:
         return None
-    memo = dict(_extensions(data)).get(_MEMO_TRANSFER_EXTENSION, b"\0")
+    extensions = dict(_extensions(data))
+    memo = extensions.get(_MEMO_TRANSFER_EXTENSION, b"\0")
+    confidential = extensions.get(_CONFIDENTIAL_TRANSFER_EXTENSION, b"")
     has_delegate = _OPTION.unpack_from(data, 72)[0] == 1
     return TokenAccountState(
         mint=str(Pubkey(data[:32])),
@@ -64,6 +72,7 @@ def token_account(account: ChainAccount | None) -> TokenAccountState | None:
         delegated_amount=_U64.unpack_from(data, 121)[0],
         is_frozen=state == _FROZEN,
         memo_required=memo[:1] == b"\1",
+        is_confidential_only=confidential[_PLAIN_CREDITS_OFFSET:][:1] == b"\0",
     )
 
 

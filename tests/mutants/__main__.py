@@ -1,0 +1,52 @@
+"""Changes the money path a word at a time, and asks the tests in memory whether they notice.
+
+mutmut makes the mutants and runs the tests (`[tool.mutmut]` in pyproject.toml). This command judges
+its results: it fails if too few mutants are killed, or if one survives without an explanation in
+`explained.toml`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.mutants.judge import judge, read_explanations
+from tests.mutants.results import read_mutants
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPLAINED = Path(__file__).with_name("explained.toml")
+
+
+def main() -> int:
+    """Run mutmut and print the verdict. Exit codes: 0 all is well; 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--workers", type=int, default=2, help="tests of how many mutants at once")
+    parser.add_argument("--only", nargs="*", default=[], help="mutants whose name matches")
+    parser.add_argument("--judge", action="store_true", help="judge the results of the last run")
+    options = parser.parse_args()
+    os.chdir(ROOT)
+    started = time.monotonic()
+    if not options.judge and (code := _run_mutmut(options.workers, options.only)):
+        return code
+    verdict = judge(read_mutants(ROOT), read_explanations(EXPLAINED), whole=not options.only)
+    sys.stdout.write("\n".join(verdict.lines()) + "\n")
+    if not options.judge:
+        sys.stdout.write(f"{(time.monotonic() - started) / 60:.0f} minutes\n")
+    return 0 if verdict.is_good else 1
+
+
+def _run_mutmut(workers: int, only: list[str]) -> int:
+    if not only:
+        shutil.rmtree("mutants", ignore_errors=True)
+    command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(workers)]
+    environment = os.environ | {"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": ""}
+    return subprocess.run([*command, *only], env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""A refusal before or at the anchor says what is missing, and with which values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from tests.fakes.chain.chain import FakeChain
+from tests.fakes.world import WEEK, World, chain_of, store_of
+from worker.core.errors import KontribError
+from worker.core.lifecycle import Stage
+from worker.core.payout.chain import Intent
+from worker.core.plan.fates import Fates
+from worker.core.plan.receipts import ReceiptState, Resolution, genesis_ids
+from worker.services.context import Deadline
+from worker.services.plan.anchor import PlanIsStale, _stale, anchor_week
+from worker.services.plan.approval import ApprovalMissing, most_left_out
+from worker.services.plan.genesis import (
+    DistributedBefore,
+    GenesisExists,
+    NoGenesis,
+    first_week,
+    make_genesis,
+)
+from worker.services.plan.plan_week import plan_week
+from worker.services.plan.seal import NotAnchored, anchored_seal
+from worker.services.plan.send_until_resolved import TransactionRefused, send_until_resolved
+
+HALF = Fraction(1, 2)
+
+
+@pytest.fixture
+def planned(world: World) -> World:
+    world.populate(3)
+    world.genesis()
+    plan_week(world.first, WEEK)
+    return world
+
+
+def plan_of(world: World):
+    found = world.distribution().planned
+    assert found is not None
+    return found
+
+
+# --- approval --------------------------------------------------------------------------------
+
+
+def test_a_missing_approval_has_no_other_reason(planned: World) -> None:
+    store_of(planned.first).set_rules(require_approval=True)
+    with pytest.raises(ApprovalMissing) as caught:
+        anchor_week(planned.first, WEEK, Deadline(planned.clock, 60))
+    assert str(caught.value).startswith("2024-W50 is planned and waits for approval. Look at it")
+
+
+@pytest.mark.parametrize(
+    ("fates", "said"),
+    [
+        (None, ""),
+        (Fates(4, 2, 0, 2, 0, 0, 10, 10), ""),
+        (Fates(5, 2, 0, 3, 0, 0, 10, 10), "60.0% of its contributions or points cannot count"),
+    ],
+)
+def test_half_of_the_points_may_be_left_out(fates: Fates | None, said: str) -> None:
+    found = most_left_out(fates, HALF)
+    assert found.startswith(said)
+    assert bool(found) is bool(said)
+
+
+# --- the anchor ------------------------------------------------------------------------------
+
+
+def test_a_stale_plan_is_forgotten_unless_it_is_another_one_or_anchored(planned: World) -> None:
+    context, plan = planned.first, plan_of(planned)
+    other = _stale(context, WEEK, "another", "it is old")
+    assert planned.distribution().plan_id == plan.plan_id
+
+    planned.run()
+    _stale(context, WEEK, plan.plan_id, "it is old")
+    assert planned.distribution().plan_id == plan.plan_id
+    assert planned.distribution().stage is Stage.COMPLETED
+    assert isinstance(other, PlanIsStale)
+    assert str(other) == "The plan of 2024-W50 no longer fits: it is old. It is made again."
+
+
+def test_a_stale_plan_of_a_lost_week_is_reported_only(planned: World) -> None:
+    plan = plan_of(planned)
+    store_of(planned.first).state.weeks.clear()
+    assert "it is old" in str(_stale(planned.first, WEEK, plan.plan_id, "it is old"))
+    assert planned.first.store.distribution(WEEK) is None
+
+
+def test_a_plan_without_an_anchor_shows_the_state_of_its_root(planned: World) -> None:
+    with pytest.raises(NotAnchored, match="its root receipt is free") as caught:
+        anchored_seal(planned.first, plan_of(planned))
+    assert caught.value.state is ReceiptState.FREE
+
+
+def test_a_refused_transaction_is_named_with_its_error(world: World) -> None:
+    world.ledger.put_account(
+        chain_of(world.first).fee_payer,
+        replace(world.ledger.account(chain_of(world.first).fee_payer), lamports=10_000),
+    )
+    with pytest.raises(TransactionRefused) as caught:
+        send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+    assert caught.value.error == "insufficient lamports"
+    assert str(caught.value) == (
+        "The chain refused a receipt: insufficient lamports. Nothing moved."
+    )
+
+
+# --- genesis ---------------------------------------------------------------------------------
+
+
+def test_without_a_genesis_the_values_are_shown(world: World) -> None:
+    with pytest.raises(NoGenesis) as caught:
+        first_week(world.first)
+    assert str(caught.value).startswith(
+        "No genesis for mint FakeMint and first week none recorded (not made yet, or not "
+        "readable now). Nothing is planned without it."
+    )
+
+
+def test_a_genesis_with_a_missing_receipt_shows_both(world: World) -> None:
+    world.first.store.record_first_week(WEEK)
+    with pytest.raises(NoGenesis) as caught:
+        first_week(world.first)
+    assert str(caught.value).startswith(
+        "No genesis for mint FakeMint and first week 2024-W50 (genesis: free, genesis: free)."
+    )
+
+
+def test_a_second_genesis_shows_the_first_week_of_the_first_one(planned: World) -> None:
+    with pytest.raises(GenesisExists, match=r"with other values \(first week 2024-W50\)\."):
+        make_genesis(planned.first, WEEK.next())
+    chain_of(planned.first).has_history = False
+    with pytest.raises(GenesisExists, match=r"with other values \(its memo is unreadable\)\."):
+        make_genesis(planned.first, WEEK.next())
+
+
+def test_a_genesis_that_lands_beside_ours_is_found(world: World) -> None:
+    """Another operator's genesis lands between our look and our transaction."""
+    chain, other = chain_of(world.first), FakeChain(world.ledger)
+
+    def race(method: str) -> None:
+        if method == "sign":
+            chain.before = lambda _: None
+            ids = genesis_ids("FakeGenesis", "FakeMint", WEEK.next())
+            memo = '{"first_week":"2024-12-16","kontrib":"1","mint":"FakeMint"}'
+            intent = Intent(ids, Resolution.PAID, memo=memo)
+            (signed,) = other.sign([intent], other.latest_blockhash())
+            other.send([(signed.signature, signed.wire)])
+
+    chain.before = race
+    with pytest.raises(KontribError, match=r"first week 2024-W51|already in use"):
+        make_genesis(world.first, WEEK)
+    assert world.first.store.first_week() is None
+
+
+def test_a_distributed_week_is_shown(world: World) -> None:
+    store_of(world.first).add_distribution(
+        {
+            "week_start": WEEK.start,
+            "week_end": WEEK.end,
+            "total_points": 100,
+            "total_tokens": 10_000.0,
+            "user_count": 45,
+            "status": "completed",
+        }
+    )
+    with pytest.raises(DistributedBefore) as caught:
+        make_genesis(world.first, WEEK)
+    assert "Begin with 2024-W51 or later. 2024-W50 was distributed by another system" in str(
+        caught.value
+    )

@@ -1,0 +1,69 @@
+"""Looks again for the transactions of resolved payouts, and writes back what it reads.
+
+The receipt resolves a payout. Signature, slot and date come from the transaction, which a node may
+return some blocks later, or only a node with full history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from worker.core.payout.records import Payout, PayoutKind
+from worker.core.plan.planned_week import PlannedWeek
+from worker.services.context import Context
+from worker.services.payout.anchored_rows import AnchoredRows
+from worker.services.payout.outside_plan import outside_plan
+from worker.services.payout.pages import payout_pages, unread_pages
+from worker.services.payout.settle import settle_from_chain
+from worker.services.plan.seal import anchored_seal
+
+CHUNK_PAYOUTS = 128
+"""Transactions that are read at once. Each takes some 150 kB of memory."""
+
+
+@dataclass(slots=True)
+class ReadAgain:
+    """How many payouts are complete now, and how many are still to be read later."""
+
+    complete: int = 0
+    later: int = 0
+
+
+def read_again(context: Context, planned: PlannedWeek, *, due: datetime | None) -> ReadAgain:
+    """Read the transactions of resolved payouts that lack signature, slot or date.
+
+    `due` leaves out those whose next look comes later. A payout whose receipt cannot be read now is
+    not counted.
+
+    Raises:
+        NotAnchored, AnchorUnknown, PlanDoesNotMatchRoot: nothing is read.
+    """
+    rows, read = None, ReadAgain()
+    for page in unread_pages(context.store, planned.plan_id, CHUNK_PAYOUTS, due=due):
+        rows = rows or AnchoredRows(context, planned, anchored_seal(context, planned))
+        settlements = settle_from_chain(rows, page)
+        read.complete += (complete := sum(each.missing is None for each in settlements))
+        read.later += len(settlements) - complete
+    return read
+
+
+def write_back(context: Context, planned: PlannedWeek) -> None:
+    """Read all transactions of a week again if one of its paid rewards lacks their facts.
+
+    Rewards may differ from their payout: another system or a person changed them.
+    """
+    if not context.store.count_incomplete(planned.plan_id):
+        return
+    rows = AnchoredRows(context, planned, anchored_seal(context, planned))
+    for page in payout_pages(context.store, planned.plan_id, CHUNK_PAYOUTS):
+        settle_from_chain(rows, [p for p in page if p.kind is not PayoutKind.ANCHOR])
+
+
+def unread_payouts(context: Context, planned: PlannedWeek) -> list[Payout]:
+    """The payouts of the plan that the chain has resolved, and whose facts are incomplete."""
+    found: list[Payout] = []
+    for page in unread_pages(context.store, planned.plan_id, CHUNK_PAYOUTS, due=None):
+        outside = outside_plan(context.store, planned, page)
+        found += [p for p in page if p.reason is not None and p.id not in outside]
+    return found
