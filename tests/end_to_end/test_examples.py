@@ -19,7 +19,7 @@ from tests.end_to_end.support.examples import PAGES, ROOT, Example, examples, mi
 pytestmark = pytest.mark.real
 
 ELSEWHERE = {
-    r"make (setup|check|test|image)\b": "it installs packages, or runs this very test",
+    r"make (setup|check|test|mutants|image)\b": "it installs packages, or runs these tests",
     r"pip install": "tests/deploy/test_wheel.py installs the wheel and the locked packages",
     r"python3 -m venv /opt|/opt/kontrib": "it changes the machine: tests/deploy/test_units.py",
     r"celery -A worker\.app worker &": "it runs for ever; `make demo` starts the same processes",
