@@ -14,7 +14,7 @@ from worker.cli.main import MONEY, WIKI
 ODD = ["1_0", "+5", " 5", "5 ", "٥", "５", "5.0", "1e1", "0x5", "-5", "five", "9" * 30, ""]
 WHOLE = [
     ("genesis", "--first-week", "2024-W50", "--after-cutoff"),
-    ("void", "2024-W50"),
+    ("void", "--", "2024-W50"),
     ("stake", "ada", "5", "--days"),
     ("propose", "x", "--by", "ada", "--type", "feature_request", "--days"),
     ("user", "ada", "--limit"),
