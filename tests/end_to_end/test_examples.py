@@ -24,7 +24,6 @@ ELSEWHERE = {
     r"python3 -m venv /opt|/opt/kontrib": "it changes the machine: tests/deploy/test_units.py",
     r"celery -A worker\.app worker &": "it runs for ever; `make demo` starts the same processes",
     r"python -m deploy\.local\.chain\.rpc\.server": "it runs for ever; the stack runs it",
-    r"kontrib vote ": "the demo's chain pays years after the demo's vote: tests/cli/wiki",
     r"docker ": "it needs Docker: tests/deploy/test_images.py",
     r"kubectl ": "it needs a cluster: tests/deploy/test_kubernetes.py",
     r"install -D -o 10001": "it needs root, and keys of the operator",
