@@ -25,6 +25,7 @@ from deploy.local.stack import LocalStack
 from worker.adapters.mongo.base import stored_id
 from worker.adapters.mongo.connection import Mongo
 from worker.adapters.mongo.schema.migrations import migrate
+from worker.adapters.mongo.schema.spec import COLLECTIONS
 from worker.cli.console import console, say
 from worker.cli.database.import_file import trial_wallet
 from worker.cli.input_file import open_input
@@ -184,7 +185,11 @@ def add_articles(database: Mongo) -> None:
     """Insert an article for each id that the contributions name, so that more can follow."""
     known = {str(document["_id"]) for document in database.articles.find({}, {"_id": 1})}
     named = {str(each) for each in database.contributions.distinct("article_id") if each}
-    new = [{"_id": stored_id(each), "title": f"Article {each}"} for each in sorted(named - known)]
+    fields = next(spec.added_fields for spec in COLLECTIONS if spec.name == "articles")
+    new = [
+        {"_id": stored_id(each), "title": f"Article {each}", **fields}
+        for each in sorted(named - known)
+    ]
     if new:
         database.articles.insert_many(new)
 

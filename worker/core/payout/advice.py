@@ -54,8 +54,9 @@ _ADVICE = {
     "token account; it is then paid by itself.",
     AccountProblem.CONFIDENTIAL_ONLY.value: "The user must allow plain transfers to their token "
     "account, or name another wallet.",
-    AccountProblem.FROZEN.value: "The mint's freeze authority must thaw the token account, or the "
-    "user must name another wallet.",
+    AccountProblem.FROZEN.value: "The mint's freeze authority must thaw the token account; then: "
+    "kontrib retry {week}. Or redirect this one reward: "
+    "kontrib retry {week} --rewallet USER --wallet ADDRESS",
 }
 
 
