@@ -112,7 +112,7 @@ def test_an_unreadable_counter_of_a_user_is_named_and_kept(
     assert repr(user[field]) == before
     assert list(result.unreadable) == list(again.unreadable) == [f"user {ADA}, {field}"]
     assert field in result.unreadable_lines()[0]
-    assert "1 unreadable counters left" in result.sentence()
+    assert "1 unreadable counter left" in result.sentence()
     assert f"user {ADA}, {field}: {before}, which no recount overwrites" in findings(wiki_world)
     assert again.corrected == 0
     # The others are counted.
