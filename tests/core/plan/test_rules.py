@@ -366,3 +366,14 @@ def test_a_snapshot_holds_texts_only() -> None:
     document = with_value("eligibility", [{"field": "level", "not_in": [1, True, None]}])
 
     assert all(isinstance(leaf, str) for leaf in leaves(rules_from(document).snapshot()))
+
+
+def test_the_first_condition_that_fails_is_named() -> None:
+    bots, guests = ({"field": "user.role", "not_in": [role]} for role in ("bot", "guest"))
+    rules = rules_from(OWNERS | {"eligibility": [bots, guests]})
+    first, second = rules.eligibility
+
+    assert rules.eligibility_fields() == ["user"]
+    assert rules.failed_condition({"user": {"role": "editor"}}) is None
+    assert rules.failed_condition({"user": {"role": "bot"}}) == first
+    assert rules.failed_condition({"user": {"role": "guest"}}) == second
