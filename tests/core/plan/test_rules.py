@@ -377,3 +377,23 @@ def test_the_first_condition_that_fails_is_named() -> None:
     assert rules.failed_condition({"user": {"role": "editor"}}) is None
     assert rules.failed_condition({"user": {"role": "bot"}}) == first
     assert rules.failed_condition({"user": {"role": "guest"}}) == second
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_both_ends_of_a_share_count(share: int) -> None:
+    assert rules_from(OWNERS | {"max_left_out": share}).max_left_out == share
+
+
+@pytest.mark.parametrize("share", [-0.01, 1.01])
+def test_a_share_outside_is_refused_with_its_value(share: float) -> None:
+    with pytest.raises(MalformedRules, match=f"{share} is not a share from 0 to 1"):
+        rules_from(OWNERS | {"max_left_out": share})
+
+
+def test_a_snapshot_writes_whole_and_tiny_numbers_in_full() -> None:
+    quality = {"min": "0.00000001", "max": 100, "default": 1}
+    document = OWNERS | {"multipliers": OWNERS["multipliers"] | {"quality": quality}}
+    snapshot = rules_from(document | {"hold_weeks": 26}).snapshot()
+
+    assert snapshot["multipliers"]["quality"] == {"max": "100", "min": "0.00000001"}
+    assert snapshot["hold_weeks"] == "26"
