@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     """The number of batches that one task pays."""
     batches_in_flight: Whole = Field(1024, ge=1)
     """The number of batches that one task sends before it waits for them."""
-    priority_fee_lamports_max: Whole = Field(0, ge=0)
+    priority_fee_lamports_max: Whole = Field(10_000, ge=0)
     """The highest priority fee of a transaction, in lamports."""
     clock_offset_seconds: Whole = 0
     """Shifts the clock, to run past weeks. Refused on every chain but the local one."""

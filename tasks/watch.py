@@ -8,6 +8,7 @@ from typing import Any
 from tasks.task import log, publish, read_week, task
 from worker.app import WEEK, context, notifiers, settings
 from worker.bootstrap.database import Stores, database_of
+from worker.services.watch.endpoints import record_endpoints
 from worker.services.watch.metrics import CANARY
 from worker.services.watch.notifications import (
     announce,
@@ -40,9 +41,12 @@ def canary(**_: Any) -> str:
 
 @task
 def funds(**_: Any) -> str:
-    """Compare the treasury and the fee payer with the needs of the coming week."""
+    """Compare the treasury and the fee payer with the needs of the coming week, and look at every
+    RPC endpoint."""
+    endpoints = record_endpoints(context())
     figures = record_funds(context())
-    return funds_sentence(figures) + ("" if figures.is_enough else ": SHORT")
+    text = funds_sentence(figures) + ("" if figures.is_enough else ": SHORT")
+    return "; ".join([text, *(f"{it.host}: {it.problem}" for it in endpoints if it.problem)])
 
 
 @task

@@ -22,7 +22,7 @@ from deploy.local.errors import LocalStackError
 from deploy.local.stack import LocalStack
 from tests.chaos.killing import Killer
 from tests.chaos.scenarios import IN_CI, MORE, Scenario
-from tests.chaos.world import world
+from tests.chaos.world import BLOCKS_BEHIND, world
 
 SLOT_MILLISECONDS = 50
 USERS = 2_000
@@ -96,6 +96,7 @@ def _faults(stack: LocalStack, folder: Path, seconds: float, seed: int) -> None:
     place = folder / "faults"
     place.mkdir()
     with world(stack, place, weeks=len(scenarios), users=USERS, by_approval=True) as faulty:
+        faulty.rpc.remember(BLOCKS_BEHIND)
         faulty.cluster.start_worker()
         faulty.cluster.start_beat()
         for scenario in scenarios:

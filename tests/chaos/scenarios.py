@@ -12,9 +12,8 @@ import redis
 from pymongo.errors import PyMongoError
 
 from deploy.local import engine
-from tests.chaos import rpc_proxy
+from deploy.local.chain.rpc.conditions import Conditions
 from tests.chaos.fault_proxy import Fault
-from tests.chaos.rpc_proxy import RpcFault
 from tests.chaos.world import BLOCKS_BEHIND, World
 
 
@@ -79,11 +78,11 @@ def kill_engine(world: World, seconds: float) -> None:
     writer.check()
 
 
-def break_rpc(fault: RpcFault) -> Callable[[World, float], None]:
+def break_rpc(conditions: Conditions) -> Callable[[World, float], None]:
     def run(world: World, seconds: float) -> None:
-        with world.rpc.fault(fault):
+        with world.rpc.under(conditions):
             time.sleep(seconds)
-            assert world.rpc.requests_hit, "no request met the fault"
+            assert world.rpc.requests, "no request met the fault"
 
     return run
 
@@ -128,19 +127,21 @@ class Writer:
 IN_CI = [
     Scenario(
         "one of two RPC nodes is 200 blocks behind",
-        break_rpc(rpc_proxy.often_behind(BLOCKS_BEHIND)),
+        break_rpc(Conditions(lag_blocks={"*": [0, BLOCKS_BEHIND]})),
         from_the_start=True,
     ),
     Scenario(
         "the RPC loses one transaction in three",
-        break_rpc(rpc_proxy.losing_transactions(3)),
+        break_rpc(Conditions(lost_sends_percent=33)),
         from_the_start=True,
     ),
     Scenario("Redis forgets everything", flush_redis),
     Scenario("Redis is black-holed", lose_redis(Fault.BLACK_HOLE)),
     Scenario("the database engine is killed", kill_engine),
-    Scenario("the RPC answers 429", break_rpc(rpc_proxy.too_many_requests(None))),
-    Scenario("the RPC takes and never answers", break_rpc(rpc_proxy.silent_after_accepting)),
+    Scenario(
+        "the RPC answers 429", break_rpc(Conditions(calls_per_second=0, retry_after_seconds=None))
+    ),
+    Scenario("the RPC takes and never answers", break_rpc(Conditions(silent=True))),
 ]
 """Every run of the tests plays each of these for some seconds.
 
@@ -148,10 +149,13 @@ The first fault is hardest in a first week, during the creation of token account
 """
 
 MORE = [
-    Scenario("the RPC answers 429 with Retry-After", break_rpc(rpc_proxy.too_many_requests(2))),
+    Scenario(
+        "the RPC answers 429 with Retry-After",
+        break_rpc(Conditions(calls_per_second=0, retry_after_seconds=2)),
+    ),
     Scenario(
         "the only RPC node is 200 blocks behind",
-        break_rpc(rpc_proxy.always_behind(BLOCKS_BEHIND)),
+        break_rpc(Conditions(lag_blocks={"*": BLOCKS_BEHIND})),
         from_the_start=True,
     ),
     Scenario("Redis refuses", lose_redis(Fault.REFUSED)),

@@ -13,7 +13,7 @@ import pytest
 from deploy.local.stack import LocalStack
 from tests.chaos.killing import Killer
 from tests.chaos.scenarios import IN_CI, Scenario
-from tests.chaos.world import World, world
+from tests.chaos.world import BLOCKS_BEHIND, World, world
 from worker.core.lifecycle import PayoutStatus, Stage
 
 pytestmark = pytest.mark.real
@@ -88,6 +88,7 @@ def faulty(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) ->
     """Weeks that are approved one by one, each for another fault."""
     folder = tmp_path_factory.mktemp("faulty")
     with world(local_stack, folder, weeks=len(IN_CI), users=228, by_approval=True) as made:
+        made.rpc.remember(BLOCKS_BEHIND)
         made.cluster.start_worker(concurrency=2)
         made.cluster.start_beat()
         yield made

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from deploy.local.chain.rpc.conditions import Conditions
 from deploy.local.chain.setup import prepare
 from deploy.local.stack import LocalStack
 from tests.chaos.fault_proxy import TcpProxy
-from tests.chaos.rpc_proxy import RpcProxy
+from tests.chaos.rpc_pool import HEALTHY, RpcEndpoint
 from tests.end_to_end.support import wiki
 from tests.end_to_end.support.balances import associated_balances, call
 from tests.end_to_end.support.cluster import Cluster
@@ -43,7 +44,10 @@ _redis_databases = itertools.cycle(range(1, 16))
 
 
 class World:
-    """`weeks` weeks with the same contributors. `approve_next` approves the next week."""
+    """`weeks` weeks with the same contributors. `approve_next` approves the next week.
+
+    The processes use the endpoints of `pool`; the test itself reads the chain without them.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class World:
         weeks: int,
         users: int,
         by_approval: bool = False,
+        pool: Sequence[Conditions] = (HEALTHY,),
         **overrides: str,
     ) -> None:
         self.stack = stack
@@ -66,17 +71,23 @@ class World:
         own_keys = prepare(folder / "chain", direct["SOLANA_RPC_URL"])
         self.redis = TcpProxy(_host_and_port(direct["REDIS_URL"]))
         self.mongo = TcpProxy(_host_and_port(direct["MONGO_URI"]))
-        self.rpc = RpcProxy(direct["SOLANA_RPC_URL"])
+        self.pool = [RpcEndpoint(direct["SOLANA_RPC_URL"], each) for each in pool]
         through = {
             "REDIS_URL": f"redis://{self.redis.address}{self.database_of_redis}",
             # Otherwise the driver would ask the server for its address, and bypass the proxy.
             "MONGO_URI": f"mongodb://{self.mongo.address}/?directConnection=true",
-            "SOLANA_RPC_URL": self.rpc.url,
+            "SOLANA_RPC_URL": ",".join(endpoint.url for endpoint in self.pool),
         }
         self.cluster = Cluster(
             folder, {**direct, **own_keys}, self.weeks[-1], through=through, **SLOWLY | overrides
         )
         self._fill(users, by_approval)
+
+    @property
+    def rpc(self) -> RpcEndpoint:
+        """The only endpoint of a world without a pool."""
+        (endpoint,) = self.pool
+        return endpoint
 
     def _fill(self, users: int, by_approval: bool) -> None:
         database, context = self.cluster.database, self.cluster.context
@@ -87,14 +98,12 @@ class World:
         wiki.add_users(database, range(users))
         for week in self.weeks:
             wiki.add_contributions(database, users, week, users=users)
-        call(self.cluster.variables["SOLANA_RPC_URL"], "local_rememberSlots", BLOCKS_BEHIND + 50)
         make_genesis(context, self.weeks[0])
 
     def close(self) -> None:
         self.cluster.stop()
         self.redis.close()
         self.mongo.close()
-        self.rpc.__exit__()
 
     # --- continuing ------------------------------------------------------------------------
 

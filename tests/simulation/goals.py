@@ -61,6 +61,11 @@ def has_a_reason(context: Context) -> bool:
     return _week(context).reason is not None
 
 
+def anchored_or_has_a_reason(context: Context) -> bool:
+    """After a crash the endpoints may answer again before a reason is recorded."""
+    return has_a_reason(context) or reached(Stage.ANCHORED)(context)
+
+
 def approved_and_resumed(context: Context) -> bool:
     return _week(context).approved and context.store.paused() is None
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from bson import ObjectId
 
 from tests.fakes.chain.chain import wallet_named
+from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.errors import Unreachable
@@ -286,3 +287,33 @@ def send_sol(world: World) -> None:
 def accept_sends(world: World) -> None:
     chain_of(world.first).refuses_sends = None
     retry_week(world.first.store, WEEK, world.first.clock.now())
+
+
+def spread_endpoints(world: World) -> None:
+    """Every method of two endpoints answers some blocks late, and the third endpoint is dead."""
+    chain_of(world.first).endpoints = [
+        FakeEndpoint(down=True),
+        FakeEndpoint(late={"receipts": 8, "executions": 6, "accounts": 3, "statuses": 1}),
+        FakeEndpoint(late={"finalized_height": 2, "receipts": 5, "latest_blockhash": 7}),
+    ]
+
+
+def read_accounts_late(world: World) -> None:
+    """A single URL, whose nodes that read accounts lie some blocks behind the others."""
+    chain_of(world.first).endpoints = [FakeEndpoint(late={"receipts": 8})]
+
+
+def delay_receipts(world: World) -> None:
+    """The nodes of two endpoints that read accounts fall minutes behind."""
+    late = {"receipts": 400}
+    world.ledger.advance(400)  # they show the genesis
+    chain_of(world.first).endpoints = [
+        FakeEndpoint(),
+        FakeEndpoint(late=late),
+        FakeEndpoint(late=late),
+    ]
+
+
+def answer_again(world: World) -> None:
+    chain_of(world.first).endpoints = [FakeEndpoint() for _ in range(3)]
+    world.first.store.requeue(WEEK, world.clock.now())

@@ -12,8 +12,10 @@ from tests.simulation.happenings import (
     accept_sends,
     another_operator_anchors_first,
     another_worker_plans_meanwhile,
+    answer_again,
     ask_for_approval_and_pause,
     close_an_account_before_its_single_is_paid,
+    delay_receipts,
     drop_the_new_account,
     fill_the_archive_once,
     find_file_again,
@@ -31,6 +33,7 @@ from tests.simulation.happenings import (
     name_a_wallet,
     pause,
     pay_everyone_without_history,
+    read_accounts_late,
     refuse_credits,
     refuse_sends,
     reopen_the_account,
@@ -38,6 +41,7 @@ from tests.simulation.happenings import (
     resume,
     send_sol,
     shrink_transactions,
+    spread_endpoints,
     use_up_sol,
     use_up_sol_of_singles,
     write_a_hold_after_the_anchor,
@@ -201,6 +205,24 @@ SCENARIOS = (
     Scenario(
         "the plan's batches have become too large, and it is made again",
         (closing(shrink_transactions),),
+        before=(GENESIS, PLAN),
+    ),
+    Scenario(
+        "the nodes of all endpoints are blocks apart, and one endpoint of three is dead",
+        (replace(PLAN, prepare=spread_endpoints), CLOSE, PAY_EVERYONE),
+        before=(GENESIS,),
+    ),
+    Scenario(
+        "the only endpoint reads accounts late, after the anchor was seen",
+        (closing(read_accounts_late),),
+        before=(GENESIS, PLAN, Act("anchor", goals.reached(Stage.ANCHORED))),
+    ),
+    Scenario(
+        "the endpoints do not show the receipts for a while",
+        (
+            Act("anchor unknown", goals.anchored_or_has_a_reason, prepare=delay_receipts),
+            closing(answer_again),
+        ),
         before=(GENESIS, PLAN),
     ),
     Scenario(

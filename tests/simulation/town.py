@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.store.state import State
 from tests.fakes.world import WEEK, World
 from tests.simulation.auditor import Inputs
@@ -18,6 +17,7 @@ from tests.simulation.faults.moods import (
     MoodyChain,
     SkewedClock,
     operator_of,
+    three_endpoints,
 )
 from worker.services.plan.genesis import make_genesis
 
@@ -62,7 +62,7 @@ class Town:
             assert isinstance(chain, MoodyChain)
             assert isinstance(clock, SkewedClock)
             clock.skew = timedelta(seconds=skew)
-            chain.endpoints = [FakeEndpoint(), FakeEndpoint()]
+            chain.endpoints = three_endpoints()
             chain.forgets_statuses, chain.has_history, chain.refuses_sends = False, True, None
             chain.history_lag_slots, chain.has_block_times = 0, True
             operator.store.pause(None)

@@ -22,6 +22,7 @@ from worker.core.watch.figures import (
     RE_SIGNS,
     RPC_ERRORS,
     BrokerFigures,
+    EndpointFigures,
     Figures,
     FundsFigures,
     WeekFigures,
@@ -60,6 +61,7 @@ class FiguresCollector(Collector):
             yield from _whole(figures)
             yield from _counts(figures.counts)
             yield from _funds(figures.funds)
+            yield from _endpoints(figures.endpoints)
             yield from _weeks(figures.weeks)
 
     def _figures(self) -> Collected:
@@ -137,6 +139,17 @@ def _funds(funds: FundsFigures | None) -> Iterator[Metric]:
     yield _gauge("fee_payer_lamports", "Lamports of the fee payer.", funds.lamports)
     needed = "Estimated lamports that the coming week and all open weeks need."
     yield _gauge("fee_payer_needed_lamports", needed, funds.lamports_needed)
+
+
+def _endpoints(endpoints: Iterable[EndpointFigures]) -> Iterator[Metric]:
+    text = "1 if a worker could use the RPC endpoint."
+    usable = GaugeMetricFamily("kontrib_endpoint_usable", text, labels=["endpoint"])
+    text = "Finalized slots of the RPC endpoint behind the newest one."
+    behind = GaugeMetricFamily("kontrib_endpoint_slots_behind", text, labels=["endpoint"])
+    for each in endpoints:
+        usable.add_metric([each.host], int(not each.problem))
+        behind.add_metric([each.host], each.slots_behind)
+    yield from (usable, behind)
 
 
 def _weeks(weeks: Iterable[WeekFigures]) -> Iterator[Metric]:

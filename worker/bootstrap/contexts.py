@@ -16,7 +16,7 @@ from worker.adapters.mongo.wiki.reward_counters import MongoCounters
 from worker.adapters.mongo.wiki.staking_records import MongoStaking
 from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.reading.transfers import TransferHistory
-from worker.adapters.solana.rpc.endpoint import rpc_errors
+from worker.adapters.solana.rpc.transport import rpc_errors
 from worker.adapters.webhook import Webhook
 from worker.bootstrap.chain import open_chain
 from worker.bootstrap.database import open_database

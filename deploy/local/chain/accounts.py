@@ -24,8 +24,12 @@ Change = tuple[int, Account | None]
 class AccountStore:
     """Reads and writes accounts of one virtual machine, with an undo history by slot."""
 
-    def __init__(self, svm: LiteSVM) -> None:
+    def __init__(self, svm: LiteSVM, *, settled_slot: int = 0) -> None:
         """Wrap a virtual machine whose present accounts count as settled."""
+        self.settled_slot = settled_slot
+        """The oldest slot whose accounts can be read."""
+        self.remembered_slots = 0
+        """The finalized slots whose accounts stay readable."""
         self._svm = svm
         self._undo: dict[Pubkey, list[Change]] = {}
         self._changed_in: dict[int, list[Pubkey]] = {}
@@ -80,8 +84,10 @@ class AccountStore:
         self.touched.add(address)
         self._svm.set_account(address, NO_ACCOUNT if account is None else account)
 
-    def settle(self, slot: int) -> None:
-        """Forget the history up to and including `slot`, which is never read again."""
+    def settle(self, finalized_slot: int) -> None:
+        """Forget the changes of the slots before the remembered ones."""
+        slot = finalized_slot - self.remembered_slots
+        self.settled_slot = max(self.settled_slot, slot)
         for settled in [changed for changed in self._changed_in if changed <= slot]:
             for address in self._changed_in.pop(settled):
                 changes = self._undo[address]

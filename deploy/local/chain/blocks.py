@@ -16,7 +16,13 @@ from enum import IntEnum
 from solders.hash import Hash
 
 MAX_BLOCKHASH_AGE_BLOCKS = 150
-"""The maximal age of a usable blockhash, in block height."""
+"""The maximal age of a usable blockhash, in block height.
+
+While a validator executes a block, the newest hash in its queue is the hash of the parent, with
+age 0. So a transaction still lands in the block *after* its last valid block height, which is the
+height of its blockhash plus 150 (agave: `BlockhashQueue::is_hash_valid_for_age`, and
+`Bank::get_blockhash_last_valid_block_height` of the finished block).
+"""
 
 MAX_LAG_SLOTS = 128
 """The longest configurable lag, so that a finalized bank still accepts some blockhashes."""
@@ -91,12 +97,15 @@ class BlockQueue:
         """Return the newest block that has reached `commitment`."""
         return self._levels[commitment]
 
-    def before(self, block: Block, count: int) -> Block:
-        """Return the block `count` blocks before a recent one, or the oldest recent one."""
+    def before(self, block: Block, count: int, *, not_before_slot: int = 0) -> Block:
+        """Return the block `count` blocks before a recent one, or the oldest one in reach."""
         if not count:
             return block
-        height = max(block.height - count, self._recent[0].height)
-        return self._recent[height - self._recent[0].height]
+        oldest = self._recent[0].height
+        position = max(block.height - count, oldest) - oldest
+        while self._recent[position].slot < min(not_before_slot, block.slot):
+            position += 1
+        return self._recent[position]
 
     def all(self) -> Iterable[Block]:
         """Return every remembered block, oldest first."""
@@ -129,12 +138,15 @@ class BlockQueue:
         self._settle()
         return block
 
-    def age_blocks(self, blockhash: Hash, bank: Block) -> int | None:
-        """Return the age of a blockhash in `bank`; None if that bank refuses it."""
+    def knows(self, blockhash: Hash, bank: Block) -> bool:
+        """Return True if the finished block `bank` accepts a blockhash."""
         height = self._heights.get(blockhash)
-        if height is None or not 0 <= bank.height - height <= MAX_BLOCKHASH_AGE_BLOCKS:
-            return None
-        return bank.height - height
+        return height is not None and 0 <= bank.height - height <= MAX_BLOCKHASH_AGE_BLOCKS
+
+    def executes(self, blockhash: Hash) -> bool:
+        """Return True if the open block executes transactions with a blockhash."""
+        height = self._heights.get(blockhash)
+        return height is not None and self.tip.height - height <= MAX_BLOCKHASH_AGE_BLOCKS + 1
 
     def drop_after(self, block: Block, *, unix_seconds: int) -> Block:
         """Abandon every block after `block` and open another fork on top of it.

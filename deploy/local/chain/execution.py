@@ -32,6 +32,7 @@ from deploy.local.chain.budget import (
     Budget,
     budget_of,
 )
+from deploy.local.chain.preinstalled import LAMPORTS_PER_BYTE, install
 
 V1_FEATURE = Pubkey.from_string("txv1aq4pp281K9um3tnPgkfX8UqtFT6wcVW3hNezGLL")
 FEATURE_PROGRAM = Pubkey.from_string("Feature111111111111111111111111111111111111")
@@ -81,7 +82,9 @@ class Loaded:
 class Executor:
     """One virtual machine with the rules of a validator."""
 
-    def __init__(self, *, v1_active_since_slot: int | None) -> None:
+    def __init__(
+        self, *, v1_active_since_slot: int | None, lamports_per_byte: int = LAMPORTS_PER_BYTE
+    ) -> None:
         """Start a virtual machine. Without a v1 slot it refuses v1 transactions."""
         self.svm = (
             LiteSVM()
@@ -89,6 +92,7 @@ class Executor:
             .with_blockhash_check(check=False)
             .with_sigverify(sigverify=False)
         )
+        install(self.svm, lamports_per_byte=lamports_per_byte)
         self.v1 = v1_active_since_slot is not None
         if v1_active_since_slot is not None:
             data = b"\x01" + v1_active_since_slot.to_bytes(8, "little")

@@ -22,8 +22,14 @@ from solders.transaction import VersionedTransaction
 from deploy.local.chain.accounts import AccountStore
 from deploy.local.chain.blocks import Block, BlockQueue, Commitment, Lag, genesis_hash
 from deploy.local.chain.budget import BudgetRefusedError
-from deploy.local.chain.execution import Execution, Executor, Loaded, refused
+from deploy.local.chain.execution import (
+    Execution,
+    Executor,
+    Loaded,
+    refused,
+)
 from deploy.local.chain.history import History, Landed
+from deploy.local.chain.preinstalled import LAMPORTS_PER_BYTE
 from deploy.local.chain.tokens import TokenBook, mint_data, mint_decimals
 
 Accounts = Sequence[Account | None]
@@ -45,6 +51,7 @@ class ChainRules:
     first_height: int = 900
     skip_every_slots: int = 0
     v1: bool = True
+    lamports_per_byte: int = LAMPORTS_PER_BYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,6 @@ class Ledger:
         self.rules = rules
         self.seed = seed
         self.clock_offset_seconds = clock_offset_seconds
-        self.remembered_slots = 0
         first = BlockQueue.first_block(
             seed=seed,
             slot=rules.first_slot,
@@ -78,8 +84,12 @@ class Ledger:
             unix_seconds=unix_seconds + clock_offset_seconds,
         )
         self.blocks = BlockQueue(seed=seed, lag=rules.lag, blocks=blocks or [first])
-        self.executor = Executor(v1_active_since_slot=rules.first_slot if rules.v1 else None)
-        self.accounts = AccountStore(self.executor.svm)
+        self.executor = Executor(
+            v1_active_since_slot=rules.first_slot if rules.v1 else None,
+            lamports_per_byte=rules.lamports_per_byte,
+        )
+        finalized = self.blocks.at(Commitment.FINALIZED)
+        self.accounts = AccountStore(self.executor.svm, settled_slot=finalized.slot)
         self.tokens = TokenBook(self._decimals_of)
         self.history = History()
         self.genesis_hash = genesis_hash(seed)
@@ -102,19 +112,9 @@ class Ledger:
             unix_seconds=unix_seconds + self.clock_offset_seconds,
             in_use=self.history.slots,
         )
-        self.accounts.settle(self.blocks.at(Commitment.FINALIZED).slot - self.remembered_slots)
+        self.accounts.settle(self.blocks.at(Commitment.FINALIZED).slot)
         self._tell_time()
         return block
-
-    def refusal(self, transaction: VersionedTransaction, bank: Block) -> str | None:
-        """Return the error, as JSON, for which `bank` drops a transaction; None if it runs."""
-        blockhash = transaction.message.recent_blockhash
-        landed = self.history.find(transaction.signatures[0])
-        if landed is not None and landed.slot <= bank.slot:
-            return '"AlreadyProcessed"'
-        if self.blocks.age_blocks(blockhash, bank) is None:
-            return '"BlockhashNotFound"'
-        return None
 
     def submit(self, raw: bytes, transaction: VersionedTransaction) -> Landed | Dropped:
         """Execute a transaction in the open block or drop it, like a leader."""
@@ -122,9 +122,10 @@ class Ledger:
             return Dropped('"UnsupportedVersion"')
         if not all(transaction.verify_with_results()):
             return Dropped('"SignatureFailure"')
-        error = self.refusal(transaction, self.blocks.tip)
-        if error is not None:
-            return Dropped(error)
+        if self._has_landed(transaction, self.blocks.tip):
+            return Dropped('"AlreadyProcessed"')
+        if not self.blocks.executes(transaction.message.recent_blockhash):
+            return Dropped('"BlockhashNotFound"')
         try:
             loaded = self.executor.load(transaction)
         except BudgetRefusedError as refusal:
@@ -140,9 +141,10 @@ class Ledger:
         """Execute on the accounts of `bank` without a trace."""
         if not self.supports(transaction):
             return refused("UnsupportedVersion")
-        error = None if any_blockhash else self.refusal(transaction, bank)
-        if error is not None:
-            return refused(error.strip('"'))
+        if not any_blockhash and self._has_landed(transaction, bank):
+            return refused("AlreadyProcessed")
+        if not any_blockhash and not self.blocks.knows(transaction.message.recent_blockhash, bank):
+            return refused("BlockhashNotFound")
         try:
             loaded = self.executor.load(transaction)
         except BudgetRefusedError as refusal:
@@ -168,6 +170,10 @@ class Ledger:
         self.blocks.drop_after(kept, unix_seconds=unix_seconds + self.clock_offset_seconds)
         self._tell_time()
         return dropped
+
+    def _has_landed(self, transaction: VersionedTransaction, bank: Block) -> bool:
+        landed = self.history.find(transaction.signatures[0])
+        return landed is not None and landed.slot <= bank.slot
 
     def put_account(self, address: Pubkey, account: Account | None) -> None:
         """Set an account in the open block, without a transaction."""

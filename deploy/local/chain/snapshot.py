@@ -13,6 +13,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +99,7 @@ def _load(
     kind, header = next(lines)
     if kind != "chain" or header["format"] != FORMAT:
         raise ValueError(f"expected format {FORMAT}, found {header}")
-    rules = ChainRules(
-        lag=given_rules.lag,
-        first_slot=header["firstSlot"],
-        first_height=header["firstHeight"],
-        skip_every_slots=given_rules.skip_every_slots,
-        v1=given_rules.v1,
-    )
+    rules = replace(given_rules, first_slot=header["firstSlot"], first_height=header["firstHeight"])
     saved_offset = header["clockOffsetSeconds"]
     ledger = Ledger(
         rules,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from tests.adapters.solana.rpc_server import Misbehaviour, RpcServer, rpc_server
+from tests.adapters.solana.rpc_server import JsonRpcError, Misbehaviour, RpcServer, rpc_server
 from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.rpc.endpoint import Retries
 
@@ -28,6 +28,8 @@ class Cluster:
         self.servers = servers
         self.accounts: list[dict[str, Any]] = [{} for _ in servers]
         self.slots = [100 for _ in servers]
+        self.slots_a_read = [0 for _ in servers]
+        """The slots that pass with each read of accounts."""
         self.opened: list[SolanaChain] = []
         for number, server in enumerate(servers):
             server.on("getMultipleAccounts", self._accounts_of(number))
@@ -58,8 +60,12 @@ class Cluster:
 
     def _accounts_of(self, number: int) -> Callable[[list[Any]], Any]:
         def answer(params: list[Any]) -> Any:
+            slot, wanted = self.slots[number], params[1].get("minContextSlot", 0)
+            self.slots[number] += self.slots_a_read[number]
+            if slot < wanted:
+                raise JsonRpcError(-32016, "Minimum context slot has not been reached", slot)
             shown = [self.accounts[number].get(address) for address in params[0]]
-            return {"context": {"slot": self.slots[number]}, "value": shown}
+            return {"context": {"slot": slot}, "value": shown}
 
         return answer
 
@@ -75,9 +81,13 @@ def account(content: bytes, owner: str = SYSTEM, **changed: Any) -> dict[str, An
 
 
 @contextmanager
-def two_endpoints() -> Iterator[Cluster]:
+def some_endpoints(count: int) -> Iterator[Cluster]:
     with ExitStack() as stack:
-        made = Cluster([stack.enter_context(rpc_server()) for _ in range(2)])
+        made = Cluster([stack.enter_context(rpc_server()) for _ in range(count)])
         yield made
         for chain in made.opened:
             chain.close()
+
+
+def two_endpoints() -> AbstractContextManager[Cluster]:
+    return some_endpoints(2)

@@ -18,8 +18,9 @@ Handler = Callable[[list[Any]], Any]
 class JsonRpcError(Exception):
     """A handler raises this to answer with an error object."""
 
-    def __init__(self, code: int, message: str = "no") -> None:
+    def __init__(self, code: int, message: str = "no", context_slot: int | None = None) -> None:
         self.code = code
+        self.context_slot = context_slot
         super().__init__(message)
 
 
@@ -44,6 +45,8 @@ class RpcServer:
     """Each request uses up one entry; afterwards the server behaves."""
     always: Misbehaviour | None = None
     takes_batches: bool = True
+    refuses: Callable[[list[dict[str, Any]]], Misbehaviour | None] = lambda calls: None
+    """Decides by the calls of a request whether it is refused as a whole."""
     requests: list[list[str]] = field(default_factory=list)
     """The methods of each request."""
     times: list[float] = field(default_factory=list)
@@ -74,6 +77,7 @@ class RpcServer:
             self.requests.append([call["method"] for call in calls])
             self.times.append(time.monotonic())
             misbehaviour = self.misbehaviours.popleft() if self.misbehaviours else self.always
+        misbehaviour = misbehaviour or self.refuses(calls)
         if misbehaviour is not None:
             return misbehaviour, misbehaviour.body
         if isinstance(content, list) and not self.takes_batches:
@@ -88,7 +92,9 @@ class RpcServer:
         try:
             result = self.handlers[call["method"]](call.get("params") or [])
         except JsonRpcError as error:
-            body = {"code": error.code, "message": str(error)}
+            body: dict[str, Any] = {"code": error.code, "message": str(error)}
+            if error.context_slot is not None:
+                body["data"] = {"contextSlot": error.context_slot}
             return {"jsonrpc": "2.0", "id": call["id"], "error": body}
         except KeyError:
             body = {"code": -32601, "message": "Method not found"}

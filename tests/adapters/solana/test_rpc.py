@@ -14,8 +14,9 @@ import pytest
 from tests.adapters.solana.rpc_server import JsonRpcError, Misbehaviour, RpcServer, rpc_server
 from worker.adapters.solana.errors import EndpointUnusable, MalformedAnswer, RpcRefused
 from worker.adapters.solana.rpc.calls import Call, Reply
-from worker.adapters.solana.rpc.endpoint import Retries, rpc_errors
+from worker.adapters.solana.rpc.endpoint import Retries
 from worker.adapters.solana.rpc.endpoints import Rpc
+from worker.adapters.solana.rpc.transport import rpc_errors
 from worker.core.errors import Unreachable
 
 FAST = Retries(attempts=4, backoff_seconds=0.01)
@@ -107,7 +108,7 @@ def test_an_odd_retry_after_is_ignored(server: RpcServer, open_rpc) -> None:
     assert open_rpc(server.url).any([SLOT], same) == [1]
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("status", [401, 404])
 def test_a_refused_request_is_not_repeated(server: RpcServer, open_rpc, status: int) -> None:
     server.always = Misbehaviour(status)
 
@@ -115,6 +116,18 @@ def test_a_refused_request_is_not_repeated(server: RpcServer, open_rpc, status: 
         open_rpc(server.url).any([SLOT], same)
 
     assert len(server.requests) == 1
+
+
+def test_a_403_may_mean_too_many_requests_and_is_repeated(server: RpcServer, open_rpc) -> None:
+    server.misbehaviours.extend([Misbehaviour(403)] * 2)
+    before = failures("http 403")
+
+    assert open_rpc(server.url).any([SLOT], same) == [1]
+
+    assert failures("http 403") == before + 2
+    server.always = Misbehaviour(403)
+    with pytest.raises(Unreachable, match="http 403"):
+        open_rpc(server.url).any([SLOT], same)
 
 
 def test_a_node_that_is_behind_is_asked_again(server: RpcServer, open_rpc) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +13,7 @@ import pytest
 from tests.adapters.solana.cluster import DOWN, KEY, MINT, Cluster, account, two_endpoints
 from tests.adapters.solana.rpc_server import JsonRpcError, Misbehaviour
 from worker.adapters.solana.addresses import TOKEN_PROGRAM, V1_FEATURE_GATE
-from worker.adapters.solana.errors import MintUnusable
+from worker.adapters.solana.errors import MintUnusable, SampleRefused
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits
 from worker.core.payout.chain import Blockhash, Intent, Landing, SendResult, Transfer
@@ -237,6 +240,142 @@ def test_the_priority_fee_follows_others_up_to_its_maximum(
     assert generous.costs().priority_fee_max == 2_000
 
 
+def test_a_retry_gets_the_highest_limit_and_fee(cluster: Cluster) -> None:
+    ready(cluster)
+    cluster.on("getRecentPrioritizationFees", [])
+    chain = cluster.open(priority_fee_lamports_max=2_000)
+    [first] = chain.sign([intent("x")], BLOCKHASH)
+
+    [again, other] = chain.sign([replace(intent("x"), is_retry=True), intent("y")], BLOCKHASH)
+
+    highest, fee = (1_400_000).to_bytes(4, "little"), (2_000).to_bytes(8, "little")
+    assert highest in again.wire
+    assert fee in again.wire
+    assert highest not in first.wire
+    assert highest not in other.wire
+    assert fee not in first.wire
+    assert fee not in other.wire
+
+
+def test_a_transaction_without_transfers_is_not_limited_by_simulation(cluster: Cluster) -> None:
+    ready(cluster)
+
+    [void] = cluster.chain.sign([intent("x", 0)], BLOCKHASH)
+
+    assert (1_400_000).to_bytes(4, "little") in void.wire
+    methods = [method for request in cluster.servers[0].requests for method in request]
+    assert "simulateTransaction" not in methods
+
+
+# --- samples -------------------------------------------------------------------------------
+
+
+def test_endpoints_that_simulate_the_largest_transactions_are_proven_once(
+    cluster: Cluster,
+) -> None:
+    ready(cluster)
+    sizes: list[int] = []
+    missing = {"err": {"InstructionError": [2, "InvalidAccountData"]}, "unitsConsumed": 1}
+    cluster.on(
+        "simulateTransaction",
+        lambda params: sizes.append(len(base64.b64decode(params[0]))) or {"value": missing},
+    )
+
+    for _ in range(3):
+        cluster.chain.check_endpoints()
+
+    assert len(sizes) == 4  # a payment and creations of accounts, on each endpoint
+    assert max(sizes) > 3_300
+
+
+def too_large(params: list[Any]) -> Any:
+    if len(base64.b64decode(params[0])) > 1_232:
+        raise JsonRpcError(-32602, "base64 encoded transaction too large: 3366 bytes (max: 1232)")
+    return {"value": {"err": None, "unitsConsumed": 1}}
+
+
+def not_v1(params: list[Any]) -> Any:
+    return {"value": {"err": "UnsupportedVersion", "unitsConsumed": 0}}
+
+
+@pytest.mark.parametrize(("refuse", "why"), [(too_large, "too large"), (not_v1, "UnsupportedV")])
+def test_an_endpoint_that_refuses_the_largest_transactions_is_named(
+    cluster: Cluster, refuse: Any, why: str
+) -> None:
+    ready(cluster)
+    cluster.servers[1].on("simulateTransaction", refuse)
+    host = cluster.servers[1].url.removeprefix("http://")
+
+    for _ in range(2):
+        with pytest.raises(SampleRefused, match=why) as caught:
+            cluster.chain.check_endpoints()
+        assert set(caught.value.refusals) == {host}
+
+
+def test_an_endpoint_that_answers_413_to_the_largest_transactions_is_named(
+    cluster: Cluster,
+) -> None:
+    ready(cluster)
+    cluster.servers[1].refuses = lambda calls: (
+        Misbehaviour(413) if len(json.dumps(calls)) > 3_000 else None
+    )
+
+    with pytest.raises(SampleRefused, match="bytes"):
+        cluster.chain.check_endpoints()
+
+
+def test_samples_prove_nothing_while_an_endpoint_of_two_is_silent(cluster: Cluster) -> None:
+    ready(cluster)
+    cluster.chain.costs()
+    cluster.servers[1].always = DOWN
+
+    with pytest.raises(Unreachable):
+        cluster.chain.check_endpoints()
+
+
+# --- reports -------------------------------------------------------------------------------
+
+
+def reporting(cluster: Cluster) -> None:
+    ready(cluster)
+    cluster.on("getEpochInfo", {"blockHeight": 1, "absoluteSlot": 100})
+    cluster.on("getSignatureStatuses", lambda params: {"value": [None] * len(params[0])})
+    cluster.on("getSignaturesForAddress", [])
+
+
+def test_a_report_names_limits_lags_and_problems(cluster: Cluster) -> None:
+    reporting(cluster)
+    answer = cluster.servers[0].handlers["getMultipleAccounts"]
+
+    def at_most_five(params: list[Any]) -> Any:
+        if len(params[0]) > 5:
+            raise JsonRpcError(-32602, "max 5 accounts")
+        return answer(params)
+
+    cluster.servers[0].on("getMultipleAccounts", at_most_five)
+    cluster.servers[0].takes_batches = False
+    cluster.servers[1].on("getEpochInfo", {"blockHeight": 1, "absoluteSlot": 93})
+
+    first, second = cluster.chain.endpoint_reports()
+
+    assert (first.problem, second.problem) == ("", "")
+    assert first.limits == ("getMultipleAccounts: 3 at once", "no batches")
+    assert (first.slots_behind, second.slots_behind) == (0, 7)
+    assert second.limits == ()
+
+
+def test_a_report_shows_an_endpoint_that_refuses_or_does_not_answer(cluster: Cluster) -> None:
+    reporting(cluster)
+    cluster.servers[0].on("simulateTransaction", too_large)
+    cluster.chain.costs()
+    cluster.servers[1].always = DOWN
+
+    first, second = cluster.chain.endpoint_reports()
+
+    assert "too large" in first.problem
+    assert "does not answer" in second.problem
+
+
 def test_no_fees_of_others_are_no_reason_to_wait(cluster: Cluster) -> None:
     ready(cluster)
 
@@ -265,7 +404,41 @@ def test_prices_are_asked_for_once(cluster: Cluster) -> None:
     assert methods.count("getMinimumBalanceForRentExemption") == 3
 
 
-@pytest.mark.parametrize("value", [None, "5000", True])
+def test_a_node_that_does_not_know_a_blockhash_yet_is_asked_again(cluster: Cluster) -> None:
+    ready(cluster)
+    answers = iter([None, 5_000])
+    cluster.servers[0].on("getFeeForMessage", lambda params: {"value": next(answers)})
+
+    assert cluster.chain.costs().fee_per_signature == 5_000
+
+
+def test_another_endpoint_may_know_the_blockhash(cluster: Cluster) -> None:
+    ready(cluster)
+    cluster.on("getFeeForMessage", {"value": None}, {"value": 6_000})
+
+    assert cluster.chain.costs().fee_per_signature == 6_000
+
+
+def test_a_blockhash_that_no_endpoint_knows_says_nothing_about_the_price(cluster: Cluster) -> None:
+    ready(cluster)
+    cluster.on("getFeeForMessage", {"value": None})
+
+    with pytest.raises(Unreachable, match="does not know the blockhash yet"):
+        cluster.chain.costs()
+
+
+def test_the_price_is_asked_for_a_finalized_blockhash(cluster: Cluster) -> None:
+    ready(cluster)
+    asked: list[Any] = []
+    answer = cluster.servers[0].handlers["getLatestBlockhash"]
+    cluster.on("getLatestBlockhash", lambda params: asked.append(params[0]) or answer(params))
+
+    cluster.chain.costs()
+
+    assert asked == [{"commitment": "finalized"}]
+
+
+@pytest.mark.parametrize("value", ["5000", True])
 def test_a_price_that_is_no_number_is_no_price(cluster: Cluster, value: Any) -> None:
     ready(cluster)
     cluster.on("getFeeForMessage", {"value": value})

@@ -87,6 +87,14 @@ class AdminWorld(ChainWorld, Protocol):
     def refuse_plain_credits(self, wallet: str) -> None:
         """Let the wallet's token account accept confidential transfers only."""
 
+    def open_block(self, height: int) -> None:
+        """Let blocks pass until the open block has this height."""
+        ...
+
+    def finalize_block(self, height: int) -> None:
+        """Let blocks pass until the finalized block has this height."""
+        ...
+
     def fork(self) -> None:
         """Abandon every transaction that is not finalized."""
         ...
@@ -122,6 +130,13 @@ class FakeWorld:
 
     def expire(self) -> None:
         self.ledger.expire()
+
+    def open_block(self, height: int) -> None:
+        self.ledger.advance(height - self.ledger.block(0).height)
+
+    def finalize_block(self, height: int) -> None:
+        finalized = self.ledger.block(self.ledger.finalized_lag_slots)
+        self.ledger.advance(height - finalized.height)
 
     def fork(self) -> None:
         self.ledger.fork(self.ledger.finalized_lag_slots)
@@ -189,6 +204,16 @@ class LocalWorld(ClusterWorld):
 
     def expire(self) -> None:
         self.client.call("local_advanceSlots", 151 + 33)
+
+    def open_block(self, height: int) -> None:
+        self._reach(height, "processed")
+
+    def finalize_block(self, height: int) -> None:
+        self._reach(height, "finalized")
+
+    def _reach(self, height: int, commitment: str) -> None:
+        now = self.client.call("getBlockHeight", {"commitment": commitment})
+        self.client.call("local_advanceSlots", height - now)
 
     def fork(self) -> None:
         self.client.call("local_dropUnfinalized")

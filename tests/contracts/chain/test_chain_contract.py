@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 
 import pytest
 from solders.keypair import Keypair
@@ -29,6 +29,8 @@ from worker.core.payout.chain import (
     SendResult,
     Transfer,
 )
+from worker.core.payout.decision import Step, next_step
+from worker.core.payout.records import Attempt
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.ports.payout import Chain, Signed
 
@@ -42,6 +44,8 @@ FAKE, TOKEN = "fake", "token"
 FAKE_WITH_FEE = f"fake {A_FEE}"
 # The only program with required memos, and whose associated accounts keep their owner.
 TOKEN_2022, ANOTHER_TOKEN_2022 = f"token-2022 {A_FEE}", f"{ANOTHER}, token-2022 {A_FEE}"
+LOCAL = (FAKE, FAKE_WITH_FEE, TOKEN, "token without v1", TOKEN_2022)
+"""The worlds in which a test decides about blocks and accounts."""
 
 
 @pytest.fixture(
@@ -85,6 +89,22 @@ def send(chain: Chain, *items: Signed) -> None:
     assert chain.send([(it.signature, it.wire) for it in items]) == [
         SendResult(it.signature) for it in items
     ]
+
+
+def next_step_for(world: ChainWorld, receipt: str, item: Signed) -> Step:
+    """The protocol's next step, from facts read in its order."""
+    attempt = Attempt(
+        signature=item.signature,
+        resolution=Resolution.PAID,
+        blockhash=item.blockhash.value,
+        last_valid_block_height=item.blockhash.last_valid_block_height,
+        wire=item.wire,
+        created_at=datetime(2024, 12, 16, tzinfo=UTC),
+    )
+    height = world.chain.finalized_height()
+    found = world.chain.receipts([receipt], not_before_slot=height.slot)[receipt]
+    [status] = world.chain.statuses([item.signature])
+    return next_step(found, attempt, status, height.block_height)
 
 
 def execute(world: ChainWorld, intent: Intent, chain: Chain | None = None) -> Signed:
@@ -374,6 +394,43 @@ def test_an_expired_blockhash_never_lands(world: ChainWorld) -> None:
     assert world.balance(wallet) == 0
 
 
+@pytest.mark.parametrize("world", worlds(*LOCAL), indirect=True)
+def test_a_transaction_lands_one_block_after_its_last_valid_height(world: AdminWorld) -> None:
+    """And until that block is final, the protocol does not take the attempt for dead."""
+    receipt, wallet = new_id(), world.new_wallet()
+    item = signed(world.chain, payment(receipt, (wallet, 500)))
+    last_valid = item.blockhash.last_valid_block_height
+    world.open_block(last_valid + 1)
+
+    send(world.chain, item)
+    world.finalize_block(last_valid)
+
+    assert next_step_for(world, receipt, item) is Step.WAIT
+    world.finalize_block(last_valid + 1)
+    assert next_step_for(world, receipt, item) is Step.SETTLE_PAID
+    assert world.balance(wallet) == world.received(500)
+
+
+@pytest.mark.parametrize("world", worlds(*LOCAL), indirect=True)
+def test_a_transaction_never_lands_two_blocks_after_its_last_valid_height(
+    world: AdminWorld,
+) -> None:
+    receipt, wallet = new_id(), world.new_wallet()
+    item = signed(world.chain, payment(receipt, (wallet, 500)))
+    last_valid = item.blockhash.last_valid_block_height
+    world.open_block(last_valid + 2)
+
+    send(world.chain, item)
+    world.finalize_block(last_valid)
+    assert next_step_for(world, receipt, item) is Step.RESEND
+    world.finalize_block(last_valid + 1)
+    assert next_step_for(world, receipt, item) is Step.SIGN
+
+    world.finalize()
+    assert landing(world.chain, item) is Landing.UNSEEN
+    assert world.balance(wallet) == 0
+
+
 def test_a_blockhash_is_good_for_150_blocks(world: ChainWorld) -> None:
     before = world.chain.finalized_height().block_height
     last_valid = world.chain.latest_blockhash().last_valid_block_height
@@ -392,9 +449,7 @@ def test_signing_the_same_twice_gives_the_same_signature(world: ChainWorld) -> N
     assert world.chain.sign([intent], blockhash) == [first]
 
 
-@pytest.mark.parametrize(
-    "world", worlds(FAKE, FAKE_WITH_FEE, TOKEN, "token without v1", TOKEN_2022), indirect=True
-)
+@pytest.mark.parametrize("world", worlds(*LOCAL), indirect=True)
 def test_what_a_fork_dropped_lands_again_when_it_is_sent_again(world: AdminWorld) -> None:
     receipt, wallet = new_id(), world.new_wallet()
     world.finalize()
@@ -467,7 +522,7 @@ def test_a_required_memo_is_a_problem(world: ChainWorld) -> None:
     assert world.chain.recipients([wallet])[0].problem is AccountProblem.MEMO_REQUIRED
 
 
-@pytest.mark.parametrize("world", ["fake", TOKEN_2022], indirect=True)
+@pytest.mark.parametrize("world", worlds(FAKE, TOKEN_2022), indirect=True)
 def test_an_account_for_confidential_transfers_only_is_a_problem(world: AdminWorld) -> None:
     wallet = world.new_wallet()
     world.refuse_plain_credits(wallet)

@@ -96,6 +96,10 @@ class FakeBlocks:
         return base.slot
 
     def accepts(self, blockhash: str) -> bool:
-        """Whether the open block executes transactions with this blockhash."""
-        oldest = self._blocks[-1].height - BLOCKHASH_AGE_MAX
+        """Whether the open block executes transactions with this blockhash.
+
+        It counts the age from its parent, so a blockhash lives one block longer than
+        `last_valid_block_height` says.
+        """
+        oldest = self._blocks[-1].height - BLOCKHASH_AGE_MAX - 1
         return any(block.blockhash == blockhash for block in self._blocks if block.height >= oldest)

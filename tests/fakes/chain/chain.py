@@ -24,7 +24,12 @@ from tests.fakes.chain.transactions import (
 )
 from tests.fakes.wallets import recipient_of
 from tests.fakes.wallets import wallet_named as wallet_named
-from worker.adapters.solana.errors import AuthorityUnusable, IntentTooLarge, MintUnusable
+from worker.adapters.solana.errors import (
+    AuthorityUnusable,
+    IntentTooLarge,
+    MintUnusable,
+    SampleRefused,
+)
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
     AccountProblem,
@@ -36,7 +41,7 @@ from worker.core.payout.chain import (
     Treasury,
 )
 from worker.core.plan.receipts import Resolution
-from worker.ports.payout import PublicAddresses, Signed
+from worker.ports.payout import EndpointReport, PublicAddresses, Signed
 
 
 class FakeChain(FakeReader):
@@ -87,6 +92,29 @@ class FakeChain(FakeReader):
         if account is None or self.authority not in (account.owner, account.delegate):
             found = "no account" if account is None else f"owner {account.owner}"
             raise AuthorityUnusable(self.authority, self.source, found)
+
+    @observed
+    def check_endpoints(self) -> None:
+        self._majority()
+        refused = {
+            f"endpoint {number}": each.refuses_samples
+            for number, each in enumerate(self.endpoints, 1)
+            if each.refuses_samples and not each.down
+        }
+        if refused:
+            raise SampleRefused(refused)
+
+    @observed
+    def endpoint_reports(self) -> list[EndpointReport]:
+        lags = [each.lag_slots for each in self.endpoints]
+        return [
+            EndpointReport(
+                host=f"endpoint {number}",
+                problem="it does not answer" if each.down else each.refuses_samples,
+                slots_behind=each.lag_slots - min(lags),
+            )
+            for number, each in enumerate(self.endpoints, 1)
+        ]
 
     @observed
     def treasury(self) -> Treasury:

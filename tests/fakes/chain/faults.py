@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -22,10 +22,17 @@ S = TypeVar("S", bound=Observed)
 
 @dataclass(slots=True)
 class FakeEndpoint:
-    """One view of the ledger. It can lag behind, or not answer."""
+    """One view of the ledger: a URL with many nodes. It can lag behind, or not answer."""
 
     lag_slots: int = 0
     down: bool = False
+    late: dict[str, int] = field(default_factory=dict)
+    """Further slots by which the nodes that answer a method are behind, by its name."""
+    refuses_samples: str = ""
+    """Why it takes no transaction of the largest size; empty if it does."""
+
+    def lag(self, method: str) -> int:
+        return self.lag_slots + self.late.get(method, 0)
 
 
 def observed(

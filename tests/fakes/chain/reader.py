@@ -25,7 +25,15 @@ from worker.core.payout.chain import (
     SignatureStatus,
     Transfer,
 )
-from worker.core.plan.receipts import ReceiptState, Resolution, receipt_seed, state_of
+from worker.core.payout.heights import SeenHeights
+from worker.core.plan.receipts import (
+    ReceiptState,
+    Resolution,
+    agreed_state,
+    majority_of,
+    receipt_seed,
+    state_of,
+)
 
 
 class FakeReader:
@@ -38,11 +46,13 @@ class FakeReader:
         self.receipt_key = receipt_key
         self.endpoints = list(endpoints) if endpoints else [FakeEndpoint()]
         self.has_history = True
-        self.knows_block_times = True
-        self.mentions_a_search = 2_000
+        self.endpoint_troubles: Sequence[str] = []
+        self._heights = SeenHeights()
         self.history_lag_slots = 0
         """How far the nodes that return transactions are behind those that return accounts."""
         self.has_block_times = True
+        self.knows_block_times = True
+        self.mentions_a_search = 2_000
         self.before: Callable[[str], None] = lambda method: None
         self.after: Callable[[str], None] = lambda method: None
 
@@ -55,15 +65,16 @@ class FakeReader:
 
     @observed
     def cluster_genesis(self) -> str:
-        self._any_endpoint()
+        self._majority()
         return self.ledger.cluster_genesis
 
     @observed
     def finalized_height(self) -> Height:
         self._any_endpoint()
-        lags = [endpoint.lag_slots for endpoint in self.endpoints if not endpoint.down]
-        block = self.ledger.block(self.ledger.finalized_lag_slots + max(lags))
-        return Height(block.height, block.slot)
+        lags = sorted(each.lag("finalized_height") for each in self.endpoints if not each.down)
+        lag = lags[min(len(lags), majority_of(len(self.endpoints))) - 1]
+        block = self.ledger.block(self.ledger.finalized_lag_slots + lag)
+        return self._heights.usable(Height(block.height, block.slot))
 
     @observed
     def finalized_time(self) -> datetime:
@@ -80,15 +91,27 @@ class FakeReader:
     @observed
     def latest_blockhash(self) -> Blockhash:
         endpoint = self._any_endpoint()
-        block = self.ledger.block(self.ledger.confirmed_lag_slots + endpoint.lag_slots)
+        lag = endpoint.lag("latest_blockhash")
+        block = self.ledger.block(self.ledger.confirmed_lag_slots + lag)
         return Blockhash(block.blockhash, block.height + 150)
 
     @observed
     def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
-        return {
-            receipt_id: self._receipt(self.receipt_address(receipt_id), not_before_slot)
-            for receipt_id in ids
-        }
+        slots = [self._receipts_slot(endpoint) for endpoint in self.endpoints]
+        reached = sorted((slot for slot in slots if slot is not None), reverse=True)
+        if ids and len(reached) >= (needed := majority_of(len(slots))):
+            self._heights.receipts_read_at(reached[needed - 1])
+        usable = self._reaching(slots, not_before_slot)
+        return {it: self._receipt(self.receipt_address(it), usable) for it in ids}
+
+    def _reaching(self, slots: Sequence[int | None], wanted: int) -> list[int | None]:
+        """The slots of the endpoints that answer and have reached a slot."""
+        self.endpoint_troubles = [
+            f"endpoint {number} " + ("does not answer" if slot is None else "is behind")
+            for number, slot in enumerate(slots, 1)
+            if slot is None or slot < wanted
+        ]
+        return [slot if slot is not None and slot >= wanted else None for slot in slots]
 
     @observed
     def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
@@ -107,7 +130,7 @@ class FakeReader:
     @observed
     def search_execution(self, receipt_id: str, place: str | None) -> Searched:
         self._any_endpoint()
-        address, finalized = self.receipt_address(receipt_id), self._finalized_slot()
+        address, finalized = self.receipt_address(receipt_id), self._readable_slot()
         mentions = [
             landed.signature
             for landed in self.ledger.landed.values()
@@ -122,8 +145,11 @@ class FakeReader:
         execution = found.get(receipt_id)
         return Searched(execution, None if execution or is_last else page[-1])
 
-    def _finalized_slot(self) -> int:
-        return self.ledger.block(self.ledger.finalized_lag_slots).slot
+    def _readable_slot(self) -> int:
+        """The newest slot whose transactions some endpoint returns."""
+        behind = min(each.lag("executions") for each in self.endpoints if not each.down)
+        lag = self.ledger.finalized_lag_slots + self.history_lag_slots + behind
+        return self.ledger.block(lag).slot
 
     @observed
     def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
@@ -136,26 +162,33 @@ class FakeReader:
                 return endpoint
         raise Unreachable("no endpoint answers")
 
+    def _majority(self) -> None:
+        self._any_endpoint()
+        if sum(not each.down for each in self.endpoints) < majority_of(len(self.endpoints)):
+            raise Unreachable("too few endpoints answer")
+
     def _confirmed_slot(self) -> int:
         endpoint = self._any_endpoint()
-        return self.ledger.block(self.ledger.confirmed_lag_slots + endpoint.lag_slots).slot
+        return self.ledger.block(self.ledger.confirmed_lag_slots + endpoint.lag("accounts")).slot
 
-    def _receipt(self, address: str, not_before_slot: int) -> ReceiptState:
-        states = set()
-        for endpoint in self.endpoints:
-            slot = self.ledger.block(self.ledger.finalized_lag_slots + endpoint.lag_slots).slot
-            if endpoint.down or slot < not_before_slot:
-                return ReceiptState.UNKNOWN
-            account = self.ledger.account(address, slot)
-            foreign = account is not None and account.owner != SYSTEM
-            states.add(
-                ReceiptState.UNKNOWN if foreign else state_of(account.space if account else None)
-            )
-        return states.pop() if len(states) == 1 else ReceiptState.UNKNOWN
+    def _receipts_slot(self, endpoint: FakeEndpoint) -> int | None:
+        lag = self.ledger.finalized_lag_slots + endpoint.lag("receipts")
+        return None if endpoint.down else self.ledger.block(lag).slot
+
+    def _receipt(self, address: str, slots: Sequence[int | None]) -> ReceiptState:
+        states = [None if it is None else self._state(address, it) for it in slots]
+        if len({state for state in states if state is not None}) > 1:
+            newest = self._reaching(slots, max(slot or 0 for slot in slots))
+            states = [None if it is None else self._state(address, it) for it in newest]
+        return agreed_state(states)
+
+    def _state(self, address: str, slot: int) -> ReceiptState:
+        account = self.ledger.account(address, slot)
+        foreign = account is not None and account.owner != SYSTEM
+        return ReceiptState.UNKNOWN if foreign else state_of(account.space if account else None)
 
     def _executions(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        lag = self.ledger.finalized_lag_slots + self.history_lag_slots
-        finalized, found = self.ledger.block(lag).slot, {}
+        finalized, found = self._readable_slot(), {}
         for receipt_id, signature in signatures.items():
             landed = self.ledger.landed.get(signature)
             pair = (receipt_id, self.receipt_address(receipt_id))
@@ -183,10 +216,11 @@ class FakeReader:
         )
 
     def _status(self, signature: str) -> SignatureStatus:
-        landed = self.ledger.landed.get(signature)
-        if landed is None or landed.slot < self.ledger.slot - STATUS_CACHE_SLOTS:
+        lag = min(each.lag("statuses") for each in self.endpoints if not each.down)
+        landed, now = self.ledger.landed.get(signature), self.ledger.block(lag).slot
+        if landed is None or not now - STATUS_CACHE_SLOTS <= landed.slot <= now:
             return SignatureStatus(Landing.UNSEEN)
-        if landed.slot > self._finalized_slot():
+        if landed.slot > self.ledger.block(self.ledger.finalized_lag_slots + lag).slot:
             return SignatureStatus(Landing.PENDING)
         if landed.error is not None:
             return SignatureStatus(Landing.FAILED, landed.error)

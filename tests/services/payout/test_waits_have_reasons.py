@@ -179,7 +179,10 @@ def test_an_unreadable_receipt_is_a_reason_and_ends_by_itself(anchored: World) -
     done = anchored.do(anchored.first, Work(Job.PAY, WEEK, 0, 100))
     assert not done.again
     reasons = {o.reason for o in obstacles(anchored.first.store, WEEK, 9)}
-    assert reasons == {"its receipt cannot be read: endpoints disagree, lag or do not answer"}
+    (reason,) = reasons
+    assert (reason or "").startswith(
+        "its receipt cannot be read: endpoints disagree, or lie too far"
+    )
 
     chain.receipts = read  # type: ignore[method-assign]
     assert_ends_by_itself(anchored)

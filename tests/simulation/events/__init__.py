@@ -25,6 +25,7 @@ EVENTS: dict[str, Callable[[Town, int], None]] = {
         cluster.deliver,
         cluster.lose_in_flight,
         cluster.change_endpoint,
+        cluster.spread_nodes,
         cluster.forget_statuses,
         cluster.lose_history,
         cluster.delay_history,

@@ -7,6 +7,16 @@ from tests.fakes.world import chain_of
 from tests.simulation.faults.moods import MoodyChain
 from tests.simulation.town import Town
 
+LATE_METHODS = {
+    "finalized_height": 5,
+    "receipts": 7,
+    "statuses": 11,
+    "executions": 13,
+    "accounts": 17,
+    "latest_blockhash": 19,
+}
+"""The reads of an endpoint, with a prime each that spreads their lags."""
+
 
 def wait(town: Town, number: int) -> None:
     town.world.clock.sleep((1, 20, 80, 150, 400, 7 * 3600)[number % 6])
@@ -50,9 +60,17 @@ def lose_in_flight(town: Town, number: int) -> None:
 def change_endpoint(town: Town, number: int) -> None:
     """An endpoint lags, stops or recovers."""
     chain = chain_of(town.operators[number % 2])
-    endpoint = chain.endpoints[number // 2 % 2]
-    endpoint.lag_slots = (0, 5, 40, 200)[number // 4 % 4]
-    endpoint.down = number // 16 % 3 == 1
+    endpoint = chain.endpoints[number // 2 % 3]
+    endpoint.lag_slots = (0, 5, 40, 200)[number // 6 % 4]
+    endpoint.down = number // 24 % 3 == 1
+
+
+def spread_nodes(town: Town, number: int) -> None:
+    """The nodes behind an endpoint's URL drift apart: each method answers some blocks late."""
+    chain = chain_of(town.operators[number % 2])
+    chain.endpoints[number // 2 % 3].late = {
+        method: (number * prime) % 9 for method, prime in LATE_METHODS.items()
+    }
 
 
 def forget_statuses(town: Town, number: int) -> None:

@@ -47,12 +47,17 @@ class MoodyChain(FakeChain):
         return [unseen for _ in found] if self.forgets_statuses else found
 
 
+def three_endpoints() -> list[FakeEndpoint]:
+    """Healthy endpoints. One of them may die, and the other two still decide."""
+    return [FakeEndpoint() for _ in range(3)]
+
+
 def operator_of(world: World, skew_seconds: float) -> Context:
     """An operator of the world with a separate database and clock."""
     chain = MoodyChain(
         world.ledger,
         transfers_per_transaction=BATCH_SIZE,
-        endpoints=[FakeEndpoint(), FakeEndpoint()],
+        endpoints=three_endpoints(),
     )
     return Context(
         store=FakeStore(),

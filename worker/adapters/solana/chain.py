@@ -13,6 +13,7 @@ from worker.adapters.solana.addresses import receipt_address
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
 from worker.adapters.solana.prices import Prices
 from worker.adapters.solana.reader import ChainReader
+from worker.adapters.solana.reading.accounts import FINALIZED
 from worker.adapters.solana.reading.cluster import (
     read_blockhash,
     read_finalized_height,
@@ -21,11 +22,14 @@ from worker.adapters.solana.reading.cluster import (
 from worker.adapters.solana.reading.mint import check_source, token_account_bytes, usable_mint
 from worker.adapters.solana.reading.recipients import RecipientReader
 from worker.adapters.solana.reading.token_account_bytes import token_account
+from worker.adapters.solana.reports import read_reports
 from worker.adapters.solana.rpc.endpoint import DEFAULT_RETRIES, Retries
 from worker.adapters.solana.rpc.endpoints import Rpc
+from worker.adapters.solana.samples import Samples
 from worker.adapters.solana.signer import RESOLUTION_SPACES, Signer
 from worker.adapters.solana.signing import landing
 from worker.adapters.solana.signing.keys import Keyring, read_address
+from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
     Blockhash,
@@ -38,7 +42,7 @@ from worker.core.payout.chain import (
     Treasury,
 )
 from worker.core.plan.receipts import Resolution
-from worker.ports.payout import PublicAddresses, Signed
+from worker.ports.payout import EndpointReport, PublicAddresses, Signed
 
 
 class SolanaChain(ChainReader):
@@ -69,6 +73,7 @@ class SolanaChain(ChainReader):
         self._keys = Keyring(authority, receipt_key, fee_payer)
         self._payer = fee_payer.pubkey()
         self._facts = ClusterFacts(self._rpc, self._keys, self._mint, configured)
+        self._samples = Samples(self._rpc, self._facts)
         self._prices = Prices(self._rpc, self._payer)
         self._priority_fee_lamports_max = priority_fee_lamports_max
         self._signer = Signer(
@@ -104,6 +109,20 @@ class SolanaChain(ChainReader):
         [account] = read_confirmed(self._rpc, [source])
         check_source(self._keys.authority.pubkey(), source, self._mint, account)
 
+    def check_endpoints(self) -> None:
+        self._samples.check()
+
+    def endpoint_reports(self) -> list[EndpointReport]:
+        try:
+            samples = self._facts.maker.samples()
+        except Unreachable:  # the reports show why
+            samples = []
+        return read_reports(self._rpc, str(self._payer), samples)
+
+    @property
+    def endpoint_troubles(self) -> Sequence[str]:
+        return self._rpc.troubles
+
     def treasury(self) -> Treasury:
         source, payer = read_confirmed(self._rpc, [self._facts.source, self._payer])
         state = token_account(source)
@@ -120,7 +139,8 @@ class SolanaChain(ChainReader):
         maker = self._facts.maker
         account_bytes = token_account_bytes(self._facts.mint_state)
         rents = self._prices.rents(*RESOLUTION_SPACES, account_bytes)
-        blockhash = Hash.from_string(self.latest_blockhash().value)
+        # Nodes that are some blocks behind know a finalized blockhash, too.
+        blockhash = Hash.from_string(read_blockhash(self._rpc, FINALIZED).value)
         return Costs(
             receipt_rent=Lamports(rents[Resolution.PAID]),
             token_account_rent=Lamports(rents[account_bytes]),
@@ -132,7 +152,7 @@ class SolanaChain(ChainReader):
         )
 
     def finalized_height(self) -> Height:
-        return read_finalized_height(self._rpc)
+        return self._heights.usable(read_finalized_height(self._rpc))
 
     def finalized_time(self) -> datetime:
         return read_finalized_time(self._rpc)

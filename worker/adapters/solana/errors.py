@@ -85,6 +85,18 @@ class RpcRefused(NotReady):
         super().__init__(f"{host} refused {method}: {why}")
 
 
+class SampleRefused(NotReady):
+    """An endpoint refuses transactions of the size that the cluster's version allows."""
+
+    def __init__(self, refusals: Mapping[str, str]) -> None:
+        self.refusals = dict(refusals)
+        listed = "; ".join(f"{host} refuses {why}" for host, why in refusals.items())
+        super().__init__(
+            f"A plan needs larger transactions than an endpoint takes: {listed}. Remove the "
+            "endpoint from SOLANA_RPC_URL, or ask its provider for v1 transactions of 4,096 bytes."
+        )
+
+
 class MalformedAnswer(Unreachable):
     """An endpoint's answer lacks the form that its method promises. Counts as no answer."""
 

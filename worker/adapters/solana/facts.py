@@ -18,10 +18,9 @@ from worker.adapters.solana.reading.accounts import (
 )
 from worker.adapters.solana.reading.mint import usable_mint
 from worker.adapters.solana.reading.token_account_bytes import MintState
-from worker.adapters.solana.rpc.endpoints import Rpc
+from worker.adapters.solana.rpc.endpoints import Rpc, answering_majority
 from worker.adapters.solana.signing.keys import Keyring
 from worker.adapters.solana.signing.transactions import TransactionMaker
-from worker.core.errors import Unreachable
 
 V0_REMEMBERED_SECONDS = 600.0
 """A cluster may activate v1 while we run; it never deactivates it."""
@@ -78,16 +77,15 @@ class ClusterFacts:
         return self._v1[1]
 
     def _probe_v1(self) -> bool:
-        """True if the feature gate is active on every endpoint.
+        """True if the feature gate is active on every endpoint that answers.
 
         Raises:
-            Unreachable: an endpoint does not answer. A guess of v0 could fix a week's plan to
-                small batches.
+            Unreachable: no majority answers. A guess of v0 could fix a week's plan to small
+                batches.
         """
         active = []
-        for answer in self._rpc.each(accounts_calls([V1_FEATURE_GATE], FINALIZED)):
-            if isinstance(answer, Unreachable):
-                raise answer
+        answers = self._rpc.each(accounts_calls([V1_FEATURE_GATE], FINALIZED))
+        for answer in answering_majority(answers):
             [gate] = read_accounts(answer[0], 1)[1]
             active.append(gate is not None and gate.data[:1] == bytes([_ACTIVATED]))
         return all(active)

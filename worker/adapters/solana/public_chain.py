@@ -53,7 +53,8 @@ class PublicSolanaChain(ChainReader):
         found: list[str] = []
         before: str | None = None
         while True:
-            page = self._rpc.any([page_call(self._source, before)], lambda it: read_page(it[0]))
+            call = page_call(self._source, before)
+            page = self._rpc.any([call], lambda replies: read_page(replies[0]))
             found += [
                 mention.signature
                 for mention in page

@@ -12,6 +12,7 @@ from worker.adapters.solana.reading.receipt_states import read_receipts
 from worker.adapters.solana.reading.search import search_execution
 from worker.adapters.solana.rpc.endpoints import Rpc
 from worker.core.payout.chain import Execution, Searched
+from worker.core.payout.heights import SeenHeights
 from worker.core.plan.receipts import ReceiptState
 
 
@@ -21,6 +22,7 @@ class ChainReader:
     def __init__(self, rpc: Rpc, base: Pubkey, mint: str) -> None:
         self._rpc = rpc
         self._base = base
+        self._heights = SeenHeights()
         self._mint_address = mint
         self._history = ExecutionHistory(rpc, base, mint)
 
@@ -32,7 +34,10 @@ class ChainReader:
         return read_cluster_genesis(self._rpc)
 
     def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
-        return read_receipts(self._rpc, self._base, ids, not_before_slot)
+        states, slot = read_receipts(self._rpc, self._base, ids, not_before_slot)
+        if slot is not None:
+            self._heights.receipts_read_at(slot)
+        return states
 
     def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
         return self._history.find(ids)

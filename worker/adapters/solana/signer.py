@@ -55,11 +55,15 @@ class Signer:
             if len(intent.transfers) > INSTRUCTIONS_MAX:
                 raise IntentTooLarge(intent.receipts, len(intent.transfers))
         built = [maker.of_intent(intent, by_resolution) for intent in intents]
-        budgets = self._budgets_of(maker, intents, built)
+        measured = self._budgets_of(maker, intents, built)
         signed = []
         for intent, parts in zip(intents, built, strict=True):
+            budget = measured.get(shape_of(intent)[0]) if _is_measured(intent) else None
+            if budget is None:
+                highest, generous = self._budgets.highest, self._budgets.generous
+                budget = highest() if intent.is_retry else generous()
             try:
-                signed.append(_signed(maker, parts, blockhash, budgets[shape_of(intent)[0]]))
+                signed.append(_signed(maker, parts, blockhash, budget))
             except IntentTooLarge:
                 raise IntentTooLarge(intent.receipts, len(intent.transfers)) from None
         return signed
@@ -74,9 +78,11 @@ class Signer:
     def _budgets_of(
         self, maker: TransactionMaker, intents: Sequence[Intent], built: Sequence[Built]
     ) -> dict[Hashable, ComputeBudget]:
-        """A budget for each shape among the intents, from the largest intent of each shape."""
+        """A budget for each shape of first payments, from the largest intent of each shape."""
         largest: dict[Hashable, tuple[tuple[int, int], Built]] = {}
         for intent, parts in zip(intents, built, strict=True):
+            if not _is_measured(intent):
+                continue
             shape, size = shape_of(intent)
             if shape not in largest or largest[shape][0] < size:
                 largest[shape] = (size, parts)
@@ -84,6 +90,11 @@ class Signer:
             shape: self._budgets.of(maker, shape, size, parts)
             for shape, (size, parts) in largest.items()
         }
+
+
+def _is_measured(intent: Intent) -> bool:
+    """Whether simulation finds the limits: of payments, before an attempt has failed."""
+    return bool(intent.transfers) and not intent.is_retry
 
 
 def _signed(

@@ -80,6 +80,7 @@ def _estimate(estimate: Estimate) -> Document:
         "receipts_rent_lamports": estimate.receipts_rent,
         "accounts_rent_lamports": estimate.accounts_rent,
         "fees_lamports": estimate.fees,
+        "priority_fees_max_lamports": estimate.priority_fees_max,
         "total_lamports": estimate.lamports,
     }
 
@@ -199,7 +200,8 @@ def _cost_facts(preview: Preview) -> dict[str, object]:
         f"{estimate.account_creations} for {estimate.new_accounts:,} new accounts)",
         "receipts' rent": f"{estimate.receipts_rent:,} lamports",
         "accounts' rent": f"{estimate.accounts_rent:,} lamports",
-        "fees": f"{estimate.fees:,} lamports",
+        "fees": f"{estimate.fees:,} lamports, of which {estimate.priority_fees_max:,} are the most "
+        "that priority fees may cost",
         "needed": f"{tokens_text(funds.needed.tokens)} KONTRIB, "
         f"{sol_text(funds.needed.lamports)} SOL, for all open weeks together",
         "available": f"{tokens_text(funds.treasury.tokens)} KONTRIB, "

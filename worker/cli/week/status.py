@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from config.visible_text import visible_line
 from worker.cli.arguments import AsJson, OptionalWeek, session_of
 from worker.cli.board_view import board_document, look_at_week, show_boards
 from worker.cli.command import command
@@ -19,6 +20,7 @@ from worker.cli.console import console, emit, json_text
 from worker.cli.safe_console import SafeConsole
 from worker.cli.session import Session
 from worker.core.week import Week
+from worker.services.watch.endpoints import endpoint_figures
 from worker.services.week.status import Board, overview
 
 WATCH_SECONDS = 2.0
@@ -54,13 +56,22 @@ def _look(session: Session, week: Week | None) -> tuple[dict[str, Any], Callable
     if week is not None:
         return look_at_week(store, week)
     boards, paused = overview(store, session.clock.now()), store.paused()
-    data = {"paused": paused, "weeks": [board_document(each) for each in boards]}
-    return data, lambda c: _show_all(c, boards, paused)
+    troubles = [f"{it.host}: {it.problem}" for it in endpoint_figures(store) if it.problem]
+    data = {
+        "paused": paused,
+        "endpoint_troubles": troubles,
+        "weeks": [board_document(each) for each in boards],
+    }
+    return data, lambda c: _show_all(c, boards, paused, troubles)
 
 
-def _show_all(screen: Console, boards: list[Board], paused: str | None) -> None:
+def _show_all(
+    screen: Console, boards: list[Board], paused: str | None, troubles: Sequence[str]
+) -> None:
     if paused:
         screen.print(f"Signing is paused: {paused}. Continue with `kontrib resume`.", markup=False)
+    for trouble in troubles:
+        screen.print(f"RPC endpoint {visible_line(trouble)}", markup=False, soft_wrap=True)
     if boards:
         show_boards(screen, boards)
     else:

@@ -25,6 +25,9 @@ class Intent:
     resolution: Resolution
     transfers: tuple[Transfer, ...] = ()
     memo: str = ""
+    is_retry: bool = False
+    """Whether an earlier attempt was refused or expired. A limit or a low fee may be the cause, so
+    a retry gets the highest ones."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Decides the next step of a payout from facts alone. This makes a payment happen at most once.
 
 The facts must be read in this order: first the finalized block height, then the receipt at that
-slot or a later one. If an attempt's last valid height has passed and the receipt is then free, that
-attempt can never land.
+slot or a later one. An attempt lands at the latest in the block after its last valid height. If the
+finalized height has passed the last valid height, that block is final. If the receipt is then free,
+the attempt can never land.
 """
 
 from __future__ import annotations

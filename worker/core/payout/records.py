@@ -37,10 +37,7 @@ class MalformedContribution:
 
 @dataclass(frozen=True, slots=True)
 class WeekPoints:
-    """The points of a window, and how many contributions it holds.
-
-    `seen` = `counted` + `malformed_count` + `after_cutoff`.
-    """
+    """The points of a window: `seen` = `counted` + `malformed_count` + `after_cutoff`."""
 
     users: Iterator[UserPoints]
     """Can be read once, in no particular order."""

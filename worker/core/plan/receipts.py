@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.core.week import Week
@@ -42,6 +43,27 @@ def state_of(data_length: int | None) -> ReceiptState:
     if data_length == Resolution.VOID:
         return ReceiptState.VOID
     return ReceiptState.UNKNOWN
+
+
+def majority_of(count: int) -> int:
+    """The least number that is more than half of `count`."""
+    return count // 2 + 1
+
+
+def agreed_state(views: Sequence[ReceiptState | None]) -> ReceiptState:
+    """The state that the endpoints agree on. `None` stands for an endpoint without an answer.
+
+    A majority of the endpoints must answer, and all that answer must agree.
+    """
+    given = [state for state in views if state is not None]
+    if len(given) < majority_of(len(views)) or len(set(given)) != 1:
+        return ReceiptState.UNKNOWN
+    return given[0]
+
+
+def unknown_because(troubles: Sequence[str]) -> str:
+    """Why a receipt is unknown, from what is known about the endpoints."""
+    return "; ".join(troubles) or "endpoints disagree, or lie too far behind each other"
 
 
 def receipt_seed(receipt_id: str) -> str:

@@ -57,6 +57,15 @@ class FundsFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointFigures:
+    """One RPC endpoint. `problem` is empty for an endpoint that can be used."""
+
+    host: str
+    problem: str
+    slots_behind: int
+
+
+@dataclass(frozen=True, slots=True)
 class BrokerFigures:
     """The broker's queues and the workers that answer."""
 
@@ -81,3 +90,4 @@ class Figures:
     funds: FundsFigures | None
     weeks: Sequence[WeekFigures] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    endpoints: Sequence[EndpointFigures] = ()

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from worker.ports.payout.chain import Chain, Outflow, PublicAddresses, PublicChain, Signed
+from worker.ports.payout.chain import (
+    Chain,
+    EndpointReport,
+    Outflow,
+    PublicAddresses,
+    PublicChain,
+    Signed,
+)
 from worker.ports.payout.control_store import ControlStore
 from worker.ports.payout.payout_store import PayoutStore
 from worker.ports.payout.plan_store import PlanStore
@@ -21,6 +28,7 @@ __all__ = [
     "Chain",
     "Clock",
     "ControlStore",
+    "EndpointReport",
     "Notifier",
     "Outflow",
     "PayoutStore",

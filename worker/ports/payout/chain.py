@@ -32,6 +32,19 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointReport:
+    """One endpoint, after requests of the real sizes."""
+
+    host: str
+    problem: str = ""
+    """Why it cannot be used; empty for an endpoint that answers and takes every size."""
+    slots_behind: int = 0
+    """Finalized slots behind the newest endpoint."""
+    limits: tuple[str, ...] = ()
+    """Sizes that are smaller than a node's own, such as `getMultipleAccounts: 3 at once`."""
+
+
+@dataclass(frozen=True, slots=True)
 class PublicAddresses:
     """The addresses of our receipts and payments, in base58. No secret."""
 
@@ -61,20 +74,24 @@ class ReceiptReader(Protocol):
         """
 
     def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
-        """Finalized states on which all configured endpoints agree.
+        """Finalized states that a majority of the configured endpoints reports, and none denies.
 
-        A state is UNKNOWN if endpoints disagree, or if an endpoint does not answer or is behind
-        `not_before_slot`.
+        A state is UNKNOWN if endpoints that answer disagree, or if no majority answers. An endpoint
+        that is behind `not_before_slot` does not answer.
         """
 
     def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
         """The successful, finalized transactions that allocated these receipts.
 
-        An id is absent if history cannot be read. An absent id may be paid.
+        An id is absent if no endpoint shows its transaction now: history lags, or is not kept. An
+        absent id may be paid. If its receipt is paid, its signature is not readable yet.
         """
 
     def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
-        """Like `executions`, for known signatures by receipt id. Reads each without a search."""
+        """Like `executions`, for known signatures by receipt id. Reads each without a search.
+
+        An absent id says nothing about its signature.
+        """
 
     def search_execution(self, receipt_id: str, place: str | None) -> Searched:
         """Read some thousand mentions of a receipt, from `place` on; None for the newest."""
@@ -117,12 +134,30 @@ class Chain(ReceiptReader, Protocol):
             AuthorityUnusable: neither owner nor delegate of the source account.
         """
 
+    def check_endpoints(self) -> None:
+        """Let every endpoint simulate transactions of the largest size. Sends nothing.
+
+        Raises:
+            SampleRefused: an endpoint refuses one; names it.
+            Unreachable: no majority of the endpoints answers.
+        """
+
+    def endpoint_reports(self) -> list[EndpointReport]:
+        """Every endpoint in the configured order, asked with requests of the real sizes."""
+
+    @property
+    def endpoint_troubles(self) -> Sequence[str]:
+        """Why endpoints did not answer the last time, as far as this process knows. Asks nobody."""
+
     def treasury(self) -> Treasury: ...
 
     def costs(self) -> Costs: ...
 
     def finalized_height(self) -> Height:
-        """The lowest finalized block height among the endpoints that answer."""
+        """A finalized block height that a majority of the endpoints has reached, and its slot.
+
+        It may be some blocks old, so that receipts can be read at its slot on every node.
+        """
 
     def finalized_time(self) -> datetime:
         """The time of the newest finalized block, by a majority of the endpoints.

@@ -11,11 +11,14 @@ from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.backoff import NEVER, READ_AGAIN_SECONDS, for_an_event
 from worker.core.payout.chain import Costs, Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
+from worker.core.payout.unknown_receipts import UnknownReceipts
+from worker.core.plan.receipts import ReceiptState, unknown_because
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.funds import FundsShort
 
+LOOK_AGAIN = timedelta(seconds=30)
 MARKED_AT_ONCE = 32
 """Payouts whose rewards are marked between two looks at the chain."""
 
@@ -61,14 +64,13 @@ class InFlight:
         self._unmarked: dict[str, datetime] = {}
         """The end of each lease whose payout only we have signed, while its rewards are unmarked.
         """
+        self._unknown = UnknownReceipts()
         self._unread: dict[str, _Unread] = {}
         self.payouts: list[Payout] = []
         self.signed_here: dict[str, tuple[Transfer, ...]] = {}
         """The transfers of the transactions that this call signed, by signature."""
         self.short: FundsShort | None = None
         """Set if payouts wait for funds."""
-        self.unknown: set[str] = set()
-        """The payouts whose receipt the last look could not read."""
         self.report = PayReport(week)
 
     @cached_property
@@ -127,24 +129,23 @@ class InFlight:
         if not later:
             return
         if waiting := [each for each in later if each.next_attempt_at == NEVER]:
-            self._stop_week(waiting)
+            _stop_week(self._context, self.report.week, waiting)
         self._context.store.postpone(later)
         self._forget([each.payout for each in later])
         self.report.later += len(later)
         self.report.reasons += [f"{each.payout.id}: {each.reason}" for each in later]
 
-    def _stop_week(self, waiting: Sequence[Postponement]) -> None:
-        """Stop the week visibly until an operator looks. The stop is recorded before the payouts
-        are postponed, so that a crash in between cannot leave a week that waits silently."""
-        week = self.report.week
-        reasons = [f"{each.payout.id}: {each.reason.rstrip('.')}" for each in waiting[:3]]
-        self._context.store.record_failure(
-            week,
-            reason=f"{len(waiting)} payouts wait for a person: {'; '.join(reasons)}. "
-            f"Mend the cause, then run `kontrib retry {week.label}`.",
-            next_attempt_at=self._context.clock.now(),
-            attempts=0,
-            stopped=True,
+    def note_receipts(self, receipts: Mapping[str, ReceiptState]) -> None:
+        """Postpone payouts whose receipts stay unknown, with the endpoints' troubles."""
+        now = self._context.clock.now()
+        late = self._unknown.look(receipts, now)
+        waiting = [payout for payout in self.payouts if payout.id in late]
+        self.postpone([for_an_event(it, self._why_unknown, now + LOOK_AGAIN) for it in waiting])
+
+    @property
+    def _why_unknown(self) -> str:
+        return (
+            f"its receipt cannot be read: {unknown_because(self._context.chain.endpoint_troubles)}"
         )
 
     def to_read(self, resolved: Mapping[str, PayoutStatus]) -> dict[str, PayoutStatus]:
@@ -173,8 +174,8 @@ class InFlight:
         due, and the next call goes on with them."""
         now, later = self._context.clock.now(), []
         for payout in self.payouts:
-            if payout.id in self.unknown:
-                reason = "its receipt cannot be read: endpoints disagree, lag or do not answer"
+            if payout.id in self._unknown.ids:
+                reason = self._why_unknown
             elif payout.attempt is not None and payout.attempt.created_at < now - USUAL_WAIT:
                 sent = f"{payout.attempt.created_at:%Y-%m-%d %H:%M:%S}"
                 reason = f"sent at {sent} UTC, neither final nor expired yet"
@@ -200,3 +201,17 @@ class InFlight:
     def _forget(self, payouts: Sequence[Payout]) -> None:
         gone = {payout.id for payout in payouts}
         self.payouts = [payout for payout in self.payouts if payout.id not in gone]
+
+
+def _stop_week(context: Context, week: Week, waiting: Sequence[Postponement]) -> None:
+    """Stop the week visibly until an operator looks. The stop is recorded before the payouts
+    are postponed, so that a crash in between cannot leave a week that waits silently."""
+    reasons = [f"{each.payout.id}: {each.reason.rstrip('.')}" for each in waiting[:3]]
+    context.store.record_failure(
+        week,
+        reason=f"{len(waiting)} payouts wait for a person: {'; '.join(reasons)}. "
+        f"Mend the cause, then run `kontrib retry {week.label}`.",
+        next_attempt_at=context.clock.now(),
+        attempts=0,
+        stopped=True,
+    )

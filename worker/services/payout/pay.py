@@ -90,8 +90,8 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
 def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
     """Look at the chain once and do the next steps. False if no payout was signed or resolved."""
     look = _look(rows.context, flight.payouts)
+    flight.note_receipts(look.receipts)
     # Settle first: signing may be paused or refused, but a landed payment stands.
-    flight.unknown = look.unknown
     states = {p.id: PayoutStatus.PAID for p in look.steps[Step.SETTLE_PAID]}
     states |= {p.id: PayoutStatus.VOID for p in look.steps[Step.SETTLE_VOID]}
     resolved = _settle(rows, flight, flight.to_read(states), flight.keeps)
@@ -109,8 +109,8 @@ class _Look:
     steps: dict[Step, list[Payout]]
     refused: dict[str, str]
     """Why the chain executed and refused the last attempt, by payout id."""
-    unknown: set[str]
-    """The payouts whose receipt cannot be read now."""
+    receipts: dict[str, ReceiptState]
+    """The receipts that were read. Those of attempts under way are not."""
 
 
 def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
@@ -126,9 +126,8 @@ def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
         state = receipts.get(payout.id, ReceiptState.FREE)
         status = statuses.get(payout.id)
         steps[next_step(state, payout.attempt, status, height.block_height)].append(payout)
-    unknown = {i for i, state in receipts.items() if state is ReceiptState.UNKNOWN}
     refused = {i: s.error or "refused by the chain" for i, s in statuses.items() if is_refused(s)}
-    return _Look(steps, refused, unknown)
+    return _Look(steps, refused, receipts)
 
 
 def _statuses(context: Context, payouts: Sequence[Payout]) -> dict[str, SignatureStatus]:
@@ -152,7 +151,8 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
             now, scale = context.clock.now(), context.limits.backoff_scale
             flight.postpone([after_refusal(payout, reason, now, scale=scale)])
         else:
-            intents.append((payout, intent))
+            is_retry = payout.attempt is not None or payout.attempts > 0
+            intents.append((payout, replace(intent, is_retry=is_retry)))
     intents = _within_funds(context, flight, intents)
     if not intents:
         return 0

@@ -226,8 +226,9 @@ def _of_void_batches(
         state = ReceiptState.VOID if batch is None else states[batch]
         if state is ReceiptState.VOID:
             allowed.append(payout)
-        elif state is ReceiptState.UNKNOWN:
-            reason = f"the receipt of {batch} is unknown"
+        elif state is not ReceiptState.PAID:
+            # The batch was void when this single was made, so a node that shows no receipt lags.
+            reason = f"the receipt of {batch} is {state.value}, not void"
             prepared.later.append(for_an_event(payout, reason, now + RETRY_SOON))
         else:
             reason = (

@@ -140,7 +140,9 @@ def _compare(rows: AnchoredRows, result: Reconciliation, payouts: Sequence[Payou
     """Compare payouts of the plan with the chain."""
     context = rows.context
     outside = outside_plan(context.store, rows.planned, payouts)
-    states = context.chain.receipts([p.id for p in payouts])
+    # A node that has not reached a recorded slot does not answer, instead of showing less.
+    newest = max((p.slot or 0 for p in payouts), default=0)
+    states = context.chain.receipts([p.id for p in payouts], not_before_slot=newest)
     found = read_back(context, [p for p in payouts if states[p.id] in RESOLVED])
     result.payouts += len(payouts)
     for payout in payouts:

@@ -10,6 +10,7 @@ from worker.core.payout.backoff import READ_AGAIN_SECONDS, next_reading_at
 from worker.core.payout.chain import Execution, Intent
 from worker.core.payout.decision import Step, next_step
 from worker.core.payout.records import Distribution, Payout, Settlement
+from worker.core.payout.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.commitment import MalformedPlan, PlanDoesNotMatchRoot, Seal
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.planned_week import PlannedWeek
@@ -25,7 +26,7 @@ from worker.services.plan.funds import check_funds, plan_need
 from worker.services.plan.genesis import first_week
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.publish import check_published, held_in_batches
-from worker.services.plan.seal import stored_seal
+from worker.services.plan.seal import AnchorUnknown, stored_seal
 from worker.services.plan.send_until_resolved import TransactionRefused, sign_all
 
 CHANGED = "a part of it is missing in the database or was changed"
@@ -54,13 +55,15 @@ def anchor_week(context: Context, week: Week, deadline: Deadline) -> Anchored:
         NotPlanned: the week has no plan.
         Paused, ApprovalMissing, FundsShort, NoGenesis, ...: nothing was signed.
         TransactionRefused: the chain executed the anchor and refused it.
+        AnchorUnknown: the endpoints do not show whether the week is anchored.
     """
+    patience = Deadline(context.clock, UNKNOWN_MAX.total_seconds())
     while True:
         distribution = context.store.distribution(week)
         if distribution and distribution.root and distribution.stage.is_frozen:
             return Anchored(distribution.root, distribution.signature, finalized=True)
         planned = _readable_plan(context, week, distribution)
-        anchored = _step(context, planned)
+        anchored = _step(context, planned, patience)
         if anchored is not None:
             return anchored
         if deadline.passed:
@@ -81,7 +84,7 @@ def _readable_plan(context: Context, week: Week, distribution: Distribution | No
         raise _stale(context, week, plan_id, CHANGED) from None
 
 
-def _step(context: Context, planned: PlannedWeek) -> Anchored | None:
+def _step(context: Context, planned: PlannedWeek, patience: Deadline) -> Anchored | None:
     """Read the anchor's receipts and act on them. None while the anchor is not final."""
     week = planned.week
     payout = context.store.payout(planned.plan_id, anchor_id(week))
@@ -95,6 +98,8 @@ def _step(context: Context, planned: PlannedWeek) -> Anchored | None:
     ids = anchor_ids(week, seal.root)
     states = context.chain.receipts(ids, not_before_slot=height.slot)
     ours, any_plan = states[ids[1]], states[ids[0]]
+    if ReceiptState.UNKNOWN in (ours, any_plan) and patience.passed:
+        raise AnchorUnknown(week, context.chain.endpoint_troubles)
     if ours is ReceiptState.PAID and any_plan is ReceiptState.PAID:
         return _record(context, planned, seal)
     if any_plan is ReceiptState.PAID and ours is ReceiptState.FREE:
@@ -161,6 +166,7 @@ def _send(
             receipts=anchor_ids(planned.week, seal.root),
             resolution=Resolution.PAID,
             memo=AnchorMemo.of(seal.header, seal.root).text(),
+            is_retry=attempt is not None,
         )
         (attempt,) = sign_all(context, [intent])
         context.store.record_attempts([(payout, attempt)])
@@ -172,11 +178,13 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
     """Check the conditions that a plan must meet before it becomes final.
 
     Raises:
-        Paused, NoGenesis, MintUnusable, PreviousWeekOpen, ClockDiffers, BlockTimeUnknown,
-        PlanIsStale, PlanDoesNotMatchRoot, ApprovalMissing, MostLeftOut, FundsShort.
+        Paused, NoGenesis, MintUnusable, SampleRefused, PreviousWeekOpen, ClockDiffers,
+        BlockTimeUnknown, PlanIsStale, PlanDoesNotMatchRoot, ApprovalMissing, MostLeftOut,
+        FundsShort.
     """
     context.refuse_if_paused()
     context.chain.check_mint()
+    context.chain.check_endpoints()
     week, header = planned.week, seal.header
     previous = previous_plan(context, week, first_week(context))
     if previous.root != header.previous_root or header.mint != context.chain.mint:

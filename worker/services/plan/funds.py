@@ -77,6 +77,8 @@ class Estimate:
     receipts_rent: int
     accounts_rent: int
     fees: int
+    priority_fees_max: int
+    """The part of `fees` that is paid only if others pay it, too."""
 
     @property
     def transactions(self) -> int:
@@ -98,6 +100,7 @@ def estimate(costs: Costs, *, batches: int, held: int, new_accounts: int) -> Est
         receipts_rent=(2 + batches + held) * costs.receipt_rent,  # the anchor has two receipts
         accounts_rent=new_accounts * costs.token_account_rent,
         fees=(1 + batches + held + creations) * _transaction_fee(costs),
+        priority_fees_max=(1 + batches + held + creations) * costs.priority_fee_max,
     )
 
 

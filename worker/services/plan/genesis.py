@@ -21,7 +21,7 @@ from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.cluster.find_execution import find_execution
 from worker.services.plan.seal import stored_seal
-from worker.services.plan.send_until_resolved import send_until_resolved
+from worker.services.plan.send_until_resolved import ReceiptUnknown, send_until_resolved
 
 FIRST_POSSIBLE = Week(date(2020, 3, 16))
 """The week in which Solana's main network began."""
@@ -120,7 +120,8 @@ def first_week(context: Context) -> Week:
     """The first week, checked against both receipts.
 
     Raises:
-        NoGenesis: a receipt is missing or cannot be read for the configured values.
+        NoGenesis: a receipt is missing for the configured values.
+        ReceiptUnknown: the endpoints do not show both receipts now.
     """
     week = context.store.first_week() or _first_week_of_receipts(context)
     mint = context.chain.mint
@@ -128,6 +129,8 @@ def first_week(context: Context) -> Week:
         raise NoGenesis(mint, None, "not made yet, or not readable now")
     ids = genesis_ids(context.chain.cluster_genesis(), mint, week)
     states = context.chain.receipts(ids)
+    if ReceiptState.UNKNOWN in states.values() and ReceiptState.FREE not in states.values():
+        raise ReceiptUnknown(GENESIS_ID, context.chain.endpoint_troubles)
     if any(states[i] is not ReceiptState.PAID for i in ids):
         found = ", ".join(f"{i.split('/')[0]}: {states[i].value}" for i in ids)
         raise NoGenesis(mint, week, found)

@@ -30,6 +30,7 @@ from worker.services.plan.publish import (
     with_marks,
     write_plan,
 )
+from worker.services.plan.seal import AnchorUnknown
 
 
 class WeekNotOver(UsageError):
@@ -94,12 +95,15 @@ def plan_week(context: Context, week: Week, *, at_once: bool = False) -> Planned
         # A failure from here on needs a place for its reason.
         context.store.ensure_distribution(week, context.clock.now())
     context.chain.check_mint()
+    context.chain.check_endpoints()
     known = context.store.ensure_distribution(week, context.clock.now())
     if known.historic is not None:  # since the check above
         raise DistributedElsewhere(week, known.historic)
     if (planned := known.planned) is not None:
         return Planned("found", planned.header, planned.root)
     anchor = context.chain.receipts([anchor_id(week)])[anchor_id(week)]
+    if anchor is ReceiptState.UNKNOWN:
+        raise AnchorUnknown(week, context.chain.endpoint_troubles)
     if anchor is not ReceiptState.FREE:
         seal = adopt_anchored_plan(context, week, first)
         return Planned("adopted", seal.header, seal.root)
@@ -124,6 +128,7 @@ def dry_run(context: Context, week: Week) -> Draft:
     """The plan that the current data gives, even if the week before is open. Writes nothing."""
     first = check_plannable(context, week, at_once=True)
     context.chain.check_mint()
+    context.chain.check_endpoints()
     try:
         previous = previous_plan(context, week, first)
     except PreviousWeekOpen:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from worker.core.errors import NotReady, Refused
 from worker.core.plan.commitment import (
@@ -14,11 +14,12 @@ from worker.core.plan.commitment import (
     SealBuilder,
 )
 from worker.core.plan.planned_week import PlannedWeek
-from worker.core.plan.receipts import ReceiptState, anchor_ids
+from worker.core.plan.receipts import ReceiptState, anchor_ids, unknown_because
 from worker.core.week import Week
 from worker.services.context import Context
 
 CHUNK_ROWS = 5000
+READ_AGAIN_SECONDS = (1, 2, 4)
 
 
 class NotAnchored(Refused):
@@ -27,18 +28,19 @@ class NotAnchored(Refused):
     def __init__(self, week: Week, state: ReceiptState) -> None:
         self.state = state
         super().__init__(
-            f"The plan of {week.label} is not anchored at finalized on every endpoint (its root "
+            f"The plan of {week.label} is not anchored at finalized (its root "
             f"receipt is {state.value}). Nothing is signed until it is; the sweeper tries again."
         )
 
 
 class AnchorUnknown(NotReady):
-    """Not every endpoint reports now whether the plan is anchored. The plan may be fine."""
+    """The endpoints do not show now whether a plan is anchored. The plan may be fine."""
 
-    def __init__(self, week: Week) -> None:
+    def __init__(self, week: Week, troubles: Sequence[str]) -> None:
         super().__init__(
-            f"Not every endpoint reports now whether the plan of {week.label} is anchored. "
-            "Nothing is signed until all of them do; the sweeper tries again."
+            f"The endpoints do not show now whether a plan of {week.label} is anchored: "
+            f"{unknown_because(troubles)}. Nothing is signed until they do; the sweeper tries "
+            "again."
         )
 
 
@@ -57,17 +59,23 @@ def stored_seal(context: Context, planned: PlannedWeek) -> Seal:
 
 
 def anchored_seal(context: Context, planned: PlannedWeek) -> Seal:
-    """The seal of a plan whose root receipt is final on every configured endpoint.
+    """The seal of a plan whose root receipt is final, as a majority of the endpoints confirms.
 
     Raises:
         NotAnchored: the root has no such receipt, and nothing may be signed.
-        AnchorUnknown: an endpoint does not answer, or they disagree.
+        AnchorUnknown: no majority of the endpoints answers, or they disagree.
     """
     seal = stored_seal(context, planned)
     _, root_id = anchor_ids(planned.week, seal.root)
     state = context.chain.receipts([root_id])[root_id]
+    for pause in READ_AGAIN_SECONDS:
+        if state is not ReceiptState.FREE or not planned.stage.is_frozen:
+            break
+        # The receipt was read before this stage, so a node that shows none lags.
+        context.clock.sleep(pause)
+        state = context.chain.receipts([root_id])[root_id]
     if state is ReceiptState.UNKNOWN:
-        raise AnchorUnknown(planned.week)
+        raise AnchorUnknown(planned.week, context.chain.endpoint_troubles)
     if state is not ReceiptState.PAID:
         raise NotAnchored(planned.week, state)
     return seal

@@ -6,13 +6,26 @@ An operator waits for it. No database has to remember the transaction, because t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from worker.core.errors import Refused
+from worker.core.errors import NotReady, Refused
 from worker.core.payout.chain import Intent
 from worker.core.payout.decision import Step, next_step
 from worker.core.payout.records import Attempt
-from worker.core.plan.receipts import Resolution
+from worker.core.payout.unknown_receipts import UNKNOWN_MAX
+from worker.core.plan.receipts import ReceiptState, Resolution, unknown_because
 from worker.services.context import Context
+
+
+class ReceiptUnknown(NotReady):
+    """The endpoints do not show the state of a receipt. Its transaction may have landed."""
+
+    def __init__(self, receipt: str, troubles: Sequence[str]) -> None:
+        super().__init__(
+            f"The endpoints do not show the receipt {receipt}: {unknown_because(troubles)}. "
+            "Its transaction may have landed. Run the same command again: the receipt makes that "
+            "safe."
+        )
 
 
 class TransactionRefused(Refused):
@@ -28,13 +41,16 @@ def send_until_resolved(context: Context, intent: Intent) -> str | None:
 
     Raises:
         TransactionRefused: the chain executed and refused the transaction.
-        Unreachable: no endpoint answers. The receipt makes another call safe.
+        Unreachable, ReceiptUnknown: too few endpoints answer. The receipt makes another call safe.
     """
     attempt: Attempt | None = None
+    began = context.clock.now()
     while True:
         height = context.chain.finalized_height()
         key = intent.receipts[0]
         state = context.chain.receipts([key], not_before_slot=height.slot)[key]
+        if state is ReceiptState.UNKNOWN and context.clock.now() - began > UNKNOWN_MAX:
+            raise ReceiptUnknown(key, context.chain.endpoint_troubles)
         status = context.chain.statuses([attempt.signature])[0] if attempt else None
         step = next_step(state, attempt, status, height.block_height)
         if step in (Step.SETTLE_PAID, Step.SETTLE_VOID):
@@ -43,7 +59,7 @@ def send_until_resolved(context: Context, intent: Intent) -> str | None:
         if step is Step.SIGN:
             if status is not None and status.error:
                 raise TransactionRefused(key, status.error)
-            (attempt,) = sign_all(context, [intent])
+            (attempt,) = sign_all(context, [replace(intent, is_retry=attempt is not None)])
         if attempt is not None and step in (Step.SIGN, Step.RESEND):
             context.chain.send([(attempt.signature, attempt.wire)])
         context.clock.sleep(context.limits.poll_seconds)

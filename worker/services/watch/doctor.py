@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from worker.core.errors import KontribError, NotReady
+from worker.core.errors import KontribError, NotReady, Unreachable
 from worker.core.findings import Check, Finding
 from worker.core.lifecycle import Stage
 from worker.core.money import sol_text, tokens_text
@@ -17,8 +17,17 @@ from worker.services.context import Context
 from worker.services.plan.cluster.clock import check_clock
 from worker.services.plan.funds import FundsReport, Need, estimate, funds_report
 from worker.services.plan.genesis import first_week
+from worker.services.watch.endpoints import limits_text, problem_of
 
 DATABASE, CLUSTER, MINT = "MongoDB", "cluster", "mint and authority"
+ASK_AGAIN = (
+    "Nothing is known about this, because no endpoint answered. Ask again; if it stays so, replace "
+    "the endpoint in SOLANA_RPC_URL."
+)
+REPLACE_ENDPOINT = (
+    "Replace the endpoint in SOLANA_RPC_URL, or ask its provider for another plan. Payments go on "
+    "while a majority of the endpoints answers."
+)
 BEATS_MISSED_MAX = 2
 USERS_LISTED_MAX = 3
 _PROBE_WEEK, _PROBE_ROOT = Week(date(1970, 1, 5)), bytes(32)
@@ -58,7 +67,10 @@ def _ask(question: Question, check: Check) -> None:
     try:
         check.detail = question.probe()
     except KontribError as error:
-        check.add(Finding(question.name, "", str(error), advice=question.advice))
+        # The usual advice is about a fact, and an endpoint that is silent says nothing about it.
+        is_silence = isinstance(error, Unreachable) and CLUSTER in question.needs
+        advice = ASK_AGAIN if is_silence else question.advice
+        check.add(Finding(question.name, "", str(error), advice=advice))
 
 
 def payout_questions(context: Callable[[], Context]) -> list[Question]:
@@ -108,7 +120,7 @@ def _chain_questions(context: Callable[[], Context]) -> list[Question]:
         Question(
             CLUSTER,
             lambda: f"genesis hash {context().chain.cluster_genesis()}",
-            "Check SOLANA_RPC_URL: every endpoint must answer and belong to one cluster.",
+            "Check SOLANA_RPC_URL: most endpoints must answer, and all must be of one cluster.",
         ),
         Question(
             "clock",
@@ -121,6 +133,9 @@ def _chain_questions(context: Callable[[], Context]) -> list[Question]:
             lambda: _mint(context()),
             "Correct TOKEN_MINT_ADDRESS, SOLANA_PRIVATE_KEY_FILE or SOURCE_TOKEN_ACCOUNT.",
             needs=(CLUSTER,),
+        ),
+        Question(
+            "endpoints", lambda: _endpoints(context()), REPLACE_ENDPOINT, needs=(CLUSTER, MINT)
         ),
     ]
 
@@ -201,6 +216,15 @@ def _mint(context: Context) -> str:
     return f"{context.chain.mint} is usable, and so is the authority"
 
 
+def _endpoints(context: Context) -> str:
+    reports = context.chain.endpoint_reports()
+    found = [f"{it.host}: {problem}" for it in reports if (problem := problem_of(it))]
+    if found:
+        usable = f"{len(reports) - len(found)} of {len(reports)} can be used"
+        raise Unwell(f"{usable}; {'; '.join(found)}")
+    return "; ".join(filter(None, [f"{len(reports)} answer in all sizes", limits_text(reports)]))
+
+
 def _treasury(context: Context) -> str:
     report = coming_need(context)
     there, needed = tokens_text(report.treasury.tokens), tokens_text(report.needed.tokens)
@@ -215,7 +239,11 @@ def _treasury(context: Context) -> str:
 def _lamports(context: Context) -> str:
     report = coming_need(context)
     there, needed = sol_text(report.treasury.lamports), sol_text(report.needed.lamports)
-    text = f"{there} SOL, about {needed} needed for the coming week and all debts"
+    extra = sol_text(context.chain.costs().priority_fee_max)
+    text = (
+        f"{there} SOL, about {needed} needed for the coming week and all debts, with priority fees "
+        f"of at most {extra} SOL a transaction"
+    )
     if report.lamports_short:
         raise Unwell(f"{text}: {sol_text(report.lamports_short)} short")
     return text

@@ -10,6 +10,7 @@ from worker.core.payout.records import Distribution
 from worker.core.watch.figures import Figures, FundsFigures, ReconciliationFigures, WeekFigures
 from worker.core.week import Week
 from worker.ports.payout import Store
+from worker.services.watch.endpoints import endpoint_figures
 from worker.services.week.status import Board, board
 
 RECENT_WEEKS = 4
@@ -38,6 +39,7 @@ def collect_figures(store: Store, now: datetime, grace: timedelta) -> Figures:
         funds=funds_figures(store),
         weeks=[week_figures(board(store, week)) for week in shown],
         counts=store.counts(),
+        endpoints=endpoint_figures(store),
     )
 
 

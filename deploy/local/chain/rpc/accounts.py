@@ -12,10 +12,10 @@ from solders.pubkey import Pubkey
 from deploy.local.chain.base58 import base58_decode
 from deploy.local.chain.blocks import Block
 from deploy.local.chain.rpc.json_accounts import ReadAccount, encode_account, ui_amount
+from deploy.local.chain.rpc.node import Node
 from deploy.local.chain.rpc.params import (
     Config,
     Json,
-    Node,
     Params,
     invalid_params,
     pubkey,
@@ -71,7 +71,7 @@ def get_balance(node: Node, params: Params) -> Json:
 def get_token_account_balance(node: Node, params: Params) -> Json:
     """`getTokenAccountBalance`."""
     address = params.pubkey(0)
-    bank = node.bank(params.config(1))
+    bank = node.block_at(params.config(1))
     read = reader(node, bank)
     account = read(address)
     if account is None:
@@ -86,7 +86,7 @@ def get_token_account_balance(node: Node, params: Params) -> Json:
 def get_token_supply(node: Node, params: Params) -> Json:
     """`getTokenSupply`."""
     address = params.pubkey(0)
-    bank = node.bank(params.config(1))
+    bank = node.block_at(params.config(1))
     mint = _mint(reader(node, bank), address)
     return with_context(bank, ui_amount(mint_supply(mint), mint_decimals(mint)))
 
@@ -156,10 +156,12 @@ def _belongs_to(account: Account, owner: Pubkey, mint: Pubkey | None) -> bool:
 def _mint(read: ReadAccount, address: Pubkey) -> bytes:
     account = read(address)
     if account is None:
-        raise invalid_params("Invalid param: could not find mint")
+        raise invalid_params("Invalid param: could not find account")
+    if account.owner not in TOKEN_PROGRAMS:
+        raise invalid_params("Invalid param: not a Token mint")
     data = mint_data(account)
     if data is None:
-        raise invalid_params("Invalid param: not a Token mint")
+        raise invalid_params("Invalid param: mint could not be unpacked")
     return data
 
 

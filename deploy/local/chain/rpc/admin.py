@@ -21,11 +21,12 @@ from solders.transaction import VersionedTransaction
 
 from deploy.local.chain.blocks import Commitment
 from deploy.local.chain.ledger import Dropped
-from deploy.local.chain.rpc.json_messages import MEMO_PROGRAM
+from deploy.local.chain.preinstalled import MEMO_PROGRAM, set_rent
+from deploy.local.chain.rpc.conditions import MAX_LAG_BLOCKS, Conditions
+from deploy.local.chain.rpc.node import Node
 from deploy.local.chain.rpc.params import (
     INVALID_REQUEST,
     Json,
-    Node,
     Params,
     RpcError,
     commitment_of,
@@ -35,17 +36,16 @@ from deploy.local.chain.rpc.params import (
 from deploy.local.chain.tokens import FROZEN_STATE, STATE_OFFSET, token_account_data
 
 MAX_ADVANCE_SLOTS = 100_000
-MAX_REMEMBERED_SLOTS = 300
 
 
 def request_airdrop(node: Node, params: Params) -> Json:
     """`requestAirdrop`: a real transfer from the faucet; returns its signature."""
     address, lamports = params.pubkey(0), params.number(1)
-    node.airdrops += 1
+    node.switches.airdrops += 1
     faucet = node.ledger.faucet
     pay = TransferParams(from_pubkey=faucet.pubkey(), to_pubkey=address, lamports=lamports)
     # The number tells two airdrops of the same amount apart.
-    number = Instruction(MEMO_PROGRAM, f"airdrop {node.airdrops}".encode(), [])
+    number = Instruction(MEMO_PROGRAM, f"airdrop {node.switches.airdrops}".encode(), [])
     tip: Hash = node.ledger.blocks.tip.blockhash
     message = Message.new_with_blockhash([transfer(pay), number], faucet.pubkey(), tip)
     transaction = VersionedTransaction(message, [faucet])
@@ -107,13 +107,13 @@ def set_clock_offset(node: Node, params: Params) -> Json:
 
 def pause_slots(node: Node, _params: Params) -> Json:
     """`local_pauseSlots`: from now on only `local_advanceSlots` opens slots."""
-    node.paused = True
+    node.switches.paused = True
     return node.ledger.blocks.tip.slot
 
 
 def resume_slots(node: Node, _params: Params) -> Json:
     """`local_resumeSlots`: time opens slots again."""
-    node.paused = False
+    node.switches.paused = False
     return node.ledger.blocks.tip.slot
 
 
@@ -127,22 +127,47 @@ def advance_slots(node: Node, params: Params) -> Json:
     return node.ledger.blocks.tip.slot
 
 
+def change_rent(node: Node, params: Params) -> Json:
+    """`local_setRent(lamportsPerByte)`: a step of the rent minimum, from now on."""
+    set_rent(node.ledger.executor.svm, params.number(0))
+    return True
+
+
+def set_conditions(node: Node, params: Params) -> Json:
+    """`local_setConditions(path, {...})`: the conditions of the endpoint at a path of the URL.
+
+    The object has the names of the fields of `Conditions`; null makes the endpoint healthy.
+    """
+    path, wanted = params.text(0), params.config(1)
+    try:
+        node.set_conditions(path, Conditions.from_json(wanted))
+    except (TypeError, ValueError) as error:
+        raise invalid_params(f"Invalid params: {error}") from error
+    return True
+
+
 def remember_slots(node: Node, params: Params) -> Json:
     """`local_rememberSlots(count)`: keep the accounts of `count` slots before `finalized`.
 
-    After `count` more slots, the chain can answer like a node that is that far behind.
+    A client that names the lag of each request in a header needs it. Conditions do it themselves.
     """
     count = params.number(0)
-    if count > MAX_REMEMBERED_SLOTS:
-        raise invalid_params(f"Too many slots; max {MAX_REMEMBERED_SLOTS}")
-    node.ledger.remembered_slots = count
+    if count > MAX_LAG_BLOCKS:
+        raise invalid_params(f"Too many slots; max {MAX_LAG_BLOCKS}")
+    node.remember(count)
     return node.ledger.blocks.tip.slot
+
+
+def count_requests(node: Node, params: Params) -> Json:
+    """`local_countRequests(path)`: the requests since the conditions of an endpoint were set."""
+    return node.endpoint(params.text(0)).requests
 
 
 METHODS: dict[str, Callable[[Node, Params], Json]] = {"requestAirdrop": request_airdrop}
 
 ADMIN_METHODS: dict[str, Callable[[Node, Params], Json]] = {
     "local_advanceSlots": advance_slots,
+    "local_countRequests": count_requests,
     "local_dropUnfinalized": drop_unfinalized,
     "local_freezeTokenAccount": freeze_token_account,
     "local_pauseSlots": pause_slots,
@@ -150,4 +175,6 @@ ADMIN_METHODS: dict[str, Callable[[Node, Params], Json]] = {
     "local_resumeSlots": resume_slots,
     "local_setAccount": set_account,
     "local_setClockOffset": set_clock_offset,
+    "local_setConditions": set_conditions,
+    "local_setRent": change_rent,
 }

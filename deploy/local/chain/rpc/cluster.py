@@ -11,14 +11,15 @@ from deploy.local.chain.budget import BudgetRefusedError, budget_of
 from deploy.local.chain.history import Landed
 from deploy.local.chain.ledger import SLOTS_PER_EPOCH
 from deploy.local.chain.rpc.json_transactions import transaction_json
+from deploy.local.chain.rpc.node import Node
 from deploy.local.chain.rpc.params import (
     API_VERSION,
     BLOCK_CLEANED_UP,
     BLOCK_NOT_AVAILABLE,
+    NODE_UNHEALTHY,
     SLOT_SKIPPED,
     Config,
     Json,
-    Node,
     Params,
     RpcError,
     blockhash,
@@ -30,11 +31,17 @@ from deploy.local.chain.rpc.params import (
 
 FEATURE_SET = 4_101_000
 MAX_FEE_ADDRESSES = 128
+MAX_HEALTHY_LAG_SLOTS = 128
 MAX_BLOCK_RANGE = 500_000
 
 
-def get_health(_node: Node, _params: Params) -> Json:
-    """`getHealth`: always ok, since a chain in one process is never behind."""
+def get_health(node: Node, _params: Params) -> Json:
+    """`getHealth`: an error if the node is more than 128 slots behind the cluster."""
+    known = node.block(Commitment.CONFIRMED).slot
+    behind_slots = node.ledger.blocks.at(Commitment.CONFIRMED).slot - known
+    if behind_slots > MAX_HEALTHY_LAG_SLOTS:
+        text = f"Node is behind by {behind_slots} slots"
+        raise RpcError(NODE_UNHEALTHY, text, {"numSlotsBehind": behind_slots})
     return "ok"
 
 
@@ -98,8 +105,7 @@ def blockhash_json(bank: Block) -> Json:
 def is_blockhash_valid(node: Node, params: Params) -> Json:
     """`isBlockhashValid`."""
     bank = node.bank(params.config(1))
-    age = node.ledger.blocks.age_blocks(blockhash(params.text(0)), bank)
-    return with_context(bank, age is not None)
+    return with_context(bank, node.ledger.blocks.knows(blockhash(params.text(0)), bank))
 
 
 def get_minimum_balance(node: Node, params: Params) -> Json:
@@ -120,7 +126,7 @@ def get_fee_for_message(node: Node, params: Params) -> Json:
         raise invalid_params(f"invalid transaction message: {refused.error}") from refused
     except ValueError as error:
         raise invalid_params(f"failed to deserialize the message: {error}") from error
-    known = node.ledger.blocks.age_blocks(message.recent_blockhash, bank) is not None
+    known = node.ledger.blocks.knows(message.recent_blockhash, bank)
     return with_context(bank, fee_lamports if known else None)
 
 
@@ -134,7 +140,7 @@ def get_recent_prioritization_fees(node: Node, params: Params) -> Json:
     if len(texts) > MAX_FEE_ADDRESSES:
         raise invalid_params(f"Too many inputs provided; max {MAX_FEE_ADDRESSES}")
     history, blocks = node.ledger.history, node.ledger.blocks
-    newest = blocks.at(Commitment.CONFIRMED).slot
+    newest = node.block(Commitment.CONFIRMED).slot
     recent = [block.slot for block in blocks.recent() if block.slot <= newest]
     recent = recent[-MAX_BLOCKHASH_AGE_BLOCKS:]
     highest: dict[int, int] = dict.fromkeys(recent, 0)
@@ -185,7 +191,7 @@ def get_blocks(node: Node, params: Params) -> Json:
 def get_block(node: Node, params: Params) -> Json:
     """`getBlock`, with full transactions, signatures only, or none."""
     config = params.config(1)
-    bank = node.bank(config, at_least=Commitment.CONFIRMED)
+    bank = node.block_at(config, at_least=Commitment.CONFIRMED)
     slot = params.number(0)
     if slot > bank.slot:
         raise RpcError(BLOCK_NOT_AVAILABLE, f"Block not available for slot {slot}")

@@ -28,7 +28,10 @@ ReadAccount = Callable[[Pubkey], Account | None]
 
 
 def ui_amount(base_units: int, decimals: int) -> Json:
-    """Show a token amount: an exact string, and the float for older clients."""
+    """Show a token amount: an exact string, and the float for older clients.
+
+    The float is the quotient of two floats, as in agave, so it may differ in its last digit.
+    """
     exact = Decimal(base_units).scaleb(-decimals)
     text = f"{exact:f}"
     if "." in text:
@@ -36,7 +39,7 @@ def ui_amount(base_units: int, decimals: int) -> Json:
     return {
         "amount": str(base_units),
         "decimals": decimals,
-        "uiAmount": float(exact),
+        "uiAmount": float(base_units) / float(10**decimals),
         "uiAmountString": text,
     }
 

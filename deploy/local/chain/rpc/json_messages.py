@@ -12,11 +12,11 @@ from solders.transaction import VersionedTransaction
 from deploy.local.chain.base58 import base58_encode
 from deploy.local.chain.execution import writable_indexes
 from deploy.local.chain.history import Landed
+from deploy.local.chain.preinstalled import MEMO_PROGRAM
 from deploy.local.chain.rpc.json_accounts import ui_amount
 from deploy.local.chain.rpc.params import Json
 from deploy.local.chain.tokens import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
-MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 _TRANSFER_CHECKED = struct.Struct("<BQB")
 _SYSTEM_TRANSFER = struct.Struct("<IQ")
 

@@ -12,8 +12,9 @@ from solders.transaction_metadata import TransactionMetadata
 
 from deploy.local.chain.base58 import base58_encode
 from deploy.local.chain.history import Landed
+from deploy.local.chain.preinstalled import MEMO_PROGRAM
 from deploy.local.chain.rpc.json_accounts import ui_amount
-from deploy.local.chain.rpc.json_messages import MEMO_PROGRAM, parsed_message, raw_message
+from deploy.local.chain.rpc.json_messages import parsed_message, raw_message
 from deploy.local.chain.rpc.params import (
     UNSUPPORTED_TRANSACTION_VERSION,
     Json,

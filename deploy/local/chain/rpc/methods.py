@@ -13,12 +13,13 @@ from deploy.local.chain.rpc import accounts as chain_rpc_accounts
 from deploy.local.chain.rpc import admin as chain_rpc_admin
 from deploy.local.chain.rpc import cluster as chain_rpc_cluster
 from deploy.local.chain.rpc import transactions as chain_rpc_transactions
+from deploy.local.chain.rpc.conditions import Endpoint
+from deploy.local.chain.rpc.node import Node
 from deploy.local.chain.rpc.params import (
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
     Json,
-    Node,
     Params,
     RpcError,
     invalid_params,
@@ -27,6 +28,7 @@ from deploy.local.chain.rpc.params import (
 logger = logging.getLogger(__name__)
 
 Method = Callable[[Node, Params], Json]
+View = Callable[[str, Json], Node]
 
 METHODS: dict[str, Method] = {
     **chain_rpc_accounts.METHODS,
@@ -36,34 +38,44 @@ METHODS: dict[str, Method] = {
 }
 
 
-def answer(node: Node, body: bytes) -> bytes:
-    """Answer a request body with one call or a batch of calls."""
+def answer(node: Node, body: bytes, endpoint: Endpoint | None = None) -> bytes:
+    """Answer a request body with one call or a batch of calls.
+
+    Raises `Refusal` if the gateway of the endpoint refuses a call.
+    """
     try:
         request = json.loads(body)
     except ValueError:
         return _dump(_error(None, RpcError(PARSE_ERROR, "Parse error")))
+    view = _healthy(node) if endpoint is None else _view(node, endpoint)
     if not isinstance(request, list):
-        return _dump(_answer_one(node, request))
+        return _dump(_answer_one(view, request))
     if not request:
         return _dump(_error(None, RpcError(INVALID_REQUEST, "Invalid request")))
-    return _dump([_answer_one(node, call) for call in request])
+    return _dump([_answer_one(view, call) for call in request])
 
 
-def calls_in(body: bytes) -> int:
-    """Count the calls of a body for a rate limit, without parsing single calls twice."""
-    if not body.lstrip().startswith(b"["):
-        return 1
-    try:
-        return max(1, len(json.loads(body)))
-    except ValueError:
-        return 1
+def _healthy(node: Node) -> View:
+    return lambda _method, _params: node
 
 
-def _answer_one(node: Node, call: Json) -> Json:
+def _view(node: Node, endpoint: Endpoint) -> View:
+    """Return the node that answers each call of one HTTP request."""
+    draw = endpoint.draw()
+
+    def view(method: str, params: Json) -> Node:
+        endpoint.check_call(method, params)
+        return node.behind(endpoint, method, draw)
+
+    return view
+
+
+def _answer_one(view: View, call: Json) -> Json:
     if not isinstance(call, dict) or not isinstance(call.get("method"), str):
         return _error(None, RpcError(INVALID_REQUEST, "Invalid request"))
     name, number = call["method"], call.get("id")
     try:
+        node = view(name, call.get("params"))
         result = _method(node, name)(node, Params(call.get("params")))
     except RpcError as error:
         return _error(number, error)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 from solders.hash import Hash, ParseHashError
@@ -14,7 +13,6 @@ from solders.signature import Signature
 
 from deploy.local.chain.base58 import base58_decode
 from deploy.local.chain.blocks import Block, Commitment
-from deploy.local.chain.ledger import Ledger
 from deploy.local.errors import LocalStackError
 
 Json = Any
@@ -28,6 +26,7 @@ BLOCK_CLEANED_UP = -32001
 PREFLIGHT_FAILURE = -32002
 SIGNATURE_VERIFICATION_FAILURE = -32003
 BLOCK_NOT_AVAILABLE = -32004
+NODE_UNHEALTHY = -32005
 SLOT_SKIPPED = -32007
 UNSUPPORTED_TRANSACTION_VERSION = -32015
 MIN_CONTEXT_SLOT_NOT_REACHED = -32016
@@ -55,42 +54,6 @@ class RpcError(LocalStackError):
 def invalid_params(message: str) -> RpcError:
     """Return the error for an unusable parameter."""
     return RpcError(INVALID_PARAMS, message)
-
-
-@dataclass(slots=True)
-class Node:
-    """The server's side of a call: the ledger, and the switches of an operator.
-
-    A node that is `behind_blocks` shows the chain of that many blocks ago. It still forwards
-    transactions to the leader.
-    """
-
-    ledger: Ledger
-    unix_seconds: Callable[[], int]
-    admin: bool = False
-    paused: bool = False
-    airdrops: int = field(default=0)
-    behind_blocks: int = 0
-
-    def block(self, commitment: Commitment) -> Block:
-        """Return the newest block at `commitment` that this node knows."""
-        blocks = self.ledger.blocks
-        return blocks.before(blocks.at(commitment), self.behind_blocks)
-
-    def bank(self, config: Config, *, at_least: Commitment = Commitment.PROCESSED) -> Block:
-        """Return the block for the requested commitment (by default `finalized`)."""
-        commitment = commitment_of(config.get("commitment"))
-        if commitment < at_least:
-            raise invalid_params(f"Method does not support commitment below `{at_least.label}`")
-        block = self.block(commitment)
-        wanted_slot = config.get("minContextSlot")
-        if wanted_slot is not None and wanted_slot > block.slot:
-            raise RpcError(
-                MIN_CONTEXT_SLOT_NOT_REACHED,
-                "Minimum context slot has not been reached",
-                {"contextSlot": block.slot},
-            )
-        return block
 
 
 def commitment_of(name: Json) -> Commitment:

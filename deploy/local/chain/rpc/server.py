@@ -7,64 +7,42 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from tornado.netutil import bind_sockets
 
 from deploy.local.chain.blocks import Lag
 from deploy.local.chain.ledger import ChainRules, Ledger
-from deploy.local.chain.rpc.methods import answer, calls_in
-from deploy.local.chain.rpc.params import Node
+from deploy.local.chain.preinstalled import LAMPORTS_PER_BYTE
+from deploy.local.chain.rpc.conditions import Conditions, Endpoint, Refusal
+from deploy.local.chain.rpc.methods import answer
+from deploy.local.chain.rpc.node import Node
 from deploy.local.chain.snapshot import load, save
 
 DEFAULT_PORT = 8_899
 DEFAULT_SLOT_MILLISECONDS = 400
-MAX_REQUEST_BYTES = 50 * 1024
-"""The limit of a real server: a batch of ten payments fits, a batch of twelve does not."""
-
 BEHIND_HEADER = "X-Blocks-Behind"
-"""The header that makes the server answer like a node that is a number of blocks behind.
+"""The header with which a proxy asks for the answer of a node that is some blocks behind.
 
-Needs `--admin`; see `local_rememberSlots`."""
+Needs `--admin`, and `local_rememberSlots` before."""
 
+MAX_BODY_BYTES = 512 * 1024
 MAX_CATCH_UP_SLOTS = 5
 SNAPSHOT_NAME = "chain.snapshot"
-_TOO_MANY = (
-    b'{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests for a specific RPC call"}}'
-)
 _NEEDS_JSON = b"Supplied content type is not allowed. Content-Type: application/json is required\n"
 
 logger = logging.getLogger(__name__)
-
-
-class RateLimit:
-    """A token bucket that holds the calls of one second."""
-
-    def __init__(self, calls_per_second: float, now: Callable[[], float]) -> None:
-        """Start with a full bucket."""
-        self._rate = calls_per_second
-        self._now = now
-        self._tokens = calls_per_second
-        self._counted_at = now()
-
-    def take(self, calls: int) -> bool:
-        """Return True if `calls` calls may be answered now."""
-        now = self._now()
-        refilled = self._tokens + (now - self._counted_at) * self._rate
-        self._tokens, self._counted_at = min(self._rate, refilled), now
-        # A batch larger than the bucket passes if the bucket is full.
-        if self._tokens < min(calls, self._rate):
-            return False
-        self._tokens -= calls
-        return True
 
 
 @dataclass(slots=True)
@@ -73,17 +51,14 @@ class ChainServer:
 
     node: Node
     slot_milliseconds: int = DEFAULT_SLOT_MILLISECONDS
-    calls_per_second: float = 0
-    max_request_bytes: int = MAX_REQUEST_BYTES
     now: Callable[[], float] = time.monotonic
     """The clock of the rate limits."""
-    _limits: dict[str, RateLimit] = field(default_factory=dict)
     _http: HTTPServer | None = None
 
     def start(self, host: str, port: int) -> str:
         """Listen; return the URL (port 0 lets the system choose one)."""
         sockets = bind_sockets(port, host)
-        self._http = HTTPServer(self._handle, max_body_size=10 * self.max_request_bytes)
+        self._http = HTTPServer(self._handle, max_body_size=MAX_BODY_BYTES)
         self._http.add_sockets(sockets)
         return f"http://{host}:{sockets[0].getsockname()[1]}"
 
@@ -99,38 +74,61 @@ class ChainServer:
         due = time.monotonic() + interval
         while True:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            if not self.node.paused:
+            if not self.node.switches.paused:
                 self.node.ledger.open_slot(self.node.unix_seconds())
             due = max(due + interval, time.monotonic() - MAX_CATCH_UP_SLOTS * interval)
 
     def _handle(self, request: HTTPServerRequest) -> None:
         if request.method == "GET" and request.path == "/health":
-            return _reply(request, 200, "OK", b"ok", "text/plain")
+            _reply(request, 200, "OK", b"ok", "text/plain")
+            return
         if request.method != "POST":
             text = b"Used HTTP Method is not allowed. POST or OPTIONS is required\n"
-            return _reply(request, 405, "Method Not Allowed", text, "text/plain")
+            _reply(request, 405, "Method Not Allowed", text, "text/plain")
+            return
         if not request.headers.get("Content-Type", "").startswith("application/json"):
-            return _reply(request, 415, "Unsupported Media Type", _NEEDS_JSON, "text/plain")
-        if len(request.body) > self.max_request_bytes:
-            return _reply(request, 413, "Payload Too Large", b"", "text/plain")
-        if not self._may_answer(request):
-            return _reply(request, 429, "Too Many Requests", _TOO_MANY, retry_after_seconds=1)
-        return _reply(request, 200, "OK", answer(self._node_for(request), request.body))
+            _reply(request, 415, "Unsupported Media Type", _NEEDS_JSON, "text/plain")
+            return
+        endpoint = self.node.endpoint(request.path)
+        _after_half_of_the_way(endpoint, partial(self._serve, request, endpoint))
+
+    def _serve(self, request: HTTPServerRequest, endpoint: Endpoint) -> None:
+        """Answer a request that reached its endpoint."""
+        if endpoint.conditions.dead:
+            _hang_up(request)
+            return
+        try:
+            endpoint.check_request(request.body, request.remote_ip or "", self.now())
+            body = answer(self._node_for(request), request.body, endpoint)
+            reply = partial(_reply, request, 200, "OK", body)
+        except Refusal as refusal:
+            wait = refusal.retry_after_seconds
+            reply = partial(_reply, request, refusal.status, refusal.phrase, refusal.body)
+            reply = partial(reply, retry_after_seconds=wait)
+        if not endpoint.conditions.silent:
+            _after_half_of_the_way(endpoint, reply)
 
     def _node_for(self, request: HTTPServerRequest) -> Node:
+        """Return the node that a request asks for: by default one that is up to date."""
         behind = request.headers.get(BEHIND_HEADER, "")
         if not (behind.isdecimal() and self.node.admin):
             return self.node
         return replace(self.node, behind_blocks=int(behind))
 
-    def _may_answer(self, request: HTTPServerRequest) -> bool:
-        if not self.calls_per_second:
-            return True
-        client = request.remote_ip or ""
-        limit = self._limits.get(client)
-        if limit is None:
-            limit = self._limits[client] = RateLimit(self.calls_per_second, self.now)
-        return limit.take(calls_in(request.body))
+
+def _after_half_of_the_way(endpoint: Endpoint, act: Callable[[], None]) -> None:
+    """Act now, or after half of the endpoint's latency."""
+    seconds = endpoint.conditions.latency_milliseconds / 2 / 1000
+    if seconds:
+        asyncio.get_running_loop().call_later(seconds, act)
+    else:
+        act()
+
+
+def _hang_up(request: HTTPServerRequest) -> None:
+    """Close a connection without an answer."""
+    if isinstance(request.connection, HTTP1Connection):
+        request.connection.detach().close()
 
 
 def _reply(
@@ -207,17 +205,16 @@ def main(arguments: list[str] | None = None) -> None:
         lag=Lag(options.confirmed_slots, options.finalized_slots),
         skip_every_slots=options.skip_slot_every,
         v1=not options.no_v1,
+        lamports_per_byte=options.lamports_per_byte,
     )
     seed = None if options.seed is None else bytes.fromhex(options.seed)
     ledger = open_ledger(
         rules, snapshot=snapshot, seed=seed, clock_offset_seconds=options.unix_time_offset
     )
-    server = ChainServer(
-        Node(ledger, unix_seconds, admin=options.admin),
-        slot_milliseconds=options.slot_milliseconds,
-        calls_per_second=options.requests_per_second,
-        max_request_bytes=options.max_request_bytes,
-    )
+    node = Node(ledger, unix_seconds, admin=options.admin)
+    for path, conditions in options.conditions:
+        node.set_conditions(path, Conditions.from_json(json.loads(conditions)))
+    server = ChainServer(node, slot_milliseconds=options.slot_milliseconds)
     asyncio.run(serve(server, host=options.host, port=options.port, snapshot=snapshot))
 
 
@@ -234,9 +231,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--finalized-slots", type=int, default=32, help="lag of the finalized block")
     add("--skip-slot-every", type=int, default=0, metavar="N", help="no block in each Nth slot")
     add("--no-v1", action="store_true", help="refuse v1 transactions; no feature account")
+    add("--lamports-per-byte", type=int, default=LAMPORTS_PER_BYTE, help="rent minimum of a byte")
     add("--unix-time-offset", type=int, metavar="SECONDS", help="shift the cluster's clock")
-    add("--requests-per-second", type=float, default=0, help="answer 429 above this (0: never)")
-    add("--max-request-bytes", type=int, default=MAX_REQUEST_BYTES)
+    add(
+        "--conditions",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("PATH", "JSON"),
+        help="the conditions of the endpoint at a path of the URL; may be given several times",
+    )
     add("--admin", action="store_true", help="allow the local_* methods")
     add("--seed", metavar="HEX", help="fixes the genesis and the blockhashes")
     return parser

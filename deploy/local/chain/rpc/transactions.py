@@ -12,7 +12,6 @@ from deploy.local.chain.blocks import Block, Commitment
 from deploy.local.chain.budget import (
     MAX_LEGACY_BYTES,
     MAX_V1_ADDRESSES,
-    MAX_V1_BYTES,
     MAX_V1_INSTRUCTIONS,
     MAX_V1_SIGNATURES,
 )
@@ -28,12 +27,12 @@ from deploy.local.chain.rpc.json_transactions import (
     return_data,
     transaction_json,
 )
+from deploy.local.chain.rpc.node import Node
 from deploy.local.chain.rpc.params import (
     PREFLIGHT_FAILURE,
     SIGNATURE_VERIFICATION_FAILURE,
     Config,
     Json,
-    Node,
     Params,
     RpcError,
     invalid_params,
@@ -64,7 +63,8 @@ def send_transaction(node: Node, params: Params) -> Json:
     bank = node.bank({"commitment": level, "minContextSlot": config.get("minContextSlot")})
     if not skip:
         _preflight(node, transaction, bank)
-    node.ledger.submit(raw, transaction)
+    if not node.loses_sends:
+        node.ledger.submit(raw, transaction)
     return str(transaction.signatures[0])
 
 
@@ -171,7 +171,7 @@ def get_transaction(node: Node, params: Params) -> Json:
     wanted, config = signature(params.text(0)), params.config(1)
     if isinstance(params.optional(1), str):
         config = {"encoding": params.text(1)}
-    bank = node.bank(config, at_least=Commitment.CONFIRMED)
+    bank = node.block_at(config, at_least=Commitment.CONFIRMED)
     landed = node.ledger.history.find(wanted)
     if landed is None or landed.slot > bank.slot:
         return None
@@ -224,8 +224,9 @@ def _between(node: Node, address: Pubkey, bank: Block, config: Config) -> Iterat
 def _decode(node: Node, text: str, encoding: Json) -> tuple[bytes, VersionedTransaction]:
     """Parse the bytes of a transaction; refuse bytes that a real server would refuse."""
     raw = wire_bytes(text, encoding)
-    if len(raw) > MAX_V1_BYTES:
-        raise invalid_params(f"decoded {_TYPE} too large: {len(raw)} bytes (max: 4096 bytes)")
+    if len(raw) > node.max_transaction_bytes:
+        largest = f"(max: {node.max_transaction_bytes} bytes)"
+        raise invalid_params(f"decoded {_TYPE} too large: {len(raw)} bytes {largest}")
     try:
         transaction = VersionedTransaction.from_bytes(raw)
     except ValueError as error:

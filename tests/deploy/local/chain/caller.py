@@ -11,7 +11,7 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from deploy.local.chain.rpc.methods import answer
-from deploy.local.chain.rpc.params import Node
+from deploy.local.chain.rpc.node import Node
 from tests.deploy.local.chain.payments import (
     NOW,
     Treasury,

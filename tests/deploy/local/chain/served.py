@@ -20,7 +20,8 @@ from spl.token.instructions import (
 )
 
 from deploy.local.chain.client import ChainClient
-from deploy.local.chain.rpc.params import Node
+from deploy.local.chain.rpc.conditions import Conditions
+from deploy.local.chain.rpc.node import Node
 from deploy.local.chain.rpc.server import ChainServer
 from deploy.local.chain.setup import (
     CLASSIC,
@@ -38,6 +39,7 @@ from tests.deploy.local.chain.payments import (
 
 SEND = TxOpts(preflight_commitment=Processed)
 SKIP = TxOpts(skip_preflight=True)
+HEALTHY = Conditions()
 
 
 @dataclass
@@ -87,8 +89,14 @@ def run(test: Callable[[Chain], Awaitable[None]], **options: Any) -> None:
 
 
 @asynccontextmanager
-async def served(*, rules: dict[str, object] | None = None, **options: Any) -> AsyncIterator[Chain]:
+async def served(
+    *,
+    rules: dict[str, object] | None = None,
+    conditions: Conditions = HEALTHY,
+    **options: Any,
+) -> AsyncIterator[Chain]:
     node = Node(new_ledger(**(rules or {})), lambda: NOW, admin=True)
+    node.set_conditions("/", conditions)
     server = ChainServer(node, **options)
     url = server.start("127.0.0.1", 0)
     payer = await asyncio.to_thread(_make_treasury, url)

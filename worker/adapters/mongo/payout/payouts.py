@@ -129,8 +129,7 @@ class MongoPayouts(MongoPart):
     def settle(self, settlements: Sequence[Settlement], now: datetime) -> None:
         """
         Raises:
-            IllegalTransition: the chain contradicts a stored final state. All other payouts are
-                settled.
+            IllegalTransition: the chain contradicts a stored final state. All others are settled.
         """
         wanted = {_key(s.payout): s.status.value for s in settlements}
         resolved = self._resolved([s.payout for s in settlements])

@@ -10,7 +10,7 @@ from typing import Any
 
 from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.rpc.calls import Call, Reply
-from worker.adapters.solana.rpc.endpoints import GET_MULTIPLE_ACCOUNTS_MAX
+from worker.adapters.solana.rpc.sizes import GET_MULTIPLE_ACCOUNTS_MAX
 from worker.core.chunks import chunks
 
 CONFIRMED = "confirmed"
@@ -27,10 +27,19 @@ class ChainAccount:
 
 
 def accounts_calls(
-    addresses: Sequence[object], commitment: str, *, data_length: int | None = None
+    addresses: Sequence[object],
+    commitment: str,
+    *,
+    data_length: int | None = None,
+    not_before_slot: int = 0,
 ) -> list[Call]:
-    """The getMultipleAccounts calls for these addresses; `data_length` limits the data returned."""
+    """The getMultipleAccounts calls for these addresses; `data_length` limits the data returned.
+
+    A node that has not reached `not_before_slot` answers with an error.
+    """
     options: dict[str, Any] = {"commitment": commitment, "encoding": "base64"}
+    if not_before_slot:
+        options["minContextSlot"] = not_before_slot
     if data_length is not None:
         options["dataSlice"] = {"offset": 0, "length": data_length}
     texts = [str(address) for address in addresses]
@@ -64,6 +73,12 @@ def read_all_accounts(replies: Sequence[Reply], count: int) -> list[ChainAccount
         expected = min(GET_MULTIPLE_ACCOUNTS_MAX, count - len(accounts))
         accounts += read_accounts(reply, expected)[1]
     return accounts
+
+
+def newest_slot(replies: Sequence[Reply]) -> int:
+    """The highest context slot of these replies; 0 for odd ones."""
+    slots = (it["context"]["slot"] for it in replies if isinstance(it, dict) and "context" in it)
+    return max((slot for slot in slots if isinstance(slot, int)), default=0)
 
 
 def _account(value: dict[str, Any]) -> ChainAccount:

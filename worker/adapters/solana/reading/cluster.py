@@ -12,26 +12,28 @@ from worker.adapters.solana.errors import BlockTimeUnknown, EndpointsDisagree, M
 from worker.adapters.solana.reading.accounts import CONFIRMED, FINALIZED
 from worker.adapters.solana.rpc.calls import Call, Reply
 from worker.adapters.solana.rpc.endpoint import Endpoint
-from worker.adapters.solana.rpc.endpoints import Rpc, answering
+from worker.adapters.solana.rpc.endpoints import Rpc, answering, answering_majority, from_each
 from worker.core.errors import Unreachable
 from worker.core.payout.chain import Blockhash, Height
+from worker.core.plan.receipts import majority_of
 
 SLOTS_BACK = (0, 32, 64)
 """A node may lack the newest block's time, or be behind the node that reported its slot."""
 
 
 def read_cluster_genesis(rpc: Rpc) -> str:
-    """The genesis hash that every endpoint reports.
+    """The genesis hash that a majority of the endpoints reports, and no other endpoint denies.
 
     Raises:
         EndpointsDisagree: endpoints belong to different clusters.
-        Unreachable: an endpoint does not answer, and may belong to another cluster.
+        Unreachable: no majority answers.
     """
     found: dict[str, str] = {}
     answers = rpc.each([Call("getGenesisHash", [])])
+    answering_majority(answers)
     for position, (host, answer) in enumerate(zip(rpc.hosts, answers, strict=True), 1):
         if isinstance(answer, Unreachable):
-            raise answer
+            continue
         if not isinstance(answer[0], str):
             raise MalformedAnswer(f"{host} reports no genesis hash")
         found[f"{position}. {host}"] = answer[0]
@@ -41,7 +43,9 @@ def read_cluster_genesis(rpc: Rpc) -> str:
 
 
 def read_finalized_height(rpc: Rpc) -> Height:
-    """The lowest finalized block height among the endpoints that answer.
+    """The finalized block height that a majority of the endpoints has reached.
+
+    If fewer than a majority answer, the lowest height among them.
 
     Raises:
         Unreachable: no endpoint answers.
@@ -50,7 +54,8 @@ def read_finalized_height(rpc: Rpc) -> Height:
     heights = [height for answer in answers if (height := _height(answer[0])) is not None]
     if not heights:
         raise MalformedAnswer("no endpoint reports the epoch info")
-    return min(heights, key=lambda height: height.block_height)
+    heights.sort(key=lambda height: height.block_height, reverse=True)
+    return heights[min(len(heights), majority_of(len(rpc.hosts))) - 1]
 
 
 def _height(reply: Reply) -> Height | None:
@@ -68,7 +73,8 @@ def read_finalized_time(rpc: Rpc) -> datetime:
     """
 
     async def work(endpoints: Sequence[Endpoint]) -> list[datetime | None]:
-        return await asyncio.gather(*map(_block_time, endpoints))
+        infos = await from_each(endpoints, [Call("getEpochInfo", [{"commitment": FINALIZED}])])
+        return await asyncio.gather(*map(_block_time, endpoints, infos))
 
     times = rpc.run(work)
     known = sorted(time for time in times if time is not None)
@@ -78,13 +84,9 @@ def read_finalized_time(rpc: Rpc) -> datetime:
     return known[(len(known) - 1) // 2]
 
 
-async def _block_time(endpoint: Endpoint) -> datetime | None:
+async def _block_time(endpoint: Endpoint, info: list[Reply] | Unreachable) -> datetime | None:
     """The time of a recent finalized block; None if the endpoint reports it for no slot."""
-    try:
-        [info] = await endpoint.read([Call("getEpochInfo", [{"commitment": FINALIZED}])])
-    except Unreachable:
-        return None
-    if (height := _height(info)) is None:
+    if isinstance(info, Unreachable) or (height := _height(info[0])) is None:
         return None
     for back in SLOTS_BACK:
         try:
@@ -96,9 +98,9 @@ async def _block_time(endpoint: Endpoint) -> datetime | None:
     return None
 
 
-def read_blockhash(rpc: Rpc) -> Blockhash:
-    """The latest blockhash at `confirmed`, from the first endpoint that answers."""
-    return rpc.any([Call("getLatestBlockhash", [{"commitment": CONFIRMED}])], _blockhash)
+def read_blockhash(rpc: Rpc, commitment: str = CONFIRMED) -> Blockhash:
+    """The latest blockhash, from the first endpoint that answers."""
+    return rpc.any([Call("getLatestBlockhash", [{"commitment": commitment}])], _blockhash)
 
 
 def _blockhash(replies: list[Reply]) -> Blockhash:

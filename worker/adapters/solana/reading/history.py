@@ -61,6 +61,8 @@ class ExecutionHistory:
     def _everywhere(self, search: Search, wanted: int) -> dict[str, Execution]:
         """Ask one endpoint after the other for the missing executions.
 
+        Endpoints that failed the last time are asked only if no other is left.
+
         Raises:
             Unreachable: every endpoint failed to answer.
         """
@@ -68,14 +70,15 @@ class ExecutionHistory:
         async def work(endpoints: list[Endpoint]) -> dict[str, Execution]:
             found: dict[str, Execution] = {}
             failures: list[str] = []
-            for endpoint in endpoints:
+            healthy = [endpoint for endpoint in endpoints if endpoint.is_healthy] or endpoints
+            for endpoint in healthy:
                 if len(found) == wanted:
                     break
                 try:
                     await search(endpoint, found)
                 except Unreachable as failure:
                     failures.append(str(failure))
-            if len(failures) == len(endpoints):
+            if len(failures) == len(healthy):
                 raise Unreachable("; ".join(failures))
             return found
 

@@ -14,6 +14,7 @@ from worker.adapters.solana.reading.accounts import (
     CONFIRMED,
     ChainAccount,
     accounts_calls,
+    newest_slot,
     read_all_accounts,
 )
 from worker.adapters.solana.reading.token_account_bytes import token_account
@@ -35,6 +36,9 @@ class RecipientReader:
         self._mint = mint
         self._token_program = token_program
         self._ours = {str(address) for address in ours}
+        self._newest_slot = 0
+        """The newest slot of an answer. A node behind it may lack accounts that were seen already.
+        """
 
     def read(self, wallets: Sequence[str]) -> list[Recipient]:
         """The state of each wallet at `confirmed`, in order.
@@ -60,17 +64,20 @@ class RecipientReader:
     def _read_accounts(self, wallets: list[str]) -> tuple[Accounts, Accounts]:
         """Read wallet accounts (owners only) and token accounts at the same time."""
 
-        def read(replies: list[Reply]) -> Accounts:
-            return read_all_accounts(replies, len(wallets))
+        def read(replies: list[Reply]) -> tuple[int, Accounts]:
+            return newest_slot(replies), read_all_accounts(replies, len(wallets))
 
-        owners = accounts_calls(wallets, CONFIRMED, data_length=0)
+        slot, self._newest_slot = self._newest_slot, 0  # forgotten if no node has reached it
+        owners = accounts_calls(wallets, CONFIRMED, data_length=0, not_before_slot=slot)
         associated = [associated_account(it, self._mint, self._token_program) for it in wallets]
-        tokens = accounts_calls(associated, CONFIRMED)
-        return self._rpc.run(
+        tokens = accounts_calls(associated, CONFIRMED, not_before_slot=slot)
+        (first, owned), (second, held) = self._rpc.run(
             lambda endpoints: asyncio.gather(
                 from_any(endpoints, owners, read), from_any(endpoints, tokens, read)
             )
         )
+        self._newest_slot = max(slot, first, second)
+        return owned, held
 
     def _recipient(
         self, wallet: str, account: ChainAccount | None, token: ChainAccount | None

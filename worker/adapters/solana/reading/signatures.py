@@ -21,7 +21,10 @@ class Mention(NamedTuple):
 
 
 def page_call(address: str, before: str | None) -> Call:
-    """The page of mentions older than the signature `before`; the newest page for None."""
+    """The page of mentions older than the signature `before`; the newest page for None.
+
+    It carries no `minContextSlot`, since Surfpool leaves older mentions out for it.
+    """
     options: dict[str, Any] = {"commitment": FINALIZED, "limit": PAGE_SIGNATURES}
     if before is not None:
         options["before"] = before

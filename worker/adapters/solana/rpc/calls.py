@@ -15,6 +15,8 @@ RETRYABLE_CODES = frozenset({-32004, -32005, -32014, -32016, -32429, 429})
 """Temporary JSON-RPC errors: the node is behind, a block is missing yet, too many requests."""
 
 TOO_MANY_CODES = frozenset({-32429, 429})
+BEHIND_CODE = -32016
+"""The node has not reached the `minContextSlot` of the call."""
 _MESSAGE_LENGTH_MAX = 300
 
 
@@ -29,6 +31,8 @@ class RpcError:
 
     code: int
     message: str
+    context_slot: int | None = None
+    """The slot of a node that has not reached the `minContextSlot` of the call."""
 
     @property
     def passes(self) -> bool:
@@ -83,18 +87,30 @@ def _reply(item: dict[str, Any]) -> Reply:
     error = item.get("error")
     if error is None:
         return item["result"]
-    code = error.get("code")
+    code, data = error.get("code"), error.get("data")
     message = str(error.get("message"))[:_MESSAGE_LENGTH_MAX]
-    return RpcError(code if isinstance(code, int) else 0, message)
+    slot = data.get("contextSlot") if isinstance(data, dict) else None
+    return RpcError(
+        code if isinstance(code, int) else 0, message, slot if isinstance(slot, int) else None
+    )
 
 
-def groups_of(calls: Sequence[Call]) -> list[list[int]]:
+def error_in(body: str) -> RpcError | None:
+    """The JSON-RPC error in the body of a response, if it holds one."""
+    try:
+        found = _reply(json.loads(body))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return found if isinstance(found, RpcError) else None
+
+
+def groups_of(calls: Sequence[Call], calls_max: int = BATCH_CALLS_MAX) -> list[list[int]]:
     """The calls of each request, as indices."""
     groups: list[list[int]] = []
     size = 0
     for index, call in enumerate(calls):
         length = 100 + len(str(call.params))
-        full = not groups or len(groups[-1]) == BATCH_CALLS_MAX or size + length > BATCH_BYTES_MAX
+        full = not groups or len(groups[-1]) == calls_max or size + length > BATCH_BYTES_MAX
         if full:
             groups.append([])
             size = 0

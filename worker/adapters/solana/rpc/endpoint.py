@@ -1,42 +1,26 @@
-"""One RPC endpoint: batches, bounded retries, and messages that hide its URL."""
+"""One RPC endpoint: sizes of requests, bounded retries, rests, and messages that hide its URL."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-from collections import Counter
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-import httpx2
-from solana.exceptions import SolanaRpcException
-from solana.rpc.async_http_provider import AsyncHTTPProvider
-
 from worker.adapters.solana.errors import EndpointUnusable
-from worker.adapters.solana.rpc.calls import (
-    TOO_MANY_CODES,
-    BatchRefused,
-    Call,
-    MalformedBody,
-    Reply,
-    RpcError,
-    body_of,
-    groups_of,
-    replies_in,
-)
-from worker.adapters.solana.rpc.concurrency import LIMIT_MAX, AdaptiveLimit
+from worker.adapters.solana.rpc.calls import BEHIND_CODE, Call, Reply, RpcError, groups_of
+from worker.adapters.solana.rpc.failures import DEAD_KINDS, Failure
+from worker.adapters.solana.rpc.sized_reads import SizedReads
+from worker.adapters.solana.rpc.transport import Transport
 from worker.core.errors import Unreachable
 
-rpc_errors: Counter[str] = Counter()
-"""Failed requests of this process by kind (`429`, `timeout`, `rpc -32005`, ...), for metrics."""
-
-RETRY_AFTER_SECONDS_MAX = 30.0
-
-for _name in ("httpx2", "httpcore2", "solana"):
-    # These libraries log full URLs, and an RPC URL may contain an API key.
-    logging.getLogger(_name).setLevel(logging.WARNING)
+REST_SECONDS, REST_SECONDS_MAX = 5.0, 60.0
+"""The first rest of an endpoint that fails, and the longest one. Each further failure doubles it.
+"""
+SOON_SLOTS = 20
+"""A node that lies at most this many slots behind is asked again within one read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +31,7 @@ class Retries:
     backoff_seconds: float = 0.25
     backoff_seconds_max: float = 8.0
 
-    def pause_seconds(self, attempt: int, failure: _Failure | None) -> float:
+    def pause_seconds(self, attempt: int, failure: Failure | None) -> float:
         """Exponential with jitter, and at least as long as the endpoint asked for."""
         longest = min(self.backoff_seconds_max, self.backoff_seconds * 2**attempt)
         asked = failure.retry_after_seconds if failure else 0.0
@@ -57,62 +41,58 @@ class Retries:
 DEFAULT_RETRIES = Retries()
 
 
-class _Failure(Exception):
-    """A request without an answer to its calls."""
-
-    def __init__(
-        self,
-        kind: str,
-        *,
-        passes: bool = True,
-        refuses_batches: bool = False,
-        retry_after_seconds: float = 0.0,
-    ) -> None:
-        self.kind = kind
-        self.passes = passes
-        self.refuses_batches = refuses_batches
-        self.retry_after_seconds = retry_after_seconds
-        super().__init__(kind)
-
-
-class _Body:
-    """A request body in the form that the provider of the `solana` package takes."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def to_json(self) -> str:
-        return self._text
-
-
 class Endpoint:
     """Sends calls to one URL. Belongs to one event loop."""
 
-    def __init__(self, url: str, host: str, timeout_seconds: float, retries: Retries) -> None:
+    def __init__(
+        self, url: str, host: str, timeout_seconds: float, retries: Retries, *, is_alone: bool
+    ) -> None:
+        """`is_alone`: no other endpoint can answer, so this one never rests."""
         self.host = host
+        self.trouble: str | None = None
+        """Why the endpoint did not answer the last time; None after an answer."""
         self._retries = retries
-        self._provider = AsyncHTTPProvider(
-            url,
-            timeout=timeout_seconds,
-            max_transport_retries=0,
-            max_connections=int(LIMIT_MAX),
-        )
-        self._limit = AdaptiveLimit()
-        self._takes_batches = True
+        self._is_alone = is_alone
+        self._transport = Transport(url, timeout_seconds)
+        self._sized = SizedReads(self._read_all)
+        self._failures = 0
+        self._rests_until = 0.0
 
     async def close(self) -> None:
-        await self._provider.close()
+        await self._transport.close()
+
+    @property
+    def rests(self) -> bool:
+        """Whether the endpoint failed so recently that others are asked in its place."""
+        return not self._is_alone and time.monotonic() < self._rests_until
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the last request was answered. One that failed is first asked beside others."""
+        return self._failures == 0
+
+    def rest(self, trouble: str) -> None:
+        """Ask other endpoints for a while, longer after each failure."""
+        self.trouble = trouble
+        pause = min(REST_SECONDS_MAX, REST_SECONDS * 2 ** min(self._failures, 10))
+        self._failures += 1
+        self._rests_until = time.monotonic() + pause
+
+    def limits(self) -> list[str]:
+        """The limits that the endpoint has shown, for people."""
+        found = [f"{method}: {size} at once" for method, size in sorted(self._sized.sizes.items())]
+        calls = self._transport.batch_calls_max
+        return found + ([] if self._transport.has_full_batches else [_batches_text(calls)])
 
     async def read(self, calls: Sequence[Call]) -> list[Reply]:
         """Return the replies in order. Temporary failures are retried a bounded number of times.
 
+        A reply may be the permanent error of an endpoint, or the error of a node that is behind.
+
         Raises:
             Unreachable: a call got no answer.
         """
-        replies: list[Reply] = [None] * len(calls)
-        groups = (self._read_group(calls, group, replies) for group in groups_of(calls))
-        await asyncio.gather(*groups)
-        return replies
+        return await self._sized.read(calls)
 
     async def send_once(self, calls: Sequence[Call]) -> list[Reply | None]:
         """Return the replies in order, without retries; None if a call's outcome is unknown."""
@@ -120,76 +100,64 @@ class Endpoint:
 
         async def send(group: list[int]) -> None:
             try:
-                answered = await self._request([calls[index] for index in group])
-            except _Failure:
+                answered = await self._transport.request([calls[index] for index in group])
+            except Failure as failure:
+                method = calls[group[0]].method
+                self._failed(f"{self.host} does not answer {method}: {failure.kind}", failure)
                 return
+            self._answered()
             for index, reply in zip(group, answered, strict=True):
                 replies[index] = reply
 
-        await asyncio.gather(*(send(group) for group in groups_of(calls)))
+        await asyncio.gather(*(send(group) for group in self._groups(calls)))
+        return replies
+
+    def _groups(self, calls: Sequence[Call]) -> list[list[int]]:
+        return groups_of(calls, self._transport.batch_calls_max)
+
+    async def _read_all(self, calls: Sequence[Call]) -> list[Reply]:
+        replies: list[Reply] = [None] * len(calls)
+        groups = (self._read_group(calls, group, replies) for group in self._groups(calls))
+        await asyncio.gather(*groups)
         return replies
 
     async def _read_group(
         self, calls: Sequence[Call], group: list[int], replies: list[Reply]
     ) -> None:
         pending, failure = group, None
-        for attempt in range(self._retries.attempts):
+        # An endpoint that failed gets one try, until it answers again.
+        attempts = 1 if self._failures and not self._is_alone else self._retries.attempts
+        for attempt in range(attempts):
             if attempt:
                 await asyncio.sleep(self._retries.pause_seconds(attempt, failure))
             failure = None
             try:
-                answered = await self._request([calls[index] for index in pending])
-            except _Failure as error:
+                answered = await self._transport.request([calls[index] for index in pending])
+            except Failure as error:
                 failure = error
                 if not error.passes:
                     break
                 continue
+            self._answered()
             for index, reply in zip(pending, answered, strict=True):
                 replies[index] = reply
-            pending = [index for index in pending if _passes(replies[index])]
+            pending = [index for index in pending if _passes(calls[index], replies[index])]
             if not pending:
                 return
-        why = failure.kind if failure is not None else replies[pending[0]].message
-        raise Unreachable(f"{self.host} does not answer {calls[pending[0]].method}: {why}")
+        if failure is None and all(_is_behind(replies[index]) for index in pending):
+            return
+        why = failure.kind if failure is not None else _message(replies[pending[0]])
+        trouble = f"{self.host} does not answer {calls[pending[0]].method}: {why}"
+        self._failed(trouble, failure)
+        raise Unreachable(trouble)
 
-    async def _request(self, calls: Sequence[Call]) -> list[Reply]:
-        """One HTTP request, or one for each call if the endpoint refuses batches."""
-        if len(calls) > 1 and self._takes_batches:
-            try:
-                return await self._post(calls, as_batch=True)
-            except _Failure as failure:
-                if not failure.refuses_batches:
-                    raise
-                self._takes_batches = False
-        single = (self._post([call], as_batch=False) for call in calls)
-        return [replies[0] for replies in await asyncio.gather(*single)]
+    def _failed(self, trouble: str, failure: Failure | None) -> None:
+        self.trouble = trouble
+        if failure is not None and failure.kind in DEAD_KINDS:
+            self.rest(trouble)
 
-    async def _post(self, calls: Sequence[Call], *, as_batch: bool) -> list[Reply]:
-        body = _Body(body_of(calls, as_batch=as_batch))
-        async with self._limit.slot() as ticket:
-            try:
-                answer = await self._provider.make_request_unparsed(body)
-                replies = replies_in(answer, len(calls), as_batch=as_batch)
-            except (SolanaRpcException, MalformedBody, BatchRefused) as error:
-                failure = _failure_of(error, as_batch=as_batch)
-                rpc_errors[failure.kind] += 1
-                if failure.kind == "429":
-                    self._limit.cut(ticket)
-            else:
-                self._heed(replies, ticket)
-                return replies
-        # Outside of the handler: the provider's own exception carries the URL.
-        raise failure
-
-    def _heed(self, replies: list[Reply], ticket: int) -> None:
-        """Count errors, and slow down if a reply inside the batch says "too many requests"."""
-        errors = [reply for reply in replies if isinstance(reply, RpcError)]
-        for error in errors:
-            rpc_errors[f"rpc {error.code}"] += 1
-        if any(error.code in TOO_MANY_CODES for error in errors):
-            self._limit.cut(ticket)
-        else:
-            self._limit.grow()
+    def _answered(self) -> None:
+        self.trouble, self._failures, self._rests_until = None, 0, 0.0
 
 
 def host_of(url: str, position: int) -> str:
@@ -208,34 +176,31 @@ def host_of(url: str, position: int) -> str:
     return host
 
 
-def _passes(reply: Reply) -> bool:
-    return isinstance(reply, RpcError) and reply.passes
+def _batches_text(calls: int) -> str:
+    return "no batches" if calls == 1 else f"batches of {calls} calls"
 
 
-def _failure_of(error: Exception, *, as_batch: bool) -> _Failure:
-    if isinstance(error, BatchRefused):
-        too_many = error.error.passes
-        return _Failure("429" if too_many else "no batches", refuses_batches=not too_many)
-    if isinstance(error, MalformedBody):
-        return _Failure("malformed answer")
-    cause = error.__cause__
-    if isinstance(cause, httpx2.HTTPStatusError):
-        return _failure_of_status(cause.response, as_batch=as_batch)
-    return _Failure("timeout" if isinstance(cause, httpx2.TimeoutException) else "connection")
+def _passes(call: Call, reply: Reply) -> bool:
+    """Whether the same call may soon be answered."""
+    if not isinstance(reply, RpcError):
+        return call.method == "getFeeForMessage" and _is_null(reply)
+    if not reply.passes:
+        return False
+    if reply.code != BEHIND_CODE or reply.context_slot is None:
+        return True
+    wanted = call.params[1].get("minContextSlot", 0)
+    return bool(wanted - reply.context_slot <= SOON_SLOTS)
 
 
-def _failure_of_status(response: httpx2.Response, *, as_batch: bool) -> _Failure:
-    status = response.status_code
-    if status == 429:
-        return _Failure("429", retry_after_seconds=_retry_after_seconds(response))
-    if as_batch and status in (400, 405, 413):
-        return _Failure("no batches", refuses_batches=True)
-    return _Failure("5xx" if status >= 500 else f"http {status}", passes=status >= 500)
+def _is_null(reply: Reply) -> bool:
+    return isinstance(reply, dict) and reply.get("value", reply) is None
 
 
-def _retry_after_seconds(response: httpx2.Response) -> float:
-    try:
-        seconds = float(response.headers.get("retry-after", "0"))
-    except ValueError:
-        return 0.0
-    return min(max(seconds, 0.0), RETRY_AFTER_SECONDS_MAX)
+def _is_behind(reply: Reply) -> bool:
+    return isinstance(reply, RpcError) and reply.code == BEHIND_CODE
+
+
+def _message(reply: Reply) -> str:
+    """Why a call is not answered yet. A node answers null about a blockhash of a later block."""
+    known = isinstance(reply, RpcError)
+    return reply.message if known else "the node does not know the blockhash yet"

@@ -1,8 +1,8 @@
 """Compute limits from simulation, and priority fees from recent fees of other transactions.
 
-A process simulates each shape of transaction once, because payments of one shape use almost the
-same number of units. After a failed simulation the limit is the generous maximum: the transaction
-must fail on chain for its real cause, and not because of a limit.
+A process simulates each shape of payment once, because payments of one shape use almost the same
+number of units. After a failed simulation, and after a failed attempt, the limit is the generous
+maximum: the transaction must fail on chain for its real cause, and not because of a limit.
 """
 
 from __future__ import annotations
@@ -66,8 +66,12 @@ class ComputeBudgets:
             self._measured[maker.v1, shape] = (size, budget)
         return self._with_fee(budget)
 
+    def highest(self) -> ComputeBudget:
+        """The maximum of all, for a retry: an earlier attempt may have failed for want of it."""
+        return ComputeBudget(priority_fee_lamports=self._fee_lamports_max)
+
     def generous(self) -> ComputeBudget:
-        """The maximum, for the creation of token accounts.
+        """The maximum, for transactions that are rare and for the creation of token accounts.
 
         The program derives an account's address in tries of 1,500 units each, and a user can choose
         a wallet that needs many. With a limit measured on other wallets, such a wallet would block
@@ -76,15 +80,9 @@ class ComputeBudgets:
         return self._with_fee(ComputeBudget())
 
     def _simulated(self, maker: TransactionMaker, built: Built) -> ComputeBudget | None:
-        wire = base64.b64encode(bytes(maker.unsigned(built, ComputeBudget()))).decode()
-        options = {
-            "encoding": "base64",
-            "commitment": CONFIRMED,
-            "sigVerify": False,
-            "replaceRecentBlockhash": True,
-        }
+        call = simulation_call(bytes(maker.unsigned(built, ComputeBudget())))
         try:
-            return self._rpc.any([Call("simulateTransaction", [wire, options])], _budget_of)
+            return self._rpc.any([call], _budget_of)
         except (Unreachable, RpcRefused):
             return None
 
@@ -110,6 +108,17 @@ class ComputeBudgets:
         except (Unreachable, RpcRefused):
             # Without a priority fee a payment may be slow. If it expires, it is signed anew.
             return 0
+
+
+def simulation_call(wire: bytes) -> Call:
+    """The simulation of a transaction with empty signatures and blockhash."""
+    options = {
+        "encoding": "base64",
+        "commitment": CONFIRMED,
+        "sigVerify": False,
+        "replaceRecentBlockhash": True,
+    }
+    return Call("simulateTransaction", [base64.b64encode(wire).decode(), options])
 
 
 def shape_of(intent: Intent) -> tuple[Hashable, tuple[int, int]]:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
-from worker.adapters.solana.rpc.endpoints import SIGNATURE_STATUSES_MAX, Rpc, answering
+from worker.adapters.solana.rpc.endpoints import Rpc, answering
+from worker.adapters.solana.rpc.sizes import SIGNATURE_STATUSES_MAX
 from worker.core.chunks import chunks
 from worker.core.payout.chain import Landing, SendResult, SignatureStatus
 

@@ -55,6 +55,10 @@ class ComputeBudget:
     priority_fee_lamports: int = 0
 
 
+_SAMPLE_BUDGET = ComputeBudget(priority_fee_lamports=1)
+"""A sample pays a fee, so that capacities are the same with and without one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Built:
     """Instructions, and the keys that must sign them."""
@@ -134,13 +138,7 @@ class TransactionMaker:
     @cached_property
     def transfers_max(self) -> int:
         """The number of transfers that fit beside one receipt and a memo."""
-
-        def sample(count: int) -> Built:
-            transfers = tuple(Transfer(wallet, 1) for wallet in sample_wallets(count))  # type: ignore[arg-type]
-            intent = Intent(("sample",), Resolution.PAID, transfers, SAMPLE_MEMO)
-            return self.of_intent(intent, {Resolution.PAID: 1})
-
-        return self._largest(sample, INSTRUCTIONS_MAX)
+        return self._largest(self._sample_payment, INSTRUCTIONS_MAX)
 
     @cached_property
     def creations_max(self) -> int:
@@ -148,10 +146,22 @@ class TransactionMaker:
         most = INSTRUCTIONS_MAX // INSTRUCTIONS_TRACED_PER_CREATION
         return self._largest(lambda count: self.of_creations(sample_wallets(count)), most)
 
+    def samples(self) -> list[VersionedTransaction]:
+        """Unsigned transactions of the largest payment and of the most account creations."""
+        largest = (
+            self._sample_payment(self.transfers_max),
+            self.of_creations(sample_wallets(self.creations_max)),
+        )
+        return [self.unsigned(built, _SAMPLE_BUDGET) for built in largest]
+
+    def _sample_payment(self, transfers: int) -> Built:
+        paid = tuple(Transfer(wallet, 1) for wallet in sample_wallets(transfers))  # type: ignore[arg-type]
+        intent = Intent(("sample",), Resolution.PAID, paid, SAMPLE_MEMO)
+        return self.of_intent(intent, {Resolution.PAID: 1})
+
     def _largest(self, sample: Callable[[int], Built], most: int) -> int:
         for count in range(most, 0, -1):
-            # The sample pays a fee, so that capacities are the same with and without one.
-            transaction = self.unsigned(sample(count), ComputeBudget(priority_fee_lamports=1))
+            transaction = self.unsigned(sample(count), _SAMPLE_BUDGET)
             if self._fits(transaction.message, len(bytes(transaction))):
                 return count
         return 0

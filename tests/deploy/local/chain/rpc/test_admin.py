@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 
 import pytest
 from solders.pubkey import Pubkey
@@ -45,12 +44,12 @@ def test_slots_and_the_clock_are_moved_by_hand(chain: Caller) -> None:
     slot = chain.ledger.blocks.tip.slot
 
     assert chain.call("local_pauseSlots") == slot
-    assert chain.node.paused
+    assert chain.node.switches.paused
     chain.call("local_setClockOffset", -86_400)
     assert chain.call("local_advanceSlots", 3) == slot + 3
     assert chain.call("getBlockTime", slot + 3) == NOW - 86_400
     chain.call("local_resumeSlots")
-    assert not chain.node.paused
+    assert not chain.node.switches.paused
 
 
 def test_an_account_is_set_and_removed_by_decree(chain: Caller) -> None:
@@ -93,34 +92,3 @@ def test_a_fork_drops_what_is_newer_than_a_commitment(
     assert [status is not None for status in statuses] == [bool(left), False]
     assert chain.ledger.blocks.at(Commitment.PROCESSED) == chain.ledger.blocks.tip
     assert chain.error("local_dropUnfinalized", "processed")["code"] == -32602
-
-
-def test_a_node_that_is_behind_shows_the_chain_as_it_was(chain: Caller) -> None:
-    chain.call("local_rememberSlots", 40)
-    address = str(chain.payer.pubkey())
-    before = chain.value("getBalance", address)
-    signature = chain.send(chain.memo("paid since"))
-    advance(chain.ledger, 20)
-    height = chain.call("getBlockHeight", PROCESSED)
-    up_to_date = chain.node
-
-    chain.node = replace(up_to_date, behind_blocks=21)
-
-    assert chain.call("getBlockHeight", PROCESSED) == height - 21
-    assert chain.value("getLatestBlockhash", PROCESSED)["lastValidBlockHeight"] == height + 129
-    assert chain.value("getSignatureStatuses", [signature]) == [None]
-    assert chain.call("getTransaction", signature, {"encoding": "base64"}) is None
-    assert chain.value("getBalance", address) == before
-    chain.node = up_to_date
-    assert chain.value("getBalance", address) < before
-    assert chain.error("local_rememberSlots", 1_000)["code"] == -32602
-
-
-def test_what_is_sent_to_a_node_that_is_behind_lands(chain: Caller) -> None:
-    up_to_date, sent = chain.node, chain.memo("sent to a node that is behind")
-    chain.node = replace(up_to_date, behind_blocks=5)
-
-    signature = chain.send(sent, skipPreflight=True)
-
-    chain.node = up_to_date
-    assert chain.value("getSignatureStatuses", [signature]) != [None]
