@@ -429,7 +429,10 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "a week stops visibly when a payout waits for a person",
-        edit(in_flight.InFlight.postpone, ("self._stop_week(waiting)", "pass")),
+        edit(
+            in_flight.InFlight.postpone,
+            ("_stop_week(self._context, self.report.week, waiting)", "pass"),
+        ),
         a_row_is_changed,
         "waits for a person in silence",
     ),

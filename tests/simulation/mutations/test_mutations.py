@@ -13,7 +13,16 @@ import pytest
 
 from tests.fakes.world import WEEK, World, store_of
 from tests.simulation.facts import audit_world, collect, inputs_of
-from tests.simulation.mutations import anchoring, orders, paying, planning, protocol, singles, users
+from tests.simulation.mutations import (
+    anchoring,
+    endpoints,
+    orders,
+    paying,
+    planning,
+    protocol,
+    singles,
+    users,
+)
 from tests.simulation.mutations.safeguard import Safeguard, Scenario
 from worker.services.plan.genesis import make_genesis
 
@@ -26,6 +35,7 @@ SAFEGUARDS = [
     *paying.SAFEGUARDS,
     *singles.SAFEGUARDS,
     *orders.SAFEGUARDS,
+    *endpoints.SAFEGUARDS,
 ]
 
 
