@@ -178,14 +178,35 @@ def load_settings(env_file: Path | None = None) -> Settings:
     """Read the settings from the environment, and from `KONTRIB_ENV_FILE` or `.env`.
 
     Raises:
-        ConfigurationUnusable: lists every missing or malformed variable.
+        ConfigurationUnusable: lists every missing or malformed variable, or names a settings file
+            that cannot be read.
     """
-    chosen = env_file or Path(os.environ.get("KONTRIB_ENV_FILE", ".env"))
+    named = env_file or os.environ.get("KONTRIB_ENV_FILE")
+    chosen = Path(named or ".env")
+    if named or chosen.exists():
+        _require_readable(chosen)
     _refuse_empty_database(chosen)
     try:
         return Settings(_env_file=chosen)
     except ValidationError as error:
         raise ConfigurationUnusable([_describe(e) for e in error.errors()]) from None
+
+
+def _require_readable(env_file: Path) -> None:
+    """The library would pass over a missing file, and take other settings than the meant ones.
+
+    Raises:
+        ConfigurationUnusable: the file is missing or unreadable.
+    """
+    try:
+        env_file.read_text(encoding="utf-8")
+    except OSError as error:
+        why = error.strerror or "unreadable"
+    except UnicodeDecodeError:
+        why = "it is not text in UTF-8"
+    else:
+        return
+    raise ConfigurationUnusable([f"The settings file {env_file} cannot be read: {why}"])
 
 
 def _refuse_empty_database(env_file: Path) -> None:

@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 from worker.app import PAYMENTS, WEEK, app, settings
 from worker.core.errors import KontribError, NotReady
 from worker.core.week import MalformedWeek, Week
+from worker.redis_faults import explain, host_of
 from worker.services.week.story import Job, Work
 
 POSITIONS_MAX = 2**31
@@ -25,7 +26,7 @@ class RedisSilent(NotReady):
     """A wake-up message was not published. The sweep finds the same work later."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(f"Redis does not answer ({error}). Nothing is lost: the sweep looks again")
+        super().__init__(str(explain(error, host_of(settings.redis_url.get_secret_value()))))
 
 
 class TaskRefused(Exception):

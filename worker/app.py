@@ -23,6 +23,7 @@ from celery.signals import (
     worker_process_init,
     worker_shutting_down,
 )
+from kombu.entity import Exchange, Queue
 
 from config.broker import broker_tls, without_tls_options
 from config.errors import ConfigurationUnusable
@@ -38,6 +39,7 @@ from worker.bootstrap.contexts import (
     count_keeper,
 )
 from worker.bootstrap.database import database_of
+from worker.celery_command import refuse_without_redis
 from worker.core.errors import ExitCode
 from worker.ports.payout import Notifier
 from worker.services.context import Context
@@ -46,6 +48,13 @@ from worker.services.wiki_context import WikiContext
 from worker.shutdown import ShutdownFlag
 
 CONTROL, WEEK, PAYMENTS = "control", "week", "payments"
+
+
+def _queue(name: str) -> Any:
+    """A queue as an object, since Flower reads its name."""
+    queue: Any = Queue
+    exchange: Any = Exchange
+    return queue(name, exchange(CONTROL), routing_key=name)
 
 
 def celery_configuration(settings: Settings) -> dict[str, Any]:
@@ -65,6 +74,10 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "broker_use_ssl": broker_tls(settings.redis_url.get_secret_value()),
         "broker_transport_options": transport,
         "broker_connection_retry_on_startup": True,
+        # A worker waits for Redis as long as it takes: worker/consumer.py.
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        "worker_consumer": "worker.consumer:PatientConsumer",
         # kombu's and the backend's own connections read these two.
         "visibility_timeout": settings.broker_visibility_timeout_seconds,
         "result_backend_transport_options": transport,
@@ -82,7 +95,7 @@ def celery_configuration(settings: Settings) -> dict[str, Any]:
         "task_send_sent_event": True,
         "task_track_started": True,
         "task_default_queue": CONTROL,
-        "task_queues": {name: {} for name in (CONTROL, WEEK, PAYMENTS)},
+        "task_queues": [_queue(name) for name in (CONTROL, WEEK, PAYMENTS)],
         "task_create_missing_queues": False,
         "task_publish_retry_policy": {"max_retries": 2, "interval_start": 0.2},
         "worker_hijack_root_logger": False,
@@ -103,6 +116,7 @@ def _settings() -> Settings:
 
 
 settings = _settings()
+refuse_without_redis(settings.redis_url.get_secret_value())
 app = Celery("kontrib")
 app.conf.update(celery_configuration(settings))
 

@@ -14,6 +14,9 @@ import os
 import sys
 from pathlib import Path
 
+from flower.urls import settings
+
+from worker import flower_rows
 from worker.core.errors import ExitCode
 
 
@@ -48,4 +51,6 @@ state_save_interval = _whole("FLOWER_STATE_SAVE_INTERVAL", "30000")
 max_tasks = 20_000
 # Seconds after which a missing worker, for one of an earlier deployment, leaves the list.
 purge_offline_workers = 3600
-tasks_columns = "name,kwargs,state,result,received,runtime"
+tasks_columns = flower_rows.COLUMNS
+format_task = flower_rows.format_task
+settings["template_loader"] = flower_rows.WholeSentences(settings["template_path"])

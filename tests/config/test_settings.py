@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ GOOD = {
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    monkeypatch.setenv("KONTRIB_ENV_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("KONTRIB_ENV_FILE", os.devnull)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in GOOD.items():
@@ -247,3 +248,23 @@ def test_a_key_from_systemd_may_be_guarded_by_an_access_list(
     else:
         with pytest.raises(ConfigurationUnusable, match="chmod 600"):
             load_settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "No such file"), ("folder", "Is a directory"), (b"\xff\xfe", "not text in UTF-8")],
+)
+def test_a_settings_file_that_cannot_be_read_is_named(
+    environment: pytest.MonkeyPatch, tmp_path: Path, content: str | bytes | None, why: str
+) -> None:
+    file = tmp_path / "kontrib.env"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif content:
+        file.mkdir()
+
+    with pytest.raises(ConfigurationUnusable, match=f"kontrib.env cannot be read: .*{why}"):
+        load_settings(file)
+    environment.setenv("KONTRIB_ENV_FILE", str(file))
+    with pytest.raises(ConfigurationUnusable, match=f"kontrib.env cannot be read: .*{why}"):
+        load_settings()

@@ -20,7 +20,7 @@ SETTINGS = {
 def celery(tmp_path: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "celery", "-A", "worker.app", *arguments],
-        env={**os.environ, **SETTINGS, "KONTRIB_ENV_FILE": str(tmp_path / "none"), **settings},
+        env={**os.environ, **SETTINGS, "KONTRIB_ENV_FILE": os.devnull, **settings},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import time
@@ -145,6 +146,60 @@ def test_a_stage_is_run_again_by_hand_and_watched(flower: Flower, cluster: Clust
         20,
         "Flower saw no retry",
     )
+
+
+def test_arguments_and_the_sentence_of_a_failure_stand_in_the_table(
+    flower: Flower, cluster: Cluster, page: Chrome
+) -> None:
+    arguments = {"week": WEEK.id, "first": 5, "last": 5}
+    cluster.send("tasks.pay", **arguments)
+    cluster.call("tasks.retry", WEEK.label)
+    cluster.call("tasks.retry", "next week")
+    sentences = ["5 to 5 in a message is not a range of batches", "'next week' is not a week"]
+    cluster.wait(lambda: all(s in flower.get("/api/tasks") for s in sentences), 30, "not seen")
+
+    page.get(f"{flower.url_with_login}/tasks")
+    text = text_with(page, sentences[0])
+    rows = {line for line in text.splitlines() if line.startswith("tasks.")}
+
+    assert any(f"week={WEEK.id}, first=5, last=5 FAILURE {sentences[0]}" in row for row in rows)
+    assert any(f"tasks.retry next week FAILURE {sentences[1]}" in row for row in rows)
+    assert any(row.startswith(f"tasks.retry {WEEK.label} SUCCESS {WEEK.label}: ") for row in rows)
+    head = page.find_elements(By.CSS_SELECTOR, ".dataTables_scrollHead th")
+    cells = page.find_elements(By.CSS_SELECTOR, ".dataTables_scrollBody tbody tr:first-child td")
+    for above, below in zip(head, cells, strict=True):
+        assert abs(above.rect["x"] - below.rect["x"]) < 2
+    result = page.execute_script(
+        "return [...document.querySelectorAll('.tasks-table td:nth-child(4)')]"
+        ".every(cell => cell.scrollWidth <= cell.clientWidth)"
+    )
+    assert result, "a result is cut"
+
+
+@pytest.fixture
+def writing_flower(cluster: Cluster, tmp_path: Path) -> Iterator[Flower]:
+    """A Flower with FLOWER_READ_ONLY=false."""
+    flower = Flower(tmp_path, cluster.variables, read_only=False)
+    yield flower
+    flower.stop()
+
+
+def test_where_it_is_switched_on_a_task_is_run_again_by_flowers_api(
+    flower: Flower, writing_flower: Flower, cluster: Cluster
+) -> None:
+    path, body = "/api/task/async-apply/tasks.retry", f'{{"args": ["{WEEK.label}"]}}'.encode()
+    assert flower.request("POST", path, body=body)[0] == 403
+    for password in (None, "guessed"):
+        assert writing_flower.request("POST", path, password=password, body=body)[0] == 401
+    status, answer = writing_flower.request("POST", path, body=body)
+    assert status == 200
+    task_id = json.loads(answer)["task-id"]
+    cluster.wait(
+        lambda: "0 made due now" in str(flower.tasks().get(task_id, {}).get("result")),
+        30,
+        "Flower saw no retry",
+    )
+    assert writing_flower.request("POST", "/api/task/async-apply/tasks.no", body=b"{}")[0] == 404
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,11 @@ class FiguresCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         figures, broker = self._figures()
-        yield _gauge("redis_up", "1 if Redis answers.", int(broker is not None))
+        yield _gauge(
+            "redis_up",
+            "1 if Redis can be used: it answers, and takes messages.",
+            int(broker is not None),
+        )
         if broker is not None:
             yield from _broker(broker)
         yield _gauge("database_up", "1 if the database answers.", int(figures is not None))

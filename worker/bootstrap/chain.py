@@ -6,9 +6,14 @@ from pathlib import Path
 
 from solders.keypair import Keypair
 
-from config.errors import ConfigurationUnusable
 from config.settings import Settings
 from worker.adapters.solana.chain import SolanaChain
+from worker.adapters.solana.errors import (
+    AddressUnusable,
+    EndpointUnusable,
+    KeyUnusable,
+    SettingUnusable,
+)
 from worker.adapters.solana.public_chain import PublicSolanaChain
 from worker.adapters.solana.signing.keys import read_keypair
 
@@ -20,8 +25,15 @@ def open_chain(settings: Settings) -> SolanaChain:
 
     Raises:
         KeyUnusable: a key cannot be read. The message names the variable, never the key.
-        ConfigurationUnusable: no key of the authority is configured.
+        SettingUnusable: an endpoint or an address is malformed.
     """
+    try:
+        return _open_chain(settings)
+    except (AddressUnusable, EndpointUnusable) as error:
+        raise SettingUnusable(str(error)) from None
+
+
+def _open_chain(settings: Settings) -> SolanaChain:
     authority = _authority(settings)
     return SolanaChain(
         endpoints=settings.solana_rpc_url,
@@ -40,9 +52,20 @@ def _authority(settings: Settings) -> Keypair:
         return read_keypair("SOLANA_PRIVATE_KEY", settings.solana_private_key.get_secret_value())
     key = _key("SOLANA_PRIVATE_KEY_FILE", settings.solana_private_key_file)
     if key is None:
-        raise ConfigurationUnusable(["SOLANA_PRIVATE_KEY_FILE is missing"])
+        raise KeyUnusable("SOLANA_PRIVATE_KEY_FILE", "it is not set")
     return key
 
 
 def _key(variable: str, path: Path | None) -> Keypair | None:
-    return None if path is None else read_keypair(variable, path.read_text())
+    if path is None:
+        return None
+    try:
+        text = path.read_text()
+    except OSError as error:
+        why = f"{path} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        why = f"{path} is not text"
+    else:
+        return read_keypair(variable, text)
+    # Raised outside of any handler, since an error of the decoder keeps the bytes.
+    raise KeyUnusable(variable, why)

@@ -55,8 +55,8 @@ def open_clock(settings: Settings) -> Clock:
     return SystemClock(timedelta(seconds=settings.clock_offset_seconds))
 
 
-def build_context(settings: Settings) -> Context:
-    """Build the context for planning and paying weeks.
+def build_context(settings: Settings, database: Mongo | None = None) -> Context:
+    """Build the context for planning and paying weeks, by default on its own connection.
 
     Raises:
         ClockShiftRefused: the clock is shifted on a real cluster.
@@ -65,7 +65,7 @@ def build_context(settings: Settings) -> Context:
     if settings.clock_offset_seconds:
         _refuse_shift_on_real_cluster(settings, chain)
     return Context(
-        store=MongoStore(open_database(settings)),
+        store=MongoStore(open_database(settings) if database is None else database),
         chain=chain,
         archive=PlanArchive(settings.plan_archive_url),
         clock=open_clock(settings),

@@ -9,7 +9,12 @@ from worker.adapters.mongo.backup.retention import MongoRetention
 from worker.adapters.mongo.backup.write import back_up
 from worker.adapters.mongo.check.reporting import MongoReporting
 from worker.adapters.mongo.check.store import MongoCheckStore
-from worker.adapters.mongo.connection import Mongo, connect
+from worker.adapters.mongo.connection import (
+    COMMAND_SELECTION_TIMEOUT_MS,
+    SERVER_SELECTION_TIMEOUT_MS,
+    Mongo,
+    connect,
+)
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.schema.duplicates import set_week_aside
 from worker.adapters.mongo.schema.migrations import migrate, plan_migration, require_schema, verify
@@ -37,9 +42,14 @@ __all__ = [
 ]
 
 
-def open_database(settings: Settings) -> Mongo:
-    """The wiki's database, with majority writes."""
-    return connect(settings.mongo_uri.get_secret_value(), settings.mongo_database)
+def open_database(settings: Settings, *, for_command: bool = False) -> Mongo:
+    """The wiki's database, with majority writes. `for_command` waits less for a missing server."""
+    patience = COMMAND_SELECTION_TIMEOUT_MS if for_command else SERVER_SELECTION_TIMEOUT_MS
+    return connect(
+        settings.mongo_uri.get_secret_value(),
+        settings.mongo_database,
+        server_selection_timeout_ms=patience,
+    )
 
 
 def database_of(context: Context) -> Mongo:

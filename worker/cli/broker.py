@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from worker.cli.console import say
 from worker.core.errors import NotReady, Unreachable
 from worker.core.watch.figures import BrokerFigures
+from worker.redis_faults import (
+    NOTHING_LOST,
+    RedisUnusable,
+    explain,
+    host_of,
+    open_client,
+    require_redis,
+)
 
 if TYPE_CHECKING:
     from worker.core.week import Week
@@ -19,12 +27,11 @@ PING_SECONDS = 1.5
 
 
 class BrokerUnreachable(Unreachable):
-    """Redis does not answer, so no message can be sent."""
+    """Redis cannot be used, so no message can be sent."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, found: RedisUnusable) -> None:
         super().__init__(
-            f"Redis at {host} does not answer (REDIS_URL). Start it, or use --inline to work "
-            "without it. Nothing is lost: once Redis is back, the sweep finds all due work."
+            f"{found.fault}. {found.remedy} --inline works without Redis. {NOTHING_LOST}"
         )
 
 
@@ -43,26 +50,21 @@ class Broker:
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
-        parts = urlsplit(redis_url)
-        self.host = f"{parts.hostname or parts.path}:{parts.port or 6379}"
+        self.host = host_of(redis_url)
         """Host and port of Redis, without its password."""
 
     def wake(self, task: str, **arguments: Any) -> None:
         """
         Raises:
-            BrokerUnreachable: Redis does not answer.
+            BrokerUnreachable: Redis cannot be used.
         """
-        from kombu.exceptions import OperationalError
-
         from worker.app import app
 
-        try:
+        with self._explained_errors():
             app.send_task(task, kwargs=arguments, queue=CONTROL_QUEUE)
-        except OperationalError:
-            raise BrokerUnreachable(self.host) from None
 
     def wake_if_possible(self, task: str, week: Week | None = None) -> None:
-        """Wake workers. If Redis does not answer, print a note: the sweep finds the work later."""
+        """Wake workers. If Redis cannot be used, print a note: the sweep finds the work later."""
         try:
             self.wake(task, **({"week": week.id} if week else {}))
         except BrokerUnreachable as error:
@@ -72,16 +74,12 @@ class Broker:
         """Names of the workers that answer now.
 
         Raises:
-            BrokerUnreachable: Redis does not answer.
+            BrokerUnreachable: Redis cannot be used.
         """
-        from kombu.exceptions import OperationalError
-
         from worker.app import app
 
-        try:
+        with self._explained_errors():
             answers: list[Mapping[str, Any]] = app.control.ping(timeout=PING_SECONDS)
-        except (OperationalError, OSError):
-            raise BrokerUnreachable(self.host) from None
         return sorted(name for answer in answers for name in answer)
 
     def require_workers(self) -> list[str]:
@@ -89,7 +87,7 @@ class Broker:
 
         Raises:
             NoWorker: no worker answers.
-            BrokerUnreachable: Redis does not answer.
+            BrokerUnreachable: Redis cannot be used.
         """
         if found := self.workers():
             return found
@@ -99,40 +97,50 @@ class Broker:
         """The queues and the workers of this moment.
 
         Raises:
-            BrokerUnreachable: Redis does not answer.
+            BrokerUnreachable: Redis cannot be used.
         """
-        import redis
-
         from worker.app import app
 
-        queues = list(app.conf.task_queues)
-        try:
-            with self._client() as client:
-                waiting = {queue: int(client.llen(queue)) for queue in queues}
-                # kombu pushes at the left and takes from the right.
-                tails = [client.lindex(queue, -1) for queue in queues]
-        except redis.RedisError:
-            raise BrokerUnreachable(self.host) from None
+        queues = [queue.name for queue in app.conf.task_queues]
+        with self._explained_errors(), open_client(self._url) as client:
+            waiting = {queue: int(client.llen(queue)) for queue in queues}
+            # kombu pushes at the left and takes from the right.
+            tails = [client.lindex(queue, -1) for queue in queues]
         sent = [moment for tail in tails if (moment := _sent_at(tail)) is not None]
         return BrokerFigures(waiting, min(sent, default=None), len(self.workers()))
 
     def redis_version(self) -> str:
+        """The version of a Redis that takes messages: one that can be written to.
+
+        Raises:
+            RedisUnusable: says why Redis cannot be used.
+        """
+        import redis
+
+        require_redis(self._url)
+        try:
+            with open_client(self._url) as client:
+                return str(client.info("server")["redis_version"])
+        except redis.RedisError as error:
+            raise explain(error, self.host) from None
+
+    @contextmanager
+    def _explained_errors(self) -> Iterator[None]:
         """
         Raises:
-            BrokerUnreachable: Redis does not answer.
+            BrokerUnreachable: instead of the errors of the libraries.
         """
         import redis
+        from kombu.exceptions import KombuError
 
         try:
-            with self._client() as client:
-                return str(client.info("server")["redis_version"])
-        except redis.RedisError:
-            raise BrokerUnreachable(self.host) from None
-
-    def _client(self) -> Any:
-        import redis
-
-        return redis.Redis.from_url(self._url, socket_timeout=5, socket_connect_timeout=5)
+            # The library's own connection would wait longer for a Redis that hangs.
+            require_redis(self._url)
+            yield
+        except RedisUnusable as found:
+            raise BrokerUnreachable(found) from None
+        except (KombuError, redis.RedisError, OSError) as error:
+            raise BrokerUnreachable(explain(error, self.host)) from None
 
 
 def _sent_at(message: bytes | None) -> float | None:

@@ -48,13 +48,13 @@ class Session:
     def database(self) -> Any:
         from worker.bootstrap.database import open_database
 
-        return open_database(self.settings)
+        return open_database(self.settings, for_command=True)
 
     @cached_property
     def context(self) -> Context:
         from worker.bootstrap.contexts import build_context
 
-        return build_context(self.settings)
+        return build_context(self.settings, self.database)
 
     @cached_property
     def stores(self) -> Stores:

@@ -17,6 +17,7 @@ WORKER, BEAT, FLOWER = "worker", "beat", "flower"
 WORKER_NAME = "kontrib@local"
 WORKER_PROCESSES = 2
 FLOWER_USER = "kontrib"
+FLOWER_CONFIG = Path(__file__).resolve().parents[2] / "flower" / "flowerconfig.py"
 PROBE_SECONDS = 2.0
 READY_SECONDS = 90.0
 
@@ -58,9 +59,15 @@ def flower_login(stack: LocalStack) -> tuple[str, Path]:
     return FLOWER_USER, stack.state / FLOWER / "password"
 
 
-def _celery(stack: LocalStack, *arguments: str) -> list[str]:
+def _celery(
+    stack: LocalStack, *arguments: str, settings: Mapping[str, str] | None = None
+) -> list[str]:
     """A Celery command that takes its settings from this stack alone."""
-    settings = {"KONTRIB_ENV_FILE": str(stack.env_file), "LOG_FORMAT": "console"}
+    settings = {
+        "KONTRIB_ENV_FILE": str(stack.env_file),
+        "LOG_FORMAT": "console",
+        **(settings or {}),
+    }
     command = python_module("celery", "-A", "worker.app", *arguments)
     program, *rest = command
     return [program, *(f"{name}={value}" for name, value in settings.items()), *rest]
@@ -106,23 +113,20 @@ def _beat(stack: LocalStack) -> ServiceSpec:
 
 
 def _flower(stack: LocalStack) -> ServiceSpec:
-    def prepare(context: ServiceContext) -> None:
+    def prepare(_: ServiceContext) -> None:
         password = secrets.token_urlsafe(12)
         write_atomically(flower_login(stack)[1], password + "\n")
-        # In a file, since every user of the machine can read command lines.
-        lines = {
-            "address": LOOPBACK,
-            "port": context.port,
-            "basic_auth": [f"{FLOWER_USER}:{password}"],
-            "persistent": True,
-            "db": str(context.directory / "flower.db"),
-            "state_save_interval": 5000,
-        }
-        text = "".join(f"{name} = {value!r}\n" for name, value in lines.items())
-        write_atomically(context.directory / "flowerconfig.py", text)
 
     def command(context: ServiceContext) -> Sequence[str]:
-        return _celery(stack, "flower", f"--conf={context.directory / 'flowerconfig.py'}")
+        settings = {
+            "FLOWER_ADDRESS": LOOPBACK,
+            "FLOWER_PORT": str(context.port),
+            "FLOWER_USER": FLOWER_USER,
+            "FLOWER_PASSWORD_FILE": str(flower_login(stack)[1]),
+            "FLOWER_DB": str(context.directory / "flower.db"),
+            "FLOWER_STATE_SAVE_INTERVAL": "5000",
+        }
+        return _celery(stack, "flower", f"--conf={FLOWER_CONFIG}", settings=settings)
 
     return ServiceSpec(
         name=FLOWER,

@@ -62,6 +62,32 @@ def test_an_unusable_key_is_named_by_its_variable_and_never_shown(text: str) -> 
     assert caught.value.__context__ is None
 
 
+PHRASE = "abandon ability able about above absent absorb abstract absurd abuse access accident"
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ("", "it is empty"),
+        (PHRASE, "a seed phrase of 12 words; `solana-keygen recover"),
+        (f"{PHRASE}\n{PHRASE}\n", "a seed phrase of 24 words"),
+        (str(KEY.pubkey()), "an address, the public half"),
+        (bytes(KEY).hex(), "hexadecimal"),
+        ("-----BEGIN PRIVATE KEY-----\nMC4C\n", "a PEM file"),
+        ('{"publicKey": "x"}', "a JSON object"),
+        (json.dumps(NUMBERS[:32]), "it has 32 numbers instead of 64"),
+        (json.dumps(NUMBERS)[:-1], "cut off"),
+        (json.dumps(OTHER_PUBLIC_HALF), "halves, secret and public, match"),
+        ("nonsense", "halves, secret and public, match"),
+    ],
+)
+def test_a_usual_mistake_is_named(text: str, mistake: str) -> None:
+    with pytest.raises(KeyUnusable, match="RECEIPT_KEY_FILE") as caught:
+        read_keypair("RECEIPT_KEY_FILE", text)
+    assert mistake in str(caught.value)
+    assert caught.value.exit_code == 3
+
+
 def test_nothing_that_holds_keys_prints_them() -> None:
     keys = Keyring(KEY, KEY, KEY)
     chain = SolanaChain(

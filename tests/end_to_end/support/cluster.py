@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -109,6 +110,17 @@ class Cluster:
         with Celery(broker=self.settings.redis_url.get_secret_value()) as client:
             client.conf.task_create_missing_queues = True
             client.send_task(task, kwargs=arguments, queue="control")
+
+    def call(self, task: str, *arguments: str) -> None:
+        """Send a task with positional arguments, as `celery call` does."""
+        command = [sys.executable, "-m", "celery", "-A", "worker.app", "call", task]
+        subprocess.run(
+            [*command, "--args", json.dumps(arguments)],
+            env={**os.environ, "KONTRIB_ENV_FILE": str(self.folder / "env")},
+            cwd=Path(__file__).resolve().parents[3],
+            check=True,
+            capture_output=True,
+        )
 
     def kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         """End a process and its children."""

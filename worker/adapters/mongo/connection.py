@@ -23,12 +23,14 @@ from pymongo.errors import (
     WriteConcernError,
 )
 
-from worker.core.errors import NotReady, Unreachable, UsageError
+from worker.core.errors import NotReady, Unreachable
 
 Document = dict[str, Any]
 Mongo = Database[Document]
 
 SERVER_SELECTION_TIMEOUT_MS = 10_000
+COMMAND_SELECTION_TIMEOUT_MS = 3_000
+"""A person waits for a command. A worker may wait longer, as for the election of a primary."""
 CONNECT_TIMEOUT_MS = 5_000
 # Long enough to sum a week of a million contributions, and shorter than a task's soft limit.
 SOCKET_TIMEOUT_MS = 120_000
@@ -82,7 +84,7 @@ class MongoDenied(NotReady):
         )
 
 
-class MalformedMongoUri(UsageError):
+class MalformedMongoUri(NotReady):
     """MONGO_URI cannot be read. The message leaves it out, since it may hold a password."""
 
     def __init__(self) -> None:

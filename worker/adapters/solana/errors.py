@@ -38,7 +38,7 @@ class AuthorityUnusable(NotReady):
         )
 
 
-class KeyUnusable(UsageError):
+class KeyUnusable(NotReady):
     """A configured key cannot be read. The message names the variable, never its value."""
 
     def __init__(self, variable: str, why: str) -> None:
@@ -47,6 +47,10 @@ class KeyUnusable(UsageError):
             f"{variable} holds no usable key ({why}). Write the secret as a JSON array of 64 "
             "numbers, like the Solana command line, or in base58."
         )
+
+
+class SettingUnusable(NotReady):
+    """A configured endpoint or address is malformed."""
 
 
 class AddressUnusable(UsageError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Annotated
 
 import typer
@@ -61,8 +62,10 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
         configuration.detail = ""
         configuration.wrong("", str(error))
     else:
-        with waiting("Asking"):
-            checks += ask(_questions(session))
+        with waiting("Asking"), ThreadPoolExecutor(1) as pool:
+            # Workers have a moment to answer, in which the other questions are asked.
+            workers = pool.submit(session.broker.require_workers)
+            checks += ask(_questions(session, workers))
     ready = all(check.ok for check in checks)
     document = {"ready": ready, "checks": [check_document(check) for check in checks]}
     emit(document, as_json=as_json, render=lambda console: show_checks(console, checks))
@@ -70,7 +73,7 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
         raise typer.Exit(ExitCode.NOT_READY)
 
 
-def _questions(session: Session) -> list[Question]:
+def _questions(session: Session, workers: Future[list[str]]) -> list[Question]:
     broker = session.broker
     return [
         Question(
@@ -85,11 +88,11 @@ def _questions(session: Session) -> list[Question]:
         Question(
             "Redis",
             lambda: f"version {broker.redis_version()} at {broker.host}",
-            "Start Redis, or correct REDIS_URL.",
+            "Until then, `kontrib run WEEK --inline` works without Redis.",
         ),
         Question(
             "Celery workers",
-            lambda: ", ".join(broker.require_workers()),
+            lambda: ", ".join(workers.result()),
             "Start `celery -A worker.app worker`.",
             needs=("Redis",),
         ),

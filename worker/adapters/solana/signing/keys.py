@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from string import hexdigits
 
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from worker.adapters.solana.errors import AddressUnusable, KeyUnusable
+
+KEY_BYTES = 64
+NO_KEY = "not 64 bytes whose halves, secret and public, match"
+SEED_PHRASE_WORDS = (12, 15, 18, 21, 24)
+HEX_CHARACTERS = (64, 128)
 
 
 def read_keypair(variable: str, text: str) -> Keypair:
@@ -23,8 +29,47 @@ def read_keypair(variable: str, text: str) -> Keypair:
     keypair = _keypair(text)
     if keypair is None:
         # Raised outside of any handler, since an error of the JSON parser keeps the text.
-        raise KeyUnusable(variable, "not 64 bytes whose halves, secret and public, match")
+        raise KeyUnusable(variable, _mistake(text))
     return keypair
+
+
+def _mistake(text: str) -> str:
+    """The usual mistake that a text which is no key looks like. It repeats no part of the text."""
+    words = text.split()
+    if len(words) in SEED_PHRASE_WORDS and all(word.isalpha() for word in words):
+        return (
+            f"it is a seed phrase of {len(words)} words; `solana-keygen recover -o FILE` makes "
+            "the key file of it"
+        )
+    if text.startswith("-----BEGIN"):
+        return "it is a PEM file, which holds another kind of key"
+    if text.startswith("{"):
+        return "it is a JSON object, such as the export of a wallet"
+    if text.startswith("["):
+        return _mistake_in_list(text)
+    if len(text) in HEX_CHARACTERS and all(character in hexdigits for character in text):
+        return "it is hexadecimal"
+    if _is_address(text):
+        return "it is an address, the public half of a key"
+    return NO_KEY
+
+
+def _mistake_in_list(text: str) -> str:
+    try:
+        numbers = json.loads(text)
+    except ValueError:
+        return "it is cut off, or not JSON"
+    if len(numbers) != KEY_BYTES:
+        return f"it has {len(numbers)} numbers instead of {KEY_BYTES}"
+    return NO_KEY
+
+
+def _is_address(text: str) -> bool:
+    try:
+        Pubkey.from_string(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_address(name: str, text: str) -> Pubkey:
