@@ -17,6 +17,7 @@ from worker.core.payout.records import Attempt, Payout, PayoutKind
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.services.context import Deadline
 from worker.services.payout.anchored_rows import AnchoredRows
+from worker.services.payout.outside_plan import outside_plan
 from worker.services.payout.override import void_batch
 from worker.services.payout.prepare import PreparedPayments, prepare_payments
 from worker.services.plan.planned_week import planned_week
@@ -188,3 +189,43 @@ def test_changed_rows_stop_the_singles_of_their_own_batch(voided: World) -> None
     assert sorted(payout.index for payout, _ in prepared.intents) == [4, 5]
     assert sorted(each.payout.index for each in prepared.later) == [0, 1, 2, 3]
     assert all("kontrib rebuild" in each.reason for each in prepared.later)
+
+
+# --- payouts that the plan does not have --------------------------------------------------------
+
+
+def outside(world: World, payouts: Sequence[Payout]) -> list[int]:
+    planned = planned_week(world.first.store, WEEK)
+    found = outside_plan(world.first.store, planned, payouts)
+    assert all(error.payout.id == stored for stored, error in found.items())
+    return sorted(error.payout.index for error in found.values())
+
+
+def test_every_payout_of_a_plan_belongs_to_it(voided: World) -> None:
+    everything = voided.first.store.payouts_after(voided.distribution().plan_id or "", "", 100)
+
+    assert outside(voided, everything) == []
+    for count in (1, 2, 3):
+        assert outside(voided, payouts_of(voided, PayoutKind.SINGLE)[:count]) == []
+
+
+@pytest.mark.parametrize("indexes", [[2], [1, 2], [2, 3], [0, 1, 2, 3, 4, 5]])
+def test_a_single_whose_row_is_missing_is_outside_alone(voided: World, indexes: list[int]) -> None:
+    plan_id = voided.distribution().plan_id or ""
+    del store_of(voided.first).state.rewards[plan_id][2]
+    singles = [p for p in payouts_of(voided, PayoutKind.SINGLE) if p.index in indexes]
+
+    assert outside(voided, singles) == [2]
+
+
+def test_payouts_with_another_id_or_place_are_outside(voided: World) -> None:
+    batches = payouts_of(voided, PayoutKind.BATCH)
+    singles = sorted(payouts_of(voided, PayoutKind.SINGLE), key=lambda payout: payout.index)
+    exchanged = [replace(singles[0], id=singles[1].id), replace(singles[1], id=singles[0].id)]
+
+    assert outside(voided, [*exchanged, *singles[2:], *batches]) == [0, 1]
+    assert outside(voided, [replace(batches[0], index=1), *batches[1:]]) == [1]
+    for index in (-1, 3):
+        assert outside(voided, [replace(batches[0], index=index)]) == [index]
+    for index in (-1, 6):
+        assert outside(voided, [replace(singles[0], index=index), *singles[1:]]) == [index]
