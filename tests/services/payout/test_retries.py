@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.world import World, chain_of, store_of
 from tests.simulation.faults.traps import do
+from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.chain import Blockhash, Intent
 from worker.core.payout.records import PayoutKind
 from worker.ports.payout import Signed
@@ -56,3 +58,30 @@ def test_a_payment_that_failed_before_it_was_signed_is_a_retry(
 
     assert signed
     assert set(signed) == {is_retry}
+
+
+def test_a_transaction_that_vanished_is_sent_again_while_it_can_land(world: World) -> None:
+    world.populate(6)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    world.ledger.holds_sends = True
+    do(world.first, Job.PAY, seconds=1)
+    lost = sorted(world.ledger.in_flight)
+    for signature in lost:
+        world.ledger.lose(signature)
+    world.ledger.holds_sends = False
+    do(world.first, Job.PAY, seconds=10)
+
+    assert lost
+    assert set(lost) <= world.ledger.landed.keys()
+
+
+def test_a_final_payment_is_settled_long_before_its_blockhash_expires(world: World) -> None:
+    world.populate(6)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+
+    do(world.first, Job.PAY, seconds=30)
+
+    counts = world.first.store.batch_counts(world.distribution().plan_id or "")
+    assert +Counter(counts) == {PayoutStatus.PAID: len(world.ledger.payments())}
