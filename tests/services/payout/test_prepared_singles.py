@@ -12,6 +12,7 @@ from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from tests.simulation.faults.traps import do
+from worker.core.payout.chain import AccountProblem
 from worker.core.payout.hold import CLOSED_ACCOUNT, NO_WALLET, UNKNOWN_USER
 from worker.core.payout.records import Payout, PayoutKind
 from worker.core.payout.single import NOT_MADE_YET
@@ -182,3 +183,13 @@ def test_a_payout_without_its_wallet_waits_alone(town: Town, first: int) -> None
     (later,) = prepared.later
     assert (later.payout.id, later.reason) == (lost.id, NO_WALLET)
     assert not later.is_failure
+
+
+def test_a_frozen_account_is_the_reason_of_its_single(town: Town) -> None:
+    town.world.ledger.change_token_account(token_address(wallet_named("user 2")), frozen=True)
+    town.world.clock.sleep(20)
+
+    prepared = town.prepare()
+
+    assert town.paid(prepared) == ["user 0", "user 1"]
+    assert town.waits(prepared) == {"user 2": (AccountProblem.FROZEN.value, A_DAY)}
