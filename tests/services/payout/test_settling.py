@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes.chain.chain import FakeChain
-from tests.fakes.world import WEEK, World, chain_of
+from tests.fakes.world import WEEK, World, chain_of, store_of
 from tests.simulation.faults.traps import do
 from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.chain import Execution
@@ -99,3 +99,28 @@ def test_nothing_is_recorded_that_the_chain_has_not_resolved(world: World) -> No
         (payouts[0].id, PayoutStatus.VOID),
         (payouts[2].id, PayoutStatus.PAID),
     ]
+
+
+def test_a_single_whose_row_is_missing_is_paid_and_not_verified(world: World) -> None:
+    do(world.first, Job.SINGLES, Job.PAY)
+    plan_id = world.distribution().plan_id or ""
+    found = world.first.store.payouts_after(plan_id, "", 100)
+    singles = [payout for payout in found if payout.kind is PayoutKind.SINGLE]
+    del store_of(world.first).state.rewards[plan_id][singles[0].index]
+
+    paid = dict.fromkeys((payout.id for payout in singles), PayoutStatus.PAID)
+    settled = settle(rows_of(world), singles, paid, {})
+
+    assert [each.verified for each in settled] == [False, True]
+    assert all(each.signature is not None for each in settled)
+
+
+def test_a_row_is_found_at_its_own_place_only(world: World) -> None:
+    plan_id = world.distribution().plan_id or ""
+    state, rows = store_of(world.first).state, rows_of(world)
+    first, second = (state.rewards[plan_id][position].reward.row for position in (0, 1))
+    assert (rows.at(0), rows.at(1)) == (first, second)
+
+    del state.rewards[plan_id][0]
+
+    assert (rows.at(0), rows.at(1)) == (None, second)
