@@ -70,6 +70,10 @@ def test_settled_payouts_are_counted_once_and_leave(flight: InFlight) -> None:
     assert flight.signed_here.keys() == {"a", "c"}
     assert [reason.split(":")[0] for reason in report.reasons] == [first.id]
 
+    flight.settled([unread(third)])
+
+    assert (report.paid, report.void, report.moved) == (2, 1, first.amount + third.amount)
+
 
 def test_a_receipt_that_stays_unknown_is_a_reason_at_the_end(
     world: World, flight: InFlight
