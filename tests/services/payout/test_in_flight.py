@@ -8,10 +8,12 @@ import pytest
 
 from tests.fakes.world import WEEK, World, store_of
 from tests.simulation.faults.traps import do
-from worker.core.lifecycle import PayoutStatus
+from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.payout.backoff import READ_AGAIN_SECONDS
-from worker.core.payout.records import Payout, PayoutKind, Settlement
-from worker.core.plan.receipts import ReceiptState
+from worker.core.payout.chain import Intent, Transfer
+from worker.core.payout.records import Attempt, Payout, PayoutKind, Settlement
+from worker.core.plan.receipts import ReceiptState, Resolution
+from worker.core.watch.figures import RE_SIGNS
 from worker.services.payout.in_flight import USUAL_WAIT, InFlight
 from worker.services.week.story import Job
 
@@ -70,9 +72,9 @@ def test_settled_payouts_are_counted_once_and_leave(flight: InFlight) -> None:
     assert flight.signed_here.keys() == {"a", "c"}
     assert [reason.split(":")[0] for reason in report.reasons] == [first.id]
 
-    flight.settled([unread(third)])
+    flight.settled([unread(third), void])
 
-    assert (report.paid, report.void, report.moved) == (2, 1, first.amount + third.amount)
+    assert (report.paid, report.void, report.moved) == (2, 2, first.amount + third.amount)
 
 
 def test_a_receipt_that_stays_unknown_is_a_reason_at_the_end(
@@ -116,3 +118,78 @@ def test_an_attempt_is_shown_once_it_waits_longer_than_usual(
 def _began(payout: Payout) -> datetime:
     assert payout.attempt is not None
     return payout.attempt.created_at
+
+
+# --- attempts and marks -------------------------------------------------------------------------
+
+
+def signed_by(world: World, payouts: list[Payout]) -> list[tuple[Payout, Intent, Attempt]]:
+    """An attempt for each payout, with the payout's id as its signature."""
+    now = world.clock.now()
+    return [
+        (
+            payout,
+            Intent((payout.id,), Resolution.PAID, (Transfer(payout.id, payout.amount),)),
+            Attempt(payout.id, Resolution.PAID, "hash", 1, b"", now),
+        )
+        for payout in payouts
+    ]
+
+
+def test_attempts_are_remembered_together_and_only_later_ones_count_as_signed_again(
+    world: World, flight: InFlight
+) -> None:
+    first, second, third = flight.payouts
+
+    flight.record_attempts(signed_by(world, [first]))
+    flight.record_attempts(signed_by(world, [second, third]))
+
+    assert flight.signed_here.keys() == {first.id, second.id, third.id}
+    assert flight.signed_here[second.id] == (Transfer(second.id, second.amount),)
+    assert all(payout.status is PayoutStatus.PROCESSING for payout in flight.payouts)
+    assert all(payout.attempt is not None for payout in flight.payouts)
+    assert world.first.counted[RE_SIGNS] == 0
+
+    for again in (flight.payouts[:2], flight.payouts[2:]):
+        flight.record_attempts(signed_by(world, again))
+
+    assert world.first.counted[RE_SIGNS] == 3
+
+
+def test_rewards_are_marked_once_while_their_lease_lasts(world: World, flight: InFlight) -> None:
+    first, second, third = flight.payouts
+    flight.record_attempts(signed_by(world, [first]))
+    flight.record_attempts(signed_by(world, [second, third]))
+    flight.settled([unread(third)])
+
+    assert flight.mark_some()
+    assert not flight.mark_some()
+
+    rewards = world.first.store.rewards(world.distribution().plan_id or "", range(6))
+    processing = {r.row.batch for r in rewards if r.status is Status.PROCESSING}
+    assert processing == {first.id, second.id}
+
+
+@pytest.mark.parametrize(("before_end", "marks"), [(31, True), (30, False), (29, False)])
+def test_nothing_is_marked_shortly_before_the_lease_ends(
+    world: World, flight: InFlight, before_end: int, marks: bool
+) -> None:
+    flight.record_attempts(signed_by(world, flight.payouts))
+    end = world.clock.now() + world.first.limits.lease
+    world.clock.sleep((end - world.clock.now()).total_seconds() - before_end)
+
+    assert flight.mark_some() is marks
+
+
+def test_every_wait_is_shown_although_others_are_usual(world: World, flight: InFlight) -> None:
+    usual, long, unknown = flight.payouts
+    flight.record_attempts(signed_by(world, [long]))
+    world.clock.sleep(USUAL_WAIT.total_seconds() + 1)
+    flight.record_attempts(signed_by(world, [usual]))
+    flight.note_receipts({unknown.id: ReceiptState.UNKNOWN})
+
+    flight.show_waits()
+
+    assert {reason.split(":")[0] for reason in flight.report.reasons} == {long.id, unknown.id}
+    assert [payout.id for payout in flight.payouts] == [usual.id]
+    assert flight.report.later == 2
