@@ -123,6 +123,10 @@ screenshots: $(READY) ## Make the pictures in docs/images anew, in a real browse
 	$(BIN)/python -m tests.screenshots
 
 .PHONY: clean
-clean: ## Stop the local stack and remove everything that make made
+clean: ## Stop the local stack and remove what make made; names the data and keys that it leaves
 	@test ! -x $(BIN)/python || $(BIN)/python -m deploy.local down --state $(STATE) || true
-	rm -rf $(VENV) $(STATE) build dist mutants site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@test -e $(STATE)/kept || rm -rf $(STATE)
+	rm -rf $(VENV) build dist mutants site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@for left in $(STATE) .kontrib*/ .env deploy/keys; do \
+	  test ! -e $$left || echo "Left: $${left%/}. Delete it yourself when you no longer need it."; \
+	done | sort -u

@@ -8,6 +8,7 @@ from typing import Any
 from tasks.task import log, publish, read_week, task
 from worker.app import WEEK, context, notifiers, settings
 from worker.bootstrap.database import Stores, database_of
+from worker.core.wording import counted
 from worker.services.watch.endpoints import record_endpoints
 from worker.services.watch.metrics import CANARY
 from worker.services.watch.notifications import (
@@ -36,7 +37,7 @@ def canary(**_: Any) -> str:
     stuck_after = timedelta(seconds=settings.stuck_after_seconds)
     events = find_events(store, now, grace=grace, stuck_after=stuck_after)
     sent = announce(store, notifiers(), events, now)
-    return f"alive; {len(events)} events, {sent} messages sent"
+    return f"alive; {counted(len(events), 'event')}, {counted(sent, 'message')} sent"
 
 
 @task

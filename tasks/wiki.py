@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.task import log, read_week, task
 from worker.app import wiki
+from worker.core.wording import counted
 from worker.services.wiki.dashboard import record_running_week
 from worker.services.wiki.earned_tokens import Recount, due_recounts, recount_week
 from worker.services.wiki.governance_clock import keep_governance
@@ -42,7 +43,7 @@ def recount(*, week: str | None = None, **_: Any) -> str:
 def running_week(**_: Any) -> str:
     """Add up all points of the running week, for the estimates that users see."""
     found = record_running_week(wiki())
-    return f"{found.week.label}: {found.users} users have enough points so far"
+    return f"{found.week.label}: {counted(found.users, 'user')} with enough points so far"
 
 
 def _log_replaced(result: Recount) -> None:

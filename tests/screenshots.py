@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +27,7 @@ from worker.services.plan.genesis import make_genesis
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WEEK = Week.parse("2024-W50")
 USERS, CONTRIBUTIONS = 200, 600
+PHONE = {"width": 390, "height": 1100, "deviceScaleFactor": 1.5, "mobile": True}
 
 
 def main() -> None:
@@ -37,6 +40,7 @@ def main() -> None:
         try:
             _report(Path(folder))
             _flower(Path(folder), stack.settings())
+            _site(Path(folder))
         finally:
             stack.down(purge=True)
 
@@ -69,9 +73,27 @@ def _report(folder: Path) -> None:
     file.write_text(render_report("week.html", report=report_of(*busy_world())))
     with browser(folder / "report-browser", width=1280, height=1600) as page:
         for scheme in ("light", "dark"):
-            media = [{"name": "prefers-color-scheme", "value": scheme}]
-            page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+            _prefer(page, scheme)
             _picture(page, file.as_uri(), "Week over week", f"report-{scheme}.png")
+        _prefer(page, "light")
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+        _picture(page, file.as_uri(), "Week over week", "report-phone.png")
+
+
+def _site(folder: Path) -> None:
+    """The documentation's site, opened from its files."""
+    shutil.copytree(IMAGES.parent, folder / "docs")
+    shutil.copy(IMAGES.parents[1] / "zensical.toml", folder)
+    zensical = Path(sys.executable).with_name("zensical")
+    subprocess.run([zensical, "build", "--strict"], cwd=folder, check=True, capture_output=True)
+    start = folder / "site" / "index.html"
+    with browser(folder / "site-browser", width=1280, height=900) as page:
+        _picture(page, start.as_uri(), "Four ways in", "site.png")
+
+
+def _prefer(page: Chrome, scheme: str) -> None:
+    media = [{"name": "prefers-color-scheme", "value": scheme}]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
 
 
 def _results(flower: Flower) -> str:

@@ -9,6 +9,16 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
+GITIGNORE = ".gitignore"
+
+
+def make_state_folder(path: Path) -> None:
+    """Make a folder for a stack's files, which git ignores wherever the folder lies."""
+    path.mkdir(parents=True, exist_ok=True)
+    ignored = path / GITIGNORE
+    if not ignored.exists():
+        ignored.write_text("*\n")
+
 
 def write_atomically(path: Path, text: str) -> None:
     """Write `text` to `path` in one step, readable by its owner only (mode 0600)."""
@@ -43,7 +53,7 @@ def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
     The kernel releases the lock when its holder dies, so a killed command never blocks the next.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_state_folder(path.parent)
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

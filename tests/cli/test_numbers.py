@@ -9,10 +9,12 @@ from typing import get_args, get_type_hints
 import pytest
 
 from tests.cli.conftest import Command
-from worker.cli.main import FIRST, THEN
+from worker.cli.main import MONEY, WIKI
 
 ODD = ["1_0", "+5", " 5", "5 ", "٥", "５", "5.0", "1e1", "0x5", "-5", "five", "9" * 30, ""]
 WHOLE = [
+    ("genesis", "--first-week", "2024-W50", "--after-cutoff"),
+    ("void", "2024-W50", "--reason", "why", "--"),
     ("stake", "ada", "5", "--days"),
     ("propose", "x", "--by", "ada", "--type", "feature_request", "--days"),
     ("user", "ada", "--limit"),
@@ -25,7 +27,7 @@ WHOLE = [
 
 def numbers() -> Iterator[tuple[str, str]]:
     """Every parameter that is a number, as its command and the name of its parser."""
-    for part in (*FIRST, *THEN):
+    for part in (*MONEY, *WIKI):
         for each in part.commands.registered_commands:
             assert each.callback is not None
             for hint in get_type_hints(each.callback, include_extras=True).values():

@@ -88,11 +88,11 @@ def test_a_task_tells_its_result_as_a_sentence_and_its_arguments_as_ids(
     paid = next(
         i
         for i, task in flower.tasks().items()
-        if task["name"] == "tasks.pay" and "1 of 1 payouts paid" in str(task["result"])
+        if task["name"] == "tasks.pay" and "1 of 1 payout paid" in str(task["result"])
     )
     page.get(f"{flower.url_with_login}/task/{paid}")
     text = text_with(page, "tasks.pay")
-    assert f"{WEEK.label}: 1 of 1 payouts paid, 10,000 KONTRIB moved" in text
+    assert f"{WEEK.label}: 1 of 1 payout paid, 10,000 KONTRIB moved" in text
     assert f"'week': '{WEEK.id}'" in text
     assert "Terminate" not in text
     assert "Revoke" not in text

@@ -25,12 +25,37 @@ class BundleUnusable(UsageError):
         )
 
 
+class BundleNotWritten(UsageError):
+    """The folder cannot be written."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"{path} cannot be written ({why}). Nothing is published there. Name a folder that you "
+            "may write to."
+        )
+
+
 @contextmanager
-def _usable(path: Path) -> Iterator[None]:
+def _usable(
+    path: Path, refusal: type[BundleUnusable | BundleNotWritten] = BundleUnusable
+) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise BundleUnusable(path, error.strerror or str(error)) from None
+        raise refusal(path, error.strerror or str(error)) from None
+
+
+def bundles_in(path: Path) -> list[BundleFolder]:
+    """The bundle in a folder, or those of its weeks in order, as `kontrib publish` wrote them.
+
+    Raises:
+        BundleUnusable: there is none.
+    """
+    if (path / MANIFEST_FILE).exists():
+        return [BundleFolder(path)]
+    with _usable(path):
+        weeks = sorted(each.parent for each in path.glob(f"*/{MANIFEST_FILE}"))
+    return [BundleFolder(week) for week in weeks] or [BundleFolder(path)]
 
 
 class BundleFolder:
@@ -41,7 +66,7 @@ class BundleFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         for name in (MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE):
             if not (path / name).is_file():
                 raise BundleUnusable(path, f"{name} is missing")
@@ -51,13 +76,13 @@ class BundleFolder:
 
     def lines(self, name: str) -> Iterator[bytes]:
         """The lines of a file, with line ends. Each call starts at the beginning of the file."""
-        with _usable(self._path), (self._path / name).open("rb") as file:
+        with _usable(self.path), (self.path / name).open("rb") as file:
             yield from file
 
     def beside(self, week: Week) -> BundleFolder | None:
         """The bundle of another week, if `kontrib publish` wrote it to the same parent folder."""
         try:
-            return BundleFolder(self._path.resolve().parent / week.id)
+            return BundleFolder(self.path.resolve().parent / week.id)
         except BundleUnusable:
             return None
 
@@ -69,29 +94,29 @@ class BundleFolderWriter:
     flushed to the disk and read back.
 
     Raises:
-        BundleUnusable: a folder or a file cannot be written.
+        BundleNotWritten: a folder or a file cannot be written.
     """
 
     def __init__(self, folder: Path, week: Week) -> None:
         self._target = folder / week.id
-        with _usable(self._target):
+        with _usable(self._target, BundleNotWritten):
             make_folder(folder)
             self._draft = Path(tempfile.mkdtemp(prefix=f".{week.id}.", dir=folder))
 
     def write(self, name: str, lines: Iterable[bytes]) -> bytes:
         digest = hashlib.sha256()
-        with _usable(self._target), (self._draft / name).open("wb") as file:
+        with _usable(self._target, BundleNotWritten), (self._draft / name).open("wb") as file:
             for line in lines:
                 digest.update(line + b"\n")
                 file.write(line + b"\n")
             flush_file(file)
-        with _usable(self._target), (self._draft / name).open("rb") as kept:
+        with _usable(self._target, BundleNotWritten), (self._draft / name).open("rb") as kept:
             if hashlib.file_digest(kept, "sha256").digest() != digest.digest():
-                raise BundleUnusable(self._target, f"{name} was not kept as it was written")
+                raise BundleNotWritten(self._target, f"{name} was not kept as it was written")
         return digest.digest()
 
     def finish(self) -> str:
-        with _usable(self._target):
+        with _usable(self._target, BundleNotWritten):
             make_folder(self._target)
             # The manifest comes last, when the files that it names exist.
             for name in (PLAN_FILE, PAYOUTS_FILE, MANIFEST_FILE):

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from worker.adapters.bundle_folder import BundleFolder, BundleFolderWriter
+from worker.adapters.bundle_folder import BundleFolder, BundleFolderWriter, bundles_in
 
-__all__ = ["BundleFolder", "BundleFolderWriter", "first_system_config", "render_report"]
+__all__ = [
+    "BundleFolder",
+    "BundleFolderWriter",
+    "bundles_in",
+    "first_system_config",
+    "render_report",
+]
 
 
 def first_system_config() -> Mapping[str, Any]:

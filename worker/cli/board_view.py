@@ -11,15 +11,19 @@ from typing import Any
 
 from rich.console import Console
 
-from worker.cli.console import escaped, facts, moment_text, table
+from config.visible_text import visible_line
+from worker.cli.console import facts, moment_text, table
+from worker.cli.waiting_view import show_waiting, waiting_document
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import tokens_text
 from worker.core.payout.records import Tally
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.ports.payout import Store
-from worker.services.week.status import Board, Obstacle
+from worker.services.week.status import NOTHING, Board, Obstacle
 from worker.services.week.status import board as read_board
 from worker.services.week.status import obstacles as read_obstacles
+from worker.services.week.unpaid import waiting_rewards
 
 Document = dict[str, Any]
 COLOURS = {
@@ -29,13 +33,20 @@ COLOURS = {
     Status.FAILED: "red",
 }
 UNTOUCHED_LISTED_MAX = 3
-OBSTACLES_SHOWN = 5
+OBSTACLES_SHOWN = 20
 
 
 def look_at_week(store: Store, week: Week) -> tuple[Document, Callable[[Console], None]]:
     """A week's state as JSON data, and a function that prints it for people."""
     current, listed = read_board(store, week), read_obstacles(store, week, OBSTACLES_SHOWN)
-    return board_document(current, listed), lambda console: show_board(console, current, listed)
+    waiting = waiting_rewards(store, week)
+
+    def render(console: Console) -> None:
+        show_board(console, current, listed)
+        show_waiting(console, waiting)
+
+    document = board_document(current, listed)
+    return document | {"waiting_rewards": waiting_document(waiting)}, render
 
 
 def week_document(week: Week) -> Document:
@@ -50,7 +61,9 @@ def board_document(board: Board, obstacles: Sequence[Obstacle] = ()) -> Document
         "points": board.points,
         "planned_base_units": board.planned,
         "paid": _tally(board.paid),
-        "on_their_way": _tally(board.unpaid),
+        "on_their_way": _tally(NOTHING if board.paused else board.unpaid),
+        "paused": board.paused,
+        "waiting_for_resume": _tally(board.unpaid if board.paused else NOTHING),
         "held": _tally(board.held),
         "failed": _tally(board.failed),
         "batches": board.batches,
@@ -82,18 +95,23 @@ def _status_text(status: Status) -> str:
 
 def show_boards(console: Console, boards: Sequence[Board]) -> None:
     made = table(
-        *("week", "stage", "status", ">contributors", ">points", ">planned", ">paid"),
-        *(">held", ">failed", "next try", "reason"),
+        *("week", "stage", ">users", ">planned", ">paid", ">held", ">failed"),
     )
     for untouched, run in itertools.groupby(boards, key=_is_untouched):
         listed = list(run)
         if untouched and len(listed) > UNTOUCHED_LISTED_MAX:
             first, last = listed[0].week.label, listed[-1].week.label
-            made.add_row(f"{first} to {last}", "due", f"{len(listed)} weeks")
+            made.add_row(f"{first} to {last}", f"due, {counted(len(listed), 'week')}")
             continue
         for board in listed:
             made.add_row(*_board_row(board))
     console.print(made)
+    for board in boards:
+        if board.reason:
+            again = "" if board.stage is Stage.COMPLETED else moment_text(board.next_attempt_at)
+            tail = f"; next try {again}" if again else ""
+            line = f"{board.week.label} {board.status.value}: {board.reason}{tail}"
+            console.print(visible_line(line), markup=False, soft_wrap=True)
 
 
 def _is_untouched(board: Board) -> bool:
@@ -103,16 +121,12 @@ def _is_untouched(board: Board) -> bool:
 def _board_row(board: Board) -> list[str]:
     return [
         board.week.label,
-        board.stage.value,
-        _status_text(board.status),
+        f"[{COLOURS[board.status]}]{board.stage.value}[/]",
         f"{board.contributors:,}",
-        f"{board.points:,}",
         tokens_text(board.planned),
         tokens_text(board.paid.amount),
         tokens_text(board.held.amount),
         tokens_text(board.failed.amount),
-        moment_text(board.next_attempt_at) if board.stage is not Stage.COMPLETED else "",
-        escaped(board.reason or ""),
     ]
 
 
@@ -124,7 +138,7 @@ def show_board(console: Console, board: Board, obstacles: Sequence[Obstacle] = (
     made = table("rewards", ">count", ">KONTRIB")
     tallies = {
         "paid": board.paid,
-        "on their way": board.unpaid,
+        _unpaid_name(board): board.unpaid,
         "held": board.held,
         "failed": board.failed,
     }
@@ -138,9 +152,18 @@ def show_board(console: Console, board: Board, obstacles: Sequence[Obstacle] = (
         made.add_row("planned", f"{board.contributors:,}", tokens_text(board.planned))
         console.print(made)
     console.print(facts(_board_facts(board)))
-    for obstacle in obstacles:
+    for obstacle in (each for each in obstacles if not each.is_single):
         again = moment_text(obstacle.next_attempt_at)
         console.print(f"  {obstacle.payout_id}: {obstacle.reason}; next try {again}", markup=False)
+    if board.paused and board.stage is not Stage.COMPLETED:
+        text = f"Signing is paused: {board.paused}. Continue with `kontrib resume`."
+        console.print(text, markup=False)
+
+
+def _unpaid_name(board: Board) -> str:
+    if board.paused:
+        return "paused"
+    return "on their way" if board.stage.is_frozen else "not begun"
 
 
 def _board_facts(board: Board) -> dict[str, object]:

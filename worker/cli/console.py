@@ -65,11 +65,14 @@ def say(text: str) -> None:
     console(stderr=True).print(text, markup=False, soft_wrap=True)
 
 
-def emit(data: Any, *, as_json: bool, render: Callable[[Console], None]) -> None:
-    """Print data as JSON for a machine, or rendered for a person."""
+def emit(data: Any, *, as_json: bool, render: Callable[[Console], None] | None = None) -> None:
+    """Print data as JSON for a machine, or rendered for a person.
+
+    Without `render` a person reads what the command says on stderr.
+    """
     if as_json:
         print_json(data)
-    else:
+    elif render is not None:
         render(console())
 
 

@@ -21,7 +21,7 @@ from worker.cli.report import report, simulate
 from worker.cli.session import Session
 from worker.cli.week import control, pay, plan, reconcile, rewards, status
 from worker.cli.wiki import contribute, governance, recount, staking, user
-from worker.core.errors import ExitCode, KontribError
+from worker.core.errors import ExitCode, KontribError, Unreachable
 
 GROUPS = {
     "Week": ("genesis", "plan", "approve", "run", "retry", "pause", "resume"),
@@ -110,12 +110,19 @@ def run(
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except (KontribError, ConfigurationUnusable) as error:
-        _print_block(str(error))
+        _print_block(str(error) + _next_step(error, session))
         return error.exit_code if isinstance(error, KontribError) else ExitCode.NOT_READY
     except Exception as error:  # noqa: BLE001 - the last place that can report a bug
         _report_bug(error, is_debugging=session.debug)
         return ExitCode.FAILED
     return ExitCode.DONE
+
+
+def _next_step(error: Exception, session: Session) -> str:
+    """The command that examines a server that does not answer. It needs the settings."""
+    if isinstance(error, Unreachable) and "settings" in vars(session):
+        return "\n`kontrib doctor` shows everything that does not answer, and what to do."
+    return ""
 
 
 def _report_bug(error: Exception, *, is_debugging: bool) -> None:

@@ -59,11 +59,14 @@ class PayoutStatus(enum.StrEnum):
 class IllegalTransition(Refused):
     """The table of states does not allow the step."""
 
-    def __init__(self, subject: str, current: object, wanted: object) -> None:
-        super().__init__(
-            f"{subject} is {current} and cannot become {wanted}. Another worker or operator was "
-            "faster; look with `kontrib status`."
-        )
+    def __init__(
+        self,
+        subject: str,
+        current: object,
+        wanted: object,
+        hint: str = "Another worker or operator was faster; look with `kontrib status`.",
+    ) -> None:
+        super().__init__(f"{subject} is {current} and cannot become {wanted}. {hint}")
 
 
 STAGES: Mapping[Stage, frozenset[Stage]] = {

@@ -18,13 +18,14 @@ from pathlib import Path
 from types import FrameType
 
 from deploy.local.cli.demo_report import DemoResult, demo_result, show_result
-from deploy.local.cli.demo_state import begin_afresh, start_stack
+from deploy.local.cli.demo_state import KEPT, begin_afresh, start_stack
 from deploy.local.cli.example_week import EXAMPLE_WEEK, example_week
 from deploy.local.cli.stack import open_whole_stack
 from deploy.local.stack import LocalStack
 from worker.adapters.mongo.base import stored_id
 from worker.adapters.mongo.connection import Mongo
 from worker.adapters.mongo.schema.migrations import migrate
+from worker.adapters.mongo.schema.spec import COLLECTIONS
 from worker.cli.console import console, say
 from worker.cli.database.import_file import trial_wallet
 from worker.cli.input_file import open_input
@@ -33,6 +34,7 @@ from worker.cli.week.progress import follow
 from worker.core.errors import ExitCode, KontribError, UsageError
 from worker.core.week import Week
 from worker.core.wiki.files.reading import read_records
+from worker.core.wording import counted
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.genesis import make_genesis
 from worker.services.plan.planned_week import planned_distribution
@@ -52,7 +54,8 @@ class NothingToPay(UsageError):
     def __init__(self, week: Week, report: IngestReport) -> None:
         super().__init__(
             f"The file holds no contribution of {week.label} that counts "
-            f"({report.lines:,} lines, {report.malformed_count:,} malformed). Give another --week."
+            f"({counted(report.lines, 'line')}, {report.malformed_count:,} malformed). "
+            "Give another --week."
         )
 
 
@@ -64,9 +67,14 @@ class WeekNotPaid(KontribError):
 
 
 def run_demo(state: Path, contributions: Path | None, week: Week | None, *, keep: bool) -> int:
-    """Run the demo and return the exit code, 0 only if plan = database = chain."""
+    """Run the demo and return the exit code, 0 only if plan = database = chain.
+
+    Raises:
+        StateTaken, DemoKept: the folder holds something that stays as it is, and keeps running.
+    """
     if contributions is not None and week is None:
         raise UsageError("--contributions needs --week, the week of the file to pay.")
+    begin_afresh(state)  # before anything that would stop the stack of this folder
     demo, started = _Demo(state, contributions, week or EXAMPLE_WEEK), time.monotonic()
     finished = False
     with _terminated_is_interrupted():
@@ -79,7 +87,9 @@ def run_demo(state: Path, contributions: Path | None, week: Week | None, *, keep
             return ExitCode.INTERRUPTED
         finally:
             if keep and finished:
+                (state / KEPT).touch()
                 say(f"Everything keeps running. Stop it: make down STATE={state}")
+                say("The next demo in this folder asks before it deletes this one.")
             else:
                 demo.stop()
     return ExitCode.DONE if result.is_exact else ExitCode.FAILED
@@ -96,7 +106,7 @@ class _Demo:
     def run(self) -> DemoResult:
         """
         Raises:
-            StateTaken, NothingToPay, WeekNotPaid, LocalStackError: see each class.
+            NothingToPay, WeekNotPaid, LocalStackError: see each class.
         """
         stack = self._start()
         session = self._session = Session(stack.env_file)
@@ -124,7 +134,6 @@ class _Demo:
         open_whole_stack(self._state).down()
 
     def _start(self) -> LocalStack:
-        begin_afresh(self._state)
         # The clock shows the Monday after that week, so later weeks are not over and stay unpaid.
         shift = self._week.end + AFTER_THE_WEEK - datetime.now(UTC)
         settings = {
@@ -145,8 +154,9 @@ class _Demo:
             report = ingest(wiki, store, records, options, lambda _: None)
         if report.added == 0:
             raise NothingToPay(self._week, report)
-        say(f"    {report.added:,} contributions by {report.users_added:,} users")
+        say(f"    {counted(report.added, 'contribution')} by {counted(report.users_added, 'user')}")
         add_articles(session.database)
+        migrate(session.database, lambda _: None, session.clock.now())  # the articles' fields
 
     @contextmanager
     def _lines(self, session: Session) -> Iterator[Iterable[bytes]]:
@@ -175,7 +185,11 @@ def add_articles(database: Mongo) -> None:
     """Insert an article for each id that the contributions name, so that more can follow."""
     known = {str(document["_id"]) for document in database.articles.find({}, {"_id": 1})}
     named = {str(each) for each in database.contributions.distinct("article_id") if each}
-    new = [{"_id": stored_id(each), "title": f"Article {each}"} for each in sorted(named - known)]
+    fields = next(spec.added_fields for spec in COLLECTIONS if spec.name == "articles")
+    new = [
+        {"_id": stored_id(each), "title": f"Article {each}", **fields}
+        for each in sorted(named - known)
+    ]
     if new:
         database.articles.insert_many(new)
 

@@ -17,6 +17,7 @@ from worker.core.payout.chain import Treasury
 from worker.core.payout.records import Reward
 from worker.core.plan.commitment import Header
 from worker.core.plan.totals import point_to_token_ratio
+from worker.core.wording import counted
 from worker.services.payout.reconcile import Reconciliation
 from worker.services.plan.planned_week import plan_of
 
@@ -97,7 +98,7 @@ def show_result(console: Console, result: DemoResult, seconds: float) -> None:
     header, found = result.header, result.reconciliation
     console.print()
     console.print(
-        f"[bold]{header.week.label}[/]: {header.rewards} contributors, "
+        f"[bold]{header.week.label}[/]: {counted(header.rewards, 'contributor')}, "
         f"{header.total_points:,} points, {tokens_text(header.total_amount)} KONTRIB, "
         f"ratio {float(result.ratio):.6g}"
     )

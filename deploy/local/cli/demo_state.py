@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import typer
+
+from deploy.local.chain.client import ChainClient
 from deploy.local.cli.stack import (
     BEAT,
     FLOWER,
@@ -18,10 +22,12 @@ from deploy.local.cli.stack import (
     register_celery,
 )
 from deploy.local.stack import LocalStack
-from deploy.local.state_files import write_atomically
+from deploy.local.state_files import make_state_folder, write_atomically
 from worker.core.errors import Refused
 
 MARKER = "demo"
+KEPT = "kept"
+"""The file that marks a finished demo that its user wanted to keep."""
 FOREIGN = (
     *("SOLANA_PRIVATE_KEY", "RECEIPT_KEY_FILE", "FEE_PAYER_KEY_FILE", "SOURCE_TOKEN_ACCOUNT"),
     *("KONTRIB_ENV_FILE", "CLOCK_OFFSET_SECONDS", "PLAN_GRACE_SECONDS"),
@@ -40,18 +46,38 @@ class StateTaken(Refused):
         )
 
 
+class DemoKept(Refused):
+    """The folder holds a demo that was kept."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(
+            f"{state} holds a demo that was kept with its data, and a demo begins afresh. Nothing "
+            "was changed. Give another folder with --state (make demo STATE=DIR), or delete that "
+            f"demo: python -m deploy.local down --purge --state {state}"
+        )
+
+
 def begin_afresh(state: Path) -> None:
-    """Remove an earlier demo from the folder, running or killed.
+    """Remove an earlier demo from the folder, running or killed. Asks before it removes a kept one.
 
     Raises:
         StateTaken: the folder holds something else.
+        DemoKept: it holds a kept demo, and nobody agreed to its deletion.
     """
+    if (state / KEPT).exists() and not _is_deletion_wanted(state):
+        raise DemoKept(state)
     if (state / MARKER).exists():
         purge(state)
     elif (state / "stack.json").exists():
         raise StateTaken(state)
-    state.mkdir(parents=True, exist_ok=True)
+    make_state_folder(state)
     (state / MARKER).touch()
+
+
+def _is_deletion_wanted(state: Path) -> bool:
+    if not sys.stdin.isatty():
+        return False
+    return typer.confirm(f"{state} holds a kept demo. Delete it with its data?", err=True)
 
 
 def purge(state: Path) -> list[str]:
@@ -60,13 +86,15 @@ def purge(state: Path) -> list[str]:
     if (state / MARKER).exists():
         for name in (WORKER, BEAT, FLOWER):
             shutil.rmtree(state / name, ignore_errors=True)
-        for name in ("env", MARKER):
+        for name in ("env", MARKER, KEPT):
             (state / name).unlink(missing_ok=True)
     return stopped
 
 
 def start_stack(state: Path, own_settings: Mapping[str, str]) -> LocalStack:
     """Start engine, Redis and chain, and put their settings into this process's environment.
+
+    The chain's clock is shifted like the demo's, so that block times lie in the demo's time.
 
     Celery's processes are registered: the next `up` starts them, with the same settings.
     """
@@ -77,6 +105,8 @@ def start_stack(state: Path, own_settings: Mapping[str, str]) -> LocalStack:
     for name in FOREIGN:
         os.environ.pop(name, None)
     os.environ.update(settings)
+    with ChainClient(settings["SOLANA_RPC_URL"]) as chain:
+        chain.call("local_setClockOffset", int(settings["CLOCK_OFFSET_SECONDS"]))
     register_celery(stack)
     return stack
 

@@ -14,6 +14,7 @@ from bson import Int64, ObjectId
 from tests.contracts.store_worlds import freeze, write_plan
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
+from worker.adapters.mongo.schema.differences import Kind
 from worker.adapters.mongo.schema.index_obstacles import index_obstacles
 from worker.adapters.mongo.schema.look import NothingToSetAside
 from worker.adapters.mongo.schema.migrations import (
@@ -405,6 +406,15 @@ def test_indexes_that_the_local_engine_does_not_make_are_refused(
     (why,) = index_obstacles(database, spec, [{"name": "theirs", **existing}])
 
     assert "index theirs" in why
+
+
+def test_what_the_wiki_inserts_later_is_no_wrong_schema(database: Mongo) -> None:
+    run(database)
+    database.users.insert_one({"_id": "new", "username": "new"})
+    database.articles.insert_one({"_id": "new", "title": "new"})
+
+    assert require_schema(database).endswith("; newer documents lack added fields")
+    assert {finding.area for finding in verify(database)} == {Kind.FIELD}
 
 
 def test_an_index_that_somebody_makes_later_is_named(database: Mongo) -> None:

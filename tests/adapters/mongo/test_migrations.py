@@ -414,7 +414,7 @@ def test_a_rollback_refuses_while_rewards_are_owed(database: Mongo) -> None:
     write_plan(store, 3)
     freeze(store)
 
-    with pytest.raises(StillOwed, match="6 KONTRIB in 1 payouts"):
+    with pytest.raises(StillOwed, match="1 payout of 6 KONTRIB still owed"):
         rollback(database, lambda line: None, NOW)
     assert store.outstanding()[1] == 1
 

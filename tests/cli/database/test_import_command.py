@@ -61,7 +61,7 @@ def test_malformed_lines_are_reported_and_the_others_imported(kontrib: Command, 
     assert [each["line"] for each in shown["malformed"]] == [4, 5]
     kontrib("import", str(file))
     assert "line 5: not JSON" in kontrib.out
-    assert "2 of 5 lines could not be imported; the others are there" in kontrib.err
+    assert "2 of 5 lines could not be imported. The others are there" in kontrib.err
     assert "Line 4: Unknown contribution type 'poem'" in kontrib.err
 
 
@@ -136,7 +136,7 @@ def test_trial_wallets_are_refused_on_a_real_cluster(
 
 def test_missing_users_are_noted(kontrib: Command, file: Path) -> None:
     kontrib("import", str(file))
-    assert "1 users of these contributions do not exist" in kontrib.err
+    assert "these contributions name 1 user that the wiki does not have" in kontrib.err
 
 
 def test_contributions_to_a_planned_week_are_noted(

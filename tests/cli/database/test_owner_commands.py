@@ -85,5 +85,5 @@ def test_a_week_of_rewards_alone_is_set_aside(
 
     assert kontrib(owners, *asked) == 0
     said = capsys.readouterr().err
-    assert "1 rewards of that system are completed, or may be" in said
+    assert "That system has paid, or may have paid, 1 reward of the week" in said
     assert kontrib(owners, *asked) == 2

@@ -63,6 +63,42 @@ def test_tiers_are_compared_where_they_are_given(published: Path, kontrib: Comma
     assert kontrib("verify", str(published), "--tiers", "0.5") == 2
 
 
+def test_the_folder_that_publish_was_given_is_verified_whole(
+    world: World, published: Path, kontrib: Command
+) -> None:
+    assert kontrib("verify", str(published.parent)) == 0, kontrib.err
+    world.clock.sleep(7 * 24 * 3600)
+    world.run()
+    world.ledger.finalize()
+    assert kontrib("publish", "2024-W51", str(published.parent)) == 0, kontrib.err
+    assert kontrib("verify", str(published.parent)) == 0, kontrib.err
+    verdicts = [line.split(",")[0] for line in kontrib.out.splitlines() if "VERIFIED" in line]
+    assert verdicts == ["VERIFIED in itself: 2024-W50", "VERIFIED in itself: 2024-W51"]
+    (published / "manifest.json").write_text("{}")
+    found = kontrib.json("verify", str(published.parent))
+    assert kontrib.code == 1
+    assert [week["verified"] for week in found["weeks"]] == [False, True]
+    assert found["verified"] is False
+
+
+def test_a_folder_that_cannot_be_written_is_named_for_what_it_is(
+    published: Path, kontrib: Command, tmp_path: Path
+) -> None:
+    taken = tmp_path / "file"
+    taken.write_text("")
+    assert kontrib("publish", WEEK, str(taken)) == 2
+    assert "cannot be written" in kontrib.err
+    assert "may write to" in kontrib.err
+
+
+def test_a_text_is_not_a_proof(kontrib: Command, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("hello\n")
+    assert kontrib("verify-proof", str(file)) == 1
+    assert "kontrib proof" in kontrib.out
+    assert "not a proof" in kontrib.out
+
+
 def test_what_is_no_bundle_is_wrong_usage(kontrib: Command, tmp_path: Path) -> None:
     assert kontrib("verify", str(tmp_path)) == 2
     assert "manifest.json is missing" in kontrib.err

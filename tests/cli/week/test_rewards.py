@@ -109,7 +109,10 @@ def test_an_unpaid_batch_is_made_void_and_its_rewards_are_paid_alone(
 ) -> None:
     assert prepared("void", "2024-W50", "1", "--reason", "a recipient refuses the tokens") == 0
     assert "Batch 2024-12-09/00001 becomes void: a recipient refuses the tokens." in prepared.err
-    assert "Its 3 rewards are then paid alone, for 0.00361136 SOL at most." in prepared.err
+    assert (
+        "Then each of its rewards is paid alone (3 rewards), for 0.00361136 SOL at most."
+        in prepared.err
+    )
     world.run()
     world.clock.sleep(600)
     world.run()
@@ -126,7 +129,7 @@ def test_a_batch_is_a_number(prepared: Command, batch: str) -> None:
 
 def test_a_batch_outside_the_plan_is_named(prepared: Command) -> None:
     assert prepared("void", "2024-W50", "7", "--reason", "a doubt") == 2
-    assert "2024-W50 has no batch 7: its 2 batches are numbered from 0." in prepared.err
+    assert "2024-W50 has no batch 7: it has 2 batches, numbered from 0." in prepared.err
 
 
 def test_a_reward_of_an_unpaid_batch_is_held_with_its_batch_made_void(

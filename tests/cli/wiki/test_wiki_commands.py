@@ -259,6 +259,9 @@ def test_a_proposal_from_draft_to_execution(kontrib: Command, rich_ada: str, wor
         10_000 * ONE_TOKEN,
         0,
     )
+    assert kontrib("execute", made["id"]) == 1
+    assert "is active and cannot become executed. Its vote ends at 20" in kontrib.err
+    assert "kontrib status" not in kontrib.err
     world.clock.sleep(timedelta(days=4).total_seconds())
     assert keep_governance(kontrib.session.wiki).executed == 1
     assert kontrib("proposals") == 0

@@ -247,6 +247,8 @@ class StoreTwins(RuleBasedStateMachine):
             self.both("payouts_after", plan, "", 1000)
             self.both("progress", plan)
             self.both("rewards_to_pay_alone", plan, self.now, 100)
+            self.both("unpaid_alone", plan, 3)
+            self.both("count_unpaid_alone", plan)
             self.both("open_ranges", plan, 2, self.now)
             self.both("count_incomplete", plan)
             for due in (self.now, None):

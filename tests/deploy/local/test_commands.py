@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.cli.commands import local_app
-from deploy.local.cli.demo_state import MARKER, StateTaken, begin_afresh
+from deploy.local.cli.demo_state import KEPT, MARKER, DemoKept, StateTaken, begin_afresh
 from deploy.local.cli.stack import read_env
 from deploy.local.processes import ProcessTable
 from deploy.local.stack import LocalStack
@@ -112,7 +113,46 @@ def test_a_purge_leaves_nothing_of_a_demo(local: Local, tmp_path: Path) -> None:
     (state / "env").write_text("CLOCK_OFFSET_SECONDS=-1\n")
     (state / "flower").mkdir()
     assert local("down", "--purge", "--state", str(state)) == 0
-    assert {path.name for path in state.iterdir()} <= {"lock"}
+    assert {path.name for path in state.iterdir()} <= {"lock", ".gitignore"}
+
+
+def test_git_ignores_a_state_folder_wherever_it_is(tmp_path: Path) -> None:
+    state = tmp_path / "anywhere" / "state"
+    begin_afresh(state)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    (state / "payout.json").write_text("a key")
+    seen = subprocess.run(
+        ["git", "-C", str(tmp_path), "status", "--porcelain"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert seen.stdout == ""
+
+
+def test_a_kept_demo_is_not_deleted_without_a_yes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_afresh(tmp_path)
+    (tmp_path / KEPT).touch()
+    (tmp_path / "env").write_text("A=1\n")
+    with pytest.raises(DemoKept, match="down --purge"):
+        begin_afresh(tmp_path)
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    with pytest.raises(DemoKept):
+        begin_afresh(tmp_path)
+    assert (tmp_path / "env").exists()
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    begin_afresh(tmp_path)
+    assert not (tmp_path / "env").exists()
+    assert not (tmp_path / KEPT).exists()
+
+
+class Terminal(io.StringIO):
+    """Somebody at a terminal who types these lines."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.mark.real
@@ -147,3 +187,17 @@ def test_a_demo_pays_the_example_week_also_after_a_killed_one(
     assert "lamports" in out
     assert "Flower" in out
     assert running(state) == set()
+
+
+def test_a_refused_demo_stops_nothing(
+    local: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_afresh(tmp_path)
+    (tmp_path / KEPT).touch()
+
+    def stop(_: object) -> None:
+        raise AssertionError("a running stack was touched")
+
+    monkeypatch.setattr("deploy.local.cli.demo.open_whole_stack", stop)
+    assert local("demo", "--state", str(tmp_path)) == 1
+    assert "holds a demo that was kept" in local.err

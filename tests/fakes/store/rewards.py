@@ -12,6 +12,7 @@ from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
 from worker.core.payout.backoff import is_waiting
 from worker.core.payout.records import PayoutKind, Reward
+from worker.core.payout.unpaid import UnpaidReward
 from worker.core.week import Week
 
 _MADE = "token_account_created_at"
@@ -39,6 +40,14 @@ class FakeRewards:
         first = datetime.min.replace(tzinfo=now.tzinfo)
         due.sort(key=lambda s: (s.next_attempt_at or first, s.reward.position))
         return [stored.reward for stored in due[:limit]]
+
+    def unpaid_alone(self, plan_id: str, limit: int) -> list[UnpaidReward]:
+        found = [s for s in self._of_plan(plan_id) if s.is_unpaid and _is_apart(s)]
+        found.sort(key=lambda s: (s.reward.status.value, s.reward.position))
+        return [UnpaidReward(s.reward, s.next_attempt_at) for s in found[: max(0, limit)]]
+
+    def count_unpaid_alone(self, plan_id: str) -> int:
+        return len(self.unpaid_alone(plan_id, len(self._of_plan(plan_id))))
 
     def set_aside(
         self, reward: Reward, status: Status, reason: str, next_attempt_at: datetime
@@ -106,3 +115,9 @@ class FakeRewards:
             and stored.payout.kind is PayoutKind.SINGLE
             and stored.payout.index == reward.position
         ]
+
+
+def _is_apart(stored: StoredReward) -> bool:
+    reward = stored.reward
+    is_marked = reward.operator_hold is not None or reward.status is Status.FAILED
+    return stored.route is not Route.BATCH or is_marked

@@ -231,7 +231,7 @@ def test_a_week_with_an_unpaid_reward_stays(world: World) -> None:
 
     (kept,) = archive(world, 400)
 
-    assert kept.startswith("2024-W50: 1 rewards of ")
+    assert kept.startswith("2024-W50: 1 reward of ")
     assert not world.distribution().archived
 
 

@@ -278,7 +278,7 @@ def test_only_an_open_batch_of_an_anchored_plan_can_be_made_void(planned: World)
     with pytest.raises(NotAnchored):
         void_batch(planned.first, WEEK, 0, "a doubt")
     go_on(planned)
-    with pytest.raises(NoSuchBatch, match="its 2 batches are numbered from 0"):
+    with pytest.raises(NoSuchBatch, match="it has 2 batches, numbered from 0"):
         void_batch(planned.first, WEEK, 2, "a doubt")
     with pytest.raises(NotOpen, match="is paid on chain"):
         void_batch(planned.first, WEEK, 0, "a doubt")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -242,3 +242,24 @@ def test_a_time_far_ahead_counts_as_due(world: World) -> None:
     assert not is_waiting(now + AHEAD_MAX + timedelta(seconds=1), now)
     assert not is_waiting(now, now)
     assert not is_waiting(None, now)
+
+
+class ShiftedClock(SkewedClock):
+    """The clock of the local stack, which runs past weeks on a machine with the right time."""
+
+    def unshifted(self) -> datetime:
+        return self.now() - timedelta(days=300)
+
+
+@pytest.mark.parametrize("seconds", [0.0, timedelta(days=300).total_seconds()])
+def test_a_shifted_clock_agrees_with_a_chain_of_either_time(world: World, seconds: float) -> None:
+    clock = world.first.clock
+    assert not isinstance(clock, SkewedClock)
+    shifted = replace(world.first, clock=ShiftedClock(clock, seconds))  # type: ignore[arg-type]
+    assert abs(check_clock(shifted).difference) < timedelta(minutes=1)
+
+
+def test_a_shifted_clock_that_is_wrong_is_refused(world: World) -> None:
+    shifted = replace(world.first, clock=ShiftedClock(world.first.clock, 86_400))  # type: ignore[arg-type]
+    with pytest.raises(ClockDiffers):
+        check_clock(shifted)

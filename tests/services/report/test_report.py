@@ -15,13 +15,13 @@ from worker.bootstrap.without_settings import render_report
 from worker.core.lifecycle import PayoutStatus
 from worker.core.money import ONE_TOKEN
 from worker.core.payout import hold, single
+from worker.core.payout.advice import BY_OPERATOR, advice
 from worker.core.payout.chain import AccountProblem
 from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 from worker.core.report.explorer import transaction_url
 from worker.ports.report import TypeTally
 from worker.services.plan.plan_week import plan_week
 from worker.services.plan.planned_week import NotPlanned
-from worker.services.report.advice import BY_OPERATOR, advice
 from worker.services.report.week import Group, WeekReport
 
 POOL = 10_000 * ONE_TOKEN

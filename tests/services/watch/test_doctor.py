@@ -54,7 +54,7 @@ def test_users_with_several_documents_are_named(world: World) -> None:
 
     assert not found.ok
     (finding,) = found.findings
-    assert finding.found.startswith(f"4 users have several documents: {'a' * 24} (")
+    assert finding.found.startswith(f"4 users with several documents: {'a' * 24} (")
     assert finding.found.endswith(", ...")
 
 

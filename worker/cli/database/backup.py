@@ -11,6 +11,7 @@ from worker.cli.arguments import AsJson, DryRun, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, table, waiting
 from worker.cli.database.confirm import require_name
+from worker.core.wording import counted
 from worker.services.watch.retention import archive_old_weeks
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def backup(context: typer.Context, folder: Folder, as_json: AsJson = False) -> N
         made.add_row(each.name, each.priority, f"{each.documents:,}", f"{size:,}")
     data = {"folder": str(folder), "manifest": manifest.id, **_document(manifest)}
     emit(data, as_json=as_json, render=lambda console: console.print(made))
-    say(f"{manifest.documents:,} documents of {manifest.database} are in {folder}.")
+    say(f"{manifest.database} is in {folder}: {counted(manifest.documents, 'document')}.")
 
 
 @command(commands, "kontrib restore /backups/2024-12-16")
@@ -62,9 +63,10 @@ def restore(
     with waiting("Restoring"):
         report = restore(database, folder, say, confirmed=confirm is not None)
     data = {"folder": str(folder), "mended": report.mended, **_document(report.manifest)}
+    documents = counted(report.documents, "document")
     rows = {
         "backup of": f"{report.manifest.database}, {report.manifest.made_at}",
-        "restored": f"{report.documents:,} documents in {report.collections} collections",
+        "restored": f"{documents} in {counted(report.collections, 'collection')}",
         "reread from the chain later": report.mended or None,
     }
     emit(data, as_json=as_json, render=lambda console: console.print(facts(rows)))
@@ -83,7 +85,7 @@ def archive(context: typer.Context, dry_run: DryRun = False, as_json: AsJson = F
     moved = [week.label for week in result.moved]
     kept = {week.label: reason for week, reason in result.kept.items()}
     lines = [
-        f"{len(moved)} weeks {'would be moved' if dry_run else 'moved'} to the archive.",
+        f"{counted(len(moved), 'week')} {'would be moved' if dry_run else 'moved'} to the archive.",
         *(f"  {label}" for label in moved),
         *(f"  {label} stays: {reason}" for label, reason in kept.items()),
     ]

@@ -41,11 +41,12 @@ class NotAllImported(Refused):
     def __init__(self, report: IngestReport) -> None:
         first, lines = report.malformed[0], report.lines
         if report.malformed_count == lines:
-            what = f"Nothing was imported from {lines:,} lines."
+            what = f"Nothing was imported from {counted(lines, 'line')}."
         else:
             what = (
-                f"{report.malformed_count:,} of {lines:,} lines could not be imported; the others "
-                "are there. Mend these and import the file again: nothing is added twice."
+                f"{report.malformed_count:,} of {counted(lines, 'line')} could not be imported. "
+                "The others are there. Mend these and import the file again: nothing is added "
+                "twice."
             )
         super().__init__(f"{what} Line {first.line}: {first.reason}")
 
@@ -123,8 +124,8 @@ def _warn(session: Session, report: IngestReport) -> None:
         )
     if report.users_missing:
         say(
-            f"Note: {report.users_missing:,} users of these contributions do not exist, so "
-            "their points do not count. For a trial, --create-users adds them."
+            f"Note: these contributions name {counted(report.users_missing, 'user')} that the wiki "
+            "does not have, whose points do not count. For a trial, --create-users adds them."
         )
 
 
@@ -147,7 +148,9 @@ def _document(report: IngestReport) -> dict[str, Any]:
 def _show(console: Console, report: IngestReport) -> None:
     weeks = sorted(report.weeks)
     span = f" from {weeks[0].label} to {weeks[-1].label}" if weeks else ""
-    console.print(f"{report.added:,} contributions added{span}, {report.known:,} already there")
+    console.print(
+        f"{counted(report.added, 'contribution')} added{span}, {report.known:,} already there"
+    )
     console.print(
         facts(
             {

@@ -14,6 +14,7 @@ from worker.cli.console import emit, say, waiting
 from worker.cli.findings_view import finding_document, show_findings
 from worker.cli.session import Session
 from worker.core.errors import ExitCode
+from worker.core.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,8 +75,8 @@ def _migrate(session: Session, set_aside: list[str], *, as_json: bool) -> None:
     lines = [f"Nothing to do: the database has schema version {report.version}."]
     if report.steps:
         lines = [
-            f"Schema version {report.version}: {len(report.steps)} steps done, "
-            f"{report.documents_updated:,} documents completed, "
+            f"Schema version {report.version}: {counted(len(report.steps), 'step')} done, "
+            f"{counted(report.documents_updated, 'document')} completed, "
             f"{len(report.conflicts)} conflicts resolved.",
             *(f"  still: {each}" for each in report.remaining[:LISTED_MAX]),
         ]
@@ -123,8 +124,8 @@ def set_aside(
     )
     if paid:
         say(
-            f"{paid} rewards of that system are completed, or may be. Their users are paid here "
-            "as well."
+            f"That system has paid, or may have paid, {counted(paid, 'reward')} of the week. The "
+            "users are paid here as well."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +12,9 @@ import typer
 from config.visible_text import visible_json
 from worker.cli.arguments import AsJson, WeekArgument, session_of
 from worker.cli.command import command
-from worker.cli.console import emit, facts, say, waiting, write_private
+from worker.cli.console import emit, facts, print_json, say, waiting, write_private
 from worker.core.money import tokens_text
+from worker.core.wording import counted
 from worker.services.proof.contributor_proof import make_proof
 from worker.services.proof.publish_bundle import Published, publish_week
 
@@ -37,18 +39,19 @@ def publish(
             published = publish_week(session_of(context).context, week, writer)
     finally:
         writer.discard()
-    unreadable = f"{published.unreadable:,} transactions; add an archive endpoint"
+    unreadable = f"{counted(published.unreadable, 'transaction')}; add an archive endpoint"
     total, paid = tokens_text(published.total_amount), tokens_text(published.paid_amount)
     rows = {
         "week": f"{published.week.label}, root {published.root.hex()}",
-        "planned": f"{published.rewards:,} rewards, {total} KONTRIB",
+        "planned": f"{counted(published.rewards, 'reward')}, {total} KONTRIB",
         "paid": f"{paid} KONTRIB",
         "batches": f"{published.paid:,} paid, {published.void:,} void, {published.open:,} open",
         "paid alone": f"{published.alone:,}",
         "unreadable": unreadable if published.unreadable else None,
     }
     emit(_document(published), as_json=as_json, render=lambda c: c.print(facts(rows)))
-    say(f"The bundle is in {published.location}. Check it: kontrib verify {published.location}")
+    path = shlex.quote(published.location)
+    say(f"The bundle is in {path}. Check it: kontrib verify {path} --rpc URL")
 
 
 def _document(published: Published) -> dict[str, Any]:
@@ -74,6 +77,7 @@ def proof(
         Path | None,
         typer.Option("--out", metavar="FILE", help="The file to write. Default: standard output."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write the proof of one contributor's row. Give it to that contributor alone."""
     with waiting(f"Proving the row of {user}"):
@@ -84,7 +88,10 @@ def proof(
         sys.stdout.write(visible_json(text) if sys.stdout.isatty() else text)
         return
     write_private(out, content)
+    if as_json:
+        print_json({"file": out, "bytes": len(content)})
+    path = shlex.quote(str(out))
     say(
-        f"The proof is in {out}, {len(content):,} bytes. It names the user's row: give it to the "
-        f"user alone. The user checks it with: kontrib verify-proof {out} --rpc URL"
+        f"The proof is in {path}, {len(content):,} bytes. It names the user's row: give it to the "
+        f"user alone. The user checks it with: kontrib verify-proof {path} --rpc URL"
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from worker.cli.arguments import AsJson, read_amount, session_of
 from worker.cli.command import command
-from worker.cli.console import emit, waiting
+from worker.cli.console import emit, escaped, waiting
 from worker.cli.findings_view import check_document, coloured, show_checks
 from worker.cli.input_file import FileUnusable
 from worker.core.errors import ExitCode
@@ -21,6 +21,9 @@ from worker.ports.payout import PublicAddresses
 from worker.services.proof import contributor_proof
 from worker.services.proof.contributor_proof import ProofVerification
 from worker.services.proof.verify_bundle import Verification, verify_bundle, verify_on_chain
+
+if TYPE_CHECKING:
+    from worker.bootstrap.without_settings import BundleFolder
 
 PROOF_BYTES_MAX = 1 << 20
 """No proof is longer. The limit keeps a huge file from exhausting memory."""
@@ -36,11 +39,14 @@ RpcUrls = Annotated[
 commands = typer.Typer()
 
 
-@command(commands, "kontrib verify bundles/2024-12-09 --rpc https://api.mainnet-beta.solana.com")
+@command(commands, "kontrib verify bundles --rpc https://api.mainnet-beta.solana.com")
 def verify(
     context: typer.Context,
-    bundle: Annotated[
-        Path, typer.Argument(metavar="BUNDLE", help="A published week: a folder of three files.")
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="The folder of `kontrib publish`, or one week in it: three files."
+        ),
     ],
     rpc: RpcUrls = None,
     tiers: Annotated[
@@ -53,23 +59,48 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a published week, without database, keys or settings. Exits 1 unless all agrees."""
-    from worker.bootstrap.without_settings import BundleFolder
+    """Check published weeks, without database, keys or settings. Exits 1 unless all agrees."""
+    from worker.bootstrap.without_settings import bundles_in
 
-    files, allowed = BundleFolder(bundle), _tiers(tiers)
-    with waiting(f"Verifying {bundle}"):
+    bundles, allowed = bundles_in(folder), _tiers(tiers)
+    results = [_verified(context, each, rpc, allowed) for each in bundles]
+    document, *more = [_verification_document(each) for each in results]
+    if more:
+        document = {"verified": all(map(_is_right, results)), "weeks": [document, *more]}
+
+    def render(console: Console) -> None:
+        for bundle, verified in zip(bundles, results, strict=True):
+            if more:
+                console.print(f"[bold]{escaped(str(bundle.path))}[/]", soft_wrap=True)
+            _show(console, verified)
+
+    emit(document, as_json=as_json, render=render)
+    if not all(map(_is_right, results)):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _verified(
+    context: typer.Context,
+    files: BundleFolder,
+    rpc: list[str] | None,
+    allowed: frozenset[int] | None,
+) -> Verification:
+    with waiting(f"Verifying {files.path}"):
         verified = verify_bundle(files, allowed)
         manifest = verified.files.manifest
         if rpc and manifest is not None:
             addresses = PublicAddresses(manifest.receipt_key, manifest.source_account)
             chain = session_of(context).public_chain(rpc, manifest.mint, addresses)
             verify_on_chain(verified, files, chain)
-    facts = {
+    return verified
+
+
+def _verification_document(verified: Verification) -> dict[str, Any]:
+    return _document(verified) | {
         "root": verified.files.root,
         "paid_base_units": verified.paid if verified.on_chain else None,
         "transactions": verified.payments if verified.on_chain else None,
     }
-    _report(verified, facts, as_json=as_json)
 
 
 def _tiers(text: str | None) -> frozenset[int] | None:
@@ -107,25 +138,25 @@ def verify_proof(
         with waiting("Comparing with the chain"):
             chain = session_of(context).public_chain(rpc, verified.header.mint, addresses)
             contributor_proof.verify_proof_on_chain(verified, chain)
-    _report(verified, {"signature": verified.signature}, as_json=as_json)
+    document = _document(verified) | {"signature": verified.signature}
+    emit(document, as_json=as_json, render=lambda console: _show(console, verified))
+    if not _is_right(verified):
+        raise typer.Exit(ExitCode.FAILED)
 
 
-def _report(
-    verified: Verification | ProofVerification, facts: dict[str, Any], *, as_json: bool
-) -> None:
-    """Print the checks. Exit with code 1 unless every check is right."""
-    is_verified = verified.outcome is Outcome.OK
-    document = {
-        "verified": is_verified,
+def _is_right(verified: Verification | ProofVerification) -> bool:
+    return verified.outcome is Outcome.OK
+
+
+def _document(verified: Verification | ProofVerification) -> dict[str, Any]:
+    return {
+        "verified": _is_right(verified),
         "verdict": verified.sentence(),
         "checks": [check_document(check) for check in verified.checks],
     }
 
-    def render(console: Console) -> None:
-        show_checks(console, verified.checks)
-        sentence = coloured(verified.outcome, verified.sentence())
-        console.print(f"[bold]{sentence}[/]", soft_wrap=True)
 
-    emit(document | facts, as_json=as_json, render=render)
-    if not is_verified:
-        raise typer.Exit(ExitCode.FAILED)
+def _show(console: Console, verified: Verification | ProofVerification) -> None:
+    show_checks(console, verified.checks)
+    sentence = coloured(verified.outcome, verified.sentence())
+    console.print(f"[bold]{sentence}[/]", soft_wrap=True)

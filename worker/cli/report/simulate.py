@@ -23,6 +23,7 @@ from worker.core.wiki.files.extended_json import NotExtendedJson, plain_values
 from worker.core.wiki.files.reading import read_records
 from worker.core.wiki.files.record import Record
 from worker.core.wiki.files.strict_json import MalformedJson, read_json
+from worker.core.wording import counted
 from worker.services.report.history_simulation import Comparison, History, read_history, replay
 
 PROGRESS_LINES = 1000
@@ -180,7 +181,7 @@ def _records(source: Input) -> Iterator[Record]:
     with progress_bar("Reading", source.bytes_total, unit="bytes") as advance:
         for record in read_records(source):
             if record.line % PROGRESS_LINES == 0:
-                advance(source.bytes_read, f"{record.line:,} lines")
+                advance(source.bytes_read, f"{counted(record.line, 'line')}")
             yield record
 
 

@@ -16,7 +16,7 @@ from worker.cli.arguments import (
     session_of,
     whole_number,
 )
-from worker.cli.board_view import board_document, show_board
+from worker.cli.board_view import look_at_week
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting
 from worker.cli.session import Session
@@ -118,11 +118,12 @@ def _plan(session: Session, week: Week, *, again: bool, as_json: bool) -> None:
     current = board(context.store, week)
     where = context.archive.location(week, planned.root)
     notes = plan_view.notes_of(current)
-    data = board_document(current) | {"notes": plan_view.notes_document(notes)}
+    data, show = look_at_week(context.store, week)
+    data |= {"notes": plan_view.notes_document(notes)}
     data |= {"how": planned.how, "published": where}
 
     def render(console: Console) -> None:
-        show_board(console, current)
+        show(console)
         plan_view.show_notes(console, notes)
 
     emit(data, as_json=as_json, render=render)
@@ -150,10 +151,14 @@ def approve(
             help="The plan's root, from `kontrib status WEEK`. Only this plan is approved.",
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Let a planned week be anchored that waits for approval."""
     session = session_of(context)
-    if not approve_week(session.store, week, root, session.clock.now()):
+    is_new = approve_week(session.store, week, root, session.clock.now())
+    document = {"week": week.label, "root": root, "approved": True, "already_anchored": not is_new}
+    emit(document, as_json=as_json)
+    if not is_new:
         say(f"{week.label} is anchored already; there is nothing to approve.")
         return
     say(f"{week.label} is approved.")

@@ -21,6 +21,7 @@ from worker.core.payout.records import (
 )
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.plan.fates import Fates
+from worker.core.wording import counted
 from worker.services.plan.funds import Estimate, FundsReport
 from worker.services.plan.preview import Preview
 from worker.services.week.status import Board
@@ -49,6 +50,10 @@ def preview_document(preview: Preview) -> Document:
                 "held": reward.hold or None,
             }
             for reward, amount in preview.top
+        ],
+        "held_rewards": [
+            {"user_id": e.user_id, "amount_base_units": amount, "reason": e.hold}
+            for e, amount in preview.held
         ],
         "estimate": _estimate(preview.estimate),
         "funds": _funds(preview.funds),
@@ -102,7 +107,7 @@ def _funds(funds: FundsReport) -> Document:
 def show_preview(console: Console, preview: Preview) -> None:
     header, notes = preview.header, preview.notes
     console.print(
-        f"[bold]{preview.week.label}[/]  {header.rewards:,} contributors, "
+        f"[bold]{preview.week.label}[/]  {counted(header.rewards, 'contributor')}, "
         f"{header.total_points:,} points, {tokens_text(header.total_amount)} KONTRIB, "
         f"ratio {float(preview.ratio):.6g}"
     )
@@ -118,6 +123,11 @@ def show_preview(console: Console, preview: Preview) -> None:
     if preview.top:
         console.print(made)
     show_notes(console, notes)
+    for entrant, amount in preview.held:
+        line = f"{entrant.user_id}, {tokens_text(amount)} KONTRIB, held: {entrant.hold}"
+        console.print(f"  {visible_line(line)}", markup=False)
+    if hidden := header.held - len(preview.held):
+        console.print(f"  and {counted(hidden, 'more held reward')}")
     console.print(facts(_cost_facts(preview)))
 
 
@@ -189,7 +199,7 @@ def _counted(reasons: dict[str, int]) -> str:
 
 def _cost_facts(preview: Preview) -> dict[str, object]:
     estimate, funds = preview.estimate, preview.funds
-    parts = f"1 anchor, {estimate.batches} batches, {estimate.singles} singles"
+    parts = f"1 anchor, {counted(estimate.batches, 'batch', 'batches')}, {estimate.singles} singles"
     short = [
         f"{tokens_text(funds.tokens_short)} KONTRIB" if funds.tokens_short else "",
         f"{tokens_text(funds.allowance_short)} of allowance" if funds.allowance_short else "",

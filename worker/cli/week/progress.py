@@ -12,6 +12,7 @@ from worker.core.errors import ExitCode
 from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.services.week.due import find_work
 from worker.services.week.outcome import Verdict, verdict
 from worker.services.week.run import do_work
@@ -110,9 +111,11 @@ def live_week(week: Week) -> Iterator[Callable[[Board], None]]:
 def doing_text(current: Board) -> str:
     """The present step, and how many rewards are paid."""
     text = DOING[current.stage]
+    if current.paused and current.stage is not Stage.COMPLETED:
+        text = f"paused ({current.paused})"
     if current.stage in (Stage.PREPARED, Stage.COMPLETED):
         text += (
-            f", {current.paid.count} of {current.contributors} rewards paid, "
+            f", {current.paid.count:,} of {counted(current.contributors, 'reward')} paid, "
             f"{tokens_text(current.paid.amount)} KONTRIB"
         )
     return text

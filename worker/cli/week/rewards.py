@@ -20,7 +20,9 @@ from worker.cli.console import emit, facts, say, table, waiting
 from worker.cli.session import Session
 from worker.core.errors import UsageError
 from worker.core.money import Lamports, sol_text, tokens_text
+from worker.core.payout.records import Reward
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.services.context import Deadline
 from worker.services.payout.override import hold_reward, release_reward, void_batch
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
@@ -43,6 +45,7 @@ def hold(
             "--void-batch", help="Make the reward's unpaid batch void, so that it can be held."
         ),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Hold back an unpaid reward until it is released.
 
@@ -51,6 +54,9 @@ def hold(
     """
     session = session_of(context)
     held = hold_reward(session.context, week, user, reason, void_batch=void_batch_too)
+    data = _reward_document(week, held.reward)
+    data |= {"held": reason, "consequence": held.consequence}
+    emit(data, as_json=as_json)
     say(f"{held.reward.user_id}'s reward of {week.label} is held: {reason}. {held.consequence}")
     session.broker.wake_if_possible("tasks.retry", week)
 
@@ -66,6 +72,7 @@ def void(
         ),
     ],
     reason: Annotated[str, typer.Option("--reason", help="Why the batch cannot be paid.")],
+    as_json: AsJson = False,
 ) -> None:
     """Make an unpaid batch void, so that each of its rewards is paid alone.
 
@@ -74,21 +81,44 @@ def void(
     session = session_of(context)
     payout = void_batch(session.context, week, batch, reason)
     cost = payout_cost(session.context.chain.costs()) * (payout.rewards + 1)
+    data = {
+        "week": week.label,
+        "batch": batch,
+        "id": payout.id,
+        "reason": reason,
+        "rewards": payout.rewards,
+        "amount_base_units": payout.amount,
+        "cost_max_lamports": cost,
+    }
+    emit(data, as_json=as_json)
     say(
-        f"Batch {payout.id} becomes void: {reason}. Its {payout.rewards} rewards are then paid "
-        f"alone, for {sol_text(Lamports(cost))} SOL at most. If a payment under way lands first, "
+        f"Batch {payout.id} becomes void: {reason}. Then each of its rewards is paid "
+        f"alone ({counted(payout.rewards, 'reward')}), for "
+        f"{sol_text(Lamports(cost))} SOL at most. If a payment under way lands first, "
         "they are paid with the batch."
     )
     session.broker.wake_if_possible("tasks.retry", week)
 
 
 @command(commands, f"kontrib release {EXAMPLE_USER} 2024-W50")
-def release(context: typer.Context, user: UserArgument, week: WeekArgument) -> None:
+def release(
+    context: typer.Context, user: UserArgument, week: WeekArgument, as_json: AsJson = False
+) -> None:
     """End the hold on a reward."""
     session = session_of(context)
     reward = release_reward(session.context, week, user)
+    emit(_reward_document(week, reward) | {"held": None}, as_json=as_json)
     say(f"{reward.user_id}'s reward of {week.label} is released.")
     session.broker.wake_if_possible("tasks.retry", week)
+
+
+def _reward_document(week: Week, reward: Reward) -> dict[str, Any]:
+    return {
+        "week": week.label,
+        "user_id": reward.user_id,
+        "amount_base_units": reward.row.amount,
+        "status": reward.status,
+    }
 
 
 @command(commands, "kontrib rebuild 2024-W50 --from-chain")
@@ -155,7 +185,7 @@ def _show_recovered(session: Session, week: Week, *, as_json: bool) -> None:
         screen.print(paid)
         screen.print(
             f"{tokens_text(found.missing)} KONTRIB of the plan are not accounted for: "
-            f"{found.open_batches} batches open, {found.void_batches} void, "
+            f"{counted(found.open_batches, 'batch', 'batches')} open, {found.void_batches} void, "
             f"{found.unreadable_batches} paid but not readable now, the rest held."
         )
 

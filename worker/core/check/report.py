@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from worker.core.errors import KontribError, NotReady
 from worker.core.findings import Finding, Outcome, differing, value_text
+from worker.core.wording import counted
 
 _UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 """Errors that a document of another program can raise."""
@@ -88,4 +89,4 @@ class CheckReport:
         if self.is_clean:
             return f"no difference in {looked}"
         listed = ", ".join(f"{count} in {area}" for area, count in self.counts().items() if count)
-        return f"{len(self.findings)} differences ({listed}) in {looked}"
+        return f"{counted(len(self.findings), 'difference')} ({listed}) in {looked}"

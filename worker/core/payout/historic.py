@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits, tokens_text
 from worker.core.week import Week
+from worker.core.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class HistoricWeek:
         """Why this system neither plans nor pays the week, and the command that changes it."""
         return (
             f"{week.label} was distributed by another system ({self.status.value}, "
-            f"{self.contributors:,} contributors, {tokens_text(self.amount)} KONTRIB), so it is "
-            f"neither planned nor paid, and later weeks wait. {self._way_out()} `kontrib migrate "
-            f'set-aside {week.label} --reason "why"`.'
+            f"{counted(self.contributors, 'contributor')}, {tokens_text(self.amount)} KONTRIB), so "
+            f"it is neither planned nor paid, and later weeks wait. {self._way_out()} "
+            f'`kontrib migrate set-aside {week.label} --reason "why"`.'
         )
 
     def _way_out(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from worker.core.look_alike import is_unseen, named_character
 from worker.core.payout.chain import AccountProblem, Recipient
+from worker.core.wording import counted
 
 ADDRESS_BYTES = 32
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -99,7 +100,7 @@ def _fault(text: str) -> str:
         return f"it has the character {odd!a}, which no address has"
     if (count := _base58_bytes(text)) is not None and 32 <= len(text) <= 44:
         return f"it has {count} bytes, and an address has {ADDRESS_BYTES}"
-    return f"it has {len(text):,} characters, and an address has 32 to 44"
+    return f"it has {counted(len(text), 'character')}, and an address has 32 to 44"
 
 
 def is_address(text: str) -> bool:

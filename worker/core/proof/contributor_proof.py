@@ -56,8 +56,8 @@ class ContributorProof:
         Raises:
             MalformedBundle: it is not a proof, has another version, or is not in canonical form.
         """
+        value = _object(content)
         try:
-            value = json.loads(content)
             if value["proof"] != PROOF_VERSION:
                 raise MalformedBundle("the proof", f"version {value['proof']} is unknown")
             row: dict[str, Any] = {name: canonical_json(value[name]) for name in _DOCUMENTS}
@@ -77,6 +77,20 @@ class ContributorProof:
         if canonical != content.removesuffix(b"\n"):
             raise MalformedBundle("the proof", "not in canonical form")
         return parsed
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    """
+    Raises:
+        MalformedBundle: the file is something else than a proof.
+    """
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict) and "proof" in value:
+        return value
+    raise MalformedBundle("the proof", "this is not a proof: `kontrib proof` writes one")
 
 
 def _joined(path: tuple[bytes, ...]) -> str:

@@ -23,6 +23,7 @@ from worker.core.proof.bundle import (
 )
 from worker.core.proof.verify_payout_lines import Payouts, check_against_plan, read_payouts
 from worker.core.proof.verify_plan_rows import PlanRows
+from worker.core.wording import counted
 
 
 @dataclass(slots=True)
@@ -84,7 +85,7 @@ def _verify(
     except MalformedPlan as error:
         check.wrong(f"{PLAN_FILE} line 1", str(error))
         return
-    check.detail = f"{header.week.id}, {header.rewards:,} rewards, format version 1"
+    check.detail = f"{header.week.id}, {counted(header.rewards, 'reward')}, format version 1"
     verified.payouts = read_payouts(payout_lines, header.week, listed)
     _check_header(header, verified, check)
     if check.outcome is not Outcome.OK:
@@ -98,7 +99,9 @@ def _verify(
     verified.checks += rows.finish()
     check_against_plan(verified.payouts, rows.batch_amounts, rows.alone, listed)
     batches, singles = len(verified.payouts.batches), len(verified.payouts.singles)
-    listed.detail = f"{batches:,} batches and {singles:,} paid alone, as the plan allows"
+    listed.detail = (
+        f"{counted(batches, 'batch', 'batches')} and {singles:,} paid alone, as the plan allows"
+    )
     verified.checks.append(_check_root(verified, header, rows.part_roots))
 
 

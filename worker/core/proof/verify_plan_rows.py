@@ -15,6 +15,7 @@ from worker.core.plan.commitment import Header, MalformedPlan, Row
 from worker.core.plan.merkle import RootBuilder
 from worker.core.proof.bundle import PLAN_FILE, UNREADABLE
 from worker.core.proof.verify_payout_lines import PaidAlone
+from worker.core.wording import counted
 
 MULTIPLIERS_LISTED_MAX = 10
 
@@ -53,7 +54,9 @@ class PlanRows:
         self._seen += 1
         place = f"{PLAN_FILE} line {number}"
         if position >= self._header.rewards:
-            self._rows.wrong(place, f"is beyond the header's {self._header.rewards:,} rewards")
+            self._rows.wrong(
+                place, f"is beyond the header's {counted(self._header.rewards, 'reward')}"
+            )
             return
         self._close_parts_before(self._part_of(position))
         self._builder.add(line)
@@ -71,7 +74,7 @@ class PlanRows:
         header = self._header
         self._close_parts_before(header.batches + 1)
         self._rows.expect(PLAN_FILE, "the number of rows", header.rewards, self._seen)
-        self._rows.detail = f"{self._seen:,} rows in canonical order, batches cut right"
+        self._rows.detail = f"{counted(self._seen, 'row')} in canonical order, batches cut right"
         self._finish_weights()
         amounts = Check("amounts")
         if self._rows.wrong_count or self._weights.wrong_count:
@@ -84,13 +87,15 @@ class PlanRows:
         used = sorted(self._multipliers.items())
         shown = used[:MULTIPLIERS_LISTED_MAX]
         listed = ", ".join(f"{m / MULTIPLIER_SCALE:g} x {count:,}" for m, count in shown)
-        more = f" and {len(used) - len(shown):,} others" if len(used) > len(shown) else ""
+        more = f" and {counted(len(used) - len(shown), 'other')}" if len(used) > len(shown) else ""
         self._weights.detail = f"staking multipliers: {listed}{more}" if listed else "no rows"
         if self._tiers is None:
             return
         for multiplier, count in used:
             if multiplier not in (MULTIPLIER_SCALE, *self._tiers):
-                what = f"{count:,} rows have the multiplier {multiplier / MULTIPLIER_SCALE:g}"
+                what = (
+                    f"{counted(count, 'row')} have the multiplier {multiplier / MULTIPLIER_SCALE:g}"
+                )
                 self._weights.wrong(self._first_with[multiplier], f"{what}, which is not a tier")
 
     def _part_of(self, position: int) -> int:

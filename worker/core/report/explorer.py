@@ -1,4 +1,4 @@
-"""Makes links to transactions in a block explorer."""
+"""Makes links to transactions and accounts in a block explorer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ def transaction_url(signature: str | None, cluster: str | None) -> str | None:
 
     A link to the wrong cluster would claim that the payment does not exist.
     """
-    if not signature or cluster is None:
-        return None
-    page = f"https://explorer.solana.com/tx/{quote(signature, safe='')}"
+    return _page("tx", signature, cluster) if signature and cluster else None
+
+
+def address_url(address: str, cluster: str) -> str:
+    """The page of an account."""
+    return _page("address", address, cluster)
+
+
+def _page(kind: str, name: str, cluster: str) -> str:
+    page = f"https://explorer.solana.com/{kind}/{quote(name, safe='')}"
     return page if cluster == MAINNET else f"{page}?cluster={quote(cluster, safe='')}"

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from worker.core.errors import Refused, UsageError
-from worker.core.lifecycle import check_transition
+from worker.core.lifecycle import IllegalTransition
 from worker.core.money import ONE_TOKEN, BaseUnits
 from worker.core.storable import NotStorable, check_storable, storable_text
 from worker.core.wiki.counters import NO_TOKENS
@@ -203,7 +203,17 @@ def check_move(proposal: Proposal, wanted: ProposalStatus) -> None:
         IllegalTransition: `PROPOSALS` does not allow the move.
         ExecutedElsewhere: a transaction executed the proposal, whatever its status says.
     """
-    check_transition(PROPOSALS, f"Proposal {proposal.id}", proposal.status, wanted)
+    if wanted not in PROPOSALS[proposal.status]:
+        is_open = proposal.status is _S.ACTIVE
+        end = f"{proposal.voting_end:%Y-%m-%d %H:%M} UTC"
+        raise IllegalTransition(
+            f"Proposal {proposal.id}",
+            proposal.status.value,
+            wanted.value,
+            f"Its vote ends at {end}, and what has passed can then be executed."
+            if is_open
+            else "`kontrib proposals` shows its state.",
+        )
     if proposal.execution_signature is not None:
         raise ExecutedElsewhere(proposal)
 

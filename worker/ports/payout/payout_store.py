@@ -16,6 +16,7 @@ from worker.core.payout.records import (
     Reward,
     Settlement,
 )
+from worker.core.payout.unpaid import UnpaidReward
 from worker.core.week import Week
 
 
@@ -84,6 +85,15 @@ class PayoutStore(Protocol):
         They are held by the plan or come from a void batch. A reward on an operator's hold or
         with an unresolved single is left out.
         """
+
+    def unpaid_alone(self, plan_id: str, limit: int) -> list[UnpaidReward]:
+        """The first unpaid rewards that are paid alone, have failed, or are on an operator's hold.
+
+        Failed ones first, then by position.
+        """
+
+    def count_unpaid_alone(self, plan_id: str) -> int:
+        """The number of rewards that `unpaid_alone` lists without a limit."""
 
     def set_aside(
         self, reward: Reward, status: Status, reason: str, next_attempt_at: datetime

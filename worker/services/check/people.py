@@ -20,6 +20,7 @@ from worker.core.wiki.stored_counters import (
     not_recounted,
     unreadable,
 )
+from worker.core.wording import counted
 from worker.ports.check import CheckStore
 from worker.services.wiki_context import WikiContext
 
@@ -32,7 +33,7 @@ def check_people(wiki: WikiContext, store: CheckStore, report: CheckReport) -> N
     """Check everyone's stakes, voting power and counts."""
     _check_stakes(wiki, store, report)
     for user_id, ids in store.same_users():
-        found = f"{len(ids)} documents: {', '.join(ids)}"
+        found = f"{counted(len(ids), 'document')}: {', '.join(ids)}"
         report.add(Area.COUNTS, f"user {user_id}", found, "one: their rewards are held")
     rules = wiki.rules()
     for users in chunks(wiki.store.user_ids(), CHUNK):

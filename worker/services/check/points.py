@@ -11,6 +11,7 @@ from worker.core.check.report import Area, CheckReport
 from worker.core.chunks import chunks
 from worker.core.plan.points import defect
 from worker.core.plan.rules import Rules
+from worker.core.wording import counted
 from worker.ports.check import CheckStore
 from worker.services.wiki_context import WikiContext
 
@@ -57,5 +58,5 @@ def check_contributors(wiki: WikiContext, store: CheckStore, report: CheckReport
                 contributions[each.user_id] += each.contributions
                 points[each.user_id] += each.points
     for user_id, count in contributions.items():
-        found = f"missing, with {count} contributions of {points[user_id]} points"
+        found = f"missing, with {counted(count, 'contribution')} of {points[user_id]} points"
         report.add(Area.POINTS, f"user {user_id}", found, "in users, to count in a plan")

@@ -9,6 +9,7 @@ from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.payout.records import Distribution, Payout, PayoutKind
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.pages import pages_needing_account, payout_pages
@@ -25,7 +26,9 @@ class StillOpen(NotReady):
     """Batches are not resolved yet."""
 
     def __init__(self, week: Week, unresolved: int) -> None:
-        super().__init__(f"{week.label} has {unresolved} batches that are not resolved yet.")
+        super().__init__(
+            f"{week.label} has {counted(unresolved, 'batch', 'batches')} not resolved yet."
+        )
 
 
 class TransactionsUnread(NotReady):
@@ -34,7 +37,7 @@ class TransactionsUnread(NotReady):
     def __init__(self, week: Week, unread: Sequence[Payout]) -> None:
         named = "".join(f", such as {payout.id} ({payout.reason})" for payout in unread[:1])
         super().__init__(
-            f"{week.label} is paid, and waits for the transactions of {len(unread)} payouts that "
+            f"{week.label} is paid, and waits for {counted(len(unread), 'transaction')} that "
             f"no endpoint returns yet{named}. It goes on by itself. "
             "If this lasts, add an endpoint with full history to SOLANA_RPC_URL, and run "
             f"`kontrib retry {week.label}`."

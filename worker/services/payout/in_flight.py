@@ -15,6 +15,7 @@ from worker.core.payout.unknown_receipts import UnknownReceipts
 from worker.core.plan.receipts import ReceiptState, unknown_because
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.services.context import Context
 from worker.services.plan.funds import FundsShort
 
@@ -206,10 +207,11 @@ class InFlight:
 def _stop_week(context: Context, week: Week, waiting: Sequence[Postponement]) -> None:
     """Stop the week visibly until an operator looks. The stop is recorded before the payouts
     are postponed, so that a crash in between cannot leave a week that waits silently."""
+    count = counted(len(waiting), "payout waits", "payouts wait")
     reasons = [f"{each.payout.id}: {each.reason.rstrip('.')}" for each in waiting[:3]]
     context.store.record_failure(
         week,
-        reason=f"{len(waiting)} payouts wait for a person: {'; '.join(reasons)}. "
+        reason=f"{count} for a person: {'; '.join(reasons)}. "
         f"Mend the cause, then run `kontrib retry {week.label}`.",
         next_attempt_at=context.clock.now(),
         attempts=0,

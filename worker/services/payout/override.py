@@ -17,6 +17,7 @@ from worker.core.payout.wallet_text import problem_text
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.services.context import Context
 from worker.services.plan.planned_week import planned_distribution, planned_week
 from worker.services.plan.seal import NotAnchored
@@ -61,7 +62,8 @@ class NoSuchBatch(UsageError):
 
     def __init__(self, week: Week, index: int, batches: int) -> None:
         super().__init__(
-            f"{week.label} has no batch {index}: its {batches} batches are numbered from 0. "
+            f"{week.label} has no batch {index}: it has {counted(batches, 'batch', 'batches')}, "
+            "numbered from 0. "
             f"`kontrib status {week.label}` names the batches that wait."
         )
 

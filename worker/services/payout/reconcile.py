@@ -20,6 +20,7 @@ from worker.core.payout.records import Distribution, Payout, PayoutKind
 from worker.core.plan.commitment import PlanDoesNotMatchRoot
 from worker.core.plan.receipts import ReceiptState
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.outside_plan import outside_plan
@@ -77,7 +78,7 @@ class Reconciliation:
         if self.is_exact:
             return (
                 f"{self.week.label}: plan = database = chain, {self.planned} base units planned, "
-                f"{self.chain_paid} paid in {self.payouts} payouts"
+                f"{self.chain_paid} paid in {counted(self.payouts, 'payout')}"
             )
         if self.is_unproven:
             return (
@@ -86,7 +87,7 @@ class Reconciliation:
             )
         return (
             f"{self.week.label}: MISMATCH of {self.mismatch} base units, "
-            f"{len(self.differences)} differences"
+            f"{counted(len(self.differences), 'difference')}"
         )
 
 

@@ -7,6 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
@@ -52,6 +53,10 @@ class Draft:
         """The largest rewards, largest first."""
         pairs = zip(self.roster, self.allocation.amounts, strict=True)
         return heapq.nsmallest(count, pairs, key=lambda pair: (-pair[1], pair[0].user_id))
+
+    def held(self, count: int) -> list[tuple[Entrant, BaseUnits]]:
+        """The first held rewards, in plan order."""
+        return list(islice(self._pairs(held=True), count)) if self.header.held else []
 
     def _pairs(self, *, held: bool) -> Iterator[tuple[Entrant, BaseUnits]]:
         pairs = zip(self.roster, self.allocation.amounts, strict=True)

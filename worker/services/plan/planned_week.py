@@ -12,8 +12,11 @@ from worker.ports.payout import Store
 class NotPlanned(NotReady):
     """The week has no plan yet."""
 
-    def __init__(self, week: Week) -> None:
-        super().__init__(f"{week.label} is not planned yet. See `kontrib status {week.label}`.")
+    def __init__(self, week: Week, first_week: Week | None = None) -> None:
+        text = f"{week.label} is not planned yet. See `kontrib status {week.label}`."
+        if first_week is not None and week < first_week:
+            text = f"{week.label} lies before the first week, {first_week.label}: it has no plan."
+        super().__init__(text)
 
 
 def planned_week(store: Store, week: Week) -> PlannedWeek:
@@ -23,7 +26,10 @@ def planned_week(store: Store, week: Week) -> PlannedWeek:
         NotPlanned: there is none.
         MalformedPlan: its stored header cannot be read.
     """
-    return plan_of(week, store.distribution(week))
+    distribution = store.distribution(week)
+    if distribution is None:
+        raise NotPlanned(week, store.first_week())
+    return plan_of(week, distribution)
 
 
 def plan_of(week: Week, distribution: Distribution | None) -> PlannedWeek:
@@ -46,5 +52,5 @@ def planned_distribution(store: Store, week: Week) -> Distribution:
     """
     distribution = store.distribution(week)
     if distribution is None or distribution.plan_id is None:
-        raise NotPlanned(week)
+        raise NotPlanned(week, store.first_week())
     return distribution

@@ -18,6 +18,7 @@ from worker.services.plan.draft import Draft
 from worker.services.plan.funds import Estimate, FundsReport, estimate, funds_report, plan_need
 
 TOP_REWARDS = 10
+HELD_LISTED_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Preview:
     notes: PlanNotes
     top: Sequence[tuple[Entrant, BaseUnits]]
     """The largest rewards, largest first."""
+    held: Sequence[tuple[Entrant, BaseUnits]]
+    """The first rewards that the plan holds, by user."""
     estimate: Estimate
     funds: FundsReport
 
@@ -46,6 +49,7 @@ def preview(context: Context, draft: Draft, top: int = TOP_REWARDS) -> Preview:
         ratio=point_to_token_ratio(header),
         notes=draft.notes,
         top=draft.top(top),
+        held=draft.held(HELD_LISTED_MAX),
         estimate=estimate(
             costs, batches=header.batches, held=header.held, new_accounts=draft.new_accounts
         ),

@@ -9,6 +9,7 @@ from worker.core.findings import Check, Finding, Outcome, outcome_of
 from worker.core.money import tokens_text
 from worker.core.proof.bundle import PAYOUTS_FILE, PLAN_FILE
 from worker.core.proof.verify_files import VerifiedFiles, verify_files
+from worker.core.wording import counted
 from worker.ports.payout import PublicChain
 from worker.services.proof.bundle_files import BundleFiles
 from worker.services.proof.verify_anchor import verify_anchor
@@ -46,18 +47,20 @@ class Verification:
         header = self.files.header
         week = header.week.label if header else "this bundle"
         if self.outcome is Outcome.WRONG:
-            count = sum(check.wrong_count for check in self.checks)
-            return f"WRONG: {week} does not hold, {count:,} contradictions: {self.findings[0]}"
+            wrong = counted(sum(check.wrong_count for check in self.checks), "contradiction")
+            return f"WRONG: {week} does not hold, {wrong}: {self.findings[0]}"
         if self.outcome is Outcome.UNPROVEN or header is None:
             count = sum(check.unproven_count for check in self.checks)
             first = self.findings[0] if self.findings else "nothing was checked"
-            return f"NOT PROVEN: {week}, {count:,} things could not be read: {first}"
-        planned = f"{header.rewards:,} rewards of {tokens_text(header.total_amount)} KONTRIB"
+            return f"NOT PROVEN: {week}, {counted(count, 'thing')} could not be read: {first}"
+        planned = (
+            f"{counted(header.rewards, 'reward')} of {tokens_text(header.total_amount)} KONTRIB"
+        )
         if not self.on_chain:
             advice = "Add --rpc URL to check whether it was paid."
             return f"VERIFIED in itself: {week}, {planned}. {advice}"
         rest = f", {self.open:,} still to be paid" if self.open else ""
-        paid = f"{tokens_text(self.paid)} KONTRIB paid in {self.payments:,} transactions"
+        paid = f"{tokens_text(self.paid)} KONTRIB paid in {counted(self.payments, 'transaction')}"
         return f"VERIFIED: {week}, {planned}, {paid}{rest}."
 
 

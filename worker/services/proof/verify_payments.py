@@ -24,6 +24,7 @@ from worker.core.plan.commitment import Header, MalformedPlan, Row
 from worker.core.plan.receipts import ReceiptState, single_id
 from worker.core.proof.bundle import PLAN_FILE, PayoutLine
 from worker.core.proof.verify_payout_lines import Payouts
+from worker.core.wording import counted
 from worker.ports.payout import PublicChain
 from worker.services.payout.settle import find_executions
 
@@ -56,7 +57,9 @@ class PaymentsVerifier:
             f"{self._paid:,} paid as planned, {self._void:,} void, "
             f"{self._header.batches - self._paid - self._void:,} open"
         )
-        self._singles.detail = f"{self._alone:,} paid alone; {self._read:,} receipts read in all"
+        self._singles.detail = (
+            f"{self._alone:,} paid alone; {counted(self._read, 'receipt')} read in all"
+        )
         return [self._batches, self._singles]
 
     def run(self, lines: Iterable[bytes]) -> None:

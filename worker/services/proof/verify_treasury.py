@@ -13,6 +13,7 @@ from worker.core.findings import Check
 from worker.core.plan.receipts import ReceiptState, anchor_id
 from worker.core.proof.bundle import Manifest
 from worker.core.week import MalformedWeek, Week
+from worker.core.wording import counted
 from worker.ports.payout import Outflow, PublicChain
 from worker.services.proof.bundle_files import BundleFiles
 from worker.services.proof.verify_other_weeks import taken_text, verify_other_week
@@ -57,8 +58,8 @@ def verify_treasury(
         for week in sorted(unlisted.of_weeks)
     )
     check.detail = (
-        f"slots {anchor_slot} to {last_slot}: {len(history):,} transactions, "
-        f"{len(ours):,} payments of this week, "
+        f"slots {anchor_slot} to {last_slot}: {counted(len(history), 'transaction')}, "
+        f"{counted(len(ours), 'payment')} of this week, "
         f"{other_weeks:,} of other weeks, {unlisted.harmless:,} that took nothing out"
     )
     return check

@@ -12,6 +12,7 @@ from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 from worker.core.wiki.contribution_file import MalformedRecord, Occurrences, contribution_from
 from worker.core.wiki.files.record import Record
+from worker.core.wording import counted
 
 
 class NoHistory(UsageError):
@@ -20,7 +21,7 @@ class NoHistory(UsageError):
     def __init__(self, lines: int, malformed: int, first_problem: str) -> None:
         why = f"; the first malformed one: {first_problem}" if first_problem else ""
         super().__init__(
-            f"The file has no contribution of these weeks ({lines:,} lines, {malformed:,} "
+            f"The file has no contribution of these weeks ({counted(lines, 'line')}, {malformed:,} "
             f"malformed{why}). Check --from and --to."
         )
 

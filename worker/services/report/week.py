@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.money import ONE_TOKEN
+from worker.core.payout.advice import BY_OPERATOR, NO_REASON, VOID_BATCH, advice
 from worker.core.payout.chain import Costs
 from worker.core.payout.records import Payout, PayoutKind, Reward
 from worker.core.plan.fates import Fates
@@ -21,7 +22,6 @@ from worker.ports.payout import Store
 from worker.ports.report import ReportStore, TypeTally
 from worker.services.payout.pages import payout_pages
 from worker.services.plan.planned_week import plan_of
-from worker.services.report.advice import BY_OPERATOR, NO_REASON, VOID_BATCH, advice
 from worker.services.week.status import Board, board
 from worker.services.wiki.as_planned import as_planned
 from worker.services.wiki_context import WikiContext

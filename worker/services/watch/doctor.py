@@ -11,6 +11,7 @@ from worker.core.findings import Check, Finding
 from worker.core.lifecycle import Stage
 from worker.core.money import sol_text, tokens_text
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.ports.check import CheckStore
 from worker.ports.payout import Archive, Clock, Store
 from worker.services.context import Context
@@ -269,7 +270,7 @@ def _users(store: CheckStore) -> str:
     if twice:
         more = ", ..." if len(twice) > USERS_LISTED_MAX else ""
         listed = ", ".join(twice[:USERS_LISTED_MAX]) + more
-        raise Unwell(f"{len(twice)} users have several documents: {listed}")
+        raise Unwell(f"{counted(len(twice), 'user')} with several documents: {listed}")
     return "each is one document"
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from worker.core.lifecycle import Status
 from worker.core.money import tokens_text
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.ports.check import RetentionStore
 from worker.ports.payout import Store
 
@@ -22,7 +23,7 @@ class Archiving:
     kept: dict[Week, str] = field(default_factory=dict)
 
     def sentence(self) -> str:
-        return f"{len(self.moved)} weeks archived, {len(self.kept)} old ones stay"
+        return f"{counted(len(self.moved), 'week')} archived, {len(self.kept)} old ones stay"
 
 
 def archive_old_weeks(
@@ -52,4 +53,4 @@ def _still_needed(store: Store, week: Week) -> str:
     unpaid = [tally for status, tally in tallies.items() if status is not Status.COMPLETED]
     count = sum(tally.count for tally in unpaid)
     amount = sum(tally.amount for tally in unpaid)
-    return f"{count} rewards of {tokens_text(amount)} KONTRIB are not paid" if count else ""
+    return f"{counted(count, 'reward')} of {tokens_text(amount)} KONTRIB not paid" if count else ""

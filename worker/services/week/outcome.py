@@ -9,10 +9,13 @@ from worker.core.errors import ExitCode
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import tokens_text
 from worker.core.payout.backoff import is_waiting
-from worker.core.payout.records import Distribution
+from worker.core.payout.records import Distribution, Payout, PayoutKind
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.ports.payout import Store
-from worker.services.week.status import Board, board, obstacles
+from worker.services.payout.pages import payout_pages
+from worker.services.week.status import CHUNK_PAYOUTS, Board, board, obstacles
+from worker.services.week.unpaid import UNDER_WAY
 
 OBSTACLES_NAMED = 3
 
@@ -34,7 +37,7 @@ def verdict(store: Store, week: Week, now: datetime) -> Verdict | None:
     if distribution is None:
         return None
     if distribution.stage is Stage.COMPLETED:
-        return _completed(board(store, week))
+        return _after_close(store, distribution, now)
     return _waits(distribution, now) or _payouts_wait(store, distribution, now)
 
 
@@ -76,7 +79,41 @@ def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Ve
     if len(later) < left:
         return None
     named = "; ".join(f"{o.payout_id}: {o.reason}" for o in later[:OBSTACLES_NAMED])
-    return Verdict(ExitCode.NOT_READY, f"{distribution.week.label}: {left} payouts wait; {named}")
+    count = counted(left, "payout waits", "payouts wait")
+    return Verdict(ExitCode.NOT_READY, f"{distribution.week.label}: {count}; {named}")
+
+
+def _after_close(store: Store, distribution: Distribution, now: datetime) -> Verdict | None:
+    """None while rewards of a completed week are being paid alone."""
+    week, planned = distribution.week, distribution.readable_plan
+    if (waits := _waits(distribution, now)) is not None:
+        return waits
+    found = board(store, week)
+    if found.is_historic or planned is None:
+        return _completed(found)
+    if store.rewards_to_pay_alone(planned.plan_id, now, 1):
+        return None
+    singles = _open_singles(store, planned.plan_id) if found.unpaid.count else []
+    if any(not is_waiting(each.next_attempt_at, now) for each in singles):
+        return None
+    if not singles:
+        return _completed(found)
+    named = "; ".join(f"{p.id}: {p.reason or UNDER_WAY}" for p in singles[:OBSTACLES_NAMED])
+    count = counted(len(singles), "payment waits", "payments wait")
+    return Verdict(ExitCode.NOT_READY, f"{week.label} is closed, and {count}: {named}")
+
+
+def _open_singles(store: Store, plan_id: str) -> list[Payout]:
+    """Unresolved payments of single rewards, without unsigned ones on an operator's hold."""
+    found = []
+    for page in payout_pages(store, plan_id, CHUNK_PAYOUTS):
+        for payout in page:
+            if payout.kind is not PayoutKind.SINGLE or payout.status.is_resolved:
+                continue
+            [reward] = store.rewards(plan_id, range(payout.index, payout.index + 1))
+            if payout.attempt is not None or reward.operator_hold is None:
+                found.append(payout)
+    return found
 
 
 def _completed(found: Board) -> Verdict:
@@ -84,19 +121,20 @@ def _completed(found: Board) -> Verdict:
     if found.is_historic:
         return Verdict(
             ExitCode.DONE,
-            f"{label} was distributed by another system: {found.contributors:,} contributors, "
+            f"{label} was distributed by another system: "
+            f"{counted(found.contributors, 'contributor')}, "
             f"{tokens_text(found.planned)} KONTRIB.",
         )
     if found.failed.count:
         return Verdict(
             ExitCode.FAILED,
-            f"{label} is closed, but {found.failed.count} rewards "
+            f"{label} is closed, but {counted(found.failed.count, 'reward')} "
             f"({tokens_text(found.failed.amount)} KONTRIB) could not be paid. They are tried "
             f"again; see `kontrib status {label}`.",
         )
     held = f", {found.held.count} held" if found.held.count else ""
     return Verdict(
         ExitCode.DONE,
-        f"{label} is completed: {found.paid.count} of {found.contributors} rewards paid{held}, "
-        f"{tokens_text(found.paid.amount)} KONTRIB.",
+        f"{label} is completed: {found.paid.count:,} of {counted(found.contributors, 'reward')} "
+        f"paid{held}, {tokens_text(found.paid.amount)} KONTRIB.",
     )

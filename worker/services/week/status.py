@@ -9,7 +9,7 @@ from typing import Any
 
 from worker.core.lifecycle import PayoutStatus, Stage, Status, status_of
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Distribution, Tally
+from worker.core.payout.records import Distribution, PayoutKind, Tally
 from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.services.payout.pages import payout_pages
@@ -46,6 +46,8 @@ class Board:
     approved: bool = False
     completed_at: datetime | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    paused: str | None = None
+    """Why nothing is signed now."""
     is_historic: bool = False
     """Whether another system distributed the week. The figures are its own."""
 
@@ -57,24 +59,32 @@ class Obstacle:
     payout_id: str
     reason: str
     next_attempt_at: datetime | None
+    is_single: bool
     is_resolved: bool = False
     """Whether it is paid or void, and only its transaction is not readable yet."""
 
 
 def board(store: Store, week: Week) -> Board:
     """One week, with its notes. A week that the database does not know is due."""
-    found = store.distribution(week) or Distribution(week, Stage.DUE)
-    return _board(store, found, store.notes(week))
+    found = store.distribution(week)
+    if found is None:
+        first, reason = store.first_week(), None
+        if first is None:
+            reason = "there is no genesis yet: `kontrib genesis --first-week WEEK`"
+        elif week < first:
+            reason = f"it lies before the first week, {first.label}, and is never paid"
+        found = Distribution(week, Stage.DUE, reason=reason)
+    return _board(store, found, store.notes(week), store.paused())
 
 
 def overview(store: Store, now: datetime) -> list[Board]:
     """All weeks that are over, from the first one on, and all others that the database knows."""
     known = {d.week: d for d in store.distributions()}
     first, last = store.first_week(), Week.containing(now).previous()
-    boards = []
+    boards, paused = [], store.paused()
     for week in sorted({*known, *(first.until(last) if first else [])}):
         found = known.get(week) or store.distribution(week) or Distribution(week, Stage.DUE)
-        boards.append(_board(store, found, {}))
+        boards.append(_board(store, found, {}, paused))
     return boards
 
 
@@ -90,13 +100,17 @@ def obstacles(store: Store, week: Week, limit: int | None) -> list[Obstacle]:
         for p in page:
             if p.reason:
                 found = unread if p.status.is_resolved else waiting
-                found.append(Obstacle(p.id, p.reason, p.next_attempt_at, p.status.is_resolved))
+                is_single = p.kind is PayoutKind.SINGLE
+                again, is_done = p.next_attempt_at, p.status.is_resolved
+                found.append(Obstacle(p.id, p.reason, again, is_single, is_done))
         if limit is not None and len(waiting) >= limit:
             break
     return [*waiting, *unread][:limit]
 
 
-def _board(store: Store, distribution: Distribution, notes: Mapping[str, Any]) -> Board:
+def _board(
+    store: Store, distribution: Distribution, notes: Mapping[str, Any], paused: str | None
+) -> Board:
     unplanned = Board(
         week=distribution.week,
         stage=distribution.stage,
@@ -109,6 +123,7 @@ def _board(store: Store, distribution: Distribution, notes: Mapping[str, Any]) -
         approved=distribution.approved,
         completed_at=distribution.completed_at,
         notes=notes,
+        paused=paused,
     )
     if (historic := distribution.historic) is not None:
         return replace(

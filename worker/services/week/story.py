@@ -16,6 +16,7 @@ from worker.core.money import tokens_text
 from worker.core.payout.backoff import is_waiting
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
+from worker.core.wording import counted
 from worker.services.context import Context, Deadline
 from worker.services.payout.close import TransactionsUnread, close_week
 from worker.services.payout.pay import pay
@@ -144,8 +145,8 @@ def _plan(context: Context, work: Work, _: Deadline, at_once: bool) -> Done:
     planned = plan_week(context, work.week, at_once=at_once)
     header = planned.header
     return Done(
-        f"{work.week.label}: plan {planned.how}, {header.rewards} rewards "
-        f"({header.held} held) in {header.batches} batches, "
+        f"{work.week.label}: plan {planned.how}, {counted(header.rewards, 'reward')} "
+        f"({header.held} held) in {counted(header.batches, 'batch', 'batches')}, "
         f"{tokens_text(header.total_amount)} KONTRIB for {header.total_points} points"
     )
 
@@ -171,7 +172,7 @@ def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
     planned = planned_week(context.store, work.week)
     report = pay(context, planned, range(work.first, work.last), deadline)
     of = report.resolved + report.unresolved + report.later
-    text = f"{work.week.label}: {report.paid} of {of} payouts paid"
+    text = f"{work.week.label}: {report.paid:,} of {counted(of, 'payout')} paid"
     parts = {"void": report.void, "unknown": report.unresolved, "to be retried": report.later}
     text += "".join(f", {count} {name}" for name, count in parts.items() if count)
     text += f", {tokens_text(report.moved)} KONTRIB moved"
@@ -184,7 +185,7 @@ def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
 def _release_singles(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
     released = release_singles(context, planned_week(context.store, work.week), deadline)
     waiting = "; ".join(f"{n} wait: {why}" for why, n in sorted(released.waiting.items()))
-    text = f"{work.week.label}: {released.payable} rewards can be paid alone"
+    text = f"{work.week.label}: {counted(released.payable, 'reward')} to be paid alone now"
     return Done(text + (f", {waiting}" if waiting else ""))
 
 
@@ -195,7 +196,8 @@ def _read_back(context: Context, work: Work, _: Deadline, __: bool) -> Done:
     is_due = context.store.unread(planned.plan_id, "", 1, due=now)
     if read == ReadAgain() and is_due:  # no receipt is readable
         raise TransactionsUnread(work.week, unread_payouts(context, planned))
-    text = f"the transactions of {read.complete} payouts read, {read.later} not readable yet"
+    count = counted(read.complete, "payout")
+    text = f"the transactions of {count} read, {read.later} not readable yet"
     return Done(f"{work.week.label}: {text}", again=read.complete > 0)
 
 

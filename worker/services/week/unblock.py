@@ -47,6 +47,18 @@ def resume_signing(store: Store, now: datetime) -> None:
             store.requeue(distribution.week, now)
 
 
+def forget_waits(store: Store, week: Week, now: datetime) -> None:
+    """Make due what waits for its next try: this week, and earlier ones that come before it.
+
+    A week that stopped, or is completed, stays as it is until `retry`.
+    """
+    for known in store.distributions():
+        is_waiting = known.next_attempt_at is not None and known.next_attempt_at > now
+        is_over = known.stopped or known.stage is Stage.COMPLETED
+        if known.week <= week and is_waiting and not is_over:
+            store.requeue(known.week, now)
+
+
 def retry_week(store: Store, week: Week, now: datetime) -> int:
     """Make everything unresolved of a week due now, and return how many. Sends nothing itself.
 

@@ -14,6 +14,7 @@ from worker.core.payout.records import Distribution
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.core.wiki.counters import UserTokens, article_shares
+from worker.core.wording import counted
 from worker.services.wiki.as_planned import as_planned
 from worker.services.wiki.until_stable import TRIES, StillChanging, write_until_stable
 from worker.services.wiki_context import WikiContext
@@ -63,10 +64,15 @@ class Recount:
         self.changes += changes[: CHANGES_LISTED_MAX - len(self.changes)]
 
     def sentence(self) -> str:
-        left = f", {len(self.unreadable)} unreadable counters left" if self.unreadable else ""
+        left = (
+            f", {counted(len(self.unreadable), 'unreadable counter')} left"
+            if self.unreadable
+            else ""
+        )
         return (
-            f"{self.weeks} weeks, {self.users} users and {self.articles} articles counted, "
-            f"{self.corrected} documents corrected{self.replaced()}{left}"
+            f"{counted(self.weeks, 'week')}, {counted(self.users, 'user')} and "
+            f"{counted(self.articles, 'article')} counted, "
+            f"{counted(self.corrected, 'document')} corrected{self.replaced()}{left}"
         )
 
     def replaced(self) -> str:

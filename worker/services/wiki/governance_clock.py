@@ -25,6 +25,7 @@ from worker.core.wiki.governance import (
     outcome,
 )
 from worker.core.wiki.parameters import checked_change
+from worker.core.wording import counted
 from worker.services.wiki.governance import (
     TRIES,
     ProposalRaced,
@@ -48,7 +49,7 @@ class ProposalsStuck(KontribError):
         self.stuck = stuck
         listed = "; ".join(f"{i}: {type(e).__name__}: {e}" for i, e in stuck.items())
         super().__init__(
-            f"{len(stuck)} proposals could not be handled; the others were ({listed}). "
+            f"{counted(len(stuck), 'proposal')} could not be handled; the others were ({listed}). "
             "Correct these documents, or end them with `kontrib cancel`."
         )
 

@@ -25,6 +25,7 @@ from worker.core.wiki.contribution_file import (
     contribution_from,
 )
 from worker.core.wiki.files.record import Record
+from worker.core.wording import counted
 from worker.ports.payout import WikiStore
 
 CHUNK_RECORDS = 2000
@@ -37,7 +38,7 @@ class RecordsUnaccounted(KontribError):
 
     def __init__(self, report: IngestReport) -> None:
         super().__init__(
-            f"{report.lines:,} records were read, and {report.accounted:,} are accounted for. "
+            f"Of {counted(report.lines, 'record')}, {report.accounted:,} are accounted for. "
             "Compare the database with the file, and report this."
         )
 

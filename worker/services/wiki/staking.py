@@ -16,6 +16,7 @@ from worker.core.errors import NotReady, Refused, UsageError
 from worker.core.money import BaseUnits, base_units, tokens_text
 from worker.core.wiki.stake_record import StakeRecord, StakeStatus
 from worker.core.wiki.staking import StakeHasEnded, as_of, check_stake, ended_early, tier_of
+from worker.core.wording import counted
 from worker.ports.wiki import FoundTransfer
 from worker.services.wiki.earned_tokens import Recount, recount_tokens
 from worker.services.wiki_context import WikiContext
@@ -92,7 +93,7 @@ class StakesKept:
     def sentence(self) -> str:
         return (
             f"{self.active} active stakes, {self.accrued} accrued, {self.completed} completed, "
-            f"{self.users_corrected} users corrected{self.recount.replaced()}"
+            f"{counted(self.users_corrected, 'user')} corrected{self.recount.replaced()}"
         )
 
 

@@ -34,6 +34,7 @@ from worker.core.chunks import chunks
 from worker.core.errors import KontribError, Refused
 from worker.core.lifecycle import Status
 from worker.core.payout.records import PayoutKind
+from worker.core.wording import counted
 
 INSERT_BATCH = 1000
 _NOT_FOR_CREATION = {"v", "ns", ENGINES_OWN}
@@ -59,7 +60,8 @@ class RestoreIncomplete(KontribError):
 
     def __init__(self, collection: str, expected: int, found: int) -> None:
         super().__init__(
-            f"{collection} has {found} documents instead of {expected}. Stop the workers and the "
+            f"{collection} has {counted(found, 'document')} instead of {expected}. "
+            "Stop the workers and the "
             "wiki, and run `kontrib restore` again."
         )
 
@@ -125,7 +127,7 @@ class _Restore(MongoPart):
             self._progress.update_one(
                 {"_id": self._manifest.id}, {"$addToSet": {"done": saved.name}}
             )
-            self._notify(f"{saved.name}: {saved.documents:,} documents")
+            self._notify(f"{saved.name}: {counted(saved.documents, 'document')}")
         mended = self._mend_singles()
         self._progress.drop()
         manifest = self._manifest

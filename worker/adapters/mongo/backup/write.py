@@ -37,6 +37,7 @@ from worker.adapters.mongo.backup.format import (
 )
 from worker.adapters.mongo.base import MongoPart
 from worker.adapters.mongo.connection import Document, Mongo
+from worker.core.wording import counted
 
 BATCH_DOCUMENTS = 2000
 GZIP_LEVEL = 6
@@ -86,7 +87,7 @@ class _Backup(MongoPart):
             counter = _Counter()
             data = self._write(f"{base}.bson.gz", counter.counting(self._batches(name)))
             documents = counter.documents
-        self._notify(f"{name}: {documents:,} documents")
+        self._notify(f"{name}: {counted(documents, 'document')}")
         return SavedCollection(name, priority_of(name), documents, data, metadata)
 
     def _metadata(self, listed: Document) -> bytes:

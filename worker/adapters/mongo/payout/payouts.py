@@ -20,12 +20,11 @@ from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import attempt_document, payout_of
 from worker.core.lifecycle import IllegalTransition, PayoutStatus, Status
+from worker.core.payout.advice import BATCH_VOIDED, SINGLE_VOIDED
 from worker.core.payout.backoff import AHEAD_MAX
 from worker.core.payout.records import Attempt, Payout, PayoutKind, Postponement, Settlement
 
 SIGNATURES_KEPT = 20
-VOID_REASON = "batch void: paid alone"
-VOID_SINGLE_REASON = "its receipt is void: it can never be paid"
 
 # If a batch is signed again, its rewards are processing already and need no write.
 _NOT_YET = [Status.PENDING.value, Status.FAILED.value]
@@ -242,11 +241,11 @@ def _reward_updates(settlement: Settlement, sizes: dict[str, int], now: datetime
     if settlement.status is PayoutStatus.PAID:
         return [UpdateMany(rewards, [{"$set": _paid(settlement, now)}])]
     if payout.kind is PayoutKind.SINGLE:
-        facts: Document = {"status": Status.FAILED.value, "reason": VOID_SINGLE_REASON}
+        facts: Document = {"status": Status.FAILED.value, "reason": SINGLE_VOIDED}
     else:
         facts = {
             "status": Status.PENDING.value,
-            "reason": VOID_REASON,
+            "reason": BATCH_VOIDED,
             "route": Route.WAITING.value,
             "next_attempt_at": None,
         }

@@ -22,6 +22,7 @@ from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.lifecycle import Status
 from worker.core.payout.records import PayoutKind, Reward
+from worker.core.payout.unpaid import UnpaidReward
 from worker.core.week import Week
 
 _UNPAID = {"$ne": Status.COMPLETED.value}
@@ -48,6 +49,16 @@ class MongoRewards(MongoPart):
         found = self.token_rewards.find(selected)
         ordered = found.sort([("next_attempt_at", 1), ("position", 1)]).limit(limit)
         return [reward_of(document) for document in ordered]
+
+    def unpaid_alone(self, plan_id: str, limit: int) -> list[UnpaidReward]:
+        if limit <= 0:
+            return []
+        found = self.token_rewards.find(_unpaid_alone(plan_id))
+        ordered = found.sort([("status", 1), ("position", 1)]).limit(limit)
+        return [UnpaidReward(reward_of(each), each["next_attempt_at"]) for each in ordered]
+
+    def count_unpaid_alone(self, plan_id: str) -> int:
+        return self.token_rewards.count_documents(_unpaid_alone(plan_id))
 
     def set_aside(
         self, reward: Reward, status: Status, reason: str, next_attempt_at: datetime
@@ -119,6 +130,15 @@ def _with(wallet: str) -> Document:
 def waiting(plan_id: str | Document) -> Document:
     """Unpaid rewards that are paid alone and have no payout yet."""
     return {"plan_id": plan_id, "route": Route.WAITING.value, "status": _UNPAID}
+
+
+def _unpaid_alone(plan_id: str) -> Document:
+    is_apart = [{"route": {"$ne": Route.BATCH.value}}, {"operator_hold": {"$ne": None}}]
+    return {
+        "plan_id": plan_id,
+        "status": _UNPAID,
+        "$or": [*is_apart, {"status": Status.FAILED.value}],
+    }
 
 
 def unresolved_payments(plan_id: str | Document) -> Document:

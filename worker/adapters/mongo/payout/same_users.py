@@ -68,7 +68,7 @@ def describe_same_users(database: Mongo) -> list[str]:
             return [*lines, "users: and more; `kontrib check` lists them all"]
         listed = ", ".join(map(repr, sorted(ids, key=repr)))
         lines.append(
-            f"users: {len(ids)} documents are user {user_id} ({listed}): this user's rewards are "
+            f"users: {len(ids):,} documents are user {user_id} ({listed}): this user's rewards are "
             "held until one is left"
         )
     return lines

@@ -19,6 +19,7 @@ from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, Colle
 from worker.core.errors import Refused
 from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
+from worker.core.wording import counted
 
 SCHEMA_ID = "schema"
 
@@ -100,7 +101,7 @@ def _of_openings(database: Mongo, spec: CollectionSpec) -> Iterator[Finding]:
     if spec.name not in (names.USERS, names.ARTICLES):
         return
     if count := database[spec.name].count_documents(without_opening()):
-        found = f"missing in {count} documents that the wiki has counted in"
+        found = f"missing in {counted(count, 'document')} that the wiki has counted in"
         yield Finding(Kind.OPENING, f"{spec.name}.opening", found, "in each of them")
 
 
@@ -175,7 +176,7 @@ def _options_text(options: Mapping[str, Any]) -> str:
 def _of_fields(database: Mongo, spec: CollectionSpec) -> Iterator[Finding]:
     for field, missing in _missing_fields(database, spec).items():
         if missing:
-            found = f"missing in {missing} documents"
+            found = f"missing in {counted(missing, 'document')}"
             yield Finding(Kind.FIELD, f"{spec.name}.{field}", found, "in every document")
 
 

@@ -22,6 +22,7 @@ from worker.adapters.mongo.payout.weeks import MongoWeeks
 from worker.core.errors import UsageError
 from worker.core.lifecycle import Stage
 from worker.core.week import Week
+from worker.core.wording import counted
 
 CHUNK_IDS = 1000
 NO_DISTRIBUTION: Document = {f"{names.SET_ASIDE}.rewards_only": True}
@@ -46,7 +47,7 @@ def describe(database: Mongo, collection: str) -> list[str]:
         return _describe_wallets(database)
     if collection == names.WEEKLY_DISTRIBUTIONS:
         weeks = len(list(_repeated(database, collection, "week_start")))
-        return [f"{weeks} weeks with several distributions"] if weeks else []
+        return [f"{counted(weeks, 'week')} with several distributions"] if weeks else []
     return []
 
 
@@ -57,7 +58,11 @@ def has_empty_wallets(database: Mongo) -> bool:
 def _describe_wallets(database: Mongo) -> list[str]:
     empty = database[names.USERS].count_documents(_NO_WALLET)
     shared = len(list(_repeated(database, names.USERS, names.WALLET)))
-    found = [f"{empty} users whose wallet is null or empty, instead of missing"] if empty else []
+    found = (
+        [f"{counted(empty, 'user')} whose wallet is null or empty, instead of missing"]
+        if empty
+        else []
+    )
     return [*found, f"{shared} wallets of several users"] if shared else found
 
 
@@ -75,7 +80,7 @@ def _resolve_wallets(database: Mongo) -> Iterator[str]:
     moved = {"$rename": {names.WALLET: names.WALLET_REMOVED}}
     emptied = users.update_many(_NO_WALLET, moved).modified_count
     if emptied:
-        yield f"users: removed the null or empty wallet_address of {emptied} users"
+        yield f"users: removed the null or empty wallet_address of {counted(emptied, 'user')}"
     for wallet in list(_repeated(database, names.USERS, names.WALLET)):
         holders = list(users.find({names.WALLET: wallet}, {"_id": 1, "created_at": 1}))
         keeper, *others = sorted(holders, key=_age)

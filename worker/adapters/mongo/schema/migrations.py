@@ -42,6 +42,7 @@ from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION, Colle
 from worker.core.errors import KontribError, NotReady
 from worker.core.findings import Finding
 from worker.core.plan.rules import CONFIG_ID
+from worker.core.wording import counted
 
 _UNIQUE_TRIES = 3
 _RACE_TRIES = 5
@@ -56,7 +57,7 @@ class SchemaDiffers(NotReady):
 
     def __init__(self, differences: list[Finding]) -> None:
         listed = "; ".join(str(d) for d in differences[:3])
-        super().__init__(f"{len(differences)} differences from the schema: {listed}.")
+        super().__init__(f"{counted(len(differences), 'difference')} from the schema: {listed}.")
 
 
 class StillDuplicates(KontribError):
@@ -86,9 +87,8 @@ class MigrationReport:
     steps: list[MigrationStep] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    """What a person has to correct, because migration cannot."""
-    choices: list[str] = field(default_factory=list)
-    """Settings that follow from what the wiki holds."""
+    """What only a person can correct."""
+    choices: list[str] = field(default_factory=list)  # that follow from what the wiki holds
     documents_updated: int = 0
     remaining: list[Finding] = field(default_factory=list)
 
@@ -99,14 +99,15 @@ def verify(database: Mongo) -> list[Finding]:
 
 
 def require_schema(database: Mongo) -> str:
-    """The schema's version, as a sentence.
+    """The schema's version, as a sentence. Later documents of the wiki may lack added fields.
 
     Raises:
         SchemaDiffers: the database differs from it.
     """
-    if found := [*verify(database), *later_obstacles(database)]:
-        raise SchemaDiffers(found)
-    return f"version {SCHEMA_VERSION}"
+    found = [*verify(database), *later_obstacles(database)]
+    if wrong := [each for each in found if each.area != Kind.FIELD]:
+        raise SchemaDiffers(wrong)
+    return f"version {SCHEMA_VERSION}" + ("; newer documents lack added fields" if found else "")
 
 
 def plan_migration(database: Mongo, set_aside: Collection[str] = ()) -> list[MigrationStep]:

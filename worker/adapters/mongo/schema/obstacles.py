@@ -20,6 +20,7 @@ from worker.adapters.mongo.schema.spec import COLLECTIONS, CollectionSpec, Index
 from worker.adapters.mongo.schema.validation import blocks, violations
 from worker.core.errors import Refused
 from worker.core.findings import Finding
+from worker.core.wording import counted
 
 LISTED_MAX = 20
 INDEXES_MAX = 64
@@ -139,7 +140,7 @@ def another_meaning(database: Mongo, spec: CollectionSpec) -> str | None:
     if lacking * 2 <= count:
         return None
     return (
-        f"{spec.name} has another meaning: {lacking} of its {count} documents lack "
+        f"{spec.name} has another meaning: {lacking} of its {counted(count, 'document')} lack "
         f"{' or '.join(spec.essential)}. `kontrib migrate --set-aside {spec.name}` keeps it as "
         f"{spec.name}{SET_ASIDE_SUFFIX}; a rollback gives the name back. Or name another database."
     )

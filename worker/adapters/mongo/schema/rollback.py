@@ -31,6 +31,7 @@ from worker.core.lifecycle import Stage
 from worker.core.money import tokens_text
 from worker.core.plan.rules import CONFIG_ID
 from worker.core.week import Week
+from worker.core.wording import counted
 
 _OUR_CONFIG = {"$or": [{"_id": {"$in": [SCHEMA_ID, ORIGIN_ID, CONTROL_ID, GENESIS_ID]}},
                        {"_id": {"$regex": "^(heartbeat|count|mark|figures)/"}}]}  # fmt: skip
@@ -44,9 +45,9 @@ class StillOwed(Refused):
 
     def __init__(self, amount: int, count: int) -> None:
         super().__init__(
-            f"{tokens_text(amount)} KONTRIB in {count} payouts are still owed. Let them be paid "
-            "first, or use --force to roll back now; `kontrib rebuild` can bring the "
-            "anchored weeks back later."
+            f"{counted(count, 'payout')} of {tokens_text(amount)} KONTRIB still owed. Let "
+            "everything be paid first, or use --force to roll back now; `kontrib rebuild` can "
+            "bring the anchored weeks back later."
         )
 
 
@@ -160,7 +161,7 @@ class _Rollback(MongoPart):
         ]
         for name in scope.new_collections():
             count = self.database[name].estimated_document_count()
-            steps.append(f"drop collection {name} ({count} documents)")
+            steps.append(f"drop collection {name} ({counted(count, 'document')})")
         for spec in scope.kept():
             steps += self._steps_of(scope, spec)
         steps += [f"drop collection {name} (empty)" for name in scope.empty()]
@@ -174,7 +175,7 @@ class _Rollback(MongoPart):
             steps.append(f"give {name} the validation from before")
         if (selected := scope.our_documents(name)) is not None:
             count = self.database[name].count_documents(selected)
-            steps.append(f"remove our {count} documents from {name}")
+            steps.append(f"remove our {counted(count, 'document')} from {name}")
         if fields := scope.added_fields(spec):
             listed = ", ".join(fields)
             owners = "; the owner's fields where migration added them" if spec.added_fields else ""

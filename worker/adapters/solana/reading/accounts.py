@@ -12,6 +12,7 @@ from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.rpc.calls import Call, Reply
 from worker.adapters.solana.rpc.sizes import GET_MULTIPLE_ACCOUNTS_MAX
 from worker.core.chunks import chunks
+from worker.core.wording import counted
 
 CONFIRMED = "confirmed"
 FINALIZED = "finalized"
@@ -56,7 +57,7 @@ def read_accounts(reply: Reply, count: int) -> tuple[int, list[ChainAccount | No
     try:
         slot, values = reply["context"]["slot"], reply["value"]
         if not isinstance(slot, int) or len(values) != count:
-            raise MalformedAnswer(f"expected {count} accounts")
+            raise MalformedAnswer(f"expected {counted(count, 'account')}")
         return slot, [None if value is None else _account(value) for value in values]
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
         raise MalformedAnswer(f"no accounts: {type(error).__name__}") from None

@@ -17,6 +17,8 @@ from worker.core.plan.entrant import OVER_ACCOUNT_CAP
 VOID_BATCH = "its batch was voided; it is paid alone"
 BY_OPERATOR = "kept back by an operator: "
 NO_REASON = "no reason is recorded"
+BATCH_VOIDED = "batch void: paid alone"
+SINGLE_VOIDED = "its receipt is void: it can never be paid"
 
 _REDIRECT = (
     "Ask the user for another wallet and enter it in the wiki, or redirect this one reward: "
@@ -44,14 +46,17 @@ _ADVICE = {
     NOT_MADE_YET: _BY_ITSELF,
     UNREADABLE: "Look at the endpoints: kontrib doctor. Then: kontrib retry {week}",
     VOID_BATCH: _BY_ITSELF,
+    BATCH_VOIDED: _BY_ITSELF,
+    SINGLE_VOIDED: "kontrib cannot pay it any more. Pay it by hand if it is still owed.",
     HOLD_EXPIRED: "hold_weeks is over, so it stays unpaid. To pay it anyway, raise "
     "hold_weeks, then: kontrib retry {week}",
     AccountProblem.MEMO_REQUIRED.value: "The user must turn off the memo requirement of their "
     "token account; it is then paid by itself.",
     AccountProblem.CONFIDENTIAL_ONLY.value: "The user must allow plain transfers to their token "
     "account, or name another wallet.",
-    AccountProblem.FROZEN.value: "The mint's freeze authority must thaw the token account, or the "
-    "user must name another wallet.",
+    AccountProblem.FROZEN.value: "The mint's freeze authority must thaw the token account; then: "
+    "kontrib retry {week}. Or redirect this one reward: "
+    "kontrib retry {week} --rewallet USER --wallet ADDRESS",
 }
 
 
