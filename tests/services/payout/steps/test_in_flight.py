@@ -12,9 +12,10 @@ from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.payout.backoff import READ_AGAIN_SECONDS
 from worker.core.payout.chain import Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, PayoutKind, Settlement
+from worker.core.payout.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.core.watch.figures import RE_SIGNS
-from worker.services.payout.in_flight import USUAL_WAIT, InFlight
+from worker.services.payout.in_flight import LOOK_AGAIN, USUAL_WAIT, InFlight
 from worker.services.week.story import Job
 
 
@@ -193,3 +194,18 @@ def test_every_wait_is_shown_although_others_are_usual(world: World, flight: InF
     assert {reason.split(":")[0] for reason in flight.report.reasons} == {long.id, unknown.id}
     assert [payout.id for payout in flight.payouts] == [usual.id]
     assert flight.report.later == 2
+
+
+def test_a_receipt_that_is_unknown_for_too_long_is_looked_for_later(
+    world: World, flight: InFlight
+) -> None:
+    first, *others = flight.payouts
+    unknown = {first.id: ReceiptState.UNKNOWN}
+    flight.note_receipts(unknown)
+    world.clock.sleep(UNKNOWN_MAX.total_seconds() + 1)
+    flight.note_receipts(unknown)
+
+    assert flight.payouts == others
+    stored = world.first.store.payout(world.distribution().plan_id or "", first.id)
+    assert stored is not None
+    assert stored.next_attempt_at == world.clock.now() + LOOK_AGAIN

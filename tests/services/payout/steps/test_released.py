@@ -137,3 +137,24 @@ def test_a_plan_whose_accounts_are_not_all_made_in_time_goes_on_later(world: Wor
     chain.before = lambda _: None
     world.ledger.holds_sends = False
     assert prepare_accounts(world.first, planned, Deadline(world.clock, 600)) == (2, True)
+
+
+def test_accounts_of_several_rounds_are_counted_together(world: World) -> None:
+    world.populate(6)
+    world.genesis()
+    close(world, *NAMES[:3])
+    do(world.first, Job.PLAN, Job.ANCHOR)
+    chain, began = chain_of(world.first), world.clock.now()
+    chain.accounts_per_transaction = 1
+    world.ledger.holds_sends = True
+
+    def deliver_one(method: str) -> None:
+        if method == "recipients" and len(world.ledger.in_flight) == 3:
+            world.ledger.deliver([min(world.ledger.in_flight)])
+        if world.clock.now() > began + timedelta(seconds=120):
+            world.ledger.holds_sends = False
+
+    chain.before = deliver_one
+    planned = planned_week(world.first.store, WEEK)
+
+    assert prepare_accounts(world.first, planned, Deadline(world.clock, 600)) == (3, True)
