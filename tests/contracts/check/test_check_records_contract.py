@@ -186,17 +186,17 @@ def sealed_plan(world: WikiWorld) -> None:
 
 
 def pay_plan(world: WikiWorld) -> None:
-    """An anchored week: a void batch with two singles, and an unreadable transaction."""
+    """An anchored week: a void batch with two singles."""
     store = world.wiki.store
     paid = (PayoutStatus.PAID, "sig", 7, Lamports(5000), True)
-    void, unread, last, anchor = store.payouts_after(PLAN, "", 9)
+    void, first, last, anchor = store.payouts_after(PLAN, "", 9)
     store.settle([Settlement(anchor, PayoutStatus.PAID, "anchor", 6, Lamports(1), True)], PAID_AT)
     assert store.advance(WEEK, PLAN, Stage.PLANNED, Stage.ANCHORED, signature="anchor")
     assert store.advance(WEEK, PLAN, Stage.ANCHORED, Stage.PREPARED)
     store.settle(
         [
             Settlement(void, PayoutStatus.VOID, "void", 7, Lamports(5000), True),
-            Settlement(unread, PayoutStatus.PAID, None, None, None, False),
+            Settlement(first, *paid),
             Settlement(last, *paid),
         ],
         PAID_AT,
