@@ -12,6 +12,7 @@ CONTRIBUTIONS ?=
 WEEK ?=
 SIZES ?=
 KEEP ?=
+AGAIN ?=
 TESTS ?= tests
 # One set for two cores; raise it on a larger machine.
 WORKERS ?= 2
@@ -109,8 +110,8 @@ chaos: $(READY) ## Run real processes under many faults: KILLS=200 SEED=1
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
 
 .PHONY: mutants
-mutants: $(READY) ## Change the money path a word at a time: the tests must notice (half an hour)
-	$(BIN)/python -m tests.mutants --workers $(WORKERS)
+mutants: $(READY) ## Change the money path a word at a time: the tests must notice; AGAIN=1 tries survivors only
+	$(BIN)/python -m tests.mutants --workers $(WORKERS) $(if $(AGAIN),--again)
 
 .PHONY: docs
 docs: $(READY) ## Write the reference pages from the code, and build the site into site/

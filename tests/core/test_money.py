@@ -165,3 +165,12 @@ def test_the_owners_field_is_compared_with_the_exact_one(
 @pytest.mark.parametrize("tokens", ["1.9999999999", Decimal("1.9999999991"), 1.9999999999])
 def test_the_owners_number_is_rounded_down(tokens: object) -> None:
     assert rounded_down(tokens) == 1_999_999_999
+
+
+def test_the_owners_number_is_refused_only_outside_of_its_range() -> None:
+    largest = Decimal(2**63 - 1).scaleb(-9)
+    for tokens, amount in ((0, 0), (largest, 2**63 - 1)):
+        assert rounded_down(tokens) == amount
+    for tokens in (-1, largest + 1):
+        with pytest.raises(MalformedAmount, match=f"{tokens}.*negative or too large"):
+            rounded_down(tokens)

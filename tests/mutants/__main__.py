@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from tests.mutants.judge import judge, read_explanations
-from tests.mutants.results import read_mutants
+from tests.mutants.results import read_mutants, survivors
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPLAINED = Path(__file__).with_name("explained.toml")
@@ -27,11 +27,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--workers", type=int, default=2, help="tests of how many mutants at once")
     parser.add_argument("--only", nargs="*", default=[], help="mutants whose name matches")
+    parser.add_argument("--again", action="store_true", help="the survivors of the last run again")
     parser.add_argument("--judge", action="store_true", help="judge the results of the last run")
     options = parser.parse_args()
     os.chdir(ROOT)
     started = time.monotonic()
-    if not options.judge and (code := _run_mutmut(options.workers, options.only)):
+    only = survivors(ROOT) if options.again else options.only
+    if not options.judge and (code := _run_mutmut(options.workers, only)):
         return code
     verdict = judge(read_mutants(ROOT), read_explanations(EXPLAINED), whole=not options.only)
     sys.stdout.write("\n".join(verdict.lines()) + "\n")
@@ -44,7 +46,8 @@ def _run_mutmut(workers: int, only: list[str]) -> int:
     if not only:
         shutil.rmtree("mutants", ignore_errors=True)
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", str(workers)]
-    environment = os.environ | {"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": ""}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mypy, for mutmut
+    environment = os.environ | {"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": "", "PATH": path}
     return subprocess.run([*command, *only], env=environment, check=False).returncode
 
 

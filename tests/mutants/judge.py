@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import enum
+import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 KILLED_MIN = 0.95
+_SENTENCE = re.compile(r"""(["'])(?:(?!\1).)*\s(?:(?!\1).)*\1""")
 
 
 class Fate(enum.Enum):
     KILLED = "killed"
     SURVIVED = "survived"
     NOT_TRIED = "not tried"
+    ILL_TYPED = "refused by mypy"
+    """It is no program that could be merged, so it does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Verdict:
 
     counts: Counter[Fate] = field(default_factory=Counter)
     explained: int = 0
+    sentences: int = 0
+    """Survivors that change only a text with a blank in it, which people read."""
     unexplained: list[Mutant] = field(default_factory=list)
     stale: list[Explanation] = field(default_factory=list)
 
@@ -61,11 +67,13 @@ class Verdict:
         """The verdict for people. An unexplained mutant is printed as `explained.toml` has it."""
         found = [line for mutant in self.unexplained for line in _as_toml(mutant)]
         found += [f"explains nothing: {e.function} {' '.join(e.change)}" for e in self.stale]
-        left = self.counts[Fate.NOT_TRIED]
+        left, refused = self.counts[Fate.NOT_TRIED], self.counts[Fate.ILL_TYPED]
         return [
             *found,
             f"{self.tried:,} mutants: {self.counts[Fate.KILLED]:,} killed ({self.share:.1%}), "
-            f"{self.explained:,} explained, {len(self.unexplained):,} neither"
+            f"{self.explained:,} explained, {self.sentences:,} of sentences for people, "
+            f"{len(self.unexplained):,} neither"
+            + (f"; {refused:,} that mypy refuses" if refused else "")
             + (f"; {left:,} not tried" if left else ""),
         ]
 
@@ -85,11 +93,21 @@ def judge(
         if key in known:
             used.add(key)
             verdict.explained += 1
+        elif is_sentence(mutant.change):
+            verdict.sentences += 1
         else:
             verdict.unexplained.append(mutant)
     if whole:
         verdict.stale = [each for key, each in known.items() if key not in used]
     return verdict
+
+
+def is_sentence(change: Sequence[str]) -> bool:
+    """Whether a change is in texts with blanks only. Such a text is for people."""
+    before, after = ([line[2:] for line in change if line[0] == sign] for sign in "-+")
+    return before != after and [_SENTENCE.sub("", line) for line in before] == [
+        _SENTENCE.sub("", line) for line in after
+    ]
 
 
 def read_explanations(path: Path) -> list[Explanation]:

@@ -15,9 +15,11 @@ _FATES = {
     3: Fate.KILLED,
     5: Fate.SURVIVED,  # no test calls the function
     33: Fate.SURVIVED,
+    37: Fate.ILL_TYPED,
 }
 _TIMED_OUT = (36, 24, -24, 152, 255)
 """The tests never ended, so everybody would have noticed."""
+_LEFT = (Fate.SURVIVED, Fate.NOT_TRIED)
 
 
 def read_mutants(root: Path) -> Iterator[Mutant]:
@@ -25,15 +27,26 @@ def read_mutants(root: Path) -> Iterator[Mutant]:
     for meta in sorted((root / "mutants").rglob("*.meta")):
         found = json.loads(meta.read_text())["exit_code_by_key"]
         for name, code in sorted(found.items()):
-            fate = Fate.KILLED if code in _TIMED_OUT else _FATES.get(code, Fate.SURVIVED)
+            fate = _fate(code)
             change = _change(name) if fate is Fate.SURVIVED else ()
             yield Mutant(function_of(name), fate, change)
+
+
+def survivors(root: Path) -> list[str]:
+    """The names of the mutants that survived the last run, or that it did not try."""
+    metas = [json.loads(meta.read_text()) for meta in sorted((root / "mutants").rglob("*.meta"))]
+    codes = {name: code for meta in metas for name, code in meta["exit_code_by_key"].items()}
+    return [name for name, code in codes.items() if _fate(code) in _LEFT]
 
 
 def function_of(name: str) -> str:
     """`worker.core.plan.fates.Fates.check` of `worker.core.plan.fates.xǁFatesǁcheck__mutmut_3`."""
     module, _, mangled = name.rpartition("__mutmut_")[0].rpartition(".")
     return f"{module}.{mangled.removeprefix('xǁ').removeprefix('x_').replace('ǁ', '.')}"
+
+
+def _fate(code: int | None) -> Fate:
+    return Fate.KILLED if code in _TIMED_OUT else _FATES.get(code, Fate.SURVIVED)
 
 
 def _change(name: str) -> tuple[str, ...]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from tests.mutants.__main__ import EXPLAINED
-from tests.mutants.judge import Explanation, Fate, Mutant, judge, read_explanations
-from tests.mutants.results import function_of
+from tests.mutants.judge import Explanation, Fate, Mutant, is_sentence, judge, read_explanations
+from tests.mutants.results import function_of, survivors
 
 CHANGE = ("- a", "+ b")
 KILLED = [Mutant("f", Fate.KILLED)] * 19
@@ -18,7 +19,9 @@ SURVIVOR = Mutant("f", Fate.SURVIVED, CHANGE)
 def test_killed_and_explained_mutants_are_good() -> None:
     verdict = judge([*KILLED, SURVIVOR], [Explanation("f", CHANGE, "the same")])
     assert verdict.is_good
-    assert verdict.lines() == ["20 mutants: 19 killed (95.0%), 1 explained, 0 neither"]
+    assert verdict.lines() == [
+        "20 mutants: 19 killed (95.0%), 1 explained, 0 of sentences for people, 0 neither"
+    ]
 
 
 def test_an_unexplained_survivor_is_printed_as_the_file_has_it(tmp_path: Path) -> None:
@@ -39,6 +42,32 @@ def test_an_explanation_that_explains_nothing_fails_a_whole_run(whole: bool, goo
     assert judge(KILLED, [stale], whole=whole).is_good is good
 
 
+def test_a_change_of_a_sentence_needs_no_explanation_and_is_no_kill() -> None:
+    sentence = ('- raise Wrong("no user")', '+ raise Wrong("XXno userXX")')
+    verdict = judge([*KILLED, Mutant("f", Fate.SURVIVED, sentence)], [])
+    assert (verdict.is_good, verdict.share, verdict.sentences) == (True, 0.95, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('- f("user")', '+ f("XXuserXX")'),
+        ('- f("no user", 1)', '+ f("XXno userXX", 2)'),
+        ('- f("a b") if x else 0', '+ f("a b") if not x else 0'),
+        ('- f("a b")', "+ f(None)"),
+        ("- a", "+ b"),
+    ],
+)
+def test_a_change_of_anything_else_is_no_sentence(change: tuple[str, str]) -> None:
+    assert not is_sentence(change)
+
+
+def test_what_mypy_refuses_does_not_count() -> None:
+    verdict = judge([*KILLED, Mutant("f", Fate.ILL_TYPED)], [])
+    assert (verdict.tried, verdict.is_good) == (19, True)
+    assert verdict.lines()[-1].endswith("; 1 that mypy refuses")
+
+
 def test_nothing_tried_is_not_good() -> None:
     assert not judge([Mutant("f", Fate.NOT_TRIED)], []).is_good
 
@@ -53,6 +82,13 @@ def test_nothing_tried_is_not_good() -> None:
 )
 def test_a_mutants_name_contains_its_function(name: str, function: str) -> None:
     assert function_of(name) == function
+
+
+def test_survivors_and_untried_mutants_are_tried_again(tmp_path: Path) -> None:
+    codes = {"m.x_f__mutmut_1": 0, "m.x_f__mutmut_2": 1, "m.x_f__mutmut_3": None}
+    (tmp_path / "mutants").mkdir()
+    (tmp_path / "mutants" / "m.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
+    assert survivors(tmp_path) == ["m.x_f__mutmut_1", "m.x_f__mutmut_3"]
 
 
 def test_every_explanation_has_a_reason() -> None:

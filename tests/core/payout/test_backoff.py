@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.core.strategies import A_WEEK
 from worker.core.money import BaseUnits
 from worker.core.payout.backoff import (
+    AHEAD_MAX,
     ATTEMPTS_MAX,
     NEVER,
     after_failure,
@@ -19,6 +20,7 @@ from worker.core.payout.backoff import (
     for_a_person,
     for_an_event,
     is_exhausted,
+    is_waiting,
     next_attempt_at,
     next_look_at,
     next_reading_at,
@@ -166,3 +168,26 @@ def test_a_postponement_keeps_its_reason_and_its_scale() -> None:
     assert failed.reason == "refused"
     assert failed.next_attempt_at == next_attempt_at(NOW, 4, a_payout(3).id, scale=0.5)
     assert for_an_event(a_payout(3), "no wallet", NOW).reason == "no wallet"
+
+
+def test_a_time_ahead_is_waited_for_unless_a_fast_clock_wrote_it() -> None:
+    second = timedelta(seconds=1)
+    times = {
+        None: False,
+        NOW - second: False,
+        NOW: False,
+        NOW + second: True,
+        NOW + AHEAD_MAX: True,
+        NOW + AHEAD_MAX + second: False,
+        NEVER - second: False,
+        NEVER: True,
+        NEVER + second: True,
+    }
+    assert {time: is_waiting(time, NOW) for time in times} == times
+
+
+def test_a_transaction_is_looked_for_at_the_pauses_of_its_own_payout() -> None:
+    payout = a_payout(3)
+    expected = next_attempt_at(NOW, 4, payout.id, scale=0.5)
+    assert next_reading_at(NOW, payout, scale=0.5) == expected
+    assert for_an_event(payout, "no funds", NOW).payout == payout

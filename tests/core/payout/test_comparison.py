@@ -11,6 +11,7 @@ from worker.core.lifecycle import PayoutStatus
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.comparison import (
+    UNREADABLE_RECEIPT,
     RecordedPayment,
     compare_receipt,
     compare_transaction,
@@ -100,3 +101,15 @@ def test_only_a_resolved_payout_has_a_receipt() -> None:
 def test_a_payment_that_moved_nothing_has_no_recipient() -> None:
     assert recipient_of(replace(PAID, transfers=())) == ""
     assert recipient_of(replace(PAID, transfers=(PLANNED[1],))) == "bob"
+
+
+def test_a_finding_names_the_receipt_and_both_of_its_states() -> None:
+    check = Check("chain")
+    compare_receipt(BATCH, ReceiptState.FREE, ReceiptState.PAID, "as recorded", check)
+    compare_receipt(BATCH, ReceiptState.UNKNOWN, ReceiptState.PAID, "as recorded", check)
+    compare_transaction(RecordedPayment(BATCH), None, PLANNED, check)
+    assert [str(finding) for finding in check.findings] == [
+        f"chain, {BATCH}: its receipt is free on chain, expected paid as recorded",
+        f"chain, {BATCH}: {UNREADABLE_RECEIPT}",
+        f"chain, {BATCH}: no endpoint returns the transaction that resolved it",
+    ]

@@ -121,3 +121,8 @@ def test_a_refused_payment_pauses_once_before_it_is_signed_anew(
     )
 
     assert pauses_after_refusal(payout) is pauses
+
+
+def test_a_receipt_is_read_once_the_last_valid_block_is_over() -> None:
+    heights = {LAST_VALID - 1: False, LAST_VALID: False, LAST_VALID + 1: True}
+    assert {height: may_be_resolved(ATTEMPTS[0], None, height) for height in heights} == heights

@@ -17,3 +17,9 @@ def test_such_a_week_says_why_it_is_not_planned_and_what_changes_it() -> None:
         "the week here all over, move that document away with `kontrib migrate set-aside 2024-W50 "
         '--reason "why"`.'
     )
+
+
+def test_a_week_of_which_only_rewards_are_left_says_so() -> None:
+    historic = HistoricWeek(Status.COMPLETED, 1, 1, BaseUnits(1), has_document=False)
+
+    assert "There are only its rewards. To plan" in historic.blocks(Week.parse("2024-W50"))

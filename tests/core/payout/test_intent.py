@@ -86,3 +86,10 @@ def test_the_source_loses_exactly_the_sum(planned: list[Transfer], more: int) ->
 @given(st.lists(transfers))
 def test_sums_by_wallet_hold_every_base_unit(made: list[Transfer]) -> None:
     assert sum(sums_by_wallet(made).values()) == sum(transfer.amount for transfer in made)
+
+
+def test_a_single_pays_one_transfer_and_names_its_receipt() -> None:
+    transfer = Transfer("a", BaseUnits(3))
+    intent = single_intent(RECEIPT, transfer)
+    assert (intent.receipts, intent.memo) == ((RECEIPT,), RECEIPT)
+    assert (intent.transfers, intent.resolution) == ((transfer,), Resolution.PAID)

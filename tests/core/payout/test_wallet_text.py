@@ -9,11 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
+from solders.signature import Signature
 
 from tests.fakes.wallets import wallet_named
+from worker.core.payout.chain import AccountProblem, Recipient
 from worker.core.payout.hold import NO_WALLET, USER_TWICE, hold_without_chain
 from worker.core.payout.records import Account
-from worker.core.payout.wallet_text import describe_wallet, has_lost_case, is_address
+from worker.core.payout.wallet_text import (
+    describe_wallet,
+    has_lost_case,
+    is_address,
+    problem_text,
+)
 
 WALLET = wallet_named("x")
 BITCOIN = "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"
@@ -117,3 +124,17 @@ def test_every_key_is_an_address_and_a_shorter_one_is_none(key: bytes) -> None:
 
     assert is_address(text) is not has_lost_case(text)
     assert not is_address(text[:-2])
+
+
+def test_a_recipients_problem_names_its_own_wallet() -> None:
+    known = {problem: Recipient(WALLET[:8], problem, False) for problem in AccountProblem}
+    said = {problem: problem_text(recipient) for problem, recipient in known.items()}
+
+    assert said.pop(AccountProblem.NOT_AN_ADDRESS) == describe_wallet(WALLET[:8])
+    assert said == {problem: problem.value for problem in said}
+    assert problem_text(Recipient(WALLET, None, True)) is None
+
+
+def test_the_smallest_and_the_largest_key_of_a_length_are_read() -> None:
+    assert all(is_address(str(Pubkey(key))) for key in (bytes([1, *bytes(31)]), bytes([255] * 32)))
+    assert "it is as long as a secret key" in describe_wallet(str(Signature(bytes([255] * 64))))

@@ -376,3 +376,12 @@ def test_every_position_is_in_one_batch_or_held(payable: int, held: int) -> None
             assert position in header.held_positions
         else:
             assert position in header.batch_positions(batch)
+
+
+def test_a_row_of_the_plan_with_another_header_proves_nothing() -> None:
+    header, plan_rows, seal = a_plan(payable=3, held=0, batch_size=2)
+    proof = prove_row(seal, 0, part_of(header, plan_rows, 0), 1)
+    other = replace(header, total_points=header.total_points + 1)
+
+    assert proof.root() == seal.root
+    assert replace(proof, header=other.canonical()).root() is None

@@ -167,3 +167,21 @@ def test_values_may_be_nested_a_hundred_deep(nest: Callable[[object], object]) -
 def test_ids_and_decimals_are_values(value: object) -> None:
     (condition,) = conditions_from([{"field": "a", "in": [value]}])
     assert condition.values == (value,)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stored"),
+    [
+        (None, "None"),
+        ([], {}),
+        ([1], [2]),
+        (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC)),
+        (b"1", "1"),
+        (float("nan"), None),
+        (True, 1),
+    ],
+)
+def test_values_of_other_types_or_contents_are_not_equal(wanted: object, stored: object) -> None:
+    condition = Condition("a", (wanted,), negated=False)
+    assert condition.holds({"a": wanted})
+    assert not condition.holds({"a": stored})

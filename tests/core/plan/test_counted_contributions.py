@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -116,3 +117,45 @@ def test_old_weeks_have_a_limit_for_their_object_ids(
     assert list(window.late_weeks()) == [
         (end, limit) for end, limit in limits if limit < window.cutoff
     ]
+
+
+# --- the ends of a window -----------------------------------------------------------------------
+
+WEEK = Week.parse("2024-W10")
+SECOND = timedelta(seconds=1)
+CUTOFF, PREVIOUS = WEEK.end + timedelta(hours=1), WEEK.start + timedelta(hours=1)
+WINDOW = points_window(WEEK, FIRST, int(CUTOFF.timestamp()), int(PREVIOUS.timestamp()))
+
+
+@pytest.mark.parametrize(
+    ("created_at", "recorded_at", "place"),
+    [
+        (WEEK.start, PREVIOUS, Place.OWN),
+        (WEEK.end - SECOND, CUTOFF - SECOND, Place.OWN),
+        (WEEK.end - SECOND, CUTOFF, Place.AFTER),
+        (WEEK.end - SECOND, None, Place.OWN),
+        (WEEK.end, CUTOFF - SECOND, None),
+        (WEEK.end, None, None),
+        (WEEK.start - SECOND, PREVIOUS - SECOND, None),
+        (WEEK.start - SECOND, PREVIOUS, Place.LATE),
+        (WEEK.start - SECOND, None, None),
+        (WINDOW.late_from, PREVIOUS, Place.LATE),
+        (WINDOW.late_from - SECOND, PREVIOUS, None),
+    ],
+)
+def test_both_ends_of_a_window(
+    created_at: datetime, recorded_at: datetime | None, place: Place | None
+) -> None:
+    assert WINDOW.place(created_at, recorded_at) is place
+
+
+def test_what_is_recorded_at_the_cut_off_is_late_in_the_next_plan() -> None:
+    early = replace(WINDOW, cutoff=PREVIOUS + SECOND)
+    assert early.place(WEEK.start - SECOND, PREVIOUS) is Place.LATE
+    assert early.place(WEEK.start - SECOND, PREVIOUS + SECOND) is None
+
+
+def test_without_a_previous_plan_nothing_is_late() -> None:
+    window = replace(WINDOW, previous_cutoff=None)
+    assert window.place(WEEK.start - SECOND, PREVIOUS) is None
+    assert window.place(WEEK.start, PREVIOUS) is Place.OWN

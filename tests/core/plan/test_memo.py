@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import A_WEEK, a_header, digests, headers, wallets, weeks
 from worker.core.plan.commitment import Header
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.memo import AnchorMemo, GenesisMemo, MalformedMemo
 
 MEMO_BYTES_MAX = 500
@@ -122,3 +123,17 @@ def test_a_refused_memo_is_shown_with_the_reason(parser, memo: str, why: str) ->
     with pytest.raises(MalformedMemo) as caught:
         parser.parse(memo)
     assert str(caught.value) == f"Not a memo of this system ({why}): {memo[:200]!r}"
+
+
+@given(weeks, wallets, st.integers(0, 2**40), weeks)
+def test_the_genesis_memo_of_a_second_key_names_the_key_before(week, mint, cutoff, since) -> None:
+    memo = GenesisMemo(week, mint, EarlierKey(cutoff, since))
+
+    assert GenesisMemo.parse(memo.text()) == memo
+    assert json.loads(memo.text()) == {
+        "earlier_cutoff": str(cutoff),
+        "earlier_first_week": since.id,
+        "first_week": week.id,
+        "kontrib": "1",
+        "mint": mint,
+    }

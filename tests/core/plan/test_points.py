@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import floor, inf, nan
@@ -13,7 +14,14 @@ from hypothesis import strategies as st
 
 from worker.core.errors import UsageError
 from worker.core.money import MalformedAmount
-from worker.core.plan.points import PointRules, Range, UnknownContributionType, defect, total_points
+from worker.core.plan.points import (
+    PointRules,
+    Range,
+    UnknownContributionType,
+    claimed_points,
+    defect,
+    total_points,
+)
 
 
 def a_range(low: str, high: str, default: str = "1") -> Range:
@@ -199,3 +207,14 @@ def test_what_we_compute_is_never_a_defect(kind: str, quality, reputation, deman
     points = total_points(RULES, kind, quality=quality, reputation=reputation, demand=demand)
 
     assert defect(RULES, a_contribution(type=kind, total_points=points)) is None
+
+
+def test_a_malformed_contribution_claims_its_number_up_to_the_limit() -> None:
+    claims = {-1: 0, 0: 0, 0.5: 0, 1: 1, 7.9: 7, 10: 10, 11: 10}
+    assert {points: claimed_points(points, 10) for points in claims} == claims
+    assert [claimed_points(points, 10) for points in (True, None, "7", float("nan"))] == [0] * 4
+
+
+def test_without_types_no_contribution_is_worth_anything() -> None:
+    assert replace(RULES, base_points={}).highest_of_all() == 0
+    assert RULES.highest_of_all() == RULES.highest_points("creation")

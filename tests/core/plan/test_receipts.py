@@ -14,12 +14,15 @@ from worker.core.plan.receipts import (
     BatchId,
     ReceiptState,
     Resolution,
+    agreed_state,
     anchor_id,
     anchor_ids,
     genesis_ids,
+    majority_of,
     receipt_seed,
     single_id,
     state_of,
+    unknown_because,
 )
 from worker.core.week import Week
 
@@ -108,3 +111,29 @@ def test_every_resolution_is_read_back_and_none_leaves_a_receipt_free() -> None:
 @given(st.lists(st.builds(BatchId, weeks, st.integers(0, 99_999)), max_size=20))
 def test_batches_sort_like_their_ids(batches: list[BatchId]) -> None:
     assert [str(batch) for batch in sorted(batches)] == sorted(map(str, batches))
+
+
+@pytest.mark.parametrize(
+    ("count", "majority"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (6, 4), (7, 4)]
+)
+def test_a_majority_is_more_than_half(count: int, majority: int) -> None:
+    assert majority_of(count) == majority
+    for answers in range(count + 1):
+        views = [ReceiptState.PAID] * answers + [None] * (count - answers)
+        state = ReceiptState.PAID if answers >= majority else ReceiptState.UNKNOWN
+        assert agreed_state(views) is state
+
+
+def test_all_endpoints_that_answer_must_agree() -> None:
+    free, paid, unknown = ReceiptState.FREE, ReceiptState.PAID, ReceiptState.UNKNOWN
+
+    assert agreed_state([]) is unknown
+    assert agreed_state([free]) is free
+    assert agreed_state([paid, paid, free]) is unknown
+    assert agreed_state([free, paid, None]) is unknown
+    assert agreed_state([paid, unknown, paid]) is unknown
+
+
+def test_an_unknown_receipt_names_the_troubles_of_the_endpoints() -> None:
+    assert unknown_because(["a is down", "b lags"]) == "a is down; b lags"
+    assert unknown_because([]) == "endpoints disagree, or lie too far behind each other"

@@ -366,3 +366,66 @@ def test_a_snapshot_holds_texts_only() -> None:
     document = with_value("eligibility", [{"field": "level", "not_in": [1, True, None]}])
 
     assert all(isinstance(leaf, str) for leaf in leaves(rules_from(document).snapshot()))
+
+
+def test_the_first_condition_that_fails_is_named() -> None:
+    bots, guests = ({"field": "user.role", "not_in": [role]} for role in ("bot", "guest"))
+    rules = rules_from(OWNERS | {"eligibility": [bots, guests]})
+    first, second = rules.eligibility
+
+    assert rules.eligibility_fields() == ["user"]
+    assert rules.failed_condition({"user": {"role": "editor"}}) is None
+    assert rules.failed_condition({"user": {"role": "bot"}}) == first
+    assert rules.failed_condition({"user": {"role": "guest"}}) == second
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_both_ends_of_a_share_count(share: int) -> None:
+    assert rules_from(OWNERS | {"max_left_out": share}).max_left_out == share
+
+
+@pytest.mark.parametrize("share", [-0.01, 1.01])
+def test_a_share_outside_is_refused_with_its_value(share: float) -> None:
+    with pytest.raises(MalformedRules, match=f"{share} is not a share from 0 to 1"):
+        rules_from(OWNERS | {"max_left_out": share})
+
+
+def test_a_snapshot_writes_whole_and_tiny_numbers_in_full() -> None:
+    quality = {"min": "0.00000001", "max": 100, "default": 1}
+    document = OWNERS | {"multipliers": OWNERS["multipliers"] | {"quality": quality}}
+    snapshot = rules_from(document | {"hold_weeks": 26}).snapshot()
+
+    assert snapshot["multipliers"]["quality"] == {"max": "100", "min": "0.00000001"}
+    assert snapshot["hold_weeks"] == "26"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("min_points", 0, "0 is below 1"),
+        ("min_points", 0.5, "0.5 is not a whole, non-negative number"),
+        ("require_approval", 1, "1 is neither true nor false"),
+        ("eligibility", {"field": "role"}, "is not a list of conditions"),
+        ("reputation_steps", [{"contributions": 1, "reputation": 1}], "must begin at 0"),
+        ("staking_tiers", {"30_days": {"apy": -0.1, "multiplier": 1}}, "an APY of -0.1 is below 0"),
+    ],
+)
+def test_a_malformed_value_is_refused_with_its_reason(name: str, value: object, why: str) -> None:
+    with pytest.raises(MalformedRules, match=why):
+        rules_from(OWNERS | {name: value})
+
+
+def test_the_lowest_values_count() -> None:
+    rules = rules_from(
+        OWNERS
+        | {"min_points": 1, "max_new_accounts_per_week": 1, "hold_weeks": 1}
+        | {"staking_tiers": {"30_days": {"apy": 0, "multiplier": 1}}}
+    )
+    assert (rules.min_points, rules.max_new_accounts_per_week, rules.hold_weeks) == (1, 1, 1)
+    assert rules.staking_tiers[0].apy == 0
+
+
+def test_a_multiplier_has_its_own_default_up_to_both_ends() -> None:
+    for default in ("0.5", "2", "3.0"):
+        rules = rules_from(with_value("multipliers.quality.default", default))
+        assert rules.points.quality.default == Decimal(default)

@@ -21,7 +21,7 @@ from worker.core.plan.commitment import Row
 from worker.services.context import Context, Deadline
 from worker.services.plan.adopt import adopt_anchored_plan, with_user_ids
 from worker.services.plan.anchor import anchor_week
-from worker.services.plan.plan_week import dry_run
+from worker.services.plan.plan_week import dry_run, plan_week
 from worker.services.plan.publish import install_plan, publish_plan, write_plan
 from worker.services.plan.roster import sorted_outside
 
@@ -216,3 +216,24 @@ def test_rows_in_another_order_are_adopted_as_they_are(world: World) -> None:
     assert users[:6] != sorted(users[:6])
     assert [reward.row for reward in rewards] == rows_of(world.first)
     assert [reward.user_id for reward in rewards] == [known[user] for user in users]
+
+
+def test_a_hold_after_the_anchor_does_not_change_a_plan_that_is_computed_again(
+    world: World,
+) -> None:
+    world.populate(3)
+    world.genesis()
+    plan_week(world.first, WEEK)
+    anchor_week(world.first, WEEK, Deadline(world.clock, 300))
+    anchored = world.distribution().root
+    reward = world.first.store.reward(WEEK, user_id_of("user 0"))
+    assert reward is not None
+    world.first.store.hold(reward, "asked by mail")
+    world.archive.files.clear()
+    world.first.store.reset_week(WEEK, world.clock.now())
+
+    assert plan_week(world.first, WEEK).root == anchored
+
+    again = world.first.store.reward(WEEK, user_id_of("user 0"))
+    assert again is not None
+    assert again.operator_hold == "asked by mail"

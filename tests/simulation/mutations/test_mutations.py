@@ -13,7 +13,16 @@ import pytest
 
 from tests.fakes.world import WEEK, World, store_of
 from tests.simulation.facts import audit_world, collect, inputs_of
-from tests.simulation.mutations import anchoring, paying, planning, protocol, singles, users
+from tests.simulation.mutations import (
+    anchoring,
+    endpoints,
+    orders,
+    paying,
+    planning,
+    protocol,
+    singles,
+    users,
+)
 from tests.simulation.mutations.safeguard import Safeguard, Scenario
 from worker.services.plan.genesis import make_genesis
 
@@ -25,6 +34,8 @@ SAFEGUARDS = [
     *anchoring.SAFEGUARDS,
     *paying.SAFEGUARDS,
     *singles.SAFEGUARDS,
+    *orders.SAFEGUARDS,
+    *endpoints.SAFEGUARDS,
 ]
 
 

@@ -92,6 +92,20 @@ def wallets_are_named_after_planning(world: World) -> None:
     promise(creations(world) == 1, "more accounts than the limit")
 
 
+def wallets_are_named_while_a_plan_is_open(world: World) -> None:
+    """The plan makes as many accounts as the limit allows, and a single of it wants one more."""
+    store_of(world.first).set_rules(max_new_accounts_per_week=1)
+    for name in ("user 0", "user 1", "user 2"):
+        close_account(world, name)
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS, Job.SINGLES)
+    promise(creations(world) == 1, "more accounts than the limit")
+    sweep_until_closed(world)
+    for _ in range(3):
+        world.clock.sleep(7 * A_DAY.total_seconds())
+        sweep(world.first)
+    promise(creations(world) == 3, "a user never gets an account")
+
+
 def close_account(world: World, name: str) -> None:
     world.ledger.put_token_account(token_address(wallet_named(name)), None)
     world.clock.sleep(20)
@@ -174,8 +188,14 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "the limit of new accounts after planning",
-        edit(token_accounts.create_within_limit, ("wanted[: max(0, room)]", "wanted")),
+        edit(token_accounts.create_within_limit, ("wanted[: max(0, limit - used)]", "wanted")),
         wallets_are_named_after_planning,
+        "more accounts than the limit",
+    ),
+    Safeguard(
+        "the limit of new accounts counts those of an open plan",
+        edit(token_accounts.create_within_limit, (" + _of_open_plans(context)", "")),
+        wallets_are_named_while_a_plan_is_open,
         "more accounts than the limit",
     ),
     Safeguard(

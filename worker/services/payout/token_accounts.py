@@ -89,8 +89,8 @@ def create_within_limit(
     if not wanted:
         return set()
     limit = context.rules().max_new_accounts_per_week
-    room = limit - context.store.accounts_made_since(context.clock.now() - WEEK)
-    chosen = wanted[: max(0, room)]
+    used = context.store.accounts_made_since(context.clock.now() - WEEK) + _of_open_plans(context)
+    chosen = wanted[: max(0, limit - used)]
     tried = {wallet for _, wallet in chosen}
     if tried:
         made = create_token_accounts(context, sorted(tried), deadline)
@@ -98,6 +98,12 @@ def create_within_limit(
         had = [(user_id, wallet) for user_id, wallet in chosen if wallet in made]
         context.store.mark_accounts_made(had, context.clock.now())
     return tried
+
+
+def _of_open_plans(context: Context) -> int:
+    """The number of accounts that open plans create. They are recorded when their week closes."""
+    plans = [d.plan_id for d in context.store.distributions() if d.stage is not Stage.COMPLETED]
+    return sum(context.store.count_needing_account(plan_id) for plan_id in plans if plan_id)
 
 
 def recipients_by_wallet(context: Context, wallets: Set[str]) -> dict[str, Recipient]:
