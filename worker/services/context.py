@@ -95,7 +95,8 @@ class Deadline:
     def __init__(
         self, clock: Clock, seconds: float, stopping: Callable[[], bool] = lambda: False
     ) -> None:
-        self._clock, self._end = clock, clock.now() + timedelta(seconds=seconds)
+        self._clock, self._seen = clock, clock.now()
+        self._end = self._seen + timedelta(seconds=seconds)
         self._stopping = stopping
 
     @property
@@ -105,4 +106,8 @@ class Deadline:
 
     @property
     def passed(self) -> bool:
-        return self.stopping or self._clock.now() >= self._end
+        now = self._clock.now()
+        if now < self._seen:
+            self._end -= self._seen - now  # a clock that is set back gives no more time
+        self._seen = now
+        return self.stopping or now >= self._end

@@ -88,7 +88,9 @@ class FakePayouts:
         for payout, attempt in attempts:
             for stored in self._open([payout]):
                 kept = replace(attempt, created_at=to_milliseconds(attempt.created_at))
-                self.state.put_payout(stored, attempt=kept, status=PayoutStatus.PROCESSING)
+                self.state.put_payout(
+                    stored, attempt=kept, status=PayoutStatus.PROCESSING, next_attempt_at=None
+                )
 
     def mark_processing(self, payouts: Sequence[Payout]) -> None:
         for stored in self._open(payouts):

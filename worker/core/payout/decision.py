@@ -65,10 +65,10 @@ def may_be_resolved(
 def pauses_after_refusal(payout: Payout) -> bool:
     """Whether a payment that the chain refused is postponed before it is signed anew.
 
-    False if the payment was already postponed after its last attempt.
+    False if the payment was already postponed after its last attempt: signing clears the time of
+    the next try. Two times are not compared, because a clock may have been set back in between.
     """
-    attempt, again = payout.attempt, payout.next_attempt_at
-    return attempt is not None and (again is None or again <= attempt.created_at)
+    return payout.attempt is not None and payout.next_attempt_at is None
 
 
 def must_be_void(recipients: Sequence[Recipient], *, refused: bool) -> bool:

@@ -105,7 +105,7 @@ class InFlight:
         self._unmarked |= {i: self._lease_ends[i] for i in signed_first}
         self._context.counted[RE_SIGNS] += len(attempts) - len(signed_first)
         updated = {
-            p.id: replace(p, attempt=attempt, status=PayoutStatus.PROCESSING)
+            p.id: replace(p, attempt=attempt, status=PayoutStatus.PROCESSING, next_attempt_at=None)
             for p, attempt in attempts
         }
         self.payouts = [updated.get(p.id, p) for p in self.payouts]

@@ -88,7 +88,7 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
 
 
 def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
-    """Look at the chain once and do the next steps. False if no payout was signed or resolved."""
+    """Look at the chain once and do the next steps. False if none was resolved or first signed."""
     look = _look(rows.context, flight.payouts)
     flight.note_receipts(look.receipts)
     # Settle first: signing may be paused or refused, but a landed payment stands.
@@ -137,7 +137,11 @@ def _statuses(context: Context, payouts: Sequence[Payout]) -> dict[str, Signatur
 
 
 def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline) -> int:
-    """Sign, record and send the transactions that are possible now. Returns their number."""
+    """Sign, record and send the transactions that are possible now.
+
+    Returns the number of first signatures. A transaction that is signed anew earns no quicker look:
+    an endpoint that lags gives blockhashes that have expired, and each look would sign again.
+    """
     due, context = look.steps[Step.SIGN], rows.context
     prepared = prepare_payments(rows, due, deadline, refused=look.refused.keys())
     flight.postpone(prepared.later)
@@ -164,7 +168,7 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
     for payout, _, attempt in signed:
         if reason := refusals.get(attempt.signature):
             flight.postpone([_failure(context, payout, reason)])
-    return len(signed)
+    return sum(payout.attempt is None for payout, _, _ in signed)
 
 
 def _was_void(payout: Payout) -> bool:

@@ -214,7 +214,8 @@ def _update_open(payout: Payout, facts: Document, more: Document) -> Update:
 
 
 def _attempt_update(payout: Payout, attempt: Attempt) -> Update:
-    facts = {"attempt": attempt_document(attempt), "status": PayoutStatus.PROCESSING.value}
+    status = PayoutStatus.PROCESSING.value
+    facts = {"attempt": attempt_document(attempt), "status": status, "next_attempt_at": None}
     newest = {"$each": [attempt.signature], "$slice": -SIGNATURES_KEPT}
     return _update_open(payout, facts, {"$push": {"signatures": newest}})
 
