@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from worker.adapters.archive import ArchiveUnusable, PlanArchive
-from worker.adapters.bundle_folder import BundleFolderWriter, BundleUnusable
+from worker.adapters.bundle_folder import BundleFolderWriter, BundleNotWritten
 from worker.adapters.durable import make_folder
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
 from worker.core.week import Week
@@ -136,7 +136,7 @@ def test_a_bundle_that_the_disk_changes_is_refused(
 
     writer = BundleFolderWriter(tmp_path, WEEK)
     monkeypatch.setattr(os, "fsync", lose_the_end)
-    with pytest.raises(BundleUnusable, match=f"{PLAN_FILE} was not kept as it was written"):
+    with pytest.raises(BundleNotWritten, match=f"{PLAN_FILE} was not kept as it was written"):
         writer.write(PLAN_FILE, LINES)
 
 

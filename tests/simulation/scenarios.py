@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from tests.fakes.world import WEEK, World, user_id_of
 from tests.simulation import goals
@@ -59,7 +61,8 @@ from worker.services.payout.override import (
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
 from worker.services.plan.genesis import make_genesis
 from worker.services.plan.plan_week import dry_run, plan_again, plan_week
-from worker.services.week.unblock import approve_week, resume_signing, retry_week
+from worker.services.plan.planned_week import NotPlanned, planned_distribution, planned_week
+from worker.services.week.unblock import approve_week, forget_waits, resume_signing, retry_week
 
 # --- actions of operators --------------------------------------------------------------------
 
@@ -121,6 +124,15 @@ def plan_from_todays_data(context: Context) -> None:
 
 def approve_and_resume(context: Context) -> None:
     now = context.clock.now()
+    for look in (planned_week, planned_distribution):
+        with contextlib.suppress(NotPlanned):
+            look(context.store, WEEK.previous())
+    # A worker looked a moment ago, and waits.
+    later = now + timedelta(minutes=1)
+    context.store.record_failure(
+        WEEK, reason="waits", next_attempt_at=later, attempts=0, stopped=False
+    )
+    forget_waits(context.store, WEEK, now)
     distribution = context.store.distribution(WEEK)
     approve_week(context.store, WEEK, distribution.root if distribution else None, now)
     resume_signing(context.store, now)

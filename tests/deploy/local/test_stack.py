@@ -94,7 +94,7 @@ class TestUpAndDown:
 
         fresh.down(purge=True)
 
-        assert {path.name for path in fresh.state.iterdir()} == {"notes.txt", "lock"}
+        assert {path.name for path in fresh.state.iterdir()} == {".gitignore", "notes.txt", "lock"}
         assert not cluster.path.exists()
         assert not cluster.owner_file.exists()
 

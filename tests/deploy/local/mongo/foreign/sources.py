@@ -55,7 +55,9 @@ def _fetch(folder: Path) -> None:
         pytest.skip(message)
     (archive,) = folder.glob("pymongo-*.tar.gz")
     with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+        # Python before 3.11.4 has no filter. The hash above proves what the archive holds.
+        safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        tar.extractall(folder, **safe)  # noqa: S202
     (unpacked,) = (path for path in folder.glob("pymongo-*") if path.is_dir())
     shutil.rmtree(folder / "test", ignore_errors=True)
     shutil.move(unpacked / "test", folder / "test")
