@@ -105,8 +105,10 @@ class FakePlans:
         if stored is not None:
             self.state.put_reward(replace(stored, route=Route.SINGLE))
             single = self.state.payouts[payout.plan_id][payout.id]
-            hold = stored.reward.operator_hold
-            self.state.put_payout(replace(single, operator_hold=hold))
+            marked = replace(single, operator_hold=stored.reward.operator_hold)
+            wallet = stored.reward.redirected_to or single.payout.wallet
+            if not single.payout.status.is_resolved:
+                self.state.put_payout(marked, wallet=wallet)
 
     def rows(self, plan_id: str, positions: range) -> Iterator[Row]:
         stored = self.state.rewards_of(plan_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from worker.core.payout.backoff import after_failure, for_a_person, for_an_event, next_look_at
@@ -62,6 +62,7 @@ def prepare_payments(
     """
     rows.context.refuse_if_paused()
     prepared, header = PreparedPayments(), rows.seal.header
+    payouts = [_with_its_order(rows, payout) for payout in payouts]
     batches = [p for p in payouts if p.kind is PayoutKind.BATCH and p.void_reason is None]
     ordered = [p for p in payouts if p.kind is PayoutKind.BATCH and p.void_reason is not None]
     prepared.intents += [
@@ -71,6 +72,14 @@ def prepare_payments(
     singles = [p for p in payouts if p.kind is PayoutKind.SINGLE]
     _prepare_singles(rows, singles, deadline, prepared)
     return prepared
+
+
+def _with_its_order(rows: AnchoredRows, payout: Payout) -> Payout:
+    """A batch that is signed anew, with an operator's order to void it that came meanwhile."""
+    if payout.kind is not PayoutKind.BATCH or payout.attempt is None:
+        return payout
+    stored = rows.context.store.payout(payout.plan_id, payout.id)
+    return payout if stored is None else replace(payout, void_reason=stored.void_reason)
 
 
 def _prepare_batches(
@@ -149,6 +158,11 @@ def _prepare_singles(
             reward = rows.reward(payout, leaves[payout.id])
         except PlanDoesNotMatchRoot as error:
             prepared.later.append(for_a_person(payout, str(error)))
+            continue
+        if reward.redirected_to and reward.redirected_to != payout.wallet:
+            # An operator chose another wallet since this payout was claimed.
+            soon = rows.context.clock.now() + RETRY_SOON
+            prepared.later.append(for_an_event(payout, "it was redirected", soon))
             continue
         recipient = seen.get(payout.wallet or "")
         if recipient is None or not can_receive(recipient) or reward.operator_hold is not None:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from pymongo import ReturnDocument
 
-from worker.adapters.mongo.base import STREAM_BATCH, insert_missing, within
+from worker.adapters.mongo.base import STREAM_BATCH, UNRESOLVED, insert_missing, within
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import (
@@ -69,22 +69,24 @@ class MongoPlans(MongoWeeks):
                 self._route_single(payout)
 
     def _route_single(self, payout: Payout) -> None:
-        """Mark a reward as routed to its single payout, and copy an operator's hold to the payout.
+        """Mark a reward as routed to its single payout, and copy what an operator wrote on it.
 
-        A hold may arrive at any moment. `hold` writes it to the reward first and to the payout
-        second. Here the payout exists before the reward is read, so each hold reaches the payout.
+        A hold or a redirect may arrive at any moment. It is written to the reward first and to the
+        payout second. Here the payout exists before the reward is read, so each of them reaches
+        the payout.
         """
         reward = self.token_rewards.find_one_and_update(
             {"plan_id": payout.plan_id, "position": payout.index},
             {"$set": {"route": Route.SINGLE.value}},
-            projection={"operator_hold": 1},
+            projection={"operator_hold": 1, "redirected_to": 1},
             return_document=ReturnDocument.AFTER,
         )
-        if reward is not None and reward["operator_hold"] is not None:
-            self.payout_batches.update_one(
-                {"plan_id": payout.plan_id, "id": payout.id},
-                {"$set": {"operator_hold": reward["operator_hold"]}},
-            )
+        marks = reward or {}
+        copied = {"operator_hold": marks.get("operator_hold"), "wallet": marks.get("redirected_to")}
+        facts = {name: value for name, value in copied.items() if value is not None}
+        if facts:
+            open_one = {"plan_id": payout.plan_id, "id": payout.id, "status": {"$in": UNRESOLVED}}
+            self.payout_batches.update_one(open_one, {"$set": facts})
 
     def rows(self, plan_id: str, positions: range) -> Iterator[Row]:
         selected = {"plan_id": plan_id, "position": within(positions)}
