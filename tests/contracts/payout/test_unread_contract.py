@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -102,7 +103,7 @@ def test_an_unknown_date_is_looked_for_again(store: Store) -> None:
         payout, PayoutStatus.PAID, "sig", 77, Lamports(5000), True, next_look_at=LATER
     )
     for looks in (1, 2):
-        store.settle([undated], NOW)
+        store.settle([replace(undated, payout=found(store, payout))], NOW)
         stored = found(store, payout)
         assert (stored.reason, stored.attempts) == ("paid, date not readable yet", looks)
     store.settle([read(payout)], LATER)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.strategies import A_WEEK
+from worker.core.lifecycle import PayoutStatus
 from worker.core.money import BaseUnits
 from worker.core.payout.backoff import (
     AHEAD_MAX,
@@ -142,7 +143,8 @@ def test_other_refusals_offer_no_void(payout: Payout) -> None:
 
 
 def test_the_looks_for_a_transaction_grow_and_end() -> None:
-    looks = [next_reading_at(NOW, a_payout(tried), scale=1.0) for tried in range(ATTEMPTS_MAX)]
+    resolved = [replace(a_payout(tried), status=PayoutStatus.PAID) for tried in range(ATTEMPTS_MAX)]
+    looks = [next_reading_at(NOW, payout, scale=1.0) for payout in resolved]
     assert looks == sorted(looks)
     assert looks[-1] == NEVER
     assert looks[-2] < NOW + timedelta(hours=12)
@@ -189,5 +191,11 @@ def test_a_time_ahead_is_waited_for_unless_a_fast_clock_wrote_it() -> None:
 def test_a_transaction_is_looked_for_at_the_pauses_of_its_own_payout() -> None:
     payout = a_payout(3)
     expected = next_attempt_at(NOW, 4, payout.id, scale=0.5)
-    assert next_reading_at(NOW, payout, scale=0.5) == expected
+    resolved = replace(payout, status=PayoutStatus.PAID)
+    assert next_reading_at(NOW, resolved, scale=0.5) == expected
     assert for_an_event(payout, "no funds", NOW).payout == payout
+
+
+def test_the_tries_of_a_payment_are_no_looks_for_its_transaction() -> None:
+    first = next_reading_at(NOW, a_payout(0), scale=1.0)
+    assert next_reading_at(NOW, a_payout(ATTEMPTS_MAX - 1), scale=1.0) == first < NEVER

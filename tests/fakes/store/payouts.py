@@ -119,7 +119,8 @@ class FakePayouts:
         facts: dict[str, Any] = {"next_attempt_at": None, "reason": None}
         if settlement.missing is not None:
             is_incomplete = known.signature is None or known.reason is not None
-            facts = _read_again(settlement, known.attempts + 1) if is_incomplete else {}
+            looks = known.attempts if settlement.payout.status.is_resolved else 0
+            facts = _read_again(settlement, looks + 1) if is_incomplete else {}
         self.state.put_payout(
             replace(stored, leased_until=None, fee=fee, verified=verified),
             status=settlement.status,

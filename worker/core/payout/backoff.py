@@ -50,8 +50,11 @@ def is_waiting(next_attempt_at: datetime | None, now: datetime) -> bool:
 
 
 def next_reading_at(now: datetime, payout: Payout, *, scale: float) -> datetime:
-    """The next look for the transaction of a resolved payout. `NEVER` after the last one."""
-    attempts = payout.attempts + 1
+    """The next look for the transaction of a resolved payout. `NEVER` after the last one.
+
+    The looks are counted anew from the resolution on: tries of its payment were no looks.
+    """
+    attempts = (payout.attempts if payout.status.is_resolved else 0) + 1
     if is_exhausted(attempts):
         return NEVER
     return next_attempt_at(now, attempts, payout.id, scale=scale)

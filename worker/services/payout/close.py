@@ -113,9 +113,9 @@ def _read_transactions(context: Context, planned: PlannedWeek) -> None:
         TransactionsUnread: some are not readable yet.
     """
     read_again(context, planned, due=context.clock.now())
-    write_back(context, planned)
     if unread := unread_payouts(context, planned):
         raise TransactionsUnread(planned.week, unread)
+    write_back(context, planned)  # reads the whole week, so only when nothing waits for its look
 
 
 def record_reconciliation(context: Context, result: Reconciliation) -> None:

@@ -288,7 +288,7 @@ def _read_again(settlement: Settlement) -> Document:
     changed = {
         "reason": {"$literal": settlement.missing},
         "next_attempt_at": settlement.next_look_at,
-        "attempts": {"$add": ["$attempts", 1]},
+        "attempts": {"$add": ["$attempts", 1]} if settlement.payout.status.is_resolved else 1,
     }
     return {n: {"$cond": [is_incomplete, value, f"${n}"]} for n, value in changed.items()}
 
