@@ -27,6 +27,7 @@ from worker.services.plan.genesis import (
     CutoffImpossible,
     GenesisUnreadable,
     NoGenesis,
+    WeeksBetween,
     earlier_key,
     first_week,
     make_genesis,
@@ -127,10 +128,44 @@ def test_the_last_cutoff_is_named_where_the_database_lacks_it(world: World) -> N
         make_genesis(rotated, NEXT, after_cutoff=cutoff + 1)
 
 
-@pytest.mark.parametrize("named", [0, int(NEXT.start.timestamp()) - 1, 2**40])
+@pytest.mark.parametrize("named", [1, int(NEXT.start.timestamp()) - 1, 2**40])
 def test_an_impossible_cutoff_is_refused(world: World, named: int) -> None:
     with pytest.raises(CutoffImpossible, match="unix seconds"):
         make_genesis(without_weeks(world), NEXT, after_cutoff=named)
+
+
+def test_weeks_between_the_last_known_one_and_the_first_one_need_an_answer(world: World) -> None:
+    """Another database may have paid them: their late points would count twice."""
+    with pytest.raises(WeeksBetween, match=f"name {last_cutoff(world)}"):
+        make_genesis(new_key(world.first), THIRD)
+    elsewhere = int(THIRD.start.timestamp()) + 700
+    with pytest.raises(CutoffImpossible):
+        make_genesis(new_key(world.first), THIRD, after_cutoff=elsewhere - 1_000_000)
+    pass_week(world)
+    make_genesis(new_key(world.first), THIRD, after_cutoff=elsewhere)
+    assert world.first.store.earlier_key() == EarlierKey(elsewhere, THIRD.back(4))
+
+
+def test_weeks_between_that_nobody_paid_count_as_late_if_the_operator_says_so(
+    world: World,
+) -> None:
+    rotated, cutoff = new_key(world.first), last_cutoff(world)
+    pass_week(world)
+    make_genesis(rotated, THIRD, after_cutoff=cutoff)
+    assert rotated.store.earlier_key() == EarlierKey(cutoff, WEEK)
+    assert plan_week(rotated, THIRD).header.total_points == 600
+
+
+def test_ignorance_of_a_genesis_is_not_recorded_as_no_earlier_key(world: World) -> None:
+    make_genesis(new_key(world.first), NEXT)
+    rotated = without_weeks(world)
+    store_of(rotated).state.earlier_key.clear()
+    chain_of(rotated).has_history = False
+    with pytest.raises(GenesisUnreadable, match="or 0 if there was none"):
+        make_genesis(rotated, NEXT)
+    assert rotated.store.first_week() is None
+    make_genesis(rotated, NEXT, after_cutoff=0)
+    assert (rotated.store.first_week(), rotated.store.earlier_key()) == (NEXT, None)
 
 
 def test_a_cutoff_that_differs_from_the_stored_plan_is_refused(world: World) -> None:

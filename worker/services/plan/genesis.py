@@ -80,8 +80,8 @@ class GenesisUnreadable(NotReady):
         super().__init__(
             f"The first plans of a receipt key need its genesis, and no endpoint returns the "
             f"transaction. Add an endpoint with full history to SOLANA_RPC_URL, or record it "
-            f"again: `kontrib genesis --first-week {first_week.label}`, with `--after-cutoff` if "
-            "another receipt key paid the weeks before."
+            f"again: `kontrib genesis --first-week {first_week.label} --after-cutoff SECONDS`, "
+            "with the last cut-off of the receipt key before, or 0 if there was none."
         )
 
 
@@ -93,6 +93,18 @@ class AnotherCutoff(Refused):
         super().__init__(
             f"--after-cutoff is {named}, but by {where} the last cut-off of the receipt key before "
             f"is {found}. Another value would count contributions twice, or never."
+        )
+
+
+class WeeksBetween(Refused):
+    """The database does not know who paid the weeks just before the first one."""
+
+    def __init__(self, last: Week, cutoff: int, first_week: Week) -> None:
+        super().__init__(
+            f"The last anchored week in this database is {last.label}, and other weeks lie between "
+            f"it and {first_week.label}. Name the last cut-off with --after-cutoff. If another "
+            "database or key paid those weeks, the first line of the last one's published plan "
+            f"holds it. If nobody paid them, name {cutoff}: their contributions then count as late."
         )
 
 
@@ -164,7 +176,7 @@ def make_genesis(
         GenesisExists: the receipt key has a genesis with other values.
         DistributedBefore: another system has distributed a week, from this one on.
         WeekAnchoredBefore: the database holds an anchored week that is not earlier than this one.
-        AnotherCutoff, CutoffImpossible: see each class.
+        AnotherCutoff, CutoffImpossible, WeeksBetween, GenesisUnreadable: see each class.
     """
     context.refuse_if_paused()
     context.chain.check_mint()
@@ -177,13 +189,15 @@ def make_genesis(
     known = context.store.distributions()
     if made:
         _refuse_paid_weeks(week, known)
-    earlier = _earlier_key(context, week, known, after_cutoff)
+    earlier = _earlier_key(context, week, known, after_cutoff) if made else None
     memo = GenesisMemo(week, mint, earlier).text()
     intent = Intent(receipts=ids, resolution=Resolution.PAID, memo=memo)
     signature = send_until_resolved(context, intent)
     if context.chain.receipts(ids)[ids[1]] is not ReceiptState.PAID:
         raise _exists(context)
-    context.store.record_first_week(week, _anchored_earlier(context, earlier, after_cutoff))
+    if not made:
+        earlier = _anchored_earlier(context, week, known, after_cutoff)
+    context.store.record_first_week(week, earlier)
     return signature, made
 
 
@@ -208,12 +222,22 @@ def _earlier_key(
             raise
         stored = None  # the record was changed, so the operator's word counts
     if stored is not None:
+        last = weeks[-1].week
+        if last.next() != week and named is None:
+            raise WeeksBetween(last, stored, week)
+        if last.next() != week and named != stored:
+            return _named_key(context, week, named)
         if named not in (None, stored):
-            raise AnotherCutoff(named, stored, f"the stored plan of {weeks[-1].week.label}")
+            raise AnotherCutoff(named, stored, f"the stored plan of {last.label}")
         recorded = context.store.earlier_key()
         since = recorded.first_week if recorded else context.store.first_week()
         return EarlierKey(stored, min(since or weeks[0].week, weeks[0].week))
-    if named is None:
+    return None if named is None else _named_key(context, week, named)
+
+
+def _named_key(context: Context, week: Week, named: int | None) -> EarlierKey | None:
+    """The receipt key before, as an operator names it. A cut-off of 0 means that there was none."""
+    if not named:
         return None
     if not week.start.timestamp() <= named <= context.clock.now().timestamp():
         raise CutoffImpossible(named, week)
@@ -226,14 +250,22 @@ def _stored_cutoff(context: Context, distribution: Distribution) -> int | None:
 
 
 def _anchored_earlier(
-    context: Context, ours: EarlierKey | None, named: int | None
+    context: Context, week: Week, known: Sequence[Distribution], named: int | None
 ) -> EarlierKey | None:
-    """The earlier key as the genesis on chain names it, for all operators; ours if unreadable."""
-    memo = _memo(context)
-    if memo is None:
-        return ours
+    """The earlier key as a genesis on chain names it, for all operators.
+
+    Raises:
+        GenesisUnreadable: no endpoint returns the genesis, and neither the database nor the
+            operator knows.
+        AnotherCutoff: the genesis names another cut-off.
+    """
+    if (memo := _memo(context)) is None:
+        earlier = _earlier_key(context, week, known, named)
+        if earlier is None and named is None:
+            raise GenesisUnreadable(week)
+        return earlier
     cutoff = memo.earlier.cutoff if memo.earlier else None
-    if named is not None and named != cutoff:
+    if named is not None and (named or None) != cutoff:
         raise AnotherCutoff(named, cutoff, "the genesis on chain")
     return memo.earlier
 
