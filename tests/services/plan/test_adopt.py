@@ -127,6 +127,8 @@ def anchored(world: World, rewrite: Rewrite = lambda rewards: rewards) -> Contex
     store_of(rival).restore(store_of(world.first).snapshot())
     world.genesis()
     write_anchored(world.first, rewrite)
+    # The plan has no record of what it leaves out, so somebody must approve it.
+    assert world.first.store.approve(WEEK, world.distribution().root or b"")
     anchor_week(world.first, WEEK, Deadline(world.clock, 600))
     return rival
 

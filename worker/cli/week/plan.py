@@ -23,9 +23,10 @@ from worker.cli.session import Session
 from worker.cli.week import plan_view
 from worker.core.lifecycle import Stage
 from worker.core.week import Week
-from worker.services.plan.approval import ApprovalMissing, check_approved
+from worker.services.plan.approval import ApprovalMissing, PlanReplaced, check_approved
 from worker.services.plan.genesis import make_genesis
 from worker.services.plan.plan_week import dry_run, plan_again, plan_week
+from worker.services.plan.planned_week import planned_week
 from worker.services.plan.preview import preview
 from worker.services.week.status import board
 from worker.services.week.unblock import approve_week
@@ -130,9 +131,8 @@ def _plan(session: Session, week: Week, *, again: bool, as_json: bool) -> None:
     say(f"The plan was {planned.how} and is published at {where}.")
     if current.stage is Stage.PLANNED:
         try:
-            rules, root = context.rules(), planned.root
-            check_approved(context.store, rules, week, root, approved=current.approved)
-        except ApprovalMissing as error:
+            check_approved(context.store, context.rules(), planned_week(context.store, week))
+        except (ApprovalMissing, PlanReplaced) as error:
             say(f"Nothing is paid yet. {error}")
         else:
             say(f"Nothing is paid yet. Workers or `kontrib run {week.label}` anchor the plan.")

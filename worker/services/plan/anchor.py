@@ -209,7 +209,7 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
             context, week, planned.plan_id, "an operator holds a reward that it pays with a batch"
         )
     check_published(context, seal)
-    check_approved(context.store, context.rules(), week, seal.root, approved=planned.approved)
+    check_approved(context.store, context.rules(), planned)
     new_accounts = context.store.count_needing_account(planned.plan_id)
     check_funds(context, week, plan_need(context.chain.costs(), header, new_accounts))
 

@@ -6,9 +6,17 @@ from fractions import Fraction
 
 from worker.core.errors import NotReady
 from worker.core.plan.fates import Fates
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.ports.payout import Store
+
+
+class PlanReplaced(NotReady):
+    """Somebody planned the week anew while a worker looked at the plan before."""
+
+    def __init__(self, week: Week) -> None:
+        super().__init__(f"{week.label} was planned anew. The new plan is looked at next.")
 
 
 class ApprovalMissing(NotReady):
@@ -40,16 +48,24 @@ def most_left_out(fates: Fates | None, limit: Fraction) -> str:
     )
 
 
-def check_approved(store: Store, rules: Rules, week: Week, root: bytes, *, approved: bool) -> None:
-    """
+def check_approved(store: Store, rules: Rules, planned: PlannedWeek) -> None:
+    """Check that nothing, or nobody any more, has to look at this plan.
+
+    Plan, approval and notes come from one read, so that they belong together.
+
     Raises:
+        PlanReplaced: the week has another plan now.
         ApprovalMissing, MostLeftOut: an operator must look at the plan first.
     """
-    if approved:
+    week, root, document = planned.week, planned.root, store.notes(planned.week)
+    if document.get("plan_id") != planned.plan_id:
+        raise PlanReplaced(week)
+    if document.get("approved"):
         return
-    notes = store.notes(week).get("notes") or {}
-    fates = Fates.read(notes.get("contributions"))
-    if fates is not None and fates.left_out() > rules.max_left_out:
+    fates = Fates.read((document.get("notes") or {}).get("contributions"))
+    if fates is None:
+        raise ApprovalMissing(week, root, ": nothing shows what it leaves out")
+    if fates.left_out() > rules.max_left_out:
         raise MostLeftOut(week, root, fates, rules.max_left_out)
     if rules.require_approval:
         raise ApprovalMissing(week, root)

@@ -14,7 +14,12 @@ from tests.simulation.faults.traps import do
 from worker.core.lifecycle import Stage
 from worker.core.plan.commitment import MalformedPlan
 from worker.core.plan.receipts import ReceiptState
-from worker.services.plan.approval import ApprovalMissing, MostLeftOut, check_approved
+from worker.services.plan.approval import (
+    ApprovalMissing,
+    MostLeftOut,
+    PlanReplaced,
+    check_approved,
+)
 from worker.services.plan.planned_week import planned_week
 from worker.services.plan.seal import NotAnchored, anchored_seal, read_published
 from worker.services.week.story import Job
@@ -30,12 +35,16 @@ def test_a_plan_waits_if_it_leaves_out_more_than_the_limit(
     names = ("seen", "counted", "late", "excluded", "malformed", "after_cutoff")
     fates = dict(zip(names, (20, 5, 5, 7, 3, 0), strict=True))
     notes = {"contributions": fates | {"points": 10, "points_left_out": 4}}
-    world.first.store.ensure_distribution(WEEK, world.clock.now())
-    world.first.store.notes = lambda week: {"notes": notes}  # type: ignore[method-assign]
+    world.populate(3)
+    world.genesis()
+    do(world.first, Job.PLAN)
+    planned = planned_week(world.first.store, WEEK)
     rules = replace(world.first.rules(), max_left_out=limit)
 
-    def check(*, approved: bool) -> None:
-        check_approved(world.first.store, rules, WEEK, b"\1" * 32, approved=approved)
+    def check(*, approved: bool, plan_id: str = planned.plan_id, notes: object = notes) -> None:
+        document = {"plan_id": plan_id, "approved": approved, "notes": notes}
+        world.first.store.notes = lambda week: document  # type: ignore[method-assign]
+        check_approved(world.first.store, rules, planned)
 
     check(approved=True)
     if error is None:
@@ -47,6 +56,10 @@ def test_a_plan_waits_if_it_leaves_out_more_than_the_limit(
     check(approved=True)
     with pytest.raises(ApprovalMissing):
         check(approved=False)
+    with pytest.raises(PlanReplaced):
+        check(approved=True, plan_id="another")
+    with pytest.raises(ApprovalMissing, match="nothing shows what it leaves out"):
+        check(approved=False, notes=None)
 
 
 @pytest.mark.parametrize(("stage", "seconds"), [(Stage.ANCHORED, 7), (Stage.PLANNED, 0)])
