@@ -18,7 +18,12 @@ from worker.services.context import Context, Deadline, Limits
 from worker.services.plan.anchor import PlanIsStale, anchor_week
 from worker.services.plan.anchored import previous
 from worker.services.plan.anchored.previous import Previous
-from worker.services.plan.cluster.clock import ClockDiffers, CutoffBeforeLast, check_clock
+from worker.services.plan.cluster.clock import (
+    ClockDiffers,
+    CutoffBeforeLast,
+    WeekNotOverInCluster,
+    check_clock,
+)
 from worker.services.plan.draft import make_draft
 from worker.services.plan.plan_week import _install, dry_run, plan_week
 from worker.services.week.due import find_work
@@ -150,6 +155,22 @@ def test_the_tolerance_holds_in_both_directions(
             dry_run(context, WEEK)
     else:
         assert plan_week(context, WEEK).how == "made"
+
+
+def test_a_clock_that_is_fast_within_its_limit_closes_no_running_week(world: World) -> None:
+    a_week_later(world)
+    running = WEEK.next().next()
+    before_end = (running.end - world.clock.now()).total_seconds() - 250
+    world.clock.sleep(before_end)
+    fast = with_clock(world.first, 270)
+    plan_week(world.first, WEEK)
+    anchored(world.first)
+    plan_week(world.first, WEEK.next())
+    anchored(world.first, WEEK.next())
+    with pytest.raises(WeekNotOverInCluster, match="2024-W52 is not over by the cluster's time"):
+        plan_week(fast, running, at_once=True)
+    world.clock.sleep(320)
+    assert plan_week(fast, running, at_once=True).how == "made"
 
 
 def test_the_tolerance_is_a_setting(world: World) -> None:

@@ -266,7 +266,10 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "a week is planned after its end",
-        edit(plan_week.check_plannable, ("context.clock.now() < week.end + grace", "False")),
+        both(
+            edit(plan_week.check_plannable, ("context.clock.now() < week.end + grace", "False")),
+            edit(clock.next_cutoff, ("found.cluster < week.end", "False")),
+        ),
         a_running_week_is_planned,
         "planned before its end",
     ),
@@ -377,7 +380,10 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "the cluster's time checks the clock",
-        edit(clock.check_clock, ("abs(found.difference) > limit", "False")),
+        both(
+            edit(clock.check_clock, ("abs(found.difference) > limit", "False")),
+            edit(clock.next_cutoff, ("found.cluster < week.end", "False")),
+        ),
         a_clock_is_days_fast,
         "planned by a wrong clock",
     ),

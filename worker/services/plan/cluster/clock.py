@@ -50,6 +50,17 @@ class ClockDiffers(NotReady):
         )
 
 
+class WeekNotOverInCluster(NotReady):
+    """By the cluster's time, contributions of the week may still be made."""
+
+    def __init__(self, week: Week, found: ClockComparison) -> None:
+        super().__init__(
+            f"{week.label} is not over by the cluster's time: this machine's clock is "
+            f"{found.sentence()}. A cut-off now would lose the week's last contributions. The "
+            "week is planned when that block time has passed its end."
+        )
+
+
 class CutoffBeforeLast(NotReady):
     """By this machine's clock, the plan's cut-off would lie before the last plan's."""
 
@@ -93,9 +104,12 @@ def next_cutoff(context: Context, week: Week, last: int | None) -> int:
 
     Raises:
         ClockDiffers, BlockTimeUnknown: the clock is wrong, or may be.
+        WeekNotOverInCluster: a clock that is fast within its limit may have closed the week early.
         CutoffBeforeLast: the last cut-off lies ahead.
     """
-    check_clock(context)
+    found = check_clock(context)
+    if found.cluster < week.end:
+        raise WeekNotOverInCluster(week, found)
     cutoff = math.floor(context.clock.now().timestamp()) + 1
     check_order(week, cutoff, last)
     while (remaining := cutoff - context.clock.now().timestamp()) > 0:
