@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+from solders.pubkey import Pubkey
 
 from tests.adapters.solana.cluster import DOWN, Cluster, some_endpoints
 from tests.adapters.solana.rpc_server import Misbehaviour
 from worker.adapters.solana.errors import EndpointsDisagree
+from worker.adapters.solana.reading import receipt_states
 from worker.adapters.solana.rpc import endpoint as endpoints_module
 from worker.adapters.solana.rpc import endpoints
 from worker.core.errors import Unreachable
@@ -92,6 +95,26 @@ def test_an_endpoint_that_is_behind_does_not_count(cluster: Cluster) -> None:
     cluster.slots[2] = 10
     cluster.slots[1] = 10
     assert cluster.chain.receipts(["x"], not_before_slot=90) == {"x": ReceiptState.UNKNOWN}
+
+
+def test_a_disputed_receipt_is_read_again_at_no_older_slot_than_asked_or_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An endpoint stands for many nodes, so its answers have several slots."""
+    asked: list[int] = []
+
+    async def read(_: object, addresses: Sequence[object], slot: int) -> list[receipt_states._View]:
+        asked.append(slot)
+        return [receipt_states._View([ReceiptState.PAID], slot, slot)] * 2
+
+    monkeypatch.setattr(receipt_states, "_read_piece", read)
+    free, paid = [ReceiptState.FREE], [ReceiptState.PAID]
+    seen = [receipt_states._View(free, 70, 100), receipt_states._View(paid, 70, 103)]
+    old = [receipt_states._View(free, 70, 70), receipt_states._View(paid, 70, 70)]
+    for views in (seen, old):
+        found = asyncio.run(receipt_states._agreed([], [Pubkey.default()], views, 100))
+        assert found == [ReceiptState.PAID]
+    assert asked == [103, 100]
 
 
 def test_the_height_is_one_that_a_majority_has_reached(cluster: Cluster) -> None:

@@ -123,7 +123,10 @@ SAFEGUARDS = [
         "a receipt is read at the height that shows an expiry",
         both(
             edit(pay._look, ("not_before_slot=height.slot", "not_before_slot=0")),
-            edit(SeenHeights.receipts_read_at, ("max(lag, self._slots_behind - 1)", "0")),
+            edit(
+                SeenHeights.receipts_read_at,
+                ("max(min(lag, LAG_MAX), self._slots_behind - 1)", "0"),
+            ),
         ),
         an_attempt_expires_while_receipts_lag,
         "signed anew from an old receipt",

@@ -18,9 +18,11 @@ from worker.adapters.solana.reading.accounts import (
 )
 from worker.adapters.solana.reading.mint import usable_mint
 from worker.adapters.solana.reading.token_account_bytes import MintState
+from worker.adapters.solana.rpc.calls import Reply
 from worker.adapters.solana.rpc.endpoints import Rpc, answering_majority
 from worker.adapters.solana.signing.keys import Keyring
 from worker.adapters.solana.signing.transactions import TransactionMaker
+from worker.core.errors import Unreachable
 
 V0_REMEMBERED_SECONDS = 600.0
 """A cluster may activate v1 while we run; it never deactivates it."""
@@ -83,12 +85,19 @@ class ClusterFacts:
             Unreachable: no majority answers. A guess of v0 could fix a week's plan to small
                 batches.
         """
-        active = []
         answers = self._rpc.each(accounts_calls([V1_FEATURE_GATE], FINALIZED))
-        for answer in answering_majority(answers):
-            [gate] = read_accounts(answer[0], 1)[1]
-            active.append(gate is not None and gate.data[:1] == bytes([_ACTIVATED]))
-        return all(active)
+        return all(each[0] for each in answering_majority([_is_active(it) for it in answers]))
+
+
+def _is_active(answer: list[Reply] | Unreachable) -> list[Reply] | Unreachable:
+    """Whether an endpoint shows an active gate. An odd answer counts as silence."""
+    if isinstance(answer, Unreachable):
+        return answer
+    try:
+        [gate] = read_accounts(answer[0], 1)[1]
+    except Unreachable as odd:
+        return odd
+    return [gate is not None and gate.data[:1] == bytes([_ACTIVATED])]
 
 
 def read_confirmed(rpc: Rpc, addresses: list[Pubkey]) -> list[ChainAccount | None]:

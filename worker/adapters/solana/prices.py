@@ -58,11 +58,15 @@ class Prices:
         message = MessageV0.try_compile(self._payer, [nothing], [], blockhash)
         wire = base64.b64encode(to_bytes_versioned(message)).decode()
         call = Call("getFeeForMessage", [wire, {"commitment": CONFIRMED}])
-        return self._rpc.any([call], lambda replies: _number(replies[0].get("value")))
+        return self._rpc.any([call], lambda replies: _number(_value(replies[0])))
 
 
 def _is_old(entry: tuple[float, int], now: float) -> bool:
     return now - entry[0] > REMEMBERED_SECONDS
+
+
+def _value(reply: object) -> object:
+    return reply.get("value") if isinstance(reply, dict) else reply
 
 
 def _number(value: object) -> int:

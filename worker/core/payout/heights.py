@@ -12,6 +12,9 @@ from collections import deque
 from worker.core.payout.chain import Height
 
 KEPT_HEIGHTS = 512
+LAG_MAX = 300
+"""Slots, some two minutes. Behind more than that, a receipt is honestly unknown. A node that starts
+anew may once answer hours behind, and must not hold expiry back for as long."""
 
 
 class SeenHeights:
@@ -32,4 +35,4 @@ class SeenHeights:
         """Note the slot of an answer. A smaller lag counts gradually, since lags vary."""
         if self._seen:
             lag = max(0, self._seen[-1].slot - slot)
-            self._slots_behind = max(lag, self._slots_behind - 1)
+            self._slots_behind = max(min(lag, LAG_MAX), self._slots_behind - 1)

@@ -28,18 +28,22 @@ def read_cluster_genesis(rpc: Rpc) -> str:
         EndpointsDisagree: endpoints belong to different clusters.
         Unreachable: no majority answers.
     """
-    found: dict[str, str] = {}
     answers = rpc.each([Call("getGenesisHash", [])])
-    answering_majority(answers)
-    for position, (host, answer) in enumerate(zip(rpc.hosts, answers, strict=True), 1):
-        if isinstance(answer, Unreachable):
-            continue
-        if not isinstance(answer[0], str):
-            raise MalformedAnswer(f"{host} reports no genesis hash")
-        found[f"{position}. {host}"] = answer[0]
+    given = [it if isinstance(it, Unreachable) else _text(it[0]) for it in answers]
+    answering_majority([it if isinstance(it, Unreachable) else [it] for it in given])
+    found = {
+        f"{position}. {host}": answer
+        for position, (host, answer) in enumerate(zip(rpc.hosts, given, strict=True), 1)
+        if isinstance(answer, str)
+    }
     if len(set(found.values())) != 1:
         raise EndpointsDisagree(found)
     return next(iter(found.values()))
+
+
+def _text(reply: Reply) -> str | Unreachable:
+    """An endpoint that answers with an error, as after the end of a plan, counts as silent."""
+    return reply if isinstance(reply, str) else MalformedAnswer("no genesis hash")
 
 
 def read_finalized_height(rpc: Rpc) -> Height:

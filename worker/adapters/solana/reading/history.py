@@ -18,7 +18,7 @@ from worker.adapters.solana.reading.signatures import (
 )
 from worker.adapters.solana.rpc.calls import RpcError
 from worker.adapters.solana.rpc.endpoint import Endpoint
-from worker.adapters.solana.rpc.endpoints import Rpc
+from worker.adapters.solana.rpc.endpoints import Rpc, by_health
 from worker.core.errors import Unreachable
 from worker.core.payout.chain import Execution
 
@@ -61,7 +61,7 @@ class ExecutionHistory:
     def _everywhere(self, search: Search, wanted: int) -> dict[str, Execution]:
         """Ask one endpoint after the other for the missing executions.
 
-        Endpoints that failed the last time are asked only if no other is left.
+        Endpoints that failed the last time are asked last, and those that rest are not asked.
 
         Raises:
             Unreachable: every endpoint failed to answer.
@@ -70,15 +70,15 @@ class ExecutionHistory:
         async def work(endpoints: list[Endpoint]) -> dict[str, Execution]:
             found: dict[str, Execution] = {}
             failures: list[str] = []
-            healthy = [endpoint for endpoint in endpoints if endpoint.is_healthy] or endpoints
-            for endpoint in healthy:
+            awake = [it for it in by_health(endpoints) if not it.rests] or endpoints
+            for endpoint in awake:
                 if len(found) == wanted:
                     break
                 try:
                     await search(endpoint, found)
                 except Unreachable as failure:
                     failures.append(str(failure))
-            if len(failures) == len(healthy):
+            if len(failures) == len(awake):
                 raise Unreachable("; ".join(failures))
             return found
 

@@ -29,10 +29,12 @@ PIECE = 20 * GET_MULTIPLE_ACCOUNTS_MAX
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """One endpoint's states, `None` without an answer, and the lowest slot that it read them at."""
+    """One endpoint's states, `None` without an answer, and the slots that it read them at."""
 
     states: Sequence[ReceiptState | None]
     slot: int | None
+    """The lowest one."""
+    highest: int = 0
 
 
 def read_receipts(
@@ -50,7 +52,7 @@ def read_receipts(
         slots: list[int] = []
         for piece in chunks(addresses, PIECE):
             views = await _read_piece(endpoints, piece, not_before_slot)
-            states += await _agreed(endpoints, piece, views)
+            states += await _agreed(endpoints, piece, views, not_before_slot)
             reached = sorted((it.slot for it in views if it.slot is not None), reverse=True)
             slots += reached[majority_of(len(endpoints)) - 1 :][:1]
         return states, slots
@@ -60,7 +62,10 @@ def read_receipts(
 
 
 async def _agreed(
-    endpoints: Sequence[Endpoint], addresses: Sequence[Pubkey], views: Sequence[_View]
+    endpoints: Sequence[Endpoint],
+    addresses: Sequence[Pubkey],
+    views: Sequence[_View],
+    not_before_slot: int,
 ) -> list[ReceiptState]:
     """The agreed states. Endpoints that disagree are asked again at the newest of their slots,
     since an older answer may only lack the newest transactions."""
@@ -68,7 +73,7 @@ async def _agreed(
     disputed = [it for it, states in zip(addresses, given, strict=True) if _differ(states)]
     if not disputed:
         return [agreed_state(states) for states in given]
-    newest = max(view.slot or 0 for view in views)
+    newest = max(not_before_slot, *(view.highest for view in views))
     later = await _read_piece(endpoints, disputed, newest)
     again = dict(zip(disputed, zip(*(view.states for view in later), strict=True), strict=True))
     return [
@@ -105,7 +110,7 @@ def _view(replies: Sequence[Reply], count: int, not_before_slot: int) -> _View:
         slots += [] if slot is None else [slot]
         is_late = slot is None or slot < not_before_slot
         states += [None] * length if is_late else found
-    return _View(states, min(slots, default=None))
+    return _View(states, min(slots, default=None), max(slots, default=0))
 
 
 def _states(reply: Reply, count: int) -> tuple[int | None, Sequence[ReceiptState | None]]:

@@ -35,7 +35,7 @@ def search_execution(
 
     async def work(endpoints: list[Endpoint]) -> Searched:
         position, before = _read_place(place, len(endpoints))
-        failures: list[str] = []
+        first, failures = position, list[str]()
         for _ in range(PAGES_A_SEARCH + len(endpoints)):
             if position == len(endpoints):
                 break
@@ -47,7 +47,7 @@ def search_execution(
             if found is not None:
                 return Searched(found, None)
             position += before is None
-        if len(failures) == len(endpoints):
+        if position == len(endpoints) and len(failures) == len(endpoints) - first:
             raise Unreachable("; ".join(failures))
         return Searched(None, None if position == len(endpoints) else f"{position}:{before or ''}")
 

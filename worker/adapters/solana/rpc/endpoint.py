@@ -188,8 +188,8 @@ def _passes(call: Call, reply: Reply) -> bool:
         return False
     if reply.code != BEHIND_CODE or reply.context_slot is None:
         return True
-    wanted = call.params[1].get("minContextSlot", 0)
-    return bool(wanted - reply.context_slot <= SOON_SLOTS)
+    options = next((each for each in call.params if isinstance(each, dict)), {})
+    return bool(options.get("minContextSlot", 0) - reply.context_slot <= SOON_SLOTS)
 
 
 def _is_null(reply: Reply) -> bool:

@@ -62,7 +62,7 @@ class SizedReads:
     async def _whole_page(self, call: Call, size: int, newest: list[Reply]) -> Reply:
         """The page of a call in smaller pages. `newest` is the first one of them."""
         found = list(newest)
-        while limit := min(size, size_of(call) - len(found)):
+        while (limit := min(size, size_of(call) - len(found))) > 0:
             try:
                 before = str(found[-1]["signature"])
             except (KeyError, TypeError):

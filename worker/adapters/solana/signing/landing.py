@@ -67,7 +67,7 @@ def _statuses(replies: Sequence[Reply], count: int) -> list[SignatureStatus]:
     found: list[SignatureStatus] = []
     for reply in replies:
         expected = min(SIGNATURE_STATUSES_MAX, count - len(found))
-        values = None if isinstance(reply, RpcError) else reply.get("value")
+        values = reply.get("value") if isinstance(reply, dict) else None
         if not isinstance(values, list) or len(values) != expected:
             values = [None] * expected
         found += [_status(value) for value in values]
