@@ -31,12 +31,12 @@ def governance(**_: Any) -> str:
 def recount(*, week: str | None = None, **_: Any) -> str:
     """Count a week's rewards for its users and articles. Default: all weeks that are due."""
     weeks = due_recounts(wiki()) if week is None else [read_week(week)]
-    counted = []
+    lines = []
     for each in weeks:
         result = recount_week(wiki(), each)
         _log_replaced(result)
-        counted.append(f"{each.label}: {result.sentence()}")
-    return "; ".join(counted) or "every closed week is counted"
+        lines.append(f"{each.label}: {result.sentence()}")
+    return "; ".join(lines) or "every closed week is counted"
 
 
 @task

@@ -13,6 +13,7 @@ from worker.core.money import ONE_TOKEN
 from worker.core.watch.news import Event
 from worker.services.plan.approval import ApprovalMissing
 from worker.services.plan.funds import FundsShort
+from worker.services.plan.plan_week import plan_again
 from worker.services.watch.metrics import FUNDS
 from worker.services.watch.notifications import (
     MAIL,
@@ -117,6 +118,15 @@ def test_a_plan_that_waits_for_approval_is_news_and_is_not_stuck(
     assert "waits for approval" in people.told[0]
     assert "kontrib approve 2024-W50" in people.told[0]
     assert tell(world, people, world.clock.now() + timedelta(days=1)) == 0
+
+    # Another plan has another root, so the first message's command no longer approves it.
+    world.contribute("user 0", 50)
+    plan_again(world.first, WEEK)
+    with pytest.raises(ApprovalMissing):
+        world.run()
+    assert tell(world, people) == 1
+    assert (world.distribution().root or b"").hex() in people.told.pop()
+
     assert world.first.store.approve(WEEK, world.distribution().root or b"")
     world.clock.sleep(600)
     world.run()

@@ -133,9 +133,12 @@ def find_events(
         overdue = _is_overdue(store, known, opened, week, now - stuck_after, now)
         text = stuck_text(week, known.get(week), overdue=overdue)
         events += _lasting(store, f"stuck/{week.id}", text)
-    for week, distribution in known.items():
-        waits = _waits_for_approval(distribution)
-        events += _lasting(store, f"approval/{week.id}", distribution.reason if waits else None)
+    events += [
+        # Once for each plan: another plan of the week has another command to approve it.
+        Event(f"approval/{week.id}/{(distribution.root or b'').hex()}", distribution.reason or "")
+        for week, distribution in known.items()
+        if _waits_for_approval(distribution)
+    ]
     for week in recently_completed(store):
         events += _lasting(store, f"books/{week.id}", _disagreement(board(store, week)))
     return events + _lasting(store, "funds", _short_funds(store, known))

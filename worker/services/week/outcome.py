@@ -62,7 +62,7 @@ def _waits(distribution: Distribution, now: datetime) -> Verdict | None:
 
 
 def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Verdict | None:
-    """A verdict if every open payout is tried later, so that nothing can be done now."""
+    """A verdict if every open batch is tried later, so that nothing can be done now."""
     planned = distribution.readable_plan
     if planned is None or not planned.stage.is_payable:
         return None
@@ -74,7 +74,9 @@ def _payouts_wait(store: Store, distribution: Distribution, now: datetime) -> Ve
     later = [
         o
         for o in obstacles(store, distribution.week, None)
-        if not o.is_resolved and o.next_attempt_at is not None and o.next_attempt_at > now
+        if not (o.is_resolved or o.is_single)
+        and o.next_attempt_at is not None
+        and o.next_attempt_at > now
     ]
     if len(later) < left:
         return None
@@ -93,6 +95,8 @@ def _after_close(store: Store, distribution: Distribution, now: datetime) -> Ver
         return _completed(found)
     if store.rewards_to_pay_alone(planned.plan_id, now, 1):
         return None
+    if store.unread(planned.plan_id, "", 1, due=now):
+        return None  # a transaction is read again now
     singles = _open_singles(store, planned.plan_id) if found.unpaid.count else []
     if any(not is_waiting(each.next_attempt_at, now) for each in singles):
         return None
