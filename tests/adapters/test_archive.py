@@ -102,6 +102,22 @@ def test_an_error_of_the_storages_own_is_a_named_error(storage: type[Faulty]) ->
     assert storage.store == {}
 
 
+def test_a_storage_that_cannot_say_what_it_holds_lacks_no_plan(
+    storage: type[Faulty], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = PlanArchive("faulty://plans")
+    archive.publish(WEEK, ROOT, LINES)
+
+    def down(*_: object, **__: object) -> None:
+        raise StorageDown("503 Slow Down")
+
+    monkeypatch.setattr(storage, "info", down)
+    with pytest.raises(ArchiveUnusable):
+        archive.fetch(WEEK, ROOT)
+    with pytest.raises(ArchiveUnusable):
+        archive.roots(WEEK)
+
+
 def test_an_error_of_the_lines_stays_what_it_is(storage: type[Faulty]) -> None:
     def lines() -> Iterator[bytes]:
         yield b"header"

@@ -91,7 +91,15 @@ class PlanArchive:
         path = self.location(week, root)
         with _usable(path):
             self._fs.invalidate_cache()  # another operator may have published it since
-            return self._open(path) if self._fs.exists(path) else None
+            return self._open(path) if self._exists(path) else None
+
+    def _exists(self, path: str) -> bool:
+        """Unlike fsspec's `exists`, which takes every error for a missing file."""
+        try:
+            self._fs.info(path)
+        except FileNotFoundError:
+            return False
+        return True
 
     @property
     def _is_local(self) -> bool:
@@ -142,7 +150,7 @@ class PlanArchive:
         folder = f"{self._base.rstrip('/')}/{week.id}"
         with _usable(folder):
             self._fs.invalidate_cache()  # another operator may have published one since
-            paths = self._fs.ls(folder, detail=False) if self._fs.exists(folder) else []
+            paths = self._fs.ls(folder, detail=False) if self._exists(folder) else []
         names = (path.rstrip("/").rpartition("/")[2] for path in paths)
         return sorted(bytes.fromhex(match[1]) for name in names if (match := _PLAN.fullmatch(name)))
 

@@ -293,3 +293,6 @@ def test_nothing_is_made_void_while_an_endpoint_is_silent(planned: World) -> Non
     )
     with pytest.raises(NotOpen, match="is unknown on chain"):
         void_batch(planned.first, WEEK, 0, "a doubt")
+    with pytest.raises(NotOpen):
+        hold_reward(planned.first, WEEK, user_id_of(USER), "a doubt", void_batch=True)
+    assert reward(planned).operator_hold is None

@@ -114,8 +114,12 @@ def hold_reward(
     except PaidWithItsBatch:
         if not void_batch or not reward.row.batch:
             raise
-        store.hold(reward, reason)
-        _order_void(context, planned, reward.row.batch, reason)
+        store.hold(reward, reason)  # first, so that the void releases a held reward
+        try:
+            _order_void(context, planned, reward.row.batch, reason)
+        except NotOpen:
+            store.hold(reward, reward.operator_hold)
+            raise
         return Held(
             reward,
             f"Batch {reward.row.batch} becomes void, and its other rewards are paid alone. A "
