@@ -114,12 +114,9 @@ def hold_reward(
     except PaidWithItsBatch:
         if not void_batch or not reward.row.batch:
             raise
-        store.hold(reward, reason)  # first, so that the void releases a held reward
-        try:
-            _order_void(context, planned, reward.row.batch, reason)
-        except NotOpen:
-            store.hold(reward, reward.operator_hold)
-            raise
+        payout = _open_batch(context, planned, reward.row.batch)
+        store.hold(reward, reason)  # before the order, so that the void releases a held reward
+        _order_void(context, planned, payout, reason)
         return Held(
             reward,
             f"Batch {reward.row.batch} becomes void, and its other rewards are paid alone. A "
@@ -152,19 +149,24 @@ def void_batch(context: Context, week: Week, index: int, reason: str) -> Payout:
     header = planned.header
     if index not in range(header.batches):
         raise NoSuchBatch(week, index, header.batches)
-    return _order_void(context, planned, str(header.batch_id(index)), reason)
+    payout = _open_batch(context, planned, str(header.batch_id(index)))
+    _order_void(context, planned, payout, reason)
+    return payout
 
 
-def _order_void(context: Context, planned: PlannedWeek, batch: str, reason: str) -> Payout:
+def _open_batch(context: Context, planned: PlannedWeek, batch: str) -> Payout:
     payout = context.store.payout(planned.plan_id, batch)
     if payout is None:
         raise NotOpen(planned.week, batch, "missing in the database")
     state = context.chain.receipts([batch])[batch]
     if state is not ReceiptState.FREE:
         raise NotOpen(planned.week, batch, f"{state.value} on chain")
-    if not context.store.order_void(payout, reason, context.clock.now()):
-        raise NotOpen(planned.week, batch, "resolved")
     return payout
+
+
+def _order_void(context: Context, planned: PlannedWeek, payout: Payout, reason: str) -> None:
+    if not context.store.order_void(payout, reason, context.clock.now()):
+        raise NotOpen(planned.week, payout.id, "resolved")
 
 
 def release_reward(context: Context, week: Week, user: str) -> Reward:
