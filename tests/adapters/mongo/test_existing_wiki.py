@@ -857,6 +857,23 @@ def test_three_migrations_at_once_end_like_one(
     assert after == before
 
 
+def test_a_migration_that_begins_during_the_look_of_another_ends_like_it(
+    database: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.contributions.insert_one({"_id": 1, "donor": "Ada"})
+    looks: list[object] = []
+
+    def overtaken(_: Mongo) -> None:
+        monkeypatch.undo()
+        looks.append(migrate(database, quiet, NOW, ["contributions"]))
+
+    monkeypatch.setattr("worker.adapters.mongo.schema.look.recorded_origin", overtaken)
+    migrate(database, quiet, NOW, ["contributions"])
+    assert len(looks) == 1
+    assert verify(database) == []
+    assert database.contributions_before_kontrib.count_documents({}) == 1
+
+
 # --- users with one id -------------------------------------------------------------------------
 
 

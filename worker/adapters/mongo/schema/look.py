@@ -14,7 +14,7 @@ from worker.adapters.mongo.schema.obstacles import (
     another_meaning,
     obstacles,
 )
-from worker.adapters.mongo.schema.origin import recorded_origin
+from worker.adapters.mongo.schema.origin import Origin, recorded_origin
 from worker.adapters.mongo.schema.spec import COLLECTIONS, SCHEMA_VERSION
 from worker.core.errors import Refused, UsageError
 
@@ -55,16 +55,28 @@ def look_at(database: Mongo, set_aside: Collection[str]) -> dict[str, str]:
         raise NewerSchema(version)
     origin = recorded_origin(database)
     is_first = origin is None and version is None
-    if is_first:
+    try:
+        return _names_to_give(database, set_aside, None if is_first else origin or Origin())
+    except (NothingToSetAside, CannotTake):
+        if is_first and recorded_origin(database) is not None:
+            return look_at(database, set_aside)  # another migration began during this look
+        raise
+
+
+def _names_to_give(
+    database: Mongo, set_aside: Collection[str], origin: Origin | None
+) -> dict[str, str]:
+    """`origin`: None before the first migration."""
+    if origin is None:
         renamed = {name: _new_name(database, name) for name in set_aside}
     else:
-        renamed = dict(origin.renamed) if origin is not None else {}
+        renamed = dict(origin.renamed)
         for name in set_aside:
             if name not in renamed:
                 raise NothingToSetAside(name)
     # A migration that was killed may have recorded a name, and not have given it yet.
     renamed = {old: new for old, new in renamed.items() if _is_to_rename(database, old, new)}
-    if found := obstacles(database, is_first=is_first, set_aside=renamed):
+    if found := obstacles(database, is_first=origin is None, set_aside=renamed):
         raise CannotTake(found)
     return renamed
 
