@@ -10,11 +10,13 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -193,19 +195,21 @@ def load_settings(env_file: Path | None = None) -> Settings:
 
 
 def _require_readable(env_file: Path) -> None:
-    """The library would pass over a missing file, and take other settings than the meant ones.
+    """The library would pass over a missing file or a malformed line, and take other settings.
 
     Raises:
-        ConfigurationUnusable: the file is missing or unreadable.
+        ConfigurationUnusable: the file is missing, or a part of it unreadable.
     """
     try:
-        env_file.read_text(encoding="utf-8")
+        lines = parse_stream(StringIO(env_file.read_text(encoding="utf-8")))
+        wrong = next((each.original.line for each in lines if each.error), None)
+        if wrong is None:
+            return
+        why = f"line {wrong} is not NAME=value, a comment or blank"
     except OSError as error:
         why = error.strerror or "unreadable"
     except UnicodeDecodeError:
         why = "it is not text in UTF-8"
-    else:
-        return
     raise ConfigurationUnusable([f"The settings file {env_file} cannot be read: {why}"])
 
 

@@ -268,3 +268,13 @@ def test_a_settings_file_that_cannot_be_read_is_named(
     environment.setenv("KONTRIB_ENV_FILE", str(file))
     with pytest.raises(ConfigurationUnusable, match=f"kontrib.env cannot be read: .*{why}"):
         load_settings()
+
+
+def test_a_line_of_the_settings_file_that_says_nothing_is_named(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "env"
+    file.write_text("MONGO_DATABASE=wiki\nMONGO_URI mongodb://hunter2@db\n")
+    with pytest.raises(ConfigurationUnusable, match="line 2 is not NAME=value") as refused:
+        load_settings(file)
+    assert "hunter2" not in str(refused.value)

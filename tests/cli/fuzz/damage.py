@@ -1,6 +1,6 @@
 """Malformed input, made from well-formed input by a generator with a seed: every run has the same.
 
-All tests of this folder together try more than 10,000 lines, files, arguments and documents.
+The tests that use it try more than 10,000 lines, files, arguments and documents.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -160,24 +160,36 @@ class Damage:
         return damaged
 
 
+def records_in_a_layout(documents: Sequence[dict[str, Any]], layout: str) -> list[bytes]:
+    """Each document as it stands in a file."""
+    match layout:
+        case "lines" | "array":
+            return [json.dumps(each).encode() for each in documents]
+        case "pretty":
+            return [json.dumps(each, indent=2).encode() for each in documents]
+        case "pretty array":
+            return [json.dumps([each], indent=1).encode()[2:-2] for each in documents]
+    return [_row(each.values(), layout) for each in documents]
+
+
 def contributions_in_a_layout(documents: Sequence[dict[str, Any]], layout: str) -> bytes:
     """A file as an export writes it."""
+    records = records_in_a_layout(documents, layout)
     match layout:
-        case "lines":
-            return "".join(json.dumps(each) + "\n" for each in documents).encode()
+        case "lines" | "pretty":
+            return b"\n".join(records)
         case "array":
-            return json.dumps(documents).encode()
-        case "pretty":
-            return "\n".join(json.dumps(each, indent=2) for each in documents).encode()
+            return b"[" + b", ".join(records) + b"]"
         case "pretty array":
-            return json.dumps(documents, indent=1).encode()
+            return b"[\n" + b",\n".join(records) + b"\n]"
+    return _row(documents[0], layout) + b"".join(records)
+
+
+def _row(cells: Iterable[Any], layout: str) -> bytes:
     written = io.StringIO()
-    names = list(documents[0])
-    writer = csv.writer(written, delimiter={"csv": ",", "semicolons": ";", "tabs": "\t"}[layout])
-    writer.writerow(names)
-    for each in documents:
-        row = [each[name] for name in names]
-        writer.writerow([json.dumps(cell) if isinstance(cell, dict) else cell for cell in row])
+    delimiter = {"csv": ",", "semicolons": ";", "tabs": "\t"}[layout]
+    plain = [json.dumps(cell) if isinstance(cell, dict) else cell for cell in cells]
+    csv.writer(written, delimiter=delimiter).writerow(plain)
     return written.getvalue().encode()
 
 

@@ -114,9 +114,9 @@ def hold_reward(
     except PaidWithItsBatch:
         if not void_batch or not reward.row.batch:
             raise
-        payout = _open_batch(context, planned, reward.row.batch)
+        unpaid = _open_batch(context, planned, reward.row.batch)
         store.hold(reward, reason)  # before the order, so that the void releases a held reward
-        _order_void(context, planned, payout, reason)
+        _order_void(context, planned, unpaid, reason)
         return Held(
             reward,
             f"Batch {reward.row.batch} becomes void, and its other rewards are paid alone. A "

@@ -36,7 +36,8 @@ def read_or_leave_out(
     try:
         return read(document)
     except (KontribError, KeyError, TypeError, ValueError, ArithmeticError) as error:
-        _log.warning("%s %s is left out: %s", what, document.get("_id"), error)
+        why = f"{error} is missing" if isinstance(error, KeyError) else error
+        _log.warning("%s %s is left out: %s", what, document.get("_id"), why)
         return None
 
 
