@@ -67,7 +67,8 @@ def lose_database(world: World) -> None:
 def empty_database(context: Context) -> None:
     """Our collections are lost. The wiki's remain."""
     state = store_of(context).state
-    for table in (state.weeks, state.rewards, state.payouts, state.first_week):
+    tables = (state.weeks, state.rewards, state.payouts, state.first_week, state.other_transactions)
+    for table in tables:
         table.clear()
 
 

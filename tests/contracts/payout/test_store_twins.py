@@ -32,6 +32,7 @@ from tests.contracts.store_worlds import (
 )
 from tests.fakes.documents import user_document
 from worker.adapters.mongo.connection import Mongo
+from worker.core.cost import Charge, OtherTransaction, TransactionKind
 from worker.core.errors import KontribError
 from worker.core.lifecycle import STAGES, PayoutStatus, Stage, Status
 from worker.core.money import Lamports
@@ -222,6 +223,13 @@ class StoreTwins(RuleBasedStateMachine):
         if (reward := self.pick_reward(index)) is not None:
             self.both("mark_accounts_made", [(reward.user_id, f"wallet {index % 2}")], self.now)
 
+    @rule(signature=st.sampled_from("xyz"), fee=st.sampled_from([None, 0, 5000]))
+    def account_for(self, signature: str, fee: int | None) -> None:
+        sent = OtherTransaction(signature, WEEK, TransactionKind.ACCOUNTS, 7)
+        self.both("record_transactions", [sent])
+        if fee is not None:
+            self.both("record_charges", {signature: Charge(Lamports(fee), Lamports(3 * fee), 1)})
+
     @rule(plan=st.sampled_from(PLANS))
     def discard(self, plan: str) -> None:
         self.both("discard_plan", plan)
@@ -254,6 +262,8 @@ class StoreTwins(RuleBasedStateMachine):
             for due in (self.now, None):
                 self.both("unread", plan, "", 3, due=due)
         self.both("outstanding")
+        self.both("other_transactions", WEEK, "", 9)
+        self.both("other_charges", WEEK)
         self.both("accounts_made_since", NOW + timedelta(minutes=10))
 
 
