@@ -176,7 +176,7 @@ def show_board(console: Console, board: Board, obstacles: Sequence[Obstacle] = (
         console.print(made)
     console.print(facts(_board_facts(board)))
     for obstacle in (each for each in obstacles if not each.is_single):
-        again = moment_text(obstacle.next_attempt_at)
+        again = moment_text(obstacle.next_attempt_at) or "now"
         console.print(f"  {obstacle.payout_id}: {obstacle.reason}; next try {again}", markup=False)
     if board.paused and board.stage is not Stage.COMPLETED:
         text = f"Signing is paused: {board.paused}. Continue with `kontrib resume`."

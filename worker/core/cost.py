@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from worker.core.money import Lamports
 from worker.core.week import Week
 
+NO_LAMPORTS = Lamports(0)
 EXPIRED_BLOCKS = 512
 """So many blocks after its last valid one, even a slow endpoint shows a transaction that landed."""
 REMEMBERED_BLOCKS = 300_000
@@ -33,7 +34,7 @@ class Charge:
     """The lamports that a finalized transaction took from the fee payer."""
 
     fee: Lamports
-    rent: Lamports = Lamports(0)
+    rent: Lamports = NO_LAMPORTS
     accounts: int = 0
     """The token accounts that it created."""
     succeeded: bool = True
@@ -52,7 +53,7 @@ class OtherTransaction:
     """None until an endpoint returns the transaction."""
 
 
-NO_CHARGE = Charge(Lamports(0), succeeded=False)
+NO_CHARGE = Charge(NO_LAMPORTS, succeeded=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ class OtherCharges:
     fees: int = 0
     rent: int = 0
     accounts: int = 0
+
+
+NOTHING_ELSE = OtherCharges()
 
 
 @dataclass(frozen=True, slots=True)

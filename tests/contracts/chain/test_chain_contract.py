@@ -19,8 +19,8 @@ from worker.adapters.solana.addresses import (
     TOKEN_PROGRAM,
 )
 from worker.adapters.solana.errors import AuthorityUnusable, IntentTooLarge
-from worker.core.money import BaseUnits
 from worker.core.cost import Charge
+from worker.core.money import BaseUnits
 from worker.core.payout.chain import (
     AccountProblem,
     Intent,

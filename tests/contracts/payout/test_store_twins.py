@@ -123,7 +123,7 @@ class StoreTwins(RuleBasedStateMachine):
 
     @rule()
     def requeue(self) -> None:
-        self.both("requeue", WEEK, self.now)
+        self.both("requeue", WEEK)
 
     @rule(first=INDEXES, size=st.integers(0, 9), limit=st.integers(0, 4), minutes=MINUTES)
     def claim(self, first: int, size: int, limit: int, minutes: int) -> None:
@@ -183,7 +183,7 @@ class StoreTwins(RuleBasedStateMachine):
     @rule(index=INDEXES)
     def order_void(self, index: int) -> None:
         if (payout := self.pick(index)) is not None:
-            self.both("order_void", payout, "asked", self.now)
+            self.both("order_void", payout, "asked")
 
     @rule()
     def forget_failure(self) -> None:
@@ -211,7 +211,7 @@ class StoreTwins(RuleBasedStateMachine):
     @rule(index=INDEXES)
     def redirect(self, index: int) -> None:
         if (reward := self.pick_reward(index)) is not None:
-            self.both("redirect", reward, "elsewhere", self.now)
+            self.both("redirect", reward, "elsewhere")
 
     @rule(index=INDEXES, reason=st.sampled_from(["asked", None]))
     def hold(self, index: int, reason: str | None) -> None:

@@ -31,8 +31,10 @@ TIMES_TO_LOOK = (600, 10)
 
 
 def compare_costs(world: World) -> list[str]:
-    """A line if the recorded cost differs. A transaction that never landed may stay unread for ever,
-    if nobody looked for it in time."""
+    """A line if the recorded cost differs.
+
+    A transaction that never landed may stay unread for ever, if nobody looked for it in time.
+    """
     context = world.first
     for seconds in TIMES_TO_LOOK:
         world.clock.sleep(seconds)

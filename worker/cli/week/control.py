@@ -50,7 +50,7 @@ def pause(
 def resume(context: typer.Context, as_json: AsJson = False) -> None:
     """Sign again, beginning with all work that waited for it."""
     session = session_of(context)
-    resume_signing(session.store, session.clock.now())
+    resume_signing(session.store)
     emit({"paused": None}, as_json=as_json)
     say("Signing goes on.")
     session.broker.wake_if_possible("tasks.sweep")

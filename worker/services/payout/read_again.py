@@ -1,8 +1,8 @@
 """Looks again for transactions, and writes back what it reads.
 
 The receipt resolves a payout. Signature, slot and date come from the transaction, which a node may
-return some blocks later, or only a node with full history. Transactions that resolve no payout are read for
-their fee alone.
+return some blocks later, or only a node with full history. Transactions that resolve no payout are
+read for their fee alone.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from worker.services.plan.publish import held_in_batches
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
-SEVEN_DAYS = timedelta(days=7)
+WEEK = timedelta(days=7)
 
 
 class AccountsMissing(NotReady):
@@ -73,7 +73,7 @@ def _void_held_batches(context: Context, planned: PlannedWeek) -> None:
         payout = context.store.payout(planned.plan_id, reward.row.batch)
         if payout is not None and payout.void_reason is None:
             reason = f"an operator holds a reward: {reward.operator_hold}"
-            context.store.order_void(payout, reason, context.clock.now())
+            context.store.order_void(payout, reason)
 
 
 def create_within_limit(
@@ -90,9 +90,7 @@ def create_within_limit(
     if not wanted:
         return set()
     limit = context.rules().max_new_accounts_per_week
-    used = context.store.accounts_made_since(context.clock.now() - SEVEN_DAYS) + _of_open_plans(
-        context
-    )
+    used = context.store.accounts_made_since(context.clock.now() - WEEK) + _of_open_plans(context)
     chosen = wanted[: max(0, limit - used)]
     tried = {wallet for _, wallet in chosen}
     if tried:

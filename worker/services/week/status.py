@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from worker.core.cost import Cost, OtherCharges, week_cost
+from worker.core.cost import NOTHING_ELSE, Cost, OtherCharges, week_cost
 from worker.core.lifecycle import PayoutStatus, Stage, Status, status_of
 from worker.core.money import BaseUnits
 from worker.core.payout.chain import Costs
@@ -46,7 +46,7 @@ class Board:
     receipts: int = 0
     """Receipts of payments and of the anchor. They are never closed."""
     void_receipts: int = 0
-    other: OtherCharges = OtherCharges()
+    other: OtherCharges = NOTHING_ELSE
     unrecorded_accounts: int = 0
     """See `Cost.unrecorded`."""
     root: bytes | None = None
