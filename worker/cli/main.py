@@ -16,25 +16,13 @@ from typer.core import TyperGroup
 from config.errors import ConfigurationUnusable
 from worker.cli.console import write_error
 from worker.cli.database import backup, import_file, metrics, migrate
+from worker.cli.program import GROUPS
 from worker.cli.proof import check, publish, verify
 from worker.cli.report import report, simulate
 from worker.cli.session import Session
 from worker.cli.week import control, pay, plan, reconcile, rewards, status
 from worker.cli.wiki import contribute, governance, recount, staking, user
 from worker.core.errors import ExitCode, KontribError, Unreachable
-
-GROUPS = {
-    "Week": ("genesis", "plan", "approve", "run", "retry", "pause", "resume"),
-    "Rewards": ("hold", "release", "void", "user", "report", "simulate"),
-    "Money and proof": ("reconcile", "check", "publish", "proof", "verify", "verify-proof"),
-    "Wiki": (
-        *("import", "contribute", "recount", "stake", "unstake", "stakes"),
-        *("propose", "vote", "proposals", "cancel", "execute"),
-    ),
-    "Database": ("migrate", "backup", "restore", "archive", "rebuild"),
-    "Watching": ("status", "doctor", "metrics"),
-}
-"""The commands in the order of the help. README lists them in the same groups."""
 
 
 class InGroups(TyperGroup):
