@@ -19,7 +19,7 @@ NOWHERE = "/nonexistent"
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A clone with its virtual environment, whose folder is not in the shell's path."""
-    for name in ("kontrib", "celery"):
+    for name in ("kontrib", "celery", "python"):
         file = tmp_path / ".venv/bin" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("#!/bin/sh\n")
@@ -63,6 +63,19 @@ def test_a_program_that_the_shell_finds_is_typed_by_its_name(
     monkeypatch.setenv("PATH", str(checkout / ".venv/bin"))
     program.hints_follow(str(checkout / ".venv/bin/kontrib"))
     assert program.with_typed_hints("`kontrib doctor`") == "`kontrib doctor`"
+
+
+def test_another_python_is_not_the_projects(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = checkout / "usr/python"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", str(other.parent))
+    program.hints_follow(str(checkout / ".venv/bin/python"))
+    hint = program.with_typed_hints("python -m deploy.local down; python -m http.server")
+    assert hint == ".venv/bin/python -m deploy.local down; python -m http.server"
 
 
 def test_a_path_is_not_extended_twice_and_a_missing_program_keeps_its_name(

@@ -26,8 +26,11 @@ GROUPS = {
 }
 """The commands in the order of the help. README lists them in the same groups."""
 
+PYTHON = "python"
 _NAMES = "|".join(sorted(itertools.chain(*GROUPS.values()), key=len, reverse=True))
-_HINT = re.compile(rf"(?<![\w/.-])(kontrib(?= (?:{_NAMES})\b)|celery(?= -A\b))")
+_HINT = re.compile(
+    rf"(?<![\w/.-])(kontrib(?= (?:{_NAMES})\b)|celery(?= -A\b)|python(?= -m deploy\.local\b))"
+)
 
 _typed: Mapping[str, str] = {}
 """Programs that are typed in another way than by their name."""
@@ -37,15 +40,19 @@ def hints_follow(started: str) -> None:
     """Let the sentences of this process name the programs beside the one that was started."""
     global _typed
     folder = Path(started).parent
-    _typed = {name: typed_as(folder / name, Path.cwd()) for name in ("kontrib", "celery")}
+    _typed = {name: typed_as(folder / name, Path.cwd()) for name in ("kontrib", "celery", PYTHON)}
 
 
 def typed_as(program: Path, folder: Path) -> str:
-    """The words that start a program from a folder: its name if the shell finds one of that name,
-    or if the file is not there."""
-    if shutil.which(program.name) is not None or not program.exists():
+    """The words that start a program from a folder.
+
+    They are its name if the file is not there, or if the shell finds a program of that name. On a
+    systemd host that is another one, which is right. Another Python lacks our packages.
+    """
+    found, path = shutil.which(program.name), Path(os.path.abspath(program))
+    is_usable = found is not None and (program.name != PYTHON or Path(found) == path)
+    if is_usable or not program.exists():
         return program.name
-    path = Path(os.path.abspath(program))
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
