@@ -47,7 +47,6 @@ REFUSED = {
     r"kontrib (hold|retry .*--rewallet) ": "was paid already",
     r"kontrib release ": "was paid already",
     r"kontrib void ": "is paid on chain",
-    r"kontrib plan .*--again": "",
     r"kontrib migrate set-aside ": "",
 }
 """Commands of sentences that the demo's closed week refuses, and its words."""

@@ -9,6 +9,7 @@ import pytest
 from tests.cli.conftest import Command
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.chain.transactions import FEE_PER_SIGNATURE, TOKEN_ACCOUNT_RENT
+from tests.fakes.world import WEEK as FIRST
 from tests.fakes.world import World, chain_of, store_of
 
 WEEK = "2024-W50"
@@ -101,3 +102,9 @@ def test_a_rebuilt_week_says_that_fees_are_unknown(
     cost = kontrib.json("report", WEEK)["cost_lamports"]
     assert cost["token_accounts_unrecorded"] == NEW
     assert cost["total"] == spent - 2 * FEE_PER_SIGNATURE
+
+
+def test_an_archived_week_keeps_its_cost(spent: int, world: World, kontrib: Command) -> None:
+    store_of(world.first).archive_week(FIRST)
+    assert kontrib.json("report", WEEK)["cost_lamports"]["total"] == spent
+    assert kontrib.json("report", "--year", "2024")["cost"]["total_lamports"] == spent
