@@ -11,7 +11,7 @@ from worker.core.cost import NOTHING_ELSE, Cost, OtherCharges, week_cost
 from worker.core.lifecycle import PayoutStatus, Stage, Status, status_of
 from worker.core.money import BaseUnits
 from worker.core.payout.chain import Costs
-from worker.core.payout.records import Distribution, PayoutKind, Tally
+from worker.core.payout.records import Distribution, PayoutKind, Progress, Tally
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.ports.payout import Store
@@ -167,13 +167,12 @@ def _board(
         is_changed = distribution.plan_id is not None and not distribution.reason
         return replace(unplanned, reason=UNREADABLE) if is_changed else unplanned
     header, progress = planned.header, store.progress(planned.plan_id)
-    other = store.other_charges(planned.week)
     rewards = progress.rewards
     failed = rewards.get(Status.FAILED, NOTHING)
     # A failed reward waits to be paid alone, too, so the store counts it as held.
     held = _less(progress.held, failed)
     open_ones = _sum(rewards.get(s, NOTHING) for s in (Status.PENDING, Status.PROCESSING))
-    return replace(
+    counted = replace(
         unplanned,
         contributors=header.rewards,
         points=header.total_points,
@@ -185,12 +184,20 @@ def _board(
         failed=failed,
         rewards=rewards,
         payouts=progress.payouts,
+        next_attempt_at=distribution.next_attempt_at or progress.next_attempt_at,
+    )
+    return _with_cost(store, planned, progress, counted)
+
+
+def _with_cost(store: Store, planned: PlannedWeek, progress: Progress, found: Board) -> Board:
+    other = store.other_charges(planned.week)
+    return replace(
+        found,
         payout_fees=progress.fees,
         receipts=progress.paid + (ANCHOR_RECEIPTS if planned.stage.is_frozen else 0),
         void_receipts=progress.void,
         other=other,
         unrecorded_accounts=_unrecorded(store, planned, other),
-        next_attempt_at=distribution.next_attempt_at or progress.next_attempt_at,
     )
 
 
