@@ -6,14 +6,16 @@ import importlib.metadata
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigurationUnusable
+from config.visible_text import visible
 from worker.cli.console import write_error
 from worker.cli.database import backup, import_file, metrics, migrate
 from worker.cli.proof import check, publish, verify
@@ -37,9 +39,28 @@ GROUPS = {
 """The commands in the order of the help. README lists them in the same groups."""
 
 
+@contextmanager
+def _visible_errors() -> Iterator[None]:
+    """Escape the arguments in messages about wrong usage, which typer prints as they are."""
+    try:
+        yield
+    except typer.TyperException as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = visible(message)
+        raise
+
+
 class InGroups(TyperGroup):
     def list_commands(self, _: object) -> list[str]:
         return [name for names in GROUPS.values() for name in names]
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _visible_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, context: Any) -> Any:
+        with _visible_errors():
+            return super().invoke(context)
 
 
 app = typer.Typer(
