@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import sys
@@ -125,7 +126,7 @@ def run(
     """Run one command and return its exit code. Only a bug with --debug shows a traceback."""
     session = session or Session()
     try:
-        typer.main.get_command(commands).main(args=list(arguments), prog_name=name, obj=session)
+        _command(commands).main(args=list(arguments), prog_name=name, obj=session)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else ExitCode.DONE
     except KeyboardInterrupt:
@@ -137,6 +138,10 @@ def run(
         _report_bug(error, is_debugging=session.debug)
         return ExitCode.FAILED
     return ExitCode.DONE
+
+
+# Building it from the functions' signatures takes longer than many a command.
+_command = functools.cache(typer.main.get_command)
 
 
 def _next_step(error: Exception, session: Session) -> str:
