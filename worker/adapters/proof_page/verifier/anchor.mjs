@@ -59,14 +59,14 @@ async function together(chain, ids, memo, findings, optional = []) {
     return undefined;
   }
   findings.expect(ids[1], "the transaction of its receipt", first.signature, second.signature);
-  const given = objectOf(first.memo);
+  const given = fieldsOf(first.memo);
   const kept = optional.filter((name) => typeof given[name] === "string");
   const whole = { ...memo, ...Object.fromEntries(kept.map((name) => [name, given[name]])) };
   findings.expect(ids[0], "the memo", canonical(whole), first.memo);
   return first;
 }
 
-function objectOf(memo) {
+function fieldsOf(memo) {
   try {
     return Object(JSON.parse(memo));
   } catch {

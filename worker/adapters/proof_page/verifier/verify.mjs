@@ -7,6 +7,7 @@ import { checkPayments } from "./payments.mjs";
 import { Unreachable } from "./rpc.mjs";
 import { checkTreasury } from "./treasury.mjs";
 import { labelOf } from "./weeks.mjs";
+import { counted, tokensText } from "./words.mjs";
 
 /**
  * Verify the files (bytes by name), and with `rpc` the chain. Returns the bundle and what the chain
@@ -57,18 +58,3 @@ export function verdictOf({ bundle, paid }, findings) {
   const transactions = counted(paid.payments.size, "transaction");
   return { word: "VERIFIED", text: `${text}, ${tokensText(paid.paid)} KONTRIB paid in ${transactions}` };
 }
-
-/** Base units as KONTRIB, exactly. */
-export function tokensText(amount) {
-  if (!/^\d+$/.test(amount)) return String(amount);
-  const [whole, rest] = [BigInt(amount) / 10n ** 9n, BigInt(amount) % 10n ** 9n];
-  const decimals = String(rest).padStart(9, "0").replace(/0+$/, "");
-  return `${grouped(whole)}${decimals && "."}${decimals}`;
-}
-
-export function counted(count, what) {
-  return `${grouped(count)} ${what}${String(count) === "1" ? "" : "s"}`;
-}
-
-/** A whole number with commas. */
-export const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");

@@ -1,0 +1,157 @@
+// The page of one week: figures, verification, proof, spread and rows.
+
+import { labelOf, weekAfter } from "../verifier/weeks.mjs";
+import { counted, grouped, tokensText } from "../verifier/words.mjs";
+import { ask, PagedTable } from "./client.mjs";
+import { bar, byId, explorerLink, make, shortened, show, table } from "./dom.mjs";
+
+const KINDS = { VERIFIED: "good", "VERIFIED in itself": "good", WRONG: "bad", "NOT PROVEN": "warn", "NO VERDICT": "warn" };
+const MEANINGS = {
+  VERIFIED: "Everything agrees: files, rules and chain.",
+  "VERIFIED in itself": "The files agree with each other. Name an endpoint to compare them with the chain.",
+  WRONG: "This week does not hold. Each contradiction is named below.",
+  "NOT PROVEN": "No contradiction was found, but not everything could be read. It is named below.",
+  "NO VERDICT": "Nothing is known about the chain. Try again, or name another endpoint.",
+};
+const MARKS = { good: "✓", warn: "?", bad: "✗" };
+
+let cluster = "";
+
+/** Show a week, its rows as soon as they are read. */
+export async function showWeek(week) {
+  byId("title").textContent = `KONTRIB rewards, ${labelOf(week)}`;
+  document.title = `${labelOf(week)} · KONTRIB rewards`;
+  byId("lead").textContent = `${week} to ${weekAfter(week)}, 00:00 UTC, the end excluded.`;
+  for (const id of ["figures", "verdict", "contradictions", "checks", "proof-verdict", "proof-findings", "tenths", "factors"]) {
+    byId(id).replaceChildren();
+  }
+  for (const id of ["pill", "checks-box", "progress"]) show(id, false);
+  const { manifest, header } = await ask("week", { week });
+  cluster = manifest.cluster_genesis;
+  showFigures(header);
+  showIdentity(manifest, header);
+  const heads = [">#", "Commitment", "Wallet", ">Points", ">Staking", ">KONTRIB", "State", "Transaction"];
+  await new PagedTable("rows", "Find a commitment or a wallet", "Rewards", heads, rewardCells).go(0);
+  await showSpread();
+}
+
+function showFigures(header) {
+  const figure = (name, value, unit) => make("div", { class: "figure" },
+    make("span", {}, name), make("b", {}, value), make("span", {}, unit));
+  byId("figures").replaceChildren(
+    figure("Pool", tokensText(header.rules?.pool), `KONTRIB, staking bonus ${String(header.rules?.staking_bonus).replace("_", " ")}`),
+    figure("Planned", tokensText(header.total_amount), "KONTRIB"),
+    figure("Contributors", grouped(header.rewards), `${grouped(header.held)} held, ${grouped(header.batches)} batches`),
+    figure("Points", grouped(header.total_points), ""),
+    figure("Ratio", ratioText(header.total_amount, header.total_weight), "KONTRIB a weighted point"),
+  );
+}
+
+/** KONTRIB for a weighted point, to eight decimals. */
+export function ratioText(amount, weight) {
+  if (!/^\d+$/.test(amount) || !/^[1-9]\d*$/.test(weight)) return "–";
+  return tokensText(String(((BigInt(amount) * 1_000_000n) / BigInt(weight) / 10n) * 10n));
+}
+
+function showIdentity(manifest, header) {
+  const facts = [
+    ["Root of the plan", make("code", {}, manifest.root)],
+    ["Receipt key", explorerLink("address", manifest.receipt_key, cluster)],
+    ["Mint", explorerLink("address", manifest.mint, cluster)],
+    ["Paying account", explorerLink("address", manifest.source_account, cluster)],
+    ["Anchor", explorerLink("tx", manifest.anchor_signature, cluster)],
+    ["Cluster", make("code", {}, manifest.cluster_genesis)],
+    ["Root of the week before", make("code", {}, header.previous_root || "none, this is the first week")],
+    ["Rules", make("code", {}, JSON.stringify(header.rules))],
+  ];
+  byId("identity").replaceChildren(...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+}
+
+function rewardCells(row) {
+  return [
+    grouped(row.number), make("code", { title: row.user }, shortened(row.user)),
+    row.wallet ? explorerLink("address", row.wallet, cluster, shortened(row.wallet)) : "",
+    grouped(row.points), row.factor && `×${row.factor}`, tokensText(row.amount), row.state,
+    row.signature ? explorerLink("tx", row.signature, cluster, shortened(row.signature)) : "",
+  ];
+}
+
+async function showSpread() {
+  const { count, largest, median, smallest, tenths, factors } = await ask("spread");
+  byId("spread-lead").textContent = count
+    ? `From ${tokensText(smallest)} to ${tokensText(largest)} KONTRIB, the median is ${tokensText(median)}.`
+    : "Nobody has a reward in this week.";
+  const most = Math.max(...tenths, 1);
+  const shares = tenths.map((share, i) => [`${i + 1}. tenth`, `${(share / 10).toFixed(1)} %`, bar(share / most)]);
+  if (shares.length) byId("tenths").replaceChildren(table("Share of each tenth, highest rewards first", ["Contributors", ">Share", ""], shares));
+  const rows = factors.map(([factor, users]) => [`×${factor}`, grouped(users)]);
+  if (rows.length) byId("factors").replaceChildren(table("Multipliers for staking", ["Multiplier", ">Contributors"], rows));
+}
+
+function showVerdict(place, word, text) {
+  const kind = KINDS[word];
+  byId(place).replaceChildren(make("p", { class: `note ${kind}` }, make("strong", {}, `${MARKS[kind]} ${word}. `), MEANINGS[word], " ", text));
+}
+
+function showList(id, lines) {
+  byId(id).replaceChildren(...lines.map((line) => make("li", {}, line)));
+}
+
+function showProgress({ check, done, total }) {
+  byId("step").textContent = `${check}${total ? `: ${grouped(done)} of ${grouped(total)}` : ""}`;
+  byId("bar").value = total ? done / total : 0;
+}
+
+byId("verify").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const [button] = event.target.querySelectorAll("button");
+  button.disabled = true;
+  showProgress({ check: "Reading" });
+  for (const id of ["progress", "stop"]) show(id);
+  for (const id of ["verdict", "contradictions", "checks"]) byId(id).replaceChildren();
+  try {
+    const { word, text, checks, contradictions, doubts } = await ask("verify", { url: byId("url").value.trim() }, showProgress);
+    showVerdict("verdict", word, `${text}.`);
+    showList("contradictions", [...contradictions, ...doubts]);
+    showList("checks", checks.map(({ name, wrong, unread }) => `${MARKS[wrong ? "bad" : unread ? "warn" : "good"]} ${name}`
+      + `${wrong ? `, ${counted(wrong, "contradiction")}` : ""}${unread ? `, ${counted(unread, "thing")} not read` : ""}`));
+    show("checks-box");
+    byId("pill").className = `pill ${KINDS[word]}`;
+    byId("pill").textContent = word.toLowerCase();
+    show("pill");
+  } catch (error) {
+    showVerdict("verdict", "NO VERDICT", error.message);
+  } finally {
+    button.disabled = false;
+    for (const id of ["progress", "stop"]) show(id, false);
+  }
+});
+
+byId("stop").addEventListener("click", () => ask("stop"));
+
+byId("proof-file").addEventListener("change", async ({ target }) => {
+  if (target.files[0]) byId("proof-text").value = await target.files[0].text();
+});
+
+byId("proof").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  byId("proof-verdict").replaceChildren(make("p", {}, "Checking…"));
+  try {
+    const { user, row, reasons, fate, contradictions } = await ask("proof", { text: byId("proof-text").value });
+    if (contradictions.length) {
+      const text = make("strong", {}, `${MARKS.bad} WRONG. `);
+      byId("proof-verdict").replaceChildren(make("p", { class: "note bad" }, text, "This is no proof of a reward in this week."));
+      showList("proof-findings", contradictions);
+      return;
+    }
+    const text = `${tokensText(row.amount)} KONTRIB of this week belong to ${user}.`;
+    byId("proof-verdict").replaceChildren(make("p", { class: "note good" }, make("strong", {}, `${MARKS.good} VERIFIED. `), text));
+    const link = fate.signature ? [" ", explorerLink("tx", fate.signature, cluster)] : [];
+    byId("proof-findings").replaceChildren(
+      ...[...reasons, `Its row: commitment ${row.user}.`].map((line) => make("li", {}, line)),
+      make("li", {}, fate.text, ...link),
+    );
+  } catch (error) {
+    byId("proof-verdict").replaceChildren(make("p", { class: "note bad" }, error.message));
+  }
+});
