@@ -2,7 +2,7 @@
 
 /** Base units as KONTRIB, exactly. */
 export function tokensText(amount) {
-  if (!/^\d+$/.test(amount)) return String(amount);
+  if (!/^\d+$/.test(amount)) return String(amount ?? "–");
   const [whole, rest] = [BigInt(amount) / 10n ** 9n, BigInt(amount) % 10n ** 9n];
   const decimals = String(rest).padStart(9, "0").replace(/0+$/, "");
   return `${grouped(whole)}${decimals && "."}${decimals}`;
@@ -13,4 +13,4 @@ export function counted(count, what) {
 }
 
 /** A whole number with commas. */
-export const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+export const grouped = (number) => String(number ?? "–").replace(/\B(?=(\d{3})+$)/g, ",");

@@ -65,11 +65,11 @@ export class PagedTable {
     this.after.addEventListener("click", () => this.go(this.first + ROWS_A_PAGE));
   }
 
-  async go(first, tell = () => {}) {
+  async go(first) {
     this.turn += 1;
     const { turn } = this;
     const find = this.box.value.trim();
-    const { all, matching, rows } = await ask(this.kind, { find, first, count: ROWS_A_PAGE }, tell);
+    const { all, matching, rows } = await ask(this.kind, { find, first, count: ROWS_A_PAGE });
     if (turn !== this.turn) return; // a newer search is under way
     this.first = first;
     this.place.replaceChildren(table(this.caption, this.heads, rows.map(this.cellsOf)));

@@ -4,6 +4,7 @@ import { millionthsText } from "../verifier/explain.mjs";
 import { contentsOf, firstLine, linesOfText } from "./place.mjs";
 
 const TENTHS = 10;
+const STATE_TEXTS = new Map([["paid", "paid"], ["void", "batch void, not paid yet"]]);
 
 /** An object of a line; an empty one if the line is none. */
 export function objectOf(line) {
@@ -69,12 +70,12 @@ export class ShownWeek {
       number, user: row.user, wallet: alone?.wallet || row.wallet, points: row.points,
       factor: points ? millionthsText(numberOf(row.weight) / points) : "",
       amount: row.amount,
-      state: alone ? "paid alone" : !row.batch ? "held" : { paid: "paid", void: "void" }[batch?.state] ?? "not paid yet",
+      state: alone ? "paid alone" : row.batch ? STATE_TEXTS.get(batch?.state) ?? "not paid yet" : "held",
       signature: (alone ?? batch)?.signature ?? "",
     };
   }
 
-  /** How the rewards are spread: base units as texts, shares in thousandths. */
+  /** How the rewards are spread: base units as texts; what the highest 10 %, 20 %, … have, in thousandths. */
   async spread() {
     const { lines } = await this.load();
     const rows = lines.slice(1).map(objectOf);
@@ -87,8 +88,8 @@ export class ShownWeek {
       factors.set(factor, (factors.get(factor) ?? 0) + 1);
     }
     const tenths = Array.from({ length: TENTHS }, (_, i) => {
-      const [from, to] = [i, i + 1].map((part) => Math.round((part * amounts.length) / TENTHS));
-      const sum = amounts.slice(from, to).reduce((whole, amount) => whole + amount, 0n);
+      const count = Math.round(((i + 1) * amounts.length) / TENTHS);
+      const sum = amounts.slice(0, count).reduce((whole, amount) => whole + amount, 0n);
       return total ? Number((sum * 1000n) / total) : 0;
     });
     return {

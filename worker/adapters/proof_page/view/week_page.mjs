@@ -16,9 +16,12 @@ const MEANINGS = {
 const MARKS = { good: "✓", warn: "?", bad: "✗" };
 
 let cluster = "";
+let turn = 0;
 
 /** Show a week, its rows as soon as they are read. */
 export async function showWeek(week) {
+  turn += 1;
+  const mine = turn;
   byId("title").textContent = `KONTRIB rewards, ${labelOf(week)}`;
   document.title = `${labelOf(week)} · KONTRIB rewards`;
   byId("lead").textContent = `${week} to ${weekAfter(week)}, 00:00 UTC, the end excluded.`;
@@ -27,6 +30,7 @@ export async function showWeek(week) {
   }
   for (const id of ["pill", "checks-box", "progress"]) show(id, false);
   const { manifest, header } = await ask("week", { week });
+  if (mine !== turn) return; // the visitor went on to another week
   cluster = manifest.cluster_genesis;
   showFigures(header);
   showIdentity(manifest, header);
@@ -43,14 +47,17 @@ function showFigures(header) {
     figure("Planned", tokensText(header.total_amount), "KONTRIB"),
     figure("Contributors", grouped(header.rewards), `${grouped(header.held)} held, ${grouped(header.batches)} batches`),
     figure("Points", grouped(header.total_points), ""),
-    figure("Ratio", ratioText(header.total_amount, header.total_weight), "KONTRIB a weighted point"),
+    figure("Ratio", ratioText(header), `KONTRIB a ${header.rules?.staking_bonus === "on_top" ? "" : "weighted "}point`),
   );
 }
 
-/** KONTRIB for a weighted point, to eight decimals. */
-export function ratioText(amount, weight) {
-  if (!/^\d+$/.test(amount) || !/^[1-9]\d*$/.test(weight)) return "–";
-  return tokensText(String(((BigInt(amount) * 1_000_000n) / BigInt(weight) / 10n) * 10n));
+/** KONTRIB for a weighted point, or for a point if staking bonuses come on top; to eight decimals. */
+export function ratioText({ rules, total_amount, total_points, total_weight }) {
+  const isOnTop = rules?.staking_bonus === "on_top";
+  const [amount, points] = isOnTop ? [rules.pool, total_points] : [total_amount, total_weight];
+  if (!/^\d+$/.test(amount) || !/^[1-9]\d*$/.test(points)) return "–";
+  const scale = isOnTop ? 1n : 1_000_000n;
+  return tokensText(String(((BigInt(amount) * scale) / BigInt(points) / 10n) * 10n));
 }
 
 function showIdentity(manifest, header) {
@@ -81,9 +88,9 @@ async function showSpread() {
   byId("spread-lead").textContent = count
     ? `From ${tokensText(smallest)} to ${tokensText(largest)} KONTRIB, the median is ${tokensText(median)}.`
     : "Nobody has a reward in this week.";
-  const most = Math.max(...tenths, 1);
-  const shares = tenths.map((share, i) => [`${i + 1}. tenth`, `${(share / 10).toFixed(1)} %`, bar(share / most)]);
-  if (shares.length) byId("tenths").replaceChildren(table("Share of each tenth, highest rewards first", ["Contributors", ">Share", ""], shares));
+  const shares = tenths.map((share, i) => [`${(i + 1) * 10} %`, `${(share / 10).toFixed(1)} %`, bar(share / 1000)]);
+  const heads = ["Contributors", ">Share", ""];
+  if (shares.length) byId("tenths").replaceChildren(table("Share of all KONTRIB, highest rewards first", heads, shares));
   const rows = factors.map(([factor, users]) => [`×${factor}`, grouped(users)]);
   if (rows.length) byId("factors").replaceChildren(table("Multipliers for staking", ["Multiplier", ">Contributors"], rows));
 }
@@ -105,12 +112,14 @@ function showProgress({ check, done, total }) {
 byId("verify").addEventListener("submit", async (event) => {
   event.preventDefault();
   const [button] = event.target.querySelectorAll("button");
+  const mine = turn;
   button.disabled = true;
   showProgress({ check: "Reading" });
   for (const id of ["progress", "stop"]) show(id);
   for (const id of ["verdict", "contradictions", "checks"]) byId(id).replaceChildren();
   try {
     const { word, text, checks, contradictions, doubts } = await ask("verify", { url: byId("url").value.trim() }, showProgress);
+    if (mine !== turn) return;
     showVerdict("verdict", word, `${text}.`);
     showList("contradictions", [...contradictions, ...doubts]);
     showList("checks", checks.map(({ name, wrong, unread }) => `${MARKS[wrong ? "bad" : unread ? "warn" : "good"]} ${name}`

@@ -4,25 +4,23 @@ import { labelOf } from "../verifier/weeks.mjs";
 import { contentsOf, firstLine, linesOfText } from "./place.mjs";
 import { numberOf, objectOf } from "./week.mjs";
 
-/** The totals of a week, from the first line of its plan. */
+/** A week and the header of its plan, which holds its totals. */
 export async function totalsOf(place, week) {
-  const header = objectOf(await firstLine(place, week, "plan.jsonl"));
-  return {
-    week, label: labelOf(week), rewards: header.rewards, points: header.total_points,
-    weight: header.total_weight, amount: header.total_amount,
-  };
+  return { week, header: objectOf(await firstLine(place, week, "plan.jsonl")) };
 }
 
 /** What each wallet was paid in each week. */
 export class Wallets {
   constructor() {
     this.byWallet = new Map();
+    this.byWeek = new Map();
     this.sorted = [];
   }
 
   async add(place, week) {
     const contents = await contentsOf(place, week);
     if (!contents) return;
+    this.byWeek.set(week, 0n);
     const payouts = linesOfText(contents["payouts.jsonl"]).map(objectOf);
     const paid = new Set(payouts.filter((line) => line.kind === "batch" && line.state === "paid").map((line) => line.id));
     for (const line of linesOfText(contents["plan.jsonl"]).slice(1)) {
@@ -37,8 +35,14 @@ export class Wallets {
   #add(wallet, week, amount) {
     const weeks = this.byWallet.get(wallet) ?? { total: 0n, weeks: new Map() };
     weeks.total += amount;
+    this.byWeek.set(week, (this.byWeek.get(week) ?? 0n) + amount);
     weeks.weeks.set(week, (weeks.weeks.get(week) ?? 0n) + amount);
     this.byWallet.set(wallet, weeks);
+  }
+
+  /** What was paid in each week, in base units. */
+  paid() {
+    return Object.fromEntries([...this.byWeek].map(([week, amount]) => [week, String(amount)]));
   }
 
   /** Order the wallets by what they got, the largest first. */

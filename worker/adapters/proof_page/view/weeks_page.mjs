@@ -3,32 +3,45 @@
 import { labelOf } from "../verifier/weeks.mjs";
 import { grouped, tokensText } from "../verifier/words.mjs";
 import { ask, PagedTable } from "./client.mjs";
-import { bar, byId, make } from "./dom.mjs";
+import { bar, byId, make, show, table } from "./dom.mjs";
 import { ratioText } from "./week_page.mjs";
+
+let totals = [];
 
 /** Show the totals of each week, the newest first. */
 export async function showWeeks(weeks) {
   byId("title").textContent = "KONTRIB rewards";
   document.title = "KONTRIB rewards";
   byId("lead").textContent = `${weeks.length} weeks, ${labelOf(weeks[0])} to ${labelOf(weeks.at(-1))}.`;
-  byId("pill").hidden = true;
-  const totals = await ask("totals");
-  const most = Math.max(...totals.map((it) => Number(it.amount) || 0), 1);
-  byId("week-rows").replaceChildren(...totals.reverse().map((it) => make("tr", {},
-    make("td", {}, make("a", { href: `#${it.week}` }, it.label)),
-    ...[grouped(it.rewards), grouped(it.points), tokensText(it.amount), ratioText(it.amount, it.weight)]
-      .map((text) => make("td", { class: "num" }, text)),
-    make("td", {}, bar((Number(it.amount) || 0) / most)))));
+  show("pill", false);
+  totals = (await ask("totals")).reverse();
+  showTotals({});
+}
+
+function showTotals(paid) {
+  const most = Math.max(...totals.map((it) => Number(it.header.total_amount) || 0), 1);
+  const heads = ["Week", ">Contributors", ">Points", ">Ratio", ">KONTRIB", "", ">Paid"];
+  const rows = totals.map(({ week, header }) => [
+    make("a", { href: `#${week}` }, labelOf(week)), grouped(header.rewards), grouped(header.total_points),
+    ratioText(header), tokensText(header.total_amount), bar((Number(header.total_amount) || 0) / most),
+    week in paid ? tokensText(paid[week]) : "–",
+  ]);
+  byId("week-table").replaceChildren(table("Weeks, the newest first", heads, rows));
 }
 
 byId("add-up").addEventListener("click", async ({ target }) => {
   target.disabled = true;
-  const heads = ["Wallet", ">KONTRIB", ">Weeks", "By week"];
-  const wallets = new PagedTable("wallets", "Find a wallet", "Wallets by what they were paid", heads, walletCells);
-  await wallets.go(0, ({ done, total }) => {
-    target.textContent = `Reading week ${done + 1} of ${total}`;
-  });
-  target.hidden = true;
+  const label = target.textContent;
+  try {
+    showTotals(await ask("addUp", {}, ({ done, total }) => {
+      target.textContent = `Reading week ${done + 1} of ${total}`;
+    }));
+    const heads = ["Wallet", ">KONTRIB", ">Weeks", "By week"];
+    await new PagedTable("wallets", "Find a wallet", "Wallets by what they were paid", heads, walletCells).go(0);
+  } finally {
+    target.disabled = false;
+    target.textContent = label;
+  }
 });
 
 function walletCells({ wallet, total, weeks }) {

@@ -38,18 +38,18 @@ const answers = {
   spread: () => shown.spread(),
   totals: () => Promise.all(place.weeks.map((week) => totalsOf(place, week))),
 
-  async wallets(data, tell) {
-    if (!wallets) {
-      const summed = new Wallets();
-      for (const [i, week] of place.weeks.entries()) {
-        tell({ check: "Weeks", done: i, total: place.weeks.length });
-        await summed.add(place, week);
-      }
-      summed.sort();
-      wallets = summed;
+  /** Read all weeks; what was paid in each of them. */
+  async addUp(data, tell) {
+    wallets = new Wallets();
+    for (const [i, week] of place.weeks.entries()) {
+      tell({ check: "Weeks", done: i, total: place.weeks.length });
+      await wallets.add(place, week);
     }
-    return wallets.rows(data);
+    wallets.sort();
+    return wallets.paid();
   },
+
+  wallets: (data) => wallets.rows(data),
 
   async verify({ url }, tell) {
     stop = new AbortController();
