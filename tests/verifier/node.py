@@ -15,9 +15,12 @@ def run_verifier(*arguments: str) -> subprocess.CompletedProcess[str]:
     return run_node(FOLDER / "verify.mjs", *arguments)
 
 
-def run_node(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_node(
+    script: Path, *arguments: str, standard_input: str = ""
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [need("node", "nodejs"), str(script), *arguments],
+        input=standard_input,
         capture_output=True,
         text=True,
         timeout=300,

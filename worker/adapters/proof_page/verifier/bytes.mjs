@@ -42,8 +42,11 @@ export function fromHex(text, length) {
   return Uint8Array.from({ length }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));
 }
 
+/** The bytes of base 64. Throws if the text is not exactly their base 64. */
 export function fromBase64(text) {
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const characters = atob(text);
+  if (btoa(characters) !== text) throw new Error("not base 64");
+  return Uint8Array.from(characters, (character) => character.charCodeAt(0));
 }
 
 export function toBase58(bytes) {

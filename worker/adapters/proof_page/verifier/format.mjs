@@ -94,7 +94,7 @@ export async function treeOf(hashes) {
 
 /** The root that a path leads to from leaf `index` of `size`; null if the path does not fit. */
 export async function rootOfPath(hash, index, size, path) {
-  if (!Number.isSafeInteger(size) || !(index >= 0 && index < size)) return null;
+  if (!path || !Number.isSafeInteger(size) || !(index >= 0 && index < size)) return null;
   const rest = [...path];
   let [root, at, count] = [hash, index, size];
   while (count > 1) {

@@ -49,13 +49,15 @@ export async function checkProof(proof, manifest, findings) {
   }
 }
 
+/** The hashes of a path; null if the text is none. */
 function pathOf(text) {
   try {
     const bytes = fromBase64(text);
-    const count = Math.ceil(bytes.length / HASH_BYTES);
+    const count = bytes.length / HASH_BYTES;
+    if (!Number.isInteger(count)) return null;
     return Array.from({ length: count }, (_, i) => bytes.slice(i * HASH_BYTES, (i + 1) * HASH_BYTES));
   } catch {
-    return []; // then the path does not fit
+    return null;
   }
 }
 
