@@ -121,8 +121,8 @@ def test_javascript_finds_every_changed_field_even_with_a_forged_manifest() -> N
     for mutation in test_bundle.mutations():
         name, number, path = mutation.values
         bundles.append(with_field(test_bundle.file_names()[str(name)], number, path))
-    for mutation in test_bundle.consistent_mutations():
-        bundles.append(with_field(*mutation.values).sealed())
+    consistent = test_bundle.consistent_mutations()
+    bundles += [with_field(*mutation.values).sealed() for mutation in consistent]
     names = {value: key for key, value in test_bundle.file_names().items()}
     files = [{names[it]: getattr(bundle, it).decode() for it in names} for bundle in bundles]
     done = run_node(FOLDER / "many.mjs", standard_input=json.dumps(files))

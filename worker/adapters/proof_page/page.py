@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ _FOLDER = Path(__file__).parent
 _REPORT_STYLE = _FOLDER.parent / "report" / "templates" / "style.css"
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(\.\.?/[\w./]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
+_NAME = re.compile(r"^(?:async )?(?:class|const|function|let) (\w+)", re.MULTILINE)
 _LEFT = re.compile(r"^\s*(?:import|export)\b", re.MULTILINE)
 
 
@@ -36,6 +38,10 @@ def joined_modules(entry: Path) -> str:
     """
     texts: dict[Path, str] = {}
     _collect(entry.resolve(), texts)
+    names = Counter(name for text in texts.values() for name in _NAME.findall(text))
+    for name, count in names.items():
+        if count > 1:
+            raise ValueError(f"the modules of {entry.name} have the name '{name}' twice")
     return '"use strict";\n' + "".join(texts.values())
 
 

@@ -43,7 +43,8 @@ export class Rpc {
     try {
       const response = await fetch(this.url, {
         method: "POST", headers: { "Content-Type": "application/json" }, body, signal,
-        credentials: "omit", referrerPolicy: "no-referrer", cache: "no-store",
+        // Not `cache: "no-store"`: with it, browsers ask for permission before every question.
+        credentials: "omit", referrerPolicy: "no-referrer",
       });
       if (!response.ok) return refusalOf(response);
       const { result, error } = await response.json();

@@ -10,7 +10,7 @@ import { contentsOf, openPlace } from "./place.mjs";
 import { ShownWeek } from "./week.mjs";
 import { totalsOf, Wallets } from "./weeks.mjs";
 
-const PROGRESS_MS = 100;
+const PROGRESS_MS = 200;
 const LISTED_MAX = 500;
 
 let place = null;

@@ -14,7 +14,6 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.end_to_end.support import wiki
 from tests.end_to_end.support.browser import browser
-from tests.end_to_end.support.proof_page import Visitor, asked_by, static_host
 from tests.end_to_end.support.public_weeks import (
     FROZEN_USER,
     HELD_USER,
@@ -23,6 +22,7 @@ from tests.end_to_end.support.public_weeks import (
     public_weeks,
     user_id,
 )
+from tests.proof_page.visitor import Visitor, asked_by, static_host
 from worker.core.plan.commitment import canonical_json
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
 from worker.services.proof.contributor_proof import make_proof
@@ -176,7 +176,8 @@ def test_a_contributor_sees_row_reason_and_payment(
 
 
 @pytest.mark.parametrize(
-    ("user", "fate"), [(FROZEN_USER, "is void. The reward will be paid alone"), (HELD_USER, "held,")]
+    ("user", "fate"),
+    [(FROZEN_USER, "is void. The reward will be paid alone"), (HELD_USER, "held,")],
 )
 def test_a_contributor_who_is_not_paid_sees_why(
     weeks: PublicWeeks, host: str, visitor: Visitor, user: int, fate: str
@@ -375,7 +376,9 @@ def test_a_screen_reader_is_told_everything(host: str, visitor: Visitor) -> None
             assert control.accessible_name, control.get_attribute("outerHTML")
     assert visitor.element("#verdict").aria_role == "status"
     assert visitor.element("#problem").get_attribute("role") == "alert"
-    tables = visitor.measured("[...document.querySelectorAll('table')].map(t => t.caption?.textContent)")
+    tables = visitor.measured(
+        "[...document.querySelectorAll('table')].map(t => t.caption?.textContent)"
+    )
     assert len(tables) == 3
     assert all(tables)
     assert visitor.measured("document.querySelectorAll('th:not([scope=col])').length") == 0

@@ -93,7 +93,9 @@ class Visitor:
 
     def check_proof(self, text: str) -> str:
         """Paste a proof and check it. Returns the verdict."""
-        self.chrome.execute_script("document.getElementById('proof-text').value = arguments[0]", text)
+        self.chrome.execute_script(
+            "document.getElementById('proof-text').value = arguments[0]", text
+        )
         self.element("#proof button").click()
         return self.wait_for("#proof-verdict", ". ")
 
