@@ -195,7 +195,8 @@ def test_publishing_again_gives_the_same_bytes(weeks: PublicWeeks, tmp_path: Pat
         for file in bundle.iterdir():
             assert (again / file.name).read_bytes() == file.read_bytes()
         assert sorted(path.name for path in again.parent.iterdir()) == [
-            it.id for it in WEEKS if it <= week
+            *(it.id for it in WEEKS if it <= week),
+            *("index.html", "weeks.json"),
         ]
 
 
