@@ -24,6 +24,7 @@ from worker.services.proof.publish_bundle import publish_week
 REWARDS = 100_000
 FIRST_VIEW_SECONDS_MAX = 1
 VERIFICATION_SECONDS_MAX = 30
+LOOK_SECONDS = 1
 FROZEN_MILLISECONDS_MAX = 100
 """A person notices a page that does not answer for longer."""
 
@@ -35,6 +36,7 @@ new PerformanceObserver((list) => {
 new MutationObserver(() => {
   if (document.querySelector("#figures b")) seen.figures ??= performance.now();
   if (document.querySelector("[data-table=rows] td")) seen.rows ??= performance.now();
+  if (document.querySelector("#verdict p")) seen.verdict = performance.now();
 }).observe(document, { childList: true, subtree: true });
 """
 
@@ -84,15 +86,23 @@ def measured(folder: Path, endpoint: str, profile: Path) -> Iterator[Line]:
         yield Line("first view", seen["figures"] / 1000, "s", FIRST_VIEW_SECONDS_MAX)
         yield Line("first rows", seen["rows"] / 1000, "s")
         for what, url in (("files verified", ""), ("files and chain verified", endpoint)):
-            began = time.perf_counter()
-            verdict = visitor.verify(url)
-            if "VERIFIED" not in verdict:
-                raise AssertionError([verdict, *visitor.contradictions()[:20]])
-            yield Line(what, time.perf_counter() - began, "s", VERIFICATION_SECONDS_MAX)
+            yield Line(what, _verified(visitor, url), "s", VERIFICATION_SECONDS_MAX)
         frozen = visitor.measured("seen.frozen")
         yield Line(
             "longest time without an answer of the page", frozen, "ms", FROZEN_MILLISECONDS_MAX
         )
+
+
+def _verified(visitor: Visitor, url: str) -> float:
+    """Seconds from the button to the verdict, by the page's clock, since looking costs time."""
+    visitor.element("#url").send_keys(url)
+    began = visitor.measured("performance.now()")
+    visitor.element("#verify button").click()
+    while not visitor.text("#verdict"):
+        time.sleep(LOOK_SECONDS)
+    if "VERIFIED" not in visitor.text("#verdict"):
+        raise AssertionError([visitor.text("#verdict"), *visitor.contradictions()[:20]])
+    return float(visitor.measured("seen.verdict") - began) / 1000
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def _proof_page(folder: Path) -> None:
     with (
         public_weeks(folder) as weeks,
         static_host(folder / "bundles") as host,
-        browser(folder / "page-browser", width=1280, height=900) as page,
+        browser(folder / "page-browser", width=1100, height=1350) as page,
     ):
         visitor = Visitor(page)
         visitor.open_week(f"{host}{WEEKS[0].id}/")

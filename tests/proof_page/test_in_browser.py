@@ -12,6 +12,7 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.keys import Keys
 
+from deploy.local.chain.client import ChainClient
 from tests.end_to_end.support import wiki
 from tests.end_to_end.support.browser import browser
 from tests.end_to_end.support.public_weeks import (
@@ -132,6 +133,32 @@ def test_without_the_other_weeks_a_late_payment_is_not_proven(
     assert "NOT PROVEN. No contradiction was found" in visitor.verify(weeks.url)
     (doubt,) = visitor.contradictions()
     assert doubt.startswith(f"{weeks.paid_later}: ")
+
+
+def with_conditions(weeks: PublicWeeks, **conditions: object) -> str:
+    """An endpoint of the same chain that is not quite healthy."""
+    with ChainClient(weeks.url) as client:
+        client.call("local_setConditions", "/other", conditions)
+    return f"{weeks.url}/other"
+
+
+def test_an_endpoint_that_asks_for_patience_gets_it(
+    weeks: PublicWeeks, host: str, visitor: Visitor
+) -> None:
+    visitor.open_week(f"{host}bundles/{WEEKS[1].id}/")
+    assert "VERIFIED. " in visitor.verify(with_conditions(weeks, calls_per_second=20))
+
+
+def test_an_endpoint_that_dropped_history_proves_nothing(
+    weeks: PublicWeeks, host: str, visitor: Visitor
+) -> None:
+    dropped = {"getTransaction": -32011, "getSignaturesForAddress": -32011}
+    visitor.open_week(f"{host}bundles/{WEEKS[1].id}/")
+    assert "NOT PROVEN. " in visitor.verify(with_conditions(weeks, method_errors=dropped))
+    assert (
+        f"{WEEKS[1].id}/00000: the transaction that made its receipt cannot be read"
+        in visitor.contradictions()
+    )
 
 
 def test_an_endpoint_that_is_away_gives_no_verdict(host: str, visitor: Visitor) -> None:

@@ -55,7 +55,9 @@ def publish(
     emit(_document(published), as_json=as_json, render=lambda c: c.print(facts(rows)))
     path = shlex.quote(published.location)
     say(f"The bundle is in {path}. Check it: kontrib verify {path} --rpc URL")
-    say(f"Or in a browser: put {shlex.quote(str(folder))} on any web host, and open its index.html.")
+    say(
+        f"Or in a browser: put {shlex.quote(str(folder))} on any web host, and open its index.html."
+    )
 
 
 def _document(published: Published) -> dict[str, Any]:
