@@ -279,6 +279,17 @@ def test_what_a_bundle_says_is_text_and_the_browser_refuses_html(
     assert "TrustedHTML" in visitor.measured(refused)
 
 
+def test_more_contradictions_than_a_person_reads_are_counted(
+    weeks: PublicWeeks, host: str, visitor: Visitor
+) -> None:
+    (copy_of(weeks, "many") / PLAN_FILE).write_text("{}\n" * 600)
+    visitor.open_week(f"{host}many/{WEEKS[1].id}/")
+    assert "601 contradictions." in visitor.verify()
+    found = visitor.contradictions()
+    assert (len(found), found[-1]) == (501, "and 101 more")
+    assert found[1] == "plan.jsonl line 1: has other keys"
+
+
 def with_hostile_text(value: dict[str, object]) -> dict[str, object]:
     kept = ("week", "user", "batch", "id", "kind", "state", "version")
     return {
@@ -354,6 +365,13 @@ def test_without_a_trusted_connection_the_page_says_so(
     with static_host(weeks.folder / "bundles", "0.0.0.0") as url:
         visitor.open(url)
         assert "open it over https" in visitor.wait_for("#problem", "This page")
+
+
+def test_a_file_that_is_missing_is_said(weeks: PublicWeeks, host: str, visitor: Visitor) -> None:
+    (copy_of(weeks, "partly") / PAYOUTS_FILE).unlink()
+    visitor.open(f"{host}partly/{WEEKS[1].id}/")
+    visitor.wait_for("#problem", "payouts.jsonl of 2024-12-09 is missing")
+    assert "NO VERDICT. " in visitor.verify()
 
 
 def test_without_bundles_the_page_says_so_and_offers_to_choose(

@@ -15,6 +15,7 @@ from worker.adapters.bundle_folder import BundleFolderWriter
 from worker.adapters.proof_page import page
 from worker.adapters.proof_page.page import joined_modules, proof_page
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
+from worker.core.report.explorer import MAINNET, PUBLIC_CLUSTERS
 from worker.core.week import Week
 
 WEEKS = [Week.parse("2024-W50"), Week.parse("2024-W51")]
@@ -63,6 +64,7 @@ def test_the_policy_allows_this_style_and_this_script_alone() -> None:
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
         assert rules[rule] == f"'sha256-{digest}'"
     assert rules["default-src"] == "'none'"
+    assert rules["connect-src"] == "'self' https: http://localhost:* http://127.0.0.1:*"
     assert rules["require-trusted-types-for"] == "'script'"
 
 
@@ -70,6 +72,12 @@ def test_the_page_names_no_other_host_but_the_explorer() -> None:
     hosts = set(re.findall(r"https?://([\w.-]+)", proof_page()))
     assert hosts == {"explorer.solana.com", "localhost", "127.0.0.1", "www.w3.org"}
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", proof_page())
+
+
+def test_the_page_knows_the_public_clusters() -> None:
+    for genesis, name in PUBLIC_CLUSTERS.items():
+        suffix = "" if name == MAINNET else f"?cluster={name}"
+        assert f'["{genesis}", "{suffix}"]' in proof_page()
 
 
 @pytest.mark.parametrize("name", ["page.mjs", "worker.mjs"])

@@ -37,7 +37,7 @@ export function readLine(line, keys, place, findings) {
     const value = JSON.parse(text);
     if (canonical(value) !== text) throw new Error("not in canonical form");
     if (Object.keys(value).sort().join() !== keys.join()) throw new Error("has other keys");
-    const isFitting = (key) => (typeof value[key] === "string") !== NESTED.includes(key);
+    const isFitting = (key) => typeof value[key] === (NESTED.includes(key) ? "object" : "string");
     if (!keys.every(isFitting)) throw new Error("has a value of a wrong type");
     return value;
   } catch (error) {

@@ -21,13 +21,20 @@ function report(problem) {
 async function open(data, whyNothing) {
   try {
     opened = await ask("open", data);
-    report("");
-    show("choose", !opened);
-    if (opened) await route();
-    else report(whyNothing);
+    report(opened ? "" : whyNothing);
   } catch (error) {
+    opened = null;
     report(`${whyNothing} (${error.message})`);
-    show("choose");
+  }
+  show("choose", !opened);
+  if (opened) await follow();
+}
+
+async function follow() {
+  try {
+    await route();
+  } catch (error) {
+    report(error.message);
   }
 }
 
@@ -47,7 +54,7 @@ function openChosen({ target }) {
   open({ files }, "These are not the files of a bundle: manifest.json, payouts.jsonl and plan.jsonl.");
 }
 
-addEventListener("hashchange", () => opened && route().catch((error) => report(error.message)));
+addEventListener("hashchange", () => opened && follow());
 for (const id of ["folder", "files"]) byId(id).addEventListener("change", openChosen);
 if (!globalThis.crypto?.subtle) report(NOT_SECURE);
 else if (location.protocol === "file:") {

@@ -53,12 +53,12 @@ async function jsonOf(response) {
   }
 }
 
-/** A week's three files as bytes by name; null if one is missing. */
+/** A week's three files as bytes by name. Throws if one is missing. */
 export async function contentsOf(place, week) {
   const contents = {};
   for (const name of FILES) {
     const response = await place.open(week, name);
-    if (!response) return null;
+    if (!response) throw new Error(`${name} of ${week} is missing`);
     contents[name] = new Uint8Array(await response.arrayBuffer());
   }
   return contents;

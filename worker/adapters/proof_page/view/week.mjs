@@ -42,7 +42,6 @@ export class ShownWeek {
 
   async #load() {
     const contents = await contentsOf(this.place, this.week);
-    if (!contents) throw new Error(`a file of ${this.week} is missing`);
     const lines = linesOfText(contents["plan.jsonl"]);
     const payouts = linesOfText(contents["payouts.jsonl"]).map(objectOf);
     return { contents, lines, payouts: new Map(payouts.map((line) => [line.id, line])) };

@@ -95,10 +95,13 @@ async function showSpread() {
   if (rows.length) byId("factors").replaceChildren(table("Multipliers for staking", ["Multiplier", ">Contributors"], rows));
 }
 
-function showVerdict(place, word, text) {
-  const kind = KINDS[word];
-  byId(place).replaceChildren(make("p", { class: `note ${kind}` }, make("strong", {}, `${MARKS[kind]} ${word}. `), MEANINGS[word], " ", text));
+/** A verdict in words, at a place of the page. */
+function say(place, kind, word, text) {
+  const sentence = make("p", { class: `note ${kind}` }, make("strong", {}, `${MARKS[kind]} ${word}. `), text);
+  byId(place).replaceChildren(sentence);
 }
+
+const showVerdict = (word, text) => say("verdict", KINDS[word], word, `${MEANINGS[word]} ${text}`);
 
 function showList(id, lines) {
   byId(id).replaceChildren(...lines.map((line) => make("li", {}, line)));
@@ -114,13 +117,15 @@ byId("verify").addEventListener("submit", async (event) => {
   const [button] = event.target.querySelectorAll("button");
   const mine = turn;
   button.disabled = true;
+  const url = byId("url").value.trim();
   showProgress({ check: "Reading" });
-  for (const id of ["progress", "stop"]) show(id);
+  show("progress");
+  show("stop", url !== ""); // the files alone take seconds
   for (const id of ["verdict", "contradictions", "checks"]) byId(id).replaceChildren();
   try {
-    const { word, text, checks, contradictions, doubts } = await ask("verify", { url: byId("url").value.trim() }, showProgress);
+    const { word, text, checks, contradictions, doubts } = await ask("verify", { url }, showProgress);
     if (mine !== turn) return;
-    showVerdict("verdict", word, `${text}.`);
+    showVerdict(word, `${text}.`);
     showList("contradictions", [...contradictions, ...doubts]);
     showList("checks", checks.map(({ name, wrong, unread }) => `${MARKS[wrong ? "bad" : unread ? "warn" : "good"]} ${name}`
       + `${wrong ? `, ${counted(wrong, "contradiction")}` : ""}${unread ? `, ${counted(unread, "thing")} not read` : ""}`));
@@ -129,7 +134,7 @@ byId("verify").addEventListener("submit", async (event) => {
     byId("pill").textContent = word.toLowerCase();
     show("pill");
   } catch (error) {
-    showVerdict("verdict", "NO VERDICT", error.message);
+    showVerdict("NO VERDICT", error.message);
   } finally {
     button.disabled = false;
     for (const id of ["progress", "stop"]) show(id, false);
@@ -144,23 +149,25 @@ byId("proof-file").addEventListener("change", async ({ target }) => {
 
 byId("proof").addEventListener("submit", async (event) => {
   event.preventDefault();
+  const mine = turn;
   byId("proof-verdict").replaceChildren(make("p", {}, "Checking…"));
+  byId("proof-findings").replaceChildren();
   try {
-    const { user, row, reasons, fate, contradictions } = await ask("proof", { text: byId("proof-text").value });
-    if (contradictions.length) {
-      const text = make("strong", {}, `${MARKS.bad} WRONG. `);
-      byId("proof-verdict").replaceChildren(make("p", { class: "note bad" }, text, "This is no proof of a reward in this week."));
-      showList("proof-findings", contradictions);
-      return;
-    }
-    const text = `${tokensText(row.amount)} KONTRIB of this week belong to ${user}.`;
-    byId("proof-verdict").replaceChildren(make("p", { class: "note good" }, make("strong", {}, `${MARKS.good} VERIFIED. `), text));
-    const link = fate.signature ? [" ", explorerLink("tx", fate.signature, cluster)] : [];
-    byId("proof-findings").replaceChildren(
-      ...[...reasons, `Its row: commitment ${row.user}.`].map((line) => make("li", {}, line)),
-      make("li", {}, fate.text, ...link),
-    );
+    const found = await ask("proof", { text: byId("proof-text").value });
+    if (mine === turn) showProof(found);
   } catch (error) {
-    byId("proof-verdict").replaceChildren(make("p", { class: "note bad" }, error.message));
+    say("proof-verdict", "warn", "NO VERDICT", error.message);
   }
 });
+
+function showProof({ user, row, reasons, fate, contradictions }) {
+  if (contradictions.length) {
+    say("proof-verdict", "bad", "WRONG", "The proof and this week do not agree. Each contradiction is named below.");
+    showList("proof-findings", contradictions);
+    return;
+  }
+  say("proof-verdict", "good", "VERIFIED", `${tokensText(row.amount)} KONTRIB of this week belong to ${user}.`);
+  const link = fate.signature ? [" ", explorerLink("tx", fate.signature, cluster)] : [];
+  const lines = [...reasons, `Its row: commitment ${row.user}.`].map((line) => make("li", {}, line));
+  byId("proof-findings").replaceChildren(...lines, make("li", {}, fate.text, ...link));
+}

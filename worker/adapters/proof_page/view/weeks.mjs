@@ -19,7 +19,6 @@ export class Wallets {
 
   async add(place, week) {
     const contents = await contentsOf(place, week);
-    if (!contents) return;
     this.byWeek.set(week, 0n);
     const payouts = linesOfText(contents["payouts.jsonl"]).map(objectOf);
     const paid = new Set(payouts.filter((line) => line.kind === "batch" && line.state === "paid").map((line) => line.id));

@@ -1,7 +1,7 @@
 // The page of all weeks.
 
 import { labelOf } from "../verifier/weeks.mjs";
-import { grouped, tokensText } from "../verifier/words.mjs";
+import { counted, grouped, tokensText } from "../verifier/words.mjs";
 import { ask, PagedTable } from "./client.mjs";
 import { bar, byId, make, show, table } from "./dom.mjs";
 import { ratioText } from "./week_page.mjs";
@@ -12,7 +12,7 @@ let totals = [];
 export async function showWeeks(weeks) {
   byId("title").textContent = "KONTRIB rewards";
   document.title = "KONTRIB rewards";
-  byId("lead").textContent = `${weeks.length} weeks, ${labelOf(weeks[0])} to ${labelOf(weeks.at(-1))}.`;
+  byId("lead").textContent = `${counted(weeks.length, "week")}, ${labelOf(weeks[0])} to ${labelOf(weeks.at(-1))}.`;
   show("pill", false);
   totals = (await ask("totals")).reverse();
   showTotals({});
@@ -38,6 +38,9 @@ byId("add-up").addEventListener("click", async ({ target }) => {
     }));
     const heads = ["Wallet", ">KONTRIB", ">Weeks", "By week"];
     await new PagedTable("wallets", "Find a wallet", "Wallets by what they were paid", heads, walletCells).go(0);
+  } catch (error) {
+    byId("problem").textContent = error.message;
+    show("problem");
   } finally {
     target.disabled = false;
     target.textContent = label;

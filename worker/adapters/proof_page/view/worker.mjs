@@ -72,7 +72,7 @@ const answers = {
     const { contents, payouts } = await shown.load();
     verified ??= await verifiedFiles(contents, tell);
     const { bundle, paid, isSound } = verified;
-    if (!isSound) findings.wrong("this week's files", "contradict each other: verify the week first");
+    if (!isSound) findings.wrong("this week", "does not hold: verify it, and read what is named there");
     if (proof && bundle) await checkProof(proof, bundle.manifest, findings);
     if (!findings.isEmpty || !proof) return { contradictions: listed(findings.list) };
     const { row, header } = proof;
@@ -96,7 +96,7 @@ async function outcomeOf(week, url, signal, findings) {
   try {
     const rpc = url ? new Rpc(url, signal) : null;
     const { contents } = await week.load();
-    const beside = (other) => contentsOf(place, other);
+    const beside = (other) => contentsOf(week.place, other).catch(() => null);
     const found = await verifyWeek(contents, { rpc, beside, findings });
     const isSound = found.bundle !== null && findings.list.length === 0;
     return { verified: { ...found, isSound }, verdict: verdictOf(found, findings) };
