@@ -66,7 +66,7 @@ export function linesOf(content, name, findings) {
 }
 
 export const leafHash = (leaf) => sha256(LEAF, leaf);
-export const nodeHash = (left, right) => sha256(NODE, left, right);
+const nodeHash = (left, right) => sha256(NODE, left, right);
 
 export async function hashLeaves(leaves, onHashed = () => {}) {
   const hashes = [];

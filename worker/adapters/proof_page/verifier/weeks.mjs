@@ -1,7 +1,7 @@
 // Weeks by the date of their Monday, as 2024-12-09.
 
 const DAY_MS = 86_400_000;
-export const WEEK_MS = 7 * DAY_MS;
+const WEEK_MS = 7 * DAY_MS;
 const FIRST_MONDAY_MS = 4 * DAY_MS; // 1970-01-05
 
 export function isWeek(text) {

@@ -31,7 +31,9 @@ export function table(caption, heads, rows) {
   const head = make("tr", {}, ...heads.map((it) => cell("th", it)));
   const body = rows.map((cells) => make("tr", {}, ...cells.map((it, i) => cell("td", it, heads[i]))));
   const parts = [make("caption", {}, caption), make("thead", {}, head), make("tbody", {}, ...body)];
-  return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, make("table", {}, ...parts));
+  // With a tabindex, a wide table scrolls by the keyboard, too.
+  const attributes = { class: "scroll", tabindex: "0", role: "region", "aria-label": caption };
+  return make("div", attributes, make("table", {}, ...parts));
 }
 
 /** A cell; the heading of a column of numbers begins with `>`. */
@@ -57,4 +59,7 @@ export function explorerLink(kind, name, cluster, text = name) {
   return make("a", { href: page, rel: "noopener noreferrer", target: "_blank" }, code);
 }
 
-export const shortened = (text) => (String(text).length > 20 ? `${String(text).slice(0, 8)}…${String(text).slice(-8)}` : text);
+export function shortened(value) {
+  const text = String(value);
+  return text.length > 20 ? `${text.slice(0, 8)}…${text.slice(-8)}` : text;
+}

@@ -97,7 +97,9 @@ export class ShownWeek {
       median: String(amounts[amounts.length >> 1] ?? 0n),
       smallest: String(amounts.at(-1) ?? 0n),
       tenths: amounts.length >= TENTHS ? tenths : [],
-      factors: [...factors].sort(([a], [b]) => (a < b ? -1 : 1)).map(([factor, users]) => [millionthsText(factor), users]),
+      factors: [...factors]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([factor, users]) => [millionthsText(factor), users]),
     };
   }
 }

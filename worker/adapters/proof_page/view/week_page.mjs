@@ -5,7 +5,9 @@ import { counted, grouped, tokensText } from "../verifier/words.mjs";
 import { ask, PagedTable } from "./client.mjs";
 import { bar, byId, explorerLink, make, shortened, show, table } from "./dom.mjs";
 
-const KINDS = { VERIFIED: "good", "VERIFIED in itself": "good", WRONG: "bad", "NOT PROVEN": "warn", "NO VERDICT": "warn" };
+const KINDS = {
+  VERIFIED: "good", "VERIFIED in itself": "good", WRONG: "bad", "NOT PROVEN": "warn", "NO VERDICT": "warn",
+};
 const MEANINGS = {
   VERIFIED: "Everything agrees: files, rules and chain.",
   "VERIFIED in itself": "The files agree with each other. Name an endpoint to compare them with the chain.",
@@ -14,6 +16,10 @@ const MEANINGS = {
   "NO VERDICT": "Nothing is known about the chain. Try again, or name another endpoint.",
 };
 const MARKS = { good: "✓", warn: "?", bad: "✗" };
+
+const CLEARED = [
+  "figures", "verdict", "contradictions", "checks", "proof-verdict", "proof-findings", "tenths", "factors",
+];
 
 let cluster = "";
 let turn = 0;
@@ -25,9 +31,7 @@ export async function showWeek(week) {
   byId("title").textContent = `KONTRIB rewards, ${labelOf(week)}`;
   document.title = `${labelOf(week)} · KONTRIB rewards`;
   byId("lead").textContent = `${week} to ${weekAfter(week)}, 00:00 UTC, the end excluded.`;
-  for (const id of ["figures", "verdict", "contradictions", "checks", "proof-verdict", "proof-findings", "tenths", "factors"]) {
-    byId(id).replaceChildren();
-  }
+  for (const id of CLEARED) byId(id).replaceChildren();
   for (const id of ["pill", "checks-box", "progress"]) show(id, false);
   const { manifest, header } = await ask("week", { week });
   if (mine !== turn) return; // the visitor went on to another week
@@ -42,12 +46,14 @@ export async function showWeek(week) {
 function showFigures(header) {
   const figure = (name, value, unit) => make("div", { class: "figure" },
     make("span", {}, name), make("b", {}, value), make("span", {}, unit));
+  const { pool, staking_bonus } = header.rules ?? {};
+  const parts = `${grouped(header.held)} held, ${grouped(header.batches)} batches`;
   byId("figures").replaceChildren(
-    figure("Pool", tokensText(header.rules?.pool), `KONTRIB, staking bonus ${String(header.rules?.staking_bonus).replace("_", " ")}`),
+    figure("Pool", tokensText(pool), `KONTRIB, staking bonus ${String(staking_bonus).replace("_", " ")}`),
     figure("Planned", tokensText(header.total_amount), "KONTRIB"),
-    figure("Contributors", grouped(header.rewards), `${grouped(header.held)} held, ${grouped(header.batches)} batches`),
+    figure("Contributors", grouped(header.rewards), parts),
     figure("Points", grouped(header.total_points), ""),
-    figure("Ratio", ratioText(header), `KONTRIB a ${header.rules?.staking_bonus === "on_top" ? "" : "weighted "}point`),
+    figure("Ratio", ratioText(header), `KONTRIB a ${staking_bonus === "on_top" ? "" : "weighted "}point`),
   );
 }
 
@@ -71,7 +77,8 @@ function showIdentity(manifest, header) {
     ["Root of the week before", make("code", {}, header.previous_root || "none, this is the first week")],
     ["Rules", make("code", {}, JSON.stringify(header.rules))],
   ];
-  byId("identity").replaceChildren(...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
+  const pairs = facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]);
+  byId("identity").replaceChildren(...pairs);
 }
 
 function rewardCells(row) {
@@ -88,11 +95,16 @@ async function showSpread() {
   byId("spread-lead").textContent = count
     ? `From ${tokensText(smallest)} to ${tokensText(largest)} KONTRIB, the median is ${tokensText(median)}.`
     : "Nobody has a reward in this week.";
-  const shares = tenths.map((share, i) => [`${(i + 1) * 10} %`, `${(share / 10).toFixed(1)} %`, bar(share / 1000)]);
-  const heads = ["Contributors", ">Share", ""];
-  if (shares.length) byId("tenths").replaceChildren(table("Share of all KONTRIB, highest rewards first", heads, shares));
+  const shares = tenths.map((share, i) => [
+    `${(i + 1) * 10} %`, `${(share / 10).toFixed(1)} %`, bar(share / 1000),
+  ]);
   const rows = factors.map(([factor, users]) => [`×${factor}`, grouped(users)]);
-  if (rows.length) byId("factors").replaceChildren(table("Multipliers for staking", ["Multiplier", ">Contributors"], rows));
+  for (const [id, caption, heads, lines] of [
+    ["tenths", "Share of all KONTRIB, highest rewards first", ["Contributors", ">Share", ""], shares],
+    ["factors", "Multipliers for staking", ["Multiplier", ">Contributors"], rows],
+  ]) {
+    if (lines.length) byId(id).replaceChildren(table(caption, heads, lines));
+  }
 }
 
 /** A verdict in words, at a place of the page. */
@@ -105,6 +117,13 @@ const showVerdict = (word, text) => say("verdict", KINDS[word], word, `${MEANING
 
 function showList(id, lines) {
   byId(id).replaceChildren(...lines.map((line) => make("li", {}, line)));
+}
+
+function checkText({ name, wrong, unread }) {
+  const mark = MARKS[wrong ? "bad" : unread ? "warn" : "good"];
+  const contradictions = wrong ? `, ${counted(wrong, "contradiction")}` : "";
+  const doubts = unread ? `, ${counted(unread, "thing")} not read` : "";
+  return `${mark} ${name}${contradictions}${doubts}`;
 }
 
 function showProgress({ check, done, total }) {
@@ -127,8 +146,7 @@ byId("verify").addEventListener("submit", async (event) => {
     if (mine !== turn) return;
     showVerdict(word, `${text}.`);
     showList("contradictions", [...contradictions, ...doubts]);
-    showList("checks", checks.map(({ name, wrong, unread }) => `${MARKS[wrong ? "bad" : unread ? "warn" : "good"]} ${name}`
-      + `${wrong ? `, ${counted(wrong, "contradiction")}` : ""}${unread ? `, ${counted(unread, "thing")} not read` : ""}`));
+    showList("checks", checks.map(checkText));
     show("checks-box");
     byId("pill").className = `pill ${KINDS[word]}`;
     byId("pill").textContent = word.toLowerCase();

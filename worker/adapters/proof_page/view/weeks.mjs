@@ -21,7 +21,8 @@ export class Wallets {
     const contents = await contentsOf(place, week);
     this.byWeek.set(week, 0n);
     const payouts = linesOfText(contents["payouts.jsonl"]).map(objectOf);
-    const paid = new Set(payouts.filter((line) => line.kind === "batch" && line.state === "paid").map((line) => line.id));
+    const isPaid = (line) => line.kind === "batch" && line.state === "paid";
+    const paid = new Set(payouts.filter(isPaid).map((line) => line.id));
     for (const line of linesOfText(contents["plan.jsonl"]).slice(1)) {
       const row = objectOf(line);
       if (paid.has(row.batch)) this.#add(row.wallet, week, numberOf(row.amount));
