@@ -1,6 +1,6 @@
 // Asks a Solana endpoint by JSON-RPC. Nothing but the question is sent: no cookie, no referrer.
 
-const TRIES_MAX = 3;
+const TRIES_MAX = 5; // a gateway that is busy may refuse without letting a page see why
 const TRIES_WHEN_BUSY_MAX = 10;
 const WAIT_MS = 400;
 const WAIT_MS_MAX = 10_000;
@@ -60,6 +60,7 @@ export class Rpc {
 function refusalOf(response) {
   const why = `HTTP ${response.status}`;
   if (!BUSY.includes(response.status)) return { error: { message: why } };
+  // Browsers show this header to a page only if the endpoint allows it.
   const seconds = Number(response.headers.get("Retry-After")) || 1;
   return { why, busy: seconds * 1000 };
 }
