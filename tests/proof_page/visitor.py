@@ -66,7 +66,8 @@ class Visitor:
         return self.element(selector).text
 
     def texts(self, selector: str) -> list[str]:
-        return [it.text for it in self.chrome.find_elements(By.CSS_SELECTOR, selector)]
+        script = "return [...document.querySelectorAll(arguments[0])].map((it) => it.innerText)"
+        return [str(text) for text in self.chrome.execute_script(script, selector)]
 
     def wait_for(self, selector: str, words: str) -> str:
         """The text of an element, as soon as it holds these words."""
