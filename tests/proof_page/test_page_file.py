@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.verifier.node import run_node
-from worker.adapters.bundle_folder import BundleFolderWriter
+from worker.adapters.bundle_folder import BundleFolderWriter, BundleNotWritten
 from worker.adapters.proof_page import page
 from worker.adapters.proof_page.page import joined_modules, proof_page
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
@@ -66,6 +66,15 @@ def test_the_policy_allows_this_style_and_this_script_alone() -> None:
     assert rules["default-src"] == "'none'"
     assert rules["connect-src"] == "'self' https: http://localhost:* http://127.0.0.1:*"
     assert rules["require-trusted-types-for"] == "'script'"
+
+
+def test_a_page_of_another_site_is_never_replaced(tmp_path: Path) -> None:
+    theirs = tmp_path / "index.html"
+    theirs.write_text("<!doctype html><title>Our wiki</title>")
+    with pytest.raises(BundleNotWritten, match="it is a page of another site"):
+        published(tmp_path, WEEKS[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    assert "Our wiki" in theirs.read_text()
 
 
 def test_the_page_names_no_other_host_but_the_explorer() -> None:

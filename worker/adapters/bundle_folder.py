@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from worker.adapters.durable import flush_file, make_folder, put_in_place
-from worker.adapters.proof_page.page import proof_page
+from worker.adapters.proof_page.page import MARK, proof_page
 from worker.core.errors import UsageError
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
 from worker.core.week import Week
@@ -39,6 +39,12 @@ class BundleNotWritten(UsageError):
             f"{path} cannot be written ({why}). Nothing is published there. Name a folder that you "
             "may write to."
         )
+
+
+def _refuse_another_page(path: Path) -> None:
+    with _usable(path, BundleNotWritten):
+        if path.exists() and MARK.encode() not in path.read_bytes():
+            raise BundleNotWritten(path, "it is a page of another site")
 
 
 @contextmanager
@@ -105,11 +111,13 @@ class BundleFolderWriter:
     flushed to the disk and read back. The page goes beside them, and into `<folder>` for all weeks.
 
     Raises:
-        BundleNotWritten: a folder or a file cannot be written.
+        BundleNotWritten: a folder or a file cannot be written, or is somebody else's page.
     """
 
     def __init__(self, folder: Path, week: Week) -> None:
         self._folder, self._target = folder, folder / week.id
+        for place in (self._folder, self._target):
+            _refuse_another_page(place / PAGE_FILE)
         with _usable(self._target, BundleNotWritten):
             make_folder(folder)
             self._draft = Path(tempfile.mkdtemp(prefix=f".{week.id}.", dir=folder))

@@ -13,6 +13,8 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
+MARK = '<meta name="generator" content="kontrib">'
+"""Every page has it, so that no other page is taken for one."""
 _FOLDER = Path(__file__).parent
 _REPORT_STYLE = _FOLDER.parent / "report" / "templates" / "style.css"
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(\.\.?/[\w./]+)";\n', re.MULTILINE)
