@@ -28,19 +28,25 @@ def beyond_limits(root: Path) -> list[str]:
     for name in CODE:
         for path in sorted((root / name).rglob("*.py")):
             found += _large_parts(str(path.relative_to(root)), path.read_text())
+        for path in sorted((root / name).rglob("*.mjs")):
+            found += _large_module(str(path.relative_to(root)), path.read_text())
     return found
 
 
 def _large_folders(root: Path, top: Path) -> Iterator[str]:
-    modules = Counter(path.parent for path in top.rglob("*.py"))
+    modules = Counter(path.parent for path in top.rglob("*") if path.suffix in (".py", ".mjs"))
     for folder, count in sorted(modules.items()):
         if count > MODULES_MAX:
             yield f"{folder.relative_to(root)}/: {count} modules, at most {MODULES_MAX}"
 
 
-def _large_parts(path: str, text: str) -> Iterator[str]:
+def _large_module(path: str, text: str) -> Iterator[str]:
     if (lines := len(text.splitlines())) > MODULE_LINES_MAX:
         yield f"{path}: {lines} lines, at most {MODULE_LINES_MAX}"
+
+
+def _large_parts(path: str, text: str) -> Iterator[str]:
+    yield from _large_module(path, text)
     for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue

@@ -18,7 +18,9 @@ from tests.end_to_end.support import wiki
 from tests.end_to_end.support.browser import browser
 from tests.end_to_end.support.cluster import Cluster
 from tests.end_to_end.support.flower import Flower
+from tests.end_to_end.support.public_weeks import WEEKS, public_weeks
 from tests.fakes.check.report_world import busy_world, report_of
+from tests.proof_page.visitor import Visitor, static_host
 from worker.adapters.mongo.schema.migrations import migrate
 from worker.bootstrap.without_settings import render_report
 from worker.core.week import Week
@@ -40,6 +42,7 @@ def main() -> None:
         try:
             _report(Path(folder))
             _flower(Path(folder), stack.settings())
+            _proof_page(Path(folder) / "public")
             _site(Path(folder))
         finally:
             stack.down(purge=True)
@@ -78,6 +81,22 @@ def _report(folder: Path) -> None:
         _prefer(page, "light")
         page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
         _picture(page, file.as_uri(), "Week over week", "report-phone.png")
+
+
+def _proof_page(folder: Path) -> None:
+    """A week that the page verified against the chain."""
+    folder.mkdir()
+    with (
+        public_weeks(folder) as weeks,
+        static_host(folder / "bundles") as host,
+        browser(folder / "page-browser", width=1100, height=1350) as page,
+    ):
+        visitor = Visitor(page)
+        visitor.open_week(f"{host}{WEEKS[0].id}/")
+        visitor.verify(weeks.url)
+        visitor.element("#checks-box summary").click()
+        page.save_screenshot(str(IMAGES / "proof-page.png"))
+        sys.stdout.write("docs/images/proof-page.png\n")
 
 
 def _site(folder: Path) -> None:

@@ -108,6 +108,13 @@ def test_a_bundle_is_flushed_file_by_file_and_its_manifest_comes_last(
         writer.write(name, LINES)
     writer.finish()
 
+    def put(name: str, folder: str) -> list[tuple[str, str]]:
+        return [
+            ("flush file", f"bundles/.draft/{name}"),
+            ("name", f"{folder}/{name}"),
+            ("flush folder", folder),
+        ]
+
     target = f"bundles/{WEEK.id}"
     named = [
         each
@@ -122,6 +129,9 @@ def test_a_bundle_is_flushed_file_by_file_and_its_manifest_comes_last(
         ),
         ("flush folder", "bundles"),
         *named,
+        *put("index.html", target),
+        *put("index.html", "bundles"),
+        *put("weeks.json", "bundles"),
     ]
 
 

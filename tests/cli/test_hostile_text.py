@@ -8,6 +8,7 @@ import json
 import sys
 import unicodedata
 from datetime import timedelta
+from itertools import chain
 
 import pytest
 from rich.progress import Progress
@@ -19,6 +20,7 @@ from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import WEEK, World, store_of
 from worker.cli import console as console_module
 from worker.cli.console import console, progress_bar, say
+from worker.cli.main import GROUPS
 from worker.core.errors import KontribError
 from worker.core.proof.contributor_proof import ContributorProof
 from worker.core.wiki.governance import ProposalType
@@ -54,6 +56,26 @@ COMMANDS = (
     ("report", "--year", "2024", "--user", EVIL, "--csv"),
     ("rebuild", "2024-W50", "--from-chain"),
     ("pause", "--reason", EVIL),
+    ("resume",),
+    ("genesis", "--first-week", EVIL),
+    ("approve", "2024-W50", "--root", EVIL),
+    ("void", "2024-W50", "0", "--reason", EVIL),
+    ("simulate", EVIL),
+    ("import", EVIL),
+    ("publish", "2024-W50", EVIL + "/\0"),
+    ("verify", EVIL),
+    ("verify-proof", EVIL),
+    ("unstake", EVIL, "--tx", EVIL),
+    ("propose", EVIL, "--by", EVIL, "--type", "feature_request"),
+    ("vote", EVIL, EVIL, "for"),
+    ("cancel", EVIL),
+    ("execute", EVIL, "--tx", EVIL),
+    ("archive", EVIL),
+    ("proof", EVIL, "2024-W50", "--out", EVIL + "/\0"),
+    ("backup", EVIL + "/\0"),
+    ("restore", EVIL, EVIL),
+    ("migrate", EVIL),
+    ("metrics", "--port", EVIL),
 )
 
 
@@ -85,6 +107,10 @@ def town(world: World, kontrib: Command) -> Command:
 def hostile_characters(text: str) -> set[str]:
     kept = ("\n",)
     return {c for c in text if unicodedata.category(c) in ("Cc", "Cf") and c not in kept}
+
+
+def test_every_command_is_tried() -> None:
+    assert {arguments[0] for arguments in COMMANDS} == set(chain(*GROUPS.values()))
 
 
 def test_no_command_writes_a_control_character(town: Command, world: World) -> None:

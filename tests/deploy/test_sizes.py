@@ -38,6 +38,18 @@ def test_a_folder_of_sixteen_modules_is_named(tmp_path: Path, top: str) -> None:
 
 
 @pytest.mark.parametrize("top", sizes.CODE)
+def test_javascript_has_the_limits_of_modules_and_folders(tmp_path: Path, top: str) -> None:
+    write(tmp_path, f"{top}/room/big.mjs", "x();\n" * 301)
+    for number in range(15):
+        write(tmp_path, f"{top}/room/m{number}.mjs", "")
+
+    assert sizes.beyond_limits(tmp_path) == [
+        f"{top}/room/: 16 modules, at most 15",
+        f"{top}/room/big.mjs: 301 lines, at most 300",
+    ]
+
+
+@pytest.mark.parametrize("top", sizes.CODE)
 @pytest.mark.parametrize(
     ("text", "found"),
     [

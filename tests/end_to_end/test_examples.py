@@ -38,7 +38,7 @@ ELSEWHERE = {
     r"systemctl |journalctl ": "it needs systemd: tests/deploy/test_units.py",
     r"spl-token |solana(-keygen)? ": "it needs Solana's programs, and the treasury's owner",
     r"curl .*/api/task/": "it needs an open Flower: tests/end_to_end/test_flower.py",
-    r"npm ci |node tests/verifier": "tests/verifier and test_public_verification.py run it",
+    r"node tests/verifier": "tests/verifier and test_public_verification.py run it",
     r"pytest ": "it is a test",
 }
 """Commands that cannot be typed here, each with the reason."""

@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
+from tests.core.plan.test_vectors import FOLDER as VECTORS
+from tests.core.plan.test_vectors import seal_of
+from tests.core.proof import test_bundle
 from tests.core.proof.bundles import Bundle, bundle_of, vector_named
-from tests.verifier.node import run_verifier
-from worker.core.plan.commitment import canonical_json
+from tests.verifier.node import FOLDER, run_node, run_verifier
+from worker.core.plan.commitment import Row, canonical_json, prove_row
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
+from worker.core.proof.contributor_proof import ContributorProof
+from worker.core.week import Week
 
 NAMES = ["plan-v1", "plan-v1-empty", "plan-v1-on-top", "plan-v1-waived"]
 
@@ -30,7 +35,8 @@ def test_javascript_verifies_the_bundle_of_every_vector(name: str, tmp_path: Pat
     void = frozenset({1}) if name == "plan-v1" else frozenset[int]()
     done = run_verifier(written(bundle_of(vector, void=void), tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"VERIFIED in itself: {vector['week']}, root {vector['root']}" in done.stdout
+    assert f"VERIFIED in itself: {Week.parse(vector['week']).label}, " in done.stdout
+    assert f", root {vector['root']}" in done.stdout
 
 
 def changed_line(content: bytes, number: int, key: str, value: Any) -> bytes:
@@ -73,3 +79,61 @@ def test_javascript_refuses_what_is_not_canonical(tmp_path: Path) -> None:
     done = run_verifier(written(replace(bundle, plan=spaced).sealed(), tmp_path))
     assert done.returncode == 1
     assert "not in canonical form" in done.stdout
+
+
+# --- every value of the vectors, and every field of a bundle ------------------------------------
+
+
+def proofs_of(vector: dict[str, Any]) -> list[str]:
+    """The proof of every row."""
+    seal, rows = seal_of(vector), [Row.parse(line.encode()) for line in vector["rows"]]
+    users = {user["commitment"]: user for user in vector["users"]}
+    header, proofs = seal.header, []
+    parts = [header.batch_positions(index) for index in range(header.batches)]
+    for part, positions in enumerate([*parts, header.held_positions]):
+        members = [rows[i] for i in positions]
+        for index, row in enumerate(members):
+            user = users[row.user.hex()]
+            proof = ContributorProof(
+                user_id=user["id"],
+                salt=bytes.fromhex(user["salt"]),
+                root=seal.root,
+                receipt_key=vector["receipt_key"],
+                cluster_genesis=vector["cluster_genesis"],
+                row=prove_row(seal, part, members, index),
+            )
+            proofs.append(proof.canonical().decode())
+    return proofs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_javascript_computes_every_value_and_checks_every_proof(name: str, tmp_path: Path) -> None:
+    proofs = proofs_of(vector_named(name))
+    assert len(proofs) == len(vector_named(name)["rows"])
+    (tmp_path / "proofs.json").write_text(json.dumps(proofs))
+    arguments = (str(VECTORS / f"{name}.json"), str(tmp_path / "proofs.json"))
+    done = run_node(FOLDER / "vectors.mjs", *arguments)
+    assert done.stdout == "all equal\n", done.stderr
+
+
+def test_javascript_finds_every_changed_field_even_with_a_forged_manifest() -> None:
+    bundles = [test_bundle.a_bundle()]
+    for mutation in test_bundle.mutations():
+        name, number, path = mutation.values
+        bundles.append(with_field(test_bundle.file_names()[str(name)], number, path))
+    consistent = test_bundle.consistent_mutations()
+    bundles += [with_field(*mutation.values).sealed() for mutation in consistent]
+    names = {value: key for key, value in test_bundle.file_names().items()}
+    files = [{names[it]: getattr(bundle, it).decode() for it in names} for bundle in bundles]
+    done = run_node(FOLDER / "many.mjs", standard_input=json.dumps(files))
+    sound, *changed = json.loads(done.stdout)
+    assert sound == []
+    assert len(changed) > 300
+    assert all(changed)
+
+
+def with_field(attribute: Any, number: Any, path: Any) -> Bundle:
+    bundle = test_bundle.a_bundle()
+    lines = getattr(bundle, attribute).splitlines()
+    lines[number] = test_bundle.with_change(lines[number], path)
+    return replace(bundle, **{attribute: b"".join(line + b"\n" for line in lines)})

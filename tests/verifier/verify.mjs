@@ -1,10 +1,14 @@
 #!/usr/bin/env node
-// node verify.mjs BUNDLE [RPC-URL]: exits 0 if the bundle is verified, 1 if not, 2 after wrong usage.
+// node verify.mjs BUNDLE [RPC-URL]: exits 0 if the bundle is verified, 1 if not, 2 after wrong usage,
+// and 3 without a verdict, because the endpoint gives no answer.
 
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 
-import { checkFiles, FILES, Findings } from "./format.mjs";
+import { FILES } from "../../worker/adapters/proof_page/verifier/files.mjs";
+import { Findings } from "../../worker/adapters/proof_page/verifier/findings.mjs";
+import { Rpc, Unreachable } from "../../worker/adapters/proof_page/verifier/rpc.mjs";
+import { verdictOf, verifyWeek } from "../../worker/adapters/proof_page/verifier/verify.mjs";
 
 const LISTED_MAX = 20;
 const [folder, url] = process.argv.slice(2);
@@ -23,24 +27,16 @@ function beside(week) {
 }
 
 const findings = new Findings();
-const bundle = checkFiles(contentsOf(folder), findings);
-let paid = "";
-if (bundle && url) {
-  const { checkChain } = await import("./chain.mjs");
-  const result = await checkChain(bundle, url, beside, findings);
-  paid = `, ${result.paid} base units paid in ${result.payments.size} transactions`;
+try {
+  const rpc = url ? new Rpc(url) : null;
+  const verified = await verifyWeek(contentsOf(folder), { rpc, beside, findings });
+  const { word, text } = verdictOf(verified, findings);
+  for (const line of findings.list.slice(0, LISTED_MAX)) console.log(line);
+  for (const line of findings.unproven.slice(0, LISTED_MAX)) console.log(line);
+  console.log(`${word}: ${text}`);
+  process.exitCode = word.startsWith("VERIFIED") ? 0 : 1;
+} catch (error) {
+  if (!(error instanceof Unreachable)) throw error;
+  console.log(`NO VERDICT: ${url} gives no answer (${error.message})`);
+  process.exitCode = 3;
 }
-
-for (const finding of findings.list.slice(0, LISTED_MAX)) console.log(finding);
-for (const doubt of findings.unproven.slice(0, LISTED_MAX)) console.log(doubt);
-if (findings.list.length || !bundle) {
-  console.log(`WRONG: ${findings.list.length} contradictions`);
-  process.exit(1);
-}
-if (!findings.isEmpty) {
-  console.log(`NOT PROVEN: ${findings.unproven.length} things could not be read`);
-  process.exit(1);
-}
-const { header, manifest } = bundle;
-const planned = `${header.rewards} rewards of ${header.total_amount} base units`;
-console.log(`VERIFIED${url ? "" : " in itself"}: ${header.week}, root ${manifest.root}, ${planned}${paid}`);

@@ -1,8 +1,9 @@
-"""Reads and writes a bundle as a folder of three files."""
+"""Reads and writes a bundle as a folder of three files, with a page that shows and verifies it."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -10,9 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from worker.adapters.durable import flush_file, make_folder, put_in_place
+from worker.adapters.proof_page.page import MARK, proof_page
 from worker.core.errors import UsageError
 from worker.core.proof.bundle import MANIFEST_FILE, PAYOUTS_FILE, PLAN_FILE
 from worker.core.week import Week
+
+PAGE_FILE = "index.html"
+WEEKS_FILE = "weeks.json"
+"""The weeks of a folder, as their Mondays. Only the page reads it."""
 
 
 class BundleUnusable(UsageError):
@@ -35,6 +41,12 @@ class BundleNotWritten(UsageError):
         )
 
 
+def _refuse_another_page(path: Path) -> None:
+    with _usable(path, BundleNotWritten):
+        if path.exists() and MARK.encode() not in path.read_bytes():
+            raise BundleNotWritten(path, "it is a page of another site")
+
+
 @contextmanager
 def _usable(
     path: Path, refusal: type[BundleUnusable | BundleNotWritten] = BundleUnusable
@@ -54,8 +66,13 @@ def bundles_in(path: Path) -> list[BundleFolder]:
     if (path / MANIFEST_FILE).exists():
         return [BundleFolder(path)]
     with _usable(path):
-        weeks = sorted(each.parent for each in path.glob(f"*/{MANIFEST_FILE}"))
+        weeks = sorted(each.parent for each in _manifests_below(path))
     return [BundleFolder(week) for week in weeks] or [BundleFolder(path)]
+
+
+def _manifests_below(path: Path) -> Iterator[Path]:
+    """The manifests of the weeks in a folder; not those of drafts, which begin with a dot."""
+    return (each for each in path.glob(f"*/{MANIFEST_FILE}") if each.parent.name[0] != ".")
 
 
 class BundleFolder:
@@ -91,14 +108,16 @@ class BundleFolderWriter:
     """Writes a bundle to `<folder>/<week>`. Implements `bundle_files.BundleWriter`.
 
     The files go to a draft folder first, so that a reader never finds part of a bundle. Each is
-    flushed to the disk and read back.
+    flushed to the disk and read back. The page goes beside them, and into `<folder>` for all weeks.
 
     Raises:
-        BundleNotWritten: a folder or a file cannot be written.
+        BundleNotWritten: a folder or a file cannot be written, or is somebody else's page.
     """
 
     def __init__(self, folder: Path, week: Week) -> None:
-        self._target = folder / week.id
+        self._folder, self._target = folder, folder / week.id
+        for place in (self._folder, self._target):
+            _refuse_another_page(place / PAGE_FILE)
         with _usable(self._target, BundleNotWritten):
             make_folder(folder)
             self._draft = Path(tempfile.mkdtemp(prefix=f".{week.id}.", dir=folder))
@@ -121,8 +140,25 @@ class BundleFolderWriter:
             # The manifest comes last, when the files that it names exist.
             for name in (PLAN_FILE, PAYOUTS_FILE, MANIFEST_FILE):
                 put_in_place(self._draft / name, self._target / name)
+            self._put(self._target / PAGE_FILE, proof_page())
+            self._put(self._folder / PAGE_FILE, proof_page())
+            self._list_weeks()
         self.discard()
         return str(self._target)
+
+    def _put(self, target: Path, text: str) -> None:
+        draft = self._draft / target.name
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            flush_file(file)
+        put_in_place(draft, target)
+
+    def _list_weeks(self) -> None:
+        """Write the list of weeks, again if another operator published here meanwhile."""
+        listed = None
+        while listed != (weeks := sorted(p.parent.name for p in _manifests_below(self._folder))):
+            self._put(self._folder / WEEKS_FILE, json.dumps(weeks) + "\n")
+            listed = weeks
 
     def discard(self) -> None:
         """Remove the draft folder."""

@@ -164,7 +164,8 @@ def facts(rows: Mapping[str, object]) -> Table:
     made.add_column(overflow="fold")
     for name, value in rows.items():
         if value not in (None, ""):
-            made.add_row(name, escaped(str(value)))
+            is_count = isinstance(value, int) and not isinstance(value, bool)
+            made.add_row(name, escaped(f"{value:,}" if is_count else str(value)))
     return made
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigurationUnusable
 from config.secrets import Hiding
+from config.visible_text import visible
 from worker.cli.console import write_error
 from worker.cli.database import backup, import_file, metrics, migrate
 from worker.cli.program import GROUPS
@@ -26,9 +29,28 @@ from worker.cli.wiki import contribute, governance, recount, staking, user
 from worker.core.errors import ExitCode, KontribError, Unreachable
 
 
+@contextmanager
+def _visible_errors() -> Iterator[None]:
+    """Escape the arguments in messages about wrong usage, which typer prints as they are."""
+    try:
+        yield
+    except typer.TyperException as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = visible(message)
+        raise
+
+
 class InGroups(TyperGroup):
     def list_commands(self, _: object) -> list[str]:
         return [name for names in GROUPS.values() for name in names]
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _visible_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, context: Any) -> Any:
+        with _visible_errors():
+            return super().invoke(context)
 
 
 app = typer.Typer(
@@ -93,7 +115,7 @@ def run(
     """Run one command and return its exit code. Only a bug with --debug shows a traceback."""
     session = session or Session()
     try:
-        typer.main.get_command(commands).main(args=list(arguments), prog_name=name, obj=session)
+        _command(commands).main(args=list(arguments), prog_name=name, obj=session)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else ExitCode.DONE
     except KeyboardInterrupt:
@@ -105,6 +127,10 @@ def run(
         _report_bug(error, session)
         return ExitCode.FAILED
     return ExitCode.DONE
+
+
+# Building it from the functions' signatures takes longer than many a command.
+_command = functools.cache(typer.main.get_command)
 
 
 def _next_step(error: Exception, session: Session) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import bson
 import pytest
 from bson import Decimal128, Int64, ObjectId, json_util
+from pymongo.collection import Collection
 
 from worker.adapters.mongo.backup.format import (
     ENGINES_OWN,
@@ -27,7 +28,7 @@ from worker.adapters.mongo.backup.format import (
     in_order,
     read_manifest,
 )
-from worker.adapters.mongo.backup.restore import DatabaseNotEmpty, restore
+from worker.adapters.mongo.backup.restore import DatabaseNotEmpty, RestoreIncomplete, restore
 from worker.adapters.mongo.backup.write import back_up
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.schema.migrations import migrate, verify
@@ -273,6 +274,46 @@ def test_a_killed_restore_goes_on_where_it_stopped(
     assert everything(target) == everything(database)
 
 
+@pytest.mark.parametrize("moves", range(4))
+def test_a_restore_killed_while_it_moves_collections_goes_on(
+    database: Mongo, target: Mongo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    back_up(database, tmp_path / "b", quiet, NOW)
+    done = 0
+
+    def rename(collection: Any, name: str) -> None:
+        nonlocal done
+        if (done := done + 1) > moves:
+            raise Killed
+        real(collection, name)
+
+    real = Collection.rename
+    with monkeypatch.context() as killing:
+        killing.setattr(Collection, "rename", rename)
+        with pytest.raises(Killed):
+            restore(target, tmp_path / "b", quiet)
+    restore(target, tmp_path / "b", quiet)
+
+    assert everything(target) == everything(database)
+
+
+def test_a_restore_replaces_nothing_that_was_written_since_it_began(
+    database: Mongo, target: Mongo, tmp_path: Path
+) -> None:
+    back_up(database, tmp_path / "b", quiet, NOW)
+
+    def write(line: str) -> None:
+        if line.startswith("users"):
+            target.users.insert_one({"_id": "written by a wiki that was not stopped"})
+
+    with pytest.raises(RestoreIncomplete, match="users has 1 document instead of 0"):
+        restore(target, tmp_path / "b", write)
+    assert target.users.count_documents({}) == 1
+    restore(target, tmp_path / "b", quiet)
+
+    assert everything(target) == everything(database)
+
+
 def test_a_note_about_a_restore_is_in_no_backup(database: Mongo, tmp_path: Path) -> None:
     database[PROGRESS].insert_one({"_id": "another backup", "done": ["users"]})
 
@@ -288,7 +329,7 @@ def test_a_note_in_an_older_backup_does_not_replace_the_running_one(
     database[PROGRESS].insert_one({"_id": "another backup", "done": ["users"]})
     database.zebras.insert_one({"_id": "put back after the note"})
     with monkeypatch.context() as earlier:
-        earlier.setattr("worker.adapters.mongo.backup.write.PROGRESS", "nothing is left out")
+        earlier.setattr("worker.adapters.mongo.backup.write.is_of_a_restore", lambda _: False)
         back_up(database, tmp_path / "b", quiet, NOW)
 
     def kill(line: str) -> None:

@@ -260,10 +260,32 @@ def test_odd_documents_of_a_wiki_are_no_damage(backup: Path) -> None:
     verify_content(backup, read_manifest(backup))
 
 
-def test_what_only_the_server_can_refuse_is_named(target: Mongo, backup: Path) -> None:
+def test_what_only_the_server_refuses_changes_nothing(target: Mongo, backup: Path) -> None:
     wrong = metadata(backup)
     wrong["indexes"].append({"v": 2, "name": "x", "key": {"a": 1}, "noSuchOption": True})
     replace_file(backup, gzip.compress(json_util.dumps(wrong).encode()), "metadata")
 
-    with pytest.raises(RestoreRefused, match="The server refuses comments"):
+    assert_refused_by_the_server(target, backup)
+
+
+def test_documents_that_break_an_index_change_nothing(target: Mongo, backup: Path) -> None:
+    wrong = metadata(backup)
+    wrong["indexes"].append({"v": 2, "name": "x", "key": {"same": 1}, "unique": True})
+    replace_file(backup, gzip.compress(json_util.dumps(wrong).encode()), "metadata")
+
+    assert_refused_by_the_server(target, backup)
+
+
+def test_a_view_that_no_server_makes_changes_nothing(target: Mongo, backup: Path) -> None:
+    wrong = metadata(backup, "short")
+    wrong["options"]["pipeline"] = [{"$noSuchStage": 1}]
+    replace_file(backup, gzip.compress(json_util.dumps(wrong).encode()), "metadata", "short")
+
+    assert_refused_by_the_server(target, backup)
+
+
+def assert_refused_by_the_server(target: Mongo, backup: Path) -> None:
+    with pytest.raises(RestoreRefused, match=r"The server refuses .* The database was not changed"):
         restore(target, backup, quiet, confirmed=True)
+    assert target.list_collection_names() == ["comments"]
+    assert list(target.comments.find()) == [{"_id": "precious"}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import io
 import lzma
@@ -16,6 +17,8 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.fakes.wiki.ingest import json_lines, record
+from tests.fakes.world import World, store_of
+from worker.core.week import Week
 
 THREE = b"".join(json_lines([record(description=f"page {n}") for n in range(3)]))
 MANY = b"".join(json_lines([record(description=f"page {n}") for n in range(5000)]))
@@ -182,6 +185,29 @@ def test_one_contribution_in_every_mode_of_mongoexport_is_one(
         assert (kontrib.code, shown["added"]) == (0, 1 if number == 0 else 0), content
         assert shown["points_differ_from_file"] == 0
         assert shown["lines"] == 1
+
+
+def test_an_export_of_praise_is_imported_with_its_columns_renamed(
+    kontrib: Command, world: World, tmp_path: Path
+) -> None:
+    """As Praise (givepraise/praise, packages/api2/_exports) writes it: ids, a score, a source."""
+    names = ("_id", "giver", "forwarder", "user_id", "reason", "description", "score")
+    names += ("sourceId", "sourceName", "created_at", "updated_at", "type")
+    praised = [("2023-11-07T15:32:00.373Z", "b40d3"), ("2023-02-19T09:02:24.390Z", "b40dd")]
+    written = io.StringIO()
+    rows = csv.writer(written, quoting=csv.QUOTE_NONNUMERIC)
+    rows.writerow(names)
+    for moment, user in praised:
+        ids = [f"63f30e09af023355f08{end}" for end in (user, "b40cf", "b40cf", user)]
+        rows.writerow([*ids, "r", "d", 0, "a-b-c", "DISCORD", moment, moment, "review"])
+    path = tmp_path / "praise.csv"
+    path.write_text(written.getvalue())
+    shown = kontrib.json("import", str(path), "--create-users")
+    assert (kontrib.code, shown["added"]) == (0, 2)
+    stored = store_of(world.first).state.contributions.values()
+    weeks = {Week.containing(each["created_at"]).label for each in stored}
+    assert weeks == {"2023-W07", "2023-W45"}
+    assert len({each["user_id"] for each in stored}) == 2
 
 
 def test_points_of_a_spreadsheet_are_compared_as_numbers(kontrib: Command, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ def test_publish_says_what_is_in_the_bundle(
     published: Path, kontrib: Command, tmp_path: Path
 ) -> None:
     assert f"kontrib verify {published}" in kontrib.err
+    assert f"put {tmp_path} on any web host, and open its index.html" in kontrib.err
+    assert (tmp_path / "index.html").read_text() == (published / "index.html").read_text()
     found = kontrib.json("publish", WEEK, str(tmp_path / "again"))
     assert found["batches"] == {"paid": 3, "void": 0, "open": 0}
     assert found["paid_base_units"] == found["total_base_units"] == 10_000 * 10**9

@@ -7,25 +7,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
 import pytest
 from bson import Decimal128, Int64, ObjectId
 
-from tests.contracts.paid_weeks import PAID_AT, pay_week
+from tests.contracts.paid_weeks import pay_week
 from tests.contracts.store_worlds import NOW, WEEK
 from tests.contracts.wiki.owner_documents import (
     ARTICLE,
     COUNTERS,
     USER,
+    WALLET,
     Document,
     moment,
     owner_documents,
 )
 from tests.contracts.wiki.wiki_worlds import ManualClock
+from tests.fakes.chain.chain import FakeChain
+from tests.fakes.chain.ledger import FakeLedger
 from tests.fakes.wiki.staking import FakeTransfers
+from tests.fakes.world import FakeClock, MemoryArchive
 from worker.adapters.mongo import names
 from worker.adapters.mongo.backup.retention import MongoRetention
 from worker.adapters.mongo.check.reporting import MongoReporting
@@ -43,7 +47,11 @@ from worker.adapters.mongo.wiki.staking_records import MongoStaking
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import ONE_TOKEN
 from worker.services.check.everything import check_all
+from worker.services.context import Context, Limits
+from worker.services.plan.genesis import make_genesis
 from worker.services.report.week import week_report
+from worker.services.week.due import find_work
+from worker.services.week.run import do_work
 from worker.services.week.status import board
 from worker.services.wiki.contribute import Request, contribute
 from worker.services.wiki.governance_clock import keep_governance
@@ -57,15 +65,24 @@ DATABASE = "kontrib_owner_documents"
 PAID = 100 * ONE_TOKEN
 NEXT = WEEK.next()
 MOMENT = NEXT.end + timedelta(hours=1)
+DAY = NEXT.start + timedelta(days=1)
 EXPECTED: dict[str, Document] = {
     "users": {
-        "total_tokens_earned": 350.75,
+        "total_contributions": 16,
+        "total_points": 1680,  # 100 x 1.2 x 1.5 more
+        "total_tokens_earned": 10_250.75,
         "staked_tokens": 1000.0,
-        "governance_power": 1350.75,
-        "last_reward_claim": PAID_AT,
+        "governance_power": 11_250.75,
+    },
+    "articles": {
+        "contribution_count": 9,
+        "last_contribution_date": DAY,
+        "total_tokens_earned": 10_045.5,
     },
 }
 """What a paid week and a recount change, and the value that it must have."""
+CLAIM = ("last_reward_claim", "token_updated_at")
+"""Fields of the user that must have the time of the payment."""
 
 
 @pytest.fixture
@@ -86,14 +103,14 @@ def insert(database: Mongo, documents: dict[str, Document]) -> None:
         database[name].replace_one({"_id": document["_id"]}, dict(document), upsert=True)
 
 
-def wiki_of(database: Mongo) -> WikiContext:
+def wiki_of(database: Mongo, now: datetime = MOMENT) -> WikiContext:
     return WikiContext(
         store=MongoStore(database),
         contributions=MongoContributions(database),
         counters=MongoCounters(database),
         staking=MongoStaking(database),
         governance=MongoGovernance(database),
-        clock=ManualClock(MOMENT),
+        clock=ManualClock(now),
         transfers=FakeTransfers(),
     )
 
@@ -128,31 +145,73 @@ def changed_fields(database: Mongo) -> dict[str, Document]:
 # --- the whole way -----------------------------------------------------------------------------
 
 
-@both_ways
-def test_every_field_keeps_its_value_or_has_the_one_that_is_due(
-    database: Mongo, prepare: Prepare
-) -> None:
-    prepare(database)
-    assert changed_fields(database) == {}
-    wiki = wiki_of(database)
-    wiki.store.record_first_week(NEXT)
-    pay_week(wiki.store, {USER: PAID}, week=NEXT)
+def as_numbers(number: Callable[[Any], Any], value: Any) -> Any:
+    """The value with every number that the type can hold in this type."""
+    if isinstance(value, dict):
+        return {name: as_numbers(number, each) for name, each in value.items()}
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number(value) if is_number and number(value) == value else value
 
+
+@pytest.mark.parametrize("number", [int, Int64, float])
+@pytest.mark.parametrize("is_before", [True, False])
+def test_every_field_keeps_its_value_or_has_the_one_that_is_due(
+    database: Mongo, is_before: bool, number: Callable[[Any], Any]
+) -> None:
+    documents = {name: as_numbers(number, each) for name, each in owner_documents().items()}
+    if is_before:
+        insert(database, documents)
+    assert run_migration(database).remaining == []
+    if not is_before:
+        insert(database, documents)
+    assert changed_fields(database) == {}
+
+    paid_at = pay_a_week(database)
+    wiki = wiki_of(database)
     recount_all(wiki)
 
-    assert changed_fields(database) == EXPECTED
+    expected = {**EXPECTED, "users": EXPECTED["users"] | dict.fromkeys(CLAIM, paid_at)}
+    assert changed_fields(database) == expected
     exact = database.users.find_one({}) or {}
-    assert exact["total_tokens_earned_base_units"] == 350_750_000_000
+    assert exact["total_tokens_earned_base_units"] == 10_250_750_000_000
     assert exact["opening_total_tokens_earned_base_units"] == 165_250_000_000
     keep_governance(wiki)
+    keep_stakes(wiki)  # its interest is less than the 15.5 that the wiki gave, which stay
+    expected |= {"staking_records": {"updated_at": MOMENT}}
     check_all(wiki, MongoCheckStore(database), None)
-    assert changed_fields(database) == EXPECTED
+    assert changed_fields(database) == expected
 
     rollback(database, lambda line: None, MOMENT, force=True)
-    assert changed_fields(database) == EXPECTED
+    assert changed_fields(database) == expected
     for name, document in owner_documents().items():
         if name != "system_config":
-            assert [set(each) for each in database[name].find()] == [set(document)]
+            stored = database[name].find_one({"_id": document["_id"]}) or {}
+            assert set(stored) == set(document), name
+
+
+def pay_a_week(database: Mongo) -> datetime:
+    """Plan and pay the first week after the owner's with a contribution of the owner's user.
+
+    Returns the time of the payment's block.
+    """
+    ledger = FakeLedger()
+    chain = FakeChain(ledger, transfers_per_transaction=3)
+    context = Context(
+        store=MongoStore(database),
+        chain=chain,
+        archive=MemoryArchive(),
+        clock=FakeClock(MOMENT, ledger),
+        limits=Limits(batches_per_task=100, batches_in_flight=8),
+    )
+    chain.fund(tokens=10**15, lamports=10**12)
+    contribute(wiki_of(database, DAY), Request(USER, ARTICLE, "creation"))
+    make_genesis(context, NEXT)
+    while work := find_work(context):
+        for each in work:
+            do_work(context, each, seconds=600)
+    assert ledger.balance(WALLET) == 10_000 * ONE_TOKEN
+    (paid,) = ledger.payments()
+    return ledger.time_of(paid.slot)
 
 
 @both_ways

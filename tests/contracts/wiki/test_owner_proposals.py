@@ -127,8 +127,13 @@ def wiki(wiki_world: WikiWorld) -> Wiki:
 def same(found: Any, document: Any) -> None:
     """Every field that was there has the value that it had."""
     for name, value in document.items():
-        expected = value.to_decimal() if isinstance(value, Decimal128) else value
-        assert name == "parameters" or found[name] == expected, name
+        assert found[name] == as_read(value), name
+
+
+def as_read(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: as_read(each) for name, each in value.items()}
+    return value.to_decimal() if isinstance(value, Decimal128) else value
 
 
 # --- proposals that a transaction executed ------------------------------------------------------

@@ -28,6 +28,7 @@ AN_ID = ObjectId("507f1f77bcf86cd799439011")
         ("banned", [1], {"banned": Int64(1)}),
         ("banned", [1.0], {"banned": Decimal128("1.00")}),
         ("banned", [Decimal128("1")], {"banned": 1}),
+        ("share", [None, 0.5], {"share": Decimal128("0.50")}),
         ("banned", [float("nan")], {"banned": Decimal128("NaN")}),
         ("banned", [True], {"banned": True}),
         ("banned", [None], {}),

@@ -141,7 +141,7 @@ def test_an_id_of_the_file_is_kept(given: object, expected: str) -> None:
     [
         ({"type": "poem"}, "Unknown contribution type"),
         ({"type": ["creation"]}, "Unknown contribution type"),
-        ({"type": ...}, "Unknown contribution type"),
+        ({"type": ...}, "No contribution type. Use one of: "),
         ({"user_id": ...}, "no user_id"),
         ({"user_id": ""}, "no user_id"),
         ({"user_id": 17}, "user_id is not text"),

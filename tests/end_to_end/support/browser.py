@@ -28,10 +28,20 @@ PAGE_SECONDS_MAX = 30
 
 @contextmanager
 def browser(
-    folder: Path, *, width: int = 1400, height: int = 900, requests: bool = False
+    folder: Path,
+    *,
+    width: int = 1400,
+    height: int = 900,
+    requests: bool = False,
+    net_log: Path | None = None,
 ) -> Iterator[Chrome]:
-    """A browser with a fresh profile in `folder`. With `requests`, it logs each request."""
+    """A browser with a fresh profile in `folder`. With `requests`, it logs each page's requests.
+
+    `net_log` gets everything that the browser sent, workers included, once it has quit.
+    """
     options = ChromeOptions()
+    if net_log:
+        options.add_argument(f"--log-net-log={net_log}")
     if requests:
         options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     options.binary_location = need("chromium", "chromium")

@@ -86,7 +86,9 @@ def forms_of(ids: Iterable[str]) -> list[object]:
 
 def canonical_id(value: object) -> str:
     """The canonical form of a stored id; empty if the value is not an id."""
-    return canonical_user_id(str(value)) if isinstance(value, str | ObjectId) else ""
+    if isinstance(value, ObjectId):
+        return str(value)
+    return canonical_user_id(str(value)) if isinstance(value, str) else ""
 
 
 def stored_id(text: str) -> ObjectId | str:

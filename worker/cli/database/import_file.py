@@ -154,8 +154,8 @@ def _show(console: Console, report: IngestReport) -> None:
     console.print(
         facts(
             {
-                "lines": f"{report.lines:,}",
-                "other weeks": f"{report.elsewhere:,}" if report.elsewhere else None,
+                "lines": report.lines,
+                "other weeks": report.elsewhere or None,
                 "points differ from the file": report.repriced or None,
                 "users added": report.users_added or None,
                 "users missing": report.users_missing or None,

@@ -26,11 +26,14 @@ def publish(
     context: typer.Context,
     week: WeekArgument,
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The bundle is written to DIR/<week>.")
+        Path,
+        typer.Argument(
+            metavar="DIR", help="The bundle is written to DIR/<week>, the page to DIR/index.html."
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Write the files with which anybody can check a week. The files contain no names."""
+    """Write files and a page with which anybody can check a week. They contain no names."""
     from worker.bootstrap.without_settings import BundleFolderWriter
 
     writer = BundleFolderWriter(folder, week)
@@ -52,6 +55,9 @@ def publish(
     emit(_document(published), as_json=as_json, render=lambda c: c.print(facts(rows)))
     path = shlex.quote(published.location)
     say(f"The bundle is in {path}. Check it: kontrib verify {path} --rpc URL")
+    say(
+        f"Or in a browser: put {shlex.quote(str(folder))} on any web host, and open its index.html."
+    )
 
 
 def _document(published: Published) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class UnknownContributionType(UsageError):
 
     def __init__(self, name: object, known: list[str]) -> None:
         self.name = name
-        super().__init__(f"Unknown contribution type {name!r}. Use one of: {', '.join(known)}.")
+        what = "No contribution type" if name is None else f"Unknown contribution type {name!r}"
+        super().__init__(f"{what}. Use one of: {', '.join(known)}.")
 
 
 @dataclass(frozen=True, slots=True)

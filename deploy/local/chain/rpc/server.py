@@ -40,6 +40,13 @@ Needs `--admin`, and `local_rememberSlots` before."""
 MAX_BODY_BYTES = 512 * 1024
 MAX_CATCH_UP_SLOTS = 5
 SNAPSHOT_NAME = "chain.snapshot"
+_ANY_PAGE_MAY_ASK = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Headers": "content-type",
+    "Access-Control-Max-Age": "3600",
+}
+"""A validator answers pages of every host, and so do the providers."""
 _NEEDS_JSON = b"Supplied content type is not allowed. Content-Type: application/json is required\n"
 
 logger = logging.getLogger(__name__)
@@ -81,6 +88,9 @@ class ChainServer:
     def _handle(self, request: HTTPServerRequest) -> None:
         if request.method == "GET" and request.path == "/health":
             _reply(request, 200, "OK", b"ok", "text/plain")
+            return
+        if request.method == "OPTIONS":
+            _reply(request, 204, "No Content", b"", "text/plain")
             return
         if request.method != "POST":
             text = b"Used HTTP Method is not allowed. POST or OPTIONS is required\n"
@@ -140,6 +150,7 @@ def _reply(
     retry_after_seconds: int | None = None,
 ) -> None:
     headers = HTTPHeaders({"Content-Type": content_type, "Content-Length": str(len(body))})
+    headers.update(_ANY_PAGE_MAY_ASK)
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(retry_after_seconds)
     connection = request.connection

@@ -21,7 +21,9 @@ FORMAT = "kontrib-backup/1"
 MANIFEST = "manifest.json"
 READ_BYTES = 1 << 20
 PROGRESS = "kontrib_restore"
-"""The collection that holds the progress of a restore. No backup contains it."""
+"""The collection that holds the progress of a restore."""
+STAGE_PREFIX = "kontrib_restore."
+"""A restore fills collections under these names first."""
 ENGINES_OWN = "storageEngine"
 """An index option of one kind of server. Every other kind refuses an index with this option."""
 
@@ -145,6 +147,11 @@ def in_order(collections: list[str]) -> list[str]:
     """Collections in order of importance; those outside every group come last, by name."""
     order = [name for listed in PRIORITIES.values() for name in listed]
     return sorted(collections, key=lambda n: (order.index(n) if n in order else len(order), n))
+
+
+def is_of_a_restore(collection: str) -> bool:
+    """No backup contains such a collection."""
+    return collection == PROGRESS or collection.startswith(STAGE_PREFIX)
 
 
 def file_name(collection: str) -> str:

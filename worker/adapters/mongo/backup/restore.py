@@ -1,9 +1,11 @@
 """Restores a backup.
 
-The whole backup is checked before the first write. After a crash, the restore can be run again.
+The whole backup is checked before the first write. Each collection is then filled, counted and
+indexed under another name, so what the server refuses changes nothing either. At last the new
+collections take the place of the old ones.
 
-Each collection is dropped, filled, counted and indexed. Then a separate collection records that it
-is finished. A killed restore continues with its unfinished collection.
+A separate collection records what is finished. After a crash, the restore can be run again. It
+continues with the unfinished collection.
 """
 
 from __future__ import annotations
@@ -16,14 +18,16 @@ from typing import IO, Any, cast
 
 import bson
 from bson.raw_bson import RawBSONDocument
-from pymongo.errors import CollectionInvalid, OperationFailure
+from pymongo.errors import OperationFailure
 
 from worker.adapters.mongo.backup.content import read_metadata, verify_content
 from worker.adapters.mongo.backup.format import (
     ENGINES_OWN,
     PROGRESS,
+    STAGE_PREFIX,
     BackupManifest,
     SavedCollection,
+    is_of_a_restore,
     read_manifest,
     verify_files,
 )
@@ -66,14 +70,14 @@ class RestoreIncomplete(KontribError):
         )
 
 
-class RestoreRefused(KontribError):
+class RestoreRefused(Refused):
     """The server does not take a collection of the backup."""
 
     def __init__(self, collection: str, error: OperationFailure) -> None:
         why = (error.details or {}).get("errmsg", str(error))
         super().__init__(
-            f"The server refuses {collection} ({str(why)[:200]}), so the database is restored in "
-            "part. Restore into a server of the version that was backed up, or use another backup."
+            f"The server refuses {collection} ({str(why)[:200]}). The database was not changed. "
+            "Restore into a server of the version that was backed up, or use another backup."
         )
 
 
@@ -95,7 +99,7 @@ def restore(
     Raises:
         NoBackup, BackupDamaged: there is nothing to put back; nothing was written.
         DatabaseNotEmpty: and not confirmed; nothing was written.
-        RestoreRefused: the server does not take a collection.
+        RestoreRefused: the server does not take a collection; the database was not changed.
         RestoreIncomplete: somebody else writes; run it again.
     """
     manifest = read_manifest(folder)
@@ -113,62 +117,102 @@ class _Restore(MongoPart):
         self._progress = database[PROGRESS]
 
     def run(self, *, confirmed: bool) -> RestoreReport:
-        # A backup by an earlier version may contain this collection.
-        done = {PROGRESS, *self._begin(confirmed=confirmed)}
-        for saved in self._manifest.collections:
-            if saved.name in done:
-                continue
-            try:
-                self._put_back(saved)
-            except OperationFailure as error:
-                if is_unanswered(error):
-                    raise
-                raise RestoreRefused(saved.name, error) from None
-            self._progress.update_one(
-                {"_id": self._manifest.id}, {"$addToSet": {"done": saved.name}}
-            )
-            self._notify(f"{saved.name}: {counted(saved.documents, 'document')}")
+        begun = self._begin(confirmed=confirmed)
+        # A backup by an earlier version may contain these collections.
+        wanted = [each for each in self._manifest.collections if not is_of_a_restore(each.name)]
+        for saved in wanted:
+            if saved.name not in begun["staged"]:
+                self._stage(saved)
+                self._record("staged", saved)
+                self._notify(f"{saved.name}: {counted(saved.documents, 'document')}")
+        for saved in wanted:
+            if saved.name not in begun["placed"]:
+                self._place(saved, is_confirmed=begun["confirmed"])
+                self._record("placed", saved)
         mended = self._mend_singles()
         self._progress.drop()
         manifest = self._manifest
         return RestoreReport(manifest, len(manifest.collections), manifest.documents, mended)
 
-    def _begin(self, *, confirmed: bool) -> set[str]:
-        """The collections that an interrupted restore of the same backup has finished."""
-        if (begun := self._progress.find_one({"_id": self._manifest.id})) is not None:
-            return set(begun.get("done", []))
+    def _begin(self, *, confirmed: bool) -> Document:
+        """What an interrupted restore of the same backup has finished."""
+        begun = self._progress.find_one({"_id": self._manifest.id, "placed": {"$exists": True}})
+        if begun is not None:
+            return begun
         if not confirmed:
             self._refuse_unless_empty()
-        self._progress.drop()
-        self._progress.insert_one({"_id": self._manifest.id, "done": []})
-        return set()
+        self._clear()
+        begun = {"_id": self._manifest.id, "confirmed": confirmed, "staged": [], "placed": []}
+        self._progress.insert_one(begun)
+        return begun
+
+    def _record(self, step: str, saved: SavedCollection) -> None:
+        self._progress.update_one({"_id": self._manifest.id}, {"$addToSet": {step: saved.name}})
+
+    def _clear(self) -> None:
+        """Remove what restores leave behind, this one or another."""
+        for name in self.database.list_collection_names():
+            if is_of_a_restore(name):
+                self.database.drop_collection(name)
 
     def _refuse_unless_empty(self) -> None:
         existing = self.database.list_collection_names()
-        filled = [name for name in existing if self.database[name].find_one({}, {"_id": 1})]
+        wikis = [name for name in existing if not is_of_a_restore(name)]
+        filled = [name for name in wikis if self.database[name].find_one({}, {"_id": 1})]
         if filled:
             raise DatabaseNotEmpty(self.database.name, sorted(filled))
 
-    def _put_back(self, saved: SavedCollection) -> None:
-        metadata = read_metadata(self._folder, saved)
-        collection = self.database[saved.name]
-        collection.drop()
+    def _stage(self, saved: SavedCollection) -> None:
+        """
+        Raises:
+            RestoreRefused: the server does not take the collection.
+        """
         try:
-            self.database.create_collection(saved.name, **metadata["options"])
-        except CollectionInvalid:  # somebody wrote to it since it was dropped
-            raise RestoreIncomplete(saved.name, 0, collection.count_documents({})) from None
+            self._fill(saved, STAGE_PREFIX + saved.name)
+        except OperationFailure as error:
+            if is_unanswered(error):
+                raise
+            self._clear()
+            raise RestoreRefused(saved.name, error) from None
+
+    def _fill(self, saved: SavedCollection, name: str) -> None:
+        metadata = read_metadata(self._folder, saved)
+        self.database.drop_collection(name)
+        self.database.create_collection(name, **metadata["options"])
         if saved.data is None:
             return
         # Raw documents stay equal byte for byte. They are not validated again, since they may be
         # older than the validator.
-        into = collection.with_options(codec_options=_RAW)
+        into = self.database[name].with_options(codec_options=_RAW)
         documents = self._documents(self._folder / saved.data.path)
         for chunk in chunks(documents, INSERT_BATCH):
             into.insert_many(chunk, bypass_document_validation=True)
-        found = collection.count_documents({})
-        if found != saved.documents:
+        self._create_indexes(name, metadata["indexes"])
+
+    def _place(self, saved: SavedCollection, *, is_confirmed: bool) -> None:
+        """Put the new collection in the place of the old one.
+
+        Raises:
+            RestoreIncomplete: somebody else writes. What they wrote goes if this is run again.
+        """
+        collection, staged = self.database[saved.name], STAGE_PREFIX + saved.name
+        is_staged = staged in self.database.list_collection_names()
+        if is_staged and not is_confirmed and (found := collection.count_documents({})):
+            self._begin_anew()
+            raise RestoreIncomplete(saved.name, 0, found)
+        if _cannot_be_renamed(self._folder, saved):
+            self._fill(saved, saved.name)
+            self.database.drop_collection(staged)
+        elif is_staged:
+            collection.drop()
+            self.database[staged].rename(saved.name)
+        if saved.data is not None and (found := collection.count_documents({})) != saved.documents:
+            self._begin_anew()
             raise RestoreIncomplete(saved.name, saved.documents, found)
-        self._create_indexes(saved.name, metadata["indexes"])
+
+    def _begin_anew(self) -> None:
+        anew = {"confirmed": True, "staged": [], "placed": []}
+        self._progress.update_one({"_id": self._manifest.id}, {"$set": anew})
 
     def _documents(self, path: Path) -> Iterator[Any]:
         with gzip.open(path, "rb") as stream:
@@ -203,3 +247,8 @@ class _Restore(MongoPart):
                 self.token_rewards.update_one({"_id": reward["_id"]}, {"$set": waiting})
                 mended += 1
         return mended
+
+
+def _cannot_be_renamed(folder: Path, saved: SavedCollection) -> bool:
+    """A server renames neither views nor collections of time series."""
+    return saved.data is None or "timeseries" in read_metadata(folder, saved)["options"]

@@ -23,7 +23,6 @@ from worker.adapters.durable import flush_file, flush_folder, make_folder, put_i
 from worker.adapters.mongo.backup.format import (
     ENGINES_OWN,
     MANIFEST,
-    PROGRESS,
     BackupExists,
     BackupManifest,
     File,
@@ -33,6 +32,7 @@ from worker.adapters.mongo.backup.format import (
     digest,
     file_name,
     in_order,
+    is_of_a_restore,
     priority_of,
 )
 from worker.adapters.mongo.base import MongoPart
@@ -128,7 +128,7 @@ class _Backup(MongoPart):
 
 
 def _is_saved(collection: str) -> bool:
-    return collection != PROGRESS and not collection.startswith("system.")
+    return not is_of_a_restore(collection) and not collection.startswith("system.")
 
 
 def _portable(index: Mapping[str, Any]) -> Document:

@@ -131,7 +131,7 @@ def _is_possible(rules: Rules) -> list[Document]:
     kind_index = {"$indexOfArray": [{"$literal": kinds}, "$type"]}
     return [
         {"$gte": [_POINTS, 0]},
-        {"$lte": [_POINTS, {"$arrayElemAt": [limits, kind_index]}]},
+        {"$lte": [_POINTS, {"$arrayElemAt": [{"$literal": limits}, kind_index]}]},
         {"$gte": ["$created_at", _FIRST_DATE]},
     ]
 
@@ -164,18 +164,18 @@ def sum_stages(window: PointsWindow, rules: Rules, mark: str, *, exactly: bool) 
     exact if each sum is an integer and each user has one `_id`. A double or Decimal128 would show
     in the type of the sum.
     """
-    first_after, first_random = _ids_after(window)
-    after = {"$and": [{"$gte": ["$_id", first_after]}, {"$lt": ["$_id", first_random]}]}
-    usual = [*_is_possible(rules), {"$not": [after]}]
+    usual = _is_possible(rules)
     if exactly:
         usual += [_IS_WHOLE, *_is_user("$user_id")]
     odd = {mark: ODD_FIELDS}
-    key = {"$cond": [{"$and": usual}, "$user_id", {"$cond": [after, {mark: None}, odd]}]}
-    groups = [_group(key), *([_BY_CANONICAL_ID] if exactly else [])]
-    stages = [{"$match": in_week(window)}, *groups]
+    groups = [_group({"$cond": [{"$and": usual}, "$user_id", odd]})]
+    if exactly:
+        groups.append(_BY_CANONICAL_ID)
+    stages = [{"$match": own(window)}, *groups]
     if (is_late := late(window)) is not None:
         stages.append(_union({"$match": is_late}, *groups, {"$addFields": {"late": True}}))
-    return [*stages, _union({"$match": undated(window)}, _group(odd))]
+    after = _union({"$match": after_cutoff(window)}, _group({mark: None}))
+    return [*stages, _union({"$match": undated(window)}, _group(odd)), after]
 
 
 _BY_CANONICAL_ID: Document = {
@@ -204,7 +204,7 @@ _BY_CANONICAL_ID: Document = {
 
 
 def _group(key: Document) -> Document:
-    return {"$group": {"_id": key, "points": {"$sum": _POINTS}, "count": {"$sum": 1}}}
+    return {"$group": {"_id": key, "points": {"$sum": _POINTS}, "count": {"$count": {}}}}
 
 
 def _union(*stages: Document) -> Document:

@@ -24,7 +24,7 @@ from worker.adapters.mongo.schema.differences import SCHEMA_ID
 from worker.adapters.mongo.schema.indexes import drop_index, restore_index
 from worker.adapters.mongo.schema.origin import ORIGIN_ID
 from worker.adapters.mongo.schema.rollback_scope import RollbackScope, without_added
-from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.adapters.mongo.schema.seeds import CONFIG, first_config
 from worker.adapters.mongo.schema.spec import CollectionSpec
 from worker.core.errors import Refused
 from worker.core.lifecycle import Stage
@@ -100,7 +100,7 @@ def _open_weeks(store: MongoStore, now: datetime) -> list[Week]:
 def rollback(
     database: Mongo, notify: Notify, now: datetime, *, force: bool = False
 ) -> RollbackReport:
-    """Do it. Can be run again after a crash. The owner's configuration document stays.
+    """Do it. Can be run again after a crash.
 
     The record of what was there goes last, so that a second run knows the same.
 
@@ -166,6 +166,8 @@ class _Rollback(MongoPart):
             steps += self._steps_of(scope, spec)
         steps += [f"drop collection {name} (empty)" for name in scope.empty()]
         steps += [f"rename collection {new} to {old}" for old, new in scope.renamed()]
+        if self._is_config_untouched(scope):
+            steps.append(f"remove {CONFIG_ID}, which nobody changed, from {names.SYSTEM_CONFIG}")
         return [*steps, f"remove what we recorded in {names.SYSTEM_CONFIG}"]
 
     def _steps_of(self, scope: RollbackScope, spec: CollectionSpec) -> list[str]:
@@ -243,6 +245,19 @@ class _Rollback(MongoPart):
         added = [key for key in CONFIG if key not in origin.config_keys]
         if origin.config_keys and added:
             config.update_one({"_id": CONFIG_ID}, {"$unset": dict.fromkeys(added, "")})
+        if self._is_config_untouched(scope):
+            config.delete_one({"_id": CONFIG_ID})
         kept = {"_id": {"$nin": [*origin.config_ids, ORIGIN_ID]}}
         config.delete_many({"$and": [_OUR_CONFIG, kept]})
         config.delete_one({"_id": ORIGIN_ID})
+        is_new = origin.is_known and names.SYSTEM_CONFIG not in origin.collections
+        if is_new and config.find_one({}, {"_id": 1}) is None:
+            config.drop()
+
+    def _is_config_untouched(self, scope: RollbackScope) -> bool:
+        """Whether migration made the settings' document, and nobody has changed it since."""
+        if not scope.origin.is_known or CONFIG_ID in scope.origin.config_ids:
+            return False
+        stored = self.database[names.SYSTEM_CONFIG].find_one({"_id": CONFIG_ID}) or {}
+        stored.pop("updated_at", None)
+        return any(stored == first_config(has_own_reputation=own) for own in (True, False))

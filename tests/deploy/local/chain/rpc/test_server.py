@@ -83,6 +83,24 @@ def test_http_refusals_are_those_of_a_real_server() -> None:
     run(test)
 
 
+def test_a_page_of_any_host_may_ask() -> None:
+    async def test(chain: Chain) -> None:
+        def ask_for_permission() -> tuple[int, Any]:
+            request = urllib.request.Request(chain.url, method="OPTIONS")  # noqa: S310
+            with urllib.request.urlopen(request) as response:  # noqa: S310
+                return response.status, response.headers
+
+        status, permission = await asyncio.to_thread(ask_for_permission)
+        _, _, answer = await asyncio.to_thread(_post, chain.url, b"[]")
+
+        assert status == 204
+        assert permission["Access-Control-Allow-Headers"] == "content-type"
+        assert permission["Access-Control-Allow-Origin"] == "*"
+        assert answer["Access-Control-Allow-Origin"] == "*"
+
+    run(test)
+
+
 def test_many_clients_at_once_each_get_their_own_answer() -> None:
     async def test(chain: Chain) -> None:
         people = [Keypair().pubkey() for _ in range(40)]

@@ -57,7 +57,7 @@ class WeekSum:
         """
         key, count, is_late = group.get("_id"), group["count"], "late" in group
         self._seen += count
-        if isinstance(key, Mapping) and self._mark in key:
+        if isinstance(key, dict) and self._mark in key:
             if (contribution := key[self._mark]) is None:
                 self._after_cutoff += count
             else:
