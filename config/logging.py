@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import sys
 from collections.abc import Iterable, MutableMapping
@@ -11,9 +10,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from config.secrets import Hiding
 from config.visible_text import visible, visible_line
-
-HIDDEN = "(hidden)"
 
 
 def configure_logging(
@@ -53,8 +51,7 @@ class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
     """
 
     def __init__(self, secrets: Iterable[str], *, as_json: bool, shared: list[Any]) -> None:
-        # Longest first, so that a whole URL is hidden before the password inside it.
-        self._secrets = sorted({s for text in secrets for s in _forms(text)}, key=len, reverse=True)
+        self._hiding = Hiding(secrets)
         renderer: Any = structlog.processors.JSONRenderer() if as_json else _console()
         before = structlog.processors.format_exc_info if as_json else _escape_values
         super().__init__(
@@ -67,10 +64,7 @@ class _HidingFormatter(structlog.stdlib.ProcessorFormatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        for secret in self._secrets:
-            line = line.replace(secret, HIDDEN)
-        return line
+        return self._hiding(super().format(record))
 
 
 def _console() -> structlog.dev.ConsoleRenderer:
@@ -90,8 +84,3 @@ def _safe_traceback(stream: TextIO, exception: Any) -> None:
     text = io.StringIO()
     structlog.dev.plain_traceback(text, exception)
     stream.write(visible(text.getvalue()))
-
-
-def _forms(text: str) -> set[str]:
-    """A text, and its escaped forms in Python and JSON strings."""
-    return {text, repr(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
@@ -32,6 +31,7 @@ from config.forms import (
     WebhookUrl,
 )
 from config.numbers import Number, Whole
+from config.secrets import passwords_in_url, secrets_in_url
 
 EXPECTED: Mapping[str, str] = {
     "MONGO_URI": "mongodb://host:27017/?replicaSet=rs0 (or mongodb+srv://...)",
@@ -52,10 +52,6 @@ EXPECTED: Mapping[str, str] = {
     "MAIL_URL": "smtps://USER:PASSWORD@mail.example:465/?from=kontrib@example.org&to=ops@example.org"
     " (or smtp:// with STARTTLS; in a password, @ is %40 and / is %2F)",
 }
-
-
-SECRET_CHARACTERS_MIN = 4
-"""Shorter texts are not hidden: that would make other texts unreadable."""
 
 
 class Settings(BaseSettings):
@@ -142,16 +138,17 @@ class Settings(BaseSettings):
     """`DEBUG`, `INFO`, `WARNING` or `ERROR`."""
 
     def secrets(self) -> list[str]:
-        """Every text that logs hide: passwords, keys, and parts of URLs that may be an API key."""
+        """Every text that is hidden in logs, errors and messages: passwords, keys, and parts of
+        URLs that may be an API key."""
         texts = [self.solana_private_key, self.webhook_url, self.mail_url]
         secrets = [text.get_secret_value() for text in texts if text is not None]
-        for uri in filter(None, (self.mongo_uri, self.redis_url, self.mail_url)):
-            password = urlsplit(uri.get_secret_value()).password or ""
-            secrets += [password, unquote(password)]
-        for url in self.solana_rpc_url:
-            parts = urlsplit(url)
-            secrets += [parts.password or "", parts.path.strip("/"), parts.query]
-        return [secret for secret in secrets if len(secret) >= SECRET_CHARACTERS_MIN]
+        uris = filter(None, (self.mongo_uri, self.redis_url, self.mail_url))
+        for url in (*(uri.get_secret_value() for uri in uris), self.plan_archive_url):
+            secrets += passwords_in_url(url)
+        hooks = [self.webhook_url.get_secret_value()] if self.webhook_url else []
+        for url in (*self.solana_rpc_url, *hooks):
+            secrets += secrets_in_url(url)
+        return list(dict.fromkeys(secrets))
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:

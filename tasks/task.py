@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from kombu.exceptions import OperationalError
 
+from config.secrets import Hiding
 from worker.app import PAYMENTS, WEEK, app, settings
 from worker.core.errors import KontribError, NotReady
 from worker.core.week import MalformedWeek, Week
@@ -20,6 +21,7 @@ POSITIONS_MAX = 2**31
 """Larger than any plan, and small enough for the database to compare."""
 
 log = structlog.get_logger("kontrib.tasks")
+hiding = Hiding(settings.secrets())
 
 
 class RedisSilent(NotReady):
@@ -43,13 +45,19 @@ def task(function: Callable[..., str]) -> Any:
     @functools.wraps(function)
     def report_expected_errors(*args: Any, **kwargs: Any) -> str:
         try:
-            return function(*args, **kwargs)
+            return hiding(function(*args, **kwargs))
         except NotReady as error:
             log.warning("waits", reason=str(error))
-            return f"waits: {error}"
+            return hiding(f"waits: {error}")
         except KontribError as error:
             log.error("refused", reason=str(error))
-            raise TaskRefused(str(error)) from None
+            raise TaskRefused(hiding(str(error))) from None
+        except Exception as error:
+            # A library's error may hold a secret, and Celery sends its text through Redis.
+            if hiding(repr(error)) == repr(error):
+                raise
+            log.exception("failed")
+            raise TaskRefused(hiding(f"{type(error).__name__}: {error}")) from None
 
     name = f"tasks.{function.__name__}"
     return app.task(name=name, throws=(TaskRefused,))(report_expected_errors)

@@ -42,7 +42,7 @@ def distribute(*, week: str | None = None, at_once: bool = False, **_: Any) -> s
 def retry(week: str, **_: Any) -> str:
     """Make all unresolved work of a week due now. Safe in any state, any number of times."""
     wanted = read_week(week)
-    count = retry_week(context().store, wanted, context().clock.now())
+    count = retry_week(context().store, wanted)
     return f"{wanted.label}: {count} made due now; {_wake_due(wanted)}"
 
 

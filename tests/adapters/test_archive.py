@@ -62,6 +62,21 @@ def storage() -> Iterator[type[Faulty]]:
     Faulty.store.clear()
 
 
+def test_an_error_of_the_storage_is_quoted_without_the_password() -> None:
+    archive = PlanArchive("memory://operator:hunter2-of-the-bucket@plans")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StorageDown("403 for hunter2-of-the-bucket at operator:hunter2-of-the-bucket@plans")
+
+    archive._fs = Faulty()
+    archive._fs.info = refuse  # type: ignore[method-assign]
+    with pytest.raises(ArchiveUnusable) as caught:
+        archive.fetch(WEEK, ROOT)
+
+    assert "hunter2" not in str(caught.value)
+    assert "403 for (hidden)" in str(caught.value)
+
+
 def test_a_kept_plan_is_read_back() -> None:
     archive = PlanArchive("faulty://plans")
 

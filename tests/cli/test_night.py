@@ -106,7 +106,8 @@ def test_doctor_names_a_wrong_key_and_asks_the_other_questions(
     (env.parent / "payout.json").write_bytes(content)
     assert run(["doctor", "--json"], Session(env)) == 3
     checks = {each["name"]: each for each in json.loads(capsys.readouterr().out)["checks"]}
-    assert why in checks["cluster"]["detail"]
+    assert why in checks["keys"]["detail"]
+    assert checks["cluster"]["detail"] == "cannot be answered without: keys"
     assert "Redis at 127.0.0.1:1 does not answer" in checks["Redis"]["detail"]
     assert "MongoDB at 127.0.0.1:1 does not answer" in checks["MongoDB"]["detail"]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import typer
 
-from worker.cli.main import GROUPS, app
+from worker.cli.main import app
+from worker.cli.program import GROUPS
 
 README = Path(__file__).parents[2] / "README.md"
 _NAME = re.compile(r"`(?:kontrib )?([a-z-]+)")

@@ -229,6 +229,7 @@ def test_the_secrets_to_hide_are_passwords_keys_and_what_a_url_may_carry(
         "p%40ssword",
         "p@ssword",
         "api-key=hunter2",
+        "services/T/B/x",
         "https://hooks.example/services/T/B/x",
     }
 

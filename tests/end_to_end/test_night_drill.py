@@ -38,6 +38,8 @@ pytestmark = pytest.mark.real
 WEEK = Week.parse("2024-W50")
 USERS, FROZEN = 4, 2
 SECONDS_MAX = 60
+PROGRAMS_PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+"""The shell finds `kontrib`, so that hints say its name alone."""
 LAMPORTS_TOO_FEW, LAMPORTS = 7_000_000, 1_000_000_000
 """Enough for mint, treasury account and genesis; and enough for the week, too."""
 SERVERS = ("REDIS_URL", "MONGO_URI", "SOLANA_RPC_URL")
@@ -73,7 +75,7 @@ class Night:
         write_env(file, {**self.cluster.variables, **self.through, **changed})
         done = subprocess.run(
             [Path(sys.executable).with_name("kontrib"), *command.split()],
-            env={**os.environ, "KONTRIB_ENV_FILE": str(file)},
+            env={**os.environ, "PATH": PROGRAMS_PATH, "KONTRIB_ENV_FILE": str(file)},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

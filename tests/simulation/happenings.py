@@ -57,7 +57,7 @@ def make_everyone_payable(world: World) -> None:
     freeze(world, frozen=False)
     name_a_wallet(world)
     world.clock.sleep(timedelta(days=2).total_seconds())
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
 
 
 def lose_database(world: World) -> None:
@@ -67,7 +67,8 @@ def lose_database(world: World) -> None:
 def empty_database(context: Context) -> None:
     """Our collections are lost. The wiki's remain."""
     state = store_of(context).state
-    for table in (state.weeks, state.rewards, state.payouts, state.first_week):
+    tables = (state.weeks, state.rewards, state.payouts, state.first_week, state.other_transactions)
+    for table in tables:
         table.clear()
 
 
@@ -154,7 +155,7 @@ def ask_for_approval_and_pause(world: World) -> None:
 def close_an_account_before_its_single_is_paid(world: World) -> None:
     """The ghost names a wallet, and closes the new account as soon as its single is there."""
     name_a_wallet(world)
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     chain, closed = chain_of(world.first), []
 
     def close(method: str) -> None:
@@ -172,7 +173,7 @@ def reopen_the_account(world: World) -> None:
     ghost = wallet_named("ghost")
     world.ledger.put_token_account(token_address(ghost), TokenAccount(ghost))
     world.clock.sleep(timedelta(days=2).total_seconds())
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
 
 
 def _plan_id(world: World) -> str:
@@ -248,7 +249,7 @@ def pay_everyone_without_history(world: World) -> None:
 
 def find_history_again(world: World) -> None:
     chain_of(world.first).has_history = True
-    retry_week(world.first.store, WEEK, world.clock.now())
+    retry_week(world.first.store, WEEK)
 
 
 def refuse_credits(world: World) -> None:
@@ -286,7 +287,7 @@ def send_sol(world: World) -> None:
 
 def accept_sends(world: World) -> None:
     chain_of(world.first).refuses_sends = None
-    retry_week(world.first.store, WEEK, world.first.clock.now())
+    retry_week(world.first.store, WEEK)
 
 
 def spread_endpoints(world: World) -> None:
@@ -316,4 +317,4 @@ def delay_receipts(world: World) -> None:
 
 def answer_again(world: World) -> None:
     chain_of(world.first).endpoints = [FakeEndpoint() for _ in range(3)]
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)

@@ -97,14 +97,14 @@ def redirect_and_hold(context: Context) -> None:
 
 def release(context: Context) -> None:
     release_reward(context, WEEK, user_id_of("ghost"))
-    retry_week(context.store, WEEK, context.clock.now())
+    retry_week(context.store, WEEK)
 
 
 def void(context: Context) -> None:
     ada = context.store.reward(WEEK, user_id_of("ada"))
     assert ada is not None
     void_batch(context, WEEK, int(ada.row.batch[-5:]), "ada refuses the tokens")
-    retry_week(context.store, WEEK, context.clock.now())
+    retry_week(context.store, WEEK)
 
 
 def hold_and_plan_again(context: Context) -> None:
@@ -132,10 +132,10 @@ def approve_and_resume(context: Context) -> None:
     context.store.record_failure(
         WEEK, reason="waits", next_attempt_at=later, attempts=0, stopped=False
     )
-    forget_waits(context.store, WEEK, now)
+    forget_waits(context.store, WEEK)
     distribution = context.store.distribution(WEEK)
-    approve_week(context.store, WEEK, distribution.root if distribution else None, now)
-    resume_signing(context.store, now)
+    approve_week(context.store, WEEK, distribution.root if distribution else None)
+    resume_signing(context.store)
 
 
 # --- the scenarios ---------------------------------------------------------------------------

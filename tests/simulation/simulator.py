@@ -183,7 +183,7 @@ class Simulation:
                 self.counts["voided as told"] += 1
             except KontribError as error:  # another operator was faster
                 self.counts[type(error).__name__] += 1
-            retry_week(operator.store, week, operator.clock.now())
+            retry_week(operator.store, week)
 
     def _look_again(self) -> None:
         """Wait for the next check of held rewards, every few hours."""

@@ -15,6 +15,7 @@ import fsspec
 from fsspec.implementations.cached import CachingFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from config.secrets import Hiding, passwords_in_url
 from worker.adapters.durable import flush_file, flush_folder, make_folder
 from worker.core.chunks import chunks
 from worker.core.errors import KontribError, Unreachable
@@ -30,9 +31,9 @@ _PLAN = re.compile(r"([0-9a-f]{64})\.jsonl")
 class ArchiveUnusable(Unreachable):
     """The plan archive cannot be written or read."""
 
-    def __init__(self, path: str, error: Exception) -> None:
+    def __init__(self, path: str, why: str) -> None:
         super().__init__(
-            f"The plan archive at {path} cannot be used ({type(error).__name__}: {error}). "
+            f"The plan archive at {path} cannot be used ({why}). "
             "No plan is anchored without it. Correct PLAN_ARCHIVE_URL or its permissions."
         )
 
@@ -56,6 +57,7 @@ class PlanArchive:
 
     def __init__(self, url: str) -> None:
         self._fs, self._base = fsspec.core.url_to_fs(url)
+        self._hiding = Hiding(passwords_in_url(url))
         while isinstance(self._fs, CachingFileSystem):
             # A cache would return a plan that the storage behind it has lost.
             self._fs = self._fs.fs
@@ -75,7 +77,7 @@ class PlanArchive:
         part = f"{path}.{uuid.uuid4().hex}.part"
         try:
             written = self._write(path, part, lines)
-            with _usable(path):
+            with self._usable(path):
                 self._fs.mv(part, path)
                 if self._is_local:
                     flush_folder(Path(path).parent)
@@ -85,11 +87,11 @@ class PlanArchive:
                 self._fs.rm(part)
             raise
         if found != written:
-            raise PlanNotKept(path, written[0], found and found[0])
+            raise PlanNotKept(self._hiding(path), written[0], found and found[0])
 
     def fetch(self, week: Week, root: bytes) -> AbstractContextManager[Iterator[bytes]] | None:
         path = self.location(week, root)
-        with _usable(path):
+        with self._usable(path):
             self._fs.invalidate_cache()  # another operator may have published it since
             return self._open(path) if self._exists(path) else None
 
@@ -108,7 +110,7 @@ class PlanArchive:
     def _write(self, path: str, part: str, lines: Iterable[bytes]) -> tuple[int, bytes]:
         """Write a file durably. Returns its length and SHA-256."""
         size, digest = 0, hashlib.sha256()
-        with _usable(path):
+        with self._usable(path):
             self._make_folder(path)
             file = self._fs.open(part, "wb")
         try:
@@ -116,13 +118,13 @@ class PlanArchive:
                 content = b"".join(line + b"\n" for line in chunk)
                 size += len(content)
                 digest.update(content)
-                with _usable(path):
+                with self._usable(path):
                     file.write(content)
-            with _usable(path):
+            with self._usable(path):
                 if self._is_local:
                     flush_file(file)
         finally:
-            with _usable(path):
+            with self._usable(path):
                 file.close()  # an object store takes the file here
         return size, digest.digest()
 
@@ -148,7 +150,7 @@ class PlanArchive:
 
     def roots(self, week: Week) -> list[bytes]:
         folder = f"{self._base.rstrip('/')}/{week.id}"
-        with _usable(folder):
+        with self._usable(folder):
             self._fs.invalidate_cache()  # another operator may have published one since
             paths = self._fs.ls(folder, detail=False) if self._exists(folder) else []
         names = (path.rstrip("/").rpartition("/")[2] for path in paths)
@@ -156,29 +158,28 @@ class PlanArchive:
 
     @contextmanager
     def _open(self, path: str) -> Iterator[Iterator[bytes]]:
-        with _usable(path):
+        with self._usable(path):
             file = self._fs.open(path, "rb")
         try:
-            yield _lines(path, file)
+            yield self._lines(path, file)
         finally:
             file.close()
 
+    def _lines(self, path: str, file: Any) -> Iterator[bytes]:
+        with self._usable(path):
+            for line in file:
+                yield line.rstrip(b"\n")
 
-def _lines(path: str, file: Any) -> Iterator[bytes]:
-    with _usable(path):
-        for line in file:
-            yield line.rstrip(b"\n")
-
-
-@contextmanager
-def _usable(path: str) -> Iterator[None]:
-    """
-    Raises:
-        ArchiveUnusable: in place of the storage's errors. Each kind of storage has its own.
-    """
-    try:
-        yield
-    except KontribError:
-        raise
-    except Exception as error:
-        raise ArchiveUnusable(path, error) from error
+    @contextmanager
+    def _usable(self, path: str) -> Iterator[None]:
+        """
+        Raises:
+            ArchiveUnusable: in place of the storage's errors. Each kind of storage has its own.
+        """
+        try:
+            yield
+        except KontribError:
+            raise
+        except Exception as error:
+            why = self._hiding(f"{type(error).__name__}: {error}")
+            raise ArchiveUnusable(self._hiding(path), why) from error

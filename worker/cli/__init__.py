@@ -12,8 +12,10 @@ import sys
 def main() -> None:
     """Run the installed command."""
     from worker.cli.main import run
+    from worker.cli.program import hints_follow
 
     write_anything()
+    hints_follow(sys.argv[0])
     sys.exit(run(sys.argv[1:]))
 
 

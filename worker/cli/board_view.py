@@ -14,6 +14,7 @@ from rich.console import Console
 from config.visible_text import visible_line
 from worker.cli.console import facts, moment_text, table
 from worker.cli.waiting_view import show_waiting, waiting_document
+from worker.core.cost import Cost
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import tokens_text
 from worker.core.payout.records import Tally
@@ -68,7 +69,7 @@ def board_document(board: Board, obstacles: Sequence[Obstacle] = ()) -> Document
         "failed": _tally(board.failed),
         "batches": board.batches,
         "payouts": {status.value: count for status, count in board.payouts.items()},
-        "fees_lamports": board.fees,
+        **cost_document(board.cost(None)),
         "root": board.root,
         "signature": board.signature,
         "reason": board.reason,
@@ -83,6 +84,28 @@ def board_document(board: Board, obstacles: Sequence[Obstacle] = ()) -> Document
             for o in obstacles
         ],
     }
+
+
+def cost_document(cost: Cost) -> Document:
+    """The part of a week's cost that is recorded, in lamports."""
+    return {
+        "fees_lamports": cost.fees,
+        "fees_unread": cost.unread,
+        "token_accounts_created": cost.accounts,
+        "token_accounts_rent_lamports": cost.accounts_rent,
+    }
+
+
+def fees_text(cost: Cost) -> str | None:
+    """The fees, and the transactions that are not in them; None for a week without any."""
+    if not (cost.fees or cost.unread or cost.unrecorded):
+        return None
+    unread = counted(cost.unread, "transaction")
+    missing = [f"without {unread} not readable yet"] if cost.unread else []
+    if cost.unrecorded:
+        accounts = counted(cost.unrecorded, "token account")
+        missing.append(f"without those of {accounts}, whose creation is not recorded")
+    return f"{cost.fees:,} lamports" + "".join(f", {each}" for each in missing)
 
 
 def _tally(tally: Tally) -> Document:
@@ -153,7 +176,7 @@ def show_board(console: Console, board: Board, obstacles: Sequence[Obstacle] = (
         console.print(made)
     console.print(facts(_board_facts(board)))
     for obstacle in (each for each in obstacles if not each.is_single):
-        again = moment_text(obstacle.next_attempt_at)
+        again = moment_text(obstacle.next_attempt_at) or "now"
         console.print(f"  {obstacle.payout_id}: {obstacle.reason}; next try {again}", markup=False)
     if board.paused and board.stage is not Stage.COMPLETED:
         text = f"Signing is paused: {board.paused}. Continue with `kontrib resume`."
@@ -166,6 +189,12 @@ def _unpaid_name(board: Board) -> str:
     return "on their way" if board.stage.is_frozen else "not begun"
 
 
+def _accounts_text(cost: Cost) -> str | None:
+    if not cost.accounts or cost.accounts_rent is None:
+        return None
+    return f"{cost.accounts_rent:,} lamports for {counted(cost.accounts, 'new token account')}"
+
+
 def _board_facts(board: Board) -> dict[str, object]:
     payouts = ", ".join(f"{n} {status.value}" for status, n in board.payouts.items() if n)
     waits = board.stage is not Stage.COMPLETED or board.failed.count
@@ -173,7 +202,8 @@ def _board_facts(board: Board) -> dict[str, object]:
     return {
         "points": f"{board.points:,}" if board.points else None,
         "batches": f"{board.batches} ({payouts})" if payouts else board.batches or None,
-        "fees": f"{board.fees:,} lamports" if board.fees else None,
+        "fees": fees_text(board.cost(None)),
+        "accounts' rent": _accounts_text(board.cost(None)),
         "root": board.root.hex() if board.root else None,
         "anchor": board.signature,
         "approved": "yes" if board.approved else None,

@@ -33,6 +33,7 @@ from rich.progress import (
 from rich.table import Table
 
 from config.visible_text import visible, visible_json, visible_line
+from worker.cli.program import with_typed_hints
 from worker.cli.safe_console import SafeConsole, SafeTable
 from worker.core.errors import UsageError
 from worker.core.week import Week
@@ -83,7 +84,7 @@ def json_text(data: Any, *, indent: int | None = None) -> str:
 
 def write_error(text: str) -> None:
     """Write text to stderr, where no console can be used."""
-    sys.stderr.write(visible(text))
+    sys.stderr.write(with_typed_hints(visible(text)))
 
 
 def write_csv(lines: Iterable[Iterable[object]]) -> None:

@@ -16,28 +16,17 @@ import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigurationUnusable
+from config.secrets import Hiding
 from config.visible_text import visible
 from worker.cli.console import write_error
 from worker.cli.database import backup, import_file, metrics, migrate
+from worker.cli.program import GROUPS
 from worker.cli.proof import check, publish, verify
 from worker.cli.report import report, simulate
 from worker.cli.session import Session
 from worker.cli.week import control, pay, plan, reconcile, rewards, status
 from worker.cli.wiki import contribute, governance, recount, staking, user
 from worker.core.errors import ExitCode, KontribError, Unreachable
-
-GROUPS = {
-    "Week": ("genesis", "plan", "approve", "run", "retry", "pause", "resume"),
-    "Rewards": ("hold", "release", "void", "user", "report", "simulate"),
-    "Money and proof": ("reconcile", "check", "publish", "proof", "verify", "verify-proof"),
-    "Wiki": (
-        *("import", "contribute", "recount", "stake", "unstake", "stakes"),
-        *("propose", "vote", "proposals", "cancel", "execute"),
-    ),
-    "Database": ("migrate", "backup", "restore", "archive", "rebuild"),
-    "Watching": ("status", "doctor", "metrics"),
-}
-"""The commands in the order of the help. README lists them in the same groups."""
 
 
 @contextmanager
@@ -132,10 +121,10 @@ def run(
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except (KontribError, ConfigurationUnusable) as error:
-        _print_block(str(error) + _next_step(error, session))
+        _print_block(_without_secrets(str(error), session) + _next_step(error, session))
         return error.exit_code if isinstance(error, KontribError) else ExitCode.NOT_READY
     except Exception as error:  # noqa: BLE001 - the last place that can report a bug
-        _report_bug(error, is_debugging=session.debug)
+        _report_bug(error, session)
         return ExitCode.FAILED
     return ExitCode.DONE
 
@@ -151,12 +140,20 @@ def _next_step(error: Exception, session: Session) -> str:
     return ""
 
 
-def _report_bug(error: Exception, *, is_debugging: bool) -> None:
-    if is_debugging:
-        write_error("".join(traceback.format_exception(error)))
+def _without_secrets(text: str, session: Session) -> str:
+    """Hide what the settings keep secret. A library's error may repeat it."""
+    if "settings" not in vars(session):
+        return text
+    return Hiding(session.settings.secrets())(text)
+
+
+def _report_bug(error: Exception, session: Session) -> None:
+    if session.debug:
+        write_error(_without_secrets("".join(traceback.format_exception(error)), session))
     _print_block(
-        f"This is a bug in kontrib ({type(error).__name__}: {error}). "
-        + ("" if is_debugging else "Run it again with --debug to see where. ")
+        f"This is a bug in kontrib ({type(error).__name__}: "
+        f"{_without_secrets(str(error), session)}). "
+        + ("" if session.debug else "Run it again with --debug to see where. ")
         + "Nothing that was sent is lost: every command can be run again."
     )
 

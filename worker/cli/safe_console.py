@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from config.visible_text import visible, visible_line
+from worker.cli.program import with_typed_hints
 
 UNLIMITED_WIDTH = 10_000
 
@@ -20,7 +21,7 @@ class SafeConsole(Console):
     a renderable may have made its own text."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(visible(text), **options)
+        return super().render_str(with_typed_hints(visible(text)), **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """Print. A terminal gets lines that end between words; a file gets each line uncut."""

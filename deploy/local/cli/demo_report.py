@@ -11,6 +11,7 @@ from deploy.local.cli.stack import flower_address, flower_login
 from deploy.local.stack import LocalStack
 from worker.cli.console import escaped, facts, table
 from worker.cli.session import Session
+from worker.core.cost import Cost
 from worker.core.lifecycle import Status
 from worker.core.money import sol_text, tokens_text
 from worker.core.payout.chain import Treasury
@@ -20,6 +21,7 @@ from worker.core.plan.totals import point_to_token_ratio
 from worker.core.wording import counted
 from worker.services.payout.reconcile import Reconciliation
 from worker.services.plan.planned_week import plan_of
+from worker.services.week.status import board
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,10 +42,7 @@ class DemoResult:
     anchor: str | None
     spent_lamports: int
     spent_tokens: int
-    receipts: int
-    receipts_rent: int
-    accounts: int
-    accounts_rent: int
+    cost: Cost
     flower: str
     published: str
 
@@ -51,12 +50,13 @@ class DemoResult:
     def is_exact(self) -> bool:
         """True if plan, database and chain agree and each reward is paid or held.
 
-        The treasury must have lost exactly the paid amount.
+        The treasury must have lost exactly the paid amount, and the fee payer the recorded cost.
         """
         paid = sum(r.row.amount for r in self.rewards if r.status is Status.COMPLETED)
         held = sum(r.row.amount for r in self.rewards if r.row.batch == "")
         found = self.reconciliation
-        return found.is_exact and paid + held == found.planned and paid == self.spent_tokens
+        is_paid = paid + held == found.planned and paid == self.spent_tokens
+        return found.is_exact and is_paid and self.cost.total == self.spent_lamports
 
 
 def demo_result(
@@ -69,8 +69,6 @@ def demo_result(
     header, plan_id = planned.header, planned.plan_id
     rewards = context.store.rewards(plan_id, range(header.rewards))
     after, costs = context.chain.treasury(), context.chain.costs()
-    accounts = context.store.count_needing_account(plan_id)
-    receipts = found.payouts + 2  # the anchor has two receipts
     return DemoResult(
         header=header,
         ratio=point_to_token_ratio(header),
@@ -79,10 +77,7 @@ def demo_result(
         anchor=distribution.signature if distribution else None,
         spent_lamports=before.lamports - after.lamports,
         spent_tokens=before.tokens - after.tokens,
-        receipts=receipts,
-        receipts_rent=receipts * costs.receipt_rent,
-        accounts=accounts,
-        accounts_rent=accounts * costs.token_account_rent,
+        cost=board(context.store, found.week).cost(costs),
         flower=_flower(stack),
         published=context.archive.location(found.week, planned.root),
     )
@@ -140,10 +135,17 @@ def _signatures(result: DemoResult) -> dict[str, object]:
 
 
 def _costs(result: DemoResult) -> dict[str, object]:
-    rent = result.receipts_rent + result.accounts_rent
+    """The lamports that left the fee payer, and the parts of the recorded cost."""
+    cost = result.cost
     return {
         "cost": f"{result.spent_lamports:,} lamports ({sol_text(result.spent_lamports)} SOL)",
-        "  fees": f"{result.spent_lamports - rent:,} lamports",
-        "  receipts' rent": f"{result.receipts_rent:,} lamports for {result.receipts}",
-        "  accounts' rent": f"{result.accounts_rent:,} lamports for {result.accounts} new ones",
+        "  fees": f"{cost.fees:,} lamports",
+        "  receipts' rent": f"{cost.receipts_rent:,} lamports for {cost.receipts}",
+        "  accounts' rent": f"{cost.accounts_rent:,} lamports for {cost.accounts} new ones",
+        "  not explained": _unexplained(result),
     }
+
+
+def _unexplained(result: DemoResult) -> str | None:
+    difference = result.spent_lamports - (result.cost.total or 0)
+    return f"{difference:,} lamports" if difference else None

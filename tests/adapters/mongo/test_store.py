@@ -33,7 +33,7 @@ from tests.fakes.documents import contribution_document, object_id
 from worker.adapters.mongo.base import SumNotInteger, integer_sum
 from worker.adapters.mongo.connection import Mongo, connect
 from worker.adapters.mongo.payout.store import MongoStore
-from worker.adapters.mongo.payout.week_sum import PointsNotExact
+from worker.adapters.mongo.payout.sums.week_sum import PointsNotExact
 from worker.adapters.mongo.schema.migrations import migrate
 from worker.core.identity import user_commitment
 from worker.core.lifecycle import PayoutStatus, Stage, Status

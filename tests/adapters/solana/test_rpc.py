@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import time
@@ -279,6 +280,41 @@ def test_no_error_or_log_shows_more_of_an_endpoint_than_its_host(
     shown = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(rpc)
     assert SECRET not in shown
     assert f"127.0.0.1:{port}" in str(caught.value)
+
+
+@pytest.mark.parametrize("code", [-32005, -32003, 429])
+def test_a_provider_that_repeats_the_api_key_is_quoted_without_it(
+    server: RpcServer, open_rpc, code: int
+) -> None:
+    def refuse(_: object) -> None:
+        raise JsonRpcError(code, f"key {SECRET} has no credits")
+
+    server.on("getSlot", refuse)
+    server.on("sendTransaction", refuse)
+    port = server.url.rpartition(":")[2]
+    rpc = open_rpc(f"http://127.0.0.1:{port}/v2/?api-key={SECRET}")
+
+    with pytest.raises((Unreachable, RpcRefused)) as caught:
+        rpc.any([SLOT], same)
+    [[reply]] = rpc.each_sent([Call("sendTransaction", ["x"])])
+
+    shown = [str(caught.value), str(reply), *rpc.troubles]
+    assert not any(SECRET in text for text in shown)
+    assert "key (hidden) has no credits" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_the_error_page_of_a_provider_is_quoted_without_the_api_key(
+    server: RpcServer, open_rpc, status: int
+) -> None:
+    body = {"jsonrpc": "2.0", "id": 0, "error": {"code": -32000, "message": f"bad key {SECRET}"}}
+    server.always = Misbehaviour(status, body=json.dumps(body).encode())
+    port = server.url.rpartition(":")[2]
+
+    with pytest.raises((Unreachable, RpcRefused)) as caught:
+        open_rpc(f"http://127.0.0.1:{port}/{SECRET}").any([SLOT], same)
+
+    assert SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize(

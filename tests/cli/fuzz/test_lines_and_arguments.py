@@ -12,7 +12,7 @@ import pytest
 from tests.cli.conftest import Command
 from tests.cli.fuzz.damage import Damage, survive
 from tests.fakes.world import World, store_of, user_id_of
-from worker.cli.main import GROUPS
+from worker.cli.program import GROUPS
 
 GUIDE = "607f1f77bcf86cd799439021"
 RUNS, LINES = 36, 120

@@ -163,7 +163,7 @@ def test_a_retry_without_a_chain_is_not_done(frozen: Command, world: World) -> N
 
 def test_a_retry_is_not_done_while_a_payment_is_under_way(frozen: Command, world: World) -> None:
     thaw(world)
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     single = make_single(world)
     later = world.clock.now() + timedelta(minutes=10)
     world.first.store.postpone([Postponement(single, later, "no endpoint answers")])

@@ -19,6 +19,7 @@ from worker.adapters.solana.addresses import (
     TOKEN_PROGRAM,
 )
 from worker.adapters.solana.errors import AuthorityUnusable, IntentTooLarge
+from worker.core.cost import Charge
 from worker.core.money import BaseUnits
 from worker.core.payout.chain import (
     AccountProblem,
@@ -665,6 +666,43 @@ def test_an_account_costs_what_costs_tells(world: ChainWorld) -> None:
 
     spent = before.lamports - world.chain.treasury().lamports
     assert spent == costs.fee_per_signature + costs.token_account_rent
+
+
+def test_a_charge_is_what_the_fee_payer_lost(world: ChainWorld) -> None:
+    wallets = world.new_wallets(3, account=False)
+    costs, before = world.chain.costs(), world.chain.treasury()
+
+    [item] = world.chain.sign_account_creations(wallets, world.chain.latest_blockhash())
+    assert world.chain.charges([item.signature]) == {}
+    send(world.chain, item)
+    world.finalize()
+
+    [charge] = world.chain.charges([item.signature, "5" * 88]).values()
+    spent = before.lamports - world.chain.treasury().lamports
+    assert charge.fee + charge.rent == spent
+    assert (charge.rent, charge.accounts) == (3 * costs.token_account_rent, 3)
+    assert world.chain.charges([]) == {}
+
+
+def test_a_refused_transaction_costs_its_fee_alone(world: ChainWorld) -> None:
+    receipt, wallet = new_id(), world.new_wallet()
+    world.freeze(wallet)
+    before = world.chain.treasury()
+
+    item = execute(world, payment(receipt, (wallet, 7)))
+
+    charge = world.chain.charges([item.signature])[item.signature]
+    assert charge == Charge(world.chain.costs().fee_per_signature, succeeded=False)
+    assert before.lamports - world.chain.treasury().lamports == charge.fee
+
+
+def test_a_repeated_creation_costs_its_fee_and_creates_nothing(world: ChainWorld) -> None:
+    wallet = world.new_wallet()
+    [item] = world.chain.sign_account_creations([wallet], world.chain.latest_blockhash())
+    send(world.chain, item)
+    world.finalize()
+    charge = world.chain.charges([item.signature])[item.signature]
+    assert (charge.rent, charge.accounts, charge.succeeded) == (0, 0, True)
 
 
 def test_a_delegate_pays_under_the_same_receipts_within_the_allowance(world: ChainWorld) -> None:

@@ -64,7 +64,7 @@ def test_a_week_with_a_reward_that_may_be_paid_is_not_ours(
     assert store.ensure_distribution(WEEK, NOW) == found
     assert not store.install_plan(make_plan(make_rewards(2)), PlanNotes(), replacing=None, now=NOW)
     store.record_failure(WEEK, reason="x", next_attempt_at=NOW, attempts=1, stopped=False)
-    assert store.requeue(WEEK, NOW) == 0
+    assert store.requeue(WEEK) == 0
     assert store.distribution(WEEK) == found
 
 
@@ -121,7 +121,7 @@ def test_a_week_of_which_only_rewards_are_there_is_stopped(
     assert store.ensure_distribution(WEEK, NOW) == found
     assert not store.install_plan(make_plan(make_rewards(2)), PlanNotes(), replacing=None, now=NOW)
     store.record_failure(WEEK, reason="x", next_attempt_at=NOW, attempts=1, stopped=False)
-    assert (store.requeue(WEEK, NOW), store.notes(WEEK)) == (0, {})
+    assert (store.requeue(WEEK), store.notes(WEEK)) == (0, {})
     assert store.distribution(WEEK) == found
 
 

@@ -220,7 +220,7 @@ def test_a_week_that_is_reset_is_due_and_keeps_what_operators_noted_on_its_rewar
     first, second, *_ = rewards = write_plan(store, 2, held=2)
     held, redirected = rewards[2:]
     store.hold(held, "asked by mail")
-    store.redirect(redirected, "another wallet", NOW)
+    store.redirect(redirected, "another wallet")
     store.write_rewards(make_rewards(2, plan_id="draft"), WEEK, NOW)
     if is_archived:
         store_world.archive_week(WEEK)
@@ -468,7 +468,7 @@ def test_what_stops_an_unknown_week_is_not_recorded_anywhere(store: Store) -> No
     store.record_notes(WEEK, durations={})
 
     assert store.distribution(WEEK) is None
-    assert store.requeue(WEEK, NOW) == 0
+    assert store.requeue(WEEK) == 0
 
 
 def test_facts_for_people_are_kept_beside_the_rest(store: Store) -> None:
@@ -490,7 +490,7 @@ def test_requeueing_makes_a_stopped_week_due(store: Store) -> None:
     store.ensure_distribution(WEEK, NOW)
     store.record_failure(WEEK, reason="x", next_attempt_at=LATER, attempts=12, stopped=True)
 
-    assert store.requeue(WEEK, NOW) == 1
+    assert store.requeue(WEEK) == 1
 
     found = store.distribution(WEEK)
     assert found is not None
@@ -508,7 +508,7 @@ def test_requeueing_makes_open_payouts_and_waiting_rewards_due(store: Store) -> 
     store.postpone([Postponement(second, far, "timeout")])
     store.set_aside(rewards[4], Status.FAILED, "frozen", far)
 
-    assert store.requeue(WEEK, NOW) == 3  # one batch, two held rewards
+    assert store.requeue(WEEK) == 3  # one batch, two held rewards
 
     assert [p.id for p in store.claim("plan", range(9), 9, now=NOW, until=LATER)] == [second.id]
     due = store.rewards_to_pay_alone("plan", NOW, 9)
@@ -519,7 +519,7 @@ def test_requeueing_leaves_what_an_operator_holds(store: Store) -> None:
     rewards = write_plan(store, 0, held=2)
     store.hold(rewards[0], "asked by the user")
 
-    assert store.requeue(WEEK, NOW) == 1
+    assert store.requeue(WEEK) == 1
     assert [r.position for r in store.rewards_to_pay_alone("plan", NOW, 9)] == [1]
 
 

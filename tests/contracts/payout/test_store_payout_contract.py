@@ -22,6 +22,7 @@ from tests.contracts.store_worlds import (
 from tests.fakes.documents import user_document
 from worker.core.lifecycle import IllegalTransition, PayoutStatus, Stage, Status
 from worker.core.money import ONE_TOKEN, BaseUnits, Lamports
+from worker.core.payout.backoff import NEVER
 from worker.core.payout.records import Payout, PayoutKind, Postponement, Reward, Settlement, Tally
 from worker.core.plan.receipts import BatchId
 from worker.ports.payout import Store
@@ -427,7 +428,7 @@ def test_a_paid_reward_is_not_set_aside_redirected_or_held(store: Store) -> None
     store.settle([paid(p) for p in claim_all(store)], NOW)
     (reward, *_) = store.rewards("plan", EVERYTHING)
     store.set_aside(reward, Status.FAILED, "too late", LATER)
-    store.redirect(reward, "elsewhere", LATER)
+    store.redirect(reward, "elsewhere")
     store.hold(reward, "too late")
 
     assert store.rewards("plan", range(1)) == [reward]
@@ -438,7 +439,7 @@ def test_a_redirect_reaches_the_reward_and_its_open_single(store: Store) -> None
     store.write_payouts([make_single(rewards[0])], [b""])
     (single,) = claim_all(store)
     store.postpone([Postponement(single, LATER + timedelta(days=1), "frozen")])
-    store.redirect(rewards[0], "a new wallet", LATER)
+    store.redirect(rewards[0], "a new wallet")
 
     (reward,) = store.rewards("plan", EVERYTHING)
     assert reward.redirected_to == "a new wallet"
@@ -448,11 +449,11 @@ def test_a_redirect_reaches_the_reward_and_its_open_single(store: Store) -> None
 
 def test_a_reward_in_an_open_batch_is_not_redirected(store: Store) -> None:
     rewards = write_plan(store, 3)
-    store.redirect(rewards[0], "elsewhere", NOW)
+    store.redirect(rewards[0], "elsewhere")
     assert store.rewards("plan", range(1))[0].redirected_to is None
 
     store.settle([void(p) for p in claim_all(store)], NOW)
-    store.redirect(rewards[0], "elsewhere", NOW)
+    store.redirect(rewards[0], "elsewhere")
     assert store.rewards("plan", range(1))[0].redirected_to == "elsewhere"
 
 
@@ -477,6 +478,20 @@ def test_a_hold_keeps_a_single_that_was_never_signed(store: Store) -> None:
     assert store.open_ranges("plan", 10, NOW) == []
     store.hold(rewards[0], None)
     assert len(claim_all(store)) == 1
+
+
+def test_a_released_reward_and_its_single_are_due_at_once(store: Store) -> None:
+    rewards = write_plan(store, 0, held=2)
+    store.write_payouts([make_single(rewards[0])], [b""])
+    (single,) = claim_all(store)
+    store.postpone([Postponement(single, NEVER, "held")])
+    for reward in rewards:
+        store.hold(reward, "asked by the user")
+        store.set_aside(reward, Status.PENDING, "later", NEVER)
+        store.hold(reward, None)
+
+    assert [p.id for p in claim_all(store)] == [single.id]
+    assert [r.position for r in store.rewards_to_pay_alone("plan", NOW, 9)] == [1]
 
 
 def test_a_hold_that_is_older_than_the_single_keeps_it(store: Store) -> None:

@@ -32,6 +32,7 @@ from tests.contracts.store_worlds import (
 )
 from tests.fakes.documents import user_document
 from worker.adapters.mongo.connection import Mongo
+from worker.core.cost import Charge, OtherTransaction, TransactionKind
 from worker.core.errors import KontribError
 from worker.core.lifecycle import STAGES, PayoutStatus, Stage, Status
 from worker.core.money import Lamports
@@ -122,7 +123,7 @@ class StoreTwins(RuleBasedStateMachine):
 
     @rule()
     def requeue(self) -> None:
-        self.both("requeue", WEEK, self.now)
+        self.both("requeue", WEEK)
 
     @rule(first=INDEXES, size=st.integers(0, 9), limit=st.integers(0, 4), minutes=MINUTES)
     def claim(self, first: int, size: int, limit: int, minutes: int) -> None:
@@ -182,7 +183,7 @@ class StoreTwins(RuleBasedStateMachine):
     @rule(index=INDEXES)
     def order_void(self, index: int) -> None:
         if (payout := self.pick(index)) is not None:
-            self.both("order_void", payout, "asked", self.now)
+            self.both("order_void", payout, "asked")
 
     @rule()
     def forget_failure(self) -> None:
@@ -210,7 +211,7 @@ class StoreTwins(RuleBasedStateMachine):
     @rule(index=INDEXES)
     def redirect(self, index: int) -> None:
         if (reward := self.pick_reward(index)) is not None:
-            self.both("redirect", reward, "elsewhere", self.now)
+            self.both("redirect", reward, "elsewhere")
 
     @rule(index=INDEXES, reason=st.sampled_from(["asked", None]))
     def hold(self, index: int, reason: str | None) -> None:
@@ -221,6 +222,13 @@ class StoreTwins(RuleBasedStateMachine):
     def make_account(self, index: int) -> None:
         if (reward := self.pick_reward(index)) is not None:
             self.both("mark_accounts_made", [(reward.user_id, f"wallet {index % 2}")], self.now)
+
+    @rule(signature=st.sampled_from("xyz"), fee=st.sampled_from([None, 0, 5000]))
+    def account_for(self, signature: str, fee: int | None) -> None:
+        sent = OtherTransaction(signature, WEEK, TransactionKind.ACCOUNTS, 7)
+        self.both("record_transactions", [sent])
+        if fee is not None:
+            self.both("record_charges", {signature: Charge(Lamports(fee), Lamports(3 * fee), 1)})
 
     @rule(plan=st.sampled_from(PLANS))
     def discard(self, plan: str) -> None:
@@ -254,6 +262,8 @@ class StoreTwins(RuleBasedStateMachine):
             for due in (self.now, None):
                 self.both("unread", plan, "", 3, due=due)
         self.both("outstanding")
+        self.both("other_transactions", WEEK, "", 9)
+        self.both("other_charges", WEEK)
         self.both("accounts_made_since", NOW + timedelta(minutes=10))
 
 

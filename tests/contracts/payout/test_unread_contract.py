@@ -115,7 +115,7 @@ def test_a_retry_looks_again_at_once(store: Store) -> None:
     freeze(store)
     (payout,) = claim_all(store)
     store.settle([unread(payout)], NOW)
-    store.requeue(WEEK, NOW)
+    store.requeue(WEEK)
 
     assert ids(store.unread("plan", "", 9, due=NOW)) == [payout.id]
     assert found(store, payout).attempts == 0
@@ -165,10 +165,10 @@ def test_an_order_to_void_makes_an_unresolved_batch_due(store: Store) -> None:
     store.settle([read(second)], NOW)
     store.record_attempts([(first, make_attempt("sig", NOW))])
 
-    assert store.order_void(first, "asked", NOW)
-    assert not store.order_void(second, "asked", NOW)
+    assert store.order_void(first, "asked")
+    assert not store.order_void(second, "asked")
     stored = found(store, first)
-    assert (stored.void_reason, stored.next_attempt_at, stored.attempts) == ("asked", NOW, 0)
+    assert (stored.void_reason, stored.next_attempt_at, stored.attempts) == ("asked", None, 0)
     assert found(store, second).void_reason is None
     assert [p.id for p in store.claim("plan", EVERYTHING, 9, now=LATER, until=LATER)] == [
         str(BatchId(WEEK, 0))
@@ -181,8 +181,8 @@ def test_only_batches_are_ordered_to_be_void(store: Store) -> None:
     store.write_payouts([single], [b""])
     anchor = next(p for p in store.payouts_after("plan", "", 9) if p.kind is PayoutKind.ANCHOR)
 
-    assert not store.order_void(single, "asked", NOW)
-    assert not store.order_void(anchor, "asked", NOW)
+    assert not store.order_void(single, "asked")
+    assert not store.order_void(anchor, "asked")
 
 
 def test_a_failure_that_ended_is_forgotten(store: Store) -> None:

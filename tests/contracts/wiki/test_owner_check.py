@@ -136,12 +136,12 @@ def test_what_the_wiki_had_is_listed_until_a_recount(database: Mongo, first: str
         "staked_tokens: 100.0, expected 1000.0 from the next recount on",
         "governance_power: 200.0, expected 1250.75 from the next recount on",
         "last_reward_claim",
-        "base units staked, expected more than the 250750000000 that were earned",
+        "base units staked, expected more than the 250,750,000,000 that were earned",
     ):
         assert line in notes
     recount_all(wiki_of(database))
     (note,) = [n for n in assert_clean(database).from_before if n.area == "stakes"]
-    assert "more than the 250750000000 that were earned" in str(note)
+    assert "more than the 250,750,000,000 that were earned" in str(note)
 
 
 @pytest.mark.parametrize(
@@ -199,5 +199,5 @@ def test_more_staked_than_earned_by_a_stake_of_ours_is_a_failure(database: Mongo
 
     subjects = [str(f) for f in check(database).findings]
 
-    assert any("expected at most the 250750000000 that were earned" in s for s in subjects)
+    assert any("expected at most the 250,750,000,000 that were earned" in s for s in subjects)
     assert any("staked_tokens: 100.0, expected 1000.0" in s for s in subjects)

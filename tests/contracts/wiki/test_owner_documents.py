@@ -429,7 +429,7 @@ def test_a_week_of_another_system_stops_a_week_that_is_due(database: Mongo) -> N
     assert found is not None
     assert (found.stage, found.stopped) == (Stage.DUE, True)
     assert "kontrib migrate set-aside 2024-W50" in (found.reason or "")
-    wiki.store.requeue(WEEK, NOW)
+    wiki.store.requeue(WEEK)
     wiki.store.record_notes(WEEK, seen=1)
     assert not wiki.store.approve(WEEK, bytes(32))
     assert changed_fields(database) == {}

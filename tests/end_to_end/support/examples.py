@@ -25,6 +25,8 @@ PAGES = (
 """In the order in which they are run."""
 
 _BLOCK = re.compile(r"^( *)```console\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^( *)```.*?^\1```$", re.MULTILINE | re.DOTALL)
+_IN_SENTENCE = re.compile(r"`(kontrib [a-z][^`]*)`")
 _HERE_DOCUMENT = re.compile(r"<<'(\w+)'$")
 
 
@@ -35,6 +37,14 @@ class Example:
     place: str
     command: str
     shown: list[str] = field(default_factory=list)
+
+
+def commands_in_sentences(page: str) -> list[str]:
+    """The commands that a page's sentences and tables name, in order and once each. Parts in square
+    brackets are optional, and left out."""
+    text = _FENCE.sub("", (ROOT / page).read_text())
+    listed = (re.sub(r" \[[^]]*\]", "", found) for found in _IN_SENTENCE.findall(text))
+    return list(dict.fromkeys(listed))
 
 
 def examples(page: str) -> list[Example]:

@@ -135,6 +135,7 @@ class FakeChain(FakeReader):
         self._any_endpoint()
         return Costs(
             receipt_rent=Lamports(rent_minimum(Resolution.PAID)),
+            void_receipt_rent=Lamports(rent_minimum(Resolution.VOID)),
             token_account_rent=Lamports(TOKEN_ACCOUNT_RENT),
             fee_per_signature=Lamports(FEE_PER_SIGNATURE),
             signatures=self.signatures,

@@ -114,4 +114,5 @@ class FakeLedger(FakeAccounts):
             draft.commit(self.slot)
             self.allocated_by.update({address: signature for _, address in request.allocations})
         moved = sum(amount for _, amount in request.transfers) if error is None else 0
-        self.landed[signature] = Landed(signature, self.slot, request, error, fee, moved)
+        created = draft.created if error is None else 0
+        self.landed[signature] = Landed(signature, self.slot, request, error, fee, moved, created)

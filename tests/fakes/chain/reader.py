@@ -10,10 +10,12 @@ from tests.fakes.chain.faults import FakeEndpoint, observed
 from tests.fakes.chain.ledger import FakeLedger
 from tests.fakes.chain.transactions import (
     SYSTEM,
+    TOKEN_ACCOUNT_RENT,
     Landed,
     receipt_address,
 )
 from worker.adapters.solana.errors import BlockTimeUnknown
+from worker.core.cost import Charge
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
@@ -126,6 +128,18 @@ class FakeReader:
     def executions_of(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
         self._any_endpoint()
         return self._executions(signatures)
+
+    @observed
+    def charges(self, signatures: Sequence[str]) -> dict[str, Charge]:
+        self._any_endpoint()
+        found, finalized = {}, self._readable_slot()
+        for signature in signatures if self.has_history else ():
+            landed = self.ledger.landed.get(signature)
+            if landed is not None and landed.slot <= finalized:
+                rent = Lamports(landed.accounts * TOKEN_ACCOUNT_RENT)
+                succeeded = landed.error is None
+                found[signature] = Charge(Lamports(landed.fee), rent, landed.accounts, succeeded)
+        return found
 
     @observed
     def search_execution(self, receipt_id: str, place: str | None) -> Searched:

@@ -85,6 +85,8 @@ class Landed:
     error: str | None
     fee: int
     source_decrease: int = 0
+    accounts: int = 0
+    """Token accounts that it created."""
 
 
 class ProgramError(Exception):
@@ -117,6 +119,7 @@ class Draft:
         self._transfer_fee_basis_points = transfer_fee_basis_points
         self._accounts: dict[str, Account] = {}
         self._tokens: dict[str, TokenAccount] = {}
+        self.created = 0
 
     def apply(self, request: Request) -> None:
         for _, address in request.allocations:
@@ -162,6 +165,7 @@ class Draft:
         if existing is None:
             self._pay(payer, address, TOKEN_ACCOUNT_RENT)
             self._tokens[address] = TokenAccount(wallet)
+            self.created += 1
         elif existing.owner != wallet:
             raise ProgramError("token account has another owner")
 

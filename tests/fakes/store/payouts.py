@@ -66,11 +66,10 @@ class FakePayouts:
             if due is None or payout.next_attempt_at is None or payout.next_attempt_at <= due
         ][:limit]
 
-    def order_void(self, payout: Payout, reason: str, now: datetime) -> bool:
+    def order_void(self, payout: Payout, reason: str) -> bool:
         found = [s for s in self._open([payout]) if s.payout.kind is PayoutKind.BATCH]
-        due = to_milliseconds(now)
         for stored in found:
-            self.state.put_payout(stored, void_reason=reason, attempts=0, next_attempt_at=due)
+            self.state.put_payout(stored, void_reason=reason, attempts=0, next_attempt_at=None)
         return bool(found)
 
     def open_ranges(self, plan_id: str, size: int, now: datetime) -> list[range]:

@@ -237,7 +237,7 @@ class FakePlans:
         self._change(week, approved=True, next_attempt_at=None)
         return True
 
-    def requeue(self, week: Week, now: datetime) -> int:
+    def requeue(self, week: Week) -> int:
         distribution, stored = self.distribution(week), self.state.weeks.get(week)
         if distribution is None or stored is None or not stored.is_ours:
             return 0
@@ -245,23 +245,23 @@ class FakePlans:
         self._change(week, **_UNTRIED)
         if distribution.plan_id is None:
             return int(waiting)
-        plan_id, due = distribution.plan_id, to_milliseconds(now)
-        payouts, rewards = self._requeue_payouts(plan_id, due), self._requeue_rewards(plan_id, due)
+        plan_id = distribution.plan_id
+        payouts, rewards = self._requeue_payouts(plan_id), self._requeue_rewards(plan_id)
         return payouts + rewards + int(waiting)
 
-    def _requeue_payouts(self, plan_id: str, due: datetime) -> int:
+    def _requeue_payouts(self, plan_id: str) -> int:
         stored = self.state.payouts_of(plan_id).values()
         is_unread = [s for s in stored if s.payout.status.is_resolved and s.payout.reason]
         waiting = [*(each for each in stored if each.is_unresolved), *is_unread]
         for each in waiting:
-            self.state.put_payout(each, attempts=0, next_attempt_at=due)
+            self.state.put_payout(each, attempts=0, next_attempt_at=None)
         return len(waiting)
 
-    def _requeue_rewards(self, plan_id: str, due: datetime) -> int:
+    def _requeue_rewards(self, plan_id: str) -> int:
         stored = self.state.rewards_of(plan_id).values()
         waiting = [s for s in stored if s.is_waiting and s.reward.operator_hold is None]
         for each in waiting:
-            self.state.put_reward(replace(each, next_attempt_at=due), status=Status.PENDING)
+            self.state.put_reward(replace(each, next_attempt_at=None), status=Status.PENDING)
         return len(waiting)
 
     def record_notes(self, week: Week, **facts: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.fakes.store.state import State, StoredReward
+from tests.fakes.store.state import State, StoredPayout, StoredReward
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.records import PayoutKind, Progress, Tally
@@ -32,6 +32,8 @@ class FakeProgress:
             next_attempt_at=min(known_times) if known_times else None,
             fees=Lamports(sum(s.fee or 0 for s in payouts)),
             signatures=sum(s.payout.signature is not None for s in payouts),
+            paid=_resolved(payouts, PayoutStatus.PAID),
+            void=_resolved(payouts, PayoutStatus.VOID),
         )
 
     def outstanding(self) -> tuple[BaseUnits, int]:
@@ -51,6 +53,11 @@ class FakeProgress:
             if stored.payout.kind is PayoutKind.BATCH:
                 counts[stored.payout.status] += 1
         return counts
+
+
+def _resolved(payouts: Sequence[StoredPayout], status: PayoutStatus) -> int:
+    found = [s.payout for s in payouts if s.payout.status is status]
+    return sum(payout.kind is not PayoutKind.ANCHOR for payout in found)
 
 
 def _tally(stored: Sequence[StoredReward]) -> Tally:

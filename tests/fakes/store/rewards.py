@@ -56,20 +56,22 @@ class FakeRewards:
             later = replace(stored, next_attempt_at=to_milliseconds(next_attempt_at))
             self.state.put_reward(later, status=status, reason=reason)
 
-    def redirect(self, reward: Reward, wallet: str, now: datetime) -> None:
+    def redirect(self, reward: Reward, wallet: str) -> None:
         for stored in self._unpaid([reward]):
             if stored.route is Route.BATCH:
                 continue
-            due = replace(stored, next_attempt_at=to_milliseconds(now))
+            due = replace(stored, next_attempt_at=None)
             self.state.put_reward(due, redirected_to=wallet)
             for single in self._open_singles(reward):
-                self.state.put_payout(single, wallet=wallet, next_attempt_at=to_milliseconds(now))
+                self.state.put_payout(single, wallet=wallet, next_attempt_at=None)
 
     def hold(self, reward: Reward, reason: str | None) -> None:
         for stored in self._unpaid([reward]):
-            self.state.put_reward(stored, operator_hold=reason)
+            kept = stored if reason else replace(stored, next_attempt_at=None)
+            self.state.put_reward(kept, operator_hold=reason)
             for single in self._open_singles(reward):
-                self.state.put_payout(replace(single, operator_hold=reason))
+                due = {} if reason else {"next_attempt_at": None}
+                self.state.put_payout(replace(single, operator_hold=reason), **due)
 
     def count_incomplete(self, plan_id: str) -> int:
         paid = [s for s in self._of_plan(plan_id) if not s.is_unpaid]

@@ -13,6 +13,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from worker.adapters.mongo.connection import DECIMALS
 from worker.adapters.mongo.payout.historic import UNPAID, is_plannable
 from worker.adapters.mongo.schema.seeds import CONFIG
+from worker.core.cost import OtherTransaction
 from worker.core.lifecycle import Status
 from worker.core.money import Lamports
 from worker.core.payout.backoff import is_waiting
@@ -123,6 +124,8 @@ class State:
     """By plan id and position."""
     payouts: dict[str, dict[str, StoredPayout]] = field(default_factory=dict)
     """By plan id and receipt id."""
+    other_transactions: dict[str, OtherTransaction] = field(default_factory=dict)
+    """By signature."""
     first_week: dict[str, Week] = field(default_factory=dict)
     earlier_key: dict[str, EarlierKey] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from tests.fakes.store.costs import FakeCosts
 from tests.fakes.store.payouts import FakePayouts
 from tests.fakes.store.plans import FakePlans
 from tests.fakes.store.progress import FakeProgress
@@ -22,7 +23,7 @@ from worker.core.plan.totals import NO_TOTALS
 from worker.core.week import Week
 
 
-class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress):
+class FakeStore(FakeWiki, FakePlans, FakePayouts, FakeRewards, FakeProgress, FakeCosts):
     """Implements `worker.ports.payout.Store` in memory."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.chain.chain import FakeChain, wallet_named
-from tests.fakes.world import World, chain_of
+from tests.fakes.world import WEEK, World, chain_of
 from worker.core.payout.chain import Height
 from worker.services.context import Deadline
 from worker.services.payout.token_accounts import create_token_accounts
@@ -21,7 +21,7 @@ def world() -> World:
 
 
 def create(world: World, seconds: float = 600) -> set[str]:
-    return create_token_accounts(world.first, WALLETS, Deadline(world.clock, seconds))
+    return create_token_accounts(world.first, WEEK, WALLETS, Deadline(world.clock, seconds))
 
 
 def test_a_creation_can_land_until_its_last_valid_block_is_final(world: World) -> None:

@@ -114,7 +114,7 @@ def test_a_changed_row_stops_its_batch_alone(
     batches = world.first.store.batch_counts(world.distribution().plan_id or "")
     assert (batches[PayoutStatus.PAID], batches[PayoutStatus.PENDING]) == (3, 1)
     mend()
-    retry_week(world.first.store, WEEK, world.first.clock.now())
+    retry_week(world.first.store, WEEK)
     world.run()
     assert world.distribution().stage is Stage.COMPLETED
     assert reconcile(world.first, world.distribution()).is_exact

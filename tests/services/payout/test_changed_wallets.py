@@ -72,7 +72,7 @@ def close_account(world: World, wallet: str) -> None:
 
 
 def retry(world: World, week: Week) -> Reward:
-    retry_week(world.first.store, week, world.clock.now())
+    retry_week(world.first.store, week)
     world.run()
     return reward_of(world, week)
 
@@ -159,7 +159,7 @@ def test_a_redirect_waits_for_its_new_account_and_not_for_what_the_user_did(town
     target = wallet_of_today(town.first, user_id_of(MOVER))
     redirect_reward(town.first, WEEK, user_id_of(MOVER), target)
 
-    retry_week(town.first.store, WEEK, town.clock.now())
+    retry_week(town.first.store, WEEK)
     unseen = replace(town.first, chain=NewAccountsUnseen(town.first.chain))
     do_work(unseen, Work(Job.SINGLES, WEEK), seconds=600)
 

@@ -36,7 +36,7 @@ def test_forged_and_replayed_messages_in_any_order_pay_the_plan_and_nothing_else
     for _ in range(40):
         with contextlib.suppress(KontribError):
             do_work(world.first, forge(generator), seconds=5, at_once=generator.random() < 0.3)
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     world.clock.sleep(3600)
     world.run()
     assert sum(world.balances(names).values()) == POOL

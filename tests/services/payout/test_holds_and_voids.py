@@ -96,7 +96,7 @@ def test_a_hold_before_the_anchor_makes_the_plan_again_with_the_reward_held(
     assert_clean(planned)
 
     release_reward(planned.first, WEEK, user_id_of(USER))
-    retry_week(planned.first.store, WEEK, planned.clock.now())
+    retry_week(planned.first.store, WEEK)
     go_on(planned)
     assert paid_to(planned, USER) == found.row.amount
     assert_clean(planned)
@@ -246,7 +246,7 @@ def test_a_batch_that_is_refused_for_ever_offers_the_void_that_ends_it(planned: 
     assert offer in (planned.distribution().reason or "")
 
     void_batch(planned.first, WEEK, batch.index, "a recipient refuses the tokens")
-    retry_week(planned.first.store, WEEK, planned.clock.now())
+    retry_week(planned.first.store, WEEK)
     go_on(planned)
 
     assert planned.distribution().stage is Stage.COMPLETED

@@ -144,7 +144,7 @@ def test_the_looks_for_a_transaction_end_visibly_and_a_retry_begins_them_again(
     with_history(town)
     assert town.distribution().stage is Stage.PREPARED
 
-    retry_week(town.first.store, WEEK, town.clock.now())
+    retry_week(town.first.store, WEEK)
     sweep(town.first)
 
     assert town.distribution().stage is Stage.COMPLETED

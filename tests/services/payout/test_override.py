@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
+from tests.simulation.faults.sweeping import sweep
 from worker.core.lifecycle import Stage, Status
 from worker.core.money import ONE_TOKEN, BaseUnits
+from worker.core.payout.records import Reward
 from worker.core.plan.commitment import PlanDoesNotMatchRoot
 from worker.core.week import Week
+from worker.ports.payout import Store
 from worker.services.context import Context, Deadline
 from worker.services.payout import rebuild
 from worker.services.payout.override import (
@@ -23,6 +27,7 @@ from worker.services.payout.override import (
     PaidWithItsBatch,
     WalletNotUsable,
     hold_reward,
+    known_reward,
     redirect_reward,
     release_reward,
 )
@@ -65,7 +70,7 @@ def test_a_hundred_retries_move_nothing_twice(voided: World) -> None:
     names = [f"user {i}" for i in range(6)]
     before = voided.balances(names)
     for _ in range(100):
-        retry_week(voided.first.store, WEEK, voided.first.clock.now())
+        retry_week(voided.first.store, WEEK)
         voided.run()
     assert voided.balances(names) == before
 
@@ -109,13 +114,46 @@ def test_a_user_without_reward_is_named(voided: World) -> None:
 def test_a_held_single_is_not_sent_until_it_is_released(voided: World) -> None:
     hold_reward(voided.first, WEEK, user_id_of(FROZEN), "identity in doubt")
     freeze(voided, FROZEN, frozen=False)
-    retry_week(voided.first.store, WEEK, voided.first.clock.now())
+    retry_week(voided.first.store, WEEK)
     voided.run()
     assert voided.ledger.balance(wallet_named(FROZEN)) == 0
     release_reward(voided.first, WEEK, user_id_of(FROZEN))
-    retry_week(voided.first.store, WEEK, voided.first.clock.now())
+    retry_week(voided.first.store, WEEK)
     voided.run()
     assert voided.ledger.balance(wallet_named(FROZEN)) == share(voided, FROZEN)
+
+
+def test_a_released_reward_is_paid_although_no_message_arrives(voided: World) -> None:
+    """Redis is away: nobody wakes a retry, and the reward waited for its next look tomorrow."""
+    hold_reward(voided.first, WEEK, user_id_of(FROZEN), "identity in doubt")
+    freeze(voided, FROZEN, frozen=False)
+    reward = known_reward(voided.first, WEEK, user_id_of(FROZEN))
+    tomorrow = voided.clock.now() + timedelta(days=1)
+    voided.first.store.set_aside(reward, Status.FAILED, "it is held", tomorrow)
+    release_reward(voided.first, WEEK, user_id_of(FROZEN))
+    sweep(voided.first)
+    assert voided.ledger.balance(wallet_named(FROZEN)) == share(voided, FROZEN)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        lambda store, _: retry_week(store, WEEK),
+        lambda store, reward: store.redirect(reward, wallet_named("a new wallet")),
+        lambda store, reward: store.hold(reward, None),
+    ],
+    ids=["retry", "redirect", "release"],
+)
+def test_an_operators_fast_clock_delays_nothing(
+    voided: World, order: Callable[[Store, Reward], object]
+) -> None:
+    """What an order makes due has no time, so a clock that is fast cannot put it off."""
+    store, later = voided.first.store, voided.clock.now() + timedelta(hours=9)
+    reward = known_reward(voided.first, WEEK, user_id_of(FROZEN))
+    store.set_aside(reward, Status.PENDING, "later", later)
+    order(store, reward)
+    stored = store_of(voided.first).state.rewards[reward.plan_id][reward.position]
+    assert stored.next_attempt_at is None
 
 
 def test_reconcile_names_a_payment_that_the_database_does_not_know(voided: World) -> None:

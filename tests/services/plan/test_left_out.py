@@ -106,7 +106,7 @@ def test_an_operator_may_approve_it(world: World) -> None:
     with pytest.raises(MostLeftOut):
         world.run()
 
-    approve_week(world.first.store, WEEK, world.distribution().root, world.clock.now())
+    approve_week(world.first.store, WEEK, world.distribution().root)
     world.run()
 
     assert world.distribution().stage is Stage.COMPLETED

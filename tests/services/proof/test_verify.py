@@ -172,7 +172,7 @@ def test_a_redirected_reward_is_visible(world: World) -> None:
     _with_a_void_batch(world)
     world.open_account("new wallet")
     redirect_reward(world.first, WEEK, user_id_of("user 0"), wallet_named("new wallet"))
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     world.run()
     world.ledger.finalize()
     verified = verify(world, publish(world.first)[0])

@@ -8,9 +8,10 @@ from datetime import timedelta
 from tests.fakes.check.check_store import FakeCheckStore
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from tests.simulation.faults.moods import SkewedClock
-from worker.core.errors import Unreachable
+from worker.core.errors import Refused, Unreachable
 from worker.core.findings import Check, Outcome
 from worker.core.money import ONE_TOKEN
+from worker.services.context import Context
 from worker.services.watch.doctor import (
     CLUSTER,
     DATABASE,
@@ -24,7 +25,10 @@ from worker.services.watch.doctor import (
 
 
 def checks(world: World) -> dict[str, Check]:
-    return {check.name: check for check in ask(payout_questions(lambda: world.first))}
+    return {
+        check.name: check
+        for check in ask(payout_questions(lambda: world.first, lambda: world.first.store))
+    }
 
 
 def final(world: World) -> None:
@@ -93,6 +97,24 @@ def test_a_question_that_needs_the_cluster_is_not_asked_without_it(world: World)
     assert "plan archive" not in found
 
 
+def test_a_key_that_cannot_be_read_is_named_once_and_other_questions_are_asked(
+    world: World,
+) -> None:
+    def without_key() -> Context:
+        raise Refused("the key file holds a seed phrase")
+
+    world.genesis()
+    world.first.store.pause("the treasury moves")
+    found = {it.name: it for it in ask(payout_questions(without_key, lambda: world.first.store))}
+    assert found["keys"].findings[0].found == "the key file holds a seed phrase"
+    assert found["rules"].ok
+    assert "the treasury moves" in found["signing"].findings[0].found
+    unknown = [name for name, check in found.items() if not check.ok]
+    rest = [name for name in unknown if name not in ("keys", "signing")]
+    assert rest == [n for n in found if n not in ("keys", "signing", "rules")]
+    assert all("cannot be answered without" in found[name].findings[0].found for name in rest)
+
+
 def test_an_unusable_mint_is_named(world: World) -> None:
     world.genesis()
     world.ledger.mint_problem = "it has 6 decimals instead of 9"
@@ -151,7 +173,11 @@ def test_the_clocks_difference_is_shown_and_a_wrong_clock_is_named(world: World)
         "s ahead of the newest finalized block of 2024-12-16 01:00" in checks(world)["clock"].detail
     )
     slow = replace(world.first, clock=SkewedClock(world.clock, -3600))
-    (check,) = (each for each in ask(payout_questions(lambda: slow)) if each.name == "clock")
+    (check,) = (
+        each
+        for each in ask(payout_questions(lambda: slow, lambda: slow.store))
+        if each.name == "clock"
+    )
     assert not check.ok
     assert "s behind the newest finalized block" in check.findings[0].found
     chain_of(world.first).knows_block_times = False

@@ -34,7 +34,10 @@ def with_endpoints(world: World, *endpoints: FakeEndpoint) -> None:
 
 
 def doctor(world: World) -> dict[str, Check]:
-    return {check.name: check for check in ask(payout_questions(lambda: world.first))}
+    return {
+        check.name: check
+        for check in ask(payout_questions(lambda: world.first, lambda: world.first.store))
+    }
 
 
 @pytest.fixture

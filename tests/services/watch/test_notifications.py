@@ -186,7 +186,7 @@ def test_a_week_that_stops_again_after_it_went_on_is_news_again(
     for _ in range(2):
         record_failure(world, stopped=True)
         assert tell(world, people) == 1
-        world.first.store.requeue(WEEK, world.clock.now())
+        world.first.store.requeue(WEEK)
         assert tell(world, people) == 0
 
 
@@ -203,7 +203,7 @@ def test_short_funds_are_told_once_until_they_are_there(world: World, people: Pe
     assert tell(world, people) == 0
     assert "5,000 KONTRIB in the source account" in people.told[0]
     fund(world, 995_000)
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     world.run()
     assert tell(world, people) == 1
     assert people.told[1].startswith("2024-W50 is closed")

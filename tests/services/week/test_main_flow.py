@@ -53,7 +53,7 @@ def test_running_a_closed_week_again_moves_nothing(world: World) -> None:
     world.genesis()
     world.run()
     before = world.balances(names)
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     world.run()
     assert world.balances(names) == before
 
@@ -132,7 +132,7 @@ def test_a_held_reward_expires_by_the_rules_of_its_plan_and_not_before_todays(
     store_of(world.first).set_user_fields(ghost, wallet_address=wallet_named("ghost"))
     for work in find_work(world.first, only=WEEK):
         world.do(world.first, work)
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     for work in find_work(world.first, only=WEEK):
         world.do(world.first, work)
     assert (world.ledger.balance(wallet_named("ghost")) > 0) == is_paid
@@ -167,7 +167,7 @@ def test_a_user_with_two_documents_is_held_until_one_is_left(world: World) -> No
     assert all(balances.values())
     with pytest.raises(WalletNotUsable, match=USER_TWICE):
         wallet_of_today(world.first, twice)
-    store.requeue(WEEK, world.clock.now())
+    store.requeue(WEEK)
     world.run()
     waiting = store.reward(WEEK, twice)
     assert waiting is not None
@@ -175,7 +175,7 @@ def test_a_user_with_two_documents_is_held_until_one_is_left(world: World) -> No
 
     del store.state.users[twice]
     for _ in range(2):  # a payout is made, and paid
-        store.requeue(WEEK, world.clock.now())
+        store.requeue(WEEK)
         for work in find_work(world.first, only=WEEK):
             world.do(world.first, work)
     assert sum(world.balances(names).values()) == POOL
@@ -221,7 +221,7 @@ def test_a_thawed_recipient_is_paid_by_a_retry(world: World) -> None:
     world.run()
     world.ledger.change_token_account(account, frozen=False)
     world.clock.sleep(20)
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     world.run()
     assert sum(world.balances(names).values()) == POOL
     assert reconcile(world.first, world.distribution()).is_exact

@@ -107,7 +107,7 @@ def test_a_step_that_never_has_an_effect_stops_the_week_and_a_retry_pays_once(
     assert found.exit_code is ExitCode.FAILED
     assert ATTEMPTS_MAX <= steps <= 3 * ATTEMPTS_MAX
 
-    retry_week(world.first.store, WEEK, world.clock.now())
+    retry_week(world.first.store, WEEK)
     for each in find_work(world.first, only=WEEK):
         world.do(world.first, each)
     world.run()

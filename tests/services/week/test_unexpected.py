@@ -74,7 +74,7 @@ def test_planning_that_always_fails_stops_visibly_and_leaves_nothing(
     assert find_work(world.first) == [], "it waits for a person"
 
     monkeypatch.undo()
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     world.run()
     assert world.distribution().stage is Stage.COMPLETED
 
@@ -228,7 +228,7 @@ def test_planners_that_are_killed_leave_a_reason_and_stop_the_week_at_last(
     assert "3 workers were killed while they planned 2024-W50" in (found.reason or "")
     assert kills == KILLED_MAX * ATTEMPTS_MAX
     assert len(store_of(world.first).state.rewards) <= 1, "drafts do not pile up"
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     world.run()
     assert world.distribution().stage is Stage.COMPLETED
 

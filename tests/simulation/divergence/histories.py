@@ -44,7 +44,7 @@ def do(context: Context, job: Job, first: int = 0, last: int = 0) -> None:
 def rebuild(world: World) -> None:
     """Handle a week that stopped or was damaged, as an operator does."""
     rebuild_week(world.first, WEEK, Deadline(world.clock, 600))
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
 
 
 def is_whole(world: World) -> bool:

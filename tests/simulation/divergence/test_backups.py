@@ -84,7 +84,7 @@ def test_a_backup_of_a_single_collection_pays_nobody_twice_and_a_rebuild_mends_i
     store = store_of(world.first)
     store.restore(taken["after the end"])
     setattr(store.state, table, getattr(taken[moment].copy(), table))
-    store.requeue(WEEK, world.clock.now())
+    store.requeue(WEEK)
     for _ in range(5):
         sweep(world.first)
         world.clock.sleep(300)

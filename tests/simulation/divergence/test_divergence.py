@@ -199,7 +199,7 @@ def test_a_wallet_removed_and_added_again_between_plan_and_payment_is_paid_once(
     store.set_user_fields(user, wallet_address=wallet_named(NAMES[1]))
     sweep_until_closed(world)
     freeze(world, frozen=False)
-    store.requeue(WEEK, world.clock.now())
+    store.requeue(WEEK)
     sweep(world.first)
     assert paid_to(world) == POOL
     assert_clean(world, inputs=inputs)

@@ -68,7 +68,7 @@ def redirect(town: Town, number: int) -> None:
 
 def retry(town: Town, number: int) -> None:
     for week in town.weeks:
-        retry_week(town.operators[number % 2].store, week, town.operators[number % 2].clock.now())
+        retry_week(town.operators[number % 2].store, week)
 
 
 def set_clock(town: Town, number: int) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.simulation.facts import audit_world
 from tests.simulation.faults.call_sites import LEFT_OUT, SERVICES, call_sites, money_path
+from tests.simulation.faults.costs import ONE_DATABASE, compare_costs
 from tests.simulation.faults.faults import Call, Fault, Process, process_with_fault
 from tests.simulation.happenings import small_world
 from tests.simulation.player import Player, Scenario
@@ -22,10 +23,12 @@ from worker.services.context import Context
 
 
 def play(scenario: Scenario, first: Callable[[Context], Process]) -> list[str]:
-    """Play a scenario to its end, and return the auditor's findings."""
+    """Play a scenario to its end, and return the auditor's findings. Recorded costs are compared
+    where one database has seen every transaction."""
     world = small_world()
     Player(world, first).play(scenario)
-    return audit_world(world).findings
+    findings = audit_world(world).findings
+    return findings + (compare_costs(world) if scenario.name in ONE_DATABASE else [])
 
 
 @functools.cache
@@ -69,6 +72,10 @@ def test_every_call_of_the_outside_on_the_money_path_is_among_the_fault_points()
     hits = [call for scenario in SCENARIOS for call in clean_calls(scenario)]
     missed = [str(site) for site in call_sites() if not any(map(site.is_hit_by, hits))]
     assert missed == [], "extend tests/simulation/scenarios.py so that these are reached"
+
+
+def test_costs_are_compared_in_scenarios_that_exist() -> None:
+    assert set(ONE_DATABASE) <= {scenario.name for scenario in SCENARIOS}
 
 
 def test_the_money_path_is_found_in_the_source() -> None:

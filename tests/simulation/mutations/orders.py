@@ -7,7 +7,7 @@ from tests.simulation.faults.sweeping import sweep, sweep_until_closed
 from tests.simulation.faults.traps import do
 from tests.simulation.mutations.anchoring import is_anchored
 from tests.simulation.mutations.happen import attempt, hide_receipts, refuses
-from tests.simulation.mutations.safeguard import Safeguard, edit, promise
+from tests.simulation.mutations.safeguard import Safeguard, both, edit, promise
 from worker.core.errors import Refused
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import ONE_TOKEN
@@ -47,17 +47,16 @@ def the_plan_changes_before_its_approval(world: World) -> None:
     shown = world.distribution().root
     world.contribute("user 0", 100)
     plan_again(world.first, WEEK)
-    now = world.clock.now()
-    attempt(lambda: unblock.approve_week(world.first.store, WEEK, shown, now))
+    attempt(lambda: unblock.approve_week(world.first.store, WEEK, shown))
     do(world.first, Job.ANCHOR)
     promise(not is_anchored(world), "anchored a plan that nobody approved")
 
 
 def a_plan_is_approved_after_its_anchor(world: World) -> None:
     do(world.first, Job.PLAN, Job.ANCHOR)
-    root, now = world.distribution().root, world.clock.now()
+    root = world.distribution().root
     promise(
-        not unblock.approve_week(world.first.store, WEEK, root, now),
+        not unblock.approve_week(world.first.store, WEEK, root),
         "an approval that changes nothing",
     )
 
@@ -164,18 +163,20 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "nothing is made void blindly",
-        edit(override._order_void, ("state is not ReceiptState.FREE", "False")),
+        edit(override._open_batch, ("state is not ReceiptState.FREE", "False")),
         a_batch_is_made_void_while_nobody_answers,
         "an order without a look at the chain",
     ),
     Safeguard(
         "a resolved batch is not made void",
-        edit(
-            override._order_void,
-            ("state is not ReceiptState.FREE", "False"),
-            (
-                "not context.store.order_void(payout, reason, context.clock.now())",
-                "context.store.order_void(payout, reason, context.clock.now()) and False",
+        both(
+            edit(override._open_batch, ("state is not ReceiptState.FREE", "False")),
+            edit(
+                override._order_void,
+                (
+                    "not context.store.order_void(payout, reason)",
+                    "context.store.order_void(payout, reason) and False",
+                ),
             ),
         ),
         a_resolved_batch_is_made_void,

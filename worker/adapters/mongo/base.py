@@ -60,6 +60,7 @@ class MongoPart:
         self.archive = database[names.WEEKLY_DISTRIBUTIONS_ARCHIVE]
         self.token_rewards = database[names.TOKEN_REWARDS]
         self.payout_batches = database[names.PAYOUT_BATCHES]
+        self.transactions = database[names.OTHER_TRANSACTIONS]
 
     def installed_plans(self, **selected: Any) -> list[str]:
         """Plans that the selected distributions name. Rewards of other plans are not owed."""

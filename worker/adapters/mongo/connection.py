@@ -29,7 +29,7 @@ Document = dict[str, Any]
 Mongo = Database[Document]
 
 SERVER_SELECTION_TIMEOUT_MS = 10_000
-COMMAND_SELECTION_TIMEOUT_MS = 3_000
+COMMAND_SELECTION_TIMEOUT_MS = 2_500
 """A person waits for a command. A worker may wait longer, as for the election of a primary."""
 CONNECT_TIMEOUT_MS = 5_000
 # Long enough to sum a week of a million contributions, and shorter than a task's soft limit.

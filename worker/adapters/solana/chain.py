@@ -14,6 +14,7 @@ from worker.adapters.solana.facts import ClusterFacts, read_confirmed
 from worker.adapters.solana.prices import Prices
 from worker.adapters.solana.reader import ChainReader
 from worker.adapters.solana.reading.accounts import FINALIZED
+from worker.adapters.solana.reading.charges import read_charges
 from worker.adapters.solana.reading.cluster import (
     read_blockhash,
     read_finalized_height,
@@ -29,6 +30,7 @@ from worker.adapters.solana.samples import Samples
 from worker.adapters.solana.signer import RESOLUTION_SPACES, Signer
 from worker.adapters.solana.signing import landing
 from worker.adapters.solana.signing.keys import Keyring, read_address
+from worker.core.cost import Charge
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
@@ -143,6 +145,7 @@ class SolanaChain(ChainReader):
         blockhash = Hash.from_string(read_blockhash(self._rpc, FINALIZED).value)
         return Costs(
             receipt_rent=Lamports(rents[Resolution.PAID]),
+            void_receipt_rent=Lamports(rents[Resolution.VOID]),
             token_account_rent=Lamports(rents[account_bytes]),
             fee_per_signature=Lamports(self._prices.fee_per_signature(blockhash)),
             signatures=len(self._keys.signers(moves_tokens=True, makes_receipts=True)),
@@ -186,3 +189,6 @@ class SolanaChain(ChainReader):
 
     def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
         return landing.statuses(self._rpc, signatures)
+
+    def charges(self, signatures: Sequence[str]) -> dict[str, Charge]:
+        return read_charges(self._rpc, signatures) if signatures else {}

@@ -16,6 +16,7 @@ from worker.cli.report.report_view import show_report
 from worker.cli.report.reward_lines import REWARD_COLUMNS, print_rewards, reward_line
 from worker.cli.report.year import Year, prices_from, print_year
 from worker.cli.session import Session
+from worker.core.cost import OtherTransaction
 from worker.core.errors import KontribError
 from worker.core.payout.chain import Costs
 from worker.core.payout.records import Payout, Reward
@@ -72,7 +73,7 @@ def report(
             raise typer.BadParameter("a year needs --csv or --json, and no week")
         given = prices_from(prices, currency) if prices and currency else None
         asked = Year(session, year, user, given)
-        print_year(asked, _chain_facts(session)[0], as_json=as_json)
+        print_year(asked, *_chain_facts(session), as_json=as_json)
     elif week is None or user is not None or prices is not None:
         raise typer.BadParameter("name a week, as 2024-W50, or a year: --year Y [--user ID]")
     elif csv:
@@ -151,12 +152,17 @@ def _document(report: WeekReport) -> dict[str, Any]:
         "failed_by_reason": [_group_document(group) for group in report.failed],
         "cost_lamports": {
             "fees": cost.fees,
+            "fees_unread": cost.unread,
             "receipts_rent": cost.receipts_rent,
             "token_accounts_rent": cost.accounts_rent,
+            "token_accounts_unrecorded": cost.unrecorded,
             "total": cost.total,
         },
         "explorer": transaction_url(report.board.signature, cluster),
         "transactions": [_payout_document(payout, cluster) for payout in report.payouts],
+        "other_transactions": [
+            _other_document(each, cluster) for each in report.other_transactions
+        ],
         "trend": [
             board_document(week.board)
             | {"ratio": None if week.ratio is None else ratio_text(week.ratio)}
@@ -195,6 +201,18 @@ def _payout_document(payout: Payout, cluster: str | None) -> dict[str, Any]:
         "amount_base_units": payout.amount,
         "signature": payout.signature,
         "explorer": transaction_url(payout.signature, cluster),
+    }
+
+
+def _other_document(transaction: OtherTransaction, cluster: str | None) -> dict[str, Any]:
+    charge = transaction.charge
+    return {
+        "kind": transaction.kind,
+        "signature": transaction.signature,
+        "explorer": transaction_url(transaction.signature, cluster),
+        "fee_lamports": charge and charge.fee,
+        "rent_lamports": charge and charge.rent,
+        "token_accounts": charge and charge.accounts,
     }
 
 

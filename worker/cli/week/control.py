@@ -50,7 +50,7 @@ def pause(
 def resume(context: typer.Context, as_json: AsJson = False) -> None:
     """Sign again, beginning with all work that waited for it."""
     session = session_of(context)
-    resume_signing(session.store, session.clock.now())
+    resume_signing(session.store)
     emit({"paused": None}, as_json=as_json)
     say("Signing goes on.")
     session.broker.wake_if_possible("tasks.sweep")
@@ -72,7 +72,9 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
             # Workers have a moment to answer, in which the other questions are asked.
             workers = pool.submit(session.broker.require_workers)
             checks += ask(_questions(session, workers))
-    known = _known_addresses(session)
+    # Waiting once for a database that is away is enough.
+    has_database = any(check.name == DATABASE and check.ok for check in checks)
+    known = _known_addresses(session, with_need=has_database)
     ready = all(check.ok for check in checks)
     document = {
         "ready": ready,
@@ -94,10 +96,10 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
         raise typer.Exit(ExitCode.NOT_READY)
 
 
-def _known_addresses(session: Session) -> list[Fund]:
+def _known_addresses(session: Session, *, with_need: bool) -> list[Fund]:
     """The addresses to fund; empty if the settings or a key cannot be read."""
     try:
-        return addresses_to_fund(session.context)
+        return addresses_to_fund(session.context, with_need=with_need)
     except (KontribError, ConfigurationUnusable):
         return []  # a question of the doctor reports it
 
@@ -134,7 +136,7 @@ def _questions(session: Session, workers: Future[list[str]]) -> list[Question]:
             needs=("Redis",),
         ),
         beat_question(lambda: session.store, lambda: session.clock, session.settings.sweep_seconds),
-        *payout_questions(lambda: session.context),
+        *payout_questions(lambda: session.context, lambda: session.store),
         weeks_question(lambda: session.store),
         users_question(lambda: session.stores.checks),
     ]

@@ -46,7 +46,7 @@ def run(
     check_plannable(services, week, at_once=now)
     in_grace = moment < week.end + services.limits.plan_grace
     known = services.store.distribution(week)
-    forget_waits(services.store, week, moment)
+    forget_waits(services.store, week)
     early = in_grace and (known is None or known.plan_id is None)
     wake = partial(session.broker.wake, "tasks.distribute", week=week.id, at_once=early)
     raise typer.Exit(_pay(session, week, wake, inline=inline, at_once=early, as_json=as_json))
@@ -84,7 +84,7 @@ def retry(
         say(f"{redirected.user_id}'s reward of {week.label} goes to {target}.")
     planned_distribution(session.store, week)
     before = board(session.store, week)
-    count = retry_week(session.store, week, session.clock.now())
+    count = retry_week(session.store, week)
     say(f"{week.label}: {counted(count, 'piece')} of work made due now.")
     wake = partial(session.broker.wake, "tasks.retry", week=week.id)
     if no_wait:

@@ -155,7 +155,7 @@ def approve(
 ) -> None:
     """Let a planned week be anchored that waits for approval."""
     session = session_of(context)
-    is_new = approve_week(session.store, week, root, session.clock.now())
+    is_new = approve_week(session.store, week, root)
     document = {"week": week.label, "root": root, "approved": True, "already_anchored": not is_new}
     emit(document, as_json=as_json)
     if not is_new:

@@ -6,14 +6,15 @@ import typer
 from rich.console import Console
 
 from worker.cli.arguments import AsJson, WeekArgument, session_of
-from worker.cli.board_view import week_document
+from worker.cli.board_view import cost_document, week_document
 from worker.cli.command import command
 from worker.cli.console import emit, escaped, table, waiting
 from worker.core.errors import ExitCode
 from worker.core.money import tokens_text
-from worker.services.payout.read_again import read_again, write_back
+from worker.services.payout.read_again import read_again, read_charges, write_back
 from worker.services.payout.reconcile import reconcile as compare_books
 from worker.services.plan.planned_week import plan_of, planned_distribution
+from worker.services.week.status import board as read_board
 
 commands = typer.Typer()
 
@@ -31,6 +32,7 @@ def reconcile(context: typer.Context, week: WeekArgument, as_json: AsJson = Fals
         planned = plan_of(week, distribution)
         read_again(session.context, planned, due=None)
         write_back(session.context, planned)
+        read_charges(session.context, week)
         result = compare_books(session.context, distribution)
     amounts = {
         "planned": result.planned,
@@ -48,7 +50,7 @@ def reconcile(context: typer.Context, week: WeekArgument, as_json: AsJson = Fals
         "mismatch_base_units": result.mismatch,
         "payouts": result.payouts,
         "unreadable": result.unreadable,
-        "fees_lamports": result.fees,
+        **cost_document(read_board(session.store, week).cost(None)),
         "differences": result.differences,
         "signatures": result.signatures,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -85,8 +86,14 @@ class CheckReport:
         return {area: counted[area] for area in Area}
 
     def sentence(self) -> str:
-        looked = ", ".join(f"{count:,} {what}" for what, count in self.looked_at.items())
+        looked = ", ".join(_looked(count, what) for what, count in self.looked_at.items())
         if self.is_clean:
             return f"no difference in {looked}"
         listed = ", ".join(f"{count} in {area}" for area, count in self.counts().items() if count)
         return f"{counted(len(self.findings), 'difference')} ({listed}) in {looked}"
+
+
+def _looked(count: int, things: str) -> str:
+    """`1 week on chain`, `45 rewards`. The first word that ends with an s is the plural."""
+    named = re.sub(r"s\b", "", things, count=1) if count == 1 else things
+    return f"{count:,} {named}"

@@ -127,6 +127,8 @@ class Costs:
     """The cluster's charges today, in lamports, and the limits of a transaction."""
 
     receipt_rent: Lamports
+    void_receipt_rent: Lamports
+    """A void receipt is a byte longer than one that is paid."""
     token_account_rent: Lamports
     fee_per_signature: Lamports
     signatures: int

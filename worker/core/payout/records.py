@@ -295,3 +295,6 @@ class Progress:
     next_attempt_at: datetime | None
     fees: Lamports
     signatures: int
+    paid: int = 0
+    void: int = 0
+    """Batches and singles, without the anchor."""

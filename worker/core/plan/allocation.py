@@ -35,8 +35,8 @@ class AllocationDoesNotSum(KontribError):
 
     def __init__(self, expected: int, actual: int) -> None:
         super().__init__(
-            f"The amounts sum to {actual} base units instead of {expected}. Nothing was written; "
-            "report this with the week's data."
+            f"The amounts sum to {actual:,} base units instead of {expected:,}. Nothing was "
+            "written; report this with the week's data."
         )
 
 

@@ -22,8 +22,8 @@ class SharesDoNotSum(KontribError):
 
     def __init__(self, expected: int, actual: int) -> None:
         super().__init__(
-            f"The articles' shares sum to {actual} base units instead of {expected}. Nothing was "
-            "written; report this with the week's data."
+            f"The articles' shares sum to {actual:,} base units instead of {expected:,}. Nothing "
+            "was written; report this with the week's data."
         )
 
 

@@ -18,6 +18,7 @@ from worker.ports.payout.chain import (
     Signed,
 )
 from worker.ports.payout.control_store import ControlStore
+from worker.ports.payout.cost_store import CostStore
 from worker.ports.payout.payout_store import PayoutStore
 from worker.ports.payout.plan_store import PlanStore
 from worker.ports.payout.surroundings import Archive, Clock, Notifier
@@ -28,6 +29,7 @@ __all__ = [
     "Chain",
     "Clock",
     "ControlStore",
+    "CostStore",
     "EndpointReport",
     "Notifier",
     "Outflow",
@@ -41,5 +43,5 @@ __all__ = [
 ]
 
 
-class Store(WikiStore, PlanStore, PayoutStore, ControlStore, Protocol):
+class Store(WikiStore, PlanStore, PayoutStore, CostStore, ControlStore, Protocol):
     """The whole database."""

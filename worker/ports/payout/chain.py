@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from worker.core.cost import Charge
 from worker.core.payout.chain import (
     Blockhash,
     Costs,
@@ -181,3 +182,9 @@ class Chain(ReceiptReader, Protocol):
         """Send pairs of signature and signed bytes once to every endpoint, without retries."""
 
     def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]: ...
+
+    def charges(self, signatures: Sequence[str]) -> dict[str, Charge]:
+        """What finalized transactions of ours took from the fee payer, by signature.
+
+        Refused transactions are included: they cost a fee. An absent one may have been executed.
+        """

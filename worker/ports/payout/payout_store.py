@@ -65,8 +65,11 @@ class PayoutStore(Protocol):
         those of older versions, which recorded no reason.
         """
 
-    def order_void(self, payout: Payout, reason: str, now: datetime) -> bool:
-        """Record an operator's order to void a batch, and make it due. False if it is resolved."""
+    def order_void(self, payout: Payout, reason: str) -> bool:
+        """Record an operator's order to void a batch, and make it due. False if it is resolved.
+
+        Due work has no time, here and in `redirect`: the operator's clock may be fast.
+        """
 
     def postpone(self, postponements: Sequence[Postponement]) -> None:
         """Record the next try of each payout, count the attempt and give up the lease."""
@@ -100,14 +103,15 @@ class PayoutStore(Protocol):
     ) -> None:
         """Record why a reward cannot be paid now."""
 
-    def redirect(self, reward: Reward, wallet: str, now: datetime) -> None:
+    def redirect(self, reward: Reward, wallet: str) -> None:
         """Record an operator's new wallet for a held reward or a reward of a void batch."""
 
     def count_incomplete(self, plan_id: str) -> int:
         """The number of completed rewards without a signature, a slot or a date."""
 
     def hold(self, reward: Reward, reason: str | None) -> None:
-        """Put a reward on an operator's hold, so that no single of it is sent; None releases."""
+        """Put a reward on an operator's hold, so that no single of it is sent; None releases and
+        makes it due."""
 
     def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:
         """Record that token accounts exist at our cost, by user and wallet: never again."""

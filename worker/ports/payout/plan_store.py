@@ -106,7 +106,7 @@ class PlanStore(Protocol):
     def approve(self, week: Week, root: bytes) -> bool:
         """Approve the week's plan. False if the plan has another root."""
 
-    def requeue(self, week: Week, now: datetime) -> int:
+    def requeue(self, week: Week) -> int:
         """Make the unresolved payouts and rewards of a week due now, and clear its stops.
 
         Returns their number.

@@ -78,8 +78,8 @@ def _check_chain(context: Context, recent: Sequence[Distribution], report: Check
             found = reconcile_or_report(context, distribution)
             report.extend(found.check.findings)
             if found.mismatch and found.check.ok:
-                sums = f"{found.database_paid} base units paid, {found.database_unpaid} unpaid"
-                expected = f"{found.chain_paid} paid on chain, {found.planned} planned"
+                sums = f"{found.database_paid:,} base units paid, {found.database_unpaid:,} unpaid"
+                expected = f"{found.chain_paid:,} paid on chain, {found.planned:,} planned"
                 report.add(Area.CHAIN, label, sums, expected)
     owed, count = context.store.outstanding()
     treasury = context.chain.treasury()

@@ -121,11 +121,11 @@ def _name_unreadable(subject: str, fields: Mapping[str, object], report: CheckRe
 
 def _check_cover(wiki: WikiContext, user_id: str, its: UserTokens, report: CheckReport) -> None:
     """Compare the stakes of a user with the earned tokens. The wiki's own stakes are taken over."""
-    subject, found = f"user {user_id}", f"{its.staked} base units staked"
+    subject, found = f"user {user_id}", f"{its.staked:,} base units staked"
     if _has_stake_of_ours(wiki, user_id):
-        report.add(Area.STAKES, subject, found, f"at most the {its.earned} that were earned")
+        report.add(Area.STAKES, subject, found, f"at most the {its.earned:,} that were earned")
         return
-    counts_as = f"more than the {its.earned} that were earned, as the wiki recorded it"
+    counts_as = f"more than the {its.earned:,} that were earned, as the wiki recorded it"
     report.note_from_before(Area.STAKES, subject, found, counts_as)
 
 

@@ -137,7 +137,7 @@ def _list_unrecorded(store: CheckStore, first: Week, report: CheckReport) -> Non
         report.add(
             Area.WEEKS,
             f"contributions made before {first.label}, recorded at an unknown time",
-            f"{count} with {points} points, counted by no plan: {_named(ids)}",
+            f"{count} with {points:,} points, counted by no plan: {_named(ids)}",
             f"made in {first.label} or later, to be counted",
         )
 

@@ -13,7 +13,7 @@ from worker.core.wording import counted
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.pages import pages_needing_account, payout_pages
-from worker.services.payout.read_again import read_again, unread_payouts, write_back
+from worker.services.payout.read_again import read_again, read_charges, unread_payouts, write_back
 from worker.services.payout.reconcile import CHUNK_PAYOUTS, Reconciliation, reconcile
 from worker.services.payout.settle import settle_from_chain
 from worker.services.plan.planned_week import plan_of
@@ -81,6 +81,7 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
     _settle_again(context, planned)
     _read_transactions(context, planned)
     _record_accounts_made(context, plan_id)
+    read_charges(context, week)
     result = reconcile(context, distribution)
     if result.is_unproven:
         raise BooksUnproven(result)

@@ -18,6 +18,7 @@ from worker.core.week import Week
 from worker.core.wording import counted
 from worker.services.context import Context
 from worker.services.plan.funds import FundsShort
+from worker.services.plan.send_until_resolved import record_attempts
 
 LOOK_AGAIN = timedelta(seconds=30)
 MARKED_AT_ONCE = 32
@@ -99,7 +100,7 @@ class InFlight:
     def record_attempts(self, signed: Sequence[tuple[Payout, Intent, Attempt]]) -> None:
         """Make signed transactions durable before they are sent."""
         attempts = [(payout, attempt) for payout, _, attempt in signed]
-        self._context.store.record_attempts(attempts)
+        record_attempts(self._context, attempts)
         self.signed_here |= {attempt.signature: intent.transfers for _, intent, attempt in signed}
         signed_first = [payout.id for payout, _ in attempts if payout.attempt is None]
         self._unmarked |= {i: self._lease_ends[i] for i in signed_first}

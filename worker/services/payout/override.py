@@ -165,7 +165,7 @@ def _open_batch(context: Context, planned: PlannedWeek, batch: str) -> Payout:
 
 
 def _order_void(context: Context, planned: PlannedWeek, payout: Payout, reason: str) -> None:
-    if not context.store.order_void(payout, reason, context.clock.now()):
+    if not context.store.order_void(payout, reason):
         raise NotOpen(planned.week, payout.id, "resolved")
 
 
@@ -194,7 +194,7 @@ def redirect_reward(context: Context, week: Week, user: str, wallet: str) -> Rew
     (recipient,) = context.chain.recipients([wallet])
     if problem := problem_text(recipient):
         raise WalletNotUsable(wallet, problem)
-    context.store.redirect(reward, wallet, context.clock.now())
+    context.store.redirect(reward, wallet)
     return reward
 
 

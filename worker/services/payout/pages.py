@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from worker.core.cost import OtherTransaction
 from worker.core.payout.records import Payout, Reward
+from worker.core.week import Week
 from worker.ports.payout import Store
 
 
@@ -33,3 +35,13 @@ def pages_needing_account(store: Store, plan_id: str, size: int) -> Iterator[lis
     while page := store.rewards_needing_account(plan_id, position, size):
         yield page
         position = page[-1].position
+
+
+def other_transaction_pages(
+    store: Store, week: Week, size: int
+) -> Iterator[list[OtherTransaction]]:
+    """The week's transactions that resolve no payout, at most `size` at a time."""
+    after = ""
+    while page := store.other_transactions(week, after, size):
+        yield page
+        after = page[-1].signature

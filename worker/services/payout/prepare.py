@@ -101,7 +101,7 @@ def _prepare_batches(
     lost = _lost_accounts(rows, payouts, proven, seen)
     if lost:
         try:
-            create_token_accounts(rows.context, sorted(lost), deadline)
+            create_token_accounts(rows.context, rows.planned.week, sorted(lost), deadline)
         except FundsShort as error:
             waiting = [p for p in payouts if any(row.wallet in lost for row in proven[p.id])]
             prepared.wait_for_funds(waiting, error, rows.context.clock.now())
@@ -199,7 +199,7 @@ def _create_accounts(
         reasons[payout.id] = why_no_account(account, wallet, is_redirect=is_redirect)
         wanted += [] if reasons[payout.id] else [(reward.user_id, wallet)]
     try:
-        tried = create_within_limit(context, wanted, deadline)
+        tried = create_within_limit(context, rows.planned.week, wanted, deadline)
     except MalformedRules:  # an account can wait for the limit, and batches need no limit
         tried = {wallet for _, wallet in wanted}
     seen |= recipients_by_wallet(context, tried) if tried else {}

@@ -1,20 +1,25 @@
-"""Looks again for the transactions of resolved payouts, and writes back what it reads.
+"""Looks again for transactions, and writes back what it reads.
 
 The receipt resolves a payout. Signature, slot and date come from the transaction, which a node may
-return some blocks later, or only a node with full history.
+return some blocks later, or only a node with full history. Transactions that resolve no payout are
+read for their fee alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from worker.core.cost import charge_of
+from worker.core.errors import KontribError
 from worker.core.payout.records import Payout, PayoutKind
 from worker.core.plan.planned_week import PlannedWeek
+from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.outside_plan import outside_plan
-from worker.services.payout.pages import payout_pages, unread_pages
+from worker.services.payout.pages import other_transaction_pages, payout_pages, unread_pages
 from worker.services.payout.settle import settle_from_chain
 from worker.services.plan.seal import anchored_seal
 
@@ -67,3 +72,23 @@ def unread_payouts(context: Context, planned: PlannedWeek) -> list[Payout]:
         outside = outside_plan(context.store, planned, page)
         found += [p for p in page if p.reason is not None and p.id not in outside]
     return found
+
+
+def read_charges(context: Context, week: Week) -> None:
+    """Record what the week's other transactions have cost, as far as endpoints return them.
+
+    Nobody's payment depends on it. So an error ends it, and the rest is read at the next call.
+    """
+    with contextlib.suppress(KontribError):
+        for page in other_transaction_pages(context.store, week, CHUNK_PAYOUTS):
+            unread = [each for each in page if each.charge is None]
+            if not unread:
+                continue
+            height = context.chain.finalized_height().block_height
+            found = context.chain.charges([it.signature for it in unread])
+            charges = {
+                it.signature: charge_of(it, found.get(it.signature), height) for it in unread
+            }
+            known = {signature: it for signature, it in charges.items() if it is not None}
+            if known:
+                context.store.record_charges(known)

@@ -77,8 +77,8 @@ class Reconciliation:
     def sentence(self) -> str:
         if self.is_exact:
             return (
-                f"{self.week.label}: plan = database = chain, {self.planned} base units planned, "
-                f"{self.chain_paid} paid in {counted(self.payouts, 'payout')}"
+                f"{self.week.label}: plan = database = chain, {self.planned:,} base units planned, "
+                f"{self.chain_paid:,} paid in {counted(self.payouts, 'payout')}"
             )
         if self.is_unproven:
             return (
@@ -86,7 +86,7 @@ class Reconciliation:
                 "be read from the chain now"
             )
         return (
-            f"{self.week.label}: MISMATCH of {self.mismatch} base units, "
+            f"{self.week.label}: MISMATCH of {self.mismatch:,} base units, "
             f"{counted(len(self.differences), 'difference')}"
         )
 
@@ -116,7 +116,7 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
         result.check.wrong(planned.week.label, str(error))
     if result.on_its_way != result.database_unpaid:
         forgotten = result.database_unpaid - result.on_its_way
-        what = f"{forgotten} base units of unpaid rewards are in no payout"
+        what = f"{forgotten:,} base units of unpaid rewards are in no payout"
         result.check.wrong(planned.week.label, what)
     return result
 

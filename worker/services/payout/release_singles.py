@@ -122,7 +122,7 @@ class Release:
             )
         ]
         try:
-            return create_within_limit(self._context, wanted, self._deadline)
+            return create_within_limit(self._context, self._planned.week, wanted, self._deadline)
         except FundsShort as error:
             self.short = error
             return set()

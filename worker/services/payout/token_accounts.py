@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from datetime import timedelta
 
+from worker.core.cost import OtherTransaction, TransactionKind
 from worker.core.errors import NotReady
 from worker.core.lifecycle import Stage
-from worker.core.payout.chain import Landing, Recipient, missing_wallets
+from worker.core.payout.chain import Blockhash, Landing, Recipient, missing_wallets
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
@@ -60,7 +61,7 @@ def prepare_accounts(
                 if not created:
                     raise AccountsMissing(planned.week, sorted(missing))
                 return created, False
-            made = create_token_accounts(context, sorted(missing), deadline)
+            made = create_token_accounts(context, planned.week, sorted(missing), deadline)
             created += len(made)
             missing -= made
     context.store.advance(planned.week, planned.plan_id, Stage.ANCHORED, Stage.PREPARED)
@@ -72,11 +73,11 @@ def _void_held_batches(context: Context, planned: PlannedWeek) -> None:
         payout = context.store.payout(planned.plan_id, reward.row.batch)
         if payout is not None and payout.void_reason is None:
             reason = f"an operator holds a reward: {reward.operator_hold}"
-            context.store.order_void(payout, reason, context.clock.now())
+            context.store.order_void(payout, reason)
 
 
 def create_within_limit(
-    context: Context, wanted: Sequence[tuple[str, str]], deadline: Deadline
+    context: Context, week: Week, wanted: Sequence[tuple[str, str]], deadline: Deadline
 ) -> set[str]:
     """Create the accounts of these users' wallets, as many as the week's limit allows.
 
@@ -93,7 +94,7 @@ def create_within_limit(
     chosen = wanted[: max(0, limit - used)]
     tried = {wallet for _, wallet in chosen}
     if tried:
-        made = create_token_accounts(context, sorted(tried), deadline)
+        made = create_token_accounts(context, week, sorted(tried), deadline)
         # Only created accounts: a failed creation would hold its reward for ever.
         had = [(user_id, wallet) for user_id, wallet in chosen if wallet in made]
         context.store.mark_accounts_made(had, context.clock.now())
@@ -111,8 +112,10 @@ def recipients_by_wallet(context: Context, wallets: Set[str]) -> dict[str, Recip
     return {r.wallet: r for r in context.chain.recipients(sorted(wallets))}
 
 
-def create_token_accounts(context: Context, wallets: Sequence[str], deadline: Deadline) -> set[str]:
-    """Send creations until they are done or the blockhash has expired.
+def create_token_accounts(
+    context: Context, week: Week, wallets: Sequence[str], deadline: Deadline
+) -> set[str]:
+    """Send creations until they are done or the blockhash has expired. The week bears their cost.
 
     Returns the wallets whose account was created. An account seen at confirmed counts: if a fork
     drops it, the payment finds it missing. An account whose creation is final and that is missing
@@ -127,6 +130,7 @@ def create_token_accounts(context: Context, wallets: Sequence[str], deadline: De
     wires = [
         (s.signature, s.wire) for s in context.chain.sign_account_creations(wallets, blockhash)
     ]
+    _record(context, week, [signature for signature, _ in wires], blockhash)
     missing = set(wallets)
     while not deadline.passed:
         context.chain.send(wires)
@@ -138,6 +142,15 @@ def create_token_accounts(context: Context, wallets: Sequence[str], deadline: De
         if height > blockhash.last_valid_block_height:
             break
     return set(wallets) - missing
+
+
+def _record(context: Context, week: Week, signatures: Sequence[str], blockhash: Blockhash) -> None:
+    """Record creations before they are sent, so that their cost is known after a crash."""
+    last = blockhash.last_valid_block_height
+    kind = TransactionKind.ACCOUNTS
+    context.store.record_transactions(
+        [OtherTransaction(signature, week, kind, last) for signature in signatures]
+    )
 
 
 def _all_final(context: Context, signatures: Sequence[str]) -> bool:

@@ -27,7 +27,7 @@ from worker.services.plan.genesis import first_week
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.publish import check_published, held_in_batches
 from worker.services.plan.seal import AnchorUnknown, stored_seal
-from worker.services.plan.send_until_resolved import TransactionRefused, sign_all
+from worker.services.plan.send_until_resolved import TransactionRefused, record_attempts, sign_all
 
 CHANGED = "a part of it is missing in the database or was changed"
 
@@ -169,7 +169,7 @@ def _send(
             is_retry=attempt is not None,
         )
         (attempt,) = sign_all(context, [intent])
-        context.store.record_attempts([(payout, attempt)])
+        record_attempts(context, [(payout, attempt)])
     if attempt is not None and step in (Step.SIGN, Step.RESEND):
         context.chain.send([(attempt.signature, attempt.wire)])
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from worker.core.cost import OtherTransaction, TransactionKind
 from worker.core.errors import NotReady, Refused
 from worker.core.payout.chain import Intent
 from worker.core.payout.decision import Step, next_step
-from worker.core.payout.records import Attempt
+from worker.core.payout.records import Attempt, Payout
 from worker.core.payout.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.receipts import ReceiptState, Resolution, unknown_because
 from worker.services.context import Context
@@ -81,3 +82,24 @@ def sign_all(context: Context, intents: Sequence[Intent]) -> list[Attempt]:
         )
         for intent, transaction in zip(intents, signed, strict=True)
     ]
+
+
+def record_attempts(context: Context, attempts: Sequence[tuple[Payout, Attempt]]) -> None:
+    """Make signed attempts durable before they are sent.
+
+    An attempt that is replaced may have been refused by the chain, which costs a fee. It is
+    recorded first, since the payout then forgets it.
+    """
+    replaced = [
+        OtherTransaction(
+            payout.attempt.signature,
+            payout.week,
+            TransactionKind.REPLACED,
+            payout.attempt.last_valid_block_height,
+        )
+        for payout, _ in attempts
+        if payout.attempt is not None
+    ]
+    if replaced:
+        context.store.record_transactions(replaced)
+    context.store.record_attempts(attempts)

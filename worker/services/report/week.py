@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 
+from worker.core.cost import Cost, OtherTransaction
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.advice import BY_OPERATOR, NO_REASON, VOID_BATCH, advice
@@ -20,7 +21,7 @@ from worker.core.report.spread import Spread, spread
 from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.ports.report import ReportStore, TypeTally
-from worker.services.payout.pages import payout_pages
+from worker.services.payout.pages import other_transaction_pages, payout_pages
 from worker.services.plan.planned_week import plan_of
 from worker.services.week.status import Board, board
 from worker.services.wiki.as_planned import as_planned
@@ -48,24 +49,6 @@ class Group:
         self.amount += reward.row.amount
         if len(self.users) < USERS_NAMED:
             self.users.append(reward.user_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """The cost of a week, in lamports. Rents are None if the chain did not answer."""
-
-    fees: int
-    receipts: int
-    accounts: int
-    """Recipients without a token account when the week was planned."""
-    receipts_rent: int | None
-    accounts_rent: int | None
-
-    @property
-    def total(self) -> int | None:
-        if self.receipts_rent is None or self.accounts_rent is None:
-            return None
-        return self.fees + self.receipts_rent + self.accounts_rent
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +81,8 @@ class WeekReport:
     failed: Sequence[Group]
     payouts: Sequence[Payout]
     """Batches in order, then singles."""
+    other_transactions: Sequence[OtherTransaction]
+    """Those that cost something, or whose cost is not readable yet."""
     cost: Cost
     trend: Sequence[TrendWeek]
 
@@ -152,7 +137,8 @@ def week_report(
         held=gathered.groups(Status.PENDING),
         failed=gathered.groups(Status.FAILED),
         payouts=payouts,
-        cost=_cost(store.count_needing_account(planned.plan_id), found, payouts, costs),
+        other_transactions=_other_transactions(store, week),
+        cost=found.cost(costs),
         trend=[_trend_week(store, each) for each in _trend_weeks(store, week)],
     )
 
@@ -178,7 +164,8 @@ def _historic_report(
         held=[],
         failed=[],
         payouts=[],
-        cost=Cost(0, 0, 0, None, None),
+        other_transactions=[],
+        cost=found.cost(None),
         trend=[_trend_week(wiki.store, each) for each in _trend_weeks(wiki.store, week)],
     )
 
@@ -207,6 +194,12 @@ def _payouts(store: Store, planned: PlannedWeek) -> list[Payout]:
     pages = payout_pages(store, planned.plan_id, CHUNK)
     found = [each for page in pages for each in page if each.kind is not PayoutKind.ANCHOR]
     return sorted(found, key=lambda each: (each.kind.value, each.index))
+
+
+def _other_transactions(store: Store, week: Week) -> list[OtherTransaction]:
+    pages = other_transaction_pages(store, week, CHUNK)
+    found = [each for page in pages for each in page if each.charge is None or each.charge.fee]
+    return sorted(found, key=lambda each: each.kind.value)
 
 
 @dataclass(slots=True)
@@ -259,18 +252,6 @@ def _gather(store: Store, planned: PlannedWeek, payouts: Sequence[Payout]) -> _G
     for chunk in reward_chunks(store, planned):
         gathered.add(chunk)
     return gathered
-
-
-def _cost(accounts: int, found: Board, payouts: Sequence[Payout], costs: Costs | None) -> Cost:
-    anchor = 2 if found.stage.is_frozen else 0  # the anchor has two receipts
-    receipts = sum(payout.status.is_resolved for payout in payouts) + anchor
-    return Cost(
-        fees=found.fees,
-        receipts=receipts,
-        accounts=accounts,
-        receipts_rent=receipts * costs.receipt_rent if costs else None,
-        accounts_rent=accounts * costs.token_account_rent if costs else None,
-    )
 
 
 def _trend_weeks(store: Store, week: Week) -> list[Week]:

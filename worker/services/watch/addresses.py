@@ -39,15 +39,18 @@ class Fund:
         return f"{sol_text(number)} SOL" if is_sol else f"{tokens_text(number)} KONTRIB"
 
 
-def addresses_to_fund(context: Context) -> list[Fund]:
-    """Fee payer, source account and mint. Without an answer of the cluster, the mint alone."""
+def addresses_to_fund(context: Context, *, with_need: bool = True) -> list[Fund]:
+    """Fee payer, source account and mint. Without an answer of the cluster, the mint alone.
+
+    `with_need` asks the database, too.
+    """
     try:
         genesis = context.chain.cluster_genesis()
         treasury = context.chain.treasury()
     except KontribError:
         return [Fund("mint", context.chain.mint, None)]
     cluster = PUBLIC_CLUSTERS.get(genesis, CUSTOM)
-    report = _needed(context)
+    report = _needed(context) if with_need else None
     return [*_funds(treasury, report, cluster), _mint(context.chain.mint, cluster)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,17 +11,18 @@ from worker.core.errors import KontribError, NotReady, Unreachable
 from worker.core.findings import Check, Finding
 from worker.core.lifecycle import Stage
 from worker.core.money import sol_text, tokens_text
+from worker.core.plan.rules import Rules, rules_from
 from worker.core.week import Week
 from worker.core.wording import counted
 from worker.ports.check import CheckStore
 from worker.ports.payout import Archive, Clock, Store
-from worker.services.context import Context
+from worker.services.context import Context, Paused
 from worker.services.plan.cluster.clock import check_clock
 from worker.services.plan.funds import FundsReport, Need, estimate, funds_report
 from worker.services.plan.genesis import first_week
 from worker.services.watch.endpoints import limits_text, problem_of
 
-DATABASE, CLUSTER, MINT = "MongoDB", "cluster", "mint and authority"
+DATABASE, KEYS, CLUSTER, MINT = "MongoDB", "keys", "cluster", "mint and authority"
 ASK_AGAIN = (
     "Nothing is known about this, because no endpoint answered. Ask again; if it stays so, replace "
     "the endpoint in SOLANA_RPC_URL."
@@ -74,15 +76,16 @@ def _ask(question: Question, check: Check) -> None:
         check.add(Finding(question.name, "", str(error), advice=advice))
 
 
-def payout_questions(context: Callable[[], Context]) -> list[Question]:
-    """Questions about the ports. If `context` fails, each question reports the failure."""
+def payout_questions(context: Callable[[], Context], store: Callable[[], Store]) -> list[Question]:
+    """Questions about the ports. `context` fails without usable keys, and `store` needs none."""
     return [
         Question(
             "rules",
-            lambda: _rules(context()),
+            lambda: _rules(rules_from(store().rules_document())),
             "Correct the document `token_system` in system_config, or run `kontrib migrate`.",
             needs=(DATABASE,),
         ),
+        Question(KEYS, lambda: _keys(context), "Correct the setting or the file that is named."),
         *_chain_questions(context),
         Question(
             "genesis",
@@ -106,10 +109,11 @@ def payout_questions(context: Callable[[], Context]) -> list[Question]:
             "plan archive",
             lambda: archive_answers(context().archive),
             "Correct PLAN_ARCHIVE_URL, or the rights on that place.",
+            needs=(KEYS,),
         ),
         Question(
             "signing",
-            lambda: _not_paused(context()),
+            lambda: _not_paused(store()),
             "Run `kontrib resume` when the reason is gone.",
             needs=(DATABASE,),
         ),
@@ -122,6 +126,7 @@ def _chain_questions(context: Callable[[], Context]) -> list[Question]:
             CLUSTER,
             lambda: f"genesis hash {context().chain.cluster_genesis()}",
             "Check SOLANA_RPC_URL: most endpoints must answer, and all must be of one cluster.",
+            needs=(KEYS,),
         ),
         Question(
             "clock",
@@ -207,8 +212,14 @@ def coming_need(context: Context) -> FundsReport:
     return funds_report(context, Need(pool, cost.lamports))
 
 
-def _rules(context: Context) -> str:
-    rules = context.rules()
+def _keys(context: Callable[[], Context]) -> str:
+    """A context is built from the keys. A silent endpoint is another question's."""
+    with contextlib.suppress(Unreachable):
+        context()
+    return "payout, receipt and fee payer key can be read"
+
+
+def _rules(rules: Rules) -> str:
     return f"{tokens_text(rules.pool)} KONTRIB a week, from {rules.min_points} points on"
 
 
@@ -250,8 +261,9 @@ def _lamports(context: Context) -> str:
     return text
 
 
-def _not_paused(context: Context) -> str:
-    context.refuse_if_paused()
+def _not_paused(store: Store) -> str:
+    if (reason := store.paused()) is not None:
+        raise Paused(reason)
     return "not paused"
 
 

@@ -22,6 +22,7 @@ from worker.core.wording import counted
 from worker.ports.payout import Notifier, Store
 from worker.services.context import Context
 from worker.services.payout.close import record_reconciliation
+from worker.services.payout.read_again import read_charges
 from worker.services.payout.reconcile import Reconciliation, reconcile_or_report
 from worker.services.plan.approval import ApprovalMissing, MostLeftOut
 from worker.services.watch.doctor import coming_need
@@ -81,6 +82,7 @@ def reconcile_week(context: Context, week: Week) -> Reconciliation | None:
     distribution = context.store.distribution(week)
     if distribution is None or distribution.stage is not Stage.COMPLETED:
         return None
+    read_charges(context, week)
     result = reconcile_or_report(context, distribution)
     if not result.is_unproven:
         record_reconciliation(context, result)

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from worker.core.cost import NOTHING_ELSE, Cost, OtherCharges, week_cost
 from worker.core.lifecycle import PayoutStatus, Stage, Status, status_of
 from worker.core.money import BaseUnits
-from worker.core.payout.records import Distribution, PayoutKind, Tally
+from worker.core.payout.chain import Costs
+from worker.core.payout.records import Distribution, PayoutKind, Progress, Tally
+from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.ports.payout import Store
 from worker.services.payout.pages import payout_pages
@@ -17,6 +20,7 @@ from worker.services.payout.pages import payout_pages
 CHUNK_PAYOUTS = 500
 UNREADABLE = "its stored header was changed; `kontrib rebuild WEEK --from-chain` restores it"
 NOTHING = Tally(0, BaseUnits(0))
+ANCHOR_RECEIPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,14 @@ class Board:
     failed: Tally = NOTHING
     rewards: Mapping[Status, Tally] = field(default_factory=dict)
     payouts: Mapping[PayoutStatus, int] = field(default_factory=dict)
-    fees: int = 0
+    payout_fees: int = 0
+    """Lamports, of the transactions that resolved payouts."""
+    receipts: int = 0
+    """Receipts of payments and of the anchor. They are never closed."""
+    void_receipts: int = 0
+    other: OtherCharges = NOTHING_ELSE
+    unrecorded_accounts: int = 0
+    """See `Cost.unrecorded`."""
     root: bytes | None = None
     signature: str | None = None
     reason: str | None = None
@@ -50,6 +61,24 @@ class Board:
     """Why nothing is signed now."""
     is_historic: bool = False
     """Whether another system distributed the week. The figures are its own."""
+
+    @property
+    def fees(self) -> int:
+        """Lamports, of all transactions of the week."""
+        return self.cost(None).fees
+
+    def cost(self, costs: Costs | None) -> Cost:
+        """The cost of the week. Without today's `costs`, rents that are not recorded are None."""
+        return week_cost(
+            payout_fees=self.payout_fees,
+            receipts=self.receipts,
+            void_receipts=self.void_receipts,
+            other=self.other,
+            unrecorded=self.unrecorded_accounts,
+            receipt_rent=None if costs is None else costs.receipt_rent,
+            void_receipt_rent=None if costs is None else costs.void_receipt_rent,
+            account_rent=None if costs is None else costs.token_account_rent,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +172,7 @@ def _board(
     # A failed reward waits to be paid alone, too, so the store counts it as held.
     held = _less(progress.held, failed)
     open_ones = _sum(rewards.get(s, NOTHING) for s in (Status.PENDING, Status.PROCESSING))
-    return replace(
+    counted = replace(
         unplanned,
         contributors=header.rewards,
         points=header.total_points,
@@ -155,9 +184,29 @@ def _board(
         failed=failed,
         rewards=rewards,
         payouts=progress.payouts,
-        fees=progress.fees,
         next_attempt_at=distribution.next_attempt_at or progress.next_attempt_at,
     )
+    return _with_cost(store, planned, progress, counted)
+
+
+def _with_cost(store: Store, planned: PlannedWeek, progress: Progress, found: Board) -> Board:
+    other = store.other_charges(planned.week)
+    return replace(
+        found,
+        payout_fees=progress.fees,
+        receipts=progress.paid + (ANCHOR_RECEIPTS if planned.stage.is_frozen else 0),
+        void_receipts=progress.void,
+        other=other,
+        unrecorded_accounts=_unrecorded(store, planned, other),
+    )
+
+
+def _unrecorded(store: Store, planned: PlannedWeek, other: OtherCharges) -> int:
+    """The accounts of a plan if no creation is recorded: an older version created them, or the
+    database was lost and rebuilt from the chain."""
+    if other.transactions or not planned.stage.is_payable:
+        return 0
+    return store.count_needing_account(planned.plan_id)
 
 
 def _sum(tallies: Iterable[Tally]) -> Tally:

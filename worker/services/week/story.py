@@ -147,7 +147,7 @@ def _plan(context: Context, work: Work, _: Deadline, at_once: bool) -> Done:
     return Done(
         f"{work.week.label}: plan {planned.how}, {counted(header.rewards, 'reward')} "
         f"({header.held} held) in {counted(header.batches, 'batch', 'batches')}, "
-        f"{tokens_text(header.total_amount)} KONTRIB for {header.total_points} points"
+        f"{tokens_text(header.total_amount)} KONTRIB for {header.total_points:,} points"
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from worker.core.errors import Refused
 from worker.core.lifecycle import Stage
 from worker.core.week import Week
@@ -23,7 +21,7 @@ class AnotherPlan(Refused):
         )
 
 
-def approve_week(store: Store, week: Week, root: bytes | None, now: datetime) -> bool:
+def approve_week(store: Store, week: Week, root: bytes | None) -> bool:
     """Let the plan with this root be anchored, and no other. False if the week is anchored.
 
     Raises:
@@ -35,33 +33,32 @@ def approve_week(store: Store, week: Week, root: bytes | None, now: datetime) ->
         return False
     if root is None or not store.approve(week, root):
         raise AnotherPlan(week, root, known.root or b"")
-    store.requeue(week, now)
+    store.requeue(week)
     return True
 
 
-def resume_signing(store: Store, now: datetime) -> None:
+def resume_signing(store: Store) -> None:
     """End a pause, and make every open week due now."""
     store.pause(None)
     for distribution in store.distributions():
         if distribution.stage is not Stage.COMPLETED:
-            store.requeue(distribution.week, now)
+            store.requeue(distribution.week)
 
 
-def forget_waits(store: Store, week: Week, now: datetime) -> None:
+def forget_waits(store: Store, week: Week) -> None:
     """Make due what waits for its next try: this week, and earlier ones that come before it.
 
     A week that stopped, or is completed, stays as it is until `retry`.
     """
     for known in store.distributions():
-        is_waiting = known.next_attempt_at is not None and known.next_attempt_at > now
         is_over = known.stopped or known.stage is Stage.COMPLETED
-        if known.week <= week and is_waiting and not is_over:
-            store.requeue(known.week, now)
+        if known.week <= week and known.next_attempt_at is not None and not is_over:
+            store.requeue(known.week)
 
 
-def retry_week(store: Store, week: Week, now: datetime) -> int:
+def retry_week(store: Store, week: Week) -> int:
     """Make everything unresolved of a week due now, and return how many. Sends nothing itself.
 
     Safe at any state, any number of times.
     """
-    return store.requeue(week, now)
+    return store.requeue(week)

@@ -99,7 +99,7 @@ def test_an_attempt_is_shown_once_it_waits_longer_than_usual(
 ) -> None:
     world.ledger.holds_sends = True
     flight.payouts.clear()
-    world.first.store.requeue(WEEK, world.clock.now())
+    world.first.store.requeue(WEEK)
     world.clock.sleep(3600)
     do(world.first, Job.PAY, seconds=1)
     stored = store_of(world.first).state.payouts[world.distribution().plan_id or ""].values()

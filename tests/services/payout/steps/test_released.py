@@ -100,7 +100,7 @@ def test_accounts_of_the_last_seven_days_count_against_the_limit(held: World) ->
 
     def create() -> set[str]:
         left = [pair for pair in wanted if not _has_account(held, pair[1])]
-        return create_within_limit(held.first, left, Deadline(held.clock, 60))
+        return create_within_limit(held.first, WEEK, left, Deadline(held.clock, 60))
 
     assert create() == {wallet for _, wallet in wanted[:2]}
     assert create() == set()
@@ -108,7 +108,7 @@ def test_accounts_of_the_last_seven_days_count_against_the_limit(held: World) ->
     assert create() == set()
     held.clock.sleep(60)
     assert create() == {wallet for _, wallet in wanted[2:]}
-    assert create_within_limit(held.first, [], Deadline(held.clock, 60)) == set()
+    assert create_within_limit(held.first, WEEK, [], Deadline(held.clock, 60)) == set()
 
 
 def _has_account(world: World, wallet: str) -> bool:

@@ -25,6 +25,7 @@ from worker.services.plan.funds import (
 
 COSTS = Costs(
     receipt_rent=Lamports(1_000),
+    void_receipt_rent=Lamports(1_100),
     token_account_rent=Lamports(2_000),
     fee_per_signature=Lamports(5),
     signatures=2,

@@ -89,8 +89,8 @@ class MongoPayouts(MongoPart):
         found = self.payout_batches.find(selected).sort("id", 1).limit(limit)
         return [payout_of(document) for document in found]
 
-    def order_void(self, payout: Payout, reason: str, now: datetime) -> bool:
-        facts = {"void_reason": reason, "attempts": 0, "next_attempt_at": now}
+    def order_void(self, payout: Payout, reason: str) -> bool:
+        facts = {"void_reason": reason, "attempts": 0, "next_attempt_at": None}
         batch = {"plan_id": payout.plan_id, "id": payout.id, "kind": PayoutKind.BATCH.value}
         unresolved = {"status": {"$in": UNRESOLVED}}
         return self.payout_batches.update_one(batch | unresolved, {"$set": facts}).matched_count > 0

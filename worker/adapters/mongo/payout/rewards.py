@@ -66,18 +66,19 @@ class MongoRewards(MongoPart):
         facts = {"status": status.value, "reason": reason, "next_attempt_at": next_attempt_at}
         self.token_rewards.update_one({**_one(reward), "status": _UNPAID}, {"$set": facts})
 
-    def redirect(self, reward: Reward, wallet: str, now: datetime) -> None:
+    def redirect(self, reward: Reward, wallet: str) -> None:
         changed = self.token_rewards.update_one(
             {**_one(reward), "status": _UNPAID, "route": {"$ne": Route.BATCH.value}},
-            {"$set": {"redirected_to": wallet, "next_attempt_at": now}},
+            {"$set": {"redirected_to": wallet, "next_attempt_at": None}},
         )
         if changed.matched_count:
-            facts = {"wallet": wallet, "next_attempt_at": now}
+            facts = {"wallet": wallet, "next_attempt_at": None}
             self.payout_batches.update_one(_open_single(reward), {"$set": facts})
 
     def hold(self, reward: Reward, reason: str | None) -> None:
         """Write the reward before its payout: `MongoPlans.write_payouts` relies on this order."""
-        held = {"$set": {"operator_hold": reason}}
+        due = {} if reason else {"next_attempt_at": None}
+        held = {"$set": {"operator_hold": reason, **due}}
         changed = self.token_rewards.update_one({**_one(reward), "status": _UNPAID}, held)
         if changed.matched_count:
             self.payout_batches.update_one(_open_single(reward), held)

@@ -200,7 +200,7 @@ class MongoWeeks(MongoKnownWeeks):
         selected = {**_ours(week), "root": root.hex()}
         return self.weeks.update_one(selected, {"$set": facts}).matched_count == 1
 
-    def requeue(self, week: Week, now: datetime) -> int:
+    def requeue(self, week: Week) -> int:
         facts = {**UNTRIED, "status": status_expression(stopped=False)}
         before = self.weeks.find_one_and_update(_ours(week), [{"$set": facts}])
         if before is None:
@@ -210,15 +210,15 @@ class MongoWeeks(MongoKnownWeeks):
         if (plan_id := known.plan_id) is None:
             return count
         payouts = self.payout_batches.update_many(
-            unresolved_payments(plan_id), {"$set": {"attempts": 0, "next_attempt_at": now}}
+            unresolved_payments(plan_id), {"$set": {"attempts": 0, "next_attempt_at": None}}
         )
         unread = {"plan_id": plan_id, "status": {"$in": RESOLVED}, "reason": {"$ne": None}}
         read = self.payout_batches.update_many(
-            unread, {"$set": {"attempts": 0, "next_attempt_at": now}}
+            unread, {"$set": {"attempts": 0, "next_attempt_at": None}}
         )
         rewards = self.token_rewards.update_many(
             {**waiting(plan_id), "operator_hold": None},
-            {"$set": {"status": Status.PENDING.value, "next_attempt_at": now}},
+            {"$set": {"status": Status.PENDING.value, "next_attempt_at": None}},
         )
         return count + payouts.matched_count + read.matched_count + rewards.matched_count
 

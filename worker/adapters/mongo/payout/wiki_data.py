@@ -15,7 +15,7 @@ from worker.adapters.mongo.names import ACCOUNT_MADE_AT, ACCOUNT_WALLETS
 from worker.adapters.mongo.payout import contributions as query
 from worker.adapters.mongo.payout.same_users import MixedCaseIds
 from worker.adapters.mongo.payout.stakes import stake_covering
-from worker.adapters.mongo.payout.week_sum import PointsNotExact, WeekSum
+from worker.adapters.mongo.payout.sums.week_sum import PointsNotExact, WeekSum
 from worker.core.chunks import chunks
 from worker.core.identity import canonical_user_id
 from worker.core.payout.records import Account, Stake, UnusableStake, WeekPoints

@@ -25,6 +25,7 @@ _MARKS: dict[str, Document] = {
     names.WEEKLY_DISTRIBUTIONS: {"stage": {"$exists": True}, names.ADOPTED: {"$exists": False}},
     names.WEEKLY_DISTRIBUTIONS_ARCHIVE: {"stage": {"$exists": True}},
     names.PAYOUT_BATCHES: {"plan_id": {"$exists": True}, "id": {"$exists": True}},
+    names.OTHER_TRANSACTIONS: {"last_valid_block_height": {"$exists": True}},
     names.ARTICLE_REWARDS: {"amount_base_units": {"$exists": True}},
     names.GOVERNANCE_VOTES: {"weight_base_units": {"$exists": True}},
     names.GOVERNANCE_SNAPSHOTS: {"power_base_units": {"$exists": True}},

@@ -18,6 +18,7 @@ from worker.adapters.mongo.schema.validators import (
     DISTRIBUTION,
     HISTORIC_DISTRIBUTION,
     HISTORIC_REWARD,
+    OTHER_TRANSACTION,
     PAYOUT,
     PROPOSAL,
     REWARD,
@@ -243,6 +244,12 @@ COLLECTIONS: tuple[CollectionSpec, ...] = (
         ),
         validator=Validator(PAYOUT),
         essential=("plan_id", "id"),
+    ),
+    CollectionSpec(
+        names.OTHER_TRANSACTIONS,
+        indexes=(_index("week", "_id"),),
+        validator=Validator(OTHER_TRANSACTION),
+        essential=("week", "kind"),
     ),
     CollectionSpec(
         names.ARTICLE_REWARDS,

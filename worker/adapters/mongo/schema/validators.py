@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 from worker.adapters.mongo.names import Route
+from worker.core.cost import TransactionKind
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.payout.records import PayoutKind
 from worker.core.wiki.governance import Choice, ProposalStatus, ProposalType
@@ -143,6 +144,16 @@ PAYOUT: Schema = _object(
     next_attempt_at=_or_null(_DATE),
     lease=_LEASE,
     verified=_FLAG,
+)
+
+OTHER_TRANSACTION: Schema = _object(
+    "_id week kind last_valid_block_height fee rent accounts succeeded",
+    _fields("_id week", _TEXT),
+    _fields("fee rent", _or_null(AMOUNT)),
+    kind=_one_of(TransactionKind),
+    last_valid_block_height=AMOUNT,
+    accounts=_or_null(_COUNT),
+    succeeded=_or_null(_FLAG),
 )
 
 STAKE: Schema = _object(

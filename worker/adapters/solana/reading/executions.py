@@ -43,7 +43,7 @@ from worker.ports.wiki import FoundTransfer
 T = TypeVar("T")
 
 _AMOUNT = struct.Struct("<BQ")
-_ODD = (
+ODD = (
     KeyError, IndexError, TypeError, ValueError, AttributeError, struct.error, binascii.Error,
 )  # fmt: skip
 
@@ -104,7 +104,7 @@ def _read(reply: Any, signature: str, make: Callable[[_Landed], T | None]) -> T 
     try:
         landed = _Landed.read(reply)
         return None if landed is None or landed.signature != signature else make(landed)
-    except _ODD:
+    except ODD:
         return None
 
 

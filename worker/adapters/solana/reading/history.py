@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from solders.pubkey import Pubkey
 
@@ -28,7 +28,35 @@ receipt then counts as paid without a readable transaction, and is never paid ag
 
 CANDIDATES_A_ROUND = (1, 8, 64)
 
-Search = Callable[[Endpoint, dict[str, Execution]], Any]
+Found = TypeVar("Found")
+Search = Callable[[Endpoint, dict[str, Found]], Awaitable[None]]
+
+
+def ask_until_found(rpc: Rpc, search: Search[Found], wanted: int) -> dict[str, Found]:
+    """Ask one endpoint after the other for what is missing, until `wanted` are found.
+
+    Endpoints that failed the last time are asked last, and those that rest are not asked.
+
+    Raises:
+        Unreachable: every endpoint failed to answer.
+    """
+
+    async def work(endpoints: list[Endpoint]) -> dict[str, Found]:
+        found: dict[str, Found] = {}
+        failures: list[str] = []
+        awake = [it for it in by_health(endpoints) if not it.rests] or endpoints
+        for endpoint in awake:
+            if len(found) == wanted:
+                break
+            try:
+                await search(endpoint, found)
+            except Unreachable as failure:
+                failures.append(str(failure))
+        if len(failures) == len(awake):
+            raise Unreachable("; ".join(failures))
+        return found
+
+    return rpc.run(work)
 
 
 class ExecutionHistory:
@@ -47,7 +75,7 @@ class ExecutionHistory:
             candidates = await self._candidates(endpoint, missing)
             await self._try(endpoint, candidates, found)
 
-        return self._everywhere(search, len(set(ids)))
+        return ask_until_found(self._rpc, search, len(set(ids)))
 
     def read(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
         """Read the executions of known signatures, by receipt id."""
@@ -56,33 +84,7 @@ class ExecutionHistory:
             missing = {key: [value] for key, value in signatures.items() if key not in found}
             await self._try(endpoint, missing, found)
 
-        return self._everywhere(search, len(signatures))
-
-    def _everywhere(self, search: Search, wanted: int) -> dict[str, Execution]:
-        """Ask one endpoint after the other for the missing executions.
-
-        Endpoints that failed the last time are asked last, and those that rest are not asked.
-
-        Raises:
-            Unreachable: every endpoint failed to answer.
-        """
-
-        async def work(endpoints: list[Endpoint]) -> dict[str, Execution]:
-            found: dict[str, Execution] = {}
-            failures: list[str] = []
-            awake = [it for it in by_health(endpoints) if not it.rests] or endpoints
-            for endpoint in awake:
-                if len(found) == wanted:
-                    break
-                try:
-                    await search(endpoint, found)
-                except Unreachable as failure:
-                    failures.append(str(failure))
-            if len(failures) == len(awake):
-                raise Unreachable("; ".join(failures))
-            return found
-
-        return self._rpc.run(work)
+        return ask_until_found(self._rpc, search, len(signatures))
 
     async def _candidates(self, endpoint: Endpoint, ids: Sequence[str]) -> dict[str, list[str]]:
         """Successful transactions that mention each receipt, the most likely one first."""

@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from solana.exceptions import SolanaRpcException
 from solana.rpc.async_http_provider import AsyncHTTPProvider
 
+from config.secrets import Hiding, secrets_in_url
 from worker.adapters.solana.rpc.calls import (
     BATCH_CALLS_MAX,
     TOO_MANY_CODES,
@@ -53,6 +55,8 @@ class Transport:
             max_connections=int(LIMIT_MAX),
         )
         self._limit = AdaptiveLimit()
+        self._hiding = Hiding(secrets_in_url(url))
+        """A provider's sentence may repeat the API key in the URL."""
         self.batch_calls_max = BATCH_CALLS_MAX
         """The calls of a batch. They shrink when the endpoint refuses a batch."""
 
@@ -108,9 +112,11 @@ class Transport:
         async with self._limit.slot() as ticket:
             try:
                 answer = await self._provider.make_request_unparsed(body)
-                replies = replies_in(answer, len(calls), as_batch=as_batch)
+                answered = replies_in(answer, len(calls), as_batch=as_batch)
+                replies = [self._without_secrets(reply) for reply in answered]
             except (SolanaRpcException, MalformedBody, BatchRefused) as error:
                 failure = failure_of(error, as_batch=as_batch)
+                failure.error = self._without_secrets(failure.error)
                 rpc_errors[failure.kind] += 1
                 if failure.kind in SLOW_DOWN_KINDS:
                     self._limit.cut(ticket)
@@ -119,6 +125,11 @@ class Transport:
                 return replies
         # Outside of the handler: the provider's own exception carries the URL.
         raise failure
+
+    def _without_secrets(self, reply: Reply) -> Reply:
+        if not isinstance(reply, RpcError):
+            return reply
+        return replace(reply, message=self._hiding(reply.message))
 
     def _heed(self, replies: list[Reply], ticket: int) -> None:
         """Count errors, and slow down if a reply inside the batch says "too many requests"."""

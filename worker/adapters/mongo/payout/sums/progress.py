@@ -30,9 +30,13 @@ class MongoProgress(MongoPart):
                 held = _plus(held, tally)
                 times.append(group["next_attempt_at"])
         fees = signatures = 0
+        resolved = dict.fromkeys(PayoutStatus, 0)
         for group in self._payout_groups(plan_id):
-            if group["_id"]["kind"] == PayoutKind.BATCH:
-                batches[PayoutStatus(group["_id"]["status"])] += group["count"]
+            kind, state = group["_id"]["kind"], PayoutStatus(group["_id"]["status"])
+            if kind == PayoutKind.BATCH:
+                batches[state] += group["count"]
+            if kind != PayoutKind.ANCHOR:
+                resolved[state] += group["count"]
             fees += integer_sum("fees", group["fees"])
             signatures += group["signatures"]
             times.append(group["next_attempt_at"])
@@ -44,6 +48,8 @@ class MongoProgress(MongoPart):
             next_attempt_at=min(known_times, default=None),
             fees=Lamports(fees),
             signatures=signatures,
+            paid=resolved[PayoutStatus.PAID],
+            void=resolved[PayoutStatus.VOID],
         )
 
     def _reward_groups(self, plan_id: str) -> list[Document]:
