@@ -147,7 +147,7 @@ def _is_counted(
     all. It was counted if another failure was counted since this work began, or if the week already
     waited because of the same reason.
     """
-    if known is None or before is None or not known.attempts:
+    if known is None or before is None:
         return False
     waited = is_waiting(before.next_attempt_at, began) and before.reason == reason
     return waited or known.attempts > before.attempts
