@@ -51,7 +51,8 @@ def read_finalized_height(rpc: Rpc) -> Height | None:
 
     None if fewer report one. Each number is counted by itself, so that no endpoint alone decides
     one of them: an absurd height would expire living transactions, and no receipt is readable at
-    an absurd slot.
+    an absurd slot. A liar can make them those of two honest endpoints. Then an attempt may be
+    signed anew some blocks early, which its receipt makes harmless.
 
     Raises:
         Unreachable: no endpoint answers.
