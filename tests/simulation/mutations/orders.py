@@ -7,7 +7,7 @@ from tests.simulation.faults.sweeping import sweep, sweep_until_closed
 from tests.simulation.faults.traps import do
 from tests.simulation.mutations.anchoring import is_anchored
 from tests.simulation.mutations.happen import attempt, hide_receipts, refuses
-from tests.simulation.mutations.safeguard import Safeguard, edit, promise
+from tests.simulation.mutations.safeguard import Safeguard, both, edit, promise
 from worker.core.errors import Refused
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import ONE_TOKEN
@@ -164,18 +164,20 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "nothing is made void blindly",
-        edit(override._order_void, ("state is not ReceiptState.FREE", "False")),
+        edit(override._open_batch, ("state is not ReceiptState.FREE", "False")),
         a_batch_is_made_void_while_nobody_answers,
         "an order without a look at the chain",
     ),
     Safeguard(
         "a resolved batch is not made void",
-        edit(
-            override._order_void,
-            ("state is not ReceiptState.FREE", "False"),
-            (
-                "not context.store.order_void(payout, reason, context.clock.now())",
-                "context.store.order_void(payout, reason, context.clock.now()) and False",
+        both(
+            edit(override._open_batch, ("state is not ReceiptState.FREE", "False")),
+            edit(
+                override._order_void,
+                (
+                    "not context.store.order_void(payout, reason, context.clock.now())",
+                    "context.store.order_void(payout, reason, context.clock.now()) and False",
+                ),
             ),
         ),
         a_resolved_batch_is_made_void,
