@@ -9,7 +9,6 @@ from functools import cached_property
 from solders.keypair import Keypair
 
 from worker.adapters.solana.addresses import receipt_address
-from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
 from worker.adapters.solana.prices import Prices
 from worker.adapters.solana.reader import ChainReader
@@ -153,7 +152,8 @@ class SolanaChain(ChainReader):
     def finalized_height(self) -> Height:
         height = self._heights.usable(read_finalized_height(self._rpc))
         if height is None:
-            raise MalformedAnswer("no majority of the endpoints has reported a block height yet")
+            why = ["no majority of the endpoints has reported a block height", *self._rpc.troubles]
+            raise Unreachable("; ".join(why))
         return height
 
     def finalized_time(self) -> datetime:
