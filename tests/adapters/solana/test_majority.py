@@ -202,10 +202,20 @@ def test_answers_that_are_behind_are_none_of_the_majority(
         assert cluster.chain.receipts(["paid"], not_before_slot=150) == {"paid": ReceiptState.PAID}
 
 
+def test_errors_are_none_of_the_majority(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third endpoint is slower, and one of the majority: the plan of the second one ended."""
+    monkeypatch.setattr(endpoints, "GRACE_SECONDS", 0.1)
+    height = {"blockHeight": 900, "absoluteSlot": 1_000}
+    cluster.servers[0].on("getEpochInfo", height)
+    cluster.servers[2].on("getEpochInfo", lambda _: time.sleep(0.5) or height)
+
+    assert cluster.chain.finalized_height() == Height(900, 1_000)
+
+
 def test_a_dead_endpoint_rests_and_is_asked_again(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints_module, "REST_SECONDS", 0.4)
+    monkeypatch.setattr(endpoints_module, "REST_SECONDS", 1.5)
     dead = cluster.servers[1]
     dead.always = DOWN
     cluster.chain.receipts(["x"])
@@ -216,7 +226,7 @@ def test_a_dead_endpoint_rests_and_is_asked_again(
     assert len(dead.requests) == tried
 
     dead.always = None
-    time.sleep(0.5)
+    time.sleep(1.6)
     cluster.receipt("y", 1, 0, 2)
 
     # The endpoint answers again, so its contradiction counts.

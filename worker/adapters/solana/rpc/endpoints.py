@@ -174,7 +174,12 @@ async def from_each(
         except Unreachable as failure:
             return failure
 
-    return await ask_each(endpoints, ask)
+    return await ask_each(endpoints, ask, _has_result)
+
+
+def _has_result(replies: Sequence[Reply]) -> bool:
+    """Whether an answer holds more than errors, as it does after the end of a plan."""
+    return not replies or any(not isinstance(reply, RpcError) for reply in replies)
 
 
 async def ask_each(
