@@ -38,6 +38,10 @@ def test_several_endpoints_are_separated_by_commas(environment: pytest.MonkeyPat
     )
 
 
+def test_a_congested_cluster_is_met_with_a_fee_under_a_cap(environment: pytest.MonkeyPatch) -> None:
+    assert load_settings().priority_fee_lamports_max == 10_000
+
+
 @pytest.mark.parametrize("name", ["MONGO_URI", "REDIS_URL", "SOLANA_RPC_URL", "TOKEN_MINT_ADDRESS"])
 def test_a_missing_variable_is_named_with_what_is_expected(
     environment: pytest.MonkeyPatch, name: str

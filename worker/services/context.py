@@ -105,6 +105,11 @@ class Deadline:
         return self._stopping()
 
     @property
+    def left(self) -> timedelta:
+        """The time until the end; zero after it."""
+        return max(timedelta(), self._end - self._clock.now())
+
+    @property
     def passed(self) -> bool:
         now = self._clock.now()
         if now < self._seen:

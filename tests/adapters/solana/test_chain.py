@@ -55,7 +55,9 @@ def test_a_cluster_is_not_known_while_one_endpoint_is_silent(cluster: Cluster) -
         cluster.chain.cluster_genesis()
 
 
-def test_the_lowest_height_among_those_that_answer_counts(cluster: Cluster) -> None:
+def test_of_two_endpoints_the_lower_height_counts_and_stays_if_one_is_silent(
+    cluster: Cluster,
+) -> None:
     cluster.on(
         "getEpochInfo",
         {"blockHeight": 900, "absoluteSlot": 1_000},
@@ -64,16 +66,19 @@ def test_the_lowest_height_among_those_that_answer_counts(cluster: Cluster) -> N
 
     assert cluster.chain.finalized_height() == Height(890, 991)
     cluster.servers[1].always = DOWN
-    assert cluster.chain.finalized_height() == Height(900, 1_000)
+    assert cluster.chain.finalized_height() == Height(890, 991)
+    with pytest.raises(Unreachable):
+        cluster.open().finalized_height()  # no majority has ever reported one
     cluster.servers[0].always = DOWN
     with pytest.raises(Unreachable):
         cluster.chain.finalized_height()
 
 
-def test_a_height_that_makes_no_sense_is_passed_over(cluster: Cluster) -> None:
+def test_a_height_that_makes_no_sense_is_none(cluster: Cluster) -> None:
     cluster.on("getEpochInfo", {"blockHeight": None}, {"blockHeight": 890, "absoluteSlot": 991})
 
-    assert cluster.chain.finalized_height() == Height(890, 991)
+    with pytest.raises(Unreachable, match="no majority"):
+        cluster.chain.finalized_height()
 
 
 # --- receipts ------------------------------------------------------------------------------

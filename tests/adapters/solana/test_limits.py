@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.adapters.solana.cluster import Cluster, some_endpoints
 from tests.adapters.solana.rpc_server import JsonRpcError, Misbehaviour, RpcServer
+from worker.adapters.solana.rpc import sizes as size_limits
 from worker.adapters.solana.rpc.calls import Call
 from worker.adapters.solana.rpc.endpoint import Retries
 from worker.adapters.solana.rpc.endpoints import Rpc
@@ -102,6 +104,39 @@ def test_a_smaller_size_is_remembered_for_its_method(cluster: Cluster) -> None:
     cluster.chain.receipts(ids)
 
     assert [len(request) for request in cluster.servers[0].requests] == [2]
+
+
+def test_a_smaller_size_is_forgotten_after_a_while(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(size_limits, "REMEMBERED_SECONDS", 0.4)
+    answer = cluster.servers[0].handlers["getMultipleAccounts"]
+    limit_in_json(cluster.servers[0], "getMultipleAccounts", 5, -32602)
+    ids = [f"id {number}" for number in range(40)]
+    cluster.chain.receipts(ids)
+    cluster.servers[0].on("getMultipleAccounts", answer)  # the bad minute is over
+    time.sleep(0.5)
+    cluster.servers[0].requests.clear()
+
+    cluster.chain.receipts(ids)
+
+    assert cluster.servers[0].requests == [["getMultipleAccounts"]]
+
+
+def test_smaller_batches_are_forgotten_after_a_while(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(size_limits, "REMEMBERED_SECONDS", 0.4)
+    server, ids = cluster.servers[0], [f"id {number}" for number in range(300)]
+    server.takes_batches = False
+    cluster.chain.receipts(ids)
+    server.takes_batches = True
+    time.sleep(0.5)
+    server.requests.clear()
+
+    cluster.chain.receipts(ids)
+
+    assert server.requests == [["getMultipleAccounts"] * 3]
 
 
 def test_the_slot_of_a_divided_list_is_the_lowest_of_its_parts(cluster: Cluster) -> None:

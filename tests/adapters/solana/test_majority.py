@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import pytest
+from solders.hash import Hash
 from solders.pubkey import Pubkey
 
 from tests.adapters.solana.cluster import DOWN, Cluster, some_endpoints
@@ -125,13 +126,96 @@ def test_the_height_is_one_that_a_majority_has_reached(cluster: Cluster) -> None
     cluster.servers[0].always = DOWN
     assert cluster.open().finalized_height() == Height(900, 1_000)
     cluster.servers[1].always = DOWN
-    assert cluster.open().finalized_height() == Height(910, 1_010)
+    assert cluster.chain.finalized_height() == Height(910, 1_010)  # the last one of a majority
+
+
+ABSURD = [0, 1, 10**12]
+
+
+@pytest.mark.parametrize("height", [*ABSURD, 905])
+@pytest.mark.parametrize("slot", [*ABSURD, 1_005])
+@pytest.mark.parametrize("liar", [0, 1, 2])
+def test_no_endpoint_alone_moves_the_height_or_the_slot(
+    cluster: Cluster, liar: int, height: int, slot: int
+) -> None:
+    honest = [{"blockHeight": 900 + it, "absoluteSlot": 1_000 + it} for it in (0, 10)]
+    honest.insert(liar, {"blockHeight": height, "absoluteSlot": slot})
+    cluster.on("getEpochInfo", *honest)
+
+    for _ in range(2):
+        found = cluster.chain.finalized_height()
+        assert 900 <= found.block_height <= 910
+        assert 1_000 <= found.slot <= 1_010
+
+    # A minority moves nothing, and its height is not remembered.
+    for number in {0, 1, 2} - {liar}:
+        cluster.servers[number].always = DOWN
+    assert cluster.chain.finalized_height() == found
+    with pytest.raises(Unreachable, match=r"no majority.*does not answer getEpochInfo"):
+        cluster.open().finalized_height()
+
+
+@pytest.mark.parametrize("liar", [0, 1, 2])
+@pytest.mark.parametrize("last_valid", ABSURD)
+def test_no_endpoint_alone_says_how_long_an_attempt_lives(
+    cluster: Cluster, liar: int, last_valid: int
+) -> None:
+    heights = [1_050, 1_060]
+    heights.insert(liar, last_valid)
+    hashes = [str(Hash(bytes([number + 1]) * 32)) for number in range(3)]
+    cluster.on(
+        "getLatestBlockhash",
+        *(
+            {"value": {"blockhash": each, "lastValidBlockHeight": height}}
+            for each, height in zip(hashes, heights, strict=True)
+        ),
+    )
+
+    found = cluster.chain.latest_blockhash()
+
+    assert found.last_valid_block_height in (1_050, 1_060)
+    assert found.value == hashes[heights.index(found.last_valid_block_height)]
+    cluster.servers[(liar + 1) % 3].always = DOWN
+    cluster.servers[(liar + 2) % 3].always = DOWN
+    with pytest.raises(Unreachable):
+        cluster.chain.latest_blockhash()
+
+
+@pytest.mark.parametrize("behind", [0, 1])
+@pytest.mark.parametrize("rests", [False, True])
+def test_answers_that_are_behind_are_none_of_the_majority(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, behind: int, rests: bool
+) -> None:
+    """The third endpoint is slower, and one of the majority: the second one lags."""
+    monkeypatch.setattr(endpoints, "GRACE_SECONDS", 0.1)
+    cluster.receipt("paid", 1)
+    cluster.slots = [200, 200, 200]
+    cluster.slots[behind] = 100
+    if rests:  # it was slower than two endpoints that were not behind
+        cluster.servers[2].always = SILENT
+        cluster.chain.receipts(["paid"])
+    cluster.servers[2].always = None
+    answer = cluster.servers[2].handlers["getMultipleAccounts"]
+    cluster.servers[2].on("getMultipleAccounts", lambda params: time.sleep(0.5) or answer(params))
+
+    for _ in range(2):
+        assert cluster.chain.receipts(["paid"], not_before_slot=150) == {"paid": ReceiptState.PAID}
+
+
+def test_errors_are_none_of_the_majority(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third endpoint is slower, and one of the majority: the plan of the second one ended."""
+    monkeypatch.setattr(endpoints, "GRACE_SECONDS", 0.1)
+    height = {"blockHeight": 900, "absoluteSlot": 1_000}
+    cluster.servers[0].on("getEpochInfo", height)
+    cluster.servers[2].on("getEpochInfo", lambda _: time.sleep(0.5) or height)
+
+    assert cluster.chain.finalized_height() == Height(900, 1_000)
 
 
 def test_a_dead_endpoint_rests_and_is_asked_again(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints_module, "REST_SECONDS", 0.4)
+    monkeypatch.setattr(endpoints_module, "REST_SECONDS", 1.5)
     dead = cluster.servers[1]
     dead.always = DOWN
     cluster.chain.receipts(["x"])
@@ -142,7 +226,7 @@ def test_a_dead_endpoint_rests_and_is_asked_again(
     assert len(dead.requests) == tried
 
     dead.always = None
-    time.sleep(0.5)
+    time.sleep(1.6)
     cluster.receipt("y", 1, 0, 2)
 
     # The endpoint answers again, so its contradiction counts.

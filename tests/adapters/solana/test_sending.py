@@ -343,6 +343,21 @@ def reporting(cluster: Cluster) -> None:
     cluster.on("getSignaturesForAddress", [])
 
 
+@pytest.mark.parametrize(
+    "odd", [None, [], {}, "ok", 1, {"value": None}, {"value": []}, {"value": {}},
+            {"value": {"err": 1}}, {"value": {"err": False}}]
+)  # fmt: skip
+def test_an_answer_that_is_no_simulation_proves_nothing(cluster: Cluster, odd: Any) -> None:
+    reporting(cluster)
+    cluster.on("simulateTransaction", {"value": {"err": None}}, odd)
+
+    for _ in range(2):
+        with pytest.raises(Unreachable, match="simulation"):
+            cluster.chain.check_endpoints()
+    [*_, report] = cluster.chain.endpoint_reports()
+    assert "simul" in report.problem
+
+
 def test_a_report_names_limits_lags_and_problems(cluster: Cluster) -> None:
     reporting(cluster)
     answer = cluster.servers[0].handlers["getMultipleAccounts"]

@@ -58,6 +58,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(
     assert kontrib("plan", "2024-W50", "--dry-run") == 0
     assert "8 contributors" in kontrib.out
     assert "1 no wallet address" in kontrib.out
+    assert "of which 0 are the most that priority fees may cost" in " ".join(kontrib.out.split())
 
 
 def test_a_plan_is_written_published_and_not_paid(

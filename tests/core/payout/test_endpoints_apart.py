@@ -91,3 +91,14 @@ def test_a_receipt_that_was_read_begins_again_and_one_that_was_not_asked_for_doe
 
     later = NOW + UNKNOWN_MAX + SECOND
     assert receipts.look({"read": UNKNOWN, "not asked": UNKNOWN}, later) == {"not asked"}
+
+
+def test_while_too_few_report_a_height_the_last_one_stays() -> None:
+    seen = SeenHeights()
+    assert seen.usable(None) is None
+    for slot in (100, 110):
+        seen.usable(Height(slot - 50, slot))
+    assert seen.usable(None) == Height(60, 110)
+    seen.receipts_read_at(105)
+    assert seen.usable(None) == Height(50, 100)
+    assert seen.usable(Height(65, 115)) == Height(60, 110)

@@ -73,10 +73,13 @@ class FakeReader:
     @observed
     def finalized_height(self) -> Height:
         self._any_endpoint()
-        lags = sorted(each.lag("finalized_height") for each in self.endpoints if not each.down)
-        lag = lags[min(len(lags), majority_of(len(self.endpoints))) - 1]
-        block = self.ledger.block(self.ledger.finalized_lag_slots + lag)
-        return self._heights.usable(Height(block.height, block.slot))
+        newest, lag = None, self._majority_lag("finalized_height")
+        if lag is not None:
+            block = self.ledger.block(self.ledger.finalized_lag_slots + lag)
+            newest = Height(block.height, block.slot)
+        if (height := self._heights.usable(newest)) is None:
+            raise Unreachable("too few endpoints answer")
+        return height
 
     @observed
     def finalized_time(self) -> datetime:
@@ -92,8 +95,8 @@ class FakeReader:
 
     @observed
     def latest_blockhash(self) -> Blockhash:
-        endpoint = self._any_endpoint()
-        lag = endpoint.lag("latest_blockhash")
+        if (lag := self._majority_lag("latest_blockhash")) is None:
+            raise Unreachable("too few endpoints answer")
         block = self.ledger.block(self.ledger.confirmed_lag_slots + lag)
         return Blockhash(block.blockhash, block.height + 150)
 
@@ -180,6 +183,13 @@ class FakeReader:
         self._any_endpoint()
         if sum(not each.down for each in self.endpoints) < majority_of(len(self.endpoints)):
             raise Unreachable("too few endpoints answer")
+
+    def _majority_lag(self, method: str) -> int | None:
+        """The smallest lag that a majority of the endpoints does not exceed; None without one."""
+        self._reaching([self._receipts_slot(endpoint) for endpoint in self.endpoints], 0)
+        lags = sorted(each.lag(method) for each in self.endpoints if not each.down)
+        reached = lags[majority_of(len(self.endpoints)) - 1 :]
+        return reached[0] if reached else None
 
     def _confirmed_slot(self) -> int:
         endpoint = self._any_endpoint()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from worker.core.payout.records import Payout, PayoutKind
 from worker.core.plan.receipts import ReceiptState
 from worker.services.context import Deadline
 from worker.services.payout.close import TransactionsUnread, close_week
+from worker.services.payout.outside_plan import PayoutNotOfPlan
 from worker.services.payout.read_again import read_again, write_back
 from worker.services.payout.rebuild import rebuild_week, recover_by_wallet
 from worker.services.payout.reconcile import reconcile
@@ -26,6 +28,7 @@ from worker.services.plan.plan_week import plan_week
 from worker.services.plan.planned_week import planned_week
 from worker.services.week.due import find_work
 from worker.services.week.outcome import verdict
+from worker.services.week.run import do_work
 from worker.services.week.status import obstacles
 from worker.services.week.story import Job, Work
 from worker.services.week.unblock import retry_week
@@ -285,6 +288,53 @@ def test_a_silent_endpoint_delays_the_reading_with_a_reason(town: World) -> None
     sweep(town.first)
     assert incomplete(town) == []
     assert town.distribution().reason is None
+
+
+def blank(town: World, *, index: int, **changed: Any) -> Payout:
+    """Let the record of a paid batch lack its signature."""
+    state, reason = store_of(town.first).state, "paid, signature not readable yet"
+    batch = next(p for p in payouts(town) if p.kind is PayoutKind.BATCH and p.index == index)
+    stored = state.payouts_of(plan_id(town))[batch.id]
+    state.put_payout(stored, signature=None, reason=reason, **changed)
+    return batch
+
+
+def test_reading_a_part_of_the_transactions_is_progress_and_the_rest_waits(town: World) -> None:
+    sweep(town.first)
+    read_now, silent = blank(town, index=1), blank(town, index=2)
+    read = chain_of(town.first).receipts
+    chain_of(town.first).receipts = lambda ids, **limits: {  # type: ignore[method-assign]
+        i: ReceiptState.UNKNOWN if i == silent.id else found for i, found in read(ids).items()
+    }
+    with pytest.raises(TransactionsUnread, match=silent.id):
+        do_work(town.first, Work(Job.READ_BACK, WEEK), seconds=60)
+
+    assert (town.distribution().attempts, town.distribution().stopped) == (0, False)
+    assert [p.id for p in payouts(town) if p.reason] == [silent.id]
+    assert read_now.id not in incomplete(town)
+    chain_of(town.first).receipts = read  # type: ignore[method-assign]
+    town.clock.sleep(SWEEP_SECONDS)
+    sweep(town.first)
+    assert incomplete(town) == []
+    assert town.distribution().reason is None
+
+
+def test_a_payout_outside_the_plan_is_named_and_stops_no_reading(town: World) -> None:
+    sweep(town.first)
+    blank(town, index=1)
+    blank(town, index=2)
+    stored = store_of(town.first).state.payouts_of(plan_id(town))
+    moved = stored.pop(f"{WEEK.id}/00002")
+    stored[f"{WEEK.id}/90000"] = replace(moved, payout=replace(moved.payout, id=f"{WEEK.id}/90000"))
+
+    for attempts in (1, 2):
+        with pytest.raises(PayoutNotOfPlan, match="90000"):
+            do_work(town.first, Work(Job.READ_BACK, WEEK), seconds=60)
+        found = town.distribution()
+        assert (found.reason or "").startswith(f"PayoutNotOfPlan: {WEEK.id}/90000")
+        assert found.attempts == attempts
+        assert [p.index for p in payouts(town) if p.reason] == [2]
+        town.clock.sleep(SWEEP_SECONDS)
 
 
 def test_batches_that_are_paid_and_not_readable_are_not_taken_for_unpaid(town: World) -> None:

@@ -11,8 +11,9 @@ from tests.fakes.chain.transactions import Account
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from tests.simulation.faults.sweeping import assert_clean, sweep
 from worker.core.errors import ExitCode
-from worker.core.lifecycle import Stage
+from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import ONE_TOKEN
+from worker.core.payout.records import PayoutKind
 from worker.core.plan.receipts import ReceiptState
 from worker.services.payout.override import void_batch
 from worker.services.plan.funds import FundsShort
@@ -109,6 +110,42 @@ def test_tokens_that_are_used_up_are_named_with_their_account(anchored: World) -
 
     set_tokens(anchored, POOL)
     assert_ends_by_itself(anchored)
+
+
+@pytest.mark.parametrize("lamports", [False, True])
+def test_funds_that_are_promised_to_payments_under_way_pay_no_others(
+    anchored: World, lamports: bool
+) -> None:
+    """A worker signs its batches one after the other, before the first one has landed."""
+    limits = replace(anchored.first.limits, batches_per_claim=1)
+    anchored.first = replace(anchored.first, limits=limits)
+    anchored.operators[0] = anchored.first
+    anchored.do(anchored.first, Work(Job.ACCOUNTS, WEEK))
+    costs = chain_of(anchored.first).costs()
+    if lamports:
+        set_lamports(anchored, 2 * costs.receipt_rent + costs.fee_per_signature)
+    else:
+        set_tokens(anchored, 5_000 * ONE_TOKEN)
+
+    assert "FundsShort" in sweep(anchored.first)
+
+    stored = anchored.first.store.payouts_after(anchored.distribution().plan_id or "", "", 9)
+    batches = [p for p in stored if p.kind is PayoutKind.BATCH]
+    assert [p.status for p in batches].count(PayoutStatus.PAID) == 1
+    assert [p.attempts for p in batches] == [0, 0, 0]
+    assert not any(landed.error for landed in anchored.ledger.landed.values())
+    set_lamports(anchored, 10**9)
+    set_tokens(anchored, POOL)
+    assert_ends_by_itself(anchored)
+
+
+def test_an_exactly_funded_week_is_paid_without_a_wait(anchored: World) -> None:
+    limits = replace(anchored.first.limits, batches_per_claim=1)
+    anchored.first = replace(anchored.first, limits=limits)
+    anchored.operators[0] = anchored.first
+    set_tokens(anchored, POOL)
+    assert sweep(anchored.first) == []
+    assert anchored.distribution().stage is Stage.COMPLETED
 
 
 def test_an_allowance_that_is_used_up_is_named(anchored: World) -> None:

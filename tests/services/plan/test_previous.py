@@ -13,6 +13,7 @@ from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.plan.commitment import Header
 from worker.core.plan.receipts import anchor_id
 from worker.services.context import Deadline
+from worker.services.payout.rebuild import rebuild_week
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.anchored.previous import PreviousWeekOpen, previous_plan
 from worker.services.plan.anchored.read_anchor import AnchorUnreadable, read_anchor
@@ -161,3 +162,14 @@ def test_a_week_is_adopted_without_history(world: World) -> None:
     assert world.archive.roots(WEEK) == [root]
     anchor_week(world.first, WEEK, Deadline(world.clock, 600))
     assert plan_week(world.first, NEXT).header.previous_root == root
+
+
+def test_a_week_is_rebuilt_without_history(world: World) -> None:
+    root = world.distribution().root
+    state = store_of(world.first).state
+    for table in (state.weeks, state.rewards, state.payouts):
+        table.clear()
+    chain_of(world.first).has_history = False
+    rebuilt = rebuild_week(world.first, WEEK, Deadline(world.clock, 600))
+    assert (rebuilt.root, world.distribution().root) == (root, root)
+    assert world.distribution().stage.is_frozen

@@ -170,14 +170,15 @@ def test_payouts_whose_receipts_stay_unknown_get_a_reason(world: World) -> None:
             chain.endpoints = [FakeEndpoint(), DEAD, DEAD]
 
     chain.after = fall_silent
-    deadline = Deadline(world.clock, 90)
+    deadline = Deadline(world.clock, 330)
     report = pay(world.first, planned_week(world.first.store, WEEK), range(9), deadline)
 
+    # One endpoint of three expires no attempt, so each is sent again and its receipt is not read.
     assert (report.paid, report.later) == (0, 3)
     listed = obstacles(world.first.store, WEEK, 9)
-    assert {it.reason for it in listed} == {
-        "its receipt cannot be read: endpoint 2 does not answer; endpoint 3 does not answer"
-    }
+    why = "neither final nor expired yet; endpoint 2 does not answer; endpoint 3 does not answer"
+    assert len(listed) == 3
+    assert all(why in it.reason for it in listed)
     chain.after = lambda method: None
     with_endpoints(world, FakeEndpoint())
     world.clock.sleep(600)

@@ -16,7 +16,12 @@ from worker.core.payout.backoff import ATTEMPTS_MAX
 from worker.services.context import Deadline, OutOfTime, Stopping
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.plan_week import plan_again, plan_week
-from worker.services.plan.publish import KILLED_MAX, PlannerKilled
+from worker.services.plan.publish import (
+    DRAFT_LIFETIME,
+    KILLED_MAX,
+    PLANNING_MAX,
+    PlannerKilled,
+)
 from worker.services.week.due import find_work
 from worker.services.week.run import do_work
 from worker.services.week.story import Job, Work
@@ -65,6 +70,7 @@ def test_planning_that_always_fails_stops_visibly_and_leaves_nothing(
         found = world.distribution()
         assert (found.attempts, found.stopped) == (attempt, attempt == ATTEMPTS_MAX)
         assert found.next_attempt_at is not None
+        world.clock.sleep((found.next_attempt_at - world.clock.now()).total_seconds())
     kind = "SoftTimeLimitExceeded" if breaks is break_rows else "DocumentTooLarge"
     assert f"Unexpected: {kind} during plan" in (found.reason or "")
     assert "sesame" not in (found.reason or "")
@@ -188,7 +194,7 @@ def test_the_drafts_of_killed_planners_do_not_pile_up(
             with pytest.raises(Crashed):
                 do_work(world.first, Work(Job.PLAN, WEEK), seconds=600)
     assert len(state.rewards) == 3
-    world.clock.sleep(2 * 3600)
+    world.clock.sleep(DRAFT_LIFETIME.total_seconds() + 1)
     plan_week(world.first, WEEK)
     assert list(state.rewards) == [world.distribution().plan_id]
 
@@ -231,6 +237,61 @@ def test_planners_that_are_killed_leave_a_reason_and_stop_the_week_at_last(
     world.first.store.requeue(WEEK)
     world.run()
     assert world.distribution().stage is Stage.COMPLETED
+
+
+def test_planners_that_live_are_not_counted_as_killed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish, running = world.archive.publish, []
+
+    def meanwhile(*args: object) -> None:
+        running.append(args)
+        world.clock.sleep(300)  # the sweep finds the week not planned yet
+        if len(running) <= KILLED_MAX + 2:
+            do_work(world.first, Work(Job.PLAN, WEEK), seconds=7200, limits_planning=True)
+        publish(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.archive, "publish", meanwhile)
+    do_work(world.first, Work(Job.PLAN, WEEK), seconds=7200, limits_planning=True)
+    assert len(running) > KILLED_MAX
+    found = world.distribution()
+    assert (found.stage, found.attempts, found.reason) == (Stage.PLANNED, 0, None)
+
+
+@pytest.mark.parametrize("hours", [2, 4])
+def test_the_draft_of_a_slow_planner_is_left_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    publish = world.archive.publish
+
+    def slowly(*args: object) -> None:
+        monkeypatch.undo()
+        world.clock.sleep(hours * 3600)
+        with pytest.raises(OutOfTime):  # a task is given less time than a person's command
+            do_work(world.first, Work(Job.PLAN, WEEK), seconds=0, limits_planning=True)
+        publish(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.archive, "publish", slowly)
+    assert plan_week(world.first, WEEK).how == "made"
+    world.clock.sleep(600)
+    world.run()
+    assert world.distribution().stage is Stage.COMPLETED
+
+
+def test_a_draft_that_another_planner_may_remove_is_not_installed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish = world.archive.publish
+
+    def slowly(*args: object) -> None:
+        publish(*args)  # type: ignore[arg-type]
+        world.clock.sleep(PLANNING_MAX.total_seconds() + 1)
+
+    monkeypatch.setattr(world.archive, "publish", slowly)
+    with pytest.raises(OutOfTime):
+        plan_week(world.first, WEEK)
+    assert world.distribution().plan_id is None
+    assert not any(store_of(world.first).state.rewards.values())
 
 
 def test_a_try_that_ended_with_an_error_is_no_kill(

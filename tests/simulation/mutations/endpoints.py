@@ -21,16 +21,21 @@ LAGS = 200
 
 
 def paying_with(*endpoints: FakeEndpoint) -> Scenario:
-    """Everything is prepared when the endpoints change. Nothing is signed then."""
+    """Everything is prepared when the nodes that show receipts change. Nothing is signed then."""
 
     def scenario(world: World) -> None:
         world.clock.sleep(LAGS)  # the genesis is older than every lag
         do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
         chain = chain_of(world.first)
-        before, chain.endpoints = chain.endpoints, list(endpoints)
+        before = chain.endpoints
+
+        def change(method: str) -> None:
+            chain.endpoints = list(endpoints) if method == "receipts" else before
+
+        chain.before = change
         do(world.first, Job.PAY, seconds=20)
         promise(not world.ledger.payments(), "paid without a majority that agrees")
-        chain.endpoints = before
+        chain.before, chain.endpoints = lambda method: None, before
 
     return scenario
 

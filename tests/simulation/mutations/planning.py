@@ -368,7 +368,7 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "a week that waits has a reason",
-        edit(run.do_work, ("_record_failure(context, work.week, error)", "pass")),
+        edit(run.do_work, ("_record_failure(context, work.week, error, before, began)", "pass")),
         something_is_missing,
         "waits without a reason",
     ),

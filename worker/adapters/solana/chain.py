@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 
-from solders.hash import Hash
 from solders.keypair import Keypair
 
 from worker.adapters.solana.addresses import receipt_address
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
 from worker.adapters.solana.prices import Prices
 from worker.adapters.solana.reader import ChainReader
-from worker.adapters.solana.reading.accounts import FINALIZED
 from worker.adapters.solana.reading.charges import read_charges
 from worker.adapters.solana.reading.cluster import (
     read_blockhash,
     read_finalized_height,
     read_finalized_time,
+    read_known_blockhash,
 )
 from worker.adapters.solana.reading.mint import check_source, token_account_bytes, usable_mint
 from worker.adapters.solana.reading.recipients import RecipientReader
@@ -141,8 +140,7 @@ class SolanaChain(ChainReader):
         maker = self._facts.maker
         account_bytes = token_account_bytes(self._facts.mint_state)
         rents = self._prices.rents(*RESOLUTION_SPACES, account_bytes)
-        # Nodes that are some blocks behind know a finalized blockhash, too.
-        blockhash = Hash.from_string(read_blockhash(self._rpc, FINALIZED).value)
+        blockhash = read_known_blockhash(self._rpc)
         return Costs(
             receipt_rent=Lamports(rents[Resolution.PAID]),
             void_receipt_rent=Lamports(rents[Resolution.VOID]),
@@ -155,7 +153,11 @@ class SolanaChain(ChainReader):
         )
 
     def finalized_height(self) -> Height:
-        return self._heights.usable(read_finalized_height(self._rpc))
+        height = self._heights.usable(read_finalized_height(self._rpc))
+        if height is None:
+            why = ["no majority of the endpoints has reported a block height", *self._rpc.troubles]
+            raise Unreachable("; ".join(why))
+        return height
 
     def finalized_time(self) -> datetime:
         return read_finalized_time(self._rpc)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from solders.transaction import VersionedTransaction
 
-from worker.adapters.solana.errors import SampleRefused
+from worker.adapters.solana.errors import MalformedAnswer, SampleRefused
 from worker.adapters.solana.facts import ClusterFacts
 from worker.adapters.solana.rpc.calls import Reply, RpcError
 from worker.adapters.solana.rpc.endpoints import Rpc, answering_majority
@@ -54,7 +53,8 @@ class Samples:
             Unreachable: no majority answers.
         """
         samples = self._facts.maker.samples()
-        answers = self._rpc.each([simulation_call(bytes(sample)) for sample in samples])
+        calls = [simulation_call(bytes(sample)) for sample in samples]
+        answers = [_checked(answer) for answer in self._rpc.each(calls)]
         answering_majority(answers)
         refused = {}
         for host, answer in zip(self._rpc.hosts, answers, strict=True):
@@ -62,6 +62,20 @@ class Samples:
             if reason is not None:
                 refused[host] = reason
         return refused
+
+
+def _checked(answer: list[Reply] | Unreachable) -> list[Reply] | Unreachable:
+    """An endpoint whose answer says nothing about a sample counts as silent."""
+    if isinstance(answer, Unreachable) or all(map(_is_readable, answer)):
+        return answer
+    return MalformedAnswer("no result of a simulation")
+
+
+def _is_readable(reply: Reply) -> bool:
+    value = reply.get("value") if isinstance(reply, dict) else None
+    return isinstance(reply, RpcError) or (
+        isinstance(value, dict) and isinstance(value.get("err", False), str | dict | None)
+    )
 
 
 def refusal_of(samples: Sequence[VersionedTransaction], replies: Sequence[Reply]) -> str | None:
@@ -73,11 +87,13 @@ def _refusal(sample: VersionedTransaction, reply: Reply) -> str | None:
     if isinstance(reply, RpcError):
         # An endpoint without simulation proves nothing. It may still send.
         why = None if reply.code == _NO_SUCH_METHOD else reply.message
+    elif not _is_readable(reply):
+        why = "it answers no result of a simulation"
     else:
         why = _unread(reply)
     return why and f"a transaction of {len(bytes(sample)):,} bytes ({why})"
 
 
-def _unread(reply: Any) -> str | None:
-    error = (reply.get("value") or {}).get("err") if isinstance(reply, dict) else None
+def _unread(reply: Reply) -> str | None:
+    error = reply["value"]["err"]
     return error if isinstance(error, str) and error in _UNREAD else None

@@ -24,8 +24,16 @@ class SeenHeights:
         self._seen: deque[Height] = deque(maxlen=KEPT_HEIGHTS)
         self._slots_behind = 0
 
-    def usable(self, newest: Height) -> Height:
-        """The newest height whose slot the receipts have probably reached; else the oldest one."""
+    def usable(self, newest: Height | None) -> Height | None:
+        """The newest height whose slot the receipts have probably reached; else the oldest one.
+
+        `newest` is None if too few endpoints report a height: the last one that enough of them
+        reported is still true. None if there is no such height yet.
+        """
+        if newest is None:
+            if not self._seen:
+                return None
+            newest = self._seen[-1]
         if not self._seen or self._seen[-1].slot < newest.slot:
             self._seen.append(newest)
         reached = newest.slot - self._slots_behind

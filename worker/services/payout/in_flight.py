@@ -180,7 +180,8 @@ class InFlight:
                 reason = self._why_unknown
             elif payout.attempt is not None and payout.attempt.created_at < now - USUAL_WAIT:
                 sent = f"{payout.attempt.created_at:%Y-%m-%d %H:%M:%S}"
-                reason = f"sent at {sent} UTC, neither final nor expired yet"
+                troubles = "".join(f"; {it}" for it in self._context.chain.endpoint_troubles)
+                reason = f"sent at {sent} UTC, neither final nor expired yet{troubles}"
             else:
                 continue
             later.append(for_an_event(payout, reason, now))

@@ -142,7 +142,8 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
     Returns the number of first signatures. A transaction that is signed anew earns no quicker look:
     an endpoint that lags gives blockhashes that have expired, and each look would sign again.
     """
-    due, context = look.steps[Step.SIGN], rows.context
+    context = rows.context
+    due = _not_promised(context, flight, look.steps[Step.SIGN])
     prepared = prepare_payments(rows, due, deadline, refused=look.refused.keys())
     flight.postpone(prepared.later)
     flight.short = prepared.short or flight.short
@@ -173,6 +174,22 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
 
 def _was_void(payout: Payout) -> bool:
     return payout.attempt is not None and payout.attempt.resolution is Resolution.VOID
+
+
+def _not_promised(context: Context, flight: InFlight, due: Sequence[Payout]) -> Sequence[Payout]:
+    """The first payouts that the treasury can pay beside our transactions under way.
+
+    The treasury shows no transaction that has not landed, and may show one that is not final. The
+    other payouts are looked at again when this is known. A payment beyond the funds would cost its
+    fee and count as a failed try.
+    """
+    waiting = {payout.id for payout in due}
+    under_way = [p for p in flight.payouts if p.attempt is not None and p.id not in waiting]
+    if not under_way:
+        return due
+    amounts = [payout.amount for payout in (*under_way, *due)]
+    count = first_within_funds(context.chain.treasury(), flight.costs, amounts)
+    return due[: max(0, count - len(under_way))]
 
 
 def _within_funds(

@@ -8,7 +8,7 @@ read for their fee alone.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from worker.core.cost import charge_of
@@ -18,7 +18,7 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
-from worker.services.payout.outside_plan import outside_plan
+from worker.services.payout.outside_plan import PayoutNotOfPlan, outside_plan
 from worker.services.payout.pages import other_transaction_pages, payout_pages, unread_pages
 from worker.services.payout.settle import settle_from_chain
 from worker.services.plan.seal import anchored_seal
@@ -33,13 +33,16 @@ class ReadAgain:
 
     complete: int = 0
     later: int = 0
+    unresolved: list[Payout] = field(default_factory=list)
+    """Payouts whose receipt no majority of the endpoints shows as paid or void now."""
+    outside: list[PayoutNotOfPlan] = field(default_factory=list)
+    """Payouts outside the plan, which are not read."""
 
 
 def read_again(context: Context, planned: PlannedWeek, *, due: datetime | None) -> ReadAgain:
     """Read the transactions of resolved payouts that lack signature, slot or date.
 
-    `due` leaves out those whose next look comes later. A payout whose receipt cannot be read now is
-    not counted.
+    `due` leaves out those whose next look comes later.
 
     Raises:
         NotAnchored, AnchorUnknown, PlanDoesNotMatchRoot: nothing is read.
@@ -47,9 +50,13 @@ def read_again(context: Context, planned: PlannedWeek, *, due: datetime | None) 
     rows, read = None, ReadAgain()
     for page in unread_pages(context.store, planned.plan_id, CHUNK_PAYOUTS, due=due):
         rows = rows or AnchoredRows(context, planned, anchored_seal(context, planned))
-        settlements = settle_from_chain(rows, page)
+        outside = outside_plan(context.store, planned, page)
+        settlements = settle_from_chain(rows, [p for p in page if p.id not in outside])
         read.complete += (complete := sum(each.missing is None for each in settlements))
         read.later += len(settlements) - complete
+        known = {each.payout.id for each in settlements} | outside.keys()
+        read.unresolved += [p for p in page if p.id not in known]
+        read.outside += outside.values()
     return read
 
 

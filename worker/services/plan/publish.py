@@ -19,13 +19,17 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import anchor_id
 from worker.core.week import Week
 from worker.ports.payout import Store
-from worker.services.context import Context
+from worker.services.context import Context, OutOfTime
 from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of, stored_rows
 
 KILLED_MAX = 3
+TASK_OVERRUN = 2
+"""A task ends within this many times its deadline: its hard limit comes soon after."""
 _TRIES = "planning"
-DRAFT_LIFETIME = timedelta(hours=1)
-"""Longer than a task may take, so that no draft is removed while it is written."""
+PLANNING_MAX = timedelta(hours=5)
+"""A plan that took longer is not installed: another planner may be about to remove its draft."""
+DRAFT_LIFETIME = PLANNING_MAX + timedelta(hours=1)
+"""An older draft belongs to a planner that was killed, whatever the clocks differ by."""
 
 
 class PlannerKilled(Refused):
@@ -40,20 +44,26 @@ class PlannerKilled(Refused):
 
 @contextmanager
 def counted_try(context: Context, week: Week) -> Iterator[None]:
-    """Count a try of planning before it begins, because a killed process cannot count it.
+    """Note a try of planning before it begins, because a killed process cannot count it.
+
+    Another try may still run, on another worker. So one counts as killed after the time by which it
+    would have ended.
 
     Raises:
         PlannerKilled: the last tries did not even end with an error.
     """
-    found = context.store.figures(_TRIES)
-    tries = found.get("tries", 0) if found.get("week") == week.id else 0
-    context.store.record_figures(_TRIES, {"week": week.id, "tries": tries + 1})
+    found, now = context.store.figures(_TRIES), context.clock.now().timestamp()
+    ends = found.get("ends", []) if found.get("week") == week.id else []
+    killed = sum(end < now for end in ends)
+    longest = PLANNING_MAX if context.deadline is None else TASK_OVERRUN * context.deadline.left
+    ends = [*ends, now + longest.total_seconds()]
+    context.store.record_figures(_TRIES, {"week": week.id, "ends": ends})
     try:
-        if tries >= KILLED_MAX:
-            raise PlannerKilled(week, tries)
+        if killed >= KILLED_MAX:
+            raise PlannerKilled(week, killed)
         yield
     finally:
-        context.store.record_figures(_TRIES, {"week": week.id, "tries": 0})
+        context.store.record_figures(_TRIES, {"week": week.id, "ends": []})
 
 
 @contextmanager
@@ -61,11 +71,17 @@ def new_draft(context: Context, week: Week) -> Iterator[str]:
     """A new plan id. After a failure, nothing that was written under it remains.
 
     Planners that were killed could not tidy up. The next one removes their drafts.
+
+    Raises:
+        OutOfTime: the draft is so old that another planner may remove it.
     """
-    context.store.discard_drafts(week, context.clock.now() - DRAFT_LIFETIME)
+    began = context.clock.now()
+    context.store.discard_drafts(week, began - DRAFT_LIFETIME)
     plan_id = uuid.uuid4().hex
     try:
         yield plan_id
+        if context.clock.now() - began > PLANNING_MAX:
+            raise OutOfTime
     except BaseException:
         with suppress(Exception):  # the first failure is the reason
             context.store.discard_plan(plan_id)

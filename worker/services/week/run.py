@@ -14,7 +14,7 @@ from datetime import datetime
 
 from worker.core.errors import KontribError, NotReady, Refused, UsageError
 from worker.core.lifecycle import Stage
-from worker.core.payout.backoff import is_exhausted, next_attempt_at, next_look_at
+from worker.core.payout.backoff import is_exhausted, is_waiting, next_attempt_at, next_look_at
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Deadline
@@ -58,9 +58,11 @@ def do_work(
         NoProgress: the step changed nothing.
     """
     began, deadline = context.clock.now(), Deadline(context.clock, seconds, stopping)
+    before: Distribution | None = None
     if limits_planning and work.job in _WRITES_PLANS:
         context = replace(context, deadline=deadline)
     try:
+        before = context.store.distribution(work.week)
         done = do_job(context, work, deadline, at_once=at_once)
         is_cut_off = deadline.passed and work.job not in _UNTIMED
         if not is_cut_off and _is_left(context, work, began):
@@ -68,11 +70,11 @@ def do_work(
     except UsageError:
         raise
     except KontribError as error:
-        _record_failure(context, work.week, error)
+        _record_failure(context, work.week, error, before, began)
         raise
     except Exception as error:
         with contextlib.suppress(KontribError):
-            _record_failure(context, work.week, Unexpected(work, error))
+            _record_failure(context, work.week, Unexpected(work, error), before, began)
         raise
     known = context.store.distribution(work.week)
     if known is not None and known.stage is Stage.COMPLETED and known.reason and not known.stopped:
@@ -102,28 +104,50 @@ def _is_left(context: Context, work: Work, began: datetime) -> bool:
     return work in next_work(context, known, min(began, context.clock.now()))
 
 
-def _record_failure(context: Context, week: Week, error: KontribError) -> None:
+def _record_failure(
+    context: Context,
+    week: Week,
+    error: KontribError,
+    before: Distribution | None,
+    began: datetime,
+) -> None:
     """Write the reason and the next try onto the week.
 
     A wait for an outside event has no limit. After a refusal or an unexpected error the tries have
     growing pauses, and the last failed try stops the week visibly. Only an operator's retry ends a
-    stop.
+    stop. `before`: the record when the work began.
     """
     known = context.store.distribution(week)
     now, scale = context.clock.now(), context.limits.backoff_scale
+    reason = f"{type(error).__name__}: {error}"
     if isinstance(error, ClockDiffers):
         now -= error.difference  # else the right clock would wait for a time of the wrong one
     attempts = known.attempts if known else 0
     if isinstance(error, NotReady):
         again = next_look_at(now, week.id, scale=scale)
     else:
-        attempts += 1
+        attempts += not _is_counted(known, before, began, reason)
         again = next_attempt_at(now, attempts, week.id, scale=scale)
     stopped_by = known.reason if known and known.stopped else None
     context.store.record_failure(
         week,
-        reason=stopped_by or f"{type(error).__name__}: {error}",
+        reason=stopped_by or reason,
         next_attempt_at=again,
         attempts=attempts,
         stopped=stopped_by is not None or is_exhausted(attempts),
     )
+
+
+def _is_counted(
+    known: Distribution | None, before: Distribution | None, began: datetime, reason: str
+) -> bool:
+    """Whether another piece of work has counted the event that made this one fail.
+
+    Payments of several ranges run in parallel and one after the other, and one event fails them
+    all. It was counted if another failure was counted since this work began, or if the week already
+    waited because of the same reason.
+    """
+    if known is None or before is None:
+        return False
+    waited = is_waiting(before.next_attempt_at, began) and before.reason == reason
+    return waited or known.attempts > before.attempts

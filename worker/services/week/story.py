@@ -20,7 +20,7 @@ from worker.core.wording import counted
 from worker.services.context import Context, Deadline
 from worker.services.payout.close import TransactionsUnread, close_week
 from worker.services.payout.pay import pay
-from worker.services.payout.read_again import ReadAgain, read_again, unread_payouts
+from worker.services.payout.read_again import read_again
 from worker.services.payout.release_singles import release_singles
 from worker.services.payout.token_accounts import prepare_accounts
 from worker.services.plan.anchor import anchor_week
@@ -191,11 +191,12 @@ def _release_singles(context: Context, work: Work, deadline: Deadline, _: bool) 
 
 def _read_back(context: Context, work: Work, _: Deadline, __: bool) -> Done:
     planned = planned_week(context.store, work.week)
-    now = context.clock.now()
-    read = read_again(context, planned, due=now)
-    is_due = context.store.unread(planned.plan_id, "", 1, due=now)
-    if read == ReadAgain() and is_due:  # no receipt is readable
-        raise TransactionsUnread(work.week, unread_payouts(context, planned))
+    read = read_again(context, planned, due=context.clock.now())
+    # What is left is due at once, so the week waits, or stops visibly.
+    if read.outside:
+        raise read.outside[0]
+    if read.unresolved:
+        raise TransactionsUnread(work.week, read.unresolved)
     count = counted(read.complete, "payout")
     text = f"the transactions of {count} read, {read.later} not readable yet"
     return Done(f"{work.week.label}: {text}", again=read.complete > 0)

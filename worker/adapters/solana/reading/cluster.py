@@ -46,20 +46,28 @@ def _text(reply: Reply) -> str | Unreachable:
     return reply if isinstance(reply, str) else MalformedAnswer("no genesis hash")
 
 
-def read_finalized_height(rpc: Rpc) -> Height:
-    """The finalized block height that a majority of the endpoints has reached.
+def read_finalized_height(rpc: Rpc) -> Height | None:
+    """The finalized block height and the slot that a majority of the endpoints has reached.
 
-    If fewer than a majority answer, the lowest height among them.
+    None if fewer report one. Each number is counted by itself, so that no endpoint alone decides
+    one of them: an absurd height would expire living transactions, and no receipt is readable at
+    an absurd slot. A liar can make them those of two honest endpoints. Then an attempt may be
+    signed anew some blocks early, which its receipt makes harmless.
 
     Raises:
         Unreachable: no endpoint answers.
     """
     answers = answering(rpc.each([Call("getEpochInfo", [{"commitment": FINALIZED}])]))
-    heights = [height for answer in answers if (height := _height(answer[0])) is not None]
-    if not heights:
-        raise MalformedAnswer("no endpoint reports the epoch info")
-    heights.sort(key=lambda height: height.block_height, reverse=True)
-    return heights[min(len(heights), majority_of(len(rpc.hosts))) - 1]
+    known = [height for answer in answers if (height := _height(answer[0])) is not None]
+    block_height = _reached(rpc, [each.block_height for each in known])
+    slot = _reached(rpc, [each.slot for each in known])
+    return None if block_height is None or slot is None else Height(block_height, slot)
+
+
+def _reached(rpc: Rpc, numbers: Sequence[int]) -> int | None:
+    """The highest number that a majority of the endpoints has reached; None without a majority."""
+    reached = sorted(numbers, reverse=True)[majority_of(len(rpc.hosts)) - 1 :]
+    return reached[0] if reached else None
 
 
 def _height(reply: Reply) -> Height | None:
@@ -102,15 +110,41 @@ async def _block_time(endpoint: Endpoint, info: list[Reply] | Unreachable) -> da
     return None
 
 
-def read_blockhash(rpc: Rpc, commitment: str = CONFIRMED) -> Blockhash:
-    """The latest blockhash, from the first endpoint that answers."""
-    return rpc.any([Call("getLatestBlockhash", [{"commitment": commitment}])], _blockhash)
+def read_blockhash(rpc: Rpc) -> Blockhash:
+    """The newest blockhash whose last valid height a majority of the endpoints has reached.
+
+    One endpoint alone could report a height at which an attempt never expires, or expires at once.
+
+    Raises:
+        Unreachable: no majority answers.
+    """
+    answers = answering_majority(rpc.each([_blockhash_call(CONFIRMED)]))
+    known = [found for answer in answers if (found := _blockhash(answer[0])) is not None]
+    last_valid = _reached(rpc, [found.last_valid_block_height for found in known])
+    if last_valid is None:
+        raise MalformedAnswer("no majority of the endpoints reports a blockhash")
+    return next(found for found in known if found.last_valid_block_height == last_valid)
 
 
-def _blockhash(replies: list[Reply]) -> Blockhash:
+def read_known_blockhash(rpc: Rpc) -> Hash:
+    """A finalized blockhash, which nodes that are some blocks behind know, too."""
+    return rpc.any([_blockhash_call(FINALIZED)], _known_blockhash)
+
+
+def _blockhash_call(commitment: str) -> Call:
+    return Call("getLatestBlockhash", [{"commitment": commitment}])
+
+
+def _known_blockhash(replies: list[Reply]) -> Hash:
+    if (found := _blockhash(replies[0])) is None:
+        raise MalformedAnswer("no blockhash")
+    return Hash.from_string(found.value)
+
+
+def _blockhash(reply: Reply) -> Blockhash | None:
     try:
-        value = replies[0]["value"]
+        value = reply["value"]
         height = int(value["lastValidBlockHeight"])
         return Blockhash(str(Hash.from_string(value["blockhash"])), height)
     except (KeyError, TypeError, ValueError):
-        raise MalformedAnswer("no blockhash") from None
+        return None

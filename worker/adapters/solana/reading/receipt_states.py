@@ -17,7 +17,7 @@ from worker.adapters.solana.reading.accounts import (
 )
 from worker.adapters.solana.rpc.calls import Reply, RpcError
 from worker.adapters.solana.rpc.endpoint import Endpoint
-from worker.adapters.solana.rpc.endpoints import Rpc, from_each
+from worker.adapters.solana.rpc.endpoints import Rpc, ask_each
 from worker.adapters.solana.rpc.sizes import GET_MULTIPLE_ACCOUNTS_MAX
 from worker.core.chunks import chunks
 from worker.core.errors import Unreachable
@@ -89,16 +89,21 @@ async def _read_piece(
     endpoints: Sequence[Endpoint], addresses: Sequence[Pubkey], not_before_slot: int
 ) -> list[_View]:
     calls = accounts_calls(addresses, FINALIZED, not_before_slot=not_before_slot)
-    views = []
-    for endpoint, answer in zip(endpoints, await from_each(endpoints, calls), strict=True):
-        view = _View([None] * len(addresses), None)
-        if not isinstance(answer, Unreachable):
-            view = _view(answer, len(addresses), not_before_slot)
+
+    async def ask(endpoint: Endpoint) -> _View | Unreachable:
+        try:
+            view = _view(await endpoint.read(calls), len(addresses), not_before_slot)
+        except Unreachable as failure:
+            return failure
         if view.slot is not None and view.slot < not_before_slot:
             behind = not_before_slot - view.slot
             endpoint.trouble = f"{endpoint.host} reads accounts {behind} slots behind"
-        views.append(view)
-    return views
+        return view
+
+    # An answer without states is none of the majority's, so a slower endpoint is awaited.
+    answers = await ask_each(endpoints, ask, lambda view: None not in view.states)
+    silent = _View([None] * len(addresses), None)
+    return [silent if isinstance(answer, Unreachable) else answer for answer in answers]
 
 
 def _view(replies: Sequence[Reply], count: int, not_before_slot: int) -> _View:

@@ -86,7 +86,7 @@ class Rpc:
             replies = await endpoint.send_once(calls)
             return replies if any(it is not None for it in replies) else _silence(endpoint)
 
-        answers = self.run(lambda endpoints: _ask_each(endpoints, send))
+        answers = self.run(lambda endpoints: ask_each(endpoints, send))
         silent: list[Reply | None] = [None] * len(calls)
         return [silent if isinstance(answer, Unreachable) else answer for answer in answers]
 
@@ -174,33 +174,44 @@ async def from_each(
         except Unreachable as failure:
             return failure
 
-    return await _ask_each(endpoints, ask)
+    return await ask_each(endpoints, ask, _has_result)
 
 
-async def _ask_each(
-    endpoints: Sequence[Endpoint], ask: Callable[[Endpoint], Coroutine[Any, Any, T | Unreachable]]
+def _has_result(replies: Sequence[Reply]) -> bool:
+    """Whether an answer holds more than errors, as it does after the end of a plan."""
+    return not replies or any(not isinstance(reply, RpcError) for reply in replies)
+
+
+async def ask_each(
+    endpoints: Sequence[Endpoint],
+    ask: Callable[[Endpoint], Coroutine[Any, Any, T | Unreachable]],
+    counts: Callable[[T], bool] = lambda _: True,
 ) -> list[T | Unreachable]:
     """Ask endpoints at the same time. Once a majority has answered, wait a while for the others.
 
-    Endpoints that rest are asked only if the others are no majority.
+    `counts`: whether an answer is one of the majority's. Endpoints that rest are asked only if the
+    others cannot be a majority.
     """
     needed = majority_of(len(endpoints))
-    asked = [endpoint for endpoint in endpoints if not endpoint.rests]
-    if len(asked) < needed:
-        asked = list(endpoints)
-    began = time.monotonic()
-    tasks = {asyncio.create_task(ask(it)): it for it in asked}
+    resting = [endpoint for endpoint in endpoints if endpoint.rests]
+    tasks = {asyncio.create_task(ask(it)): it for it in endpoints if it not in resting}
     answers: dict[Endpoint, T | Unreachable] = {}
-    patience = None
+    began, given, patience = time.monotonic(), 0, None
     try:
-        while tasks:
+        while True:
+            if given + len(tasks) < needed:
+                tasks |= {asyncio.create_task(ask(it)): it for it in resting}
+                resting = []
+            if not tasks:
+                break
             done, _ = await asyncio.wait(
                 tasks, timeout=patience, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
                 break
-            answers |= {tasks.pop(task): task.result() for task in done}
-            given = sum(not isinstance(answer, Unreachable) for answer in answers.values())
+            found = {tasks.pop(task): task.result() for task in done}
+            answers |= found
+            given += sum(not isinstance(it, Unreachable) and counts(it) for it in found.values())
             if given >= needed:
                 patience = max(GRACE_SECONDS, time.monotonic() - began)
     finally:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
 from worker.adapters.solana.rpc.sizes import (
+    is_remembered,
     is_short_page,
     joined,
     may_be_too_large,
@@ -22,12 +24,17 @@ class SizedReads:
 
     def __init__(self, read_all: ReadAll) -> None:
         self._read_all = read_all
-        self.sizes: dict[str, int] = {}
-        """The size of each method that the endpoint took after a refusal of a larger one."""
+        self._sizes: dict[str, tuple[int, float]] = {}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The size of each method that the endpoint took lately after a refusal of a larger one."""
+        return {method: size for method, (size, at) in self._sizes.items() if is_remembered(at)}
 
     async def read(self, calls: Sequence[Call]) -> list[Reply]:
         """The replies in order, each of the whole size of its call."""
-        parts = [parts_of(call, self.sizes.get(call.method, size_of(call))) for call in calls]
+        known = self.sizes
+        parts = [parts_of(call, known.get(call.method, size_of(call))) for call in calls]
         flat = [part for each in parts for part in each]
         replies = await self._read_all(flat)
         if await self._shrinks(flat, replies):
@@ -55,7 +62,7 @@ class SizedReads:
             size //= 2
             [reply] = await self._read_all(parts_of(call, size)[:1])
             if not isinstance(reply, RpcError) or reply.passes:
-                self.sizes[call.method] = size
+                self._sizes[call.method] = size, time.monotonic()
                 return True
         return False  # the call is refused at every size, so the size is not the cause
 

@@ -1,15 +1,21 @@
 """The sizes of requests: lists of accounts or signatures, and pages of history.
 
 A provider's plan may allow fewer items than a node, so an endpoint's sizes shrink with its
-refusals. Replies to the parts of a call are joined, so that a caller always gets its own size.
+refusals, and are forgotten after some minutes: a refusal may have been a bad moment's. Replies to
+the parts of a call are joined, so that a caller always gets its own size.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
+
+REMEMBERED_SECONDS = 600.0
+"""A smaller size is used for this long. Then the full one is tried again: an endpoint whose plan
+allows less refuses some requests in each such time."""
 
 GET_MULTIPLE_ACCOUNTS_MAX = 100
 SIGNATURE_STATUSES_MAX = 256
@@ -18,6 +24,11 @@ _LISTS = frozenset({"getMultipleAccounts", "getSignatureStatuses"})
 _PAGE = "getSignaturesForAddress"
 _NOT_ABOUT_SIZE = frozenset({-32601, -32603, -32700})
 """No such method, an internal error, and a body that cannot be read."""
+
+
+def is_remembered(refused_at: float) -> bool:
+    """Whether a refusal at this monotonic time still makes requests smaller."""
+    return time.monotonic() - refused_at < REMEMBERED_SECONDS
 
 
 def size_of(call: Call) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from worker.adapters.solana.rpc.calls import (
 )
 from worker.adapters.solana.rpc.concurrency import LIMIT_MAX, AdaptiveLimit
 from worker.adapters.solana.rpc.failures import SLOW_DOWN_KINDS, Failure, failure_of
+from worker.adapters.solana.rpc.sizes import is_remembered
 
 rpc_errors: Counter[str] = Counter()
 """Failed requests of this process by kind (`429`, `timeout`, `rpc -32005`, ...), for metrics."""
@@ -57,8 +59,12 @@ class Transport:
         self._limit = AdaptiveLimit()
         self._hiding = Hiding(secrets_in_url(url))
         """A provider's sentence may repeat the API key in the URL."""
-        self.batch_calls_max = BATCH_CALLS_MAX
-        """The calls of a batch. They shrink when the endpoint refuses a batch."""
+        self._smaller_batch, self._refused_at = BATCH_CALLS_MAX, 0.0
+
+    @property
+    def batch_calls_max(self) -> int:
+        """The calls of a batch: fewer for some minutes after the endpoint refused a batch."""
+        return self._smaller_batch if is_remembered(self._refused_at) else BATCH_CALLS_MAX
 
     @property
     def has_full_batches(self) -> bool:
@@ -85,7 +91,8 @@ class Transport:
             smaller = 1 if failure.refuses_batches else len(calls) // 2
         replies = await self._in_pieces(calls, smaller)
         # Only a success shows that the batch was the cause. A 403 may also mean too many requests.
-        self.batch_calls_max = min(self.batch_calls_max, smaller)
+        self._smaller_batch = min(self.batch_calls_max, smaller)
+        self._refused_at = time.monotonic()
         return replies
 
     async def _in_pieces(self, calls: Sequence[Call], size: int) -> list[Reply]:
