@@ -319,6 +319,28 @@ def test_reading_a_part_of_the_transactions_is_progress_and_the_rest_waits(town:
     assert town.distribution().reason is None
 
 
+@pytest.mark.parametrize("hidden", [1, 2])
+def test_a_reading_counts_over_all_pages(
+    town: World, monkeypatch: pytest.MonkeyPatch, hidden: int
+) -> None:
+    sweep(town.first)
+    monkeypatch.setattr("worker.services.payout.read_again.CHUNK_PAYOUTS", 1)
+    ids = {index: blank(town, index=index).id for index in (1, 2)}
+    chain = chain_of(town.first)
+    for method in ("executions", "executions_of"):
+        found = getattr(chain, method)
+        monkeypatch.setattr(
+            chain,
+            method,
+            lambda asked, found=found: {
+                i: each for i, each in found(asked).items() if i != ids[hidden]
+            },
+        )
+    read = read_again(town.first, planned_week(town.first.store, WEEK), due=None)
+    assert (read.complete, read.later) == (1, 1)
+    assert (read.unresolved, read.outside) == ([], [])
+
+
 def test_a_payout_outside_the_plan_is_named_and_stops_no_reading(town: World) -> None:
     sweep(town.first)
     blank(town, index=1)
