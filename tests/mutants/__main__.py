@@ -19,27 +19,31 @@ from mutmut.configuration import config
 
 from tests.mutants.judge import judge, read_explanations
 from tests.mutants.make import forget_results, make_mutants
-from tests.mutants.results import read_mutants, survivors
+from tests.mutants.results import left_over, read_mutants
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPLAINED = Path(__file__).with_name("explained.toml")
+SECONDS, SECONDS_AGAIN = 3, 30
+"""CPU seconds of tests that a mutant gets. All tests take some 30."""
 
 
 def main() -> int:
     """Run mutmut and print the verdict. Exit codes: 0 all is well; 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--workers", type=int, default=2, help="tests of how many mutants at once")
-    parser.add_argument("--seconds", type=float, default=3, help="CPU seconds of tests a mutant")
+    parser.add_argument("--seconds", type=float, help="CPU seconds of tests a mutant")
     parser.add_argument("--only", nargs="*", default=[], help="mutants whose name matches")
-    parser.add_argument("--again", action="store_true", help="the survivors of the last run again")
+    parser.add_argument("--again", action="store_true", help="unexplained survivors, longer")
     parser.add_argument("--judge", action="store_true", help="judge the results of the last run")
     options = parser.parse_args()
     os.chdir(ROOT)
     started = time.monotonic()
-    only = survivors(ROOT) if options.again else options.only
-    if not options.judge and (code := _run(options.workers, options.seconds, only)):
+    explained = read_explanations(EXPLAINED)
+    only = left_over(ROOT, explained) if options.again else options.only
+    seconds = options.seconds or (SECONDS_AGAIN if options.again else SECONDS)
+    if not options.judge and (code := _run(options.workers, seconds, only)):
         return code
-    verdict = judge(read_mutants(ROOT), read_explanations(EXPLAINED), whole=not options.only)
+    verdict = judge(read_mutants(ROOT), explained, whole=not options.only)
     sys.stdout.write("\n".join(verdict.lines()) + "\n")
     if not options.judge:
         sys.stdout.write(f"{(time.monotonic() - started) / 60:.0f} minutes\n")
