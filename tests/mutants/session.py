@@ -210,9 +210,11 @@ def _limit_itself(seconds: float) -> None:
 
 
 def _forget_cached() -> None:
-    """Results that a function kept would hide its mutants."""
+    """Results that a function of ours kept would hide its mutants."""
     for each in gc.get_objects():
-        if isinstance(each, functools._lru_cache_wrapper):
+        if isinstance(each, functools._lru_cache_wrapper) and str(each.__module__).startswith(
+            "worker."
+        ):
             each.cache_clear()
     gc.collect()
     gc.freeze()

@@ -1,0 +1,60 @@
+"""One look at the chain after another: what is read, and what goes on without signing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tests.fakes.world import WEEK, World, chain_of
+from tests.simulation.faults.traps import do
+from worker.core.plan.receipts import ReceiptState
+from worker.services.context import Deadline
+from worker.services.payout.pay import pay
+from worker.services.plan.planned_week import planned_week
+from worker.services.week.story import Job
+
+
+@pytest.fixture
+def sent() -> World:
+    """A week of three batches, whose payments are sent and do not land yet."""
+    world = World(batch_size=2)
+    world.populate(6)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    world.ledger.holds_sends = True
+    do(world.first, Job.PAY, seconds=1)
+    assert len(world.ledger.in_flight) == 3
+    return world
+
+
+def test_payments_under_way_are_settled_while_signing_is_paused(sent: World) -> None:
+    sent.first.store.pause("the treasury moves")
+    sent.ledger.holds_sends = False
+    sent.ledger.deliver()
+    planned = planned_week(sent.first.store, WEEK)
+
+    report = pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+    assert (report.paid, report.later, report.unresolved) == (3, 0, 0)
+
+
+def test_a_receipt_is_not_read_while_its_payment_can_land(
+    sent: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain, asked = chain_of(sent.first), list[str]()
+    receipts = chain.receipts
+
+    def note(ids: Sequence[str], **options: Any) -> dict[str, ReceiptState]:
+        asked.extend(each for each in ids if "/0000" in each)
+        return dict(receipts(ids, **options))
+
+    monkeypatch.setattr(chain, "receipts", note)
+
+    do(sent.first, Job.PAY, seconds=3)
+    assert asked == []
+    sent.ledger.deliver()
+    do(sent.first, Job.PAY, seconds=60)
+
+    assert sorted(set(asked)) == [f"2024-12-09/0000{index}" for index in range(3)]
