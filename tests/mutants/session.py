@@ -2,8 +2,8 @@
 
 The tests are collected once. They run once without a mutant, which says how long each takes and
 which functions it calls. Then each mutant gets a process of its own, with the tests that call its
-function, until one fails. Those that killed a neighbour come first, then those that call few
-functions: so nearly all mutants die in the first second.
+function, until one fails. Those that killed a neighbour come first, then those that import
+the module, then those that call few functions: so nearly all mutants die in the first second.
 """
 
 from __future__ import annotations
@@ -42,12 +42,16 @@ class Suite:
     seconds: dict[str, float] = field(default_factory=dict)
     functions: Counter[str] = field(default_factory=Counter)
     """How many functions a test calls."""
+    imports: dict[str, set[str]] = field(default_factory=dict)
+    """The modules from which a test's file imports something: it is probably about these."""
     of_function: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     kills: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """By function and by module: how many mutants a test killed there."""
 
-    def record(self, test: str, seconds: float, functions: Iterable[str]) -> None:
-        self.seconds[test] = seconds
+    def record(
+        self, test: str, seconds: float, functions: Iterable[str], imports: Iterable[str] = ()
+    ) -> None:
+        self.seconds[test], self.imports[test] = seconds, set(imports)
         for function in functions:
             self.functions[test] += 1
             self.of_function[function].append(test)
@@ -58,10 +62,13 @@ class Suite:
 
     def for_function(self, function: str, seconds_max: float) -> list[str]:
         """Tests that call a function: those that probably kill a mutant of it first."""
-        here, near = self.kills[function], self.kills[_module(function)]
+        module = _module(function)
+        here, near = self.kills[function], self.kills[module]
 
-        def late(test: str) -> tuple[int, int, float]:
-            return -here[test], -near[test], self.functions[test] * (0.01 + self.seconds[test])
+        def late(test: str) -> tuple[int, bool, int, float]:
+            is_apart = module not in self.imports[test]
+            cost = self.functions[test] * (0.01 + self.seconds[test])
+            return -here[test], is_apart, -near[test], cost
 
         ordered = sorted(self.of_function.get(function, []), key=late)
         total = accumulate(self.seconds[test] for test in ordered)
@@ -124,7 +131,8 @@ class Session:
             state()._stats.clear()
             started = time.process_time()
             item.ihook.pytest_runtest_protocol(item=item, nextitem=following)
-            suite.record(item.nodeid, time.process_time() - started, sorted(state()._stats))
+            seconds = time.process_time() - started
+            suite.record(item.nodeid, seconds, sorted(state()._stats), _imports(item))
             if self.failed:
                 raise session.Failed(f"without a mutant, {self.failed} fails")
         set_mutant_under_test("")
@@ -218,6 +226,12 @@ def _forget_cached() -> None:
             each.cache_clear()
     gc.collect()
     gc.freeze()
+
+
+def _imports(item: pytest.Item) -> set[str]:
+    module = item.getparent(pytest.Module)
+    values = vars(module.obj).values() if module else ()
+    return {str(getattr(value, "__module__", getattr(value, "__name__", ""))) for value in values}
 
 
 def _function(mutant: str) -> str:

@@ -41,6 +41,12 @@ def test_a_test_that_killed_a_neighbour_comes_first() -> None:
     assert suite.for_function(SHARE, 9)[0] == "slow"
 
 
+def test_a_test_that_imports_the_module_comes_before_quick_ones() -> None:
+    suite = suite_of(quick=0.1)
+    suite.record("about it", 0.5, [SHARE], imports=["worker.core.plan"])
+    assert suite.for_function(SHARE, 9) == ["about it", "quick"]
+
+
 def test_a_mutant_gets_the_tests_of_its_seconds() -> None:
     assert suite_of(a=1.0, b=1.5, c=2.0).for_function(SHARE, 2.6) == ["a", "b"]
 
