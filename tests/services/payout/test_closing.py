@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -91,3 +92,27 @@ def test_the_sums_of_a_reconciliation_are_on_record(world: World) -> None:
         "differences": result.differences,
         "fees": 5,
     }
+
+
+def test_a_closed_week_says_when_it_was_closed(world: World) -> None:
+    world.do(world.first, Work(Job.PAY, WEEK, 0, 3))
+
+    assert close_week(world.first, world.distribution()).is_exact
+
+    closed = world.distribution()
+    assert (closed.stage, closed.completed_at) == (Stage.COMPLETED, world.clock.now())
+
+
+def test_a_transaction_is_not_looked_for_before_its_time(world: World) -> None:
+    chain_of(world.first).has_history = False
+    world.do(world.first, Work(Job.PAY, WEEK, 0, 3))
+    chain_of(world.first).has_history = True
+    state = store_of(world.first).state
+    for stored in state.payouts[world.distribution().plan_id or ""].values():
+        state.put_payout(stored, next_attempt_at=world.clock.now() + timedelta(seconds=1))
+
+    with pytest.raises(TransactionsUnread, match="waits for 3 transactions"):
+        close_week(world.first, world.distribution())
+    world.clock.sleep(1)
+
+    assert close_week(world.first, world.distribution()).is_exact

@@ -58,3 +58,13 @@ def test_a_receipt_is_not_read_while_its_payment_can_land(
     do(sent.first, Job.PAY, seconds=60)
 
     assert sorted(set(asked)) == [f"2024-12-09/0000{index}" for index in range(3)]
+
+
+def test_an_answer_that_misses_a_status_is_no_answer(
+    sent: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_of(sent.first), "statuses", lambda signatures: [])
+    planned = planned_week(sent.first.store, WEEK)
+
+    with pytest.raises(ValueError, match="shorter"):
+        pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
