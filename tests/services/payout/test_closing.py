@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.findings import Check
 from worker.core.lifecycle import PayoutStatus, Stage
+from worker.services.payout import read_again as read_again_module
 from worker.services.payout.close import (
     BooksUnproven,
     StillOpen,
@@ -17,7 +18,9 @@ from worker.services.payout.close import (
     close_week,
     record_reconciliation,
 )
+from worker.services.payout.read_again import ReadAgain, read_again, unread_payouts
 from worker.services.payout.reconcile import Reconciliation
+from worker.services.plan.planned_week import planned_week
 from worker.services.week.story import Job, Work
 
 
@@ -116,3 +119,35 @@ def test_a_transaction_is_not_looked_for_before_its_time(world: World) -> None:
     world.clock.sleep(1)
 
     assert close_week(world.first, world.distribution()).is_exact
+
+
+# --- transactions that are read again -------------------------------------------------------------
+
+
+@pytest.fixture
+def unread(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Three batches are paid, and no endpoint has returned their transactions yet."""
+    monkeypatch.setattr(read_again_module, "CHUNK_PAYOUTS", 1)
+    chain_of(world.first).has_history = False
+    world.do(world.first, Work(Job.PAY, WEEK, 0, 3))
+    return world
+
+
+def test_a_look_counts_what_it_read_and_what_is_left(unread: World) -> None:
+    planned = planned_week(unread.first.store, WEEK)
+
+    assert read_again(unread.first, planned, due=None) == ReadAgain(complete=0, later=3)
+    chain_of(unread.first).has_history = True
+    assert read_again(unread.first, planned, due=None) == ReadAgain(complete=3, later=0)
+
+
+def test_every_payout_with_an_unread_transaction_is_named(unread: World) -> None:
+    planned = planned_week(unread.first.store, WEEK)
+    assert len(unread_payouts(unread.first, planned)) == 3
+
+    state = store_of(unread.first).state
+    stored = state.payouts[planned.plan_id]["2024-12-09/00001"]
+    state.put_payout(stored, reason=None)  # only its signature is missing
+
+    left = [payout.id for payout in unread_payouts(unread.first, planned)]
+    assert left == ["2024-12-09/00000", "2024-12-09/00002"]
