@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.fakes.world import WEEK, World, chain_of, store_of
+from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.records import PayoutKind
 from worker.services.payout import reconcile as reconcile_module
 from worker.services.payout.override import void_batch
@@ -154,3 +155,14 @@ def test_a_payout_outside_the_plan_is_named_and_the_others_are_compared(
     (finding,) = result.check.findings
     assert "2024-12-09/0000 is not the anchored plan's id of batch 0" in str(finding)
     assert len(result.signatures) == 2
+
+
+def test_unpaid_rewards_that_no_payout_pays_any_more_are_summed(world: World) -> None:
+    state = store_of(world.first).state
+    stored = state.payouts[world.distribution().plan_id or ""]["2024-12-09/00000"]
+    state.put_payout(stored, status=PayoutStatus.PAID)
+
+    result = reconcile(world.first, world.distribution())
+
+    forgotten = f"{stored.payout.amount} base units of unpaid rewards are in no payout"
+    assert forgotten in [finding.found for finding in result.check.findings]
