@@ -29,7 +29,7 @@ from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
 
 SURVIVED, KILLED, UNDECIDED, NO_TEST_CALLS_IT = 0, 1, 2, 33
-CPU_SECONDS_MIN = 10
+CPU_SECONDS_MIN = 5
 TIMES_AS_LONG = 5
 MEMORY_BYTES_MAX = 6 * 2**30
 
@@ -66,11 +66,10 @@ class Suite:
         here, near = self.kills[function], self.kills[module]
 
         def late(test: str) -> tuple[int, bool, int, float]:
-            is_apart = module not in self.imports[test]
-            cost = self.functions[test] * (0.01 + self.seconds[test])
-            return -here[test], is_apart, -near[test], cost
+            cost = self.seconds[test] * math.sqrt(self.functions[test])
+            return -here[test], module not in self.imports[test], -near[test], cost
 
-        ordered = sorted(self.of_function.get(function, []), key=late)
+        ordered = _one_of_each(sorted(self.of_function.get(function, []), key=late))
         total = accumulate(self.seconds[test] for test in ordered)
         return [test for test, until in zip(ordered, total, strict=True) if until <= seconds_max]
 
@@ -226,6 +225,17 @@ def _forget_cached() -> None:
             each.cache_clear()
     gc.collect()
     gc.freeze()
+
+
+def _one_of_each(tests: Iterable[str]) -> list[str]:
+    """The tests in order, but first one case of each, then a second one, and so on."""
+    seen: Counter[str] = Counter()
+    placed = []
+    for test in tests:
+        name = test.partition("[")[0]
+        placed.append((seen[name], len(placed), test))
+        seen[name] += 1
+    return [test for _, _, test in sorted(placed)]
 
 
 def _imports(item: pytest.Item) -> set[str]:

@@ -26,7 +26,7 @@ def test_only_tests_that_call_a_function_try_its_mutants() -> None:
 
 
 def test_quick_tests_of_few_functions_come_first() -> None:
-    assert suite_of(wide=0.1, slow=0.5, quick=0.1).for_function(SHARE, 9) == [
+    assert suite_of(wide=0.1, slow=0.2, quick=0.1).for_function(SHARE, 9) == [
         "quick",
         "slow",
         "wide",
@@ -45,6 +45,13 @@ def test_a_test_that_imports_the_module_comes_before_quick_ones() -> None:
     suite = suite_of(quick=0.1)
     suite.record("about it", 0.5, [SHARE], imports=["worker.core.plan"])
     assert suite.for_function(SHARE, 9) == ["about it", "quick"]
+
+
+def test_one_case_of_each_test_comes_before_the_others() -> None:
+    suite = Suite({})
+    for test, seconds in (("f[1]", 0.1), ("f[2]", 0.2), ("g", 0.3), ("f[3]", 0.4)):
+        suite.record(test, seconds, [SHARE])
+    assert suite.for_function(SHARE, 9) == ["f[1]", "g", "f[2]", "f[3]"]
 
 
 def test_a_mutant_gets_the_tests_of_its_seconds() -> None:
