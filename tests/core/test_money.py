@@ -95,7 +95,7 @@ def test_amounts_that_floats_would_get_wrong_are_exact(tokens: object, amount: i
     ],
 )
 def test_what_is_no_exact_amount_is_refused_with_the_reason(tokens: object, why: str) -> None:
-    with pytest.raises(MalformedAmount, match=why) as raised:
+    with pytest.raises(MalformedAmount, match=rf"\({why}") as raised:
         base_units(tokens)
 
     assert raised.value.value is tokens

@@ -203,6 +203,12 @@ def test_another_format_version_is_named() -> None:
         Header.parse(line)
 
 
+def test_a_line_in_another_form_is_named_so() -> None:
+    for part, line in ((Row, a_row(1).canonical()), (Header, a_header().canonical())):
+        with pytest.raises(MalformedPlan, match=r"\(not in canonical form\)"):
+            part.parse(b" " + line)
+
+
 def test_a_mint_and_rules_of_a_wrong_type_are_named() -> None:
     for change in ({"mint": 1}, {"rules": ["pool"]}):
         line = _rewritten(a_header().canonical(), lambda header, new=change: header.update(new))

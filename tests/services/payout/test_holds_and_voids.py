@@ -176,8 +176,15 @@ def test_after_the_anchor_a_hold_names_what_it_can_do_and_does_it_when_asked(
 ) -> None:
     run_to(planned, Job.ANCHOR, Job.ACCOUNTS)
     user = user_id_of(USER)
-    with pytest.raises(PaidWithItsBatch, match=f"`kontrib hold {user} 2024-W50 --void-batch"):
+    with pytest.raises(PaidWithItsBatch) as refused:
         hold_reward(planned.first, WEEK, user, "a doubt")
+    assert str(refused.value) == (
+        f"{user}'s reward of 2024-W50 is paid with batch {reward(planned).row.batch}, whose "
+        "receipt is free. Only held rewards and rewards of void batches can be changed. "
+        f'`kontrib hold {user} 2024-W50 --void-batch --reason "why"` makes the batch void, if no '
+        "payment of it lands before, and pays its other rewards alone. To stop everything use "
+        "`kontrib pause`."
+    )
     assert reward(planned).operator_hold is None
 
     held = hold_reward(planned.first, WEEK, user, "a doubt", void_batch=True)

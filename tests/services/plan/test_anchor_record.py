@@ -203,7 +203,9 @@ def test_a_plan_whose_header_is_damaged_is_made_again(planned: World) -> None:
 def test_a_plan_whose_batches_no_endpoint_takes_any_more_is_made_again(planned: World) -> None:
     chain_of(planned.first).transfers_per_transaction = 2
 
-    with pytest.raises(PlanIsStale, match="its batches are larger than every endpoint accepts"):
+    with pytest.raises(
+        PlanIsStale, match="fits: its batches are larger than every endpoint accepts"
+    ):
         anchor_week(planned.first, WEEK, Deadline(planned.clock, 600))
     assert planned.distribution().plan_id is None
 
@@ -212,6 +214,8 @@ def test_a_plan_with_a_held_reward_in_a_batch_is_made_again(planned: World) -> N
     (reward, *_) = planned.first.store.rewards(planned.distribution().plan_id or "", range(3))
     planned.first.store.hold(reward, "a doubt")
 
-    with pytest.raises(PlanIsStale, match="an operator holds a reward that it pays with a batch"):
+    with pytest.raises(
+        PlanIsStale, match="fits: an operator holds a reward that it pays with a batch"
+    ):
         anchor_week(planned.first, WEEK, Deadline(planned.clock, 600))
     assert planned.distribution().plan_id is None
