@@ -2,8 +2,8 @@
 
 The tests are collected once. They run once without a mutant, which says how long each takes and
 which functions it calls. Then each mutant gets a process of its own, with the tests that call its
-function, until one fails. Those that killed a neighbour come first, then those that import
-the module, then those that call few functions: so nearly all mutants die in the first second.
+function, until one fails. Those that killed a mutant of the function come first, then quick ones
+that import its module or call few functions: so most mutants die within a second.
 """
 
 from __future__ import annotations
@@ -60,16 +60,22 @@ class Suite:
         for place in (function, _module(function)):
             self.kills[place][test] += 1
 
+    def _cost(self, test: str) -> float:
+        return self.seconds[test] * math.sqrt(self.functions[test])
+
     def for_function(self, function: str, seconds_max: float) -> list[str]:
         """Tests that call a function: those that probably kill a mutant of it first."""
         module = _module(function)
         here, near = self.kills[function], self.kills[module]
-
-        def late(test: str) -> tuple[int, bool, int, float]:
-            cost = self.seconds[test] * math.sqrt(self.functions[test])
-            return -here[test], module not in self.imports[test], -near[test], cost
-
-        ordered = _one_of_each(sorted(self.of_function.get(function, []), key=late))
+        spent: Counter[str] = Counter()
+        turns: dict[str, tuple[int, float]] = {}
+        # The cases of a test share its turn, so that one test of many cases delays no other.
+        for test in sorted(self.of_function.get(function, []), key=self._cost):
+            name = test.partition("[")[0]
+            spent[name] += math.ceil(1000 * self._cost(test))
+            is_about = module in self.imports[test] or near[test] > 0
+            turns[test] = (-here[test], spent[name] * (1 if is_about else 5))
+        ordered = sorted(turns, key=turns.__getitem__)
         total = accumulate(self.seconds[test] for test in ordered)
         return [test for test, until in zip(ordered, total, strict=True) if until <= seconds_max]
 
@@ -225,17 +231,6 @@ def _forget_cached() -> None:
             each.cache_clear()
     gc.collect()
     gc.freeze()
-
-
-def _one_of_each(tests: Iterable[str]) -> list[str]:
-    """The tests in order, but first one case of each, then a second one, and so on."""
-    seen: Counter[str] = Counter()
-    placed = []
-    for test in tests:
-        name = test.partition("[")[0]
-        placed.append((seen[name], len(placed), test))
-        seen[name] += 1
-    return [test for _, _, test in sorted(placed)]
 
 
 def _imports(item: pytest.Item) -> set[str]:
