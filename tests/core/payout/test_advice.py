@@ -33,5 +33,11 @@ def test_another_spelling_of_no_address_is_corrected_in_the_wiki() -> None:
     assert "kontrib retry 2024-W50 --rewallet USER --wallet ADDRESS" in advice(reason, "2024-W50")
 
 
+def test_for_an_unknown_reason_the_week_is_looked_at() -> None:
+    assert advice("something new", "2024-W50") == (
+        "Look at it: kontrib status 2024-W50. Then: kontrib retry 2024-W50"
+    )
+
+
 def test_a_hold_of_an_operator_is_released_for_its_week() -> None:
     assert advice(f"{BY_OPERATOR}a question", "2024-W50").endswith("kontrib release USER 2024-W50")

@@ -65,6 +65,8 @@ def test_three_facts_that_cannot_be_read_are_named() -> None:
 
     assert [f"payout {number}" in told for number in range(4)] == [True, True, True, False]
     assert told.startswith("2024-W50: nothing differs, and 4 facts cannot be read")
+    first = [str(finding) for finding in check.findings[:3]]
+    assert told.endswith(f"The week closes by itself. {'; '.join(first)}")
 
 
 def test_the_first_unread_transaction_is_named(world: World) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from bson import ObjectId
 
-from tests.fakes.world import WEEK, World, chain_of, store_of
+from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.payout.chain import Blockhash, Intent, Searched
 from worker.core.payout.records import Payout
@@ -219,3 +220,17 @@ def test_a_plan_with_a_held_reward_in_a_batch_is_made_again(planned: World) -> N
     ):
         anchor_week(planned.first, WEEK, Deadline(planned.clock, 600))
     assert planned.distribution().plan_id is None
+
+
+def test_an_anchor_of_another_operator_is_adopted(world: World) -> None:
+    rival = world.add_operator()
+    world.populate(4)
+    world.genesis()
+    plan_week(world.first, WEEK)
+    store_of(rival).set_user_fields(ObjectId(user_id_of("user 1")), wallet_address=None)
+    plan_week(rival, WEEK)
+    theirs = anchor_week(rival, WEEK, Deadline(world.clock, 600))
+    assert world.distribution().root != theirs.root
+
+    assert anchor_week(world.first, WEEK, Deadline(world.clock, 600)) == theirs
+    assert world.distribution().root == theirs.root

@@ -76,6 +76,20 @@ def test_the_first_held_rewards_are_listed_by_user(world: World) -> None:
     assert len(found.held(2)) == 2
 
 
+def test_no_reward_is_paired_with_another_ones_amount(world: World) -> None:
+    found = drafted(world)
+    amounts = found.allocation.amounts[:-1]
+    short = replace(found, allocation=replace(found.allocation, amounts=amounts))
+
+    for read in (
+        lambda: short.top(99),
+        lambda: short.held(99),
+        lambda: list(short.rewards("plan")),
+    ):
+        with pytest.raises(ValueError, match="shorter"):
+            read()
+
+
 def test_the_top_are_the_largest_and_ties_go_by_user(world: World) -> None:
     found = drafted(world)
     found = replace(found, allocation=replace(found.allocation, amounts=[7, 9, 8, 9] * 3))

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.world import WEEK, World, store_of
 from tests.simulation.faults.traps import do
 from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.payout.backoff import READ_AGAIN_SECONDS, for_an_event
+from worker.core.payout.backoff import READ_AGAIN_SECONDS, for_a_person, for_an_event
 from worker.core.payout.chain import Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, PayoutKind, Settlement
 from worker.core.payout.unknown_receipts import UNKNOWN_MAX
@@ -228,6 +228,17 @@ def test_no_more_is_claimed_than_there_is_room_for() -> None:
     assert len({payout.id for payout in flight.payouts}) == 8
     flight.record_attempts(signed_by(world, flight.payouts))
     assert flight.mark_some()  # all leases are known
+
+
+def test_one_payout_that_waits_for_a_person_stops_its_week(world: World, flight: InFlight) -> None:
+    flight.postpone([for_a_person(flight.payouts[0], "Its row was changed.")])
+
+    week = world.distribution()
+    assert week.stopped
+    assert week.reason == (
+        "1 payout waits for a person: 2024-12-09/00000: Its row was changed. Mend the cause, then "
+        "run `kontrib retry 2024-W50`."
+    )
 
 
 def test_postponed_payouts_are_counted_together(world: World, flight: InFlight) -> None:

@@ -83,6 +83,8 @@ def test_accounts_that_a_fork_dropped_are_made_again_and_their_batches_wait(worl
     assert len(prepared.intents) + len(prepared.later) == 3
     waits = {each.next_attempt_at - world.clock.now() for each in prepared.later}
     assert waits == {SOON}
+    made_again = "a token account was created again; the payment waits for it"
+    assert {each.reason for each in prepared.later} == {made_again}
     assert all(each.is_failure for each in prepared.later)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.fakes.world import WEEK, World, chain_of
 from tests.simulation.faults.traps import do
+from worker.core.payout.records import PayoutKind
 from worker.core.plan.receipts import ReceiptState
 from worker.services.context import Deadline
 from worker.services.payout.pay import pay
+from worker.services.plan.funds import FundsShort, payer_reserve, payout_cost
 from worker.services.plan.planned_week import planned_week
 from worker.services.week.story import Job
 
@@ -68,3 +71,28 @@ def test_an_answer_that_misses_a_status_is_no_answer(
 
     with pytest.raises(ValueError, match="shorter"):
         pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+
+def test_payments_beyond_the_funds_wait_with_the_exact_amount() -> None:
+    """The treasury has all tokens of the week, and the SOL of one payment."""
+    world = World(batch_size=2)
+    world.populate(6)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    chain, planned = chain_of(world.first), planned_week(world.first.store, WEEK)
+    cost, left = payout_cost(chain.costs()), payer_reserve(chain.costs())
+    payer = world.ledger.account(chain.fee_payer)
+    assert payer is not None
+    world.ledger.put_account(chain.fee_payer, replace(payer, lamports=cost + left))
+    world.ledger.change_token_account(chain.source, amount=planned.header.total_amount)
+    world.clock.sleep(20)
+
+    with pytest.raises(FundsShort) as caught:
+        pay(world.first, planned, range(9), Deadline(world.clock, 60))
+
+    told = str(caught.value)
+    assert told.startswith("2024-W50 is not paid wholly: short of ")
+    assert f"({2 * cost:,} lamports)" in told
+    assert "KONTRIB" not in told
+    payouts = world.first.store.payouts_after(planned.plan_id, "", 9)
+    assert [p.reason for p in payouts if p.kind is PayoutKind.BATCH] == [None, told, told]
