@@ -192,6 +192,12 @@ def test_weeks_between_the_last_known_one_and_the_first_one_need_an_answer(world
     assert make_genesis(new_key(world.first), THIRD)[1] is False, "the chain knows it now"
 
 
+def test_a_week_that_nobody_planned_is_not_the_last_one_of_the_key_before(world: World) -> None:
+    world.first.store.ensure_distribution(NEXT, world.clock.now())
+    with pytest.raises(WeeksBetween, match=f"database is 2024-W50.* name {last_cutoff(world)}"):
+        make_genesis(new_key(world.first), THIRD)
+
+
 @pytest.mark.parametrize("week", [WEEK, WEEK.previous()])
 def test_a_new_key_cannot_begin_with_a_week_that_is_anchored(world: World, week: Week) -> None:
     with pytest.raises(WeekAnchoredBefore, match="2024-W50 is anchored with another receipt key"):
