@@ -24,9 +24,13 @@ from worker.services.plan.genesis import (
     first_week,
     make_genesis,
 )
-from worker.services.plan.plan_week import plan_week
+from worker.services.plan.plan_week import DistributedElsewhere, dry_run, plan_week
 from worker.services.plan.seal import NotAnchored, anchored_seal
-from worker.services.plan.send_until_resolved import TransactionRefused, send_until_resolved
+from worker.services.plan.send_until_resolved import (
+    ReceiptUnknown,
+    TransactionRefused,
+    send_until_resolved,
+)
 
 HALF = Fraction(1, 2)
 
@@ -175,3 +179,36 @@ def test_a_distributed_week_is_shown(world: World) -> None:
     assert "Begin with 2024-W51 or later. 2024-W50 was distributed by another system" in str(
         caught.value
     )
+
+
+def test_a_week_that_another_system_distributed_is_not_even_drafted(world: World) -> None:
+    world.genesis()
+    store_of(world.first).add_distribution(
+        {"week_start": WEEK.start, "week_end": WEEK.end, "status": "completed"}
+    )
+    with pytest.raises(DistributedElsewhere, match="2024-W50 was distributed by another system"):
+        dry_run(world.first, WEEK)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "refusal"),
+    [
+        (ReceiptState.UNKNOWN, ReceiptState.UNKNOWN, ReceiptUnknown),
+        (ReceiptState.UNKNOWN, ReceiptState.PAID, ReceiptUnknown),
+        (ReceiptState.UNKNOWN, ReceiptState.FREE, NoGenesis),
+        (ReceiptState.PAID, ReceiptState.FREE, NoGenesis),
+    ],
+)
+def test_a_genesis_that_is_not_shown_is_not_a_missing_one(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    first: ReceiptState,
+    second: ReceiptState,
+    refusal: type[KontribError],
+) -> None:
+    world.first.store.record_first_week(WEEK)
+    states = dict(zip(genesis_ids("FakeGenesis", "FakeMint", WEEK), (first, second), strict=True))
+    monkeypatch.setattr(chain_of(world.first), "receipts", lambda ids: {i: states[i] for i in ids})
+
+    with pytest.raises(refusal):
+        first_week(world.first)
