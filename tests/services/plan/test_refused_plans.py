@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 
 import pytest
@@ -12,6 +14,8 @@ from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.errors import KontribError
 from worker.core.lifecycle import Stage
 from worker.core.payout.chain import Intent
+from worker.core.payout.unknown_receipts import UNKNOWN_MAX
+from worker.core.plan.commitment import MalformedPlan
 from worker.core.plan.fates import Fates
 from worker.core.plan.receipts import ReceiptState, Resolution, genesis_ids
 from worker.services.context import Deadline
@@ -25,7 +29,7 @@ from worker.services.plan.genesis import (
     make_genesis,
 )
 from worker.services.plan.plan_week import DistributedElsewhere, dry_run, plan_week
-from worker.services.plan.seal import NotAnchored, anchored_seal
+from worker.services.plan.seal import NotAnchored, anchored_seal, read_published
 from worker.services.plan.send_until_resolved import (
     ReceiptUnknown,
     TransactionRefused,
@@ -212,3 +216,28 @@ def test_a_genesis_that_is_not_shown_is_not_a_missing_one(
 
     with pytest.raises(refusal):
         first_week(world.first)
+
+
+def test_a_transaction_may_take_longer_than_an_endpoint_may_be_silent(world: World) -> None:
+    chain, began, slots = chain_of(world.first), world.clock.now(), list[int]()
+    receipts = chain.receipts
+
+    def note(ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
+        slots.append(not_before_slot)
+        return receipts(ids, not_before_slot=not_before_slot)
+
+    def land(_: str) -> None:
+        if world.clock.now() > began + UNKNOWN_MAX + timedelta(seconds=30):
+            world.ledger.holds_sends = False
+
+    chain.receipts, chain.before = note, land  # type: ignore[method-assign]
+    world.ledger.holds_sends = True
+
+    assert send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+    assert slots == sorted(slots)
+    assert slots[0] > 0, "an older view could hide a receipt"
+
+
+def test_an_empty_file_is_no_plan() -> None:
+    with pytest.raises(MalformedPlan, match=r"\(the file is empty\)"):
+        read_published(iter(()))
