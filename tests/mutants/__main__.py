@@ -23,7 +23,7 @@ from tests.mutants.results import left_over, read_mutants
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPLAINED = Path(__file__).with_name("explained.toml")
-SECONDS, SECONDS_AGAIN = 3, 30
+SECONDS, SECONDS_AGAIN = 4, 30
 """CPU seconds of tests that a mutant gets. All tests take some 30."""
 
 
@@ -41,6 +41,8 @@ def main() -> int:
     explained = read_explanations(EXPLAINED)
     only = left_over(ROOT, explained) if options.again else options.only
     seconds = options.seconds or (SECONDS_AGAIN if options.again else SECONDS)
+    if not (options.judge or options.again or options.only):
+        shutil.rmtree("mutants", ignore_errors=True)
     if not options.judge and (code := _run(options.workers, seconds, only)):
         return code
     verdict = judge(read_mutants(ROOT), explained, whole=not options.only)
@@ -51,8 +53,6 @@ def main() -> int:
 
 
 def _run(workers: int, seconds: float, only: list[str]) -> int:
-    if not only:
-        shutil.rmtree("mutants", ignore_errors=True)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # mypy
     make_mutants(workers)
     forget_results(only)

@@ -6,6 +6,7 @@ Only this module and `results.py` know mutmut's own modules.
 from __future__ import annotations
 
 import fnmatch
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def make_mutants(workers: int) -> None:
     """
     set_mutant_under_test("mutant_generation")
     Path("mutants").mkdir(exist_ok=True)
+    shutil.rmtree("mutants/tests", ignore_errors=True)  # some may have been renamed since
     copy_src_dir()
     copy_also_copy_files()
     create_mutants(workers)
