@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.chain.chain import wallet_named
+from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of
 from tests.simulation.faults.traps import do
 from worker.core.payout.records import PayoutKind
@@ -61,6 +63,18 @@ def test_a_receipt_is_not_read_while_its_payment_can_land(
     do(sent.first, Job.PAY, seconds=60)
 
     assert sorted(set(asked)) == [f"2024-12-09/0000{index}" for index in range(3)]
+
+
+def test_a_refused_payment_to_a_closed_account_is_made_void_at_once(sent: World) -> None:
+    sent.ledger.put_token_account(token_address(wallet_named("user 0")), None)
+    sent.ledger.holds_sends = False
+    sent.ledger.deliver()
+    sent.clock.sleep(20)
+    planned = planned_week(sent.first.store, WEEK)
+
+    report = pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+    assert (report.paid, report.void, report.later) == (2, 1, 0)
 
 
 def test_an_answer_that_misses_a_status_is_no_answer(
