@@ -241,3 +241,12 @@ def test_a_transaction_may_take_longer_than_an_endpoint_may_be_silent(world: Wor
 def test_an_empty_file_is_no_plan() -> None:
     with pytest.raises(MalformedPlan, match=r"\(the file is empty\)"):
         read_published(iter(()))
+
+
+def test_each_intent_is_signed_or_none_is_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_of(world.first), "sign", lambda intents, blockhash: [])
+    with pytest.raises(ValueError, match="shorter"):
+        send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+    assert world.ledger.landed == {}
