@@ -13,11 +13,12 @@ from tests.fakes.chain.chain import FakeChain
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.errors import KontribError
 from worker.core.lifecycle import Stage
-from worker.core.payout.chain import Intent
+from worker.core.payout.chain import Blockhash, Intent
 from worker.core.payout.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.commitment import MalformedPlan
 from worker.core.plan.fates import Fates
 from worker.core.plan.receipts import ReceiptState, Resolution, genesis_ids
+from worker.ports.payout.chain import Signed
 from worker.services.context import Deadline
 from worker.services.plan.anchor import PlanIsStale, _stale, anchor_week
 from worker.services.plan.approval import ApprovalMissing, most_left_out
@@ -241,6 +242,25 @@ def test_a_transaction_may_take_longer_than_an_endpoint_may_be_silent(world: Wor
 def test_an_empty_file_is_no_plan() -> None:
     with pytest.raises(MalformedPlan, match=r"\(the file is empty\)"):
         read_published(iter(()))
+
+
+def test_a_transaction_that_expired_is_signed_again_as_a_retry(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain, retries = chain_of(world.first), list[bool]()
+    sign = chain.sign
+
+    def note(intents: Sequence[Intent], blockhash: Blockhash) -> list[Signed]:
+        retries.extend(intent.is_retry for intent in intents)
+        world.ledger.holds_sends = len(retries) == 1
+        if len(retries) > 1:
+            world.ledger.in_flight.clear()
+        return sign(intents, blockhash)
+
+    monkeypatch.setattr(chain, "sign", note)
+
+    assert send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+    assert retries == [False, True]
 
 
 def test_each_intent_is_signed_or_none_is_sent(
