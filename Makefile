@@ -110,7 +110,7 @@ chaos: $(READY) ## Run real processes under many faults: KILLS=200 SEED=1
 	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
 
 .PHONY: mutants
-mutants: $(READY) ## Change the money path a word at a time: the tests must notice; AGAIN=1 tries survivors only
+mutants: $(READY) ## Change the money path a word at a time: the tests must notice; AGAIN=1 tries the rest longer
 	$(BIN)/python -m tests.mutants --workers $(WORKERS) $(if $(AGAIN),--again)
 
 .PHONY: docs

@@ -87,12 +87,15 @@ def test_amounts_that_floats_would_get_wrong_are_exact(tokens: object, amount: i
         ("", "not a number"),
         ("ten", "not a number"),
         ("1,000", "not a number"),
+        ("1_000", "not a number in the digits 0 to 9"),
+        ("\uff11\uff10", "not a number in the digits 0 to 9"),  # full-width 10
         (b"1", "not a number"),
         ([1], "not a number"),
+        (Fraction(1), "not a number"),  # although its text is one
     ],
 )
 def test_what_is_no_exact_amount_is_refused_with_the_reason(tokens: object, why: str) -> None:
-    with pytest.raises(MalformedAmount, match=why) as raised:
+    with pytest.raises(MalformedAmount, match=rf"\({why}") as raised:
         base_units(tokens)
 
     assert raised.value.value is tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -105,6 +106,16 @@ def test_what_is_no_week_is_refused_and_says_how_to_write_one(text: str) -> None
     assert raised.value.text == text
 
 
+def test_the_reason_why_it_is_no_week_is_named() -> None:
+    with pytest.raises(MalformedWeek, match=r"\(Invalid week: 54\)"):
+        Week.parse("2024-W54")
+
+
+@pytest.mark.parametrize("label", ["1970-W02", "9998-W52"])
+def test_the_first_and_the_last_year_have_weeks(label: str) -> None:
+    assert Week.parse(label).label == label
+
+
 @given(st.text(max_size=12))
 def test_any_text_is_a_week_or_is_refused(text: str) -> None:
     try:
@@ -133,6 +144,20 @@ def test_every_moment_falls_into_exactly_one_week(moment: datetime) -> None:
 @given(moments, offsets)
 def test_the_week_of_a_moment_is_the_same_in_every_timezone(moment, offset) -> None:
     assert Week.containing(moment.astimezone(offset)) == Week.containing(moment)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_the_timezone_of_the_machine_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        found = [Week.containing(A_WEEK.start), Week.containing(A_WEEK.end - timedelta(seconds=1))]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert found == [A_WEEK, A_WEEK]
 
 
 def test_monday_in_auckland_is_still_sundays_week() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tests.mutants.judge import Fate, Mutant
+from tests.mutants.judge import Explanation, Fate, Mutant, is_sentence
 
 _FATES = {
     None: Fate.NOT_TRIED,
@@ -19,7 +19,6 @@ _FATES = {
 }
 _TIMED_OUT = (36, 24, -24, 152, 255)
 """The tests never ended, so everybody would have noticed."""
-_LEFT = (Fate.SURVIVED, Fate.NOT_TRIED)
 
 
 def read_mutants(root: Path) -> Iterator[Mutant]:
@@ -32,11 +31,17 @@ def read_mutants(root: Path) -> Iterator[Mutant]:
             yield Mutant(function_of(name), fate, change)
 
 
-def survivors(root: Path) -> list[str]:
-    """The names of the mutants that survived the last run, or that it did not try."""
+def left_over(root: Path, explanations: Iterable[Explanation]) -> list[str]:
+    """The names of mutants that were not tried, or that survive for no known reason."""
+    known = {(each.function, each.change) for each in explanations}
     metas = [json.loads(meta.read_text()) for meta in sorted((root / "mutants").rglob("*.meta"))]
     codes = {name: code for meta in metas for name, code in meta["exit_code_by_key"].items()}
-    return [name for name, code in codes.items() if _fate(code) in _LEFT]
+    left = [name for name, code in codes.items() if _fate(code) is Fate.NOT_TRIED]
+    for name in (name for name, code in codes.items() if _fate(code) is Fate.SURVIVED):
+        change = _change(name)
+        if (function_of(name), change) not in known and not is_sentence(change):
+            left.append(name)
+    return left
 
 
 def function_of(name: str) -> str:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants import results
 from tests.mutants.__main__ import EXPLAINED
 from tests.mutants.judge import Explanation, Fate, Mutant, is_sentence, judge, read_explanations
-from tests.mutants.results import function_of, survivors
+from tests.mutants.results import function_of, left_over
 
 CHANGE = ("- a", "+ b")
 KILLED = [Mutant("f", Fate.KILLED)] * 19
@@ -84,11 +85,16 @@ def test_a_mutants_name_contains_its_function(name: str, function: str) -> None:
     assert function_of(name) == function
 
 
-def test_survivors_and_untried_mutants_are_tried_again(tmp_path: Path) -> None:
-    codes = {"m.x_f__mutmut_1": 0, "m.x_f__mutmut_2": 1, "m.x_f__mutmut_3": None}
+def test_untried_mutants_and_survivors_without_a_reason_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes = {f"m.x_f__mutmut_{number}": code for number, code in enumerate([1, None, 0, 0, 0])}
     (tmp_path / "mutants").mkdir()
     (tmp_path / "mutants" / "m.py.meta").write_text(json.dumps({"exit_code_by_key": codes}))
-    assert survivors(tmp_path) == ["m.x_f__mutmut_1", "m.x_f__mutmut_3"]
+    changes = {"2": ("- a", "+ b"), "3": ("- a", "+ c"), "4": ('- f("a b")', '+ f("A B")')}
+    monkeypatch.setattr(results, "_change", lambda name: changes[name[-1]])
+    explained = [Explanation("m.f", ("- a", "+ b"), "the same")]
+    assert left_over(tmp_path, explained) == ["m.x_f__mutmut_1", "m.x_f__mutmut_3"]
 
 
 def test_every_explanation_has_a_reason() -> None:

@@ -89,8 +89,7 @@ def is_amount_of(tokens: object, exact: int) -> bool:
 
 def tokens_text(amount: int) -> str:
     """Base units as a decimal of tokens with thousands separators: `10,000` or `222.5`."""
-    text = f"{Decimal(amount).scaleb(-DECIMALS):,f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{Decimal(amount).scaleb(-DECIMALS):,f}".rstrip("0").rstrip(".")
 
 
 def sol_text(lamports: int) -> str:

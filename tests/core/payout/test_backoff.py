@@ -199,3 +199,4 @@ def test_a_transaction_is_looked_for_at_the_pauses_of_its_own_payout() -> None:
 def test_the_tries_of_a_payment_are_no_looks_for_its_transaction() -> None:
     first = next_reading_at(NOW, a_payout(0), scale=1.0)
     assert next_reading_at(NOW, a_payout(ATTEMPTS_MAX - 1), scale=1.0) == first < NEVER
+    assert first == next_attempt_at(NOW, 1, a_payout(0).id, scale=1.0)

@@ -73,6 +73,14 @@ def test_an_older_or_equal_height_is_not_kept_twice() -> None:
     assert seen.usable(height(101)) == height(100)
 
 
+def test_a_process_that_runs_for_years_keeps_the_last_heights_only() -> None:
+    seen = SeenHeights()
+    for slot in range(100, 150 + KEPT_HEIGHTS):
+        seen.usable(height(slot))
+
+    assert seen.usable(height(120)) == height(150)  # from a node that lies far behind
+
+
 def test_a_receipt_is_late_once_it_is_unknown_for_longer_than_allowed() -> None:
     receipts = UnknownReceipts()
 

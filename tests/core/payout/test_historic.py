@@ -22,4 +22,7 @@ def test_such_a_week_says_why_it_is_not_planned_and_what_changes_it() -> None:
 def test_a_week_of_which_only_rewards_are_left_says_so() -> None:
     historic = HistoricWeek(Status.COMPLETED, 1, 1, BaseUnits(1), has_document=False)
 
-    assert "There are only its rewards. To plan" in historic.blocks(Week.parse("2024-W50"))
+    assert (
+        "weeks wait. There are only its rewards. To plan and pay the week here all over"
+        in historic.blocks(Week.parse("2024-W50"))
+    )

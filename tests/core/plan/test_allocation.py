@@ -250,7 +250,9 @@ def test_under_on_top_the_floor_is_lifted_before_the_multiplier() -> None:
 
 @pytest.mark.parametrize(("pool", "floor"), [(-1, 0), (0, -1)])
 def test_a_negative_pool_or_floor_cannot_be_built(pool: int, floor: int) -> None:
-    with pytest.raises(UsageError, match="cannot be negative"):
+    with pytest.raises(
+        UsageError, match=r"^weekly_pool and min_tokens_per_user cannot be negative\.$"
+    ):
         Policy(BaseUnits(pool), BaseUnits(floor), WITHIN)
 
 

@@ -162,6 +162,11 @@ def test_a_row_with_another_form_of_a_value_is_refused(change: Change) -> None:
         Row.parse(line)
 
 
+def test_a_missing_field_of_a_row_is_named() -> None:
+    with pytest.raises(MalformedPlan, match=r"\('batch'\)"):
+        Row.parse(_rewritten(a_row(1).canonical(), lambda row: row.pop("batch")))
+
+
 HEADER_CHANGES: list[Change] = [
     lambda header: header.update(version="2"),
     lambda header: header.update(version=1),
@@ -196,6 +201,19 @@ def test_another_format_version_is_named() -> None:
 
     with pytest.raises(MalformedPlan, match="format version 2 is not known"):
         Header.parse(line)
+
+
+def test_a_line_in_another_form_is_named_so() -> None:
+    for part, line in ((Row, a_row(1).canonical()), (Header, a_header().canonical())):
+        with pytest.raises(MalformedPlan, match=r"\(not in canonical form\)"):
+            part.parse(b" " + line)
+
+
+def test_a_mint_and_rules_of_a_wrong_type_are_named() -> None:
+    for change in ({"mint": 1}, {"rules": ["pool"]}):
+        line = _rewritten(a_header().canonical(), lambda header, new=change: header.update(new))
+        with pytest.raises(MalformedPlan, match=r"\(mint or rules of a wrong type\)"):
+            Header.parse(line)
 
 
 def test_half_a_character_is_refused_like_any_other_malformed_line() -> None:

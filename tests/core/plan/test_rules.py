@@ -195,7 +195,9 @@ def test_a_malformed_value_is_refused_by_its_dotted_name(name: str, value: objec
 
 
 def test_a_missing_document_says_what_to_run() -> None:
-    with pytest.raises(MalformedRules, match="kontrib migrate") as raised:
+    with pytest.raises(
+        MalformedRules, match=": the document does not exist; run `kontrib m"
+    ) as raised:
         rules_from(None)
 
     assert raised.value.name == "token_system"
@@ -406,13 +408,24 @@ def test_a_snapshot_writes_whole_and_tiny_numbers_in_full() -> None:
         ("min_points", 0.5, "0.5 is not a whole, non-negative number"),
         ("require_approval", 1, "1 is neither true nor false"),
         ("eligibility", {"field": "role"}, "is not a list of conditions"),
-        ("reputation_steps", [{"contributions": 1, "reputation": 1}], "must begin at 0"),
+        (
+            "reputation_steps",
+            [{"contributions": 1, "reputation": 1}],
+            "usable: the first step must begin at 0 contributions",
+        ),
         ("staking_tiers", {"30_days": {"apy": -0.1, "multiplier": 1}}, "an APY of -0.1 is below 0"),
     ],
 )
 def test_a_malformed_value_is_refused_with_its_reason(name: str, value: object, why: str) -> None:
     with pytest.raises(MalformedRules, match=why):
         rules_from(OWNERS | {name: value})
+
+
+def test_a_missing_value_and_one_of_a_wrong_type_say_so() -> None:
+    with pytest.raises(MalformedRules, match=r"weekly_pool is not usable: it is missing\."):
+        rules_from({k: v for k, v in OWNERS.items() if k != "weekly_pool"})
+    with pytest.raises(MalformedRules, match=r"reputation_steps is not usable: TypeError: "):
+        rules_from(with_value("reputation_steps", 7))
 
 
 def test_the_lowest_values_count() -> None:

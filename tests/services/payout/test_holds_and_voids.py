@@ -109,8 +109,12 @@ def test_a_hold_on_a_reward_that_the_plan_holds_already_needs_no_new_plan(world:
     world.genesis()
     plan_week(world.first, WEEK)
     root = world.distribution().root
-    hold_reward(world.first, WEEK, user_id_of("ghost"), "a doubt")
+    held = hold_reward(world.first, WEEK, user_id_of("ghost"), "a doubt")
+    assert held.consequence == "The plan holds it already. It is not paid before its release."
     assert world.distribution().root == root
+    run_to(world, Job.ANCHOR)
+    held = hold_reward(world.first, WEEK, user_id_of("ghost"), "another doubt")
+    assert held.consequence == "Nothing is sent before its release."
 
 
 def test_a_hold_is_kept_by_a_plan_that_would_pay_the_reward_with_a_batch(world: World) -> None:
@@ -172,12 +176,22 @@ def test_after_the_anchor_a_hold_names_what_it_can_do_and_does_it_when_asked(
 ) -> None:
     run_to(planned, Job.ANCHOR, Job.ACCOUNTS)
     user = user_id_of(USER)
-    with pytest.raises(PaidWithItsBatch, match=f"`kontrib hold {user} 2024-W50 --void-batch"):
+    with pytest.raises(PaidWithItsBatch) as refused:
         hold_reward(planned.first, WEEK, user, "a doubt")
+    assert str(refused.value) == (
+        f"{user}'s reward of 2024-W50 is paid with batch {reward(planned).row.batch}, whose "
+        "receipt is free. Only held rewards and rewards of void batches can be changed. "
+        f'`kontrib hold {user} 2024-W50 --void-batch --reason "why"` makes the batch void, if no '
+        "payment of it lands before, and pays its other rewards alone. To stop everything use "
+        "`kontrib pause`."
+    )
     assert reward(planned).operator_hold is None
 
     held = hold_reward(planned.first, WEEK, user, "a doubt", void_batch=True)
-    assert held.consequence.startswith("Batch 2024-12-09/0000")
+    assert held.consequence == (
+        f"Batch {reward(planned).row.batch} becomes void, and its other rewards are paid alone. A "
+        "payment of the batch that is under way may still land first."
+    )
     go_on(planned)
 
     assert planned.distribution().stage is Stage.COMPLETED
@@ -192,7 +206,10 @@ def test_a_hold_on_a_signed_single_says_that_it_may_still_land(planned: World) -
     void_batch(planned.first, WEEK, batch_of(planned).index, "a doubt")
     sweep_until_single(planned)
     held = hold_reward(planned.first, WEEK, user_id_of(USER), "a doubt")
-    assert "may still land within minutes" in held.consequence
+    assert held.consequence.startswith("A payment that was signed at 2024-")
+    assert held.consequence.endswith(
+        " UTC may still land within minutes. After that nothing is sent before the release."
+    )
     go_on(planned)
     assert paid_to(planned, USER) == 0
     assert reward(planned).status is not Status.COMPLETED
@@ -284,6 +301,19 @@ def test_only_an_open_batch_of_an_anchored_plan_can_be_made_void(planned: World)
         void_batch(planned.first, WEEK, 0, "a doubt")
     with pytest.raises(AlreadyPaid):
         hold_reward(planned.first, WEEK, user_id_of(USER), "a doubt", void_batch=True)
+
+
+def test_a_batch_that_the_database_has_resolved_or_lost_is_not_made_void(planned: World) -> None:
+    run_to(planned, Job.ANCHOR, Job.ACCOUNTS)
+    state = store_of(planned.first).state
+    stored = state.payouts[planned.distribution().plan_id or ""]
+    first, second = sorted(key for key, each in stored.items() if each.payout.kind.value == "batch")
+    state.put_payout(stored[first], status=PayoutStatus.PAID)
+    del stored[second]
+    with pytest.raises(NotOpen, match=f"Batch {first} is resolved, so it is not made void"):
+        void_batch(planned.first, WEEK, 0, "a doubt")
+    with pytest.raises(NotOpen, match=f"Batch {second} is missing in the database, so"):
+        void_batch(planned.first, WEEK, 1, "a doubt")
 
 
 def test_nothing_is_made_void_while_an_endpoint_is_silent(planned: World) -> None:

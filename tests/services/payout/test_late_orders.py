@@ -97,6 +97,7 @@ def test_a_single_that_was_claimed_before_its_redirect_is_not_signed(prepared: W
 
     assert found.intents == []
     assert [each.reason for each in found.later] == ["it was redirected"]
+    assert all(each.next_attempt_at > prepared.clock.now() for each in found.later)
     assert [i.transfers[0].wallet for _, i in prepare(prepared, single_of(prepared)).intents] == [
         NEW
     ]

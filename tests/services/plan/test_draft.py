@@ -66,6 +66,30 @@ def test_who_is_beyond_the_weeks_new_accounts_is_held(world: World, limit: int) 
     assert found.notes.held == {NO_WALLET: 4} | ({OVER_ACCOUNT_CAP: 4 - limit} if over else {})
 
 
+def test_the_first_held_rewards_are_listed_by_user(world: World) -> None:
+    found = drafted(world)
+
+    rewards = [r for r in found.rewards("plan") if not r.row.batch]
+    assert [(e.user_id, amount) for e, amount in found.held(9)] == [
+        (r.user_id, r.row.amount) for r in rewards
+    ]
+    assert len(found.held(2)) == 2
+
+
+def test_no_reward_is_paired_with_another_ones_amount(world: World) -> None:
+    found = drafted(world)
+    amounts = found.allocation.amounts[:-1]
+    short = replace(found, allocation=replace(found.allocation, amounts=amounts))
+
+    for read in (
+        lambda: short.top(99),
+        lambda: short.held(99),
+        lambda: list(short.rewards("plan")),
+    ):
+        with pytest.raises(ValueError, match="shorter"):
+            read()
+
+
 def test_the_top_are_the_largest_and_ties_go_by_user(world: World) -> None:
     found = drafted(world)
     found = replace(found, allocation=replace(found.allocation, amounts=[7, 9, 8, 9] * 3))

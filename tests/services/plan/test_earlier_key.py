@@ -27,6 +27,7 @@ from worker.services.plan.genesis import (
     CutoffImpossible,
     GenesisUnreadable,
     NoGenesis,
+    WeekAnchoredBefore,
     WeeksBetween,
     earlier_key,
     first_week,
@@ -124,8 +125,68 @@ def test_the_last_cutoff_is_named_where_the_database_lacks_it(world: World) -> N
     make_genesis(rotated, NEXT, after_cutoff=cutoff)
     assert rotated.store.earlier_key() == EarlierKey(cutoff, NEXT.back(4))
     assert plan_week(rotated, NEXT).header.total_points == 600
-    with pytest.raises(AnotherCutoff, match="the genesis on chain"):
+    named = rf"is {cutoff + 1}, but by the genesis on chain the last .* before is {cutoff}\."
+    with pytest.raises(AnotherCutoff, match=named):
         make_genesis(rotated, NEXT, after_cutoff=cutoff + 1)
+    assert make_genesis(rotated, NEXT, after_cutoff=cutoff)[1] is False
+
+
+@pytest.mark.parametrize("late_by", [0, 10**9])
+def test_a_cutoff_may_be_named_from_the_end_of_the_week_before_until_now(
+    world: World, late_by: int
+) -> None:
+    world.clock.sleep(1 - world.clock.now().timestamp() % 1)
+    earliest, now = int(NEXT.start.timestamp()), int(world.clock.now().timestamp())
+    assert world.clock.now().timestamp() == now
+    named, rotated = min(earliest + late_by, now), without_weeks(world)
+    make_genesis(rotated, NEXT, after_cutoff=named)
+    assert rotated.store.earlier_key() == EarlierKey(named, NEXT.back(4))
+
+
+def test_a_cutoff_is_named_for_a_genesis_that_cannot_be_read(world: World) -> None:
+    cutoff = last_cutoff(world)
+    make_genesis(new_key(world.first), NEXT)
+    rotated = without_weeks(world)
+    store_of(rotated).state.earlier_key.clear()
+    chain_of(rotated).has_history = False
+    make_genesis(rotated, NEXT, after_cutoff=cutoff)
+    assert rotated.store.earlier_key() == EarlierKey(cutoff, NEXT.back(4))
+
+
+def test_the_record_of_an_unreadable_genesis_follows_the_weeks_before_its_own(
+    world: World,
+) -> None:
+    rotated = new_key(world.first)
+    make_genesis(rotated, NEXT)
+    world.run(rotated)
+    assert world.distribution(NEXT).stage is Stage.COMPLETED
+    for table in (store_of(rotated).state.first_week, store_of(rotated).state.earlier_key):
+        table.clear()
+    chain_of(rotated).has_history = False
+    make_genesis(rotated, NEXT)
+    assert rotated.store.earlier_key() == EarlierKey(last_cutoff(world), WEEK)
+
+
+def test_a_third_key_remembers_the_first_week_of_the_first_one(world: World) -> None:
+    """Late points of the first key's weeks still count, although its weeks are gone."""
+    second = new_key(world.first)
+    make_genesis(second, NEXT)
+    plan_week(second, NEXT)
+    world.run(second)
+    pass_week(world)
+    del store_of(second).state.weeks[WEEK]
+    third = new_key(second, "a third key")
+    make_genesis(third, THIRD)
+    recorded = third.store.earlier_key()
+    assert recorded is not None
+    assert recorded.first_week == WEEK
+
+
+def test_a_week_without_a_recorded_genesis_is_the_first_one_of_its_key(world: World) -> None:
+    store_of(world.first).state.first_week.clear()
+    rotated = new_key(world.first)
+    make_genesis(rotated, NEXT)
+    assert rotated.store.earlier_key() == EarlierKey(last_cutoff(world), WEEK)
 
 
 @pytest.mark.parametrize("named", [1, int(NEXT.start.timestamp()) - 1, 2**40])
@@ -144,6 +205,25 @@ def test_weeks_between_the_last_known_one_and_the_first_one_need_an_answer(world
     pass_week(world)
     make_genesis(new_key(world.first), THIRD, after_cutoff=elsewhere)
     assert world.first.store.earlier_key() == EarlierKey(elsewhere, THIRD.back(4))
+    assert make_genesis(new_key(world.first), THIRD)[1] is False, "the chain knows it now"
+
+
+def test_a_week_that_nobody_planned_is_not_the_last_one_of_the_key_before(world: World) -> None:
+    world.first.store.ensure_distribution(NEXT, world.clock.now())
+    with pytest.raises(WeeksBetween, match=f"database is 2024-W50.* name {last_cutoff(world)}"):
+        make_genesis(new_key(world.first), THIRD)
+
+
+@pytest.mark.parametrize("week", [WEEK, WEEK.previous()])
+def test_a_new_key_cannot_begin_with_a_week_that_is_anchored(world: World, week: Week) -> None:
+    with pytest.raises(WeekAnchoredBefore, match="2024-W50 is anchored with another receipt key"):
+        make_genesis(new_key(world.first), week)
+
+
+def test_a_new_key_may_begin_with_a_week_that_is_only_planned(world: World) -> None:
+    plan_week(world.first, NEXT)
+    assert world.distribution(NEXT).stage is Stage.PLANNED
+    assert make_genesis(new_key(world.first), NEXT)[1] is True
 
 
 def test_weeks_between_that_nobody_paid_count_as_late_if_the_operator_says_so(
@@ -170,7 +250,8 @@ def test_ignorance_of_a_genesis_is_not_recorded_as_no_earlier_key(world: World) 
 
 def test_a_cutoff_that_differs_from_the_stored_plan_is_refused(world: World) -> None:
     cutoff = last_cutoff(world)
-    with pytest.raises(AnotherCutoff, match="stored plan of 2024-W50"):
+    named = rf"is {cutoff - 1}, but by the stored plan of 2024-W50 the last .* is {cutoff}\."
+    with pytest.raises(AnotherCutoff, match=named):
         make_genesis(new_key(world.first), NEXT, after_cutoff=cutoff - 1)
     make_genesis(new_key(world.first), NEXT, after_cutoff=cutoff)
 

@@ -38,6 +38,16 @@ def test_the_first_users_of_each_reason_are_named(order: int) -> None:
     assert [each.user_id for each in excluded.users(list)] == names[:LISTED_MAX]
 
 
+def test_a_name_just_before_the_last_one_takes_its_place() -> None:
+    excluded = Exclusions()
+    names = [f"user {number:03}" for number in range(0, 2 * LISTED_MAX, 2)]
+    before_the_last = f"user {2 * LISTED_MAX - 3:03}"
+    for name in (*names, before_the_last):
+        excluded.add(FEW, user(name))
+
+    assert [each.user_id for each in excluded.users(list)] == [*names[:-1], before_the_last]
+
+
 def test_users_who_take_part_are_counted_with_their_late_contributions() -> None:
     excluded = Exclusions()
     for late in (0, 2):

@@ -7,10 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from tests.fakes.documents import stake_document
 from tests.fakes.store.store import FakeStore
-from tests.fakes.world import WEEK, World, store_of
+from tests.fakes.world import WEEK, World, store_of, user_id_of
 from worker.core.lifecycle import Stage
 from worker.core.plan.fates import ContributionsUnaccounted, Fates
+from worker.services.context import Deadline
+from worker.services.plan.anchor import anchor_week
 from worker.services.plan.approval import MostLeftOut
 from worker.services.plan.plan_week import dry_run, plan_again, plan_week
 from worker.services.watch.notifications import find_events
@@ -42,6 +45,54 @@ def test_the_notes_account_for_every_contribution(world: World) -> None:
         points_left_out=40,
     )
     assert len(world.first.store.notes(WEEK)["notes"]["after_cutoff"]) == 1
+
+
+def test_the_notes_say_what_does_not_count_and_what_is_late(world: World) -> None:
+    world.populate(3)
+    world.genesis()
+    plan_week(world.first, WEEK)
+    anchor_week(world.first, WEEK, Deadline(world.clock, 600))
+    for name, points in (("user 0", 20), ("user 1", 30)):
+        now = world.clock.now()
+        world.record(name, points, created_at=WEEK.end - timedelta(hours=1), recorded_at=now)
+    following = WEEK.next()
+    world.contribute("user 0", 1000, week=following)
+    world.contribute("stranger", 40, week=following)
+    malformed = world.record(
+        "user 1", 10.5, created_at=following.start, recorded_at=following.start
+    )
+    for user, start in (("user 0", "no date"), ("user 1", "none")):
+        stake = stake_document(user_id_of(user), WEEK.start, multiplier=start)
+        store_of(world.first).add_stake(stake)
+    world.clock.sleep(timedelta(days=7).total_seconds())
+
+    plan_week(world.first, following)
+
+    notes = world.first.store.notes(following)["notes"]
+    assert notes["late_points"] == 50
+    assert notes["malformed_count"] == 1
+    assert [each["_id"] for each in notes["malformed"]] == [str(malformed)]
+    assert notes["contributions"]["points_left_out"] == 40 + 10
+    assert notes["unusable_stakes_count"] == len(notes["unusable_stakes"]) == 2
+    assert (notes["lifted"], notes["floor_waived"]) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("least", "lifted", "waived"), [(0.0, 0, False), (2_000.0, 1, False), (4_000.0, 0, True)]
+)
+def test_the_notes_say_what_the_floor_did(
+    world: World, least: float, lifted: int, waived: bool
+) -> None:
+    store_of(world.first).set_rules(min_tokens_per_user=least)
+    world.populate(2, points=1000)
+    world.add_user("small")
+    world.contribute("small", 10)
+    world.genesis()
+
+    plan_week(world.first, WEEK)
+
+    notes = world.first.store.notes(WEEK)["notes"]
+    assert (notes["lifted"], notes["floor_waived"]) == (lifted, waived)
 
 
 @pytest.mark.parametrize("lost", [-1, 1])

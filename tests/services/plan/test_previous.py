@@ -11,11 +11,12 @@ import pytest
 from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.plan.commitment import Header
+from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.receipts import anchor_id
 from worker.services.context import Deadline
 from worker.services.payout.rebuild import rebuild_week
 from worker.services.plan.anchor import anchor_week
-from worker.services.plan.anchored.previous import PreviousWeekOpen, previous_plan
+from worker.services.plan.anchored.previous import Previous, PreviousWeekOpen, previous_plan
 from worker.services.plan.anchored.read_anchor import AnchorUnreadable, read_anchor
 from worker.services.plan.plan_week import plan_week
 from worker.services.plan.seal import AnchorUnknown, anchored_seal
@@ -85,6 +86,33 @@ def test_a_changed_record_of_the_week_before_counts_no_points_again(
 
     assert previous_plan(world.first, NEXT, WEEK) == true
     assert plan_week(world.first, NEXT).header.total_points == 50
+
+
+def test_an_anchored_record_is_enough_without_file_and_history(world: World) -> None:
+    true = previous_plan(world.first, NEXT, WEEK)
+    world.archive.files.clear()
+    chain_of(world.first).has_history = False
+
+    assert previous_plan(world.first, NEXT, WEEK) == true
+
+
+def test_a_record_that_is_only_planned_is_not_followed() -> None:
+    world = World()
+    world.populate(2)
+    world.genesis()
+    plan_week(world.first, WEEK)
+
+    with pytest.raises(PreviousWeekOpen):
+        previous_plan(world.first, NEXT, WEEK)
+
+
+def test_the_first_week_continues_the_key_before(world: World) -> None:
+    cutoff, since = int(WEEK.start.timestamp()) + 60, WEEK.back(2)
+    assert previous_plan(world.first, WEEK, WEEK) == Previous(WEEK)
+    world.first.store.record_first_week(WEEK, EarlierKey(cutoff, since))
+
+    assert previous_plan(world.first, WEEK, WEEK) == Previous(since, cutoff=cutoff)
+    assert previous_plan(world.first, NEXT, WEEK).since == since
 
 
 def test_a_changed_file_is_not_believed(world: World) -> None:

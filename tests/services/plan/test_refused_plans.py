@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from fractions import Fraction
 
 import pytest
@@ -11,9 +13,12 @@ from tests.fakes.chain.chain import FakeChain
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.errors import KontribError
 from worker.core.lifecycle import Stage
-from worker.core.payout.chain import Intent
+from worker.core.payout.chain import Blockhash, Intent
+from worker.core.payout.unknown_receipts import UNKNOWN_MAX
+from worker.core.plan.commitment import MalformedPlan
 from worker.core.plan.fates import Fates
 from worker.core.plan.receipts import ReceiptState, Resolution, genesis_ids
+from worker.ports.payout.chain import Signed
 from worker.services.context import Deadline
 from worker.services.plan.anchor import PlanIsStale, _stale, anchor_week
 from worker.services.plan.approval import ApprovalMissing, most_left_out
@@ -24,9 +29,13 @@ from worker.services.plan.genesis import (
     first_week,
     make_genesis,
 )
-from worker.services.plan.plan_week import plan_week
-from worker.services.plan.seal import NotAnchored, anchored_seal
-from worker.services.plan.send_until_resolved import TransactionRefused, send_until_resolved
+from worker.services.plan.plan_week import DistributedElsewhere, dry_run, plan_week
+from worker.services.plan.seal import NotAnchored, anchored_seal, read_published
+from worker.services.plan.send_until_resolved import (
+    ReceiptUnknown,
+    TransactionRefused,
+    send_until_resolved,
+)
 
 HALF = Fraction(1, 2)
 
@@ -175,3 +184,89 @@ def test_a_distributed_week_is_shown(world: World) -> None:
     assert "Begin with 2024-W51 or later. 2024-W50 was distributed by another system" in str(
         caught.value
     )
+
+
+def test_a_week_that_another_system_distributed_is_not_even_drafted(world: World) -> None:
+    world.genesis()
+    store_of(world.first).add_distribution(
+        {"week_start": WEEK.start, "week_end": WEEK.end, "status": "completed"}
+    )
+    with pytest.raises(DistributedElsewhere, match="2024-W50 was distributed by another system"):
+        dry_run(world.first, WEEK)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "refusal"),
+    [
+        (ReceiptState.UNKNOWN, ReceiptState.UNKNOWN, ReceiptUnknown),
+        (ReceiptState.UNKNOWN, ReceiptState.PAID, ReceiptUnknown),
+        (ReceiptState.UNKNOWN, ReceiptState.FREE, NoGenesis),
+        (ReceiptState.PAID, ReceiptState.FREE, NoGenesis),
+    ],
+)
+def test_a_genesis_that_is_not_shown_is_not_a_missing_one(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    first: ReceiptState,
+    second: ReceiptState,
+    refusal: type[KontribError],
+) -> None:
+    world.first.store.record_first_week(WEEK)
+    states = dict(zip(genesis_ids("FakeGenesis", "FakeMint", WEEK), (first, second), strict=True))
+    monkeypatch.setattr(chain_of(world.first), "receipts", lambda ids: {i: states[i] for i in ids})
+
+    with pytest.raises(refusal):
+        first_week(world.first)
+
+
+def test_a_transaction_may_take_longer_than_an_endpoint_may_be_silent(world: World) -> None:
+    chain, began, slots = chain_of(world.first), world.clock.now(), list[int]()
+    receipts = chain.receipts
+
+    def note(ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
+        slots.append(not_before_slot)
+        return receipts(ids, not_before_slot=not_before_slot)
+
+    def land(_: str) -> None:
+        if world.clock.now() > began + UNKNOWN_MAX + timedelta(seconds=30):
+            world.ledger.holds_sends = False
+
+    chain.receipts, chain.before = note, land  # type: ignore[method-assign]
+    world.ledger.holds_sends = True
+
+    assert send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+    assert slots == sorted(slots)
+    assert slots[0] > 0, "an older view could hide a receipt"
+
+
+def test_an_empty_file_is_no_plan() -> None:
+    with pytest.raises(MalformedPlan, match=r"\(the file is empty\)"):
+        read_published(iter(()))
+
+
+def test_a_transaction_that_expired_is_signed_again_as_a_retry(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain, retries = chain_of(world.first), list[bool]()
+    sign = chain.sign
+
+    def note(intents: Sequence[Intent], blockhash: Blockhash) -> list[Signed]:
+        retries.extend(intent.is_retry for intent in intents)
+        world.ledger.holds_sends = len(retries) == 1
+        if len(retries) > 1:
+            world.ledger.in_flight.clear()
+        return sign(intents, blockhash)
+
+    monkeypatch.setattr(chain, "sign", note)
+
+    assert send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+    assert retries == [False, True]
+
+
+def test_each_intent_is_signed_or_none_is_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_of(world.first), "sign", lambda intents, blockhash: [])
+    with pytest.raises(ValueError, match="shorter"):
+        send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+    assert world.ledger.landed == {}

@@ -186,7 +186,7 @@ def _expected_on_top(
         else:
             weighted += share * factor
     denominator = lifting.shares_total * MULTIPLIER_SCALE
-    return lifted + (lifting.pool * weighted // denominator if weighted else 0)
+    return lifted + lifting.pool * weighted // denominator
 
 
 def _compact(numbers: Iterable[Number]) -> Sequence[Number]:

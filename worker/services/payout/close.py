@@ -35,7 +35,7 @@ class TransactionsUnread(NotReady):
     """Payouts are resolved, and no endpoint returns their transactions yet."""
 
     def __init__(self, week: Week, unread: Sequence[Payout]) -> None:
-        named = "".join(f", such as {payout.id} ({payout.reason})" for payout in unread[:1])
+        named = f", such as {unread[0].id} ({unread[0].reason})" if unread else ""
         super().__init__(
             f"{week.label} is paid, and waits for {counted(len(unread), 'transaction')} that "
             f"no endpoint returns yet{named}. It goes on by itself. "
@@ -75,7 +75,7 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
     planned = plan_of(distribution.week, distribution)
     week, plan_id = planned.week, planned.plan_id
     counts = context.store.batch_counts(plan_id)
-    unresolved = counts.get(PayoutStatus.PENDING, 0) + counts.get(PayoutStatus.PROCESSING, 0)
+    unresolved = counts[PayoutStatus.PENDING] + counts[PayoutStatus.PROCESSING]
     if unresolved:
         raise StillOpen(week, unresolved)
     _settle_again(context, planned)

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.world import WEEK, World, store_of
 from tests.simulation.faults.traps import do
 from worker.core.lifecycle import PayoutStatus, Status
-from worker.core.payout.backoff import READ_AGAIN_SECONDS
+from worker.core.payout.backoff import READ_AGAIN_SECONDS, for_a_person, for_an_event
 from worker.core.payout.chain import Intent, Transfer
 from worker.core.payout.records import Attempt, Payout, PayoutKind, Settlement
 from worker.core.payout.unknown_receipts import UNKNOWN_MAX
@@ -209,3 +209,45 @@ def test_a_receipt_that_is_unknown_for_too_long_is_looked_for_later(
     stored = world.first.store.payout(world.distribution().plan_id or "", first.id)
     assert stored is not None
     assert stored.next_attempt_at == world.clock.now() + LOOK_AGAIN
+
+
+# --- claims and postponements ---------------------------------------------------------------------
+
+
+def test_no_more_is_claimed_than_there_is_room_for() -> None:
+    world = World(batch_size=1)
+    world.populate(12)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    flight, plan_id = InFlight(world.first, WEEK), world.distribution().plan_id or ""
+    assert world.first.limits.batches_in_flight == 8
+
+    claimed = [len(flight.claim(plan_id, range(100))) for _ in range(3)]
+
+    assert claimed == [4, 4, 0]
+    assert len({payout.id for payout in flight.payouts}) == 8
+    flight.record_attempts(signed_by(world, flight.payouts))
+    assert flight.mark_some()  # all leases are known
+
+
+def test_one_payout_that_waits_for_a_person_stops_its_week(world: World, flight: InFlight) -> None:
+    flight.postpone([for_a_person(flight.payouts[0], "Its row was changed.")])
+
+    week = world.distribution()
+    assert week.stopped
+    assert week.reason == (
+        "1 payout waits for a person: 2024-12-09/00000: Its row was changed. Mend the cause, then "
+        "run `kontrib retry 2024-W50`."
+    )
+
+
+def test_postponed_payouts_are_counted_together(world: World, flight: InFlight) -> None:
+    first, second, third = flight.payouts
+    again = world.clock.now() + LOOK_AGAIN
+
+    flight.postpone([for_an_event(first, "no funds", again)])
+    flight.postpone([for_an_event(second, "no answer", again)])
+
+    assert flight.report.later == 2
+    assert flight.report.reasons == [f"{first.id}: no funds", f"{second.id}: no answer"]
+    assert flight.payouts == [third]

@@ -12,6 +12,7 @@ from tests.fakes.chain.chain import FakeChain, wallet_named
 from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from tests.simulation.faults.traps import do
+from worker.core.lifecycle import PayoutStatus
 from worker.core.money import BaseUnits
 from worker.core.payout.records import Attempt, Payout, PayoutKind
 from worker.core.plan.receipts import ReceiptState, Resolution
@@ -19,7 +20,9 @@ from worker.services.context import Deadline
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.outside_plan import outside_plan
 from worker.services.payout.override import void_batch
+from worker.services.payout.pay import pay
 from worker.services.payout.prepare import PreparedPayments, prepare_payments
+from worker.services.plan.funds import FundsShort
 from worker.services.plan.planned_week import planned_week
 from worker.services.plan.seal import anchored_seal
 from worker.services.week.story import Job
@@ -80,6 +83,8 @@ def test_accounts_that_a_fork_dropped_are_made_again_and_their_batches_wait(worl
     assert len(prepared.intents) + len(prepared.later) == 3
     waits = {each.next_attempt_at - world.clock.now() for each in prepared.later}
     assert waits == {SOON}
+    made_again = "a token account was created again; the payment waits for it"
+    assert {each.reason for each in prepared.later} == {made_again}
     assert all(each.is_failure for each in prepared.later)
 
 
@@ -118,6 +123,26 @@ def test_without_sol_only_the_batches_with_lost_accounts_wait(world: World) -> N
     assert [each.payout.id for each in prepared.later] == [batch_of(world, "user 0")]
     assert prepared.later[0].reason == str(prepared.short)
     assert len(prepared.intents) == 2
+
+
+def test_a_payment_without_sol_for_an_account_is_reported_after_all_others_were_paid(
+    world: World,
+) -> None:
+    close(world, "user 0")
+    chain, costs = chain_of(world.first), chain_of(world.first).costs()
+    account = world.ledger.account(chain.fee_payer)
+    assert account is not None
+    enough_for_two = 2 * (costs.receipt_rent + costs.fee_per_signature) + 950_000
+    world.ledger.put_account(chain.fee_payer, replace(account, lamports=enough_for_two))
+    world.clock.sleep(20)
+    planned = planned_week(world.first.store, WEEK)
+
+    with pytest.raises(FundsShort, match="Token accounts"):
+        pay(world.first, planned, range(9), Deadline(world.clock, 60))
+
+    states = {p.id: p.status for p in payouts_of(world, PayoutKind.BATCH)}
+    assert states.pop(batch_of(world, "user 0")) is PayoutStatus.PENDING
+    assert set(states.values()) == {PayoutStatus.PAID}
 
 
 def test_an_ordered_void_moves_nothing_and_the_others_are_paid(world: World) -> None:

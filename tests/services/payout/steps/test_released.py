@@ -14,6 +14,7 @@ from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from tests.simulation.faults.traps import do
 from worker.core.lifecycle import Stage
 from worker.core.payout.hold import NO_WALLET
+from worker.core.payout.records import PayoutKind
 from worker.core.payout.single import UNREADABLE
 from worker.core.plan.receipts import ReceiptState
 from worker.services.context import Deadline
@@ -109,6 +110,30 @@ def test_accounts_of_the_last_seven_days_count_against_the_limit(held: World) ->
     held.clock.sleep(60)
     assert create() == {wallet for _, wallet in wanted[2:]}
     assert create_within_limit(held.first, WEEK, [], Deadline(held.clock, 60)) == set()
+
+
+def test_a_hold_that_came_too_late_for_the_plan_makes_its_batch_void() -> None:
+    world = World(batch_size=2)
+    world.populate(6)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR)
+    plan_id = world.distribution().plan_id or ""
+    rewards = world.first.store.rewards(plan_id, range(6))
+    ordered = world.first.store.payout(plan_id, rewards[4].row.batch)
+    assert ordered is not None
+    world.first.store.order_void(ordered, "an order", world.clock.now())
+    for reward in (rewards[0], rewards[4]):
+        world.first.store.hold(reward, "a doubt")
+
+    planned = planned_week(world.first.store, WEEK)
+    prepare_accounts(world.first, planned, Deadline(world.clock, 600))
+
+    payouts = world.first.store.payouts_after(plan_id, "", 9)
+    assert [p.void_reason for p in payouts if p.kind is PayoutKind.BATCH] == [
+        "an operator holds a reward: a doubt",
+        None,
+        "an order",
+    ]
 
 
 def _has_account(world: World, wallet: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import Treasury
 from worker.core.payout.historic import HistoricWeek
 from worker.core.payout.records import Distribution
+from worker.services.plan.anchored.read_anchor import AnchorUnreadable
 from worker.services.plan.cluster.clock import ClockComparison, CutoffBeforeLast
 from worker.services.plan.funds import FundsReport, FundsShort, Need
 from worker.services.plan.genesis import AnotherCutoff, DistributedBefore
@@ -34,10 +36,19 @@ def test_a_clock_is_ahead_of_the_cluster_or_behind_it(ahead: float, said: str) -
     assert comparison.sentence() == f"{said} newest finalized block of 2024-12-16 00:00:00 UTC"
 
 
-def test_a_cut_off_before_the_last_one_says_until_when_the_week_waits() -> None:
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati"])
+def test_a_cut_off_before_the_last_one_says_until_when_the_week_waits(
+    monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
     last = int(NOW.timestamp())
 
-    error = CutoffBeforeLast(A_WEEK, last - 90, last)
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        error = CutoffBeforeLast(A_WEEK, last - 90, last)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
     assert "waits until 2024-12-16 00:00:00 UTC, in 0:01:30:" in str(error)
 
@@ -68,3 +79,11 @@ def test_funds_that_are_short_are_named_with_address_and_amount() -> None:
     )
     assert not report.is_enough
     assert FundsReport(Need(BaseUnits(1), Lamports(5)), treasury).is_enough
+
+
+@pytest.mark.parametrize(
+    ("goes_on", "said"), [(True, "many transactions mention"), (False, "no endpoint")]
+)
+def test_an_unreadable_anchor_says_whether_the_search_goes_on(goes_on: bool, said: str) -> None:
+    assert f"anchored on chain, but {said}" in str(AnchorUnreadable(A_WEEK, goes_on=goes_on))
+    assert "no endpoint returns the transaction" in str(AnchorUnreadable(A_WEEK))

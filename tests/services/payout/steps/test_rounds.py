@@ -1,0 +1,115 @@
+"""One look at the chain after another: what is read, and what goes on without signing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.fakes.chain.chain import wallet_named
+from tests.fakes.chain.transactions import token_address
+from tests.fakes.world import WEEK, World, chain_of
+from tests.simulation.faults.traps import do
+from worker.core.payout.records import PayoutKind
+from worker.core.plan.receipts import ReceiptState
+from worker.services.context import Deadline
+from worker.services.payout.pay import pay
+from worker.services.plan.funds import FundsShort, payer_reserve, payout_cost
+from worker.services.plan.planned_week import planned_week
+from worker.services.week.story import Job
+
+
+@pytest.fixture
+def sent() -> World:
+    """A week of three batches, whose payments are sent and do not land yet."""
+    world = World(batch_size=2)
+    world.populate(6)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    world.ledger.holds_sends = True
+    do(world.first, Job.PAY, seconds=1)
+    assert len(world.ledger.in_flight) == 3
+    return world
+
+
+def test_payments_under_way_are_settled_while_signing_is_paused(sent: World) -> None:
+    sent.first.store.pause("the treasury moves")
+    sent.ledger.holds_sends = False
+    sent.ledger.deliver()
+    planned = planned_week(sent.first.store, WEEK)
+
+    report = pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+    assert (report.paid, report.later, report.unresolved) == (3, 0, 0)
+
+
+def test_a_receipt_is_not_read_while_its_payment_can_land(
+    sent: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain, asked, slots = chain_of(sent.first), list[str](), list[int]()
+    receipts = chain.receipts
+
+    def note(ids: Sequence[str], **options: Any) -> dict[str, ReceiptState]:
+        found = [each for each in ids if "/0000" in each]
+        asked.extend(found)
+        slots.extend(options.get("not_before_slot", 0) for _ in found)
+        return dict(receipts(ids, **options))
+
+    monkeypatch.setattr(chain, "receipts", note)
+
+    do(sent.first, Job.PAY, seconds=3)
+    assert asked == []
+    sent.ledger.deliver()
+    do(sent.first, Job.PAY, seconds=60)
+
+    assert sorted(set(asked)) == [f"2024-12-09/0000{index}" for index in range(3)]
+    assert min(slots) > 0, "an older view could show a receipt as free"
+
+
+def test_a_refused_payment_to_a_closed_account_is_made_void_at_once(sent: World) -> None:
+    sent.ledger.put_token_account(token_address(wallet_named("user 0")), None)
+    sent.ledger.holds_sends = False
+    sent.ledger.deliver()
+    sent.clock.sleep(20)
+    planned = planned_week(sent.first.store, WEEK)
+
+    report = pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+    assert (report.paid, report.void, report.later) == (2, 1, 0)
+
+
+def test_an_answer_that_misses_a_status_is_no_answer(
+    sent: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_of(sent.first), "statuses", lambda signatures: [])
+    planned = planned_week(sent.first.store, WEEK)
+
+    with pytest.raises(ValueError, match="shorter"):
+        pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+
+def test_payments_beyond_the_funds_wait_with_the_exact_amount() -> None:
+    """The treasury has all tokens of the week, and the SOL of one payment."""
+    world = World(batch_size=2)
+    world.populate(6)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    chain, planned = chain_of(world.first), planned_week(world.first.store, WEEK)
+    cost, left = payout_cost(chain.costs()), payer_reserve(chain.costs())
+    payer = world.ledger.account(chain.fee_payer)
+    assert payer is not None
+    world.ledger.put_account(chain.fee_payer, replace(payer, lamports=cost + left))
+    world.ledger.change_token_account(chain.source, amount=planned.header.total_amount)
+    world.clock.sleep(20)
+
+    with pytest.raises(FundsShort) as caught:
+        pay(world.first, planned, range(9), Deadline(world.clock, 60))
+
+    told = str(caught.value)
+    assert told.startswith("2024-W50 is not paid wholly: short of ")
+    assert f"({2 * cost:,} lamports)" in told
+    assert "KONTRIB" not in told
+    payouts = world.first.store.payouts_after(planned.plan_id, "", 9)
+    assert [p.reason for p in payouts if p.kind is PayoutKind.BATCH] == [None, told, told]
