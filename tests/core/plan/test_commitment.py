@@ -297,7 +297,7 @@ def test_a_missing_extra_changed_or_moved_row_stops_its_part(part: int, tamper) 
         check(tampered)
 
     assert raised.value.what == (
-        "The held rewards of 2024-W50" if part == 3 else f"Batch 2024-12-09/0000{part}"
+        "The list of held rewards of 2024-W50" if part == 3 else f"Batch 2024-12-09/0000{part}"
     )
 
 

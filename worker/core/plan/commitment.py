@@ -212,7 +212,7 @@ class Seal:
         """
         actual = rows_root(rows)
         if actual != self.held_root:
-            what = f"The held rewards of {self.header.week}"
+            what = f"The list of held rewards of {self.header.week}"
             raise PlanDoesNotMatchRoot(what, self.held_root, actual)
 
 
