@@ -164,5 +164,5 @@ def test_unpaid_rewards_that_no_payout_pays_any_more_are_summed(world: World) ->
 
     result = reconcile(world.first, world.distribution())
 
-    forgotten = f"{stored.payout.amount} base units of unpaid rewards are in no payout"
+    forgotten = f"{stored.payout.amount:,} base units of unpaid rewards are in no payout"
     assert forgotten in [finding.found for finding in result.check.findings]
