@@ -121,7 +121,7 @@ def test_a_hold_that_came_too_late_for_the_plan_makes_its_batch_void() -> None:
     rewards = world.first.store.rewards(plan_id, range(6))
     ordered = world.first.store.payout(plan_id, rewards[4].row.batch)
     assert ordered is not None
-    world.first.store.order_void(ordered, "an order", world.clock.now())
+    world.first.store.order_void(ordered, "an order")
     for reward in (rewards[0], rewards[4]):
         world.first.store.hold(reward, "a doubt")
 

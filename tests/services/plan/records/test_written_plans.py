@@ -60,8 +60,8 @@ def test_a_batch_has_the_sum_of_its_rows(planned: World) -> None:
 
 
 def test_a_plan_that_is_made_again_keeps_redirects_and_holds(planned: World) -> None:
-    store, now = planned.first.store, planned.clock.now()
-    store.redirect(reward_of(planned, "ghost"), wallet_named("elsewhere"), now)
+    store = planned.first.store
+    store.redirect(reward_of(planned, "ghost"), wallet_named("elsewhere"))
     store.hold(reward_of(planned, "ghost"), "a doubt")
     assert held_by_operators(store, WEEK) == {user_id_of("ghost")}
 
@@ -74,7 +74,7 @@ def test_a_plan_that_is_made_again_keeps_redirects_and_holds(planned: World) -> 
 
 def test_a_redirect_alone_holds_nothing(planned: World) -> None:
     reward = reward_of(planned, "ghost")
-    planned.first.store.redirect(reward, wallet_named("elsewhere"), planned.clock.now())
+    planned.first.store.redirect(reward, wallet_named("elsewhere"))
     assert held_by_operators(planned.first.store, WEEK) == set()
 
 
