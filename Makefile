@@ -14,8 +14,8 @@ SIZES ?=
 KEEP ?=
 AGAIN ?=
 TESTS ?= tests
-# One set for two cores; raise it on a larger machine.
-WORKERS ?= 2
+# For two cores: many tests wait for the chain. Raise it on a larger machine.
+WORKERS ?= 3
 
 .PHONY: help
 help: ## Print the commands

@@ -15,7 +15,10 @@ from tests.fakes.documents import contribution_document
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN, BaseUnits
+from worker.core.week import Week
+from worker.ports.payout import Store
 from worker.services.plan.plan_week import plan_week
+from worker.services.week.outcome import Verdict, verdict
 
 POOL = 10_000 * ONE_TOKEN
 
@@ -373,3 +376,18 @@ def test_a_malformed_condition_is_named_by_plan_doctor_and_check(
     for command in ("doctor", "check"):
         assert kontrib(command) in (1, 3)
         assert named in kontrib.out + kontrib.err
+
+
+def test_the_last_line_shows_the_week_as_it_ended(
+    kontrib: Command, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.populate(3)
+    world.genesis()
+
+    def closed_since_the_look(store: Store, week: Week, now: datetime) -> Verdict | None:
+        world.run()
+        return verdict(store, week, now)
+
+    monkeypatch.setattr("worker.cli.week.progress.verdict", closed_since_the_look)
+    assert kontrib("run", "2024-W50") == 0
+    assert "2024-W50: closed, 3 of 3 rewards paid, 10,000 KONTRIB" in kontrib.err

@@ -54,6 +54,7 @@ def follow(session: Session, week: Week, *, patience: timedelta = timedelta()) -
             if not is_waiting:
                 waits_since = now
             if found is not None and (not is_waiting or now - waits_since >= patience):
+                show(board(store, week))  # the week may have moved since the first look
                 return found
             if now - moved_at > SILENCE:
                 session.broker.require_workers()
