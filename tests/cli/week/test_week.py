@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, MemoryBroker
 from tests.fakes.documents import contribution_document
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from worker.core.lifecycle import Stage
@@ -388,6 +388,7 @@ def test_the_last_line_shows_the_week_as_it_ended(
         world.run()
         return verdict(store, week, now)
 
+    monkeypatch.setattr(MemoryBroker, "wake", lambda *_, **__: None)
     monkeypatch.setattr("worker.cli.week.progress.verdict", closed_since_the_look)
     assert kontrib("run", "2024-W50") == 0
     assert "2024-W50: closed, 3 of 3 rewards paid, 10,000 KONTRIB" in kontrib.err
