@@ -53,6 +53,16 @@ def test_a_smaller_lag_counts_slot_by_slot_and_a_larger_one_at_once() -> None:
     assert seen.usable(height(110)) == height(102)
 
 
+def test_without_a_majority_the_newest_of_the_seen_heights_is_used() -> None:
+    seen = SeenHeights()
+    assert seen.usable(None) is None
+    for slot in (100, 101, 102):
+        seen.usable(height(slot))
+    assert seen.usable(None) == height(102)
+    seen.receipts_read_at(101)
+    assert seen.usable(None) == height(101)
+
+
 def test_before_the_first_height_the_oldest_one_is_used() -> None:
     seen = SeenHeights()
     for slot in (100, 101):

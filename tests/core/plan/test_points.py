@@ -218,3 +218,14 @@ def test_a_malformed_contribution_claims_its_number_up_to_the_limit() -> None:
 def test_without_types_no_contribution_is_worth_anything() -> None:
     assert replace(RULES, base_points={}).highest_of_all() == 0
     assert RULES.highest_of_all() == RULES.highest_points("creation")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (None, "No contribution type. Use one of: creation, review."),
+        ("poem", "Unknown contribution type 'poem'. Use one of: creation, review."),
+    ],
+)
+def test_a_type_that_is_missing_or_unknown_is_said_to_be_so(name: object, message: str) -> None:
+    assert str(UnknownContributionType(name, ["creation", "review"])) == message

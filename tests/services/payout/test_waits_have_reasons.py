@@ -231,11 +231,14 @@ def test_a_cluster_that_finalizes_nothing_is_a_reason(anchored: World) -> None:
     height, read = chain.finalized_height(), chain.finalized_height
     chain.finalized_height = lambda: height  # type: ignore[method-assign]
     anchored.ledger.holds_sends = True
+    dead = FakeEndpoint(down=True)
+    chain.endpoints = [FakeEndpoint(), dead, dead, FakeEndpoint(), FakeEndpoint()]
     done = anchored.do(anchored.first, Work(Job.PAY, WEEK, 0, 100))
     assert not done.again
     found = obstacles(anchored.first.store, WEEK, 9)
     assert len(found) == 3
-    assert all("neither final nor expired yet" in o.reason for o in found)
+    waits = "neither final nor expired yet; endpoint 2 does not answer; endpoint 3 does not answer"
+    assert all((o.reason or "").endswith(waits) for o in found)
 
     chain.finalized_height = read  # type: ignore[method-assign]
     anchored.ledger.holds_sends = False
