@@ -341,6 +341,24 @@ def test_a_reading_counts_over_all_pages(
     assert (read.unresolved, read.outside) == ([], [])
 
 
+def test_receipts_that_nobody_shows_are_named_over_all_pages(
+    town: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep(town.first)
+    monkeypatch.setattr("worker.services.payout.read_again.CHUNK_PAYOUTS", 1)
+    blanked = [blank(town, index=index).id for index in (1, 2)]
+    chain = chain_of(town.first)
+    shown = chain.receipts
+
+    def hiding(ids: list[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
+        found = shown(ids, not_before_slot=not_before_slot)
+        return found | {i: ReceiptState.UNKNOWN for i in ids if i in blanked}
+
+    monkeypatch.setattr(chain, "receipts", hiding)
+    read = read_again(town.first, planned_week(town.first.store, WEEK), due=None)
+    assert [payout.id for payout in read.unresolved] == blanked
+
+
 def test_a_payout_outside_the_plan_is_named_and_stops_no_reading(town: World) -> None:
     sweep(town.first)
     blank(town, index=1)

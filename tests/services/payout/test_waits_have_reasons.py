@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -15,7 +16,9 @@ from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.records import PayoutKind
 from worker.core.plan.receipts import ReceiptState
+from worker.services.context import Deadline
 from worker.services.payout.override import void_batch
+from worker.services.payout.token_accounts import create_token_accounts
 from worker.services.plan.funds import FundsShort
 from worker.services.plan.plan_week import plan_week
 from worker.services.week.outcome import verdict
@@ -146,6 +149,36 @@ def test_an_exactly_funded_week_is_paid_without_a_wait(anchored: World) -> None:
     set_tokens(anchored, POOL)
     assert sweep(anchored.first) == []
     assert anchored.distribution().stage is Stage.COMPLETED
+
+
+def test_an_exactly_funded_week_signs_its_expired_payments_again(anchored: World) -> None:
+    """A payment that expired needs its funds once, not once more beside itself."""
+    set_tokens(anchored, POOL)
+    anchored.do(anchored.first, Work(Job.ACCOUNTS, WEEK))
+    anchored.ledger.holds_sends = True
+    anchored.do(anchored.first, Work(Job.PAY, WEEK, 0, 100))
+    anchored.ledger.expire()
+    anchored.ledger.holds_sends = False
+    assert_ends_by_itself(anchored)
+
+
+def test_payments_need_not_wait_until_token_accounts_are_final(anchored: World) -> None:
+    began = anchored.clock.now()
+    anchored.do(anchored.first, Work(Job.ACCOUNTS, WEEK))
+    assert anchored.distribution().stage is Stage.PREPARED
+    assert anchored.clock.now() - began < timedelta(seconds=5)
+
+
+def test_an_account_that_its_owner_closes_at_once_is_not_made_again(
+    anchored: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its creation is final, and each further one would pay the owner the rent."""
+    monkeypatch.setattr(
+        "worker.services.payout.token_accounts.missing_wallets",
+        lambda recipients: {recipient.wallet for recipient in recipients},
+    )
+    wallet, deadline = wallet_named("new one"), Deadline(anchored.clock, 600)
+    assert create_token_accounts(anchored.first, WEEK, [wallet], deadline) == {wallet}
 
 
 def test_an_allowance_that_is_used_up_is_named(anchored: World) -> None:
