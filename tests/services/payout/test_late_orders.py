@@ -103,10 +103,14 @@ def test_a_single_that_was_claimed_before_its_redirect_is_not_signed(prepared: W
     ]
 
 
-def test_a_batch_that_is_signed_anew_follows_an_order_that_came_meanwhile(prepared: World) -> None:
+@pytest.mark.parametrize("was_sent", [True, False])
+def test_a_batch_that_was_claimed_before_an_order_follows_it(
+    prepared: World, was_sent: bool
+) -> None:
+    """Also one that waits unsigned, for the funds that others under way may need."""
     batch, now = batch_of(prepared), prepared.clock.now()
     attempt = Attempt("sig", Resolution.PAID, "hash", 1, b"wire", now - timedelta(minutes=3))
-    claimed = replace(batch, attempt=attempt)
+    claimed = replace(batch, attempt=attempt if was_sent else None)
     assert [i.resolution for _, i in prepare(prepared, claimed).intents] == [Resolution.PAID]
 
     void_batch(prepared.first, WEEK, int(batch.id[-5:]), "a test")

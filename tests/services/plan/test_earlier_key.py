@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.bundle import MemoryBundle
 from tests.fakes.chain.chain import FakeChain
 from tests.fakes.chain.public_chain import FakePublicChain
+from tests.fakes.store.store import FakeStore
 from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import WEEK, World, chain_of, sign_and_send, store_of
 from worker.core.findings import Outcome
@@ -19,7 +20,7 @@ from worker.core.plan.commitment import PlanDoesNotMatchRoot
 from worker.core.plan.counted_contributions import points_window
 from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.memo import GenesisMemo, MalformedMemo
-from worker.core.plan.receipts import GENESIS_ID, Resolution, genesis_ids
+from worker.core.plan.receipts import GENESIS_ID, ReceiptState, Resolution, genesis_ids
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.genesis import (
@@ -34,6 +35,7 @@ from worker.services.plan.genesis import (
     make_genesis,
 )
 from worker.services.plan.plan_week import plan_week
+from worker.services.plan.send_until_resolved import ReceiptUnknown
 from worker.services.proof.publish_bundle import publish_week
 from worker.services.proof.verify_bundle import verify_bundle, verify_on_chain
 from worker.services.wiki.as_planned import as_planned
@@ -218,6 +220,48 @@ def test_a_week_that_nobody_planned_is_not_the_last_one_of_the_key_before(world:
 def test_a_new_key_cannot_begin_with_a_week_that_is_anchored(world: World, week: Week) -> None:
     with pytest.raises(WeekAnchoredBefore, match="2024-W50 is anchored with another receipt key"):
         make_genesis(new_key(world.first), week)
+
+
+@pytest.mark.parametrize("silent", [(0, 1), (0,), (1,)])
+@pytest.mark.parametrize("week", [WEEK, NEXT])
+def test_no_genesis_is_made_while_an_endpoint_is_silent_about_it(
+    world: World, week: Week, silent: tuple[int, ...]
+) -> None:
+    """Otherwise a week that another key has paid could be paid again, or its key be forgotten."""
+    rotated = new_key(world.first)
+    chain = chain_of(rotated)
+    read, looks = chain.receipts, [silent]
+
+    def once_silent(ids: list[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
+        found = read(ids, not_before_slot=not_before_slot)
+        hidden = [ids[number] for number in looks.pop()] if looks else []
+        return found | dict.fromkeys(hidden, ReceiptState.UNKNOWN)
+
+    chain.receipts = once_silent  # type: ignore[method-assign, assignment]
+    sent = len(world.ledger.landed)
+    with pytest.raises(ReceiptUnknown):
+        make_genesis(rotated, week)
+    assert len(world.ledger.landed) == sent
+    if week == NEXT:
+        make_genesis(rotated, week)
+        assert rotated.store.earlier_key() == EarlierKey(last_cutoff(world), WEEK)
+
+
+def test_operators_who_make_the_genesis_at_once_remember_the_same_key(world: World) -> None:
+    """One of them has no week in the database, and only sees that the other one was faster."""
+    faster, slower = new_key(world.first), replace(new_key(world.first), store=FakeStore())
+    chain, overtaken = chain_of(slower), [True]
+
+    def overtake(method: str) -> None:
+        if method == "latest_blockhash" and overtaken:
+            overtaken.clear()
+            make_genesis(faster, NEXT)
+
+    chain.before = overtake
+    _, made = make_genesis(slower, NEXT)
+    assert made
+    assert faster.store.earlier_key() == EarlierKey(last_cutoff(world), WEEK)
+    assert slower.store.earlier_key() == faster.store.earlier_key()
 
 
 def test_a_new_key_may_begin_with_a_week_that_is_only_planned(world: World) -> None:

@@ -75,8 +75,11 @@ def prepare_payments(
 
 
 def _with_its_order(rows: AnchoredRows, payout: Payout) -> Payout:
-    """A batch that is signed anew, with an operator's order to void it that came meanwhile."""
-    if payout.kind is not PayoutKind.BATCH or payout.attempt is None:
+    """A batch with an operator's order to void it that came since a worker claimed it.
+
+    A claimed batch may wait for minutes: for its receipt, or for funds.
+    """
+    if payout.kind is not PayoutKind.BATCH:
         return payout
     stored = rows.context.store.payout(payout.plan_id, payout.id)
     return payout if stored is None else replace(payout, void_reason=stored.void_reason)

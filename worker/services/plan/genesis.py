@@ -177,12 +177,13 @@ def make_genesis(
         DistributedBefore: another system has distributed a week, from this one on.
         WeekAnchoredBefore: the database holds an anchored week that is not earlier than this one.
         AnotherCutoff, CutoffImpossible, WeeksBetween, GenesisUnreadable: see each class.
+        ReceiptUnknown: the endpoints do not show whether there is a genesis.
     """
     context.refuse_if_paused()
     context.chain.check_mint()
     mint = context.chain.mint
     ids = genesis_ids(context.chain.cluster_genesis(), mint, week)
-    before = context.chain.receipts(ids)
+    before = _known_receipts(context, ids)
     if before[ids[0]] is ReceiptState.PAID and before[ids[1]] is ReceiptState.FREE:
         raise _exists(context)
     made = before[ids[0]] is ReceiptState.FREE
@@ -193,12 +194,19 @@ def make_genesis(
     memo = GenesisMemo(week, mint, earlier).text()
     intent = Intent(receipts=ids, resolution=Resolution.PAID, memo=memo)
     signature = send_until_resolved(context, intent)
-    if context.chain.receipts(ids)[ids[1]] is not ReceiptState.PAID:
+    if _known_receipts(context, ids)[ids[1]] is not ReceiptState.PAID:
         raise _exists(context)
-    if not made:
+    if not made or _memo(context) is not None:  # another operator may have been faster
         earlier = _anchored_earlier(context, week, known, after_cutoff)
     context.store.record_first_week(week, earlier)
     return signature, made
+
+
+def _known_receipts(context: Context, ids: Sequence[str]) -> dict[str, ReceiptState]:
+    states = context.chain.receipts(ids)
+    if ReceiptState.UNKNOWN in states.values():
+        raise ReceiptUnknown(GENESIS_ID, context.chain.endpoint_troubles)
+    return states
 
 
 def _refuse_paid_weeks(week: Week, known: Sequence[Distribution]) -> None:
