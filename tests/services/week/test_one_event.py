@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -91,3 +92,18 @@ def test_an_event_that_lasts_stops_the_week_at_last(world: World) -> None:
         world.clock.sleep(10 * 3600)
     found = world.distribution()
     assert (found.attempts, found.stopped) == (ATTEMPTS_MAX, True)
+
+
+def test_a_week_stops_also_if_it_is_due_on_a_faster_clock_first(world: World) -> None:
+    """The sweep's machine is a minute ahead of the worker's, so the worker is early each time."""
+    break_payments(world, RuntimeError("a lost index"), lambda: None)
+    ahead = timedelta(minutes=1)
+    for _ in range(2_000):
+        world.clock.sleep(300)
+        waits_until = world.distribution().next_attempt_at
+        if waits_until is None or waits_until <= world.clock.now() + ahead:
+            fail(world, Work(Job.PAY, WEEK, 0, 1))
+        if world.distribution().stopped:
+            break
+    assert world.distribution().attempts == ATTEMPTS_MAX
+    assert world.distribution().stopped

@@ -125,8 +125,11 @@ def _record_failure(
     attempts = known.attempts if known else 0
     if isinstance(error, NotReady):
         again = next_look_at(now, week.id, scale=scale)
+    elif known is not None and _is_counted(known, before, began, reason):
+        # Its pause goes on. A new one could begin again for ever, where two clocks differ.
+        again = known.next_attempt_at or next_attempt_at(now, attempts, week.id, scale=scale)
     else:
-        attempts += not _is_counted(known, before, began, reason)
+        attempts += 1
         again = next_attempt_at(now, attempts, week.id, scale=scale)
     stopped_by = known.reason if known and known.stopped else None
     context.store.record_failure(
@@ -139,7 +142,7 @@ def _record_failure(
 
 
 def _is_counted(
-    known: Distribution | None, before: Distribution | None, began: datetime, reason: str
+    known: Distribution, before: Distribution | None, began: datetime, reason: str
 ) -> bool:
     """Whether another piece of work has counted the event that made this one fail.
 
@@ -147,7 +150,7 @@ def _is_counted(
     all. It was counted if another failure was counted since this work began, or if the week already
     waited because of the same reason.
     """
-    if known is None or before is None:
+    if before is None:
         return False
     waited = is_waiting(before.next_attempt_at, began) and before.reason == reason
     return waited or known.attempts > before.attempts

@@ -127,7 +127,7 @@ class _Restore(MongoPart):
                 self._notify(f"{saved.name}: {counted(saved.documents, 'document')}")
         for saved in wanted:
             if saved.name not in begun["placed"]:
-                self._place(saved, is_confirmed=begun["confirmed"])
+                self._place(saved, is_confirmed=confirmed or begun["confirmed"])
                 self._record("placed", saved)
         mended = self._mend_singles()
         self._progress.drop()
