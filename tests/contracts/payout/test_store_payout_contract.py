@@ -445,6 +445,19 @@ def test_a_redirect_reaches_the_reward_and_its_open_single(store: Store) -> None
     assert reward.redirected_to == "a new wallet"
     (again,) = claim_all(store, now=LATER)
     assert again.wallet == "a new wallet"
+    assert (single.attempts, again.attempts) == (0, 0)  # those were tries of the old wallet
+
+
+def test_a_release_begins_the_tries_anew(store: Store) -> None:
+    rewards = write_plan(store, 0, held=1)
+    store.write_payouts([make_single(rewards[0])], [b""])
+    (single,) = claim_all(store)
+    store.postpone([Postponement(single, LATER + timedelta(days=1), "frozen")])
+    store.hold(rewards[0], "a doubt")
+    (held,) = store.payouts_after("plan", "", 9)
+    store.hold(rewards[0], None)
+    (again,) = claim_all(store, now=LATER)
+    assert (held.attempts, again.attempts) == (1, 0)
 
 
 def test_a_reward_in_an_open_batch_is_not_redirected(store: Store) -> None:

@@ -63,15 +63,15 @@ class FakeRewards:
             due = replace(stored, next_attempt_at=None)
             self.state.put_reward(due, redirected_to=wallet)
             for single in self._open_singles(reward):
-                self.state.put_payout(single, wallet=wallet, next_attempt_at=None)
+                self.state.put_payout(single, wallet=wallet, attempts=0, next_attempt_at=None)
 
     def hold(self, reward: Reward, reason: str | None) -> None:
         for stored in self._unpaid([reward]):
             kept = stored if reason else replace(stored, next_attempt_at=None)
             self.state.put_reward(kept, operator_hold=reason)
             for single in self._open_singles(reward):
-                due = {} if reason else {"next_attempt_at": None}
-                self.state.put_payout(replace(single, operator_hold=reason), **due)
+                anew = {} if reason else {"attempts": 0, "next_attempt_at": None}
+                self.state.put_payout(replace(single, operator_hold=reason), **anew)
 
     def count_incomplete(self, plan_id: str) -> int:
         paid = [s for s in self._of_plan(plan_id) if not s.is_unpaid]

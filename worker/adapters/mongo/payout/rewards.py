@@ -72,16 +72,18 @@ class MongoRewards(MongoPart):
             {"$set": {"redirected_to": wallet, "next_attempt_at": None}},
         )
         if changed.matched_count:
-            facts = {"wallet": wallet, "next_attempt_at": None}
+            # The tries at the old wallet say nothing about the new one.
+            facts = {"wallet": wallet, "attempts": 0, "next_attempt_at": None}
             self.payout_batches.update_one(_open_single(reward), {"$set": facts})
 
     def hold(self, reward: Reward, reason: str | None) -> None:
         """Write the reward before its payout: `MongoPlans.write_payouts` relies on this order."""
         due = {} if reason else {"next_attempt_at": None}
-        held = {"$set": {"operator_hold": reason, **due}}
-        changed = self.token_rewards.update_one({**_one(reward), "status": _UNPAID}, held)
+        held = {"operator_hold": reason, **due}
+        changed = self.token_rewards.update_one({**_one(reward), "status": _UNPAID}, {"$set": held})
         if changed.matched_count:
-            self.payout_batches.update_one(_open_single(reward), held)
+            anew = {} if reason else {"attempts": 0}
+            self.payout_batches.update_one(_open_single(reward), {"$set": held | anew})
 
     def count_incomplete(self, plan_id: str) -> int:
         unknown = [{"transaction_signature": None}, {"slot": None}, {"claimed_at": None}]
