@@ -281,11 +281,11 @@ def test_a_restore_killed_while_it_moves_collections_goes_on(
     back_up(database, tmp_path / "b", quiet, NOW)
     done = 0
 
-    def rename(collection: Any, name: str) -> None:
+    def rename(collection: Any, name: str, **options: Any) -> None:
         nonlocal done
         if (done := done + 1) > moves:
             raise Killed
-        real(collection, name)
+        real(collection, name, **options)
 
     real = Collection.rename
     with monkeypatch.context() as killing:
@@ -308,10 +308,28 @@ def test_a_restore_replaces_nothing_that_was_written_since_it_began(
 
     with pytest.raises(RestoreIncomplete, match="users has 1 document instead of 0"):
         restore(target, tmp_path / "b", write)
+    with pytest.raises(DatabaseNotEmpty):
+        restore(target, tmp_path / "b", quiet)
     assert target.users.count_documents({}) == 1
-    restore(target, tmp_path / "b", quiet)
+    restore(target, tmp_path / "b", quiet, confirmed=True)
 
     assert everything(target) == everything(database)
+
+
+def test_a_restore_that_was_given_up_confirms_no_later_one(
+    database: Mongo, target: Mongo, tmp_path: Path
+) -> None:
+    back_up(database, tmp_path / "b", quiet, NOW)
+
+    def give_up(line: str) -> None:
+        raise Killed
+
+    target.users.insert_one({"_id": "of the wiki"})
+    with pytest.raises(Killed):
+        restore(target, tmp_path / "b", give_up, confirmed=True)
+    with pytest.raises(DatabaseNotEmpty, match="users"):
+        restore(target, tmp_path / "b", quiet)
+    assert list(target.users.find()) == [{"_id": "of the wiki"}]
 
 
 def test_a_note_about_a_restore_is_in_no_backup(database: Mongo, tmp_path: Path) -> None:

@@ -60,13 +60,13 @@ class DatabaseNotEmpty(Refused):
 
 
 class RestoreIncomplete(KontribError):
-    """Another program writes into the database that is being restored."""
+    """Another program writes into the database that is being restored, or has written."""
 
     def __init__(self, collection: str, expected: int, found: int) -> None:
         super().__init__(
             f"{collection} has {counted(found, 'document')} instead of {expected}. "
-            "Stop the workers and the "
-            "wiki, and run `kontrib restore` again."
+            "Stop the workers and the wiki, and run `kontrib restore` again, with --confirm and "
+            "the database's name: then the backup replaces what they wrote."
         )
 
 
@@ -127,7 +127,7 @@ class _Restore(MongoPart):
                 self._notify(f"{saved.name}: {counted(saved.documents, 'document')}")
         for saved in wanted:
             if saved.name not in begun["placed"]:
-                self._place(saved, is_confirmed=confirmed or begun["confirmed"])
+                self._place(saved, is_confirmed=confirmed)
                 self._record("placed", saved)
         mended = self._mend_singles()
         self._progress.drop()
@@ -135,14 +135,18 @@ class _Restore(MongoPart):
         return RestoreReport(manifest, len(manifest.collections), manifest.documents, mended)
 
     def _begin(self, *, confirmed: bool) -> Document:
-        """What an interrupted restore of the same backup has finished."""
+        """What an interrupted restore of the same backup has finished.
+
+        It may be long ago. So it counts as confirmed only if this run is, or if the database holds
+        a part of the backup.
+        """
         begun = self._progress.find_one({"_id": self._manifest.id, "placed": {"$exists": True}})
+        if not confirmed and not (begun and begun["placed"]):
+            self._refuse_unless_empty()
         if begun is not None:
             return begun
-        if not confirmed:
-            self._refuse_unless_empty()
         self._clear()
-        begun = {"_id": self._manifest.id, "confirmed": confirmed, "staged": [], "placed": []}
+        begun = {"_id": self._manifest.id, "staged": [], "placed": []}
         self._progress.insert_one(begun)
         return begun
 
@@ -157,7 +161,7 @@ class _Restore(MongoPart):
 
     def _refuse_unless_empty(self) -> None:
         existing = self.database.list_collection_names()
-        wikis = [name for name in existing if not is_of_a_restore(name)]
+        wikis = [n for n in existing if not is_of_a_restore(n) and not n.startswith("system.")]
         filled = [name for name in wikis if self.database[name].find_one({}, {"_id": 1})]
         if filled:
             raise DatabaseNotEmpty(self.database.name, sorted(filled))
@@ -193,7 +197,7 @@ class _Restore(MongoPart):
         """Put the new collection in the place of the old one.
 
         Raises:
-            RestoreIncomplete: somebody else writes. What they wrote goes if this is run again.
+            RestoreIncomplete: somebody else writes.
         """
         collection, staged = self.database[saved.name], STAGE_PREFIX + saved.name
         is_staged = staged in self.database.list_collection_names()
@@ -205,13 +209,13 @@ class _Restore(MongoPart):
             self.database.drop_collection(staged)
         elif is_staged:
             collection.drop()
-            self.database[staged].rename(saved.name)
+            self.database[staged].rename(saved.name, dropTarget=True)
         if saved.data is not None and (found := collection.count_documents({})) != saved.documents:
             self._begin_anew()
             raise RestoreIncomplete(saved.name, saved.documents, found)
 
     def _begin_anew(self) -> None:
-        anew = {"confirmed": True, "staged": [], "placed": []}
+        anew: Document = {"staged": [], "placed": []}
         self._progress.update_one({"_id": self._manifest.id}, {"$set": anew})
 
     def _documents(self, path: Path) -> Iterator[Any]:
