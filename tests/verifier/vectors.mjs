@@ -9,6 +9,7 @@ import { Chain } from "../../worker/adapters/proof_page/verifier/chain.mjs";
 import { Findings } from "../../worker/adapters/proof_page/verifier/findings.mjs";
 import { canonical } from "../../worker/adapters/proof_page/verifier/format.mjs";
 import { checkProof, readProof } from "../../worker/adapters/proof_page/verifier/proof.mjs";
+import { isWeek } from "../../worker/adapters/proof_page/verifier/weeks.mjs";
 
 const vector = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const { receipt_key, mint, root, cluster_genesis } = vector;
@@ -27,6 +28,9 @@ for (const bytes of [[], [0], [0, 0, 1], [255], Array(32).fill(0), Array(64).fil
 }
 assert.equal(toBase58(new Uint8Array(32)), "1".repeat(32));
 assert.throws(() => fromBase58("0"));
+
+for (const text of ["2024-06-31", "2026-02-30", "2024-12-10", "2024-13-01", "", "2024-W50"]) assert.equal(isWeek(text), false, text);
+assert.equal(isWeek(vector.week), true);
 
 const isFound = async (text) => {
   const findings = new Findings();

@@ -128,7 +128,7 @@ export class Chain {
       lost: from.reduce((sum, name) => sum - accounts.get(name).change, 0n),
       taken: -(accounts.get(this.source)?.change ?? 0n),
       memo: memoOf(dataOf(MEMO)[0]?.data),
-      takesFee: keys.includes(TOKEN_2022),
+      takesFee: (meta.postTokenBalances ?? []).some((it) => it.mint === this.mint && it.programId === TOKEN_2022),
     };
   }
 

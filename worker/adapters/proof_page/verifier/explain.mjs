@@ -43,6 +43,11 @@ export function fateOf(row, week, payouts, paid) {
   const signatureOf = (id) => (paid ? paid.found.get(id)?.signature : payouts.get(id)?.signature) ?? "";
   const source = paid ? "The chain says" : "The files say, and the chain was not asked";
   const say = (text, id = "") => ({ text: `${source}: ${text}`, signature: id && signatureOf(id) });
+  const isUnread = (id) => paid && stateOf(id) === "paid" && !paid.found.has(id);
+  if (stateOf(alone) === "unknown") return say("whether it was paid alone cannot be read now.");
+  if ([alone, row.batch].some(isUnread)) {
+    return say("its receipt is that of a payment. The transaction cannot be read now, so the payment is not proven.");
+  }
   if (stateOf(alone) === "paid") {
     const wallet = payouts.get(alone)?.wallet || [...(paid?.found.get(alone)?.changes.keys() ?? [])][0];
     return say(`paid alone to ${wallet || row.wallet || "an unknown wallet"}.`, alone);

@@ -61,8 +61,9 @@ async function compare(chain, { id, rows }, line, result, findings) {
   }
   const planned = new Map();
   for (const row of rows) {
-    // The bundle names a single's wallet: a held row has no wallet, and others may be redirected.
-    const wallet = (line?.kind === "single" && line.wallet) || row.wallet || [...found.changes.keys()][0];
+    // A held row has no wallet, and an operator may redirect others: a single is compared by amount.
+    const other = id === row.batch ? undefined : line?.wallet || [...found.changes.keys()].sort()[0];
+    const wallet = other || row.wallet;
     planned.set(wallet, (planned.get(wallet) ?? 0n) + BigInt(row.amount));
   }
   const total = [...planned.values()].reduce((sum, amount) => sum + amount, 0n);

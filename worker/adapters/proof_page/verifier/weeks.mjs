@@ -6,7 +6,9 @@ const FIRST_MONDAY_MS = 4 * DAY_MS; // 1970-01-05
 
 export function isWeek(text) {
   const moment = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(text) : NaN;
-  return (moment - FIRST_MONDAY_MS) % WEEK_MS === 0;
+  if ((moment - FIRST_MONDAY_MS) % WEEK_MS !== 0) return false;
+  // Some engines take the 31st of June for the 1st of July.
+  return new Date(moment).toISOString().startsWith(text);
 }
 
 export function weekAfter(week, count = 1) {

@@ -69,9 +69,11 @@ const answers = {
     const findings = new Findings(tell);
     findings.begin("Proof");
     const proof = readProof(text, findings);
-    const { contents, payouts } = await shown.load();
-    verified ??= await verifiedFiles(contents, tell);
-    const { bundle, paid, isSound } = verified;
+    const week = shown;
+    const { contents, payouts } = await week.load();
+    const known = verified ?? await verifiedFiles(contents, tell);
+    if (week === shown) verified ??= known;
+    const { bundle, paid, isSound } = known;
     if (!isSound) findings.wrong("this week", "does not hold: verify it, and read what is named there");
     if (proof && bundle) await checkProof(proof, bundle.manifest, findings);
     if (!findings.isEmpty || !proof) return { contradictions: listed(findings.list) };
@@ -107,7 +109,7 @@ async function outcomeOf(week, url, signal, findings) {
     const verdict = wrong
       ? { word: "WRONG", text: `${counted(wrong, "contradiction")}. The endpoint gives no answer (${why})` }
       : { word: "NO VERDICT", text: signal.aborted ? why : `the endpoint gives no answer (${why})` };
-    return { verified: null, verdict };
+    return { verified: wrong ? { bundle: null, paid: null, isSound: false } : null, verdict };
   }
 }
 
