@@ -12,7 +12,7 @@ SECRET_CHARACTERS_MIN = 4
 """Shorter texts are not hidden: that would make other texts unreadable."""
 KEY_CHARACTERS_MIN = 12
 """A part of a path, or a user's name, that is at least this long may be an API key. Shorter ones
-are words, such as `v2` and `services`."""
+are words, such as `v2`, `services` and `event`."""
 _SECRET_OPTION = re.compile("password|secret|token|api.?key", re.IGNORECASE)
 
 
@@ -38,10 +38,10 @@ def secrets_in_url(url: str) -> list[str]:
         parts = urlsplit(url)
     except ValueError:
         return [url]
-    pieces = [part for part in parts.path.split("/") if len(part) >= KEY_CHARACTERS_MIN]
+    path = [*parts.path.split("/"), parts.path.strip("/")]
+    keys = [part for part in path if len(part) >= KEY_CHARACTERS_MIN]
     values = [value for _, value in _options(parts.query)]
-    whole = [parts.path.strip("/"), parts.query]
-    return [*passwords_in_url(url), *_hidden_forms([*whole, *pieces, *values])]
+    return [*passwords_in_url(url), *_hidden_forms([*keys, parts.query, *values])]
 
 
 def _options(query: str) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import ConfigurationUnusable
+from config.secrets import Hiding
 from config.settings import Settings, load_settings
 
 SECRET = "5JqKCKXYrD8ZTbNMqUxvQRAyrZzDsGYdLVL9zYtAWWM"
@@ -283,3 +284,11 @@ def test_a_line_of_the_settings_file_that_says_nothing_is_named(
     with pytest.raises(ConfigurationUnusable, match="line 2 is not NAME=value") as refused:
         load_settings(file)
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_word_in_an_endpoints_path_hides_no_word_of_a_message(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("SOLANA_RPC_URL", "https://rpc.example/event/0123456789abcdef")
+    hiding = Hiding(load_settings().secrets())
+    assert hiding('{"event": "0123456789abcdef"}') == '{"event": "(hidden)"}'

@@ -68,13 +68,20 @@ def test_the_policy_allows_this_style_and_this_script_alone() -> None:
     assert rules["require-trusted-types-for"] == "'script'"
 
 
-def test_a_page_of_another_site_is_never_replaced(tmp_path: Path) -> None:
-    theirs = tmp_path / "index.html"
-    theirs.write_text("<!doctype html><title>Our wiki</title>")
-    with pytest.raises(BundleNotWritten, match="it is a page of another site"):
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("index.html", "<!doctype html><title>Our wiki</title>"),
+        ("weeks.json", '{"weeks": ["2024-12-09"]}'),
+        ("weeks.json", '["monday"]'),
+    ],
+)
+def test_a_file_of_another_site_is_never_replaced(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(BundleNotWritten, match="of another site"):
         published(tmp_path, WEEKS[0])
-    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
-    assert "Our wiki" in theirs.read_text()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == content
 
 
 def test_the_page_names_no_other_host_but_the_explorer() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from worker.core.week import Week
 PAGE_FILE = "index.html"
 WEEKS_FILE = "weeks.json"
 """The weeks of a folder, as their Mondays. Only the page reads it."""
+_WEEKS = rb"""\[("[0-9]{4}-[0-9]{2}-[0-9]{2}"(, )?)*\]\n"""
 
 
 class BundleUnusable(UsageError):
@@ -45,6 +47,12 @@ def _refuse_another_page(path: Path) -> None:
     with _usable(path, BundleNotWritten):
         if path.exists() and MARK.encode() not in path.read_bytes():
             raise BundleNotWritten(path, "it is a page of another site")
+
+
+def _refuse_another_list(path: Path) -> None:
+    with _usable(path, BundleNotWritten):
+        if path.exists() and not re.fullmatch(_WEEKS, path.read_bytes()):
+            raise BundleNotWritten(path, "it is a file of another site")
 
 
 @contextmanager
@@ -118,6 +126,7 @@ class BundleFolderWriter:
         self._folder, self._target = folder, folder / week.id
         for place in (self._folder, self._target):
             _refuse_another_page(place / PAGE_FILE)
+        _refuse_another_list(self._folder / WEEKS_FILE)
         with _usable(self._target, BundleNotWritten):
             make_folder(folder)
             self._draft = Path(tempfile.mkdtemp(prefix=f".{week.id}.", dir=folder))

@@ -40,7 +40,11 @@ def hints_follow(started: str) -> None:
     """Let the sentences of this process name the programs beside the one that was started."""
     global _typed
     folder = Path(started).parent
-    _typed = {name: typed_as(folder / name, Path.cwd()) for name in ("kontrib", "celery", PYTHON)}
+    try:
+        here = Path.cwd()
+    except OSError:
+        return  # the shell stands in a folder that is gone, and every command works there, too
+    _typed = {name: typed_as(folder / name, here) for name in ("kontrib", "celery", PYTHON)}
 
 
 def typed_as(program: Path, folder: Path) -> str:
