@@ -130,7 +130,10 @@ def test_funds_that_are_promised_to_payments_under_way_pay_no_others(
     else:
         set_tokens(anchored, 5_000 * ONE_TOKEN)
 
+    looks: list[str] = []
+    chain_of(anchored.first).before = looks.append
     assert "FundsShort" in sweep(anchored.first)
+    assert looks.count("finalized_height") < 100  # those that wait are not looked at without pause
 
     stored = anchored.first.store.payouts_after(anchored.distribution().plan_id or "", "", 9)
     batches = [p for p in stored if p.kind is PayoutKind.BATCH]
@@ -179,6 +182,7 @@ def test_an_account_that_its_owner_closes_at_once_is_not_made_again(
     )
     wallet, deadline = wallet_named("new one"), Deadline(anchored.clock, 600)
     assert create_token_accounts(anchored.first, WEEK, [wallet], deadline) == {wallet}
+    assert len(anchored.first.store.other_transactions(WEEK, "", 9)) == 1
 
 
 def test_an_allowance_that_is_used_up_is_named(anchored: World) -> None:
