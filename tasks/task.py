@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -54,7 +55,9 @@ def task(function: Callable[..., str]) -> Any:
             raise TaskRefused(hiding(str(error))) from None
         except Exception as error:
             # A library's error may hold a secret, and Celery sends its text through Redis.
-            if hiding(repr(error)) == repr(error):
+            # Celery sends the errors that caused it, too.
+            text = "".join(traceback.format_exception(error))
+            if hiding(text) == text:
                 raise
             log.exception("failed")
             raise TaskRefused(hiding(f"{type(error).__name__}: {error}")) from None

@@ -27,6 +27,8 @@ FAILURES = {"refused": KontribError(TEXT), "waits": NotReady(TEXT), "library": V
 def fail(name):
     if name == "answer":
         return TEXT
+    if name == "cause":
+        raise RuntimeError("no detail") from ValueError(TEXT)
     raise FAILURES[name]
 
 @task
@@ -38,6 +40,11 @@ for name in ("answer", *FAILURES):
         print(name, probe.run(name=name))
     except Exception as error:
         print(name, type(error).__name__, error)
+
+try:
+    probe.run(name="cause")
+except Exception as error:
+    print("cause", type(error).__name__, error, error.__cause__, error.__suppress_context__)
 
 try:
     FAILURES["plain"] = KeyError("a bug")
@@ -58,7 +65,9 @@ def test_no_answer_of_a_task_repeats_a_secret() -> None:
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["answer", "refused", "waits", "library", "plain"]
+    names = ["answer", "refused", "waits", "library", "cause", "plain"]
+    assert [line.split()[0] for line in lines] == names
     assert all("no credits for (hidden)" in line for line in lines[:4]), done.stdout
     assert KEY not in done.stdout + done.stderr
-    assert lines[4] == "plain KeyError('a bug')"
+    assert lines[4] == "cause TaskRefused RuntimeError: no detail None True"
+    assert lines[5] == "plain KeyError('a bug')"

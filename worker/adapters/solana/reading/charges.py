@@ -14,7 +14,7 @@ from worker.adapters.solana.rpc.endpoint import Endpoint
 from worker.adapters.solana.rpc.endpoints import Rpc
 from worker.core.chunks import chunks
 from worker.core.cost import Charge
-from worker.core.money import Lamports
+from worker.core.money import INT64_MAX, Lamports
 
 TRANSACTIONS_A_ROUND = 200
 
@@ -50,9 +50,11 @@ def charge_of(reply: Any, signature: str) -> Charge | None:
         if str(transaction.signatures[0]) != signature:
             return None
         fee = int(meta["fee"])
+        spent = int(meta["preBalances"][0]) - int(meta["postBalances"][0])
+        if not 0 <= fee <= INT64_MAX or abs(spent) > INT64_MAX:
+            return None  # no cluster has so many lamports, and the database takes no such number
         if meta["err"] is not None:
             return Charge(Lamports(fee), succeeded=False)
-        spent = int(meta["preBalances"][0]) - int(meta["postBalances"][0])
         return Charge(Lamports(fee), Lamports(max(0, spent - fee)), _new_accounts(meta))
     except ODD:
         return None
