@@ -22,8 +22,8 @@ from worker.services.payout.override import WalletNotUsable, wallet_of_today
 from worker.services.payout.reconcile import reconcile
 from worker.services.plan.approval import ApprovalMissing
 from worker.services.plan.funds import FundsShort
-from worker.services.plan.genesis import BeforeFirstWeek, GenesisExists, NoGenesis, make_genesis
-from worker.services.plan.plan_week import WeekNotOver, dry_run, plan_week
+from worker.services.plan.genesis import GenesisExists, NoGenesis, make_genesis
+from worker.services.plan.plan_week import BeforeFirstWeek, WeekNotOver, dry_run, plan_week
 from worker.services.week.due import find_work
 from worker.services.week.story import Job, Work
 

@@ -119,15 +119,6 @@ class CutoffImpossible(UsageError):
         )
 
 
-class BeforeFirstWeek(UsageError):
-    """The week lies before the first one that this receipt key may pay."""
-
-    def __init__(self, week: Week, first_week: Week) -> None:
-        super().__init__(
-            f"{week.label} lies before the first week, {first_week.label}. It is never planned."
-        )
-
-
 def first_week(context: Context) -> Week:
     """The first week, checked against both receipts.
 

@@ -21,7 +21,7 @@ from worker.services.plan.adopt import adopt_anchored_plan
 from worker.services.plan.anchored.previous import Previous, PreviousWeekOpen, previous_plan
 from worker.services.plan.cluster.clock import check_clock, check_order, next_cutoff
 from worker.services.plan.draft import Draft, make_draft
-from worker.services.plan.genesis import BeforeFirstWeek, first_week
+from worker.services.plan.genesis import first_week
 from worker.services.plan.publish import (
     counted_try,
     install_plan,
@@ -38,6 +38,15 @@ class WeekNotOver(UsageError):
 
     def __init__(self, week: Week, until: str) -> None:
         super().__init__(f"{week.label} is not over: it can be planned from {until} UTC on.")
+
+
+class BeforeFirstWeek(UsageError):
+    """The week lies before the first one that this receipt key may pay."""
+
+    def __init__(self, week: Week, first_week: Week) -> None:
+        super().__init__(
+            f"{week.label} lies before the first week, {first_week.label}. It is never planned."
+        )
 
 
 class DistributedElsewhere(Refused):
