@@ -35,7 +35,7 @@ REFUSED = Charge(Lamports(5_000), succeeded=False)
 def test_the_total_is_the_sum_of_fees_and_rents(
     fees: int, receipts: int, other_fees: int, rent: int, unrecorded: int, each: int
 ) -> None:
-    other = OtherCharges(transactions=3, unread=1, fees=other_fees, rent=rent, accounts=4)
+    other = OtherCharges(creations=3, unread=1, fees=other_fees, rent=rent, accounts=4)
     cost = week_cost(
         payout_fees=fees,
         receipts=receipts,
@@ -53,7 +53,7 @@ def test_the_total_is_the_sum_of_fees_and_rents(
 
 
 def test_without_prices_only_recorded_lamports_are_known() -> None:
-    other = OtherCharges(transactions=1, fees=5_000, rent=18_000, accounts=9)
+    other = OtherCharges(creations=1, fees=5_000, rent=18_000, accounts=9)
     known = week_cost(
         payout_fees=10_000,
         receipts=3,

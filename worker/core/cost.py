@@ -60,7 +60,8 @@ NO_CHARGE = Charge(NO_LAMPORTS, succeeded=False)
 class OtherCharges:
     """The sums of a week's other transactions. `unread` ones are in no sum yet."""
 
-    transactions: int = 0
+    creations: int = 0
+    """The transactions among them that create token accounts, read or not."""
     unread: int = 0
     fees: int = 0
     rent: int = 0

@@ -11,6 +11,7 @@ from tests.fakes.chain.chain import FakeChain
 from tests.fakes.chain.transactions import FEE_PER_SIGNATURE, TOKEN_ACCOUNT_RENT
 from tests.fakes.world import WEEK as FIRST
 from tests.fakes.world import World, chain_of, store_of
+from worker.core.cost import NO_CHARGE, OtherTransaction, TransactionKind
 
 WEEK = "2024-W50"
 NEW = 10
@@ -97,6 +98,8 @@ def test_a_rebuilt_week_says_that_fees_are_unknown(
 ) -> None:
     state = store_of(world.first).state
     state.other_transactions.clear()
+    replaced = OtherTransaction("sig", FIRST, TransactionKind.REPLACED, 1, NO_CHARGE)
+    state.other_transactions["sig"] = replaced
     assert kontrib("status", WEEK) == 0
     assert "without those of 10 token accounts, whose creation is not recorded" in kontrib.out
     cost = kontrib.json("report", WEEK)["cost_lamports"]

@@ -48,10 +48,11 @@ def test_a_charge_is_recorded_once_and_survives_a_repeated_record(store: Store) 
 
 def test_the_sums_are_those_of_the_week(store: Store) -> None:
     assert store.other_charges(WEEK) == OtherCharges()
-    store.record_transactions([sent("a"), sent("b"), sent("c"), sent("d", WEEK.next())])
+    replaced = OtherTransaction("b", WEEK, TransactionKind.REPLACED, 1_234)
+    store.record_transactions([sent("a"), replaced, sent("c"), sent("d", WEEK.next())])
     store.record_charges({"a": CHARGE, "b": NO_CHARGE, "d": CHARGE})
     assert store.other_charges(WEEK) == OtherCharges(
-        transactions=3, unread=1, fees=5_000, rent=18_353_520, accounts=9
+        creations=2, unread=1, fees=5_000, rent=18_353_520, accounts=9
     )
 
 

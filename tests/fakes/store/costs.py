@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tests.fakes.store.state import State
-from worker.core.cost import Charge, OtherCharges, OtherTransaction
+from worker.core.cost import Charge, OtherCharges, OtherTransaction, TransactionKind
 from worker.core.week import Week
 
 
@@ -33,7 +33,7 @@ class FakeCosts:
         stored = self._of(week)
         known = [it.charge for it in stored if it.charge is not None]
         return OtherCharges(
-            transactions=len(stored),
+            creations=sum(it.kind is TransactionKind.ACCOUNTS for it in stored),
             unread=len(stored) - len(known),
             fees=sum(charge.fee for charge in known),
             rent=sum(charge.rent for charge in known),

@@ -204,7 +204,7 @@ def _with_cost(store: Store, planned: PlannedWeek, progress: Progress, found: Bo
 def _unrecorded(store: Store, planned: PlannedWeek, other: OtherCharges) -> int:
     """The accounts of a plan if no creation is recorded: an older version created them, or the
     database was lost and rebuilt from the chain."""
-    if other.transactions or not planned.stage.is_payable:
+    if other.creations or not planned.stage.is_payable:
         return 0
     return store.count_needing_account(planned.plan_id)
 

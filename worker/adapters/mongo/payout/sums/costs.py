@@ -18,6 +18,7 @@ from worker.core.cost import Charge, OtherCharges, OtherTransaction, Transaction
 from worker.core.money import Lamports
 from worker.core.week import Week
 
+_IS_CREATION: Document = {"$cond": [{"$eq": ["$kind", TransactionKind.ACCOUNTS.value]}, 1, 0]}
 _IS_UNREAD: Document = {"$cond": [{"$eq": ["$fee", None]}, 1, 0]}
 
 
@@ -42,11 +43,12 @@ class MongoCosts(MongoPart):
 
     def other_charges(self, week: Week) -> OtherCharges:
         sums = {name: {"$sum": f"${name}"} for name in ("fee", "rent", "accounts")}
-        group = {"_id": None, "transactions": {"$sum": 1}, "unread": {"$sum": _IS_UNREAD}, **sums}
+        counts = {"creations": {"$sum": _IS_CREATION}, "unread": {"$sum": _IS_UNREAD}}
+        group = {"_id": None, **counts, **sums}
         stages: list[Document] = [{"$match": {"week": week.id}}, {"$group": group}]
         for found in self.transactions.aggregate(stages):
             return OtherCharges(
-                transactions=found["transactions"],
+                creations=found["creations"],
                 unread=found["unread"],
                 fees=integer_sum("fees", found["fee"]),
                 rent=integer_sum("rent", found["rent"]),
