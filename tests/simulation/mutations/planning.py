@@ -294,7 +294,7 @@ SAFEGUARDS = [
         edit(
             make_genesis,
             ("before[ids[0]] is ReceiptState.PAID and", "False and"),
-            ("context.chain.receipts(ids)[ids[1]] is not ReceiptState.PAID", "False"),
+            ("_known_receipts(context, ids)[ids[1]] is not ReceiptState.PAID", "False"),
         ),
         a_genesis_with_another_first_week_follows,
         "another first week",
