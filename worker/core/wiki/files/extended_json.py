@@ -62,7 +62,7 @@ def moment_of(value: object) -> datetime:
     try:
         moment = _date_of(value) if isinstance(value, dict) else _read_moment(value)
     except (ValueError, TypeError, OverflowError):
-        raise NotExtendedJson("is not a date") from None
+        raise NotExtendedJson("is not a date; write it as 2024-12-09T10:00:00Z") from None
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
