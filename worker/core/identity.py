@@ -15,6 +15,11 @@ from worker.core.errors import UsageError
 from worker.core.storable import is_storable_text
 from worker.core.week import Week
 
+SALT_MESSAGE = b"\xffkontrib/1/salt-secret"
+"""A key that cannot be read has the hash of its signature of this message as its secret.
+
+It begins with 0xff, as no transaction does, so that its signature can move nothing.
+"""
 _HEX_ID = re.compile(r"[0-9a-fA-F]{24}")
 
 

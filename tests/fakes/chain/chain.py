@@ -83,6 +83,9 @@ class FakeChain(FakeReader):
     def public_addresses(self) -> PublicAddresses:
         return PublicAddresses(self.receipt_key, self.source)
 
+    def check_keys(self) -> None:
+        """The fake's keys always sign."""
+
     @observed
     def check_mint(self) -> None:
         self._any_endpoint()

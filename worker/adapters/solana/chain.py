@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 
-from solders.keypair import Keypair
-
 from worker.adapters.solana.addresses import receipt_address
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
 from worker.adapters.solana.prices import Prices
@@ -29,6 +27,7 @@ from worker.adapters.solana.samples import Samples
 from worker.adapters.solana.signer import RESOLUTION_SPACES, Signer
 from worker.adapters.solana.signing import landing
 from worker.adapters.solana.signing.keys import Keyring, read_address
+from worker.adapters.solana.signing.signing_key import SigningKey, salt_secret
 from worker.core.cost import Charge
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
@@ -53,9 +52,9 @@ class SolanaChain(ChainReader):
         self,
         endpoints: Sequence[str],
         mint: str,
-        authority: Keypair,
-        receipt_key: Keypair,
-        fee_payer: Keypair,
+        authority: SigningKey,
+        receipt_key: SigningKey,
+        fee_payer: SigningKey,
         source_token_account: str | None,
         *,
         timeout_seconds: float,
@@ -94,13 +93,16 @@ class SolanaChain(ChainReader):
     def mint(self) -> str:
         return str(self._mint)
 
-    @property
+    @cached_property
     def receipt_secret(self) -> bytes:
-        return bytes(self._keys.receipt_key.secret())
+        return salt_secret(self._keys.receipt_key)
 
     @property
     def public_addresses(self) -> PublicAddresses:
         return PublicAddresses(str(self._base), str(self._facts.source))
+
+    def check_keys(self) -> None:
+        self._keys.check()
 
     def check_mint(self) -> None:
         # Read anew each time: mint and source may have changed since this process began.
@@ -170,12 +172,11 @@ class SolanaChain(ChainReader):
 
     @cached_property
     def _recipients(self) -> RecipientReader:
-        keys = (self._keys.authority, self._keys.receipt_key, self._keys.fee_payer)
         return RecipientReader(
             self._rpc,
             mint=self._mint,
             token_program=self._facts.mint_state.token_program,
-            ours=[*(key.pubkey() for key in keys), self._facts.source, self._mint],
+            ours=[*(k.pubkey() for k in self._keys.all()), self._facts.source, self._mint],
         )
 
     # --- signing and sending ---------------------------------------------------------------

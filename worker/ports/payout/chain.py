@@ -127,6 +127,13 @@ class Chain(ReceiptReader, Protocol):
     def public_addresses(self) -> PublicAddresses:
         """The public addresses with which anyone can verify receipts and payments."""
 
+    def check_keys(self) -> None:
+        """Let each key sign a message that is no transaction.
+
+        Raises:
+            KeyUnusable: a key cannot sign now.
+        """
+
     def check_mint(self) -> None:
         """
         Raises:

@@ -9,6 +9,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from worker.adapters.solana.errors import AddressUnusable, KeyUnusable
+from worker.adapters.solana.signing.signing_key import TEST_MESSAGE, SigningKey, signs
 
 KEY_BYTES = 64
 NO_KEY = "not 64 bytes whose halves, secret and public, match"
@@ -89,12 +90,15 @@ class Keyring:
     `str()` of a solders Keypair is its secret. So a Keypair must stay out of every printed field.
     """
 
-    __slots__ = ("authority", "fee_payer", "receipt_key")
+    __slots__ = ("_lengths", "authority", "fee_payer", "receipt_key")
 
-    def __init__(self, authority: Keypair, receipt_key: Keypair, fee_payer: Keypair) -> None:
+    def __init__(
+        self, authority: SigningKey, receipt_key: SigningKey, fee_payer: SigningKey
+    ) -> None:
         self.authority = authority
         self.receipt_key = receipt_key
         self.fee_payer = fee_payer
+        self._lengths: dict[int, bool] = {}
 
     def __repr__(self) -> str:
         return (
@@ -102,7 +106,26 @@ class Keyring:
             f"receipt_key={self.receipt_key.pubkey()}, fee_payer={self.fee_payer.pubkey()})"
         )
 
-    def signers(self, *, moves_tokens: bool, makes_receipts: bool) -> list[Keypair]:
+    def all(self) -> list[SigningKey]:
+        """Every key, once."""
+        return self.signers(moves_tokens=True, makes_receipts=True)
+
+    def check(self) -> None:
+        """Let each key sign a message that is no transaction.
+
+        Raises:
+            KeyUnusable: a key cannot sign now.
+        """
+        for key in self.all():
+            key.sign_message(TEST_MESSAGE)
+
+    def sign_length(self, length_bytes: int) -> bool:
+        """Whether every key signs messages of this length. Tried once."""
+        if length_bytes not in self._lengths:
+            self._lengths[length_bytes] = all(signs(key, length_bytes) for key in self.all())
+        return self._lengths[length_bytes]
+
+    def signers(self, *, moves_tokens: bool, makes_receipts: bool) -> list[SigningKey]:
         """The signers of a transaction, fee payer first. A key in several roles signs once."""
         keys = {self.fee_payer.pubkey(): self.fee_payer}
         if makes_receipts:
