@@ -12,7 +12,7 @@ from solders.pubkey import Pubkey
 
 from tests.contracts.chain.chain_worlds import AdminWorld, ChainWorld, FakeWorld
 from tests.contracts.chain.cluster_world import LAMPORTS, ClusterWorld
-from tests.contracts.chain.opening import A_FEE, ANOTHER, open_world, worlds
+from tests.contracts.chain.opening import A_FEE, ANOTHER, IN_A_MODULE, open_world, worlds
 from worker.adapters.solana.addresses import (
     ASSOCIATED_TOKEN_PROGRAM,
     TOKEN_2022_PROGRAM,
@@ -57,6 +57,7 @@ LOCAL = (FAKE, FAKE_WITH_FEE, TOKEN, "token without v1", TOKEN_2022)
         TOKEN,
         "token without v1",
         TOKEN_2022,
+        IN_A_MODULE,
         ANOTHER,
         ANOTHER_TOKEN_2022,
     ),

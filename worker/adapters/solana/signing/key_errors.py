@@ -93,7 +93,7 @@ class PinRefused(KeyUnusable):
         super().__init__(
             variable,
             f"the token refuses the PIN: {why}",
-            "Correct PKCS11_PIN_FILE or pin-source, and restart. A refused PIN is not tried again.",
+            "Correct PKCS11_PIN_FILE or pin-source. A refused PIN is not tried again.",
         )
 
 
