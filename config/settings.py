@@ -53,6 +53,7 @@ EXPECTED: Mapping[str, str] = {
     "FEE_PAYER_KEY_URI": f"{_URI_FORM}; default: the payout key",
     "PKCS11_MODULE": "the path of a PKCS#11 library, such as /usr/lib/softhsm/libsofthsm2.so",
     "PKCS11_PIN_FILE": "a path to a file that only its owner can read",
+    "EARLIER_SALTS_FILE": "a path to a file of `kontrib salts`",
     "SOURCE_TOKEN_ACCOUNT": "a token account's address in base58",
     "STAKING_VAULT": "the vault's wallet, or its token account, in base58",
     "PLAN_ARCHIVE_URL": "a folder or any fsspec URL, such as s3://bucket/plans",
@@ -105,6 +106,8 @@ class Settings(BaseSettings):
     """The user PIN of the token, for URIs without `pin-source`."""
     pkcs11_pin: SecretStr | None = None
     """The same PIN as text, where a file is impossible."""
+    earlier_salts_file: KeyFile | None = None
+    """The salts of the weeks that this receipt key planned while it was a file."""
     source_token_account: Address | None = None
     """The treasury. Default: the authority's associated token account."""
     staking_vault: Address | None = None

@@ -21,6 +21,7 @@ from worker.adapters.solana.signing.key_errors import ModuleUnusable, PinUnreada
 from worker.adapters.solana.signing.keys import read_keypair
 from worker.adapters.solana.signing.pkcs11_key import Pkcs11Key
 from worker.adapters.solana.signing.signing_key import SigningKey
+from worker.core.identity import SaltsUnusable, read_salts
 
 __all__ = ["PublicSolanaChain", "key_places", "open_chain"]
 
@@ -31,6 +32,7 @@ def open_chain(settings: Settings) -> SolanaChain:
     Raises:
         KeyUnusable: a key cannot be used. The message names the variable, never the key.
         SettingUnusable: an endpoint or an address is malformed.
+        SaltsUnusable: the file of earlier salts cannot be used.
     """
     try:
         return _open_chain(settings)
@@ -43,15 +45,17 @@ def _open_chain(settings: Settings) -> SolanaChain:
     authority = _key(settings, payout)
     if authority is None:
         raise KeyUnusable("SOLANA_PRIVATE_KEY_FILE", "it is not set")
+    receipt_key = _key(settings, receipt) or authority
     return SolanaChain(
         endpoints=settings.solana_rpc_url,
         mint=settings.token_mint_address,
         authority=authority,
-        receipt_key=_key(settings, receipt) or authority,
+        receipt_key=receipt_key,
         fee_payer=_key(settings, fees) or authority,
         source_token_account=settings.source_token_account,
         timeout_seconds=settings.rpc_timeout_seconds,
         priority_fee_lamports_max=settings.priority_fee_lamports_max,
+        earlier_salts=_earlier_salts(settings.earlier_salts_file, str(receipt_key.pubkey())),
     )
 
 
@@ -116,6 +120,16 @@ def _key(settings: Settings, role: _Role) -> SigningKey | None:
         return read_keypair(variable, text)
     # Raised outside of any handler, since an error of the decoder keeps the bytes.
     raise KeyUnusable(variable, why)
+
+
+def _earlier_salts(path: Path | None, receipt_key: str) -> dict[str, bytes]:
+    if path is None:
+        return {}
+    try:
+        document = path.read_bytes()
+    except OSError as error:
+        raise SaltsUnusable(f"{path}: {error.strerror}") from None
+    return read_salts(document, receipt_key)
 
 
 def _module_key(settings: Settings, variable: str, uri: Pkcs11Uri) -> Pkcs11Key:

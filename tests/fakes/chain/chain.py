@@ -30,6 +30,7 @@ from worker.adapters.solana.errors import (
     MintUnusable,
     SampleRefused,
 )
+from worker.core.identity import plan_salt
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
     AccountProblem,
@@ -41,6 +42,7 @@ from worker.core.payout.chain import (
     Treasury,
 )
 from worker.core.plan.receipts import Resolution
+from worker.core.week import Week
 from worker.ports.payout import EndpointReport, PublicAddresses, Signed
 
 
@@ -78,6 +80,9 @@ class FakeChain(FakeReader):
     @property
     def receipt_secret(self) -> bytes:
         return hashlib.sha256(f"secret of {self.receipt_key}".encode()).digest()
+
+    def plan_salt(self, week: Week) -> bytes:
+        return plan_salt(self.receipt_secret, week)
 
     @property
     def public_addresses(self) -> PublicAddresses:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 
 from worker.adapters.solana.addresses import receipt_address
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
@@ -27,7 +28,7 @@ from worker.adapters.solana.samples import Samples
 from worker.adapters.solana.signer import RESOLUTION_SPACES, Signer
 from worker.adapters.solana.signing import landing
 from worker.adapters.solana.signing.keys import Keyring, read_address
-from worker.adapters.solana.signing.signing_key import SigningKey, salt_secret
+from worker.adapters.solana.signing.signing_key import SigningKey
 from worker.core.cost import Charge
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
@@ -42,6 +43,7 @@ from worker.core.payout.chain import (
     Treasury,
 )
 from worker.core.plan.receipts import Resolution
+from worker.core.week import Week
 from worker.ports.payout import EndpointReport, PublicAddresses, Signed
 
 
@@ -59,6 +61,7 @@ class SolanaChain(ChainReader):
         *,
         timeout_seconds: float,
         priority_fee_lamports_max: int = 0,
+        earlier_salts: Mapping[str, bytes] = MappingProxyType({}),
         retries: Retries = DEFAULT_RETRIES,
     ) -> None:
         """
@@ -70,7 +73,7 @@ class SolanaChain(ChainReader):
         source = source_token_account
         configured = None if source is None else read_address("source token account", source)
         super().__init__(Rpc(endpoints, timeout_seconds, retries), receipt_key.pubkey(), mint)
-        self._keys = Keyring(authority, receipt_key, fee_payer)
+        self._keys = Keyring(authority, receipt_key, fee_payer, earlier_salts)
         self._payer = fee_payer.pubkey()
         self._facts = ClusterFacts(self._rpc, self._keys, self._mint, configured)
         self._samples = Samples(self._rpc, self._facts)
@@ -93,9 +96,8 @@ class SolanaChain(ChainReader):
     def mint(self) -> str:
         return str(self._mint)
 
-    @cached_property
-    def receipt_secret(self) -> bytes:
-        return salt_secret(self._keys.receipt_key)
+    def plan_salt(self, week: Week) -> bytes:
+        return self._keys.salts.of(week)
 
     @property
     def public_addresses(self) -> PublicAddresses:

@@ -21,6 +21,7 @@ from worker.core.payout.chain import (
     Treasury,
 )
 from worker.core.plan.receipts import ReceiptState
+from worker.core.week import Week
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,12 @@ class Chain(ReceiptReader, Protocol):
     def mint(self) -> str:
         """The configured mint's address."""
 
-    @property
-    def receipt_secret(self) -> bytes:
-        """The secret from which plan salts are derived. It never leaves the process."""
+    def plan_salt(self, week: Week) -> bytes:
+        """The secret salt of a week's plan, derived from the receipt key. Always the same.
+
+        Raises:
+            KeyUnusable: the receipt key cannot sign now.
+        """
 
     @property
     def public_addresses(self) -> PublicAddresses:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from string import hexdigits
+from types import MappingProxyType
 
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from worker.adapters.solana.errors import AddressUnusable, KeyUnusable
-from worker.adapters.solana.signing.signing_key import TEST_MESSAGE, SigningKey, signs
+from worker.adapters.solana.signing.signing_key import TEST_MESSAGE, PlanSalts, SigningKey, signs
 
 KEY_BYTES = 64
 NO_KEY = "not 64 bytes whose halves, secret and public, match"
@@ -90,14 +92,19 @@ class Keyring:
     `str()` of a solders Keypair is its secret. So a Keypair must stay out of every printed field.
     """
 
-    __slots__ = ("_lengths", "authority", "fee_payer", "receipt_key")
+    __slots__ = ("_lengths", "authority", "fee_payer", "receipt_key", "salts")
 
     def __init__(
-        self, authority: SigningKey, receipt_key: SigningKey, fee_payer: SigningKey
+        self,
+        authority: SigningKey,
+        receipt_key: SigningKey,
+        fee_payer: SigningKey,
+        earlier_salts: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
         self.authority = authority
         self.receipt_key = receipt_key
         self.fee_payer = fee_payer
+        self.salts = PlanSalts(receipt_key, earlier_salts)
         self._lengths: dict[int, bool] = {}
 
     def __repr__(self) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Protocol
 
 from solders.keypair import Keypair
@@ -10,7 +12,8 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 
 from worker.adapters.solana.signing.key_errors import MessageTooLong, SaltsNotRepeatable
-from worker.core.identity import SALT_MESSAGE
+from worker.core.identity import SALT_MESSAGE, plan_salt
+from worker.core.week import Week
 
 TEST_MESSAGE = b"\xffkontrib/1/test"
 """Signed to test a key. No transaction begins with 0xff, so this signature can move nothing."""
@@ -44,6 +47,20 @@ def salt_secret(key: SigningKey) -> bytes:
     if key.sign_message(SALT_MESSAGE) != signature:
         raise SaltsNotRepeatable("RECEIPT_KEY_URI")
     return hashlib.sha256(bytes(signature)).digest()
+
+
+class PlanSalts:
+    """The salts of all weeks: those of a file, then those that the receipt key gives."""
+
+    def __init__(self, receipt_key: SigningKey, earlier: Mapping[str, bytes]) -> None:
+        self._receipt_key, self._earlier = receipt_key, earlier
+
+    def of(self, week: Week) -> bytes:
+        return self._earlier.get(week.id) or plan_salt(self._secret, week)
+
+    @cached_property
+    def _secret(self) -> bytes:
+        return salt_secret(self._receipt_key)
 
 
 def signs(key: SigningKey, length_bytes: int) -> bool:

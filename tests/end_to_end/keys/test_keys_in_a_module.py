@@ -34,7 +34,7 @@ WEEK = Week.parse("2024-W50")
 POOL = 10_000 * ONE_TOKEN
 USERS = 600
 WRONG_PIN = "pin-of-another-token"
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
