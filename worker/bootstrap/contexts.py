@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from config.settings import Settings
@@ -28,6 +30,10 @@ from worker.services.context import Context, Limits
 from worker.services.watch.notifications import MAIL, WEBHOOK
 from worker.services.watch.running_counts import CountKeeper
 from worker.services.wiki_context import WikiContext
+
+SIGNING_SECONDS_MAX = 15.0
+"""All payments in flight are signed under one blockhash. It lives for 150 blocks, or 37 s."""
+SPEED_TRIES = 3
 
 
 class ClockShiftRefused(Refused):
@@ -60,6 +66,7 @@ def build_context(settings: Settings, database: Mongo | None = None) -> Context:
 
     Raises:
         ClockShiftRefused: the clock is shifted on a real cluster.
+        KeyUnusable: a key cannot sign now.
     """
     chain = open_chain(settings)
     if settings.clock_offset_seconds:
@@ -74,10 +81,20 @@ def build_context(settings: Settings, database: Mongo | None = None) -> Context:
             clock_difference_max=timedelta(seconds=settings.clock_difference_seconds_max),
             lease=timedelta(seconds=settings.lease_seconds),
             batches_per_task=settings.batches_per_task,
-            batches_in_flight=settings.batches_in_flight,
+            batches_in_flight=in_flight_max(settings.batches_in_flight, chain.check_keys),
             backoff_scale=settings.backoff_scale,
         ),
     )
+
+
+def in_flight_max(configured: int, sign_once: Callable[[], None]) -> int:
+    """The batches in flight that slow keys can sign in time. `sign_once` takes one transaction's."""
+    seconds = []
+    for _ in range(SPEED_TRIES):
+        began = time.perf_counter()
+        sign_once()
+        seconds.append(time.perf_counter() - began)
+    return max(1, min(configured, int(SIGNING_SECONDS_MAX / min(seconds))))
 
 
 def build_wiki_context(settings: Settings, database: Mongo) -> WikiContext:

@@ -18,7 +18,7 @@ from worker.services.proof.contributor_proof import SaltDiffers, make_proof
 from worker.services.proof.plan_salts import list_salts
 
 OF_OPENSSL = "32e9ab93b788fc0466618c5c78ecfce4ec9911175732b8d567901b20895ac157"
-"""SHA-256 of the signature that `openssl pkeyutl -sign -rawin` makes with the secret 00 01 .. 1f."""
+"""SHA-256 of the signature by `openssl pkeyutl -sign -rawin` with the secret 00 01 .. 1f."""
 SALTS = {WEEK.id: bytes(range(32)), WEEK.next().id: bytes(32)}
 
 
