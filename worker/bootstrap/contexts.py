@@ -88,7 +88,7 @@ def build_context(settings: Settings, database: Mongo | None = None) -> Context:
 
 
 def in_flight_max(configured: int, sign_once: Callable[[], None]) -> int:
-    """The batches in flight that slow keys can sign in time. `sign_once` takes one transaction's."""
+    """The batches in flight that slow keys sign in time. `sign_once` signs for one of them."""
     seconds = []
     for _ in range(SPEED_TRIES):
         began = time.perf_counter()

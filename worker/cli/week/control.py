@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from config.errors import ConfigurationUnusable
-from worker.bootstrap.chain import key_places
 from worker.cli.arguments import AsJson, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, facts, say, waiting
@@ -137,9 +136,7 @@ def _questions(session: Session, workers: Future[list[str]]) -> list[Question]:
             needs=("Redis",),
         ),
         beat_question(lambda: session.store, lambda: session.clock, session.settings.sweep_seconds),
-        *payout_questions(
-            lambda: session.context, lambda: session.store, lambda: key_places(session.settings)
-        ),
+        *payout_questions(lambda: session.context, lambda: session.store, session.key_places),
         weeks_question(lambda: session.store),
         users_question(lambda: session.stores.checks),
     ]
