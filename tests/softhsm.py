@@ -30,7 +30,7 @@ def softhsm_library() -> Path:
     need("softhsm2-util", "softhsm2")
     found = next((path for path in LIBRARIES if path.exists()), None)
     assert found is not None, f"softhsm2-util is there, and its library at none of {LIBRARIES}"
-    return found
+    return found.resolve()  # another name would be another library to the package
 
 
 def _common(key: str) -> dict[Attribute, Any]:

@@ -21,7 +21,7 @@ from worker.adapters.solana.reading.token_account_bytes import MintState
 from worker.adapters.solana.rpc.calls import Reply
 from worker.adapters.solana.rpc.endpoints import Rpc, answering_majority
 from worker.adapters.solana.signing.keys import Keyring
-from worker.adapters.solana.signing.transactions import V1_BYTES_MAX, TransactionMaker
+from worker.adapters.solana.signing.transactions import TransactionMaker
 from worker.core.errors import Unreachable
 
 V0_REMEMBERED_SECONDS = 600.0
@@ -60,8 +60,8 @@ class ClusterFacts:
 
     @property
     def maker(self) -> TransactionMaker:
-        """A maker of transactions in the version that endpoints accept and every key signs."""
-        v1 = self._takes_v1() and self._keys.sign_length(V1_BYTES_MAX)
+        """A maker of transactions in the version that every endpoint accepts."""
+        v1 = self._takes_v1()
         if v1 not in self._makers:
             self._makers[v1] = TransactionMaker(
                 self._keys,

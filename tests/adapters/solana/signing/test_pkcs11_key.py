@@ -14,16 +14,21 @@ import pkcs11
 import pytest
 from pkcs11 import Attribute, KeyType
 from solders.keypair import Keypair
+from solders.message import to_bytes_versioned
+from solders.pubkey import Pubkey
 
 from config.pkcs11_uri import parse_pkcs11_uri
 from tests.softhsm import LABEL, PAYOUT, PIN, SoftHsm
+from worker.adapters.solana.addresses import TOKEN_PROGRAM
 from worker.adapters.solana.errors import KeyUnusable
 from worker.adapters.solana.signing import key_errors, pkcs11_library
 from worker.adapters.solana.signing.keys import Keyring
 from worker.adapters.solana.signing.pkcs11_key import Pkcs11Key
 from worker.adapters.solana.signing.signing_key import salt_secret, signs
+from worker.adapters.solana.signing.transactions import TransactionMaker
 
 VARIABLE = "SOLANA_PRIVATE_KEY_URI"
+MINT = Pubkey.new_unique()
 WRONG_PIN = "pin-of-somebody-else"
 
 
@@ -77,6 +82,15 @@ def test_a_key_is_found_by_its_id_serial_and_slot(softhsm: SoftHsm) -> None:
 
     for named in (f"serial={serial}", f"slot-id={slot}", f"token={LABEL};model=SoftHSM%20v2"):
         assert open_key(softhsm, f"pkcs11:{named};id=%01%ff").pubkey() == address
+
+
+def test_a_library_behind_a_link_is_the_same_one(softhsm: SoftHsm, tmp_path: Path) -> None:
+    softhsm.generate(PAYOUT)
+    link = tmp_path / "module.so"
+    link.symlink_to(softhsm.path)
+    first = open_key(softhsm)
+    second = Pkcs11Key(VARIABLE, parse_pkcs11_uri(softhsm.uri(PAYOUT)), link, lambda: PIN)
+    assert first.sign_message(b"a week") == second.sign_message(b"a week")
 
 
 def test_three_roles_of_one_token_share_its_login(softhsm: SoftHsm) -> None:
@@ -297,14 +311,27 @@ def test_a_message_that_is_too_long_for_a_module_is_named(softhsm: SoftHsm) -> N
     softhsm.generate(PAYOUT)
     key = open_key(softhsm)
 
+    handle = key._key()
+
     class Short:
-        def sign(self, message: bytes, **_: object) -> bytes:
-            raise pkcs11.DataLenRange
+        """A handle with the limit of a YubiHSM."""
+
+        def sign(self, message: bytes, **how: object) -> bytes:
+            if len(message) > 2_047:
+                raise pkcs11.DataLenRange
+            made: bytes = handle.sign(message, **how)
+            return made
 
     key._key = lambda: Short()  # type: ignore[method-assign]
     assert not signs(key, 4_096)
-    assert not Keyring(key, key, Keypair()).sign_length(4_096)
-    assert Keyring(Keypair(), Keypair(), Keypair()).sign_length(4_096)
+    assert Keyring(key, key, Keypair()).message_bytes_max() == 2_040
+    assert Keyring(Keypair(), Keypair(), Keypair()).message_bytes_max() == 4_096
+    maker = TransactionMaker(
+        Keyring(key, key, key), mint=MINT, token_program=TOKEN_PROGRAM, source=MINT, v1=True
+    )
+    assert maker.transfers_max == 32
+    largest, _ = maker.samples()
+    assert 1_900 < len(to_bytes_versioned(largest.message)) <= 2_040
 
 
 # --- processes and threads ----------------------------------------------------------------------

@@ -14,6 +14,8 @@ from worker.adapters.solana.errors import AddressUnusable, KeyUnusable
 from worker.adapters.solana.signing.signing_key import TEST_MESSAGE, PlanSalts, SigningKey, signs
 
 KEY_BYTES = 64
+MESSAGE_LENGTHS = (4_096, 3_072, 2_040, 1_920, 1_536, 1_232)
+"""The lengths that are tried. Modules have limits, such as 2 kB, and nobody tells which."""
 NO_KEY = "not 64 bytes whose halves, secret and public, match"
 SEED_PHRASE_WORDS = (12, 15, 18, 21, 24)
 HEX_CHARACTERS = (64, 128)
@@ -92,7 +94,7 @@ class Keyring:
     `str()` of a solders Keypair is its secret. So a Keypair must stay out of every printed field.
     """
 
-    __slots__ = ("_lengths", "authority", "fee_payer", "receipt_key", "salts")
+    __slots__ = ("_message_bytes_max", "authority", "fee_payer", "receipt_key", "salts")
 
     def __init__(
         self,
@@ -105,7 +107,7 @@ class Keyring:
         self.receipt_key = receipt_key
         self.fee_payer = fee_payer
         self.salts = PlanSalts(receipt_key, earlier_salts)
-        self._lengths: dict[int, bool] = {}
+        self._message_bytes_max: int | None = None
 
     def __repr__(self) -> str:
         return (
@@ -126,11 +128,12 @@ class Keyring:
         for key in self.all():
             key.sign_message(TEST_MESSAGE)
 
-    def sign_length(self, length_bytes: int) -> bool:
-        """Whether every key signs messages of this length. Tried once."""
-        if length_bytes not in self._lengths:
-            self._lengths[length_bytes] = all(signs(key, length_bytes) for key in self.all())
-        return self._lengths[length_bytes]
+    def message_bytes_max(self) -> int:
+        """The longest message that every key signs. Tried once, from the largest on."""
+        if self._message_bytes_max is None:
+            lengths = (n for n in MESSAGE_LENGTHS if all(signs(key, n) for key in self.all()))
+            self._message_bytes_max = next(lengths, MESSAGE_LENGTHS[-1])
+        return self._message_bytes_max
 
     def signers(self, *, moves_tokens: bool, makes_receipts: bool) -> list[SigningKey]:
         """The signers of a transaction, fee payer first. A key in several roles signs once."""

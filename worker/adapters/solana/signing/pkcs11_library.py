@@ -67,9 +67,13 @@ def _digest(token: str, pin: str) -> bytes:
 _logins = Logins()
 
 
-@cache
 def library(path: Path) -> Pkcs11Library:
-    """The library at a path. One for all keys of the process, as PKCS#11 requires."""
+    """The library at a path, also through a link. One for all keys, as PKCS#11 requires."""
+    return _library(path.resolve())
+
+
+@cache
+def _library(path: Path) -> Pkcs11Library:
     return Pkcs11Library(path)
 
 

@@ -72,13 +72,17 @@ class Built:
 
 
 class TransactionMaker:
-    """Makes transactions of one version, mint and set of keys. Makes no requests."""
+    """Makes transactions of one version, mint and set of keys. Makes no requests.
+
+    No message is longer than all keys sign.
+    """
 
     def __init__(
         self, keys: Keyring, *, mint: Pubkey, token_program: Pubkey, source: Pubkey, v1: bool
     ) -> None:
         self.v1 = v1
         self._keys = keys
+        self._message_bytes_max = keys.message_bytes_max()
         self._mint = mint
         self._token_program = token_program
         self._base = keys.receipt_key.pubkey()
@@ -192,6 +196,7 @@ class TransactionMaker:
         assert isinstance(message, MessageV0 | MessageV1)  # noqa: S101 - narrows a union
         return (
             length_bytes <= (V1_BYTES_MAX if self.v1 else V0_BYTES_MAX)
+            and len(to_bytes_versioned(message)) <= self._message_bytes_max
             and len(message.account_keys) <= ACCOUNTS_MAX
             and len(message.instructions) <= INSTRUCTIONS_MAX
         )
