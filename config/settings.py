@@ -33,7 +33,7 @@ from config.forms import (
 )
 from config.key_settings import KEY_SETTINGS, check_keys
 from config.numbers import Number, Whole
-from config.secrets import passwords_in_url, secrets_in_url
+from config.secrets import SECRET_CHARACTERS_MIN, passwords_in_url, secrets_in_url
 
 _URI_FORM = "pkcs11:token=LABEL;object=LABEL (RFC 7512)"
 EXPECTED: Mapping[str, str] = {
@@ -52,6 +52,7 @@ EXPECTED: Mapping[str, str] = {
     "RECEIPT_KEY_URI": f"{_URI_FORM}; default: the payout key",
     "FEE_PAYER_KEY_URI": f"{_URI_FORM}; default: the payout key",
     "PKCS11_MODULE": "the path of a PKCS#11 library, such as /usr/lib/softhsm/libsofthsm2.so",
+    "PKCS11_PIN": f"at least {SECRET_CHARACTERS_MIN} characters",
     "PKCS11_PIN_FILE": "a path to a file that only its owner can read",
     "EARLIER_SALTS_FILE": "a path to a file of `kontrib salts`",
     "SOURCE_TOKEN_ACCOUNT": "a token account's address in base58",
@@ -104,7 +105,7 @@ class Settings(BaseSettings):
     """The module's library, for URIs without `module-path`."""
     pkcs11_pin_file: KeyFile | None = None
     """The user PIN of the token, for URIs without `pin-source`."""
-    pkcs11_pin: SecretStr | None = None
+    pkcs11_pin: SecretStr | None = Field(None, min_length=SECRET_CHARACTERS_MIN)
     """The same PIN as text, where a file is impossible."""
     earlier_salts_file: KeyFile | None = None
     """The salts of the weeks that this receipt key planned while it was a file."""

@@ -55,6 +55,11 @@ def test_keys_may_all_be_in_a_module(environment: pytest.MonkeyPatch) -> None:
     assert settings.solana_private_key_uri == URI
 
 
+def test_a_pin_that_is_too_short_to_be_hidden_is_refused(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("PKCS11_PIN", "123")
+    assert "123" not in refused("PKCS11_PIN is malformed. Expected: at least 4 characters")
+
+
 def test_the_pin_is_hidden_everywhere(environment: pytest.MonkeyPatch) -> None:
     settings = load_settings()
     assert PIN not in repr(settings) + str(settings) + str(settings.model_dump())

@@ -138,6 +138,9 @@ def test_two_workers_pay_a_week_and_no_pin_appears_anywhere(
     with redis.Redis.from_url(cluster.settings.redis_url.get_secret_value()) as client:
         messages = b"".join(client.dump(key) or b"" for key in client.scan_iter())
     texts = [cluster.log("one"), cluster.log("two"), cluster.log("beat"), doctor, str(messages)]
+    texts += [path.read_text() for path in (cluster.folder / "plans").rglob("*") if path.is_file()]
+    database = cluster.database
+    texts += [str(list(database[name].find())) for name in database.list_collection_names()]
     assert not [text for text in texts if PIN in text]
 
 
@@ -160,6 +163,12 @@ def test_a_token_removed_in_mid_week_makes_the_week_wait_and_go_on(
     distribution = cluster.context.store.distribution(WEEK)
     assert distribution is not None
     assert (distribution.attempts, distribution.stopped) == (0, False)
+
+    # A worker that starts meanwhile waits, too.
+    cluster.kill("worker")
+    cluster.start_worker("late")
+    said = "no token with token=kontrib"
+    cluster.wait(lambda: said in cluster.log("late"), 60, "the new worker does not wait")
 
     module.put_back()
     cluster.wait_until_closed()

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -35,7 +36,7 @@ class Logins:
     """
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
+        self._file = _unnamed_file()
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
@@ -49,15 +50,24 @@ class Logins:
     def is_refused(self, token: str, pin: str) -> bool:
         """Whether a token refused this PIN before."""
         known, size = _digest(token, pin), self._size()
-        refused = os.pread(self._file.fileno(), size, 0)
+        refused = os.pread(self._file, size, 0)
         return known in [refused[i : i + len(known)] for i in range(0, size, len(known))]
 
     def add_refused(self, token: str, pin: str) -> None:
         """Remember a refusal, during one's turn."""
-        os.pwrite(self._file.fileno(), _digest(token, pin), self._size())
+        os.pwrite(self._file, _digest(token, pin), self._size())
 
     def _size(self) -> int:
-        return os.fstat(self._file.fileno()).st_size
+        return os.fstat(self._file).st_size
+
+
+def _unnamed_file() -> int:
+    """A file in memory, since a full or read-only disk must stop nothing."""
+    if sys.platform == "linux":
+        return os.memfd_create("kontrib-logins")
+    descriptor, path = tempfile.mkstemp()
+    Path(path).unlink()
+    return descriptor
 
 
 def _digest(token: str, pin: str) -> bytes:
@@ -150,10 +160,12 @@ class Pkcs11Library:
         present: list[Token] = []
         for slot in loaded.get_slots(token_present=True):
             with contextlib.suppress(pkcs11.TokenNotPresent, pkcs11.TokenNotRecognised):
-                present.append(slot.get_token())
+                token = slot.get_token()
+                if token.flags & pkcs11.TokenFlag.TOKEN_INITIALIZED:
+                    present.append(token)
         found = [token for token in present if _matches(uri, token)]
         if not found:
-            labels = ", ".join(sorted(token.label for token in present if token.label)) or "none"
+            labels = ", ".join(sorted(token.label for token in present)) or "none"
             raise key_errors.TokenMissing(variable, uri.token_text, labels)
         if len(found) > 1:
             raise key_errors.TokenAmbiguous(variable, uri.token_text, len(found))
@@ -161,7 +173,6 @@ class Pkcs11Library:
 
 
 def _matches(uri: Pkcs11Uri, token: Token) -> bool:
-    is_initialized = bool(token.label)
     pairs = (
         (uri.token, token.label),
         (uri.serial, token.serial.decode(errors="replace")),
@@ -169,7 +180,7 @@ def _matches(uri: Pkcs11Uri, token: Token) -> bool:
         (uri.model, token.model),
         (uri.slot_id, token.slot.slot_id),
     )
-    return is_initialized and all(wanted in (None, found) for wanted, found in pairs)
+    return all(wanted in (None, found) for wanted, found in pairs)
 
 
 def _log_in(variable: str, token: Token, pin: Callable[[], str]) -> Session:
