@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 from config.settings import Settings
@@ -81,20 +80,25 @@ def build_context(settings: Settings, database: Mongo | None = None) -> Context:
             clock_difference_max=timedelta(seconds=settings.clock_difference_seconds_max),
             lease=timedelta(seconds=settings.lease_seconds),
             batches_per_task=settings.batches_per_task,
-            batches_in_flight=in_flight_max(settings.batches_in_flight, chain.check_keys),
+            batches_in_flight=in_flight_max(settings.batches_in_flight, _signing_seconds(chain)),
             backoff_scale=settings.backoff_scale,
         ),
     )
 
 
-def in_flight_max(configured: int, sign_once: Callable[[], None]) -> int:
-    """The batches in flight that slow keys sign in time. `sign_once` signs for one of them."""
+def in_flight_max(configured: int, signing_seconds: float) -> int:
+    """The batches in flight that can be signed in time. `signing_seconds`: for one of them."""
+    return max(1, min(configured, int(SIGNING_SECONDS_MAX / signing_seconds)))
+
+
+def _signing_seconds(chain: SolanaChain) -> float:
+    """How long the keys take for one transaction, without hiccups."""
     seconds = []
     for _ in range(SPEED_TRIES):
         began = time.perf_counter()
-        sign_once()
+        chain.check_keys()
         seconds.append(time.perf_counter() - began)
-    return max(1, min(configured, int(SIGNING_SECONDS_MAX / min(seconds))))
+    return min(seconds)
 
 
 def build_wiki_context(settings: Settings, database: Mongo) -> WikiContext:
