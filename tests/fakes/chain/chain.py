@@ -81,6 +81,7 @@ class FakeChain(FakeReader):
     def receipt_secret(self) -> bytes:
         return hashlib.sha256(f"secret of {self.receipt_key}".encode()).digest()
 
+    @observed
     def plan_salt(self, week: Week) -> bytes:
         return plan_salt(self.receipt_secret, week)
 
@@ -88,6 +89,7 @@ class FakeChain(FakeReader):
     def public_addresses(self) -> PublicAddresses:
         return PublicAddresses(self.receipt_key, self.source)
 
+    @observed
     def check_keys(self) -> None:
         """The fake's keys always sign."""
 
