@@ -90,7 +90,7 @@ image: ## Build the image kontrib:VERSION-COMMIT, also tagged kontrib:latest
 .PHONY: lock
 lock: ## Resolve the dependencies anew and write the lock files, with hashes
 	$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv
-	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra s3 --extra gcs --upgrade --universal --python-version 3.11.0 \
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra s3 --extra gcs --extra pkcs11 --upgrade --universal --python-version 3.11.0 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements.lock
 	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --upgrade --universal --python-version 3.11.0 \
 	  --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet -o requirements-dev.lock

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from config.broker import check_broker_url
+from config.pkcs11_uri import parse_pkcs11_uri
 
 DATABASE_BYTES_MAX = 63
 DATABASE_FORBIDDEN = set('/\\. "$*<>:|?')
@@ -95,6 +96,13 @@ def check_key_file(path: Path) -> Path:
     return path
 
 
+def _check_key_uri(text: str) -> str:
+    uri = parse_pkcs11_uri(text)
+    if uri.pin_source is not None:
+        check_key_file(uri.pin_source)
+    return text
+
+
 def _is_credential(path: Path) -> bool:
     """Whether systemd passed the file to this service alone (LoadCredential).
 
@@ -114,3 +122,4 @@ MailUrl = Annotated[SecretStr, AfterValidator(_check_mail)]
 DatabaseName = Annotated[str, AfterValidator(_check_database)]
 Address = Annotated[str, AfterValidator(_check_address)]
 KeyFile = Annotated[Path, AfterValidator(check_key_file)]
+KeyUri = Annotated[str, AfterValidator(_check_key_uri)]

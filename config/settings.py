@@ -25,14 +25,17 @@ from config.forms import (
     DatabaseName,
     Endpoints,
     KeyFile,
+    KeyUri,
     MailUrl,
     MongoUri,
     RedisUrl,
     WebhookUrl,
 )
+from config.key_settings import KEY_SETTINGS, check_keys
 from config.numbers import Number, Whole
-from config.secrets import passwords_in_url, secrets_in_url
+from config.secrets import SECRET_CHARACTERS_MIN, passwords_in_url, secrets_in_url
 
+_URI_FORM = "pkcs11:token=LABEL;object=LABEL (RFC 7512)"
 EXPECTED: Mapping[str, str] = {
     "MONGO_URI": "mongodb://host:27017/?replicaSet=rs0 (or mongodb+srv://...)",
     "MONGO_DATABASE": "the wiki's database name, such as kontrib: up to 63 bytes, with none of "
@@ -45,6 +48,13 @@ EXPECTED: Mapping[str, str] = {
     "SOLANA_PRIVATE_KEY": "a 64-byte secret key in base58 or as a JSON array",
     "RECEIPT_KEY_FILE": "a path to a Solana CLI key file; default: the payout key",
     "FEE_PAYER_KEY_FILE": "a path to a Solana CLI key file; default: the payout key",
+    "SOLANA_PRIVATE_KEY_URI": _URI_FORM,
+    "RECEIPT_KEY_URI": f"{_URI_FORM}; default: the payout key",
+    "FEE_PAYER_KEY_URI": f"{_URI_FORM}; default: the payout key",
+    "PKCS11_MODULE": "the path of a PKCS#11 library, such as /usr/lib/softhsm/libsofthsm2.so",
+    "PKCS11_PIN": f"at least {SECRET_CHARACTERS_MIN} characters",
+    "PKCS11_PIN_FILE": "a path to a file that only its owner can read",
+    "EARLIER_SALTS_FILE": "a path to a file of `kontrib salts`",
     "SOURCE_TOKEN_ACCOUNT": "a token account's address in base58",
     "STAKING_VAULT": "the vault's wallet, or its token account, in base58",
     "PLAN_ARCHIVE_URL": "a folder or any fsspec URL, such as s3://bucket/plans",
@@ -85,6 +95,20 @@ class Settings(BaseSettings):
     """The key of the receipts, which holds no tokens. Default: the payout key."""
     fee_payer_key_file: KeyFile | None = None
     """The key that pays fees and rent. Default: the payout key."""
+    solana_private_key_uri: KeyUri | None = None
+    """The payout authority in a PKCS#11 module, instead of a file."""
+    receipt_key_uri: KeyUri | None = None
+    """The key of the receipts in a module."""
+    fee_payer_key_uri: KeyUri | None = None
+    """The key that pays fees and rent in a module."""
+    pkcs11_module: Path | None = None
+    """The module's library, for URIs without `module-path`."""
+    pkcs11_pin_file: KeyFile | None = None
+    """The user PIN of the token, for URIs without `pin-source`."""
+    pkcs11_pin: SecretStr | None = Field(None, min_length=SECRET_CHARACTERS_MIN)
+    """The same PIN as text, where a file is impossible."""
+    earlier_salts_file: KeyFile | None = None
+    """The salts of the weeks that this receipt key planned while it was a file."""
     source_token_account: Address | None = None
     """The treasury. Default: the authority's associated token account."""
     staking_vault: Address | None = None
@@ -140,7 +164,7 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """Every text that is hidden in logs, errors and messages: passwords, keys, and parts of
         URLs that may be an API key."""
-        texts = [self.solana_private_key, self.webhook_url, self.mail_url]
+        texts = [self.solana_private_key, self.pkcs11_pin, self.webhook_url, self.mail_url]
         secrets = [text.get_secret_value() for text in texts if text is not None]
         uris = filter(None, (self.mongo_uri, self.redis_url, self.mail_url))
         for url in (*(uri.get_secret_value() for uri in uris), self.plan_archive_url):
@@ -152,13 +176,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
-        if self.watch_only:
-            if any((self.solana_private_key_file, self.solana_private_key, self.receipt_key_file)):
-                raise ValueError(
-                    "WATCH_ONLY is set: remove the keys, since this process signs nothing"
-                )
-        elif (self.solana_private_key_file is None) == (self.solana_private_key is None):
-            raise ValueError("SOLANA_PRIVATE_KEY_FILE or SOLANA_PRIVATE_KEY: set exactly one")
+        keys = {name: getattr(self, name.lower()) for name in KEY_SETTINGS}
+        given = {name: value for name, value in keys.items() if value is not None}
+        check_keys(given, module=self.pkcs11_module is not None, watch_only=self.watch_only)
         limits = (
             self.rpc_timeout_seconds,
             self.task_soft_limit_seconds,
@@ -231,7 +251,7 @@ def _describe(error: Mapping[str, Any]) -> str:
     name = str(error["loc"][0]).upper()
     if error["type"] == "missing":
         problem = "is missing"
-    elif name.endswith("_FILE") and error["type"] == "value_error":
+    elif name.endswith(("_FILE", "KEY_URI")) and error["type"] == "value_error":
         problem = f"is not usable: {str(error['msg']).removeprefix('Value error, ')}"
     else:
         problem = "is malformed"

@@ -72,6 +72,7 @@ COMMANDS = (
     ("execute", EVIL, "--tx", EVIL),
     ("archive", EVIL),
     ("proof", EVIL, "2024-W50", "--out", EVIL + "/\0"),
+    ("salts", EVIL + "/\0"),
     ("backup", EVIL + "/\0"),
     ("restore", EVIL, EVIL),
     ("migrate", EVIL),

@@ -32,6 +32,8 @@ def test_every_command_exists(name: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_every_link_leads_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", (DOCS / name).read_text()):
+        if target.startswith("https://"):
+            continue  # the network is off in tests
         path, _, anchor = target.partition("#")
         page = DOCS / (path or name)
         assert page.exists(), target

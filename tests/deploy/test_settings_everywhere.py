@@ -12,6 +12,7 @@ from config.settings import Settings
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 NOT_DEPLOYED = {
     "SOLANA_PRIVATE_KEY",  # deployments mount key files
+    "PKCS11_PIN",  # and a file of the PIN
     "CLOCK_OFFSET_SECONDS",  # refused on every chain but the local one
     "LOCAL_CLUSTER_GENESIS",  # of the local chain
     "BACKOFF_SCALE",  # for tests
@@ -33,14 +34,14 @@ FILES = {
 def test_a_deployment_knows_every_setting(way: str) -> None:
     text = "\n".join((DEPLOY / name).read_text() for name in FILES[way])
     code = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
-    known = set(re.findall(r"\b([A-Z][A-Z_]+)\b", code if way != "systemd" else text))
+    known = set(re.findall(r"\b([A-Z][A-Z0-9_]+)\b", code if way != "systemd" else text))
     assert NEEDED - known == set()
     assert len(NEEDED) > 25
 
 
 @pytest.mark.parametrize("name", ["worker.env", "watching.env"])
 def test_the_templates_of_systemd_name_only_settings(name: str) -> None:
-    named = re.findall(r"^([A-Z_]+)=", (DEPLOY / "systemd" / name).read_text(), re.MULTILINE)
+    named = re.findall(r"^([A-Z0-9_]+)=", (DEPLOY / "systemd" / name).read_text(), re.MULTILINE)
     assert set(named) <= NEEDED
     assert len(named) == len(set(named)) > 10
 

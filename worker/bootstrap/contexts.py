@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 from config.settings import Settings
@@ -28,6 +29,10 @@ from worker.services.context import Context, Limits
 from worker.services.watch.notifications import MAIL, WEBHOOK
 from worker.services.watch.running_counts import CountKeeper
 from worker.services.wiki_context import WikiContext
+
+SIGNING_SECONDS_MAX = 15.0
+"""All payments in flight are signed under one blockhash. It lives for 150 blocks, or 37 s."""
+SPEED_TRIES = 3
 
 
 class ClockShiftRefused(Refused):
@@ -60,6 +65,7 @@ def build_context(settings: Settings, database: Mongo | None = None) -> Context:
 
     Raises:
         ClockShiftRefused: the clock is shifted on a real cluster.
+        KeyUnusable: a key cannot sign now.
     """
     chain = open_chain(settings)
     if settings.clock_offset_seconds:
@@ -74,10 +80,25 @@ def build_context(settings: Settings, database: Mongo | None = None) -> Context:
             clock_difference_max=timedelta(seconds=settings.clock_difference_seconds_max),
             lease=timedelta(seconds=settings.lease_seconds),
             batches_per_task=settings.batches_per_task,
-            batches_in_flight=settings.batches_in_flight,
+            batches_in_flight=in_flight_max(settings.batches_in_flight, _signing_seconds(chain)),
             backoff_scale=settings.backoff_scale,
         ),
     )
+
+
+def in_flight_max(configured: int, signing_seconds: float) -> int:
+    """The batches in flight that can be signed in time. `signing_seconds`: for one of them."""
+    return max(1, min(configured, int(SIGNING_SECONDS_MAX / signing_seconds)))
+
+
+def _signing_seconds(chain: SolanaChain) -> float:
+    """How long the keys take for one transaction, without hiccups."""
+    seconds = []
+    for _ in range(SPEED_TRIES):
+        began = time.perf_counter()
+        chain.check_keys()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
 
 
 def build_wiki_context(settings: Settings, database: Mongo) -> WikiContext:

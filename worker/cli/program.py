@@ -16,7 +16,15 @@ from pathlib import Path
 GROUPS = {
     "Week": ("genesis", "plan", "approve", "run", "retry", "pause", "resume"),
     "Rewards": ("hold", "release", "void", "user", "report", "simulate"),
-    "Money and proof": ("reconcile", "check", "publish", "proof", "verify", "verify-proof"),
+    "Money and proof": (
+        "reconcile",
+        "check",
+        "publish",
+        "proof",
+        "verify",
+        "verify-proof",
+        "salts",
+    ),
     "Wiki": (
         *("import", "contribute", "recount", "stake", "unstake", "stakes"),
         *("propose", "vote", "proposals", "cancel", "execute"),

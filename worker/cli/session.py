@@ -80,6 +80,12 @@ class Session:
 
         return open_clock(self.settings)
 
+    def key_places(self) -> str:
+        """Where each key lives, for people."""
+        from worker.bootstrap.chain import key_places
+
+        return key_places(self.settings)
+
     def public_chain(
         self, urls: Sequence[str], mint: str, addresses: PublicAddresses
     ) -> PublicChain:

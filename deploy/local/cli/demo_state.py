@@ -30,6 +30,8 @@ KEPT = "kept"
 """The file that marks a finished demo that its user wanted to keep."""
 FOREIGN = (
     *("SOLANA_PRIVATE_KEY", "RECEIPT_KEY_FILE", "FEE_PAYER_KEY_FILE", "SOURCE_TOKEN_ACCOUNT"),
+    *("SOLANA_PRIVATE_KEY_URI", "RECEIPT_KEY_URI", "FEE_PAYER_KEY_URI", "EARLIER_SALTS_FILE"),
+    *("PKCS11_MODULE", "PKCS11_PIN", "PKCS11_PIN_FILE"),
     *("KONTRIB_ENV_FILE", "CLOCK_OFFSET_SECONDS", "PLAN_GRACE_SECONDS"),
 )
 """Settings of other systems. They must not reach the processes of a demo."""

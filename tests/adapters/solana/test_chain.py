@@ -13,8 +13,10 @@ from worker.adapters.solana.addresses import TOKEN_PROGRAM
 from worker.adapters.solana.errors import EndpointsDisagree
 from worker.adapters.solana.reading import history, signatures
 from worker.core.errors import Unreachable
+from worker.core.identity import plan_salt
 from worker.core.payout.chain import Height
 from worker.core.plan.receipts import ReceiptState
+from worker.core.week import Week
 from worker.ports.payout import Chain
 
 
@@ -29,9 +31,10 @@ def cluster() -> Iterator[Cluster]:
 
 def test_the_adapter_is_a_chain(cluster: Cluster) -> None:
     chain: Chain = cluster.chain
+    week = Week.parse("2024-W50")
 
     assert chain.mint == str(MINT)
-    assert chain.receipt_secret == bytes([1]) * 32
+    assert chain.plan_salt(week) == plan_salt(bytes([1]) * 32, week)
 
 
 def test_endpoints_of_two_clusters_are_told_apart(cluster: Cluster) -> None:

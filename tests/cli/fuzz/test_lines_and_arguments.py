@@ -103,7 +103,7 @@ ARGUMENTS = (
     *(["stake", ANY, "10", "--days", ANY, "--tx", "a"], ["vote", ANY, "ada", "for"]),
     *(["vote", "507f1f77bcf86cd799439011", ANY, ANY], ["cancel", ANY], ["proposals", ANY]),
     *(["execute", ANY, "--tx", ANY], ["migrate", "set-aside", ANY], ["rebuild", ANY]),
-    *(["rebuild", ANY, "--from-chain"], ["backup", "DIR", ANY]),
+    *(["rebuild", ANY, "--from-chain"], ["backup", "DIR", ANY], ["salts", "DIR", ANY]),
     ["metrics", "--port", ANY, ANY],
 )
 OTHERS = {"contribute", "propose", "restore"}

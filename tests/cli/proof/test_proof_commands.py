@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Command
-from tests.fakes.world import World, user_id_of
+from tests.fakes.world import World, chain_of, user_id_of
+from worker.core.identity import read_salts
+from worker.core.week import Week
 
 URL = "http://127.0.0.1:8899"
 WEEK = "2024-12-09"
@@ -127,3 +129,15 @@ def test_a_proof_goes_to_standard_output_by_default(published: Path, kontrib: Co
 def test_a_proof_that_is_not_there_is_wrong_usage(kontrib: Command, tmp_path: Path) -> None:
     assert kontrib("verify-proof", str(tmp_path / "none")) == 2
     assert "No such file" in kontrib.err
+
+
+def test_the_salts_of_all_weeks_are_written_for_ourselves_alone(
+    published: Path, kontrib: Command, tmp_path: Path, world: World
+) -> None:
+    file = tmp_path / "salts.json"
+    assert kontrib("salts", str(file)) == 0, kontrib.err
+    assert "EARLIER_SALTS_FILE" in kontrib.err
+    assert file.stat().st_mode & 0o077 == 0
+    written = read_salts(file.read_bytes(), chain_of(world.first).receipt_key)
+    assert written[WEEK] == chain_of(world.first).plan_salt(Week.parse(WEEK))
+    assert kontrib.json("salts", str(file))["weeks"] == len(written)

@@ -14,12 +14,15 @@ from tests.cluster.cluster import any_cluster, named_cluster
 from tests.contracts.chain.chain_worlds import FEE_BASIS_POINTS, FakeWorld, LocalWorld
 from tests.contracts.chain.cluster_world import ClusterWorld
 from tests.contracts.chain.local_chain import local_chain
+from tests.contracts.chain.module_world import ModuleWorld
+from tests.softhsm import SoftHsm
 from worker.adapters.solana.addresses import TOKEN_2022_PROGRAM
 
 WITH_FEE = chain_setup.MintKind(
     TOKEN_2022_PROGRAM, chain_setup.TransferFee(FEE_BASIS_POINTS, 10**18)
 )
 A_FEE = "with a transfer fee"
+IN_A_MODULE = "token, keys in a module"
 ANOTHER = "another cluster"
 """Surfpool, or the cluster that the environment names."""
 
@@ -42,6 +45,10 @@ def open_world(name: str, folder: Path) -> Iterator[FakeWorld | ClusterWorld]:
     elif name.startswith(ANOTHER):
         with any_cluster(folder / "cluster.log") as cluster:
             yield from _closing(ClusterWorld(cluster, folder / "state", kind))
+    elif name == IN_A_MODULE:
+        with pytest.MonkeyPatch.context() as patch, local_chain(folder / "chain.log") as url:
+            module = SoftHsm(folder / "softhsm", patch)
+            yield from _closing(ModuleWorld(module, url, folder / "state", kind))
     else:
         arguments = ("--no-v1",) if "without v1" in name else ()
         with local_chain(folder / "chain.log", *arguments) as url:

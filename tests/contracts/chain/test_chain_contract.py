@@ -12,7 +12,7 @@ from solders.pubkey import Pubkey
 
 from tests.contracts.chain.chain_worlds import AdminWorld, ChainWorld, FakeWorld
 from tests.contracts.chain.cluster_world import LAMPORTS, ClusterWorld
-from tests.contracts.chain.opening import A_FEE, ANOTHER, open_world, worlds
+from tests.contracts.chain.opening import A_FEE, ANOTHER, IN_A_MODULE, open_world, worlds
 from worker.adapters.solana.addresses import (
     ASSOCIATED_TOKEN_PROGRAM,
     TOKEN_2022_PROGRAM,
@@ -33,6 +33,7 @@ from worker.core.payout.chain import (
 from worker.core.payout.decision import Step, next_step
 from worker.core.payout.records import Attempt
 from worker.core.plan.receipts import ReceiptState, Resolution
+from worker.core.week import Week
 from worker.ports.payout import Chain, Signed
 
 TOKEN_PROGRAMS = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
@@ -57,6 +58,7 @@ LOCAL = (FAKE, FAKE_WITH_FEE, TOKEN, "token without v1", TOKEN_2022)
         TOKEN,
         "token without v1",
         TOKEN_2022,
+        IN_A_MODULE,
         ANOTHER,
         ANOTHER_TOKEN_2022,
     ),
@@ -66,6 +68,9 @@ def world(
 ) -> Iterator[ChainWorld]:
     with open_world(request.param, tmp_path_factory.mktemp("chain")) as opened:
         yield opened
+
+
+A_WEEK = Week.parse("2024-W50")
 
 
 def new_id() -> str:
@@ -743,9 +748,14 @@ def test_the_cluster_and_the_mint_are_told(world: ChainWorld) -> None:
     world.chain.check_mint()
 
     assert world.chain.cluster_genesis() == world.operator().cluster_genesis()
-    assert len(world.chain.receipt_secret) == 32
-    assert world.chain.receipt_secret == world.operator().receipt_secret
+    assert len(world.chain.plan_salt(A_WEEK)) == 32
+    assert world.chain.plan_salt(A_WEEK) == world.operator().plan_salt(A_WEEK)
+    assert world.chain.plan_salt(A_WEEK) != world.chain.plan_salt(A_WEEK.next())
     assert world.chain.treasury().lamports > LAMPORTS // 2
+
+
+def test_every_key_signs_a_test_message(world: ChainWorld) -> None:
+    world.chain.check_keys()
 
 
 def test_the_finalized_height_follows_the_chain(world: ChainWorld) -> None:

@@ -30,6 +30,7 @@ from worker.adapters.solana.errors import (
     MintUnusable,
     SampleRefused,
 )
+from worker.core.identity import plan_salt
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
     AccountProblem,
@@ -41,6 +42,7 @@ from worker.core.payout.chain import (
     Treasury,
 )
 from worker.core.plan.receipts import Resolution
+from worker.core.week import Week
 from worker.ports.payout import EndpointReport, PublicAddresses, Signed
 
 
@@ -79,9 +81,17 @@ class FakeChain(FakeReader):
     def receipt_secret(self) -> bytes:
         return hashlib.sha256(f"secret of {self.receipt_key}".encode()).digest()
 
+    @observed
+    def plan_salt(self, week: Week) -> bytes:
+        return plan_salt(self.receipt_secret, week)
+
     @property
     def public_addresses(self) -> PublicAddresses:
         return PublicAddresses(self.receipt_key, self.source)
+
+    @observed
+    def check_keys(self) -> None:
+        """The fake's keys always sign."""
 
     @observed
     def check_mint(self) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import digests, user_ids
 from tests.fakes.world import WEEK, World, store_of, user_id_of
-from worker.core.identity import canonical_user_id, plan_salt, user_commitment
+from worker.core.identity import canonical_user_id, user_commitment
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
 from worker.core.payout.records import PlanNotes, Reward
@@ -160,7 +160,7 @@ def rows_of(context: Context) -> list[Row]:
 
 
 def commitment(context: Context, name: str) -> bytes:
-    return user_commitment(plan_salt(context.chain.receipt_secret, WEEK), user_id_of(name))
+    return user_commitment(context.chain.plan_salt(WEEK), user_id_of(name))
 
 
 def test_an_adopted_plan_has_the_same_rows_and_our_users(world: World) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-
-from solders.keypair import Keypair
+from types import MappingProxyType
 
 from worker.adapters.solana.addresses import receipt_address
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
@@ -29,6 +28,7 @@ from worker.adapters.solana.samples import Samples
 from worker.adapters.solana.signer import RESOLUTION_SPACES, Signer
 from worker.adapters.solana.signing import landing
 from worker.adapters.solana.signing.keys import Keyring, read_address
+from worker.adapters.solana.signing.signing_key import SigningKey
 from worker.core.cost import Charge
 from worker.core.errors import Unreachable
 from worker.core.money import BaseUnits, Lamports
@@ -43,6 +43,7 @@ from worker.core.payout.chain import (
     Treasury,
 )
 from worker.core.plan.receipts import Resolution
+from worker.core.week import Week
 from worker.ports.payout import EndpointReport, PublicAddresses, Signed
 
 
@@ -53,13 +54,14 @@ class SolanaChain(ChainReader):
         self,
         endpoints: Sequence[str],
         mint: str,
-        authority: Keypair,
-        receipt_key: Keypair,
-        fee_payer: Keypair,
+        authority: SigningKey,
+        receipt_key: SigningKey,
+        fee_payer: SigningKey,
         source_token_account: str | None,
         *,
         timeout_seconds: float,
         priority_fee_lamports_max: int = 0,
+        earlier_salts: Mapping[str, bytes] = MappingProxyType({}),
         retries: Retries = DEFAULT_RETRIES,
     ) -> None:
         """
@@ -71,7 +73,7 @@ class SolanaChain(ChainReader):
         source = source_token_account
         configured = None if source is None else read_address("source token account", source)
         super().__init__(Rpc(endpoints, timeout_seconds, retries), receipt_key.pubkey(), mint)
-        self._keys = Keyring(authority, receipt_key, fee_payer)
+        self._keys = Keyring(authority, receipt_key, fee_payer, earlier_salts)
         self._payer = fee_payer.pubkey()
         self._facts = ClusterFacts(self._rpc, self._keys, self._mint, configured)
         self._samples = Samples(self._rpc, self._facts)
@@ -94,13 +96,15 @@ class SolanaChain(ChainReader):
     def mint(self) -> str:
         return str(self._mint)
 
-    @property
-    def receipt_secret(self) -> bytes:
-        return bytes(self._keys.receipt_key.secret())
+    def plan_salt(self, week: Week) -> bytes:
+        return self._keys.salts.of(week)
 
     @property
     def public_addresses(self) -> PublicAddresses:
         return PublicAddresses(str(self._base), str(self._facts.source))
+
+    def check_keys(self) -> None:
+        self._keys.check()
 
     def check_mint(self) -> None:
         # Read anew each time: mint and source may have changed since this process began.
@@ -170,12 +174,11 @@ class SolanaChain(ChainReader):
 
     @cached_property
     def _recipients(self) -> RecipientReader:
-        keys = (self._keys.authority, self._keys.receipt_key, self._keys.fee_payer)
         return RecipientReader(
             self._rpc,
             mint=self._mint,
             token_program=self._facts.mint_state.token_program,
-            ours=[*(key.pubkey() for key in keys), self._facts.source, self._mint],
+            ours=[*(k.pubkey() for k in self._keys.all()), self._facts.source, self._mint],
         )
 
     # --- signing and sending ---------------------------------------------------------------

@@ -39,14 +39,17 @@ class AuthorityUnusable(NotReady):
 
 
 class KeyUnusable(NotReady):
-    """A configured key cannot be read. The message names the variable, never its value."""
+    """A configured key cannot be used. The message names the variable, never its value."""
 
-    def __init__(self, variable: str, why: str) -> None:
+    def __init__(
+        self,
+        variable: str,
+        why: str,
+        advice: str = "Write the secret as a JSON array of 64 numbers, like the Solana command "
+        "line, or in base58.",
+    ) -> None:
         self.variable = variable
-        super().__init__(
-            f"{variable} holds no usable key ({why}). Write the secret as a JSON array of 64 "
-            "numbers, like the Solana command line, or in base58."
-        )
+        super().__init__(f"{variable} holds no usable key ({why}). {advice}")
 
 
 class SettingUnusable(NotReady):

@@ -1,4 +1,4 @@
-"""`kontrib publish` and `kontrib proof`: files for a public check and for one contributor."""
+"""`kontrib publish`, `proof` and `salts`: files for strangers, one contributor, and ourselves."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from config.visible_text import visible_json
 from worker.cli.arguments import AsJson, WeekArgument, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, facts, print_json, say, waiting, write_private
+from worker.core.identity import salts_document
 from worker.core.money import tokens_text
 from worker.core.wording import counted
 from worker.services.proof.contributor_proof import make_proof
+from worker.services.proof.plan_salts import list_salts
 from worker.services.proof.publish_bundle import Published, publish_week
 
 commands = typer.Typer()
@@ -100,4 +102,22 @@ def proof(
     say(
         f"The proof is in {path}, {len(content):,} bytes. It names the user's row: give it to the "
         f"user alone. The user checks it with: kontrib verify-proof {path} --rpc URL"
+    )
+
+
+@command(commands, "kontrib salts salts.json")
+def salts(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write the salts of all weeks, before the receipt key moves from a file into a module."""
+    ports = session_of(context).context
+    found = list_salts(ports)
+    write_private(file, salts_document(ports.chain.public_addresses.receipt_key, found))
+    if as_json:
+        print_json({"file": file, "weeks": len(found)})
+    say(
+        f"The salts of {counted(len(found), 'week')} are in {shlex.quote(str(file))}. Keep it "
+        "secret, and name it on every worker: EARLIER_SALTS_FILE"
     )

@@ -136,7 +136,7 @@ def _questions(session: Session, workers: Future[list[str]]) -> list[Question]:
             needs=("Redis",),
         ),
         beat_question(lambda: session.store, lambda: session.clock, session.settings.sweep_seconds),
-        *payout_questions(lambda: session.context, lambda: session.store),
+        *payout_questions(lambda: session.context, lambda: session.store, session.key_places),
         weeks_question(lambda: session.store),
         users_question(lambda: session.stores.checks),
     ]

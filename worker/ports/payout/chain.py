@@ -21,6 +21,7 @@ from worker.core.payout.chain import (
     Treasury,
 )
 from worker.core.plan.receipts import ReceiptState
+from worker.core.week import Week
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +120,23 @@ class Chain(ReceiptReader, Protocol):
     def mint(self) -> str:
         """The configured mint's address."""
 
-    @property
-    def receipt_secret(self) -> bytes:
-        """The secret from which plan salts are derived. It never leaves the process."""
+    def plan_salt(self, week: Week) -> bytes:
+        """The secret salt of a week's plan, derived from the receipt key. Always the same.
+
+        Raises:
+            KeyUnusable: the receipt key cannot sign now.
+        """
 
     @property
     def public_addresses(self) -> PublicAddresses:
         """The public addresses with which anyone can verify receipts and payments."""
+
+    def check_keys(self) -> None:
+        """Let each key sign a message that is no transaction.
+
+        Raises:
+            KeyUnusable: a key cannot sign now.
+        """
 
     def check_mint(self) -> None:
         """

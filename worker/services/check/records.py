@@ -15,7 +15,7 @@ from worker.core.check import records
 from worker.core.check.records import record_finding
 from worker.core.check.report import Area, CheckReport
 from worker.core.findings import Check, Finding
-from worker.core.identity import plan_salt, user_commitment
+from worker.core.identity import user_commitment
 from worker.core.payout.records import Distribution
 from worker.core.plan.commitment import Row, Seal, rows_root
 from worker.core.plan.merkle import RootBuilder
@@ -56,7 +56,7 @@ def check_records(
             chain = commitment_of = None
             # Before the first week, another receipt key was in use. Its receipts cannot be read.
             if context is not None and (first is None or week >= first):
-                salt = plan_salt(context.chain.receipt_secret, week)
+                salt = context.chain.plan_salt(week)
                 commitment_of = partial(user_commitment, salt)
                 if plan.stage.is_frozen:
                     chain = ReceiptCheck(context.chain, is_read_back=week in read_back)

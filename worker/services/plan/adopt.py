@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from worker.core.chunks import chunks
 from worker.core.errors import NotReady
-from worker.core.identity import plan_salt, user_commitment
+from worker.core.identity import user_commitment
 from worker.core.lifecycle import Status
 from worker.core.payout.chain import missing_wallets
 from worker.core.payout.records import PlanNotes, Reward
@@ -133,7 +133,7 @@ def rewards_of_rows(
 
 def _names(context: Context, week: Week) -> Iterator[bytes]:
     """The commitment and id of every user of the wiki, since late points may be of any user."""
-    salt = plan_salt(context.chain.receipt_secret, week)
+    salt = context.chain.plan_salt(week)
     return (user_commitment(salt, each) + each.encode() for each in context.store.user_ids())
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from worker.core.chunks import chunks
-from worker.core.identity import plan_salt, user_commitment
+from worker.core.identity import user_commitment
 from worker.core.look_alike import difference, folded
 from worker.core.payout.hold import HELD_BY_OPERATOR, hold_reason
 from worker.core.payout.records import Account, ExcludedUser, UserPoints
@@ -92,7 +92,7 @@ def list_eligible_users(
 
     `held`: the users whose reward an operator holds.
     """
-    salt = plan_salt(context.chain.receipt_secret, week)
+    salt = context.chain.plan_salt(week)
     for qualified, accounts, multipliers in participants(
         context.store, week, users, rules, excluded
     ):

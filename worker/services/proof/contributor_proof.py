@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.core.errors import NotReady
 from worker.core.findings import Check, Outcome, outcome_of
-from worker.core.identity import canonical_user_id, plan_salt, user_salt
+from worker.core.identity import canonical_user_id, user_commitment, user_salt
 from worker.core.money import tokens_text
 from worker.core.payout.chain import Execution
 from worker.core.payout.comparison import UNREADABLE_RECEIPT, recipient_of
@@ -24,12 +25,24 @@ from worker.services.proof.publish_bundle import anchored_plan
 from worker.services.proof.verify_anchor import resolved_together
 
 
+class SaltDiffers(NotReady):
+    """The week was planned with another secret of the receipt key."""
+
+    def __init__(self, week: Week, user: str) -> None:
+        super().__init__(
+            f"The salts of {week.label} are not those that our receipt key gives, so nobody could "
+            f"verify a proof of {user}. Name the file of `kontrib salts` as EARLIER_SALTS_FILE, or "
+            "take the receipt key that planned the week."
+        )
+
+
 def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
     """A user's row of a week, with its salt and paths.
 
     Raises:
         NotPlanned, NotAnchored, PlanDoesNotMatchRoot: the week has no final plan.
         NoSuchReward: the user has no row in the plan.
+        SaltDiffers: the row has another salt than ours.
     """
     planned, seal = anchored_plan(context, week)
     user_id = canonical_user_id(user)
@@ -45,9 +58,12 @@ def make_proof(context: Context, week: Week, user: str) -> ContributorProof:
         seal.check_held(rows)
     else:
         seal.check_batch(part, rows)
+    salt = context.chain.plan_salt(week)
+    if rows[reward.position - positions.start].user != user_commitment(salt, user_id):
+        raise SaltDiffers(week, user)
     return ContributorProof(
         user_id=user_id,
-        salt=user_salt(plan_salt(context.chain.receipt_secret, week), user_id),
+        salt=user_salt(salt, user_id),
         root=seal.root,
         receipt_key=context.chain.public_addresses.receipt_key,
         cluster_genesis=context.chain.cluster_genesis(),

@@ -76,7 +76,9 @@ def _ask(question: Question, check: Check) -> None:
         check.add(Finding(question.name, "", str(error), advice=advice))
 
 
-def payout_questions(context: Callable[[], Context], store: Callable[[], Store]) -> list[Question]:
+def payout_questions(
+    context: Callable[[], Context], store: Callable[[], Store], places: Callable[[], str] = str
+) -> list[Question]:
     """Questions about the ports. `context` fails without usable keys, and `store` needs none."""
     return [
         Question(
@@ -85,7 +87,7 @@ def payout_questions(context: Callable[[], Context], store: Callable[[], Store])
             "Correct the document `token_system` in system_config, or run `kontrib migrate`.",
             needs=(DATABASE,),
         ),
-        Question(KEYS, lambda: _keys(context), "Correct the setting or the file that is named."),
+        Question(KEYS, lambda: _keys(context, places()), "Correct what is named."),
         *_chain_questions(context),
         Question(
             "genesis",
@@ -212,11 +214,11 @@ def coming_need(context: Context) -> FundsReport:
     return funds_report(context, Need(pool, cost.lamports))
 
 
-def _keys(context: Callable[[], Context]) -> str:
+def _keys(context: Callable[[], Context], places: str) -> str:
     """A context is built from the keys. A silent endpoint is another question's."""
     with contextlib.suppress(Unreachable):
-        context()
-    return "payout, receipt and fee payer key can be read"
+        context().chain.check_keys()
+    return f"each signs a test message; {places}".removesuffix("; ")
 
 
 def _rules(rules: Rules) -> str:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from string import hexdigits
+from types import MappingProxyType
 
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from worker.adapters.solana.errors import AddressUnusable, KeyUnusable
+from worker.adapters.solana.signing.signing_key import TEST_MESSAGE, PlanSalts, SigningKey, signs
 
 KEY_BYTES = 64
+MESSAGE_LENGTHS = (4_096, 3_072, 2_040, 1_920, 1_536, 1_232)
+"""The lengths that are tried. Modules have limits, such as 2 kB, and nobody tells which."""
 NO_KEY = "not 64 bytes whose halves, secret and public, match"
 SEED_PHRASE_WORDS = (12, 15, 18, 21, 24)
 HEX_CHARACTERS = (64, 128)
@@ -89,12 +94,20 @@ class Keyring:
     `str()` of a solders Keypair is its secret. So a Keypair must stay out of every printed field.
     """
 
-    __slots__ = ("authority", "fee_payer", "receipt_key")
+    __slots__ = ("_message_bytes_max", "authority", "fee_payer", "receipt_key", "salts")
 
-    def __init__(self, authority: Keypair, receipt_key: Keypair, fee_payer: Keypair) -> None:
+    def __init__(
+        self,
+        authority: SigningKey,
+        receipt_key: SigningKey,
+        fee_payer: SigningKey,
+        earlier_salts: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         self.authority = authority
         self.receipt_key = receipt_key
         self.fee_payer = fee_payer
+        self.salts = PlanSalts(receipt_key, earlier_salts)
+        self._message_bytes_max: int | None = None
 
     def __repr__(self) -> str:
         return (
@@ -102,7 +115,27 @@ class Keyring:
             f"receipt_key={self.receipt_key.pubkey()}, fee_payer={self.fee_payer.pubkey()})"
         )
 
-    def signers(self, *, moves_tokens: bool, makes_receipts: bool) -> list[Keypair]:
+    def all(self) -> list[SigningKey]:
+        """Every key, once."""
+        return self.signers(moves_tokens=True, makes_receipts=True)
+
+    def check(self) -> None:
+        """Let each key sign a message that is no transaction.
+
+        Raises:
+            KeyUnusable: a key cannot sign now.
+        """
+        for key in self.all():
+            key.sign_message(TEST_MESSAGE)
+
+    def message_bytes_max(self) -> int:
+        """The longest message that every key signs. Tried once, from the largest on."""
+        if self._message_bytes_max is None:
+            lengths = (n for n in MESSAGE_LENGTHS if all(signs(key, n) for key in self.all()))
+            self._message_bytes_max = next(lengths, MESSAGE_LENGTHS[-1])
+        return self._message_bytes_max
+
+    def signers(self, *, moves_tokens: bool, makes_receipts: bool) -> list[SigningKey]:
         """The signers of a transaction, fee payer first. A key in several roles signs once."""
         keys = {self.fee_payer.pubkey(): self.fee_payer}
         if makes_receipts:

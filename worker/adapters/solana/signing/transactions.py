@@ -14,7 +14,7 @@ from functools import cached_property
 from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.keypair import Keypair
-from solders.message import MessageV0, MessageV1, TransactionConfig
+from solders.message import MessageV0, MessageV1, TransactionConfig, to_bytes_versioned
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
@@ -23,6 +23,7 @@ from worker.adapters.solana import instructions as make
 from worker.adapters.solana.addresses import associated_account, receipt_address
 from worker.adapters.solana.errors import IntentTooLarge
 from worker.adapters.solana.signing.keys import Keyring
+from worker.adapters.solana.signing.signing_key import SigningKey
 from worker.core.payout.chain import Intent, Transfer
 from worker.core.plan.receipts import Resolution, receipt_seed
 
@@ -64,20 +65,24 @@ class Built:
     """Instructions, and the keys that must sign them."""
 
     instructions: list[Instruction]
-    signers: list[Keypair]
+    signers: list[SigningKey]
 
     def __repr__(self) -> str:
         return f"Built({len(self.instructions)} instructions)"
 
 
 class TransactionMaker:
-    """Makes transactions of one version, mint and set of keys. Makes no requests."""
+    """Makes transactions of one version, mint and set of keys. Makes no requests.
+
+    No message is longer than all keys sign.
+    """
 
     def __init__(
         self, keys: Keyring, *, mint: Pubkey, token_program: Pubkey, source: Pubkey, v1: bool
     ) -> None:
         self.v1 = v1
         self._keys = keys
+        self._message_bytes_max = keys.message_bytes_max()
         self._mint = mint
         self._token_program = token_program
         self._base = keys.receipt_key.pubkey()
@@ -122,18 +127,21 @@ class TransactionMaker:
         """
         Raises:
             IntentTooLarge: the instructions do not fit into one transaction.
+            KeyUnusable: a key cannot sign now.
         """
         message = self._message(built.instructions, blockhash, budget)
-        transaction = VersionedTransaction(message, built.signers)
-        if not self._fits(message, len(bytes(transaction))):
+        if not self._fits(message, len(bytes(_without_signatures(message)))):
             raise IntentTooLarge((), len(built.instructions))
-        return transaction
+        keys = {key.pubkey(): key for key in built.signers}
+        signers = message.account_keys[: message.header.num_required_signatures]
+        signed = to_bytes_versioned(message)
+        return VersionedTransaction.populate(
+            message, [keys[signer].sign_message(signed) for signer in signers]
+        )
 
     def unsigned(self, built: Built, budget: ComputeBudget) -> VersionedTransaction:
         """A transaction with empty signatures and blockhash, to simulate or to measure."""
-        message = self._message(built.instructions, Hash.default(), budget)
-        empty = [Signature.default()] * message.header.num_required_signatures
-        return VersionedTransaction.populate(message, empty)
+        return _without_signatures(self._message(built.instructions, Hash.default(), budget))
 
     @cached_property
     def transfers_max(self) -> int:
@@ -188,9 +196,15 @@ class TransactionMaker:
         assert isinstance(message, MessageV0 | MessageV1)  # noqa: S101 - narrows a union
         return (
             length_bytes <= (V1_BYTES_MAX if self.v1 else V0_BYTES_MAX)
+            and len(to_bytes_versioned(message)) <= self._message_bytes_max
             and len(message.account_keys) <= ACCOUNTS_MAX
             and len(message.instructions) <= INSTRUCTIONS_MAX
         )
+
+
+def _without_signatures(message: MessageV0 | MessageV1) -> VersionedTransaction:
+    empty = [Signature.default()] * message.header.num_required_signatures
+    return VersionedTransaction.populate(message, empty)
 
 
 def sample_wallets(count: int) -> list[str]:
