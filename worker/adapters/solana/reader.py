@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 
 from solders.pubkey import Pubkey
@@ -12,8 +14,13 @@ from worker.adapters.solana.reading.receipt_states import read_receipts
 from worker.adapters.solana.reading.search import search_execution
 from worker.adapters.solana.rpc.endpoints import Rpc
 from worker.core.payout.chain import Execution, Searched
-from worker.core.payout.heights import SeenHeights
+from worker.core.payout.looks.heights import SeenHeights
 from worker.core.plan.receipts import ReceiptState
+
+GENESIS_REMEMBERED_SECONDS = 600.0
+"""An endpoint that changes its cluster shows none of the genesis receipts, which name the hash."""
+
+FINALIZED_SLOT_FRESH_SECONDS = 5.0
 
 
 class ChainReader:
@@ -23,6 +30,8 @@ class ChainReader:
         self._rpc = rpc
         self._base = base
         self._heights = SeenHeights()
+        self._finalized_slot: tuple[float, int] = (-math.inf, 0)
+        self._genesis: tuple[float, str] | None = None
         self._mint_address = mint
         self._history = ExecutionHistory(rpc, base, mint)
 
@@ -31,13 +40,22 @@ class ChainReader:
         self._rpc.close()
 
     def cluster_genesis(self) -> str:
-        return read_cluster_genesis(self._rpc)
+        now = time.monotonic()
+        if self._genesis is None or now - self._genesis[0] > GENESIS_REMEMBERED_SECONDS:
+            self._genesis = now, read_cluster_genesis(self._rpc)
+        return self._genesis[1]
 
     def receipts(self, ids: Sequence[str], *, not_before_slot: int = 0) -> dict[str, ReceiptState]:
         states, slot = read_receipts(self._rpc, self._base, ids, not_before_slot)
         if slot is not None:
             self._heights.receipts_read_at(slot)
+            self._finalized_slot = time.monotonic(), slot
         return states
+
+    def _recent_finalized_slot(self) -> int | None:
+        """The finalized slot of the last receipts, if it is some seconds old at most."""
+        at, slot = self._finalized_slot
+        return slot if time.monotonic() - at < FINALIZED_SLOT_FRESH_SECONDS else None
 
     def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
         return self._history.find(ids)
