@@ -100,6 +100,7 @@ lock: ## Resolve the dependencies anew and write the lock files, with hashes
 bench: $(READY) ## Measure weeks of a thousand to a million rewards (30 minutes); some: SIZES=1000,10000
 	$(BIN)/python -m bench $(if $(SIZES),--sizes $(SIZES) --no-calculation,--into docs/benchmarks)
 	$(if $(SIZES),,$(BIN)/python -m bench.queries)
+	$(if $(SIZES),,$(BIN)/python -m bench.network)
 
 .PHONY: simulate
 simulate: $(READY) ## Simulate years of weeks under random faults: SEED=1 WEEKS=50

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bson import ObjectId
@@ -20,6 +21,8 @@ from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.store.store import FakeStore
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.chain import Intent
+from worker.core.payout.looks.pace import Pace
+from worker.core.payout.looks.paid_receipts import PaidReceipts
 from worker.core.payout.records import Distribution
 from worker.core.week import Week
 from worker.services.context import Context, Limits
@@ -205,6 +208,11 @@ def sign_and_send(world: World, intent: Intent) -> str:
 def store_of(context: Context) -> FakeStore:
     assert isinstance(context.store, FakeStore)
     return context.store
+
+
+def restarted(context: Context) -> Context:
+    """The context of a new process, which remembers nothing of the chain."""
+    return replace(context, paid_receipts=PaidReceipts(), pace=Pace())
 
 
 def chain_of(context: Context) -> FakeChain:

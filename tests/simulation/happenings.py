@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -206,7 +207,7 @@ def land_slowly(world: World) -> None:
     world.ledger.holds_sends, looks = True, []
 
     def deliver_late(method: str) -> None:
-        if method in ("finalized_height", "recipients"):
+        if method in ("statuses", "recipients"):
             looks.append(method)
             if len(looks) % 3 == 0:
                 world.ledger.deliver()
@@ -240,6 +241,31 @@ def refuse_sends(world: World) -> None:
 def lose_history(world: World) -> None:
     """No endpoint returns transactions."""
     chain_of(world.first).has_history = False
+
+
+def find_by_search_only(world: World) -> None:
+    """The nodes return a transaction only after a search for what mentions it."""
+    chain = chain_of(world.first)
+
+    def find(method: str) -> None:
+        chain.has_history = chain.has_history or method == "executions"
+
+    chain.has_history, chain.before = False, find
+
+
+def lose_creations(world: World) -> None:
+    """A look at creations of accounts fails, and none lands before its blockhash expires."""
+    chain, looks = chain_of(world.first), Counter[str]()
+
+    def lose(method: str) -> None:
+        looks[method] += 1
+        if method == "statuses" and looks[method] == 1:
+            raise Unreachable("no endpoint answers")
+        if method == "recipients" and looks[method] == 2:
+            world.ledger.holds_sends = False
+            world.ledger.in_flight.clear()
+
+    world.ledger.holds_sends, chain.before = True, lose
 
 
 def pay_everyone_without_history(world: World) -> None:

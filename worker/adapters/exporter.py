@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from worker.core.errors import KontribError
 from worker.core.watch.figures import (
     RE_SIGNS,
+    RPC_CALLS,
     RPC_ERRORS,
     BrokerFigures,
     EndpointFigures,
@@ -122,10 +123,14 @@ def _counts(counts: Mapping[str, int]) -> Iterator[Metric]:
     again = CounterMetricFamily("kontrib_re_signs", "Payments signed again.")
     again.add_metric([], counts.get(RE_SIGNS, 0))
     yield again
+    calls = CounterMetricFamily("kontrib_rpc_calls", "RPC calls.", labels=["method"])
     errors = CounterMetricFamily("kontrib_rpc_errors", "Failed RPC requests.", labels=["kind"])
     for name, count in sorted(counts.items()):
+        if name.startswith(RPC_CALLS):
+            calls.add_metric([name.removeprefix(RPC_CALLS)], count)
         if name.startswith(RPC_ERRORS):
             errors.add_metric([name.removeprefix(RPC_ERRORS)], count)
+    yield calls
     yield errors
 
 

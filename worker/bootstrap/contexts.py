@@ -17,13 +17,13 @@ from worker.adapters.mongo.wiki.reward_counters import MongoCounters
 from worker.adapters.mongo.wiki.staking_records import MongoStaking
 from worker.adapters.solana.chain import SolanaChain
 from worker.adapters.solana.reading.transfers import TransferHistory
-from worker.adapters.solana.rpc.transport import rpc_errors
+from worker.adapters.solana.rpc.transport import rpc_calls, rpc_errors
 from worker.adapters.webhook import Webhook
 from worker.bootstrap.chain import open_chain
 from worker.bootstrap.database import open_database
 from worker.core.errors import Refused
 from worker.core.report.explorer import PUBLIC_CLUSTERS
-from worker.core.watch.figures import RPC_ERRORS
+from worker.core.watch.figures import RPC_CALLS, RPC_ERRORS
 from worker.ports.payout import Clock, Notifier
 from worker.services.context import Context, Limits
 from worker.services.watch.notifications import MAIL, WEBHOOK
@@ -137,4 +137,4 @@ def build_notifiers(settings: Settings) -> dict[str, Notifier]:
 
 def count_keeper(context: Context) -> CountKeeper:
     """The running counts of a process, for metrics."""
-    return CountKeeper({RPC_ERRORS: rpc_errors, "": context.counted})
+    return CountKeeper({RPC_CALLS: rpc_calls, RPC_ERRORS: rpc_errors, "": context.counted})

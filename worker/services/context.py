@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from worker.core.errors import NotReady, Refused
+from worker.core.payout.looks.pace import Pace
+from worker.core.payout.looks.paid_receipts import PaidReceipts
 from worker.core.plan.rules import Rules, rules_from
 from worker.ports.payout import Archive, Chain, Clock, Store
 
@@ -63,11 +65,19 @@ class Context:
     limits: Limits = field(default_factory=Limits)
     deadline: Deadline | None = None
     """The end of the time for writing a plan; None without an end."""
+    paid_receipts: PaidReceipts = field(default_factory=PaidReceipts)
+    """The receipts of genesis and roots that this process has read as paid."""
+    pace: Pace = field(default_factory=Pace)
+    """How long this process waits between two looks at the chain."""
     counted: Counter[str] = field(default_factory=Counter)
     """The counts of this process, for metrics."""
 
     def rules(self) -> Rules:
         return rules_from(self.store.rules_document())
+
+    def wait_for_chain(self) -> None:
+        """Sleep until a transaction of the last look has probably changed its state."""
+        self.clock.sleep(self.pace.pause_seconds(self.limits.poll_seconds))
 
     def refuse_if_paused(self) -> None:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,11 @@ def test_a_fee_that_no_endpoint_returns_is_missing_in_words_and_read_later(
     world: World, kontrib: Command
 ) -> None:
     chain = chain_of(world.first)
+    sign = chain.sign_account_creations
     chain.charges = lambda _: {}  # type: ignore[method-assign]
+    chain.sign_account_creations = lambda *given: [  # type: ignore[method-assign]
+        replace(signed, charge=None) for signed in sign(*given)
+    ]
     world.add_user("new", account=False)
     world.contribute("new", 100)
     world.genesis()

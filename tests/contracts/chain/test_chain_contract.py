@@ -31,6 +31,7 @@ from worker.core.payout.chain import (
     Transfer,
 )
 from worker.core.payout.decision import Step, next_step
+from worker.core.payout.looks.pace import FINALITY_SLOTS
 from worker.core.payout.records import Attempt
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.core.week import Week
@@ -355,10 +356,14 @@ def test_a_status_goes_from_unseen_to_pending_to_finalized(world: ChainWorld) ->
 
     send(world.chain, item)
     world.arrive(item.signature)
-    assert landing(world.chain, item) is Landing.PENDING
+    [status] = world.chain.statuses([item.signature])
+    assert status.landing in (Landing.PENDING, Landing.CONFIRMED)
+    assert 0 < status.landed_at_slot <= status.read_at_slot
 
     world.finalize()
-    assert landing(world.chain, item) is Landing.FINALIZED
+    [final] = world.chain.statuses([item.signature])
+    assert final.landing is Landing.FINALIZED
+    assert final.landed_at_slot + FINALITY_SLOTS <= final.read_at_slot
 
 
 def test_a_failure_is_one_only_when_it_is_finalized(world: ChainWorld) -> None:
@@ -686,6 +691,7 @@ def test_a_charge_is_what_the_fee_payer_lost(world: ChainWorld) -> None:
     spent = before.lamports - world.chain.treasury().lamports
     assert charge.fee + charge.rent == spent
     assert (charge.rent, charge.accounts) == (3 * costs.token_account_rent, 3)
+    assert item.charge == charge
     assert world.chain.charges([]) == {}
 
 

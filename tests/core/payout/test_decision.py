@@ -11,8 +11,10 @@ from tests.core.strategies import A_WEEK
 from worker.core.money import BaseUnits
 from worker.core.payout.chain import Landing, SignatureStatus
 from worker.core.payout.decision import (
+    YOUNG,
     Step,
     may_be_resolved,
+    needs_height,
     next_step,
     pauses_after_refusal,
 )
@@ -70,6 +72,40 @@ def test_it_resends_only_what_may_land_and_was_not_seen(receipt: ReceiptState) -
 )
 def test_a_receipt_that_is_not_free_decides_alone(receipt: ReceiptState, step: Step) -> None:
     assert {next_step(receipt, *facts) for facts in FACTS} == {step}
+
+
+def test_a_receipt_that_was_not_read_neither_settles_nor_signs_anew() -> None:
+    for attempt, status, height in FACTS:
+        step = next_step(None, attempt, status, height)
+
+        assert step in (Step.RESEND, Step.WAIT) or attempt is None
+
+
+@pytest.mark.parametrize(
+    ("landing", "needed"),
+    [
+        (None, True),
+        (Landing.UNSEEN, True),
+        (Landing.FAILED, True),
+        (Landing.PENDING, False),
+        (Landing.CONFIRMED, False),
+        (Landing.FINALIZED, False),
+    ],
+)
+def test_a_young_attempt_that_has_landed_needs_no_height(
+    landing: Landing | None, needed: bool
+) -> None:
+    status = None if landing is None else SignatureStatus(landing)
+    sent = ATTEMPTS[0].created_at
+
+    assert needs_height(ATTEMPTS[0], status, sent) is needed
+    assert needs_height(ATTEMPTS[0], status, sent + YOUNG - timedelta(seconds=1)) is needed
+    assert needs_height(ATTEMPTS[0], status, sent + YOUNG)
+    assert needs_height(ATTEMPTS[0], status, sent - timedelta(seconds=1)), "of another clock"
+
+
+def test_a_receipt_without_an_attempt_is_read_at_the_height() -> None:
+    assert needs_height(None, None, ATTEMPTS[0].created_at)
 
 
 @pytest.mark.parametrize("landing", [Landing.PENDING, Landing.FINALIZED])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from worker.core.payout.chain import Height
-from worker.core.payout.heights import KEPT_HEIGHTS, SeenHeights
-from worker.core.payout.unknown_receipts import UNKNOWN_MAX, UnknownReceipts
+from worker.core.payout.looks.heights import KEPT_HEIGHTS, SeenHeights
+from worker.core.payout.looks.unknown_receipts import UNKNOWN_MAX, UnknownReceipts
 from worker.core.plan.receipts import ReceiptState
 
 NOW = datetime(2024, 12, 16, tzinfo=UTC)

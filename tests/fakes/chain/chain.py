@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tests.fakes.chain.faults import FakeEndpoint as FakeEndpoint
 from tests.fakes.chain.faults import observed
@@ -30,6 +31,7 @@ from worker.adapters.solana.errors import (
     MintUnusable,
     SampleRefused,
 )
+from worker.core.cost import Charge
 from worker.core.identity import plan_salt
 from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
@@ -168,7 +170,14 @@ class FakeChain(FakeReader):
         groups = (tuple(wallets[start : start + size]) for start in range(0, len(wallets), size))
         payer = self.fee_payer
         return [
-            _signed(Request(blockhash.value, payer, (payer,), creations=group), blockhash)
+            replace(
+                _signed(Request(blockhash.value, payer, (payer,), creations=group), blockhash),
+                charge=Charge(
+                    Lamports(FEE_PER_SIGNATURE),
+                    Lamports(len(group) * TOKEN_ACCOUNT_RENT),
+                    len(group),
+                ),
+            )
             for group in groups
         ]
 

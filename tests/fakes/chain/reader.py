@@ -27,7 +27,7 @@ from worker.core.payout.chain import (
     SignatureStatus,
     Transfer,
 )
-from worker.core.payout.heights import SeenHeights
+from worker.core.payout.looks.heights import SeenHeights
 from worker.core.plan.receipts import (
     ReceiptState,
     Resolution,
@@ -78,7 +78,7 @@ class FakeReader:
             block = self.ledger.block(self.ledger.finalized_lag_slots + lag)
             newest = Height(block.height, block.slot)
         if (height := self._heights.usable(newest)) is None:
-            raise Unreachable("too few endpoints answer")
+            raise Unreachable("; ".join(["too few endpoints answer", *self.endpoint_troubles]))
         return height
 
     @observed
@@ -243,12 +243,15 @@ class FakeReader:
         lag = min(each.lag("statuses") for each in self.endpoints if not each.down)
         landed, now = self.ledger.landed.get(signature), self.ledger.block(lag).slot
         if landed is None or not now - STATUS_CACHE_SLOTS <= landed.slot <= now:
-            return SignatureStatus(Landing.UNSEEN)
-        if landed.slot > self.ledger.block(self.ledger.finalized_lag_slots + lag).slot:
-            return SignatureStatus(Landing.PENDING)
-        if landed.error is not None:
-            return SignatureStatus(Landing.FAILED, landed.error)
-        return SignatureStatus(Landing.FINALIZED)
+            return SignatureStatus(Landing.UNSEEN, read_at_slot=now)
+        confirmed = self.ledger.block(self.ledger.confirmed_lag_slots + lag).slot
+        if landed.slot <= self.ledger.block(self.ledger.finalized_lag_slots + lag).slot:
+            level = Landing.FAILED if landed.error is not None else Landing.FINALIZED
+        else:
+            is_confirmed = landed.slot <= confirmed and landed.error is None
+            level = Landing.CONFIRMED if is_confirmed else Landing.PENDING
+        error = landed.error if level is Landing.FAILED else None
+        return SignatureStatus(level, error, landed.slot, now)
 
 
 def _mentions(landed: Landed, address: str) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.fakes.chain.chain import FakeChain, wallet_named
+from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.world import WEEK, World, chain_of
-from worker.core.payout.chain import Height
+from worker.core.cost import Charge
+from worker.core.payout.chain import Blockhash, Height, SendResult
+from worker.ports.payout import Signed
 from worker.services.context import Deadline
 from worker.services.payout.token_accounts import create_token_accounts
 
@@ -52,13 +57,65 @@ def test_after_that_it_is_given_up(world: World) -> None:
     assert len(looks) == 1
 
 
+def charges(world: World) -> list[Charge | None]:
+    found = world.first.store.other_transactions(WEEK, "", 9)
+    return [each.charge for each in found]
+
+
+def test_the_fee_payers_balance_proves_what_creations_cost(world: World) -> None:
+    chain = chain_of(world.first)
+    chain.accounts_per_transaction = 1
+
+    assert create(world) == set(WALLETS)
+
+    signatures = [each.signature for each in world.first.store.other_transactions(WEEK, "", 9)]
+    world.clock.sleep(20)
+    assert charges(world) == [chain.charges([it])[it] for it in signatures]
+    assert len(signatures) == 2
+
+
+def test_an_account_that_somebody_else_made_leaves_the_charge_to_be_read(world: World) -> None:
+    chain, sign = chain_of(world.first), chain_of(world.first).sign_account_creations
+
+    def overtaken(wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
+        world.ledger.put_token_account(token_address(WALLETS[0]), TokenAccount(WALLETS[0]))
+        return sign(wallets, blockhash)
+
+    chain.sign_account_creations = overtaken  # type: ignore[method-assign]
+    assert create(world) == set(WALLETS)
+
+    assert charges(world) == [None]
+
+
+def test_only_a_creation_that_no_node_has_seen_is_sent_again(world: World) -> None:
+    chain, sent = chain_of(world.first), list[int]()
+    chain.accounts_per_transaction = 1
+    send, submit = chain.send, world.ledger.submit
+
+    def lose_the_first(signature: str, wire: bytes) -> None:
+        if sent != [2]:
+            submit(signature, wire)
+        else:
+            sent.append(0)
+
+    def count(wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
+        sent.append(len(wires))
+        return send(wires)
+
+    chain.send = count  # type: ignore[method-assign]
+    world.ledger.submit = lose_the_first  # type: ignore[method-assign]
+
+    assert create(world) == set(WALLETS)
+    assert sent == [2, 0, 1]
+
+
 def test_accounts_that_were_made_are_told_from_the_others(world: World) -> None:
     chain = chain_of(world.first)
     chain.accounts_per_transaction = 1
     world.ledger.holds_sends = True
 
     def deliver_one(method: str) -> None:
-        if method == "recipients" and len(world.ledger.in_flight) == 2:
+        if method == "statuses" and len(world.ledger.in_flight) == 2:
             world.ledger.deliver([min(world.ledger.in_flight)])
 
     chain.before = deliver_one

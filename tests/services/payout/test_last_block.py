@@ -7,10 +7,11 @@ import pytest
 from tests.fakes.world import WEEK, World
 from worker.core.payout import decision
 from worker.core.payout.chain import SignatureStatus
-from worker.core.payout.decision import Step
+from worker.core.payout.decision import YOUNG, Step
 from worker.core.payout.records import Attempt, PayoutKind
 from worker.core.plan.receipts import ReceiptState
 from worker.services.payout import pay
+from worker.services.plan.cluster import look
 from worker.services.week.run import do_work
 from worker.services.week.story import Job, Work
 
@@ -39,6 +40,7 @@ def pay_in_the_last_block(world: World) -> tuple[list[Attempt], list[Attempt]]:
     ledger.holds_sends = True
     do(world, Job.PAY, seconds=1)
     first = attempts(world)
+    world.clock.sleep(YOUNG.total_seconds())
     (last_valid,) = {each.last_valid_block_height for each in first}
     ledger.advance(last_valid + 1 - ledger.block(0).height)
     ledger.deliver()
@@ -66,14 +68,18 @@ def test_a_worker_that_gives_up_one_block_too_early_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def hasty(
-        receipt: ReceiptState,
+        receipt: ReceiptState | None,
         attempt: Attempt | None,
         status: SignatureStatus | None,
         finalized_block_height: int,
     ) -> Step:
         return decision.next_step(receipt, attempt, status, finalized_block_height + 1)
 
+    def always(*_: object) -> bool:
+        return True
+
     monkeypatch.setattr(pay, "next_step", hasty)
+    monkeypatch.setattr(look, "may_be_resolved", always)
     world = World()
 
     first, later = pay_in_the_last_block(world)

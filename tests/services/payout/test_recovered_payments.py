@@ -10,7 +10,7 @@ from bson import ObjectId
 from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.chain.transactions import token_address
-from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
+from tests.fakes.world import WEEK, World, chain_of, restarted, store_of, user_id_of
 from worker.core.payout.chain import Intent, Transfer
 from worker.core.payout.records import PayoutKind
 from worker.core.plan.receipts import Resolution
@@ -157,5 +157,5 @@ def test_a_rebuild_waits_for_the_anchor_no_longer_than_its_deadline(world: World
     chain.before = fall_behind
     began = world.clock.now()
     with pytest.raises(AnchorUnknown):
-        rebuild_week(world.first, WEEK, Deadline(world.clock, 30))
+        rebuild_week(restarted(world.first), WEEK, Deadline(world.clock, 30))
     assert 30 <= (world.clock.now() - began).total_seconds() < 40

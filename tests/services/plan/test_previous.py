@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.chain.faults import FakeEndpoint
-from tests.fakes.world import WEEK, World, chain_of, store_of
+from tests.fakes.world import WEEK, World, chain_of, restarted, store_of
 from worker.core.plan.commitment import Header
 from worker.core.plan.earlier_key import EarlierKey
 from worker.core.plan.receipts import anchor_id
@@ -143,7 +143,7 @@ def test_a_root_that_not_every_endpoint_shows_is_not_final(world: World) -> None
     anchored_seal(world.first, planned)
     chain_of(world.first).endpoints = [FakeEndpoint(), FakeEndpoint(down=True)]
     with pytest.raises(AnchorUnknown):
-        anchored_seal(world.first, planned)
+        anchored_seal(restarted(world.first), planned)
 
 
 # --- an anchor whose transaction cannot be read --------------------------------------------------

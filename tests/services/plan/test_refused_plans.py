@@ -14,7 +14,7 @@ from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.errors import KontribError
 from worker.core.lifecycle import Stage
 from worker.core.payout.chain import Blockhash, Intent
-from worker.core.payout.unknown_receipts import UNKNOWN_MAX
+from worker.core.payout.looks.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.commitment import MalformedPlan
 from worker.core.plan.fates import Fates
 from worker.core.plan.receipts import ReceiptState, Resolution, genesis_ids
@@ -38,6 +38,8 @@ from worker.services.plan.send_until_resolved import (
 )
 
 HALF = Fraction(1, 2)
+
+INTENT = Intent(("a receipt",), Resolution.PAID)
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def test_a_refused_transaction_is_named_with_its_error(world: World) -> None:
         replace(world.ledger.account(chain_of(world.first).fee_payer), lamports=10_000),
     )
     with pytest.raises(TransactionRefused) as caught:
-        send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+        send_until_resolved(world.first, INTENT, ReceiptState.FREE)
     assert caught.value.error == "insufficient lamports"
     assert str(caught.value) == (
         "The chain refused a receipt: insufficient lamports. Nothing moved."
@@ -234,7 +236,7 @@ def test_a_transaction_may_take_longer_than_an_endpoint_may_be_silent(world: Wor
     chain.receipts, chain.before = note, land  # type: ignore[method-assign]
     world.ledger.holds_sends = True
 
-    assert send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+    assert send_until_resolved(world.first, INTENT, ReceiptState.FREE)
     assert slots == sorted(slots)
     assert slots[0] > 0, "an older view could hide a receipt"
 
@@ -259,7 +261,7 @@ def test_a_transaction_that_expired_is_signed_again_as_a_retry(
 
     monkeypatch.setattr(chain, "sign", note)
 
-    assert send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+    assert send_until_resolved(world.first, INTENT, ReceiptState.FREE)
     assert retries == [False, True]
 
 
@@ -268,5 +270,5 @@ def test_each_intent_is_signed_or_none_is_sent(
 ) -> None:
     monkeypatch.setattr(chain_of(world.first), "sign", lambda intents, blockhash: [])
     with pytest.raises(ValueError, match="shorter"):
-        send_until_resolved(world.first, Intent(("a receipt",), Resolution.PAID))
+        send_until_resolved(world.first, INTENT, ReceiptState.FREE)
     assert world.ledger.landed == {}

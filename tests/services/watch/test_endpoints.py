@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.fakes.chain.chain import FakeEndpoint
-from tests.fakes.world import WEEK, World, chain_of
+from tests.fakes.world import WEEK, World, chain_of, restarted
 from worker.adapters.exporter import FiguresCollector
 from worker.adapters.solana.errors import SampleRefused
-from worker.core.errors import Unreachable
+from worker.core.errors import NotReady, Unreachable
 from worker.core.findings import Check
 from worker.core.lifecycle import Stage
 from worker.services.context import Deadline
@@ -16,7 +16,6 @@ from worker.services.payout.pay import pay
 from worker.services.plan.genesis import first_week, make_genesis
 from worker.services.plan.plan_week import plan_week
 from worker.services.plan.planned_week import planned_week
-from worker.services.plan.seal import AnchorUnknown
 from worker.services.plan.send_until_resolved import ReceiptUnknown
 from worker.services.watch.doctor import ask, payout_questions
 from worker.services.watch.endpoints import endpoint_figures, record_endpoints
@@ -139,7 +138,7 @@ def test_a_genesis_that_one_endpoint_does_not_show_yet_is_not_missing() -> None:
     with_endpoints(world, FakeEndpoint(), FakeEndpoint(late={"receipts": 100}))
 
     with pytest.raises(ReceiptUnknown, match="endpoint 2 is behind"):
-        first_week(world.first)
+        first_week(restarted(world.first))
 
 
 def test_an_anchor_that_the_endpoints_do_not_show_gives_the_week_a_reason(world: World) -> None:
@@ -147,7 +146,7 @@ def test_an_anchor_that_the_endpoints_do_not_show_gives_the_week_a_reason(world:
     world.do(world.first, Work(Job.PLAN, WEEK))
     with_endpoints(world, FakeEndpoint(), DEAD, DEAD)
 
-    with pytest.raises(AnchorUnknown):
+    with pytest.raises(NotReady):
         do_work(world.first, Work(Job.ANCHOR, WEEK), seconds=600)
 
     distribution = world.distribution()

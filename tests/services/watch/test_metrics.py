@@ -141,7 +141,7 @@ def test_an_expired_attempt_that_is_signed_anew_is_counted(world: World) -> None
 
 def test_counts_survive_the_process_and_a_database_that_is_away(world: World) -> None:
     counted = {"429": 2}
-    keeper = CountKeeper({"rpc_errors/": counted})
+    keeper = CountKeeper({"rpc_errors/": counted, "rpc_calls/": {"getSlot": 4}})
     store = store_of(world.first)
     keeper.flush(store)
     counted["429"] += 1
@@ -149,6 +149,7 @@ def test_counts_survive_the_process_and_a_database_that_is_away(world: World) ->
     keeper.flush(store)
     CountKeeper({"rpc_errors/": {"429": 5}}).flush(store)
     assert text_of(world)['kontrib_rpc_errors_total{kind="429"}'] == 8
+    assert text_of(world)['kontrib_rpc_calls_total{method="getSlot"}'] == 4
 
 
 def test_a_database_that_does_not_answer_is_a_figure() -> None:

@@ -123,14 +123,12 @@ def test_receipts_that_strangers_fund_and_mention_change_nothing(world: World) -
 
 
 def fork_after_a_send(world: World, depth: int) -> list[int]:
-    """Abandon the last blocks soon after the first send; return how many sends were undone."""
-    chain, forked, seen = chain_of(world.first), [], []
+    """Abandon the last blocks after the first send; return how many sends were undone."""
+    chain, forked = chain_of(world.first), list[int]()
 
     def after(method: str) -> None:
-        seen.append(method)
-        if forked or method != "finalized_height" or "send" not in seen:
-            return
-        forked.append(len(world.ledger.fork(depth)))
+        if not forked and method == "send":
+            forked.append(len(world.ledger.fork(depth)))
 
     chain.after = after
     return forked
@@ -170,7 +168,7 @@ def thaw_once_sent(world: World) -> Callable[[str], None]:
     thawed: list[str] = []
 
     def before(method: str) -> None:
-        if method == "finalized_height" and "send" in thawed and "thawed" not in thawed:
+        if method == "statuses" and "send" in thawed and "thawed" not in thawed:
             thawed.append("thawed")
             account = token_address(frozen_wallet(world))
             world.ledger.change_token_account(account, frozen=False)

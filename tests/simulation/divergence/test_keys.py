@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from tests.fakes.chain.chain import FakeChain
-from tests.fakes.world import WEEK, World, chain_of
+from tests.fakes.world import WEEK, World, chain_of, restarted
 from tests.simulation.divergence.histories import (
     NAMES,
     do,
@@ -33,7 +33,7 @@ def with_chain(context: Context, **keys: str) -> Context:
     """The same operator with other keys."""
     chain = chain_of(context)
     other = FakeChain(chain.ledger, source=chain.source, transfers_per_transaction=2, **keys)  # type: ignore[arg-type]
-    return replace(context, chain=other)
+    return restarted(replace(context, chain=other))
 
 
 def test_another_receipt_key_pays_nothing_of_a_week_that_was_begun(world: World) -> None:

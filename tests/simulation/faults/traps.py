@@ -11,7 +11,7 @@ from tests.fakes.chain.chain import FakeChain
 from tests.fakes.chain.faults import FakeEndpoint
 from tests.fakes.chain.transactions import Account, Request, signature_of, token_address
 from tests.fakes.store.state import Route
-from tests.fakes.world import WEEK, World, chain_of, store_of
+from tests.fakes.world import WEEK, World, chain_of, restarted, store_of
 from tests.simulation.faults.sweeping import sweep, sweep_until_closed
 from worker.core.errors import KontribError
 from worker.core.money import BaseUnits
@@ -191,4 +191,4 @@ def another_key_with_an_empty_database(world: World) -> None:
     state = store_of(world.first).state
     for table in (state.weeks, state.rewards, state.payouts):
         table.clear()
-    sweep(replace(world.first, chain=other))
+    sweep(restarted(replace(world.first, chain=other)))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tests.fakes.chain.chain import FakeChain
-from tests.fakes.world import WEEK, World, chain_of, sign_and_send, store_of, user_id_of
+from tests.fakes.world import WEEK, World, chain_of, restarted, sign_and_send, store_of, user_id_of
 from tests.simulation.faults.sweeping import sweep, sweep_until_closed
 from tests.simulation.faults.traps import do, rival_of
 from tests.simulation.happenings import empty_database, shrink_transactions
@@ -316,7 +316,7 @@ def with_another_key(world: World) -> Context:
     other = FakeChain(
         chain.ledger, source=chain.source, receipt_key="new", transfers_per_transaction=2
     )
-    return replace(world.first, chain=other)
+    return restarted(replace(world.first, chain=other))
 
 
 SAFEGUARDS = [

@@ -54,9 +54,9 @@ def believe_confirmed(patch: pytest.MonkeyPatch, concerns: Callable[[str], bool]
         return found
 
     def hasty_statuses(self: FakeChain, signatures: Sequence[str]) -> list[SignatureStatus]:
-        final = SignatureStatus(Landing.FINALIZED)
+        final, landed = SignatureStatus(Landing.FINALIZED), (Landing.PENDING, Landing.CONFIRMED)
         seen = statuses(self, signatures)
-        return [final if status.landing is Landing.PENDING else status for status in seen]
+        return [final if status.landing in landed else status for status in seen]
 
     patch.setattr(FakeChain, "receipts", hasty)
     patch.setattr(FakeChain, "statuses", hasty_statuses)

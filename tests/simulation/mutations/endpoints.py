@@ -10,11 +10,11 @@ from tests.fakes.world import World, chain_of, store_of
 from tests.simulation.faults.traps import do
 from tests.simulation.mutations.safeguard import Safeguard, Scenario, both, edit, promise
 from worker.core.payout import decision
-from worker.core.payout.heights import SeenHeights
+from worker.core.payout.looks.heights import SeenHeights
 from worker.core.payout.records import Attempt, PayoutKind
 from worker.core.plan import receipts
 from worker.core.plan.receipts import ReceiptState
-from worker.services.payout import pay
+from worker.services.plan.cluster import look
 from worker.services.week.story import Job
 
 LAGS = 200
@@ -62,6 +62,7 @@ def payments_land_in_their_last_block(world: World) -> None:
     ledger.holds_sends = True
     do(world.first, Job.PAY, seconds=1)
     first = _attempts(world)
+    world.clock.sleep(decision.YOUNG.total_seconds())
     last_valid = max(each.last_valid_block_height for each in first)
     ledger.advance(last_valid + 1 - ledger.block(0).height)
     ledger.deliver()
@@ -114,11 +115,20 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "an attempt may land one block after its last valid height",
-        edit(
-            decision.next_step,
-            (
-                "finalized_block_height > attempt.last_valid_block_height",
-                "finalized_block_height >= attempt.last_valid_block_height",
+        both(
+            edit(
+                decision.next_step,
+                (
+                    "finalized_block_height > attempt.last_valid_block_height",
+                    "finalized_block_height >= attempt.last_valid_block_height",
+                ),
+            ),
+            edit(
+                decision.may_be_resolved,
+                (
+                    "finalized_block_height > attempt.last_valid_block_height",
+                    "finalized_block_height >= attempt.last_valid_block_height",
+                ),
             ),
         ),
         payments_land_in_their_last_block,
@@ -127,7 +137,7 @@ SAFEGUARDS = [
     Safeguard(
         "a receipt is read at the height that shows an expiry",
         both(
-            edit(pay._look, ("not_before_slot=height.slot", "not_before_slot=0")),
+            edit(look.look_at, ("not_before_slot=slot", "not_before_slot=0")),
             edit(
                 SeenHeights.receipts_read_at,
                 ("max(min(lag, LAG_MAX), self._slots_behind - 1)", "0"),

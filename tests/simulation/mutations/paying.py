@@ -29,6 +29,7 @@ from worker.services.payout import (
     token_accounts,
 )
 from worker.services.plan import anchor, seal
+from worker.services.plan.cluster import look
 from worker.services.week.story import Job
 
 BEFORE_PAYMENT = (Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
@@ -402,16 +403,22 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "nothing is signed anew before the expiry",
-        edit(
-            decision.next_step,
-            ("finalized_block_height > attempt.last_valid_block_height", "True"),
+        both(
+            edit(
+                decision.next_step,
+                ("finalized_block_height > attempt.last_valid_block_height", "True"),
+            ),
+            edit(
+                decision.may_be_resolved,
+                ("finalized_block_height > attempt.last_valid_block_height", "True"),
+            ),
         ),
         transactions_are_under_way,
         "several transactions of a batch",
     ),
     Safeguard(
         "receipts are not older than the height",
-        edit(pay._look, ("not_before_slot=height.slot", "not_before_slot=0")),
+        edit(look.look_at, ("not_before_slot=slot", "not_before_slot=0")),
         an_endpoint_falls_back_while_it_is_read,
         "signed although an older state was read",
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.fakes.world import WEEK, World, store_of
+from tests.fakes.world import WEEK, World, restarted, store_of
 from tests.simulation.faults.moods import SkewedClock
 from tests.simulation.faults.sweeping import sweep, sweep_until_closed
 from tests.simulation.faults.traps import do, rival_of
@@ -70,7 +70,7 @@ def a_week_before_the_first_one_is_planned(world: World) -> None:
 
 def nobody_answers_about_the_genesis(world: World) -> None:
     hide_receipts(world.first, lambda each: each.startswith("genesis"))
-    do(world.first, Job.PLAN)
+    do(restarted(world.first), Job.PLAN)
     promise(not has_plan(world), "planned with an unknown genesis")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
 from types import MappingProxyType
 
@@ -11,12 +12,10 @@ from worker.adapters.solana.addresses import receipt_address
 from worker.adapters.solana.facts import ClusterFacts, read_confirmed
 from worker.adapters.solana.prices import Prices
 from worker.adapters.solana.reader import ChainReader
+from worker.adapters.solana.reading.accounts import ChainAccount
 from worker.adapters.solana.reading.charges import read_charges
 from worker.adapters.solana.reading.cluster import (
     read_blockhash,
-    read_finalized_height,
-    read_finalized_time,
-    read_known_blockhash,
 )
 from worker.adapters.solana.reading.mint import check_source, token_account_bytes, usable_mint
 from worker.adapters.solana.reading.recipients import RecipientReader
@@ -35,7 +34,6 @@ from worker.core.money import BaseUnits, Lamports
 from worker.core.payout.chain import (
     Blockhash,
     Costs,
-    Height,
     Intent,
     Recipient,
     SendResult,
@@ -45,6 +43,11 @@ from worker.core.payout.chain import (
 from worker.core.plan.receipts import Resolution
 from worker.core.week import Week
 from worker.ports.payout import EndpointReport, PublicAddresses, Signed
+
+TREASURY_FRESH_SECONDS = 2.0
+"""How long the balances that `check_mint` saw serve as the treasury."""
+NOT_READ: tuple[float, ChainAccount | None, ChainAccount | None] = (-math.inf, None, None)
+"""The time, and the source's and the fee payer's account, in place of what `check_mint` read."""
 
 
 class SolanaChain(ChainReader):
@@ -78,6 +81,7 @@ class SolanaChain(ChainReader):
         self._facts = ClusterFacts(self._rpc, self._keys, self._mint, configured)
         self._samples = Samples(self._rpc, self._facts)
         self._prices = Prices(self._rpc, self._payer)
+        self._fresh_treasury = NOT_READ
         self._priority_fee_lamports_max = priority_fee_lamports_max
         self._signer = Signer(
             self._rpc, self._facts, self._prices, self._payer, priority_fee_lamports_max
@@ -108,11 +112,11 @@ class SolanaChain(ChainReader):
 
     def check_mint(self) -> None:
         # Read anew each time: mint and source may have changed since this process began.
-        [mint] = read_confirmed(self._rpc, [self._mint])
-        usable_mint(self._mint, mint)
         source = self._facts.source
-        [account] = read_confirmed(self._rpc, [source])
+        mint, account, payer = read_confirmed(self._rpc, [self._mint, source, self._payer])
+        usable_mint(self._mint, mint)
         check_source(self._keys.authority.pubkey(), source, self._mint, account)
+        self._fresh_treasury = time.monotonic(), account, payer
 
     def check_endpoints(self) -> None:
         self._samples.check()
@@ -129,7 +133,9 @@ class SolanaChain(ChainReader):
         return self._rpc.troubles
 
     def treasury(self) -> Treasury:
-        source, payer = read_confirmed(self._rpc, [self._facts.source, self._payer])
+        (read_at, source, payer), self._fresh_treasury = self._fresh_treasury, NOT_READ
+        if time.monotonic() - read_at >= TREASURY_FRESH_SECONDS:
+            source, payer = read_confirmed(self._rpc, [self._facts.source, self._payer])
         state = token_account(source)
         owns = state is None or state.owner == str(self._keys.authority.pubkey())
         return Treasury(
@@ -144,27 +150,16 @@ class SolanaChain(ChainReader):
         maker = self._facts.maker
         account_bytes = token_account_bytes(self._facts.mint_state)
         rents = self._prices.rents(*RESOLUTION_SPACES, account_bytes)
-        blockhash = read_known_blockhash(self._rpc)
         return Costs(
             receipt_rent=Lamports(rents[Resolution.PAID]),
             void_receipt_rent=Lamports(rents[Resolution.VOID]),
             token_account_rent=Lamports(rents[account_bytes]),
-            fee_per_signature=Lamports(self._prices.fee_per_signature(blockhash)),
+            fee_per_signature=Lamports(self._prices.fee_per_signature()),
             signatures=len(self._keys.signers(moves_tokens=True, makes_receipts=True)),
             transfers_per_transaction=maker.transfers_max,
             accounts_per_transaction=maker.creations_max,
             priority_fee_max=Lamports(self._priority_fee_lamports_max),
         )
-
-    def finalized_height(self) -> Height:
-        height = self._heights.usable(read_finalized_height(self._rpc))
-        if height is None:
-            why = ["no majority of the endpoints has reported a block height", *self._rpc.troubles]
-            raise Unreachable("; ".join(why))
-        return height
-
-    def finalized_time(self) -> datetime:
-        return read_finalized_time(self._rpc)
 
     def latest_blockhash(self) -> Blockhash:
         return read_blockhash(self._rpc)

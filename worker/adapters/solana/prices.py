@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import time
 
-from solders.hash import Hash
 from solders.message import MessageV0, to_bytes_versioned
 from solders.pubkey import Pubkey
 
 from worker.adapters.solana.errors import MalformedAnswer
 from worker.adapters.solana.instructions import transfer_lamports
 from worker.adapters.solana.reading.accounts import CONFIRMED
+from worker.adapters.solana.reading.cluster import read_known_blockhash
 from worker.adapters.solana.rpc.calls import Call
 from worker.adapters.solana.rpc.endpoints import Rpc
 
@@ -42,19 +42,20 @@ class Prices:
                 self._rents[space] = (now, lamports)
         return {space: self._rents[space][1] for space in spaces}
 
-    def fee_per_signature(self, blockhash: Hash) -> int:
+    def fee_per_signature(self) -> int:
         """The base fee of one signature.
 
         Raises:
-            Unreachable: no endpoint accepts the blockhash, or none answers.
+            Unreachable: no endpoint accepts a known blockhash, or none answers.
         """
         now = time.monotonic()
         if self._fee is None or _is_old(self._fee, now):
-            self._fee = (now, self._read_fee(blockhash))
+            self._fee = (now, self._read_fee())
         return self._fee[1]
 
-    def _read_fee(self, blockhash: Hash) -> int:
+    def _read_fee(self) -> int:
         nothing = transfer_lamports(self._payer, self._payer, 0)
+        blockhash = read_known_blockhash(self._rpc)
         message = MessageV0.try_compile(self._payer, [nothing], [], blockhash)
         wire = base64.b64encode(to_bytes_versioned(message)).decode()
         call = Call("getFeeForMessage", [wire, {"commitment": CONFIRMED}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 
 from solders.hash import Hash
 from solders.pubkey import Pubkey
@@ -10,6 +11,7 @@ from solders.pubkey import Pubkey
 from worker.adapters.solana.errors import IntentTooLarge
 from worker.adapters.solana.facts import ClusterFacts
 from worker.adapters.solana.prices import Prices
+from worker.adapters.solana.reading.mint import token_account_bytes
 from worker.adapters.solana.rpc.endpoints import Rpc
 from worker.adapters.solana.signing.compute import ComputeBudgets, shape_of
 from worker.adapters.solana.signing.transactions import (
@@ -19,6 +21,8 @@ from worker.adapters.solana.signing.transactions import (
     TransactionMaker,
 )
 from worker.core.chunks import chunks
+from worker.core.cost import Charge
+from worker.core.money import Lamports
 from worker.core.payout.chain import Blockhash, Intent
 from worker.core.plan.receipts import Resolution
 from worker.ports.payout import Signed
@@ -71,9 +75,19 @@ class Signer:
     def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
         maker, budget = self._facts.maker, self._budgets.generous()
         return [
-            _signed(maker, maker.of_creations(chunk), blockhash, budget)
+            replace(
+                _signed(maker, maker.of_creations(chunk), blockhash, budget),
+                charge=self._charge(len(chunk), budget),
+            )
             for chunk in chunks(wallets, maker.creations_max)
         ]
+
+    def _charge(self, accounts: int, budget: ComputeBudget) -> Charge:
+        """What the creation of this many token accounts takes from the fee payer, who signs it."""
+        space = token_account_bytes(self._facts.mint_state)
+        rent = accounts * self._prices.rents(space)[space]
+        fee = self._prices.fee_per_signature() + budget.priority_fee_lamports
+        return Charge(Lamports(fee), Lamports(rent), accounts)
 
     def _budgets_of(
         self, maker: TransactionMaker, intents: Sequence[Intent], built: Sequence[Built]

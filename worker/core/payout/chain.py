@@ -63,6 +63,8 @@ class Landing(enum.Enum):
 
     UNSEEN = "unseen"
     PENDING = "pending"
+    CONFIRMED = "confirmed"
+    """Executed without an error in a block that only a fork of a third of the stake can drop."""
     FINALIZED = "finalized"
     FAILED = "failed"
 
@@ -71,6 +73,9 @@ class Landing(enum.Enum):
 class SignatureStatus:
     landing: Landing
     error: str | None = None
+    landed_at_slot: int = 0
+    read_at_slot: int = 0
+    """The newest slot of the node that answered; 0 if it is unknown. For pauses only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from worker.core.payout.chain import Landing, Recipient, SignatureStatus
 from worker.core.payout.records import Attempt, Payout
 from worker.core.plan.receipts import ReceiptState
+
+YOUNG = timedelta(seconds=20)
+"""A blockhash lives longer on every cluster. A late look at the height costs nothing but time."""
 
 
 class Step(enum.Enum):
@@ -25,12 +29,15 @@ class Step(enum.Enum):
 
 
 def next_step(
-    receipt: ReceiptState,
+    receipt: ReceiptState | None,
     attempt: Attempt | None,
     status: SignatureStatus | None,
     finalized_block_height: int,
 ) -> Step:
-    """Decide from the receipt first, since only the receipt is final."""
+    """Decide from the receipt first, since only the receipt is final.
+
+    `receipt` is None if it was not read: its attempt is under way, and nothing is signed.
+    """
     if receipt is ReceiptState.PAID:
         return Step.SETTLE_PAID
     if receipt is ReceiptState.VOID:
@@ -39,9 +46,9 @@ def next_step(
         return Step.WAIT
     if attempt is None:
         return Step.SIGN
-    if finalized_block_height > attempt.last_valid_block_height:
+    if receipt is not None and finalized_block_height > attempt.last_valid_block_height:
         return Step.SIGN
-    if is_refused(status):
+    if receipt is not None and is_refused(status):
         # These bytes are spent, and nothing moved.
         return Step.SIGN
     unseen = status is None or status.landing is Landing.UNSEEN
@@ -60,6 +67,17 @@ def may_be_resolved(
     if attempt is None or finalized_block_height > attempt.last_valid_block_height:
         return True
     return status is not None and status.landing in (Landing.FINALIZED, Landing.FAILED)
+
+
+def needs_height(attempt: Attempt | None, status: SignatureStatus | None, now: datetime) -> bool:
+    """Whether a next step may need the finalized block height.
+
+    A young attempt that has landed waits for finality, and cannot have expired. A time ahead of
+    `now` is of another clock, and says nothing about the age.
+    """
+    if attempt is None or status is None or status.landing in (Landing.UNSEEN, Landing.FAILED):
+        return True
+    return not timedelta() <= now - attempt.created_at < YOUNG
 
 
 def pauses_after_refusal(payout: Payout) -> bool:

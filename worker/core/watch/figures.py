@@ -9,6 +9,8 @@ from datetime import datetime
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.week import Week
 
+RPC_CALLS = "rpc_calls/"
+"""Prefix of running counts: RPC calls by method."""
 RPC_ERRORS = "rpc_errors/"
 """Prefix of running counts: failed RPC requests by kind."""
 RE_SIGNS = "re_signs"

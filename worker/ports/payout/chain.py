@@ -31,6 +31,8 @@ class Signed:
     signature: str
     wire: bytes
     blockhash: Blockhash
+    charge: Charge | None = None
+    """Of creations of token accounts: the charge if the transaction creates every one of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from functools import cached_property
 from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.backoff import NEVER, READ_AGAIN_SECONDS, for_an_event
 from worker.core.payout.chain import Costs, Intent, Transfer
+from worker.core.payout.looks.last_sends import LastSends
+from worker.core.payout.looks.unknown_receipts import UnknownReceipts
 from worker.core.payout.records import Attempt, Payout, Postponement, Settlement
-from worker.core.payout.unknown_receipts import UnknownReceipts
 from worker.core.plan.receipts import ReceiptState, unknown_because
 from worker.core.watch.figures import RE_SIGNS
 from worker.core.week import Week
@@ -68,6 +69,7 @@ class InFlight:
         """
         self._unknown = UnknownReceipts()
         self._unread: dict[str, _Unread] = {}
+        self.sends = LastSends()
         self.payouts: list[Payout] = []
         self.signed_here: dict[str, tuple[Transfer, ...]] = {}
         """The transfers of the transactions that this call signed, by signature."""
@@ -102,6 +104,7 @@ class InFlight:
         attempts = [(payout, attempt) for payout, _, attempt in signed]
         record_attempts(self._context, attempts)
         self.signed_here |= {attempt.signature: intent.transfers for _, intent, attempt in signed}
+        self.sends.note((payout for payout, _ in attempts), self._context.clock.now())
         signed_first = [payout.id for payout, _ in attempts if payout.attempt is None]
         self._unmarked |= {i: self._lease_ends[i] for i in signed_first}
         self._context.counted[RE_SIGNS] += len(attempts) - len(signed_first)
@@ -112,7 +115,7 @@ class InFlight:
         self.payouts = [updated.get(p.id, p) for p in self.payouts]
 
     def mark_some(self) -> bool:
-        """Mark some rewards `processing` between two looks at the chain. False if none is left.
+        """Mark some rewards `processing`. False if none is left.
 
         Marking costs as much as settling, and the chain takes seconds to finalize. Rewards that
         another worker may settle in the meantime are not marked: DocumentDB's update of many

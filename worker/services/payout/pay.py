@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from worker.core.chunks import chunks
 from worker.core.errors import Refused
@@ -21,23 +22,23 @@ from worker.core.payout.backoff import (
     for_an_event,
     next_look_at,
 )
-from worker.core.payout.chain import Intent, SignatureStatus
+from worker.core.payout.chain import Intent
 from worker.core.payout.decision import (
     Step,
     is_refused,
-    may_be_resolved,
     next_step,
     pauses_after_refusal,
 )
 from worker.core.payout.records import Payout, Postponement, Settlement
 from worker.core.plan.planned_week import PlannedWeek
-from worker.core.plan.receipts import ReceiptState, Resolution
+from worker.core.plan.receipts import Resolution
 from worker.services.context import Context, Deadline
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.in_flight import InFlight, PayReport
 from worker.services.payout.outside_plan import outside_plan
 from worker.services.payout.prepare import prepare_payments
 from worker.services.payout.settle import settle
+from worker.services.plan.cluster.look import Look, look_at
 from worker.services.plan.funds import FundsShort, Need, first_within_funds, funds_report
 from worker.services.plan.seal import anchored_seal
 from worker.services.plan.send_until_resolved import sign_all
@@ -65,7 +66,7 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
         FundsShort: some payouts wait for funds. All others were worked on.
     """
     context.chain.check_mint()
-    rows = AnchoredRows(context, planned, anchored_seal(context, planned))
+    rows = AnchoredRows(context, planned, anchored_seal(context, planned, anew=True))
     flight = InFlight(context, planned.week)
     try:
         while not deadline.passed:
@@ -74,8 +75,8 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
             flight.postpone([for_a_person(error.payout, str(error)) for error in outside])
             if not flight.payouts:
                 break
-            if not _round(rows, flight, deadline) and not flight.mark_some():
-                context.clock.sleep(context.limits.poll_seconds)
+            if not _round(rows, flight, deadline):
+                _wait(context, flight)
         # Record what is resolved, although its transaction is not readable yet.
         _settle(rows, flight, flight.unread_states())
         flight.show_waits()
@@ -90,16 +91,33 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
 def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
     """Look at the chain once and do the next steps. False if none was resolved or first signed."""
     look = _look(rows.context, flight.payouts)
-    flight.note_receipts(look.receipts)
+    flight.note_receipts(look.seen.receipts)
     # Settle first: signing may be paused or refused, but a landed payment stands.
     states = {p.id: PayoutStatus.PAID for p in look.steps[Step.SETTLE_PAID]}
     states |= {p.id: PayoutStatus.VOID for p in look.steps[Step.SETTLE_VOID]}
     resolved = _settle(rows, flight, flight.to_read(states), flight.keeps)
-    resent = [p.attempt for p in look.steps[Step.RESEND] if p.attempt]
-    if resent:
-        rows.context.chain.send([(attempt.signature, attempt.wire) for attempt in resent])
+    _send_again(rows.context, flight, look.steps[Step.RESEND])
     signed = _sign(rows, flight, look, deadline) if look.steps[Step.SIGN] else 0
     return resolved + signed > 0
+
+
+def _send_again(context: Context, flight: InFlight, unseen: Sequence[Payout]) -> None:
+    """Send the same bytes of attempts that no node has seen a while after they were sent."""
+    due = flight.sends.due(unseen, context.clock.now())
+    wires = [(p.attempt.signature, p.attempt.wire) for p in due if p.attempt is not None]
+    if wires:
+        context.chain.send(wires)
+        flight.sends.note(due, context.clock.now())
+
+
+def _wait(context: Context, flight: InFlight) -> None:
+    """Mark rewards until the next look at the chain is due, then sleep."""
+    seconds = context.pace.pause_seconds(context.limits.poll_seconds)
+    until = context.clock.now() + timedelta(seconds=seconds)
+    while flight.mark_some() and context.clock.now() < until:
+        pass
+    if (left := until - context.clock.now()) > timedelta():
+        context.clock.sleep(left.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,31 +127,19 @@ class _Look:
     steps: dict[Step, list[Payout]]
     refused: dict[str, str]
     """Why the chain executed and refused the last attempt, by payout id."""
-    receipts: dict[str, ReceiptState]
-    """The receipts that were read. Those of attempts under way are not."""
+    seen: Look
 
 
 def _look(context: Context, payouts: Sequence[Payout]) -> _Look:
-    height = context.chain.finalized_height()
-    statuses = _statuses(context, payouts)
-    due = [
-        p.id for p in payouts if may_be_resolved(p.attempt, statuses.get(p.id), height.block_height)
-    ]
-    receipts = context.chain.receipts(due, not_before_slot=height.slot)
+    seen = look_at(context, {p.id: p.attempt for p in payouts})
     steps: dict[Step, list[Payout]] = {step: [] for step in Step}
     for payout in payouts:
-        # If its receipt was not read, its attempt may still land. Sending it again is harmless.
-        state = receipts.get(payout.id, ReceiptState.FREE)
-        status = statuses.get(payout.id)
-        steps[next_step(state, payout.attempt, status, height.block_height)].append(payout)
-    refused = {i: s.error or "refused by the chain" for i, s in statuses.items() if is_refused(s)}
-    return _Look(steps, refused, receipts)
-
-
-def _statuses(context: Context, payouts: Sequence[Payout]) -> dict[str, SignatureStatus]:
-    signatures = {p.id: p.attempt.signature for p in payouts if p.attempt}
-    found = context.chain.statuses(list(signatures.values()))
-    return dict(zip(signatures, found, strict=True))
+        state, status = seen.receipts.get(payout.id), seen.statuses.get(payout.id)
+        steps[next_step(state, payout.attempt, status, seen.block_height)].append(payout)
+    refused = {
+        i: s.error or "refused by the chain" for i, s in seen.statuses.items() if is_refused(s)
+    }
+    return _Look(steps, refused, seen)
 
 
 def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline) -> int:

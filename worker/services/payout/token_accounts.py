@@ -13,9 +13,11 @@ from datetime import timedelta
 from worker.core.cost import OtherTransaction, TransactionKind
 from worker.core.errors import NotReady
 from worker.core.lifecycle import Stage
-from worker.core.payout.chain import Blockhash, Landing, Recipient, missing_wallets
+from worker.core.payout.chain import Blockhash, Landing, Recipient, Treasury, missing_wallets
+from worker.core.payout.looks.pace import LOOKS_UNSEEN
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
+from worker.ports.payout import Signed
 from worker.services.context import Context, Deadline
 from worker.services.payout.pages import pages_needing_account
 from worker.services.plan.funds import check_account_funds
@@ -23,6 +25,7 @@ from worker.services.plan.publish import held_in_batches
 from worker.services.plan.seal import anchored_seal
 
 CHUNK_REWARDS = 6000
+CREATED = (Landing.CONFIRMED, Landing.FINALIZED)
 WEEK = timedelta(days=7)
 
 
@@ -52,10 +55,13 @@ def prepare_accounts(
     """
     anchored_seal(context, planned)
     _void_held_batches(context, planned)
-    created = 0
+    created, is_first = 0, not context.store.other_transactions(planned.week, "", 1)
     for rewards in pages_needing_account(context.store, planned.plan_id, CHUNK_REWARDS):
         wallets = [reward.row.wallet for reward in rewards]
-        missing = missing_wallets(context.chain.recipients(wallets))
+        # What the plan saw missing is created. After a crash, only what is missing still.
+        missing = set(wallets)
+        if not is_first:
+            missing = missing_wallets(context.chain.recipients(wallets))
         while missing:
             if deadline.passed:
                 if not created:
@@ -125,23 +131,38 @@ def create_token_accounts(
         Paused, FundsShort: nothing was sent.
     """
     context.refuse_if_paused()
-    check_account_funds(context, len(wallets))
+    before = check_account_funds(context, len(wallets))
     blockhash = context.chain.latest_blockhash()
-    wires = [
-        (s.signature, s.wire) for s in context.chain.sign_account_creations(wallets, blockhash)
-    ]
-    _record(context, week, [signature for signature, _ in wires], blockhash)
-    missing = set(wallets)
+    signed = context.chain.sign_account_creations(wallets, blockhash)
+    _record(context, week, [each.signature for each in signed], blockhash)
+    if _are_confirmed(context, signed, blockhash, deadline):
+        _record_charges(context, signed, before)
+        return set(wallets)
+    return set(wallets) - missing_wallets(context.chain.recipients(sorted(wallets)))
+
+
+def _are_confirmed(
+    context: Context, signed: Sequence[Signed], blockhash: Blockhash, deadline: Deadline
+) -> bool:
+    """Send creations until all are confirmed. False if one failed or expired, or time is over."""
+    waiting, unseen = [each.signature for each in signed], list(signed)
+    last_valid = blockhash.last_valid_block_height
     while not deadline.passed:
-        context.chain.send(wires)
-        context.clock.sleep(context.limits.poll_seconds)
-        missing = missing_wallets(context.chain.recipients(sorted(missing)))
-        if not missing or _all_final(context, [signature for signature, _ in wires]):
-            return set(wallets)
-        height = context.chain.finalized_height().block_height
-        if height > blockhash.last_valid_block_height:
-            break
-    return set(wallets) - missing
+        if unseen:
+            context.chain.send([(each.signature, each.wire) for each in unseen])
+        context.clock.sleep(LOOKS_UNSEEN * context.limits.poll_seconds)
+        statuses = dict(zip(waiting, context.chain.statuses(waiting), strict=True))
+        context.pace.look(list(statuses.values()), context.clock.now())
+        landings = {signature: status.landing for signature, status in statuses.items()}
+        if Landing.FAILED in landings.values():
+            return False
+        waiting = [it for it, seen in landings.items() if seen not in CREATED]
+        if not waiting:
+            return True
+        unseen = [each for each in signed if landings.get(each.signature) is Landing.UNSEEN]
+        if unseen and context.chain.finalized_height().block_height > last_valid:
+            return False
+    return False
 
 
 def _record(context: Context, week: Week, signatures: Sequence[str], blockhash: Blockhash) -> None:
@@ -153,6 +174,13 @@ def _record(context: Context, week: Week, signatures: Sequence[str], blockhash: 
     )
 
 
-def _all_final(context: Context, signatures: Sequence[str]) -> bool:
-    statuses = context.chain.statuses(signatures)
-    return all(s.landing is Landing.FINALIZED and s.error is None for s in statuses)
+def _record_charges(context: Context, signed: Sequence[Signed], before: Treasury) -> None:
+    """Record the charges of creations if the fee payer's balance proves them.
+
+    It proves nothing if other transactions changed it at the same time, or if somebody else made
+    one of the accounts. Then each transaction is read when the week closes.
+    """
+    charges = {each.signature: each.charge for each in signed if each.charge is not None}
+    expected = sum(charge.fee + charge.rent for charge in charges.values())
+    if before.lamports - context.chain.treasury().lamports == expected:
+        context.store.record_charges(charges)

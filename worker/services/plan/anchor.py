@@ -9,8 +9,8 @@ from worker.core.lifecycle import PayoutStatus, Stage
 from worker.core.payout.backoff import READ_AGAIN_SECONDS, next_reading_at
 from worker.core.payout.chain import Execution, Intent
 from worker.core.payout.decision import Step, next_step
+from worker.core.payout.looks.unknown_receipts import UNKNOWN_MAX
 from worker.core.payout.records import Distribution, Payout, Settlement
-from worker.core.payout.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.commitment import MalformedPlan, PlanDoesNotMatchRoot, Seal
 from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.planned_week import PlannedWeek
@@ -22,6 +22,7 @@ from worker.services.plan.anchored.previous import previous_plan
 from worker.services.plan.approval import check_approved
 from worker.services.plan.cluster.clock import check_clock
 from worker.services.plan.cluster.find_execution import find_execution
+from worker.services.plan.cluster.look import Look, look_at
 from worker.services.plan.funds import check_funds, plan_need
 from worker.services.plan.genesis import first_week
 from worker.services.plan.planned_week import plan_of
@@ -68,7 +69,7 @@ def anchor_week(context: Context, week: Week, deadline: Deadline) -> Anchored:
             return anchored
         if deadline.passed:
             return Anchored(planned.root, None, finalized=False)
-        context.clock.sleep(context.limits.poll_seconds)
+        context.wait_for_chain()
 
 
 def _readable_plan(context: Context, week: Week, distribution: Distribution | None) -> PlannedWeek:
@@ -94,18 +95,18 @@ def _step(context: Context, planned: PlannedWeek, patience: Deadline) -> Anchore
         payout = None
     if payout is None:
         raise _stale(context, week, planned.plan_id, CHANGED)
-    height = context.chain.finalized_height()
     ids = anchor_ids(week, seal.root)
-    states = context.chain.receipts(ids, not_before_slot=height.slot)
-    ours, any_plan = states[ids[1]], states[ids[0]]
+    seen = look_at(context, dict.fromkeys(ids, payout.attempt))
+    any_plan, ours = (seen.receipts.get(each) for each in ids)
     if ReceiptState.UNKNOWN in (ours, any_plan) and patience.passed:
         raise AnchorUnknown(week, context.chain.endpoint_troubles)
+    context.paid_receipts.note(seen.receipts, context.clock.now())
     if ours is ReceiptState.PAID and any_plan is ReceiptState.PAID:
         return _record(context, planned, seal)
     if any_plan is ReceiptState.PAID and ours is ReceiptState.FREE:
         adopt_anchored_plan(context, week, first_week(context))
         return None
-    _send(context, planned, payout, seal, any_plan, height.block_height)
+    _send(context, planned, payout, seal, seen)
     return None
 
 
@@ -152,12 +153,11 @@ def _send(
     planned: PlannedWeek,
     payout: Payout,
     seal: Seal,
-    state: ReceiptState,
-    block_height: int,
+    seen: Look,
 ) -> None:
-    attempt = payout.attempt
-    status = context.chain.statuses([attempt.signature])[0] if attempt else None
-    step = next_step(state, attempt, status, block_height)
+    attempt, week_id = payout.attempt, anchor_id(planned.week)
+    status = seen.statuses.get(week_id)
+    step = next_step(seen.receipts.get(week_id), attempt, status, seen.block_height)
     if step is Step.SIGN:
         if status is not None and status.error:
             raise TransactionRefused(f"the anchor of {planned.week.label}", status.error)

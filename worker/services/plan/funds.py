@@ -125,8 +125,9 @@ def payer_reserve(costs: Costs) -> int:
     return costs.receipt_rent
 
 
-def check_account_funds(context: Context, accounts: int) -> None:
-    """
+def check_account_funds(context: Context, accounts: int) -> Treasury:
+    """Returns the funds before the accounts are created.
+
     Raises:
         FundsShort: the fee payer cannot create this many token accounts.
     """
@@ -137,6 +138,7 @@ def check_account_funds(context: Context, accounts: int) -> None:
     if treasury.lamports < cost + payer_reserve(costs):
         report = funds_report(context, Need(BaseUnits(0), Lamports(cost)))
         raise FundsShort("Token accounts are not created", replace(report, treasury=treasury))
+    return treasury
 
 
 def first_within_funds(treasury: Treasury, costs: Costs, amounts: Sequence[int]) -> int:

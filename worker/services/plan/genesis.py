@@ -20,6 +20,7 @@ from worker.core.plan.rules import LATE_WEEKS
 from worker.core.week import Week
 from worker.services.context import Context
 from worker.services.plan.cluster.find_execution import find_execution
+from worker.services.plan.cluster.founding_receipts import founding_receipts
 from worker.services.plan.seal import stored_seal
 from worker.services.plan.send_until_resolved import ReceiptUnknown, send_until_resolved
 
@@ -131,7 +132,7 @@ def first_week(context: Context) -> Week:
     if week is None:
         raise NoGenesis(mint, None, "not made yet, or not readable now")
     ids = genesis_ids(context.chain.cluster_genesis(), mint, week)
-    states = context.chain.receipts(ids)
+    states = founding_receipts(context, ids)
     if ReceiptState.UNKNOWN in states.values() and ReceiptState.FREE not in states.values():
         raise ReceiptUnknown(GENESIS_ID, context.chain.endpoint_troubles)
     if any(states[i] is not ReceiptState.PAID for i in ids):
@@ -182,19 +183,23 @@ def make_genesis(
     if made:
         _refuse_paid_weeks(week, known)
     earlier = _earlier_key(context, week, known, after_cutoff) if made else None
-    memo = GenesisMemo(week, mint, earlier).text()
-    intent = Intent(receipts=ids, resolution=Resolution.PAID, memo=memo)
-    signature = send_until_resolved(context, intent)
+    intent = Intent(ids, Resolution.PAID, memo=GenesisMemo(week, mint, earlier).text())
+    executed = send_until_resolved(context, intent, before[ids[0]])
     if _known_receipts(context, ids)[ids[1]] is not ReceiptState.PAID:
         raise _exists(context)
-    if not made or _memo(context) is not None:  # another operator may have been faster
-        earlier = _anchored_earlier(context, week, known, after_cutoff)
+    memo = GenesisMemo.parse(executed.memo) if executed else _memo(context)
+    if memo is not None:  # another operator may have been faster
+        earlier = _earlier_on_chain(memo, after_cutoff)
+    elif not made:
+        earlier = _earlier_key(context, week, known, after_cutoff)
+        if earlier is None and after_cutoff is None:
+            raise GenesisUnreadable(week)
     context.store.record_first_week(week, earlier)
-    return signature, made
+    return executed.signature if executed else None, made
 
 
 def _known_receipts(context: Context, ids: Sequence[str]) -> dict[str, ReceiptState]:
-    states = context.chain.receipts(ids)
+    states = founding_receipts(context, ids)
     if ReceiptState.UNKNOWN in states.values():
         raise ReceiptUnknown(GENESIS_ID, context.chain.endpoint_troubles)
     return states
@@ -248,21 +253,12 @@ def _stored_cutoff(context: Context, distribution: Distribution) -> int | None:
     return stored_seal(context, planned).header.cutoff if planned is not None else None
 
 
-def _anchored_earlier(
-    context: Context, week: Week, known: Sequence[Distribution], named: int | None
-) -> EarlierKey | None:
-    """The earlier key as a genesis on chain names it, for all operators.
+def _earlier_on_chain(memo: GenesisMemo, named: int | None) -> EarlierKey | None:
+    """The earlier key as the genesis on chain names it, for all operators.
 
     Raises:
-        GenesisUnreadable: no endpoint returns the genesis, and neither the database nor the
-            operator knows.
         AnotherCutoff: the genesis names another cut-off.
     """
-    if (memo := _memo(context)) is None:
-        earlier = _earlier_key(context, week, known, named)
-        if earlier is None and named is None:
-            raise GenesisUnreadable(week)
-        return earlier
     cutoff = memo.earlier.cutoff if memo.earlier else None
     if named is not None and (named or None) != cutoff:
         raise AnotherCutoff(named, cutoff, "the genesis on chain")

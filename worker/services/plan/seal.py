@@ -17,6 +17,7 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, anchor_ids, unknown_because
 from worker.core.week import Week
 from worker.services.context import Context
+from worker.services.plan.cluster.founding_receipts import founding_receipts
 
 CHUNK_ROWS = 5000
 READ_AGAIN_SECONDS = (1, 2, 4)
@@ -58,8 +59,10 @@ def stored_seal(context: Context, planned: PlannedWeek) -> Seal:
     return seal
 
 
-def anchored_seal(context: Context, planned: PlannedWeek) -> Seal:
+def anchored_seal(context: Context, planned: PlannedWeek, *, anew: bool = False) -> Seal:
     """The seal of a plan whose root receipt is final, as a majority of the endpoints confirms.
+
+    With `anew` the receipt is read, although this process may have read it some minutes ago.
 
     Raises:
         NotAnchored: the root has no such receipt, and nothing may be signed.
@@ -67,13 +70,15 @@ def anchored_seal(context: Context, planned: PlannedWeek) -> Seal:
     """
     seal = stored_seal(context, planned)
     _, root_id = anchor_ids(planned.week, seal.root)
-    state = context.chain.receipts([root_id])[root_id]
+    if anew:
+        context.paid_receipts.forget([root_id])
+    state = founding_receipts(context, [root_id])[root_id]
     for pause in READ_AGAIN_SECONDS:
         if state is not ReceiptState.FREE or not planned.stage.is_frozen:
             break
         # The receipt was read before this stage, so a node that shows none lags.
         context.clock.sleep(pause)
-        state = context.chain.receipts([root_id])[root_id]
+        state = founding_receipts(context, [root_id])[root_id]
     if state is ReceiptState.UNKNOWN:
         raise AnchorUnknown(planned.week, context.chain.endpoint_troubles)
     if state is not ReceiptState.PAID:

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from worker.core.cost import OtherTransaction, TransactionKind
 from worker.core.errors import NotReady, Refused
-from worker.core.payout.chain import Intent
+from worker.core.payout.chain import Execution, Intent
 from worker.core.payout.decision import Step, next_step
+from worker.core.payout.looks.unknown_receipts import UNKNOWN_MAX
 from worker.core.payout.records import Attempt, Payout
-from worker.core.payout.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.receipts import ReceiptState, Resolution, unknown_because
 from worker.services.context import Context
+from worker.services.plan.cluster.look import HEIGHT_NOT_READ, Look, look_at
 
 
 class ReceiptUnknown(NotReady):
@@ -37,33 +38,40 @@ class TransactionRefused(Refused):
         super().__init__(f"The chain refused {what}: {error}. Nothing moved.")
 
 
-def send_until_resolved(context: Context, intent: Intent) -> str | None:
-    """Returns the signature that resolved the receipt, or None if no endpoint returns it.
+def send_until_resolved(context: Context, intent: Intent, state: ReceiptState) -> Execution | None:
+    """Returns the transaction that resolved the receipt, or None if no endpoint returns it.
+
+    `state`: of the intent's first receipt, as it was read just now.
 
     Raises:
         TransactionRefused: the chain executed and refused the transaction.
         Unreachable, ReceiptUnknown: too few endpoints answer. The receipt makes another call safe.
     """
     attempt: Attempt | None = None
-    began = context.clock.now()
+    began, key = context.clock.now(), intent.receipts[0]
+    seen = Look({key: state}, {}, HEIGHT_NOT_READ)
     while True:
-        height = context.chain.finalized_height()
-        key = intent.receipts[0]
-        state = context.chain.receipts([key], not_before_slot=height.slot)[key]
-        if state is ReceiptState.UNKNOWN and context.clock.now() - began > UNKNOWN_MAX:
+        receipt, status = seen.receipts.get(key), seen.statuses.get(key)
+        if receipt is ReceiptState.UNKNOWN and context.clock.now() - began > UNKNOWN_MAX:
             raise ReceiptUnknown(key, context.chain.endpoint_troubles)
-        status = context.chain.statuses([attempt.signature])[0] if attempt else None
-        step = next_step(state, attempt, status, height.block_height)
+        step = next_step(receipt, attempt, status, seen.block_height)
         if step in (Step.SETTLE_PAID, Step.SETTLE_VOID):
-            found = context.chain.executions([key]).get(key)
-            return found.signature if found else None
+            return _executed(context, key, attempt)
         if step is Step.SIGN:
             if status is not None and status.error:
                 raise TransactionRefused(key, status.error)
             (attempt,) = sign_all(context, [replace(intent, is_retry=attempt is not None)])
         if attempt is not None and step in (Step.SIGN, Step.RESEND):
             context.chain.send([(attempt.signature, attempt.wire)])
-        context.clock.sleep(context.limits.poll_seconds)
+        context.wait_for_chain()
+        seen = look_at(context, dict.fromkeys(intent.receipts, attempt))
+        context.paid_receipts.note(seen.receipts, context.clock.now())
+
+
+def _executed(context: Context, key: str, attempt: Attempt | None) -> Execution | None:
+    """The transaction that resolved a receipt: our own, whose signature is known, or another."""
+    ours = context.chain.executions_of({key: attempt.signature}) if attempt else {}
+    return ours.get(key) or context.chain.executions([key]).get(key)
 
 
 def sign_all(context: Context, intents: Sequence[Intent]) -> list[Attempt]:

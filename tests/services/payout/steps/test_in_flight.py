@@ -11,8 +11,8 @@ from tests.simulation.faults.traps import do
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.payout.backoff import READ_AGAIN_SECONDS, for_a_person, for_an_event
 from worker.core.payout.chain import Intent, Transfer
+from worker.core.payout.looks.unknown_receipts import UNKNOWN_MAX
 from worker.core.payout.records import Attempt, Payout, PayoutKind, Settlement
-from worker.core.payout.unknown_receipts import UNKNOWN_MAX
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.core.watch.figures import RE_SIGNS
 from worker.services.payout.in_flight import LOOK_AGAIN, USUAL_WAIT, InFlight

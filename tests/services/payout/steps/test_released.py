@@ -150,7 +150,7 @@ def test_a_plan_whose_accounts_are_not_all_made_in_time_goes_on_later(world: Wor
     world.ledger.holds_sends = True
 
     def deliver_one(method: str) -> None:
-        if method == "recipients" and len(world.ledger.in_flight) == 3:
+        if method == "statuses" and len(world.ledger.in_flight) == 3:
             world.ledger.deliver([min(world.ledger.in_flight)])
 
     chain.before = deliver_one

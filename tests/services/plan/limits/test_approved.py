@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from tests.fakes.chain.chain import FakeChain
-from tests.fakes.world import WEEK, World, chain_of
+from tests.fakes.world import WEEK, World, chain_of, restarted
 from tests.simulation.faults.traps import do
 from worker.core.lifecycle import Stage
 from worker.core.plan.commitment import MalformedPlan
@@ -81,11 +81,11 @@ def test_an_anchor_that_was_seen_before_is_looked_for_some_seconds(
     chain.receipts = receipts  # type: ignore[method-assign]
     shown_after = 1000
     with pytest.raises(NotAnchored):
-        anchored_seal(world.first, planned)
+        anchored_seal(restarted(world.first), planned)
     assert (world.clock.now() - began).total_seconds() == seconds
 
     began, shown_after = world.clock.now(), seconds
-    assert anchored_seal(world.first, planned).root == planned.root
+    assert anchored_seal(restarted(world.first), planned).root == planned.root
 
 
 def test_an_empty_file_is_no_plan() -> None:

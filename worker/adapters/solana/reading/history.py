@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
+import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -25,6 +28,9 @@ from worker.core.payout.chain import Execution
 PAGES_MAX = 20
 """Pages of mentions after which the search gives up. A stranger pays a fee for each mention. The
 receipt then counts as paid without a readable transaction, and is never paid again."""
+
+REMEMBERED_SECONDS, REMEMBERED_MAX = 600.0, 512
+"""The close of a week compares what its payment has read minutes ago. 512 take some 5 MB."""
 
 CANDIDATES_A_ROUND = (1, 8, 64)
 
@@ -66,6 +72,8 @@ class ExecutionHistory:
         self._rpc = rpc
         self._base = base
         self._mint = mint
+        self._read: OrderedDict[tuple[str, str], tuple[float, Execution]] = OrderedDict()
+        """What was read lately, by receipt id and signature. A final transaction never changes."""
 
     def find(self, ids: Sequence[str]) -> dict[str, Execution]:
         """Search by receipt id, in the history of the receipt's address."""
@@ -79,12 +87,26 @@ class ExecutionHistory:
 
     def read(self, signatures: Mapping[str, str]) -> dict[str, Execution]:
         """Read the executions of known signatures, by receipt id."""
+        known = {i: it for i, signature in signatures.items() if (it := self._known(i, signature))}
+        wanted = {i: signature for i, signature in signatures.items() if i not in known}
 
         async def search(endpoint: Endpoint, found: dict[str, Execution]) -> None:
-            missing = {key: [value] for key, value in signatures.items() if key not in found}
+            missing = {key: [value] for key, value in wanted.items() if key not in found}
             await self._try(endpoint, missing, found)
 
-        return ask_until_found(self._rpc, search, len(signatures))
+        found = ask_until_found(self._rpc, search, len(wanted)) if wanted else {}
+        self._remember(found)
+        return known | found
+
+    def _known(self, receipt_id: str, signature: str) -> Execution | None:
+        read_at, execution = self._read.get((receipt_id, signature), (-math.inf, None))
+        return execution if time.monotonic() - read_at < REMEMBERED_SECONDS else None
+
+    def _remember(self, found: Mapping[str, Execution]) -> None:
+        now = time.monotonic()
+        self._read |= {(i, it.signature): (now, it) for i, it in found.items()}
+        while len(self._read) > REMEMBERED_MAX:
+            self._read.popitem(last=False)
 
     async def _candidates(self, endpoint: Endpoint, ids: Sequence[str]) -> dict[str, list[str]]:
         """Successful transactions that mention each receipt, the most likely one first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -19,9 +18,12 @@ from worker.adapters.solana.reading.accounts import (
 )
 from worker.adapters.solana.reading.token_account_bytes import token_account
 from worker.adapters.solana.rpc.calls import Reply
-from worker.adapters.solana.rpc.endpoints import Rpc, from_any
+from worker.adapters.solana.rpc.endpoints import Rpc
 from worker.core.payout.chain import AccountProblem, Recipient
 from worker.core.payout.wallet_text import has_lost_case
+
+TOKEN_ACCOUNT_BYTES_MAX = 2_048
+"""Longer than a token account with every extension. A stranger's wallet may hold megabytes."""
 
 Accounts = list[ChainAccount | None]
 
@@ -62,22 +64,20 @@ class RecipientReader:
         return AccountProblem.OURS if wallet in self._ours else _problem_of_address(wallet)
 
     def _read_accounts(self, wallets: list[str]) -> tuple[Accounts, Accounts]:
-        """Read wallet accounts (owners only) and token accounts at the same time."""
+        """The accounts of wallets, and their token accounts."""
 
         def read(replies: list[Reply]) -> tuple[int, Accounts]:
-            return newest_slot(replies), read_all_accounts(replies, len(wallets))
+            return newest_slot(replies), read_all_accounts(replies, len(addresses))
 
         slot, self._newest_slot = self._newest_slot, 0  # forgotten if no node has reached it
-        owners = accounts_calls(wallets, CONFIRMED, data_length=0, not_before_slot=slot)
         associated = [associated_account(it, self._mint, self._token_program) for it in wallets]
-        tokens = accounts_calls(associated, CONFIRMED, not_before_slot=slot)
-        (first, owned), (second, held) = self._rpc.run(
-            lambda endpoints: asyncio.gather(
-                from_any(endpoints, owners, read), from_any(endpoints, tokens, read)
-            )
+        addresses = [*wallets, *associated]
+        calls = accounts_calls(
+            addresses, CONFIRMED, data_length=TOKEN_ACCOUNT_BYTES_MAX, not_before_slot=slot
         )
-        self._newest_slot = max(slot, first, second)
-        return owned, held
+        newest, accounts = self._rpc.any(calls, read)
+        self._newest_slot = max(slot, newest)
+        return accounts[: len(wallets)], accounts[len(wallets) :]
 
     def _recipient(
         self, wallet: str, account: ChainAccount | None, token: ChainAccount | None

@@ -24,10 +24,13 @@ from worker.adapters.solana.rpc.calls import (
     body_of,
     replies_in,
 )
-from worker.adapters.solana.rpc.concurrency import LIMIT_MAX, AdaptiveLimit
+from worker.adapters.solana.rpc.concurrency import LIMIT_MAX, AdaptiveLimit, CallRate
 from worker.adapters.solana.rpc.failures import SLOW_DOWN_KINDS, Failure, failure_of
 from worker.adapters.solana.rpc.sizes import is_remembered
 
+rpc_calls: Counter[str] = Counter()
+"""Calls of this process by method, each call of a batch counted, for metrics. Refused ones and
+retries count, too, since providers charge and limit them."""
 rpc_errors: Counter[str] = Counter()
 """Failed requests of this process by kind (`429`, `timeout`, `rpc -32005`, ...), for metrics."""
 
@@ -56,7 +59,7 @@ class Transport:
             max_transport_retries=0,
             max_connections=int(LIMIT_MAX),
         )
-        self._limit = AdaptiveLimit()
+        self._limit, self._rate = AdaptiveLimit(), CallRate()
         self._hiding = Hiding(secrets_in_url(url))
         """A provider's sentence may repeat the API key in the URL."""
         self._smaller_batch, self._refused_at = BATCH_CALLS_MAX, 0.0
@@ -116,7 +119,9 @@ class Transport:
 
     async def _post(self, calls: Sequence[Call], *, as_batch: bool) -> list[Reply]:
         body = _Body(body_of(calls, as_batch=as_batch))
+        sent_at = await self._rate.turn(len(calls))
         async with self._limit.slot() as ticket:
+            rpc_calls.update(call.method for call in calls)
             try:
                 answer = await self._provider.make_request_unparsed(body)
                 answered = replies_in(answer, len(calls), as_batch=as_batch)
@@ -126,9 +131,9 @@ class Transport:
                 failure.error = self._without_secrets(failure.error)
                 rpc_errors[failure.kind] += 1
                 if failure.kind in SLOW_DOWN_KINDS:
-                    self._limit.cut(ticket)
+                    self._slow_down(ticket, sent_at, failure.retry_after_seconds)
             else:
-                self._heed(replies, ticket)
+                self._heed(replies, ticket, sent_at)
                 return replies
         # Outside of the handler: the provider's own exception carries the URL.
         raise failure
@@ -138,12 +143,17 @@ class Transport:
             return reply
         return replace(reply, message=self._hiding(reply.message))
 
-    def _heed(self, replies: list[Reply], ticket: int) -> None:
+    def _slow_down(self, ticket: int, sent_at: float, seconds: float) -> None:
+        self._limit.cut(ticket)
+        self._rate.refused(sent_at, seconds)
+
+    def _heed(self, replies: list[Reply], ticket: int, sent_at: float) -> None:
         """Count errors, and slow down if a reply inside the batch says "too many requests"."""
         errors = [reply for reply in replies if isinstance(reply, RpcError)]
         for error in errors:
             rpc_errors[f"rpc {error.code}"] += 1
         if any(error.code in TOO_MANY_CODES for error in errors):
-            self._limit.cut(ticket)
+            self._slow_down(ticket, sent_at, 0.0)
         else:
             self._limit.grow()
+            self._rate.answered(len(replies))

@@ -34,7 +34,7 @@ UNITS_MARGIN_PER_TRANSFER = 1_000
 """A transfer to a Token-2022 account costs more units for each extension that its owner added."""
 
 LOADED_BYTES_MARGIN = 256 * 1024
-PRIORITY_CACHE_SECONDS = 10.0
+PRIORITY_CACHE_SECONDS = 60.0
 PRIORITY_PERCENTILE = 0.75
 
 

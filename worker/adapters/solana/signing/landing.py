@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from worker.adapters.solana.reading.accounts import newest_slot
 from worker.adapters.solana.rpc.calls import Call, Reply, RpcError
 from worker.adapters.solana.rpc.endpoints import Rpc, answering
 from worker.adapters.solana.rpc.sizes import SIGNATURE_STATUSES_MAX
@@ -17,7 +18,9 @@ NOT_BROADCAST_CODES = frozenset({-32700, -32602, -32601, -32600, -32003, -32002}
 """Errors that prove that a node passed nothing on: it could not read the transaction, found wrong
 signatures, or refused it in preflight. After any other error the outcome is unknown."""
 
-_CERTAINTY = (Landing.UNSEEN, Landing.PENDING, Landing.FAILED, Landing.FINALIZED)
+_CERTAINTY = (
+    Landing.UNSEEN, Landing.PENDING, Landing.CONFIRMED, Landing.FAILED, Landing.FINALIZED,
+)  # fmt: skip
 
 
 def send(rpc: Rpc, wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
@@ -70,15 +73,20 @@ def _statuses(replies: Sequence[Reply], count: int) -> list[SignatureStatus]:
         values = reply.get("value") if isinstance(reply, dict) else None
         if not isinstance(values, list) or len(values) != expected:
             values = [None] * expected
-        found += [_status(value) for value in values]
+        slot = newest_slot([reply])
+        found += [_status(value, slot) for value in values]
     return found
 
 
-def _status(value: Any) -> SignatureStatus:
+def _status(value: Any, slot: int) -> SignatureStatus:
     if not isinstance(value, dict):
-        return SignatureStatus(Landing.UNSEEN)
-    if value.get("confirmationStatus") != "finalized":
-        return SignatureStatus(Landing.PENDING)
-    if value.get("err") is None:
-        return SignatureStatus(Landing.FINALIZED)
-    return SignatureStatus(Landing.FAILED, json.dumps(value["err"]))
+        return SignatureStatus(Landing.UNSEEN, read_at_slot=slot)
+    level, error = value.get("confirmationStatus"), value.get("err")
+    landed = value.get("slot")
+    slots = (landed if isinstance(landed, int) else slot, slot)
+    if level == "finalized" and error is not None:
+        return SignatureStatus(Landing.FAILED, json.dumps(error), *slots)
+    if level == "finalized":
+        return SignatureStatus(Landing.FINALIZED, None, *slots)
+    is_confirmed = level == "confirmed" and error is None
+    return SignatureStatus(Landing.CONFIRMED if is_confirmed else Landing.PENDING, None, *slots)
