@@ -67,6 +67,10 @@ class _Sent:
     at: datetime
     lease_ends: datetime
 
+    def is_ours(self, now: datetime) -> bool:
+        """Whether no other worker may settle its rewards soon."""
+        return self.lease_ends > now + MARKED_BEFORE_END
+
 
 class InFlight:
     """Claimed payouts that are neither resolved nor postponed."""
@@ -134,11 +138,7 @@ class InFlight:
         """
         now = self._context.clock.now()
         flying = {payout.id: payout for payout in self.payouts}
-        ours = {
-            i: sent
-            for i, sent in self._unmarked.items()
-            if i in flying and sent.lease_ends > now + MARKED_BEFORE_END
-        }
+        ours = {i: s for i, s in self._unmarked.items() if i in flying and s.is_ours(now)}
         slow = [i for i, sent in ours.items() if sent.at <= now - MARKED_AFTER][:MARKED_AT_ONCE]
         self._unmarked = {i: sent for i, sent in ours.items() if i not in slow}
         self._context.store.mark_processing([flying[i] for i in slow])

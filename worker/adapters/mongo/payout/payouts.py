@@ -1,8 +1,7 @@
 """Claims payouts, records their attempts, and writes how the chain resolved them.
 
 A settlement writes the rewards before their payout. A crash in between leaves an unresolved payout,
-which a worker claims and settles again. The other order would leave unpaid rewards that no worker
-looks at.
+which a worker claims and settles again. The other order would leave unpaid rewards unseen.
 """
 
 from __future__ import annotations
@@ -254,12 +253,8 @@ def _reward_updates(settlement: Settlement, sizes: dict[str, int], now: datetime
 
 
 def _paid(settlement: Settlement, now: datetime) -> Document | list[Document]:
-    """The update of a paid reward. A repeated settlement may add the signature. It keeps the first
-    date, unless it knows the date of the chain.
-
-    Only the date that depends on the stored one needs a pipeline, which takes the engine half as
-    long again.
-    """
+    """The update of a paid reward. A repeated settlement may add the signature. Without the chain's
+    date it keeps the first one: by a pipeline, which costs the engine half as much again."""
     facts = {
         "status": Status.COMPLETED.value,
         "reason": None,
