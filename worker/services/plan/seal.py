@@ -19,7 +19,7 @@ from worker.core.week import Week
 from worker.services.ahead import ahead
 from worker.services.context import Context
 
-CHUNK_ROWS = 5000
+CHUNK_ROWS = 2500
 READ_AGAIN_SECONDS = (1, 2, 4)
 
 
