@@ -213,15 +213,16 @@ def _counted(reasons: dict[str, int]) -> str:
 
 def _years_table(preview: Preview) -> Table:
     made = table(
-        ">a year of",
+        ">contributors",
         ">kontrib",
         ">last step",
-        ">1 each",
-        f">{TRANSFERS_TOGETHER} each",
+        ">1 transfer",
+        f">{TRANSFERS_TOGETHER} transfers",
         ">claims",
         ">accounts",
-        title="SOL a year. Last step: of SIMD-0437. Each: transfers a transaction. Claims: paid by "
-        "the contributors. Accounts: for everyone, once, whoever pays",
+        title="SOL for a year of this many contributors a week. Last step: kontrib, at the rent of "
+        "SIMD-0437's last step. 1 or 20 transfers a transaction: fees alone. Claims: paid by the "
+        "contributors. Accounts: token accounts for everyone, once, whoever pays.",
     )
     for now, last in preview.years:
         figures = (now.total, last.total, now.transfer_each, now.transfers_together)
