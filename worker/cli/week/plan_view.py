@@ -216,13 +216,13 @@ def _years_table(preview: Preview) -> Table:
         ">contributors",
         ">kontrib",
         ">last step",
-        ">1 transfer",
-        f">{TRANSFERS_TOGETHER} transfers",
+        ">by 1",
+        f">by {TRANSFERS_TOGETHER}",
         ">claims",
         ">accounts",
         title="SOL for a year of this many contributors a week. Last step: kontrib, at the rent of "
-        "SIMD-0437's last step. 1 or 20 transfers a transaction: fees alone. Claims: paid by the "
-        "contributors. Accounts: token accounts for everyone, once, whoever pays.",
+        "SIMD-0437's last step. By 1 and 20: fees of so many transfers a transaction. Claims: paid "
+        "by the contributors. Accounts: token accounts for everyone, once, whoever pays.",
     )
     for now, last in preview.years:
         figures = (now.total, last.total, now.transfer_each, now.transfers_together)
