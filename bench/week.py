@@ -109,11 +109,11 @@ def _measure(cluster: Cluster, size: Size, workers: int) -> Measured:
     make_genesis(context, WEEK)
     cluster.start_worker(concurrency=workers)
     cluster.wait(lambda: "ready." in cluster.log(), 60, "no worker")
-    with ChainClient(settings.solana_rpc_url[0]) as chain:
-        first, began = _slot(chain, "processed"), time.monotonic()
-        seconds = _follow(cluster)
-        slots, taken = _slot(chain, "processed") - first, time.monotonic() - began
-        finality = (_slot(chain, "processed") - _slot(chain, "finalized")) * taken / slots
+    url = settings.solana_rpc_url[0]
+    first, began = _slot(url, "processed"), time.monotonic()
+    seconds = _follow(cluster)
+    slots, taken = _slot(url, "processed") - first, time.monotonic() - began
+    finality = (_slot(url, "processed") - _slot(url, "finalized")) * taken / slots
     peak = _memory_peak(cluster)
     result = _reconciled(cluster)
     costs = context.chain.costs()
@@ -132,8 +132,9 @@ def _measure(cluster: Cluster, size: Size, workers: int) -> Measured:
     )
 
 
-def _slot(chain: ChainClient, commitment: str) -> int:
-    return int(chain.call("getSlot", {"commitment": commitment}))
+def _slot(url: str, commitment: str) -> int:
+    with ChainClient(url) as chain:
+        return int(chain.call("getSlot", {"commitment": commitment}))
 
 
 def _reconciled(cluster: Cluster) -> Reconciliation:
