@@ -20,7 +20,7 @@ from worker.ports.payout import Store
 from worker.services.ahead import ahead
 from worker.services.context import Context
 
-CHUNK_USERS = 2000
+CHUNK_USERS = 1000
 LISTED_MAX = 20
 """Excluded users that are named, of each reason."""
 
