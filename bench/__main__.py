@@ -1,4 +1,4 @@
-"""`make bench`: synthetic weeks on the local stack, beside two baselines and the floor.
+"""`make bench`: synthetic weeks on the local stack, beside the floor and two baselines.
 
 Everything is real: the database engine, Redis, the SVM behind JSON-RPC with a slot every 400 ms
 and finality 32 slots later, and Celery's worker processes. Users contribute by Zipf's law. A
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.calculation import Calculated, measure_calculation
 from bench.comparison import compare
+from bench.floor import measure_floor
 from bench.machine import describe_machine
 from bench.record import COMPARED, Run, print_table, v0_row, write
 from bench.synthetic import WEEK, Size, populate
@@ -63,7 +64,10 @@ def _measure_week(run: Run, users: int, workers: int) -> None:
         tempfile.TemporaryDirectory(prefix="kontrib-bench-") as folder,
         finished_week(Path(folder), size, workers) as (cluster, measured),
     ):
-        run.weeks[users] = measured
+        run.weeks[users], run.costs = measured, cluster.context.chain.costs()
+        if users >= COMPARED:
+            print(f"measuring the floor of {users:,} rewards", flush=True)
+            run.floors[users] = measure_floor(cluster.database, cluster.settings.solana_rpc_url[0])
         if users == COMPARED:
             run.comparisons[users] = compare(cluster)
 

@@ -26,7 +26,7 @@ from worker.ports.payout import WikiStore
 from worker.services.context import Context
 from worker.services.plan.anchored.previous import Previous
 from worker.services.plan.draft import Draft, make_draft
-from worker.services.plan.publish import publish_plan, write_plan
+from worker.services.plan.publish import write_and_publish_plan
 
 ROUNDS = 5
 INSERTED_AT_ONCE = 5_000
@@ -95,12 +95,9 @@ def _calculate(store: WikiStore, window: PointsWindow, rules: Rules) -> None:
 def _written(context: Context, draft: Draft) -> float:
     plan_id = uuid.uuid4().hex
 
-    def write() -> None:
-        publish_plan(
-            context, write_plan(context, draft.header, draft.rewards(plan_id), plan_id), plan_id
-        )
-
-    taken, _ = _seconds(write)
+    taken, _ = _seconds(
+        lambda: write_and_publish_plan(context, draft.header, draft.rewards(plan_id), plan_id)
+    )
     context.store.discard_plan(plan_id)
     return taken
 

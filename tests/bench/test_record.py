@@ -15,6 +15,7 @@ from bench.comparison import Comparison, v0_transactions_per_10k
 from bench.floor import Floor
 from bench.record import COMPARED, MILLION, Run, print_table, v0_row, write
 from bench.week import STAGES, Measured
+from tests.core.test_year_cost import COSTS
 
 SECONDS = dict(zip(STAGES, (20.0, 13.0, 3.0, 25.0, 6.0), strict=True))
 WEEK = Measured(
@@ -28,25 +29,29 @@ WEEK = Measured(
     receipt_rent=897_840,
     worker_memory_peak=160 * 10**6,
     exact=True,
+    finality_seconds=12.8,
 )
 LARGE = replace(
     WEEK,
     users=MILLION,
-    seconds={stage: 8 * seconds for stage, seconds in SECONDS.items()},
+    seconds=dict(zip(STAGES, (130.0, 18.0, 30.0, 120.0, 40.0), strict=True)),
     payment_fees=17_544 * 5_000,
 )
 COMPARISON = Comparison(
     one_by_one=Baseline(40, 32.0, 200_000),
     in_flight=Baseline(1_600, 40.0, 8_000_000),
-    floor=Floor(COMPARED, 1_755, 8.4, 0.8),
 )
+FLOORS = {
+    COMPARED: Floor(COMPARED, 1_755, 9.6, 0.8),
+    MILLION: Floor(MILLION, 17_544, 90.0, 8.0),
+}
 CALCULATED = Calculated(100_000, 1_000_000, 1.0, 1.2, 1.4, 8.0, 9.0)
 
 
 @pytest.fixture
 def run() -> Run:
     weeks = {COMPARED: WEEK, MILLION: LARGE}
-    return Run({"processor": "any"}, weeks, {COMPARED: COMPARISON}, CALCULATED)
+    return Run({"processor": "any"}, weeks, FLOORS, {COMPARED: COMPARISON}, CALCULATED, COSTS)
 
 
 def missed(run: Run) -> list[str]:
@@ -61,7 +66,8 @@ def test_a_run_that_reaches_everything_misses_nothing(run: Run) -> None:
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
-        ({"seconds": SECONDS | {"settled": 28.0}}, "to the floor"),
+        ({"seconds": SECONDS | {"settled": 25.3}}, "paid and settled, less finality, to the floor"),
+        ({"finality_seconds": 12.5}, "paid and settled, less finality, to the floor"),
         ({"seconds": SECONDS | {"settled": 250.0}}, "one by one"),
         ({"seconds": SECONDS | {"settled": 250.0}}, "32 in flight"),
         ({"payment_fees": 100 * COMPARED}, "fees per recipient"),
@@ -78,9 +84,10 @@ def test_a_week_that_is_too_dear_is_named(run: Run, changed: dict[str, object], 
 @pytest.mark.parametrize(
     ("changed", "what"),
     [
-        ({"worker_memory_peak": 256 * 10**6}, "peak memory"),
-        ({"seconds": SECONDS | {"settled": 900.0}}, "plan to close"),
-        ({"seconds": SECONDS | {"settled": 725.0}}, "time from 100,000"),
+        ({"worker_memory_peak": 200 * 10**6 + 1}, "peak memory"),
+        ({"seconds": LARGE.seconds | {"closed": 46.0}}, "plan to close, to the floor"),
+        ({"seconds": LARGE.seconds | {"planned": 145.0}}, "planned, written, read back"),
+        ({"seconds": LARGE.seconds | {"settled": 525.0}}, "time from 100,000"),
     ],
 )
 def test_a_million_rewards_have_limits_of_their_own(
@@ -89,6 +96,32 @@ def test_a_million_rewards_have_limits_of_their_own(
     run.weeks[MILLION] = replace(LARGE, **changed)  # type: ignore[arg-type]
 
     assert any(what in measure for measure in missed(run))
+
+
+def test_a_slow_machine_misses_nothing(run: Run) -> None:
+    slow = 7.0
+
+    def slower(week: Measured) -> Measured:
+        seconds = {stage: slow * taken for stage, taken in week.seconds.items()}
+        return replace(week, seconds=seconds, finality_seconds=slow * week.finality_seconds)
+
+    run.weeks = {users: slower(week) for users, week in run.weeks.items()}
+    run.floors = {
+        users: replace(
+            floor,
+            database_seconds=slow * floor.database_seconds,
+            chain_seconds=slow * floor.chain_seconds,
+        )
+        for users, floor in FLOORS.items()
+    }
+    run.comparisons = {
+        COMPARED: Comparison(
+            replace(COMPARISON.one_by_one, seconds=slow * COMPARISON.one_by_one.seconds),
+            replace(COMPARISON.in_flight, seconds=slow * COMPARISON.in_flight.seconds),
+        )
+    }
+
+    assert missed(run) == []
 
 
 @pytest.mark.parametrize(
@@ -107,7 +140,10 @@ def test_the_record_is_written(
     print_table(rows)
     write(run, rows, tmp_path)
 
-    assert "x 2.72" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "x 1.17" in shown  # (25 - 12.8) / 10.4
+    assert "x 3.45" in shown  # 338 / 98
+    assert "82.487 / 8.660" in shown  # SOL a year for 100,000 contributors
     facts = json.loads((tmp_path / "benchmark.json").read_text())
     assert [week["users"] for week in facts["weeks"]] == [COMPARED, MILLION]
     assert len(facts["table"]) == len(rows)

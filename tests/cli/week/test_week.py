@@ -57,11 +57,18 @@ def test_a_dry_run_shows_everything_and_writes_nothing(
     assert shown["excluded"] == {"unknown user": 1}
     assert shown["estimate"]["transactions"] == 1 + 3 + 1
     assert shown["funds"]["enough"] is True
+    years = shown["years"]
+    assert [year["contributors"] for year in years] == [8, 45, 1_000, 100_000]
+    assert all(
+        year["lamports"]["receipts_rent"] >= year["lamports_at_last_step"]["receipts_rent"] > 0
+        for year in years
+    )
     assert world.first.store.distribution(WEEK) is None
     assert kontrib("plan", "2024-W50", "--dry-run") == 0
     assert "8 contributors" in kontrib.out
     assert "1 no wallet address" in kontrib.out
     assert "of which 0 are the most that priority fees may cost" in " ".join(kontrib.out.split())
+    assert "100,000" in kontrib.out
 
 
 def test_a_plan_is_written_published_and_not_paid(

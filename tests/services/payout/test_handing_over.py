@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+import pytest
 
 from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import token_address
@@ -13,6 +15,7 @@ from tests.fakes.world import WEEK, World
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.money import ONE_TOKEN
 from worker.core.payout.chain import Recipient
+from worker.services.payout import in_flight
 from worker.services.plan.plan_week import plan_week
 from worker.services.week.due import find_work
 from worker.services.week.run import do_work
@@ -84,7 +87,23 @@ def rewards(world: World) -> set[Status]:
     return {status for status, tally in tallies.items() if tally.count}
 
 
-def test_rewards_are_processing_while_the_chain_finalizes_them(world: World) -> None:
+def test_rewards_are_not_marked_while_the_chain_finalizes_them_in_its_usual_time(
+    world: World,
+) -> None:
+    world.populate(6)
+    work, looks = prepared(world), Looks(world)
+
+    do_work(replace(world.first, clock=looks), work, seconds=600)
+
+    assert looks.seen
+    assert all(seen == {Status.PENDING} for seen in looks.seen)
+    assert rewards(world) == {Status.COMPLETED}
+
+
+def test_rewards_are_processing_while_the_chain_takes_unusually_long(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_flight, "MARKED_AFTER", timedelta())
     world.populate(6)
     work, looks = prepared(world), Looks(world)
 

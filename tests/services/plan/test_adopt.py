@@ -22,7 +22,7 @@ from worker.services.context import Context, Deadline
 from worker.services.plan.adopt import adopt_anchored_plan, with_user_ids
 from worker.services.plan.anchor import anchor_week
 from worker.services.plan.plan_week import dry_run, plan_week
-from worker.services.plan.publish import install_plan, publish_plan, write_plan
+from worker.services.plan.publish import install_plan, write_and_publish_plan
 from worker.services.plan.roster import sorted_outside
 
 Rewrite = Callable[[list[Reward]], Iterable[Reward]]
@@ -139,8 +139,7 @@ def write_anchored(context: Context, rewrite: Rewrite) -> None:
     rewritten = rewrite(list(draft.rewards(plan_id)))
     rewards = (replace(reward, position=i) for i, reward in enumerate(rewritten))
     context.store.ensure_distribution(WEEK, context.clock.now())
-    seal = write_plan(context, draft.header, rewards, plan_id)
-    publish_plan(context, seal, plan_id)
+    seal = write_and_publish_plan(context, draft.header, rewards, plan_id)
     install_plan(context, seal, PlanNotes(), plan_id, replacing=None)
 
 

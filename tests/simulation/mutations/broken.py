@@ -85,7 +85,7 @@ def allow_singles_by_wallet(patch: pytest.MonkeyPatch) -> None:
 def write_plans_blindly(patch: pytest.MonkeyPatch) -> None:
     """Skip reading back the written rows and the published file."""
 
-    def write_plan(
+    def write_and_publish_plan(
         context: Context, header: Header, rewards: Iterator[Reward], plan_id: str
     ) -> Seal:
         written = list(rewards)
@@ -95,16 +95,18 @@ def write_plans_blindly(patch: pytest.MonkeyPatch) -> None:
             sum(r.row.amount for r in written[p.start : p.stop])
             for p in map(header.batch_positions, range(header.batches))
         ]
+        rows = seal.stored_rows(context, plan_id, range(header.rewards))
+        lines = [header.canonical(), *(row.canonical() for row in rows)]
+        context.archive.publish(header.week, sealed.root, lines)
         publish._write_payouts(context, sealed, plan_id, amounts)
         return sealed
 
-    patch.setattr(plan_week, "write_plan", write_plan)
-    for module in (publish, anchor):
-        patch.setattr(module, "check_published", lambda context, sealed: None)
+    patch.setattr(plan_week, "write_and_publish_plan", write_and_publish_plan)
+    patch.setattr(anchor, "check_published", lambda context, sealed: None)
 
 
 def publish_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(plan_week, "publish_plan", lambda context, sealed, plan_id: None)
+    patch.setattr(plan_week, "write_and_publish_plan", publish.write_plan)
     patch.setattr(anchor, "check_published", lambda context, sealed: None)
 
 

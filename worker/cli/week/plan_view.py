@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from config.visible_text import visible_line
 from worker.cli.board_view import Document, week_document
@@ -22,6 +24,7 @@ from worker.core.payout.records import (
 from worker.core.plan.allocation import MULTIPLIER_SCALE
 from worker.core.plan.fates import Fates
 from worker.core.wording import counted
+from worker.core.year_cost import TRANSFERS_TOGETHER, WEEKS, YearCost
 from worker.services.plan.funds import Estimate, FundsReport
 from worker.services.plan.preview import Preview
 from worker.services.week.status import Board
@@ -57,6 +60,7 @@ def preview_document(preview: Preview) -> Document:
         ],
         "estimate": _estimate(preview.estimate),
         "funds": _funds(preview.funds),
+        "years": [_year(now, last) for now, last in preview.years],
     }
 
 
@@ -87,6 +91,15 @@ def _estimate(estimate: Estimate) -> Document:
         "fees_lamports": estimate.fees,
         "priority_fees_max_lamports": estimate.priority_fees_max,
         "total_lamports": estimate.lamports,
+    }
+
+
+def _year(now: YearCost, last: YearCost) -> Document:
+    return {
+        "contributors": now.contributors,
+        "weeks": WEEKS,
+        "lamports": asdict(now),
+        "lamports_at_last_step": asdict(last),
     }
 
 
@@ -129,6 +142,7 @@ def show_preview(console: Console, preview: Preview) -> None:
     if hidden := header.held - len(preview.held):
         console.print(f"  and {counted(hidden, 'more held reward')}")
     console.print(facts(_cost_facts(preview)))
+    console.print(_years_table(preview))
 
 
 def show_notes(console: Console, notes: PlanNotes) -> None:
@@ -195,6 +209,32 @@ def notes_of(board: Board) -> PlanNotes:
 
 def _counted(reasons: dict[str, int]) -> str:
     return "; ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
+
+
+def _years_table(preview: Preview) -> Table:
+    made = table(
+        ">contributors",
+        ">kontrib",
+        ">last step",
+        ">by 1",
+        f">by {TRANSFERS_TOGETHER}",
+        ">claims",
+        ">accounts",
+        title="SOL for a year of this many contributors a week. Last step: kontrib, at the rent of "
+        "SIMD-0437's last step. By 1 and 20: fees of so many transfers a transaction. Claims: paid "
+        "by the contributors. Accounts: token accounts for everyone, once, whoever pays.",
+    )
+    for now, last in preview.years:
+        figures = (now.total, last.total, now.transfer_each, now.transfers_together)
+        sols = map(_sol, (*figures, now.claims, now.accounts))
+        made.add_row(f"{now.contributors:,}", *sols)
+    return made
+
+
+def _sol(lamports: int) -> str:
+    """Lamports in SOL, short."""
+    sol = Decimal(lamports).scaleb(-9)
+    return f"{sol:,.3f}" if sol < 10 else f"{sol:,.1f}"
 
 
 def _cost_facts(preview: Preview) -> dict[str, object]:

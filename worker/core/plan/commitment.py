@@ -229,11 +229,15 @@ class SealBuilder:
         self._builder, self._in_part, self._seen = RootBuilder(), 0, 0
 
     def add(self, row: Row) -> None:
+        self.add_line(row.canonical())
+
+    def add_line(self, line: bytes) -> None:
+        """Add a row by its canonical line."""
         payable = self._header.rewards - self._header.held
         full = self._in_part == self._header.batch_size
         if self._in_part and (self._seen == payable or (full and self._seen < payable)):
             self._close_batch()
-        self._builder.add(row.canonical())
+        self._builder.add(line)
         self._in_part += 1
         self._seen += 1
 

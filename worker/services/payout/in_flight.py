@@ -25,6 +25,9 @@ LOOK_AGAIN = timedelta(seconds=30)
 MARKED_AT_ONCE = 32
 """Payouts whose rewards are marked between two looks at the chain."""
 
+MARKED_AFTER = timedelta(seconds=30)
+"""Rewards are marked this long after the send. Most are settled by then, with one write less."""
+
 USUAL_WAIT = timedelta(minutes=5)
 """A transaction is final, or its blockhash expired, within this time on a cluster that works."""
 
@@ -58,15 +61,26 @@ class _Unread:
     next_look_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """When a payout was signed first, and the end of the lease under which it was."""
+
+    at: datetime
+    lease_ends: datetime
+
+    def is_ours(self, now: datetime) -> bool:
+        """Whether no other worker may settle its rewards soon."""
+        return self.lease_ends > now + MARKED_BEFORE_END
+
+
 class InFlight:
     """Claimed payouts that are neither resolved nor postponed."""
 
     def __init__(self, context: Context, week: Week) -> None:
         self._context = context
         self._lease_ends: dict[str, datetime] = {}
-        self._unmarked: dict[str, datetime] = {}
-        """The end of each lease whose payout only we have signed, while its rewards are unmarked.
-        """
+        self._unmarked: dict[str, _Sent] = {}
+        """The payouts that only we have signed, while their rewards are unmarked."""
         self._unknown = UnknownReceipts()
         self._unread: dict[str, _Unread] = {}
         self.sends = LastSends()
@@ -105,9 +119,12 @@ class InFlight:
         record_attempts(self._context, attempts)
         self.signed_here |= {attempt.signature: intent.transfers for _, intent, attempt in signed}
         self.sends.note((payout for payout, _ in attempts), self._context.clock.now())
-        signed_first = [payout.id for payout, _ in attempts if payout.attempt is None]
-        self._unmarked |= {i: self._lease_ends[i] for i in signed_first}
-        self._context.counted[RE_SIGNS] += len(attempts) - len(signed_first)
+        self._unmarked |= {
+            payout.id: _Sent(attempt.created_at, self._lease_ends[payout.id])
+            for payout, attempt in attempts
+            if payout.attempt is None
+        }
+        self._context.counted[RE_SIGNS] += sum(it.attempt is not None for it, _ in attempts)
         updated = {
             p.id: replace(p, attempt=attempt, status=PayoutStatus.PROCESSING, next_attempt_at=None)
             for p, attempt in attempts
@@ -115,19 +132,19 @@ class InFlight:
         self.payouts = [updated.get(p.id, p) for p in self.payouts]
 
     def mark_some(self) -> bool:
-        """Mark some rewards `processing`. False if none is left.
+        """Mark some rewards `processing` whose payment takes unusually long. False if none is due.
 
-        Marking costs as much as settling, and the chain takes seconds to finalize. Rewards that
-        another worker may settle in the meantime are not marked: DocumentDB's update of many
-        documents may check its condition before that worker's write, and write after it.
+        Marking costs as much as settling. Rewards that another worker may settle in the meantime
+        are not marked: DocumentDB's update of many documents may check its condition before that
+        worker's write, and write after it.
         """
-        soon = self._context.clock.now() + MARKED_BEFORE_END
+        now = self._context.clock.now()
         flying = {payout.id: payout for payout in self.payouts}
-        ours = [i for i, end in self._unmarked.items() if end > soon and i in flying]
-        marked = [flying[i] for i in ours[:MARKED_AT_ONCE]]
-        self._unmarked = {i: self._unmarked[i] for i in ours[MARKED_AT_ONCE:]}
-        self._context.store.mark_processing(marked)
-        return bool(marked)
+        ours = {i: s for i, s in self._unmarked.items() if i in flying and s.is_ours(now)}
+        slow = [i for i, sent in ours.items() if sent.at <= now - MARKED_AFTER][:MARKED_AT_ONCE]
+        self._unmarked = {i: sent for i, sent in ours.items() if i not in slow}
+        self._context.store.mark_processing([flying[i] for i in slow])
+        return bool(slow)
 
     def postpone(self, later: Sequence[Postponement]) -> None:
         """Record the next tries. A payout that waits for a person stops its week visibly."""
@@ -149,9 +166,8 @@ class InFlight:
 
     @property
     def _why_unknown(self) -> str:
-        return (
-            f"its receipt cannot be read: {unknown_because(self._context.chain.endpoint_troubles)}"
-        )
+        why = unknown_because(self._context.chain.endpoint_troubles)
+        return f"its receipt cannot be read: {why}"
 
     def to_read(self, resolved: Mapping[str, PayoutStatus]) -> dict[str, PayoutStatus]:
         """The resolved payouts whose transaction is looked for now."""

@@ -116,8 +116,9 @@ def _wait(context: Context, flight: InFlight) -> None:
     until = context.clock.now() + timedelta(seconds=seconds)
     while flight.mark_some() and context.clock.now() < until:
         pass
-    if (left := until - context.clock.now()) > timedelta():
-        context.clock.sleep(left.total_seconds())
+    left = (until - context.clock.now()).total_seconds()
+    if left > 0:
+        context.clock.sleep(min(left, seconds))  # a clock may be set back meanwhile
 
 
 @dataclass(frozen=True, slots=True)

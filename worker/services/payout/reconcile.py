@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from worker.core.errors import KontribError, NotReady, UsageError
 from worker.core.findings import Check
 from worker.core.lifecycle import Status
-from worker.core.payout.chain import Execution
+from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.comparison import (
     RESOLVED,
     RecordedPayment,
@@ -17,19 +18,20 @@ from worker.core.payout.comparison import (
     receipt_of,
 )
 from worker.core.payout.records import Distribution, Payout, PayoutKind
-from worker.core.plan.commitment import PlanDoesNotMatchRoot
+from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row
 from worker.core.plan.receipts import ReceiptState
 from worker.core.week import Week
 from worker.core.wording import counted
+from worker.services.ahead import ahead
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.outside_plan import outside_plan
 from worker.services.payout.pages import payout_pages
-from worker.services.payout.settle import planned_transfers, read_back
+from worker.services.payout.settle import planned_transfers, read_back, transfers_of
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal, stored_rows
 
-CHUNK_PAYOUTS = 128
+CHUNK_PAYOUTS = 64
 """Transactions that are read at once. Each takes some 150 kB of memory."""
 LISTED_MAX = 100
 
@@ -108,8 +110,9 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
     )
     result.on_its_way = progress.held.amount
     rows = AnchoredRows(context, planned, seal)
-    for page in payout_pages(context.store, planned.plan_id, CHUNK_PAYOUTS):
-        _compare(rows, result, [p for p in page if p.kind is not PayoutKind.ANCHOR])
+    # The database reads the next page while the chain is asked about the last one.
+    for page in ahead(_pages(rows)):
+        _compare(rows, result, page)
     try:
         seal.check_held(stored_rows(context, planned.plan_id, seal.header.held_positions))
     except PlanDoesNotMatchRoot as error:
@@ -137,9 +140,26 @@ def reconcile_or_report(context: Context, distribution: Distribution) -> Reconci
         return result
 
 
-def _compare(rows: AnchoredRows, result: Reconciliation, payouts: Sequence[Payout]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Some payouts, and the stored rows of their batches, or the error of the proof, by id."""
+
+    payouts: list[Payout]
+    batches: dict[str, list[Row] | PlanDoesNotMatchRoot]
+
+
+def _pages(rows: AnchoredRows) -> Iterator[_Page]:
+    """All payouts that pay rewards. Neighbouring batches of a page share one query."""
+    batches = range(rows.seal.header.batches)
+    for page in payout_pages(rows.context.store, rows.planned.plan_id, CHUNK_PAYOUTS):
+        paid = [p for p in page if p.kind is PayoutKind.BATCH and p.index in batches]
+        proven = {payout.id: found for payout, found in rows.of_batches(paid)}
+        yield _Page([p for p in page if p.kind is not PayoutKind.ANCHOR], proven)
+
+
+def _compare(rows: AnchoredRows, result: Reconciliation, page: _Page) -> None:
     """Compare payouts of the plan with the chain."""
-    context = rows.context
+    context, payouts = rows.context, page.payouts
     outside = outside_plan(context.store, rows.planned, payouts)
     # A node that has not reached a recorded slot does not answer, instead of showing less.
     newest = max((p.slot or 0 for p in payouts), default=0)
@@ -154,15 +174,32 @@ def _compare(rows: AnchoredRows, result: Reconciliation, payouts: Sequence[Payou
         state, why = states[payout.id], f"({payout.status} in the database)"
         compare_receipt(payout.id, state, receipt_of(payout.status), why, result.check)
         if state in RESOLVED:
-            _compare_transaction(rows, result, payout, state, found.get(payout.id))
+            expected = partial(_expected, rows, page, payout)
+            _compare_transaction(result, payout, state, found.get(payout.id), expected)
+
+
+def _expected(
+    rows: AnchoredRows, page: _Page, payout: Payout, found: Execution
+) -> Sequence[Transfer]:
+    """The transfers that the plan requires of a payment.
+
+    Raises:
+        PlanDoesNotMatchRoot: the rows of a batch were changed, or the row of a single is missing.
+    """
+    batch = page.batches.get(payout.id)
+    if batch is None:
+        return planned_transfers(rows, payout, found)
+    if isinstance(batch, PlanDoesNotMatchRoot):
+        raise batch
+    return transfers_of(batch)
 
 
 def _compare_transaction(
-    rows: AnchoredRows,
     result: Reconciliation,
     payout: Payout,
     state: ReceiptState,
     found: Execution | None,
+    expected: Callable[[Execution], Sequence[Transfer]],
 ) -> None:
     if found is None:
         result.unreadable += 1
@@ -173,7 +210,7 @@ def _compare_transaction(
         result.chain_paid += found.source_decrease
     try:
         is_paid = state is ReceiptState.PAID
-        transfers = planned_transfers(rows, payout, found) if found and is_paid else []
+        transfers = expected(found) if found and is_paid else []
     except PlanDoesNotMatchRoot as error:
         result.check.wrong(payout.id, str(error))
         return

@@ -11,7 +11,7 @@ from worker.core.payout.chain import Execution, Transfer
 from worker.core.payout.comparison import RESOLVED, recipient_of
 from worker.core.payout.intent import moved
 from worker.core.payout.records import Payout, PayoutKind, Settlement
-from worker.core.plan.commitment import PlanDoesNotMatchRoot
+from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row
 from worker.ports.payout import Chain, PublicChain
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
@@ -88,10 +88,15 @@ def planned_transfers(rows: AnchoredRows, payout: Payout, found: Execution) -> l
     if payout.kind is PayoutKind.ANCHOR:
         return []
     if payout.kind is PayoutKind.BATCH:
-        return [Transfer(row.wallet, row.amount) for row in rows.of_batch(payout.index)]
+        return transfers_of(rows.of_batch(payout.index))
     if (row := rows.at(payout.index)) is None:
         raise PlanDoesNotMatchRoot(f"The row of {payout.id}", rows.seal.root, b"")
     return [Transfer(recipient_of(found), row.amount)]
+
+
+def transfers_of(batch: Sequence[Row]) -> list[Transfer]:
+    """The transfers that pay the rows of a batch."""
+    return [Transfer(row.wallet, row.amount) for row in batch]
 
 
 def _settlement(

@@ -28,8 +28,8 @@ from worker.services.plan.publish import (
     install_plan,
     is_published,
     new_draft,
-    publish_plan,
     with_marks,
+    write_and_publish_plan,
     write_plan,
 )
 from worker.services.plan.roster import sorted_outside
@@ -96,12 +96,11 @@ def _plan_again(
     previous = previous_plan(context, week, first)
     # Without today's holds: most of them are from after the anchor.
     draft = make_draft(context, week, memo.cutoff, previous, batch_size=memo.batch_size, held=())
-    rewards = draft.rewards(plan_id)
     if seal_of(draft.header, (r.row for r in draft.rewards(plan_id))).root != memo.root:
         location = context.archive.location(week, memo.root)
         raise AnchoredPlanMissing(week, memo.root, location)
-    seal = write_plan(context, draft.header, with_marks(context, week, rewards), plan_id)
-    publish_plan(context, seal, plan_id)
+    rewards = with_marks(context, week, draft.rewards(plan_id))
+    seal = write_and_publish_plan(context, draft.header, rewards, plan_id)
     return seal, draft.notes
 
 

@@ -17,9 +17,10 @@ from worker.core.plan.entrant import Entrant
 from worker.core.plan.rules import Rules
 from worker.core.week import Week
 from worker.ports.payout import Store
+from worker.services.ahead import ahead
 from worker.services.context import Context
 
-CHUNK_USERS = 2000
+CHUNK_USERS = 1000
 LISTED_MAX = 20
 """Excluded users that are named, of each reason."""
 
@@ -93,9 +94,10 @@ def list_eligible_users(
     `held`: the users whose reward an operator holds.
     """
     salt = context.chain.plan_salt(week)
-    for qualified, accounts, multipliers in participants(
-        context.store, week, users, rules, excluded
-    ):
+    # The database looks up the next users while the chain looks up these. The two threads count
+    # different fields of `excluded`.
+    read = ahead(participants(context.store, week, users, rules, excluded))
+    for qualified, accounts, multipliers in read:
         context.refuse_if_late()
         stored = [accounts[u.user_id].wallet for u in qualified]
         wallets = sorted({wallet for wallet in stored if isinstance(wallet, str) and wallet})

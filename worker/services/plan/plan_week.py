@@ -26,9 +26,8 @@ from worker.services.plan.publish import (
     counted_try,
     install_plan,
     new_draft,
-    publish_plan,
     with_marks,
-    write_plan,
+    write_and_publish_plan,
 )
 from worker.services.plan.seal import AnchorUnknown
 
@@ -153,8 +152,7 @@ def _install(context: Context, draft: Draft) -> Planned:
     week = draft.header.week
     with new_draft(context, week) as plan_id:
         rewards = with_marks(context, week, draft.rewards(plan_id))
-        seal = write_plan(context, draft.header, rewards, plan_id)
-        publish_plan(context, seal, plan_id)
+        seal = write_and_publish_plan(context, draft.header, rewards, plan_id)
     if install_plan(context, seal, draft.notes, plan_id, replacing=None):
         return Planned("made", draft.header, seal.root)
     winner = context.store.distribution(week)

@@ -13,6 +13,7 @@ from worker.core.plan.commitment import Header
 from worker.core.plan.entrant import Entrant
 from worker.core.plan.totals import point_to_token_ratio
 from worker.core.week import Week
+from worker.core.year_cost import SIZES, YearCost, year_costs
 from worker.services.context import Context
 from worker.services.plan.draft import Draft
 from worker.services.plan.funds import Estimate, FundsReport, estimate, funds_report, plan_need
@@ -36,6 +37,9 @@ class Preview:
     """The first rewards that the plan holds, by user."""
     estimate: Estimate
     funds: FundsReport
+    years: Sequence[tuple[YearCost, YearCost]]
+    """A year of weeks of this size, and of each usual size: at the cluster's rent, and at the rent
+    of SIMD-0437's last step."""
 
 
 def preview(context: Context, draft: Draft, top: int = TOP_REWARDS) -> Preview:
@@ -54,4 +58,5 @@ def preview(context: Context, draft: Draft, top: int = TOP_REWARDS) -> Preview:
             costs, batches=header.batches, held=header.held, new_accounts=draft.new_accounts
         ),
         funds=funds_report(context, plan_need(costs, header, draft.new_accounts)),
+        years=year_costs(costs, sorted({header.rewards, *SIZES} - {0})),
     )

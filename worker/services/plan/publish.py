@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -19,8 +20,9 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import anchor_id
 from worker.core.week import Week
 from worker.ports.payout import Store
+from worker.services.ahead import ahead
 from worker.services.context import Context, OutOfTime
-from worker.services.plan.seal import CHUNK_ROWS, read_published, seal_of, stored_rows
+from worker.services.plan.seal import CHUNK_ROWS, read_header, seal_of_lines, stored_rows
 
 KILLED_MAX = 3
 TASK_OVERRUN = 2
@@ -94,21 +96,61 @@ def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan
     Raises:
         PlanDoesNotMatchRoot: the rows read back differ from the rows written.
     """
-    now, expected = context.clock.now(), SealBuilder(header)
+    seal, amounts = _write_rewards(context, header, rewards)
+    deque(_lines_read_back(context, seal, plan_id), maxlen=0)
+    _write_payouts(context, seal, plan_id, amounts)
+    return seal
+
+
+def write_and_publish_plan(
+    context: Context, header: Header, rewards: Iterator[Reward], plan_id: str
+) -> Seal:
+    """As `write_plan`, and publish the rows read back outside the database, under their root.
+
+    One reading serves both: the archive keeps a file only if its last line was reached, and the
+    error of rows that differ comes before it.
+
+    Raises:
+        PlanDoesNotMatchRoot: the rows read back differ from the rows written.
+        Unreachable: the archive cannot be used, or does not return the file as it was written.
+    """
+    seal, amounts = _write_rewards(context, header, rewards)
+    lines = _lines_read_back(context, seal, plan_id)
+    context.archive.publish(header.week, seal.root, itertools.chain([header.canonical()], lines))
+    _write_payouts(context, seal, plan_id, amounts)
+    return seal
+
+
+def _write_rewards(
+    context: Context, header: Header, rewards: Iterator[Reward]
+) -> tuple[Seal, list[int]]:
+    """Write a draft's rewards. Returns their seal, and the amount of each batch in base units."""
+    now, written = context.clock.now(), SealBuilder(header)
     amounts = [0] * header.batches
-    for chunk in chunks(rewards, CHUNK_ROWS):
+    # The next rewards are computed while the database writes.
+    for chunk in ahead(chunks(rewards, CHUNK_ROWS)):
         context.refuse_if_late()
         for reward in chunk:
-            expected.add(reward.row)
+            written.add(reward.row)
             if reward.row.batch:
                 amounts[reward.position // header.batch_size] += reward.row.amount
         context.store.write_rewards(chunk, header.week, now)
-    root = expected.seal().root
-    seal = seal_of(header, stored_rows(context, plan_id, range(header.rewards)))
-    if seal.root != root:
-        raise PlanDoesNotMatchRoot(f"The plan of {header.week} as written", root, seal.root)
-    _write_payouts(context, seal, plan_id, amounts)
-    return seal
+    return written.seal(), amounts
+
+
+def _lines_read_back(context: Context, seal: Seal, plan_id: str) -> Iterator[bytes]:
+    """The canonical lines of a draft's rows, as they are stored.
+
+    Raises:
+        PlanDoesNotMatchRoot: after the last line, if the rows differ from those of the seal.
+    """
+    header, found = seal.header, SealBuilder(seal.header)
+    for row in stored_rows(context, plan_id, range(header.rewards)):
+        line = row.canonical()
+        found.add_line(line)
+        yield line
+    if (root := found.seal().root) != seal.root:
+        raise PlanDoesNotMatchRoot(f"The plan of {header.week} as written", seal.root, root)
 
 
 def with_marks(context: Context, week: Week, rewards: Iterable[Reward]) -> Iterator[Reward]:
@@ -137,7 +179,7 @@ def held_in_batches(store: Store, planned: PlannedWeek) -> list[Reward]:
     ]
 
 
-def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int]) -> None:
+def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: Sequence[int]) -> None:
     header = seal.header
     anchor = Payout(
         id=anchor_id(header.week),
@@ -165,20 +207,6 @@ def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: list[int
         context.store.write_payouts(batches, [seal.batch_roots[i] for i in indexes])
 
 
-def publish_plan(context: Context, seal: Seal, plan_id: str) -> None:
-    """Write the plan outside the database under its root, and read it back.
-
-    Raises:
-        PlanDoesNotMatchRoot: the file read back is not the plan.
-        Unreachable: the archive cannot be used.
-    """
-    header = seal.header
-    rows = stored_rows(context, plan_id, range(header.rewards))
-    lines = itertools.chain([header.canonical()], (row.canonical() for row in rows))
-    context.archive.publish(header.week, seal.root, lines)
-    check_published(context, seal)
-
-
 def check_published(context: Context, seal: Seal) -> None:
     """
     Raises:
@@ -200,6 +228,8 @@ def is_published(context: Context, week: Week, root: bytes) -> bool:
 def published_header(context: Context, week: Week, root: bytes) -> Header | None:
     """The header of the published plan with that root, proven by all its rows; None without a file.
 
+    The root commits to every byte of each line, so the rows need no parsing.
+
     Raises:
         PlanDoesNotMatchRoot: the file holds another plan.
         MalformedPlan: the file is not a plan.
@@ -208,8 +238,8 @@ def published_header(context: Context, week: Week, root: bytes) -> Header | None
     if published is None:
         return None
     with published as lines:
-        header, rows = read_published(lines)
-        found = seal_of(header, rows).root
+        header = read_header(lines)
+        found = seal_of_lines(header, lines).root
     if found != root:
         raise PlanDoesNotMatchRoot(f"The published plan of {week.label}", root, found)
     return header

@@ -18,8 +18,8 @@ from worker.core.chunks import chunks
 from worker.core.errors import KontribError, NotReady
 from worker.core.plan.entrant import Entrant, commitment_of, pack, unpack
 
-RUN_RECORDS_MAX = 50_000
-"""Records that are sorted in memory: some 9 MB of entrants."""
+RUN_RECORDS_MAX = 25_000
+"""Records that are sorted in memory: some 4.5 MB of entrants."""
 BLOCK_RECORDS = 500
 """Records that are read at once from each run: some 60 kB."""
 _LENGTH_BYTES = 4

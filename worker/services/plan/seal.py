@@ -16,10 +16,11 @@ from worker.core.plan.commitment import (
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, anchor_ids, unknown_because
 from worker.core.week import Week
+from worker.services.ahead import ahead
 from worker.services.context import Context
 from worker.services.plan.cluster.founding_receipts import founding_receipts
 
-CHUNK_ROWS = 5000
+CHUNK_ROWS = 2500
 READ_AGAIN_SECONDS = (1, 2, 4)
 
 
@@ -87,16 +88,26 @@ def anchored_seal(context: Context, planned: PlannedWeek, *, anew: bool = False)
 
 
 def stored_rows(context: Context, plan_id: str, positions: range) -> Iterator[Row]:
-    """Stored rows in canonical order, in chunks."""
-    for first in range(positions.start, positions.stop, CHUNK_ROWS):
+    """Stored rows in canonical order. The next ones are read while the caller uses the last."""
+    for rows in ahead(_stored_chunks(context, plan_id, positions)):
+        yield from rows
+
+
+def _stored_chunks(context: Context, plan_id: str, positions: range) -> Iterator[list[Row]]:
+    for first in range(0, len(positions), CHUNK_ROWS):
         context.refuse_if_late()
-        yield from context.store.rows(plan_id, positions[first - positions.start :][:CHUNK_ROWS])
+        yield list(context.store.rows(plan_id, positions[first:][:CHUNK_ROWS]))
 
 
 def seal_of(header: Header, rows: Iterable[Row]) -> Seal:
+    return seal_of_lines(header, (row.canonical() for row in rows))
+
+
+def seal_of_lines(header: Header, lines: Iterable[bytes]) -> Seal:
+    """The seal of rows by their canonical lines."""
     builder = SealBuilder(header)
-    for row in rows:
-        builder.add(row)
+    for line in lines:
+        builder.add_line(line)
     return builder.seal()
 
 
@@ -105,7 +116,16 @@ def read_published(lines: Iterator[bytes]) -> tuple[Header, Iterator[Row]]:
     Raises:
         MalformedPlan: the file is empty, or not a plan.
     """
+    return read_header(lines), (Row.parse(line) for line in lines)
+
+
+def read_header(lines: Iterator[bytes]) -> Header:
+    """Take the first line of a published plan.
+
+    Raises:
+        MalformedPlan: the file is empty, or its first line is no header.
+    """
     first = next(lines, None)
     if first is None:
         raise MalformedPlan(b"", "the file is empty")
-    return Header.parse(first), (Row.parse(line) for line in lines)
+    return Header.parse(first)

@@ -15,7 +15,7 @@ from worker.core.payout.looks.unknown_receipts import UNKNOWN_MAX
 from worker.core.payout.records import Attempt, Payout, PayoutKind, Settlement
 from worker.core.plan.receipts import ReceiptState, Resolution
 from worker.core.watch.figures import RE_SIGNS
-from worker.services.payout.in_flight import LOOK_AGAIN, USUAL_WAIT, InFlight
+from worker.services.payout.in_flight import LOOK_AGAIN, MARKED_AFTER, USUAL_WAIT, InFlight
 from worker.services.week.story import Job
 
 
@@ -162,6 +162,7 @@ def test_rewards_are_marked_once_while_their_lease_lasts(world: World, flight: I
     flight.record_attempts(signed_by(world, [first]))
     flight.record_attempts(signed_by(world, [second, third]))
     flight.settled([unread(third)])
+    world.clock.sleep(MARKED_AFTER.total_seconds())
 
     assert flight.mark_some()
     assert not flight.mark_some()
@@ -169,6 +170,21 @@ def test_rewards_are_marked_once_while_their_lease_lasts(world: World, flight: I
     rewards = world.first.store.rewards(world.distribution().plan_id or "", range(6))
     processing = {r.row.batch for r in rewards if r.status is Status.PROCESSING}
     assert processing == {first.id, second.id}
+
+
+@pytest.mark.parametrize(("after", "marks"), [(-1, False), (0, True), (1, True)])
+def test_nothing_is_marked_of_a_payment_that_takes_its_usual_time(
+    world: World, flight: InFlight, after: int, marks: bool
+) -> None:
+    flight.record_attempts(signed_by(world, flight.payouts[:1]))
+    world.clock.sleep(MARKED_AFTER.total_seconds() + after)
+    flight.record_attempts(signed_by(world, flight.payouts[1:]))
+
+    assert flight.mark_some() is marks
+
+    rewards = world.first.store.rewards(world.distribution().plan_id or "", range(6))
+    processing = {r.row.batch for r in rewards if r.status is Status.PROCESSING}
+    assert processing == ({flight.payouts[0].id} if marks else set())
 
 
 @pytest.mark.parametrize(("before_end", "marks"), [(31, True), (30, False), (29, False)])
@@ -227,6 +243,7 @@ def test_no_more_is_claimed_than_there_is_room_for() -> None:
     assert claimed == [4, 4, 0]
     assert len({payout.id for payout in flight.payouts}) == 8
     flight.record_attempts(signed_by(world, flight.payouts))
+    world.clock.sleep(MARKED_AFTER.total_seconds())
     assert flight.mark_some()  # all leases are known
 
 

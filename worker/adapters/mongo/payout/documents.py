@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 
 from bson import Int64
 
@@ -171,9 +172,13 @@ ROW_FIELDS = dict.fromkeys(_ROW.split(), 1)
 """The fields that `row_of` reads."""
 
 
+_week_of = lru_cache(maxsize=16)(Week.containing)
+"""A plan has one week, and each of its rows names it."""
+
+
 def row_of(document: Document) -> Row:
     batch = document["batch"]
-    week = Week.containing(document["week_start"])
+    week = _week_of(document["week_start"])
     return Row(
         user=bytes.fromhex(document["user_commitment"]),
         wallet=document["wallet_address"],

@@ -1,8 +1,7 @@
 """Claims payouts, records their attempts, and writes how the chain resolved them.
 
 A settlement writes the rewards before their payout. A crash in between leaves an unresolved payout,
-which a worker claims and settles again. The other order would leave unpaid rewards that no worker
-looks at.
+which a worker claims and settles again. The other order would leave unpaid rewards unseen.
 """
 
 from __future__ import annotations
@@ -240,7 +239,7 @@ def _reward_updates(settlement: Settlement, sizes: dict[str, int], now: datetime
         return []
     rewards = _rewards_of(payout, sizes)
     if settlement.status is PayoutStatus.PAID:
-        return [UpdateMany(rewards, [{"$set": _paid(settlement, now)}])]
+        return [UpdateMany(rewards, _paid(settlement, now))]
     if payout.kind is PayoutKind.SINGLE:
         facts: Document = {"status": Status.FAILED.value, "reason": SINGLE_VOIDED}
     else:
@@ -253,16 +252,18 @@ def _reward_updates(settlement: Settlement, sizes: dict[str, int], now: datetime
     return [UpdateMany({**rewards, "status": _UNPAID}, {"$set": facts})]
 
 
-def _paid(settlement: Settlement, now: datetime) -> Document:
-    """The fields of a paid reward. A repeated settlement may add the signature. It keeps the first
-    date, unless it knows the date of the chain."""
-    return {
+def _paid(settlement: Settlement, now: datetime) -> Document | list[Document]:
+    """The update of a paid reward. A repeated settlement may add the signature. Without the chain's
+    date it keeps the first one: by a pipeline, which costs the engine half as much again."""
+    facts = {
         "status": Status.COMPLETED.value,
         "reason": None,
         "next_attempt_at": None,
-        "claimed_at": settlement.landed_at or {"$ifNull": ["$claimed_at", now]},
         **_known(transaction_signature=settlement.signature, slot=settlement.slot),
     }
+    if settlement.landed_at is not None:
+        return {"$set": {**facts, "claimed_at": settlement.landed_at}}
+    return [{"$set": {**facts, "claimed_at": {"$ifNull": ["$claimed_at", now]}}}]
 
 
 def _settled(settlement: Settlement) -> Update:

@@ -32,7 +32,7 @@ from worker.core.plan.commitment import Row
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 
-INSERT_BATCH = 2500
+INSERT_BATCH = 1250
 CONNECTIONS = 2
 """Connections that insert the rewards of one plan at the same time."""
 _CHANGEABLE = [Stage.DUE.value, Stage.PLANNED.value]

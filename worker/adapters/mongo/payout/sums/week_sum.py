@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -39,7 +40,7 @@ class WeekSum:
         self._rules, self._mark, self._exactly = rules, mark, exactly
         self._malformed_max, self._highest = malformed_max, rules.points.highest_of_all()
         self._page: list[tuple[str, int, int]] = []
-        self._pages: list[str] = []
+        self._pages: deque[str] = deque()
         self._id_types: set[type] = set()
         self._rest: dict[str, tuple[int, int, int, int]] = {}
         """Points, late points, contributions and late contributions of late groups, and of
@@ -126,9 +127,14 @@ class WeekSum:
         )
 
     def _users(self) -> Iterator[UserPoints]:
-        for page in itertools.chain(map(json.loads, self._pages), [self._page]):
+        for page in itertools.chain(self._take_pages(), [self._page]):
             for user_id, points, count in page:
                 more, late, counts, late_counts = self._rest.pop(user_id, _NOTHING)
                 yield UserPoints(user_id, points + more, late, count + counts, late_counts)
         for user_id, sums in self._rest.items():
             yield UserPoints(user_id, *sums)
+
+    def _take_pages(self) -> Iterator[list[tuple[str, int, int]]]:
+        """The full pages. Each is given up as it is read: the caller needs the memory."""
+        while self._pages:
+            yield json.loads(self._pages.popleft())
