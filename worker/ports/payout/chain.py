@@ -174,7 +174,8 @@ class Chain(ReceiptReader, Protocol):
         """
 
     def finalized_time(self) -> datetime:
-        """The time of the newest finalized block, by a majority of the endpoints.
+        """The time of a finalized block that was the newest some seconds ago at most, by a majority
+        of the endpoints.
 
         Raises:
             BlockTimeUnknown: no majority of the endpoints reports it.
