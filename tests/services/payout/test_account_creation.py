@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
@@ -11,6 +13,7 @@ from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.world import WEEK, World, chain_of
 from worker.core.cost import Charge
 from worker.core.payout.chain import Blockhash, Height, SendResult
+from worker.core.payout.looks.pace import LOOKS_UNSEEN
 from worker.ports.payout import Signed
 from worker.services.context import Deadline
 from worker.services.payout.token_accounts import create_token_accounts
@@ -122,3 +125,39 @@ def test_accounts_that_were_made_are_told_from_the_others(world: World) -> None:
     made = create(world, seconds=5)
     assert len(made) == 1
     assert made < set(WALLETS)
+
+
+def test_a_refused_creation_makes_no_account(world: World) -> None:
+    chain = chain_of(world.first)
+
+    def spend_the_rent(method: str) -> None:
+        payer = world.ledger.account(chain.fee_payer)
+        if method == "send" and payer is not None:
+            world.ledger.put_account(chain.fee_payer, replace(payer, lamports=10_000))
+
+    chain.before = spend_the_rent
+    assert create(world) == set()
+
+
+def test_an_answer_that_misses_a_status_proves_no_account(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.ledger.holds_sends = True
+    monkeypatch.setattr(chain_of(world.first), "statuses", lambda signatures: [])
+
+    with pytest.raises(ValueError, match="shorter"):
+        create(world)
+
+
+def test_a_creation_is_looked_at_as_soon_as_a_node_can_show_it(world: World) -> None:
+    chain, began, looks = chain_of(world.first), world.clock.now(), list[datetime]()
+
+    def note(method: str) -> None:
+        if method == "statuses":
+            looks.append(world.clock.now())
+
+    chain.before = note
+    create(world)
+
+    seconds = (looks[0] - began).total_seconds()
+    assert seconds == LOOKS_UNSEEN * world.first.limits.poll_seconds

@@ -15,7 +15,7 @@ from tests.fakes.wiki.wiki import wiki_in_memory
 from tests.fakes.world import WEEK, World, chain_of, sign_and_send, store_of
 from worker.core.findings import Outcome
 from worker.core.lifecycle import Stage
-from worker.core.payout.chain import Intent
+from worker.core.payout.chain import Intent, Searched
 from worker.core.plan.commitment import PlanDoesNotMatchRoot
 from worker.core.plan.counted_contributions import points_window
 from worker.core.plan.earlier_key import EarlierKey
@@ -120,6 +120,29 @@ def without_weeks(world: World) -> Context:
     for table in (state.weeks, state.rewards, state.payouts, state.first_week):
         table.clear()
     return new_key(world.first)
+
+
+def test_the_genesis_of_a_faster_operator_counts_even_if_it_is_returned_only_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Operators with different cut-offs would make different plans."""
+    rotated, rival = new_key(world.first), new_key(world.add_operator())
+    named = last_cutoff(world) + 1
+
+    def be_overtaken(method: str) -> None:
+        if method == "sign":
+            chain_of(rotated).before = lambda _: None
+            make_genesis(rival, NEXT, after_cutoff=named)
+
+    chain_of(rotated).before = be_overtaken
+    monkeypatch.setattr(
+        chain_of(rotated), "search_execution", lambda receipt_id, place: Searched(None, None)
+    )
+
+    make_genesis(rotated, NEXT)
+
+    assert rotated.store.earlier_key() == rival.store.earlier_key()
+    assert last_cutoff(world) != named
 
 
 def test_the_last_cutoff_is_named_where_the_database_lacks_it(world: World) -> None:

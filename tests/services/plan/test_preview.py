@@ -7,6 +7,7 @@ from fractions import Fraction
 from tests.fakes.world import WEEK, World, chain_of
 from worker.core.lifecycle import Stage
 from worker.core.money import ONE_TOKEN
+from worker.core.year_cost import SIZES
 from worker.services.plan.funds import payer_reserve
 from worker.services.plan.plan_week import dry_run, plan_week
 from worker.services.plan.preview import Preview, preview
@@ -81,4 +82,6 @@ def test_a_preview_of_a_planned_week_says_so(world: World) -> None:
 
 def test_a_week_without_contributions_has_no_ratio(world: World) -> None:
     world.genesis()
-    assert previewed(world).ratio == 0
+    found = previewed(world)
+    assert found.ratio == 0
+    assert [now.contributors for now, _ in found.years] == sorted(SIZES)

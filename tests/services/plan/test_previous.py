@@ -146,6 +146,18 @@ def test_a_root_that_not_every_endpoint_shows_is_not_final(world: World) -> None
         anchored_seal(restarted(world.first), planned)
 
 
+def test_a_final_root_is_read_once_by_a_process_and_again_where_it_matters(world: World) -> None:
+    planned, calls = world.distribution().planned, list[str]()
+    assert planned is not None
+    anchored_seal(world.first, planned)
+    chain_of(world.first).before = calls.append
+
+    anchored_seal(world.first, planned)
+    assert calls == []
+    anchored_seal(world.first, planned, anew=True)
+    assert calls == ["receipts"]
+
+
 # --- an anchor whose transaction cannot be read --------------------------------------------------
 
 

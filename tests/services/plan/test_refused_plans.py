@@ -272,3 +272,21 @@ def test_each_intent_is_signed_or_none_is_sent(
     with pytest.raises(ValueError, match="shorter"):
         send_until_resolved(world.first, INTENT, ReceiptState.FREE)
     assert world.ledger.landed == {}
+
+
+def test_our_own_transaction_is_read_by_its_signature(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search among a receipt's mentions finds nothing, as when strangers mention it often."""
+    monkeypatch.setattr(chain_of(world.first), "executions", lambda ids: {})
+
+    executed = send_until_resolved(world.first, INTENT, ReceiptState.FREE)
+
+    assert executed is not None
+    assert [executed.signature] == list(world.ledger.landed)
+
+
+def test_a_new_genesis_is_known_by_its_signature(world: World) -> None:
+    (signature, made) = make_genesis(world.first, WEEK)
+
+    assert ([signature], made) == (list(world.ledger.landed), True)

@@ -293,7 +293,7 @@ SAFEGUARDS = [
         "a receipt key has one genesis",
         edit(
             make_genesis,
-            ("before[ids[0]] is ReceiptState.PAID and", "False and"),
+            ("first is ReceiptState.PAID and", "False and"),
             ("_known_receipts(context, ids)[ids[1]] is not ReceiptState.PAID", "False"),
         ),
         a_genesis_with_another_first_week_follows,

@@ -175,16 +175,17 @@ def make_genesis(
     context.chain.check_mint()
     mint = context.chain.mint
     ids = genesis_ids(context.chain.cluster_genesis(), mint, week)
-    before = _known_receipts(context, ids)
-    if before[ids[0]] is ReceiptState.PAID and before[ids[1]] is ReceiptState.FREE:
+    states = _known_receipts(context, ids)
+    first, second = (states[each] for each in ids)
+    if first is ReceiptState.PAID and second is ReceiptState.FREE:
         raise _exists(context)
-    made = before[ids[0]] is ReceiptState.FREE
+    made = first is ReceiptState.FREE
     known = context.store.distributions()
     if made:
         _refuse_paid_weeks(week, known)
     earlier = _earlier_key(context, week, known, after_cutoff) if made else None
     intent = Intent(ids, Resolution.PAID, memo=GenesisMemo(week, mint, earlier).text())
-    executed = send_until_resolved(context, intent, before[ids[0]])
+    executed = send_until_resolved(context, intent, first)
     if _known_receipts(context, ids)[ids[1]] is not ReceiptState.PAID:
         raise _exists(context)
     memo = GenesisMemo.parse(executed.memo) if executed else _memo(context)

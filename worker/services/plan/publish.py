@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -97,7 +96,8 @@ def write_plan(context: Context, header: Header, rewards: Iterator[Reward], plan
         PlanDoesNotMatchRoot: the rows read back differ from the rows written.
     """
     seal, amounts = _write_rewards(context, header, rewards)
-    deque(_lines_read_back(context, seal, plan_id), maxlen=0)
+    for _ in _lines_read_back(context, seal, plan_id):
+        pass
     _write_payouts(context, seal, plan_id, amounts)
     return seal
 

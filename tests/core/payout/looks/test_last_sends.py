@@ -29,6 +29,14 @@ def test_what_was_sent_just_now_is_due_a_while_later() -> None:
     assert sends.due(PAYOUTS, NOW + RESEND_AFTER) == PAYOUTS
 
 
+def test_a_sending_leaves_the_times_of_the_others() -> None:
+    sends = LastSends()
+    sends.note(PAYOUTS[:1], NOW)
+    sends.note(PAYOUTS[1:], NOW)
+
+    assert sends.due(PAYOUTS, NOW) == []
+
+
 def test_a_clock_that_was_set_back_delays_nothing() -> None:
     sends = LastSends()
     sends.note(PAYOUTS, NOW)

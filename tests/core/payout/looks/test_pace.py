@@ -10,6 +10,7 @@ from worker.core.payout.chain import Landing, SignatureStatus
 from worker.core.payout.looks.pace import (
     FINALITY_SLOTS,
     LOOKS_UNSEEN,
+    MEASURED_SLOTS_MIN,
     PAUSE_SECONDS_MAX,
     SLOT_SECONDS_FIRST,
     SLOT_SECONDS_MAX,
@@ -51,6 +52,27 @@ def test_slots_are_measured_between_two_looks() -> None:
     pace = looked((0, [pending(1_000, 1_000)]), (4, [pending(1_000, 1_010)]))
 
     assert pace.pause_seconds(SHORTEST) == pytest.approx((FINALITY_SLOTS - 9) * 0.4)
+
+
+def test_a_few_slots_are_enough_to_measure_and_fewer_are_not() -> None:
+    few = looked((0, [pending(1_000, 1_000)]), (4, [pending(1_000, 1_000 + MEASURED_SLOTS_MIN)]))
+    fewer = looked((0, [pending(1_000, 1_000)]), (4, [pending(1_000, 999 + MEASURED_SLOTS_MIN)]))
+
+    left = FINALITY_SLOTS + 1 - MEASURED_SLOTS_MIN
+    assert few.pause_seconds(0.01) == pytest.approx(left * 4 / MEASURED_SLOTS_MIN)
+    assert fewer.pause_seconds(0.01) == pytest.approx((left + 1) * SLOT_SECONDS_FIRST)
+
+
+def test_a_look_at_nothing_measures_nothing() -> None:
+    pace = looked((0, []), (4, [pending(1_000, 1_000)]))
+
+    assert pace.pause_seconds(0.01) == pytest.approx((FINALITY_SLOTS + 1) * SLOT_SECONDS_FIRST)
+
+
+def test_an_overdue_transaction_is_looked_at_again_a_slot_later() -> None:
+    pace = looked((0, [pending(1_000, 2_000)]))
+
+    assert pace.pause_seconds(0.01) == pytest.approx(SLOT_SECONDS_FIRST)
 
 
 def test_the_first_transaction_that_will_be_final_decides() -> None:

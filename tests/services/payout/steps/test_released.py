@@ -12,6 +12,7 @@ from tests.fakes.chain.chain import FakeChain, wallet_named
 from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of, store_of, user_id_of
 from tests.simulation.faults.traps import do
+from worker.core.cost import OtherTransaction, TransactionKind
 from worker.core.lifecycle import Stage
 from worker.core.payout.hold import NO_WALLET
 from worker.core.payout.records import PayoutKind
@@ -169,17 +170,38 @@ def test_accounts_of_several_rounds_are_counted_together(world: World) -> None:
     world.genesis()
     close(world, *NAMES[:3])
     do(world.first, Job.PLAN, Job.ANCHOR)
-    chain, began = chain_of(world.first), world.clock.now()
+    chain, rounds = chain_of(world.first), list[str]()
     chain.accounts_per_transaction = 1
     world.ledger.holds_sends = True
 
-    def deliver_one(method: str) -> None:
-        if method == "recipients" and len(world.ledger.in_flight) == 3:
+    def land_one_of_the_first_round(method: str) -> None:
+        if method == "statuses" and len(world.ledger.in_flight) == 3:
             world.ledger.deliver([min(world.ledger.in_flight)])
-        if world.clock.now() > began + timedelta(seconds=120):
-            world.ledger.holds_sends = False
+        if method == "sign_account_creations":
+            rounds.append(method)
+            world.ledger.holds_sends = len(rounds) == 1
 
-    chain.before = deliver_one
+    chain.before = land_one_of_the_first_round
     planned = planned_week(world.first.store, WEEK)
 
     assert prepare_accounts(world.first, planned, Deadline(world.clock, 600)) == (3, True)
+    assert len(rounds) == 2
+
+
+@pytest.mark.parametrize("signature", ["1" * 88, "z" * 88])
+def test_after_a_crash_only_accounts_that_are_still_missing_are_made(
+    world: World, signature: str
+) -> None:
+    world.populate(6)
+    world.genesis()
+    close(world, *NAMES[:3])
+    do(world.first, Job.PLAN, Job.ANCHOR)
+    world.first.store.record_transactions(
+        [OtherTransaction(signature, WEEK, TransactionKind.ACCOUNTS, 1)]
+    )
+    world.open_account(NAMES[0])
+    world.clock.sleep(20)
+
+    planned = planned_week(world.first.store, WEEK)
+
+    assert prepare_accounts(world.first, planned, Deadline(world.clock, 600)) == (2, True)

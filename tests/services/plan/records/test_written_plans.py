@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from bson import ObjectId
 
 from tests.fakes.chain.chain import wallet_named
+from tests.fakes.store.store import FakeStore
 from tests.fakes.world import WEEK, World, store_of, user_id_of
+from worker.core.money import BaseUnits
 from worker.core.payout.records import PayoutKind, Reward
+from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row
 from worker.services.context import Deadline
 from worker.services.plan.adopt import adopt_anchored_plan
 from worker.services.plan.anchor import anchor_week
@@ -117,3 +122,25 @@ def test_an_anchored_plan_replaces_the_one_that_was_planned_here(world: World) -
 
     assert seal.root == anchored.root == world.distribution().root
     assert plan_ids(world) == [world.distribution().plan_id]
+
+
+def test_a_plan_that_the_database_keeps_otherwise_is_never_installed(world: World) -> None:
+    """The published file is right. A row in the database is not."""
+    rival = world.add_operator()
+    world.populate(4)
+    world.genesis()
+    plan_week(rival, WEEK)
+    anchor_week(rival, WEEK, Deadline(world.clock, 600))
+    store = store_of(world.first)
+
+    def rows(plan_id: str, positions: range) -> Iterator[Row]:
+        for row in FakeStore.rows(store, plan_id, positions):
+            yield replace(row, amount=BaseUnits(row.amount + 1))
+
+    store.rows = rows  # type: ignore[method-assign]
+
+    with pytest.raises(PlanDoesNotMatchRoot, match="as written"):
+        adopt_anchored_plan(world.first, WEEK, WEEK)
+
+    assert world.distribution().plan_id is None
+    assert plan_ids(world) == []

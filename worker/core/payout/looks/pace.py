@@ -33,7 +33,7 @@ class Pace:
 
     def look(self, statuses: Sequence[SignatureStatus], now: datetime) -> None:
         """Note the statuses of all transactions under way."""
-        slot = max((it.read_at_slot for it in statuses), default=0)
+        slot = max([0, *(it.read_at_slot for it in statuses)])
         if slot:
             self._measure(slot, now)
         left = [_slots_left(it) for it in statuses]
@@ -43,8 +43,7 @@ class Pace:
         """The time until one of the transactions that the last look saw is probably final."""
         if self._slots_left is None:
             return LOOKS_UNSEEN * shortest
-        seconds = min(PAUSE_SECONDS_MAX, self._slots_left * self._slot_seconds)
-        return max(shortest, round(seconds, 3))
+        return max(shortest, min(PAUSE_SECONDS_MAX, self._slots_left * self._slot_seconds))
 
     def _measure(self, slot: int, now: datetime) -> None:
         if self._began is None or not timedelta() <= now - self._began[0] < MEASURED_FOR:
