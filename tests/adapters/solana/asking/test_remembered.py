@@ -96,6 +96,17 @@ def test_a_transaction_that_was_read_is_not_read_again_for_some_minutes(
     assert asked(cluster)["getTransaction"] == 2
 
 
+def test_only_so_many_transactions_are_remembered(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "REMEMBERED_MAX", 0)
+    chain = cluster.open()
+    cluster.on("getTransaction", reply_of(signed()))
+
+    assert chain.executions_of({ID: SIGNATURE}) == chain.executions_of({ID: SIGNATURE})
+    assert asked(cluster)["getTransaction"] == 2
+
+
 def test_the_time_is_asked_for_the_slot_of_receipts_read_just_now(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -29,8 +28,9 @@ PAGES_MAX = 20
 """Pages of mentions after which the search gives up. A stranger pays a fee for each mention. The
 receipt then counts as paid without a readable transaction, and is never paid again."""
 
-REMEMBERED_SECONDS, REMEMBERED_MAX = 600.0, 512
-"""The close of a week compares what its payment has read minutes ago. 512 take some 5 MB."""
+REMEMBERED_SECONDS, REMEMBERED_MAX = 600.0, 128
+"""The close of a week compares what its payment has read minutes ago. More than so many are never
+remembered: replacing them all the time would scatter them over the memory of a process."""
 
 CANDIDATES_A_ROUND = (1, 8, 64)
 
@@ -72,7 +72,7 @@ class ExecutionHistory:
         self._rpc = rpc
         self._base = base
         self._mint = mint
-        self._read: OrderedDict[tuple[str, str], tuple[float, Execution]] = OrderedDict()
+        self._read: dict[tuple[str, str], tuple[float, Execution]] = {}
         """What was read lately, by receipt id and signature. A final transaction never changes."""
 
     def find(self, ids: Sequence[str]) -> dict[str, Execution]:
@@ -104,9 +104,9 @@ class ExecutionHistory:
 
     def _remember(self, found: Mapping[str, Execution]) -> None:
         now = time.monotonic()
-        self._read |= {(i, it.signature): (now, it) for i, it in found.items()}
-        while len(self._read) > REMEMBERED_MAX:
-            self._read.popitem(last=False)
+        kept = {i: it for i, it in self._read.items() if now - it[0] < REMEMBERED_SECONDS}
+        new = itertools.islice(found.items(), max(0, REMEMBERED_MAX - len(kept)))
+        self._read = kept | {(i, it.signature): (now, it) for i, it in new}
 
     async def _candidates(self, endpoint: Endpoint, ids: Sequence[str]) -> dict[str, list[str]]:
         """Successful transactions that mention each receipt, the most likely one first."""
