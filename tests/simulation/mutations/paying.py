@@ -311,6 +311,12 @@ def rewards_are_marked_after_they_were_settled(world: World) -> None:
 
 SAFEGUARDS = [
     Safeguard(
+        "the root is read anew before payments",
+        edit(pay.pay, (", anew=True", "")),
+        nobody_answers_about_the_root,
+        "paid with an unknown root",
+    ),
+    Safeguard(
         "an unknown root is not final",
         edit(
             seal.anchored_seal,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from tests.fakes.store.store import FakeStore
 from tests.fakes.world import WEEK, World, chain_of, store_of
 from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.records import PayoutKind
+from worker.core.plan.commitment import Row
 from worker.services.payout import reconcile as reconcile_module
 from worker.services.payout.override import void_batch
 from worker.services.payout.reconcile import reconcile
@@ -166,3 +169,20 @@ def test_unpaid_rewards_that_no_payout_pays_any_more_are_summed(world: World) ->
 
     forgotten = f"{stored.payout.amount:,} base units of unpaid rewards are in no payout"
     assert forgotten in [finding.found for finding in result.check.findings]
+
+
+def test_neighbouring_batches_are_read_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile_module, "CHUNK_PAYOUTS", 100)
+    pay(world)
+    store, asked = store_of(world.first), list[range]()
+
+    def note(plan_id: str, positions: range) -> Iterator[Row]:
+        asked.append(positions)
+        return FakeStore.rows(store, plan_id, positions)
+
+    monkeypatch.setattr(store, "rows", note)
+
+    assert reconcile(world.first, world.distribution()).is_exact
+    assert asked == [range(6)]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.fakes.world import WEEK, World, store_of
+from tests.fakes.world import WEEK, World, chain_of, store_of
 from tests.simulation.faults.traps import do
 from worker.core.lifecycle import PayoutStatus, Status
 from worker.core.payout.backoff import READ_AGAIN_SECONDS, for_a_person, for_an_event
@@ -268,3 +268,14 @@ def test_postponed_payouts_are_counted_together(world: World, flight: InFlight) 
     assert flight.report.later == 2
     assert flight.report.reasons == [f"{first.id}: no funds", f"{second.id}: no answer"]
     assert flight.payouts == [third]
+
+
+def test_a_long_wait_names_the_troubles_of_each_endpoint(world: World, flight: InFlight) -> None:
+    flight.record_attempts(signed_by(world, flight.payouts[:1]))
+    world.clock.sleep(USUAL_WAIT.total_seconds() + 1)
+    chain_of(world.first).endpoint_troubles = ["one does not answer", "two is behind"]
+
+    flight.show_waits()
+
+    (reason,) = flight.report.reasons
+    assert reason.endswith("neither final nor expired yet; one does not answer; two is behind")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,12 +13,14 @@ from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of
 from tests.simulation.faults.traps import do
+from tests.simulation.mutations.happen import hide_receipts
 from worker.core.payout.records import PayoutKind
 from worker.core.plan.receipts import ReceiptState
 from worker.services.context import Deadline
 from worker.services.payout.pay import pay
 from worker.services.plan.funds import FundsShort, payer_reserve, payout_cost
 from worker.services.plan.planned_week import planned_week
+from worker.services.plan.seal import AnchorUnknown, anchored_seal
 from worker.services.week.story import Job
 
 
@@ -32,6 +35,24 @@ def sent() -> World:
     do(world.first, Job.PAY, seconds=1)
     assert len(world.ledger.in_flight) == 3
     return world
+
+
+@pytest.fixture
+def six() -> World:
+    """A week of six payments of one reward each, whose transactions do not land yet."""
+    world = World(batch_size=1)
+    world.populate(6)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    world.ledger.holds_sends = True
+    return world
+
+
+def leave_tokens_for(world: World, payments: int) -> None:
+    plan_id = world.distribution().plan_id or ""
+    amounts = [row.amount for row in world.first.store.rows(plan_id, range(payments))]
+    world.ledger.change_token_account(chain_of(world.first).source, amount=sum(amounts))
+    world.clock.sleep(20)
 
 
 def test_payments_under_way_are_settled_while_signing_is_paused(sent: World) -> None:
@@ -110,3 +131,63 @@ def test_payments_beyond_the_funds_wait_with_the_exact_amount() -> None:
     assert "KONTRIB" not in told
     payouts = world.first.store.payouts_after(planned.plan_id, "", 9)
     assert [p.reason for p in payouts if p.kind is PayoutKind.BATCH] == [None, told, told]
+
+
+def test_first_payments_are_sent_without_a_pause_between_them(six: World) -> None:
+    limits = replace(six.first.limits, batches_per_claim=1)
+    chain, sent = chain_of(six.first), list[datetime]()
+
+    def note(method: str) -> None:
+        if method == "send":
+            sent.append(six.clock.now())
+
+    chain.before = note
+    do(replace(six.first, limits=limits), Job.PAY, seconds=0.1)
+
+    assert len(six.ledger.in_flight) == 6
+    assert len(sent) == 6
+    assert len(set(sent)) == 1
+
+
+def test_a_root_that_was_final_a_minute_ago_is_read_again_before_payments() -> None:
+    world = World(batch_size=2)
+    world.populate(2)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    planned = planned_week(world.first.store, WEEK)
+    anchored_seal(world.first, planned)
+    hide_receipts(world.first, lambda each: "/root/" in each)
+
+    with pytest.raises(AnchorUnknown):
+        pay(world.first, planned, range(9), Deadline(world.clock, 60))
+
+    assert world.ledger.payments() == []
+
+
+@pytest.mark.parametrize("covered", [4, 5, 6])
+def test_tokens_of_payments_under_way_are_promised_to_nobody_else(six: World, covered: int) -> None:
+    """The treasury still shows them."""
+    leave_tokens_for(six, covered)
+    looks: list[str] = []
+
+    def count(method: str) -> None:
+        looks.extend([method] if method == "statuses" else [])
+        assert len(looks) < 20, "it looks without a pause"
+
+    chain_of(six.first).before = count
+    do(six.first, Job.PAY, seconds=5)
+
+    assert len(six.ledger.in_flight) == covered
+
+
+def test_the_tokens_of_an_expired_payment_pay_it_later(six: World) -> None:
+    leave_tokens_for(six, 6)
+    do(six.first, Job.PAY, seconds=1)
+    assert len(six.ledger.in_flight) == 6
+    six.ledger.expire()
+    six.ledger.holds_sends = False
+
+    do(six.first, Job.PAY, seconds=60)
+
+    assert len(six.ledger.payments()) == 6
+    assert six.ledger.balance(wallet_named("user 0")) > 0
