@@ -19,8 +19,8 @@ from config.pkcs11_uri import parse_pkcs11_uri
 from worker.adapters.solana.signing.pkcs11_key import Pkcs11Key
 from worker.adapters.solana.signing.signing_key import TEST_MESSAGE, SigningKey, signs
 
-LENGTHS_BYTES = (1_167, 3_301)
-"""The messages of the largest payments: v0 and v1, each without one signature."""
+LENGTHS_BYTES = (1_167, 2_040, 3_301)
+"""About the largest v0 payment, one of a module that signs 2 kB at most, and the largest v1."""
 SECONDS = 3.0
 
 

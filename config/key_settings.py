@@ -12,7 +12,11 @@ _ONE_AT_MOST = (
     ("FEE_PAYER_KEY_FILE", "FEE_PAYER_KEY_URI"),
     ("PKCS11_PIN_FILE", "PKCS11_PIN"),
 )
-KEY_SETTINGS = (*_PAYOUT, *(name for names in _ONE_AT_MOST for name in names))
+KEY_SETTINGS = (
+    *_PAYOUT,
+    *(name for names in _ONE_AT_MOST for name in names),
+    "EARLIER_SALTS_FILE",
+)
 
 
 def check_keys(given: Mapping[str, object], *, module: bool, watch_only: bool) -> None:

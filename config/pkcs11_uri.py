@@ -1,8 +1,8 @@
 """PKCS#11 URIs (RFC 7512): the place of a key in a hardware module. Strict, and without secrets.
 
-A URI names a token by `token`, `serial`, `manufacturer`, `model` or `slot-id`, and a private key in
-it by `object` or `id`. Every attribute that we do not compare is refused: the key would be another
-one than its URI says.
+A URI names a token by `token`, `serial` or `slot-id`, which `manufacturer` and `model` may narrow
+down, and a private key in it by `object` or `id`. Every attribute that we do not compare is
+refused, since kontrib might then use another key.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _path(name: str, options: dict[str, bytes]) -> Path | None:
         return None
     text = _text(name, options[name])
     text = re.sub("^file:(//)?(?=/)", "", text)
-    if not text.startswith("/") or "\0" in text:
+    if not text.startswith("/") or text.startswith("//") or "\0" in text:
         raise ValueError(f"its {name} is not an absolute path")
     return Path(text)
 

@@ -140,4 +140,14 @@ def test_the_salts_of_all_weeks_are_written_for_ourselves_alone(
     assert file.stat().st_mode & 0o077 == 0
     written = read_salts(file.read_bytes(), chain_of(world.first).receipt_key)
     assert written[WEEK] == chain_of(world.first).plan_salt(Week.parse(WEEK))
-    assert kontrib.json("salts", str(file))["weeks"] == len(written)
+    assert kontrib.json("salts", str(tmp_path / "again.json"))["weeks"] == len(written)
+
+
+def test_salts_are_never_written_over_a_file(
+    published: Path, kontrib: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "receipts.json"
+    file.write_text("a key")
+    assert kontrib("salts", str(file)) == 2
+    assert "Name a new file" in kontrib.err
+    assert file.read_text() == "a key"

@@ -13,6 +13,7 @@ from config.visible_text import visible_json
 from worker.cli.arguments import AsJson, WeekArgument, session_of
 from worker.cli.command import command
 from worker.cli.console import emit, facts, print_json, say, waiting, write_private
+from worker.core.errors import UsageError
 from worker.core.identity import salts_document
 from worker.core.money import tokens_text
 from worker.core.wording import counted
@@ -112,6 +113,8 @@ def salts(
     as_json: AsJson = False,
 ) -> None:
     """Write the salts of all weeks, before the receipt key moves from a file into a module."""
+    if file.exists():  # it may hold the salts of before, or a key
+        raise UsageError(f"{file} exists, and nothing is written over. Name a new file.")
     ports = session_of(context).context
     found = list_salts(ports)
     write_private(file, salts_document(ports.chain.public_addresses.receipt_key, found))

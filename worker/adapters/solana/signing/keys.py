@@ -120,13 +120,13 @@ class Keyring:
         return self.signers(moves_tokens=True, makes_receipts=True)
 
     def check(self) -> None:
-        """Let each key sign a message that is no transaction.
+        """Let each key sign a message that is no transaction, as long as a payment may be.
 
         Raises:
             KeyUnusable: a key cannot sign now.
         """
         for key in self.all():
-            key.sign_message(TEST_MESSAGE)
+            key.sign_message(TEST_MESSAGE.ljust(self.message_bytes_max(), b"\0"))
 
     def message_bytes_max(self) -> int:
         """The longest message that every key signs. Tried once, from the largest on."""

@@ -11,7 +11,11 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from worker.adapters.solana.signing.key_errors import MessageTooLong, SaltsNotRepeatable
+from worker.adapters.solana.signing.key_errors import (
+    MessageTooLong,
+    SaltsNotRepeatable,
+    SigningUnavailable,
+)
 from worker.core.identity import SALT_MESSAGE, plan_salt
 from worker.core.week import Week
 
@@ -64,9 +68,19 @@ class PlanSalts:
 
 
 def signs(key: SigningKey, length_bytes: int) -> bool:
-    """Whether a key signs messages of this length. Some modules sign 2 kB at most."""
+    """Whether a key signs messages of this length. Some modules sign 2 kB at most.
+
+    Modules refuse longer ones with many errors: a YubiHSM with CKR_ARGUMENTS_BAD or
+    CKR_BUFFER_TOO_SMALL. If a short message is signed then, the length was the reason.
+
+    Raises:
+        KeyUnusable: the key cannot sign now.
+    """
     try:
         key.sign_message(TEST_MESSAGE.ljust(length_bytes, b"\0"))
     except MessageTooLong:
+        return False
+    except SigningUnavailable:
+        key.sign_message(TEST_MESSAGE)
         return False
     return True
