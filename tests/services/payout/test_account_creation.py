@@ -12,7 +12,7 @@ from tests.fakes.chain.chain import FakeChain, wallet_named
 from tests.fakes.chain.transactions import TokenAccount, token_address
 from tests.fakes.world import WEEK, World, chain_of
 from worker.core.cost import Charge
-from worker.core.payout.chain import Blockhash, Height, SendResult
+from worker.core.payout.chain import Blockhash, Height, Landing, SendResult, SignatureStatus
 from worker.core.payout.looks.pace import LOOKS_UNSEEN
 from worker.ports.payout import Signed
 from worker.services.context import Deadline
@@ -63,6 +63,15 @@ def test_after_that_it_is_given_up(world: World) -> None:
 def charges(world: World) -> list[Charge | None]:
     found = world.first.store.other_transactions(WEEK, "", 9)
     return [each.charge for each in found]
+
+
+def test_a_creation_that_a_node_shows_as_pending_for_ever_is_given_up(world: World) -> None:
+    chain, began = chain_of(world.first), world.clock.now()
+    pending = SignatureStatus(Landing.PENDING)
+    chain.statuses = lambda signatures: [pending for _ in signatures]  # type: ignore[method-assign]
+    world.ledger.holds_sends = True
+    assert create(world) == set()
+    assert (world.clock.now() - began).total_seconds() < 300
 
 
 def test_the_fee_payers_balance_proves_what_creations_cost(world: World) -> None:

@@ -14,6 +14,7 @@ from worker.core.cost import OtherTransaction, TransactionKind
 from worker.core.errors import NotReady
 from worker.core.lifecycle import Stage
 from worker.core.payout.chain import Blockhash, Landing, Recipient, Treasury, missing_wallets
+from worker.core.payout.decision import YOUNG
 from worker.core.payout.looks.pace import LOOKS_UNSEEN
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
@@ -146,7 +147,7 @@ def _are_confirmed(
 ) -> bool:
     """Send creations until all are confirmed. False if one failed or expired, or time is over."""
     waiting, unseen = [each.signature for each in signed], list(signed)
-    last_valid = blockhash.last_valid_block_height
+    last_valid, began = blockhash.last_valid_block_height, context.clock.now()
     while not deadline.passed:
         if unseen:
             context.chain.send([(each.signature, each.wire) for each in unseen])
@@ -160,7 +161,9 @@ def _are_confirmed(
         if not waiting:
             return True
         unseen = [each for each in signed if landings.get(each.signature) is Landing.UNSEEN]
-        if unseen and context.chain.finalized_height().block_height > last_valid:
+        # One node may show a creation as pending for ever.
+        is_old = not timedelta() <= context.clock.now() - began < YOUNG
+        if (unseen or is_old) and context.chain.finalized_height().block_height > last_valid:
             return False
     return False
 

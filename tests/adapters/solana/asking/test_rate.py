@@ -78,6 +78,15 @@ def test_the_wait_that_an_endpoint_asks_for_is_kept(clock: ManualTime) -> None:
     assert turns(rate, 1, 1, clock) == 3.0
 
 
+def test_a_refusal_never_shortens_the_pause_before_it(clock: ManualTime) -> None:
+    rate = refused_after(1)
+    clock.now += 1
+    sent_at = asyncio.run(rate.turn(60))
+    rate.refused(sent_at, 0.0)
+
+    assert turns(rate, 1, 1, clock) > 60 / RATE_MIN - 1
+
+
 def test_calls_that_were_sent_before_a_refusal_slow_down_only_once(clock: ManualTime) -> None:
     rate = CallRate()
     sent_at = asyncio.run(rate.turn(1))

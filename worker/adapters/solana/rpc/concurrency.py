@@ -100,7 +100,8 @@ class CallRate:
         lately = sum(calls for at, calls in self._answered if now - at <= 1)
         self._base = max(RATE_MIN, lately * SHARE_OF_ANSWERED)
         self._refused_at, self._used = now, 0
-        self._free_at = now + max(retry_after_seconds, 1 / self._base)
+        pause = max(retry_after_seconds, 1 / self._base)
+        self._free_at = max(self._free_at, now + pause)  # sent calls still use up the rate
 
     def _rate(self) -> float:
         """Calls a second; 0 for no limit."""
