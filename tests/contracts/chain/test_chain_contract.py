@@ -13,7 +13,6 @@ from solders.pubkey import Pubkey
 from tests.contracts.chain.chain_worlds import AdminWorld, ChainWorld, FakeWorld
 from tests.contracts.chain.cluster_world import LAMPORTS, ClusterWorld
 from tests.contracts.chain.opening import A_FEE, ANOTHER, IN_A_MODULE, open_world, worlds
-from worker.adapters.solana import reader
 from worker.adapters.solana.addresses import (
     ASSOCIATED_TOKEN_PROGRAM,
     TOKEN_2022_PROGRAM,
@@ -775,9 +774,8 @@ def test_the_finalized_height_follows_the_chain(world: ChainWorld) -> None:
 
 
 def test_the_clusters_time_is_that_of_its_newest_final_block(
-    world: ChainWorld, monkeypatch: pytest.MonkeyPatch
+    world: ChainWorld,
 ) -> None:
-    monkeypatch.setattr(reader, "FINALIZED_SLOT_FRESH_SECONDS", 0.0)
     before = world.chain.finalized_time()
     receipt, wallet = new_id(), world.new_wallet()
     execute(world, payment(receipt, (wallet, 7)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -26,8 +25,6 @@ from worker.core.plan.receipts import ReceiptState
 GENESIS_REMEMBERED_SECONDS = 600.0
 """An endpoint that changes its cluster shows none of the genesis receipts, which name the hash."""
 
-FINALIZED_SLOT_FRESH_SECONDS = 5.0
-
 
 class ChainReader:
     """Reads the receipts of one base address. Makes no connection before its first call."""
@@ -36,7 +33,6 @@ class ChainReader:
         self._rpc = rpc
         self._base = base
         self._heights = SeenHeights()
-        self._finalized_slot: tuple[float, int] = (-math.inf, 0)
         self._genesis: tuple[float, str] | None = None
         self._mint_address = mint
         self._history = ExecutionHistory(rpc, base, mint)
@@ -55,7 +51,6 @@ class ChainReader:
         states, slot = read_receipts(self._rpc, self._base, ids, not_before_slot)
         if slot is not None:
             self._heights.receipts_read_at(slot)
-            self._finalized_slot = time.monotonic(), slot
         return states
 
     def finalized_height(self) -> Height:
@@ -66,12 +61,7 @@ class ChainReader:
         return height
 
     def finalized_time(self) -> datetime:
-        return read_finalized_time(self._rpc, self._recent_finalized_slot())
-
-    def _recent_finalized_slot(self) -> int | None:
-        """The finalized slot of the last receipts, if it is some seconds old at most."""
-        at, slot = self._finalized_slot
-        return slot if time.monotonic() - at < FINALIZED_SLOT_FRESH_SECONDS else None
+        return read_finalized_time(self._rpc)
 
     def executions(self, ids: Sequence[str]) -> dict[str, Execution]:
         return self._history.find(ids)

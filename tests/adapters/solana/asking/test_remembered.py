@@ -105,19 +105,3 @@ def test_only_so_many_transactions_are_remembered(
 
     assert chain.executions_of({ID: SIGNATURE}) == chain.executions_of({ID: SIGNATURE})
     assert asked(cluster)["getTransaction"] == 2
-
-
-def test_the_time_is_asked_for_the_slot_of_receipts_read_just_now(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slots: list[int] = []
-    cluster.on("getEpochInfo", {"blockHeight": 900, "absoluteSlot": 1_000})
-    cluster.on("getBlockTime", lambda params: slots.append(params[0]) or 1_734_350_400)
-    cluster.chain.receipts(["a"])
-
-    cluster.chain.finalized_time()
-    monkeypatch.setattr(reader, "FINALIZED_SLOT_FRESH_SECONDS", 0.0)
-    cluster.chain.finalized_time()
-
-    assert slots == [cluster.slots[0], 1_000]
-    assert asked(cluster)["getEpochInfo"] == 1

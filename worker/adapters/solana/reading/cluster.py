@@ -77,21 +77,16 @@ def _height(reply: Reply) -> Height | None:
         return None
 
 
-def read_finalized_time(rpc: Rpc, slot: int | None) -> datetime:
+def read_finalized_time(rpc: Rpc) -> datetime:
     """The middle one of the endpoints' times; of an even number, the earlier middle one.
-
-    `slot`: a finalized slot that a majority has just reached. If it is None, each endpoint is asked
-    for its own.
 
     Raises:
         BlockTimeUnknown: no majority of the endpoints reports a time.
     """
 
     async def work(endpoints: Sequence[Endpoint]) -> list[datetime | None]:
-        if slot is not None:
-            return await asyncio.gather(*(_block_time(each, slot) for each in endpoints))
         infos = await from_each(endpoints, [Call("getEpochInfo", [{"commitment": FINALIZED}])])
-        return await asyncio.gather(*map(_time_of_newest, endpoints, infos))
+        return await asyncio.gather(*map(_block_time, endpoints, infos))
 
     times = rpc.run(work)
     known = sorted(time for time in times if time is not None)
@@ -101,17 +96,13 @@ def read_finalized_time(rpc: Rpc, slot: int | None) -> datetime:
     return known[(len(known) - 1) // 2]
 
 
-async def _time_of_newest(endpoint: Endpoint, info: list[Reply] | Unreachable) -> datetime | None:
+async def _block_time(endpoint: Endpoint, info: list[Reply] | Unreachable) -> datetime | None:
+    """The time of a recent finalized block; None if the endpoint reports it for no slot."""
     if isinstance(info, Unreachable) or (height := _height(info[0])) is None:
         return None
-    return await _block_time(endpoint, height.slot)
-
-
-async def _block_time(endpoint: Endpoint, slot: int) -> datetime | None:
-    """The time of a recent finalized block; None if the endpoint reports it for no slot."""
     for back in SLOTS_BACK:
         try:
-            [seconds] = await endpoint.read([Call("getBlockTime", [max(0, slot - back)])])
+            [seconds] = await endpoint.read([Call("getBlockTime", [max(0, height.slot - back)])])
             if type(seconds) is int:
                 return datetime.fromtimestamp(seconds, UTC)
         except (Unreachable, ValueError, OverflowError, OSError):
