@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.adapters.solana.cluster import KEY, MINT, Cluster, account, some_endpoints
-from tests.adapters.solana.test_executions import ID, reply_of, signed
+from tests.adapters.solana.test_executions import ID, PAYMENT, reply_of, signed
 from worker.adapters.solana import chain as solana_chain
 from worker.adapters.solana import reader
 from worker.adapters.solana.addresses import TOKEN_PROGRAM, associated_account
 from worker.adapters.solana.reading import history
 from worker.adapters.solana.rpc.transport import rpc_calls
 
+OTHER_ID = "2024-12-09/00008"
 SIGNATURE = str(signed().signatures[0])
 SOURCE = associated_account(str(KEY.pubkey()), MINT, TOKEN_PROGRAM)
 
@@ -99,9 +101,16 @@ def test_a_transaction_that_was_read_is_not_read_again_for_some_minutes(
 def test_only_so_many_transactions_are_remembered(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "REMEMBERED_MAX", 0)
+    monkeypatch.setattr(history, "REMEMBERED_MAX", 1)
     chain = cluster.open()
-    cluster.on("getTransaction", reply_of(signed()))
+    other = signed(replace(PAYMENT, receipts=(OTHER_ID,), memo=OTHER_ID))
+    signatures = {ID: SIGNATURE, OTHER_ID: str(other.signatures[0])}
+    replies = {SIGNATURE: reply_of(signed()), signatures[OTHER_ID]: reply_of(other)}
+    cluster.on("getTransaction", lambda params: replies[params[0]])
 
-    assert chain.executions_of({ID: SIGNATURE}) == chain.executions_of({ID: SIGNATURE})
+    found = chain.executions_of(signatures)
+    assert found.keys() == signatures.keys()
     assert asked(cluster)["getTransaction"] == 2
+    for reads in (3, 4):  # one is remembered, and the other is read again each time
+        assert chain.executions_of(signatures) == found
+        assert asked(cluster)["getTransaction"] == reads

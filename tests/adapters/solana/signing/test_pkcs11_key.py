@@ -18,7 +18,7 @@ from solders.message import to_bytes_versioned
 from solders.pubkey import Pubkey
 
 from config.pkcs11_uri import parse_pkcs11_uri
-from tests.softhsm import LABEL, PAYOUT, PIN, SoftHsm
+from tests.softhsm import FEES, LABEL, PAYOUT, PIN, RECEIPTS, SoftHsm
 from worker.adapters.solana.addresses import TOKEN_PROGRAM
 from worker.adapters.solana.errors import KeyUnusable
 from worker.adapters.solana.signing import key_errors, pkcs11_library
@@ -91,16 +91,6 @@ def test_a_library_behind_a_link_is_the_same_one(softhsm: SoftHsm, tmp_path: Pat
     first = open_key(softhsm)
     second = Pkcs11Key(VARIABLE, parse_pkcs11_uri(softhsm.uri(PAYOUT)), link, lambda: PIN)
     assert first.sign_message(b"a week") == second.sign_message(b"a week")
-
-
-def test_three_roles_of_one_token_share_its_login(softhsm: SoftHsm) -> None:
-    for name in ("payout", "receipts", "fees"):
-        softhsm.generate(name)
-    authority, receipts, fees = (
-        open_key(softhsm, softhsm.uri(name)) for name in ("payout", "receipts", "fees")
-    )
-    Keyring(authority, receipts, fees).check()
-    assert len({key.pubkey() for key in (authority, receipts, fees)}) == 3
 
 
 def test_the_secret_of_salts_comes_from_a_signature_and_stays(softhsm: SoftHsm) -> None:
@@ -202,6 +192,17 @@ def logins(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(pkcs11_library, "_open", counted)
     return tried
+
+
+def test_three_roles_of_one_token_share_its_login(softhsm: SoftHsm, logins: list[str]) -> None:
+    for name in (PAYOUT, RECEIPTS, FEES):
+        softhsm.generate(name)
+    authority, receipts, fees = (
+        open_key(softhsm, softhsm.uri(name)) for name in (PAYOUT, RECEIPTS, FEES)
+    )
+    Keyring(authority, receipts, fees).check()
+    assert len({key.pubkey() for key in (authority, receipts, fees)}) == 3
+    assert logins == [PIN]
 
 
 def test_a_wrong_pin_is_tried_once_by_a_worker(softhsm: SoftHsm, logins: list[str]) -> None:
