@@ -35,6 +35,7 @@ from worker.core.payout.chain import (
     Blockhash,
     Costs,
     Intent,
+    Landing,
     Recipient,
     SendResult,
     SignatureStatus,
@@ -86,6 +87,8 @@ class SolanaChain(ChainReader):
         self._signer = Signer(
             self._rpc, self._facts, self._prices, self._payer, priority_fee_lamports_max
         )
+        self._creations: frozenset[str] = frozenset()
+        """The signatures of the token account creations that were signed last."""
 
     def __repr__(self) -> str:
         return f"SolanaChain({self._rpc}, mint={self._mint}, {self._keys})"
@@ -182,13 +185,21 @@ class SolanaChain(ChainReader):
         return self._signer.sign(intents, blockhash)
 
     def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
-        return self._signer.sign_account_creations(wallets, blockhash)
+        signed = self._signer.sign_account_creations(wallets, blockhash)
+        self._creations = frozenset(each.signature for each in signed)
+        return signed
 
     def send(self, wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
         return landing.send(self._rpc, wires)
 
     def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
-        return landing.statuses(self._rpc, signatures)
+        found = landing.statuses(self._rpc, signatures)
+        # Payments create no accounts, so reads of recipients need not wait for their slots.
+        for signature, status in zip(signatures, found, strict=True):
+            has_landed = status.landing in (Landing.CONFIRMED, Landing.FINALIZED)
+            if has_landed and signature in self._creations:
+                self._recipients.require_slot(status.landed_at_slot)
+        return found
 
     def charges(self, signatures: Sequence[str]) -> dict[str, Charge]:
         return read_charges(self._rpc, signatures) if signatures else {}

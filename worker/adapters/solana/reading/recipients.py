@@ -39,8 +39,12 @@ class RecipientReader:
         self._token_program = token_program
         self._ours = {str(address) for address in ours}
         self._newest_slot = 0
-        """The newest slot of an answer. A node behind it may lack accounts that were seen already.
-        """
+        """The newest slot of an answer or of a created account. A node behind it may lack accounts
+        that exist already."""
+
+    def require_slot(self, slot: int) -> None:
+        """Let only nodes that have reached this slot answer the next read."""
+        self._newest_slot = max(self._newest_slot, slot)
 
     def read(self, wallets: Sequence[str]) -> list[Recipient]:
         """The state of each wallet at `confirmed`, in order.
