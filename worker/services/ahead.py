@@ -1,13 +1,16 @@
-"""Prepares the next item while the last one is used."""
+"""Lets a process work while it waits: for the database, or for the chain."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar, cast
 
 Item = TypeVar("Item")
 _END = object()
+WRITERS = 3
+"""Writes at the same time. Each takes a connection, and most of a processor of the database."""
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
@@ -22,3 +25,18 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
         while (item := coming.result()) is not _END:
             coming = thread.submit(next, iterator, _END)
             yield cast(Item, item)
+
+
+def side_by_side(write: Callable[[Item], object], items: Iterable[Item]) -> None:
+    """Call `write` for each item in a thread, for several items at the same time.
+
+    The next item is made meanwhile. An error is raised when all calls under way have ended.
+    """
+    with ThreadPoolExecutor(WRITERS) as threads:
+        under_way: deque[Future[object]] = deque()
+        for item in items:
+            if len(under_way) == WRITERS:
+                under_way.popleft().result()
+            under_way.append(threads.submit(write, item))
+        for each in under_way:
+            each.result()

@@ -59,10 +59,11 @@ _SETTINGS = {
     # them it answers "right sibling of RUM page is of different type" from then on.
     "full_page_writes": "on",
     "synchronous_commit": "on",
-    "max_wal_size": "2GB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "30min",
     "max_connections": "200",
     "max_worker_processes": "16",
-    "shared_buffers": "256MB",
+    "shared_buffers": "1GB",
     "work_mem": "64MB",
     "maintenance_work_mem": "256MB",
     "dynamic_shared_memory_type": "posix",

@@ -258,6 +258,7 @@ class StoreTwins(RuleBasedStateMachine):
             self.both("unpaid_alone", plan, 3)
             self.both("count_unpaid_alone", plan)
             self.both("open_ranges", plan, 2, self.now)
+            self.both("count_processing", plan)
             self.both("count_incomplete", plan)
             for due in (self.now, None):
                 self.both("unread", plan, "", 3, due=due)

@@ -170,6 +170,9 @@ def test_an_order_to_void_makes_an_unresolved_batch_due(store: Store) -> None:
     stored = found(store, first)
     assert (stored.void_reason, stored.next_attempt_at, stored.attempts) == ("asked", None, 0)
     assert found(store, second).void_reason is None
+    assert store.void_orders("plan", [second.id, first.id, "another"]) == {first.id}
+    assert store.void_orders("plan", [second.id]) == store.void_orders("plan", []) == set()
+    assert store.void_orders("other", [first.id]) == set()
     assert [p.id for p in store.claim("plan", EVERYTHING, 9, now=LATER, until=LATER)] == [
         str(BatchId(WEEK, 0))
     ]

@@ -72,6 +72,10 @@ class FakePayouts:
             self.state.put_payout(stored, void_reason=reason, attempts=0, next_attempt_at=None)
         return bool(found)
 
+    def void_orders(self, plan_id: str, ids: Sequence[str]) -> set[str]:
+        known = self.state.payouts_of(plan_id)
+        return {i for i in ids if i in known and known[i].payout.void_reason is not None}
+
     def open_ranges(self, plan_id: str, size: int, now: datetime) -> list[range]:
         stored = self.state.payouts_of(plan_id).values()
         starts = {s.payout.index // size * size for s in stored if s.is_due(now)}

@@ -73,6 +73,9 @@ class FakeRewards:
                 anew = {} if reason else {"attempts": 0, "next_attempt_at": None}
                 self.state.put_payout(replace(single, operator_hold=reason), **anew)
 
+    def count_processing(self, plan_id: str) -> int:
+        return sum(s.reward.status is Status.PROCESSING for s in self._of_plan(plan_id))
+
     def count_incomplete(self, plan_id: str) -> int:
         paid = [s for s in self._of_plan(plan_id) if not s.is_unpaid]
         return sum(None in (s.reward.signature, s.slot, s.claimed_at) for s in paid)

@@ -168,5 +168,5 @@ def test_a_range_that_another_worker_holds_is_no_step_without_effect(world: Worl
         plan_id, range(work.first, work.last), 9, now=now, until=now + timedelta(hours=1)
     )
 
-    assert do_work(world.first, work, seconds=600).again
+    assert not do_work(world.first, work, seconds=600).again
     assert world.distribution().reason is None

@@ -50,8 +50,8 @@ def test_who_has_paid_a_range_goes_on_with_one_that_nobody_works_on(paying_world
     """Its message may have expired while every worker was busy."""
     context = replace(paying_world.first, limits=Limits(batches_per_task=3))
     first, second, third = (w for w in find_work(context) if w.job is Job.PAY)
-    paying_world.do(context, first)
-    leased = range(second.first, second.last)
+    paying_world.do(context, third)
+    leased = range(first.first, first.last)
     now = paying_world.clock.now()
     context.store.claim(
         paying_world.distribution().plan_id or "",
@@ -61,24 +61,27 @@ def test_who_has_paid_a_range_goes_on_with_one_that_nobody_works_on(paying_world
         until=now + timedelta(hours=1),
     )
 
-    assert follow_up(context, first) == [third]
+    assert follow_up(context, third) == [second]
 
 
 def test_workers_that_end_together_choose_different_ranges(paying_world: World) -> None:
     context = replace(paying_world.first, limits=Limits(batches_per_task=2))
-    first, second, *rest = (w for w in find_work(context) if w.job is Job.PAY)
-    paying_world.do(context, first)
-    paying_world.do(context, second)
+    first, second, third, fourth = (w for w in find_work(context) if w.job is Job.PAY)
+    paying_world.do(context, fourth)
+    paying_world.do(context, third)
 
-    assert [follow_up(context, done) for done in (first, second)] == [[rest[0]], [rest[1]]]
+    assert [follow_up(context, done) for done in (third, fourth)] == [[first], [second]]
 
 
-def test_who_came_too_late_for_a_range_looks_for_another_one(paying_world: World) -> None:
+def test_who_has_paid_a_range_goes_on_behind_it_at_once(paying_world: World) -> None:
+    """It would wait for finality at the end of each range."""
     context = replace(paying_world.first, limits=Limits(batches_per_task=3))
-    first = next(w for w in find_work(context) if w.job is Job.PAY)
-    paying_world.do(context, first)
+    _, second, third = (w for w in find_work(context) if w.job is Job.PAY)
 
-    assert paying_world.do(context, first).again
+    assert "4 of 4 payouts paid" in paying_world.do(context, second).sentence
+    assert [w.first for w in find_work(context) if w.job is Job.PAY] == [0]
+    done = paying_world.do(context, third)
+    assert (done.again, "0 of 0 payouts paid" in done.sentence) == (False, True)
 
 
 def test_who_has_work_left_goes_on_with_it(paying_world: World) -> None:

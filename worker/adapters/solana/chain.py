@@ -50,6 +50,8 @@ TREASURY_FRESH_SECONDS = 2.0
 NOT_READ: tuple[float, ChainAccount | None, ChainAccount | None] = (-math.inf, None, None)
 """The time, and the source's and the fee payer's account, in place of what `check_mint` read."""
 
+_LANDED = (Landing.CONFIRMED, Landing.FINALIZED)
+
 
 class SolanaChain(ChainReader):
     """Synchronous and bulk. Usable on both sides of a fork."""
@@ -87,8 +89,7 @@ class SolanaChain(ChainReader):
         self._signer = Signer(
             self._rpc, self._facts, self._prices, self._payer, priority_fee_lamports_max
         )
-        self._creations: frozenset[str] = frozenset()
-        """The signatures of the token account creations that were signed last."""
+        self._newest_creations: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"SolanaChain({self._rpc}, mint={self._mint}, {self._keys})"
@@ -186,7 +187,7 @@ class SolanaChain(ChainReader):
 
     def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
         signed = self._signer.sign_account_creations(wallets, blockhash)
-        self._creations = frozenset(each.signature for each in signed)
+        self._newest_creations = frozenset(each.signature for each in signed)
         return signed
 
     def send(self, wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
@@ -196,8 +197,7 @@ class SolanaChain(ChainReader):
         found = landing.statuses(self._rpc, signatures)
         # Payments create no accounts, so reads of recipients need not wait for their slots.
         for signature, status in zip(signatures, found, strict=True):
-            has_landed = status.landing in (Landing.CONFIRMED, Landing.FINALIZED)
-            if has_landed and signature in self._creations:
+            if signature in self._newest_creations and status.landing in _LANDED:
                 self._recipients.require_slot(status.landed_at_slot)
         return found
 

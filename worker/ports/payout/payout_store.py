@@ -71,6 +71,9 @@ class PayoutStore(Protocol):
         Due work has no time, here and in `redirect`: the operator's clock may be fast.
         """
 
+    def void_orders(self, plan_id: str, ids: Sequence[str]) -> set[str]:
+        """Those of these batches that an operator ordered to void."""
+
     def postpone(self, postponements: Sequence[Postponement]) -> None:
         """Record the next try of each payout, count the attempt and give up the lease."""
 
@@ -105,6 +108,9 @@ class PayoutStore(Protocol):
 
     def redirect(self, reward: Reward, wallet: str) -> None:
         """Record an operator's new wallet for a held reward or a reward of a void batch."""
+
+    def count_processing(self, plan_id: str) -> int:
+        """The number of rewards whose payment is marked as under way."""
 
     def count_incomplete(self, plan_id: str) -> int:
         """The number of completed rewards without a signature, a slot or a date."""

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from worker.core.errors import NotReady, Refused
 from worker.core.lifecycle import PayoutStatus, Stage, Status
-from worker.core.payout.records import Distribution, Payout, PayoutKind
+from worker.core.payout.records import Distribution, Payout, PayoutKind, Reward
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.core.wording import counted
+from worker.services.ahead import side_by_side
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.pages import pages_needing_account, payout_pages
@@ -19,7 +20,7 @@ from worker.services.payout.settle import settle_from_chain
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal
 
-CHUNK_REWARDS = 5000
+CHUNK_REWARDS = 1000
 
 
 class StillOpen(NotReady):
@@ -99,8 +100,7 @@ def _settle_again(context: Context, planned: PlannedWeek) -> None:
 
     A slow worker can mark rewards after another worker has settled them.
     """
-    processing = context.store.progress(planned.plan_id).rewards.get(Status.PROCESSING)
-    if processing is None or not processing.count:
+    if not context.store.count_processing(planned.plan_id):
         return
     rows = AnchoredRows(context, planned, anchored_seal(context, planned))
     for page in payout_pages(context.store, planned.plan_id, CHUNK_PAYOUTS):
@@ -135,6 +135,9 @@ def record_reconciliation(context: Context, result: Reconciliation) -> None:
 
 def _record_accounts_made(context: Context, plan_id: str) -> None:
     """Record the accounts that we created and paid into. We never create them again."""
-    for rewards in pages_needing_account(context.store, plan_id, CHUNK_REWARDS):
+
+    def record(rewards: Sequence[Reward]) -> None:
         paid = [(r.user_id, r.row.wallet) for r in rewards if r.status is Status.COMPLETED]
         context.store.mark_accounts_made(paid, context.clock.now())
+
+    side_by_side(record, pages_needing_account(context.store, plan_id, CHUNK_REWARDS))

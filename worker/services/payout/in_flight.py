@@ -96,18 +96,18 @@ class InFlight:
         """The charges of the cluster, read once for each call of `pay`."""
         return self._context.chain.costs()
 
-    def claim(self, plan_id: str, indexes: range) -> list[Payout]:
-        """Claim more payouts while there is room.
+    def claim(self, plan_id: str, ranges: Sequence[range]) -> list[Payout]:
+        """Claim more payouts while there is room, from the first of these ranges that has some.
 
         A few at a time get a fresh blockhash, and land while the next ones are prepared.
         """
         limits, now = self._context.limits, self._context.clock.now()
-        room = limits.batches_in_flight - len(self.payouts)
         count = min(limits.batches_per_claim, -(-limits.batches_in_flight // 2))
-        if room < count:
+        if limits.batches_in_flight - len(self.payouts) < count:
             return []
-        until = now + limits.lease
-        claimed = self._context.store.claim(plan_id, indexes, count, now=now, until=until)
+        until, store = now + limits.lease, self._context.store
+        tries = (store.claim(plan_id, each, count, now=now, until=until) for each in ranges)
+        claimed = next(filter(None, tries), [])
         known = {payout.id for payout in self.payouts}
         self.payouts += [payout for payout in claimed if payout.id not in known]
         self._lease_ends |= {payout.id: until for payout in claimed}

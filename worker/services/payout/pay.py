@@ -7,7 +7,7 @@ block height. Completed means finalized and read back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -43,7 +43,9 @@ from worker.services.plan.funds import FundsShort, Need, first_within_funds, fun
 from worker.services.plan.seal import anchored_seal
 from worker.services.plan.send_until_resolved import sign_all
 
-SETTLED_AT_ONCE = 128
+BEHIND_MIN = 1024
+"""Batches that one query looks through for work behind a worker's own range."""
+SETTLED_AT_ONCE = 64
 """Transactions that are read at once. Each takes some 150 kB of memory."""
 
 
@@ -58,7 +60,8 @@ class PaidOtherThanPlanned(Refused):
 
 
 def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadline) -> PayReport:
-    """Resolve the due payouts whose index is in range, as far as the deadline allows.
+    """Resolve the due payouts whose index is in range, then the batches behind it, as far as the
+    deadline allows.
 
     Raises:
         NotAnchored, AnchorUnknown, PlanDoesNotMatchRoot, Paused, Unreachable: nothing further was
@@ -67,10 +70,10 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
     """
     context.chain.check_mint()
     rows = AnchoredRows(context, planned, anchored_seal(context, planned, anew=True))
-    flight = InFlight(context, planned.week)
+    flight, ranges = InFlight(context, planned.week), [indexes, *_behind(indexes, rows)]
     try:
         while not deadline.passed:
-            claimed = flight.claim(planned.plan_id, indexes)
+            claimed = flight.claim(planned.plan_id, ranges)
             outside = outside_plan(context.store, planned, claimed).values()
             flight.postpone([for_a_person(error.payout, str(error)) for error in outside])
             if not flight.payouts:
@@ -86,6 +89,15 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
         raise flight.short
     flight.report.unresolved = len(flight.payouts)
     return flight.report
+
+
+def _behind(indexes: range, rows: AnchoredRows) -> Iterator[range]:
+    """The ranges of batches behind this one. A worker goes on with them while its last payments
+    become final: it would wait for finality at the end of each range.
+    """
+    batches, size = rows.seal.header.batches, max(BEHIND_MIN, len(indexes))
+    for first in range(indexes.stop, batches, size):
+        yield range(first, first + size)
 
 
 def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from worker.core.payout.backoff import after_failure, for_a_person, for_an_event, next_look_at
@@ -62,27 +62,20 @@ def prepare_payments(
     """
     rows.context.refuse_if_paused()
     prepared, header = PreparedPayments(), rows.seal.header
-    payouts = [_with_its_order(rows, payout) for payout in payouts]
-    batches = [p for p in payouts if p.kind is PayoutKind.BATCH and p.void_reason is None]
-    ordered = [p for p in payouts if p.kind is PayoutKind.BATCH and p.void_reason is not None]
+    batches = [p for p in payouts if p.kind is PayoutKind.BATCH]
+    # An order may have come since a worker claimed the batch, which may wait for minutes: for its
+    # receipt, or for funds.
+    ordered = rows.context.store.void_orders(rows.planned.plan_id, [p.id for p in batches])
     prepared.intents += [
-        (p, batch_intent(str(header.batch_id(p.index)), [], void=True)) for p in ordered
+        (p, batch_intent(str(header.batch_id(p.index)), [], void=True))
+        for p in batches
+        if p.id in ordered
     ]
+    batches = [p for p in batches if p.id not in ordered]
     _prepare_batches(rows, batches, deadline, refused, prepared)
     singles = [p for p in payouts if p.kind is PayoutKind.SINGLE]
     _prepare_singles(rows, singles, deadline, prepared)
     return prepared
-
-
-def _with_its_order(rows: AnchoredRows, payout: Payout) -> Payout:
-    """A batch with an operator's order to void it that came since a worker claimed it.
-
-    A claimed batch may wait for minutes: for its receipt, or for funds.
-    """
-    if payout.kind is not PayoutKind.BATCH:
-        return payout
-    stored = rows.context.store.payout(payout.plan_id, payout.id)
-    return payout if stored is None else replace(payout, void_reason=stored.void_reason)
 
 
 def _prepare_batches(

@@ -19,10 +19,11 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import anchor_id
 from worker.core.week import Week
 from worker.ports.payout import Store
-from worker.services.ahead import ahead
+from worker.services.ahead import side_by_side
 from worker.services.context import Context, OutOfTime
-from worker.services.plan.seal import CHUNK_ROWS, read_header, seal_of_lines, stored_rows
+from worker.services.plan.seal import read_header, seal_of_lines, stored_rows
 
+CHUNK_WRITTEN = 1250
 KILLED_MAX = 3
 TASK_OVERRUN = 2
 """A task ends within this many times its deadline: its hard limit comes soon after."""
@@ -127,14 +128,20 @@ def _write_rewards(
     """Write a draft's rewards. Returns their seal, and the amount of each batch in base units."""
     now, written = context.clock.now(), SealBuilder(header)
     amounts = [0] * header.batches
-    # The next rewards are computed while the database writes.
-    for chunk in ahead(chunks(rewards, CHUNK_ROWS)):
-        context.refuse_if_late()
-        for reward in chunk:
-            written.add(reward.row)
-            if reward.row.batch:
-                amounts[reward.position // header.batch_size] += reward.row.amount
+
+    def sealed() -> Iterator[list[Reward]]:
+        for chunk in chunks(rewards, CHUNK_WRITTEN):
+            context.refuse_if_late()
+            for reward in chunk:
+                written.add(reward.row)
+                if reward.row.batch:
+                    amounts[reward.position // header.batch_size] += reward.row.amount
+            yield chunk
+
+    def write(chunk: Sequence[Reward]) -> None:
         context.store.write_rewards(chunk, header.week, now)
+
+    side_by_side(write, sealed())
     return written.seal(), amounts
 
 
@@ -191,7 +198,8 @@ def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: Sequence
         amount=BaseUnits(0),
     )
     context.store.write_payouts([anchor], [b""])
-    for indexes in chunks(range(header.batches), CHUNK_ROWS):
+
+    def write(indexes: Sequence[int]) -> None:
         batches = [
             Payout(
                 id=str(header.batch_id(index)),
@@ -205,6 +213,8 @@ def _write_payouts(context: Context, seal: Seal, plan_id: str, amounts: Sequence
             for index in indexes
         ]
         context.store.write_payouts(batches, [seal.batch_roots[i] for i in indexes])
+
+    side_by_side(write, chunks(range(header.batches), CHUNK_WRITTEN))
 
 
 def check_published(context: Context, seal: Seal) -> None:

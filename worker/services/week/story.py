@@ -178,8 +178,7 @@ def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
     text += f", {tokens_text(report.moved)} KONTRIB moved"
     if report.reasons:
         text += f" ({'; '.join(report.reasons[:3])})"
-    # If another worker claimed the whole range, look for another open one.
-    return Done(text, again=report.resolved > 0 or report.unresolved > 0 or of == 0)
+    return Done(text, again=report.resolved > 0 or report.unresolved > 0)
 
 
 def _release_singles(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:

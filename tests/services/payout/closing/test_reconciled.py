@@ -31,8 +31,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def pay(world: World, *, batches: int = 3) -> None:
-    world.do(world.first, Work(Job.PAY, WEEK, 0, batches))
+def pay(world: World, *, first: int = 0) -> None:
+    world.do(world.first, Work(Job.PAY, WEEK, first, 3))
 
 
 def test_every_payout_of_a_paid_week_is_compared(world: World) -> None:
@@ -122,7 +122,7 @@ def test_changed_held_rows_are_named_with_their_week() -> None:
 
 
 def test_what_is_not_paid_yet_is_on_its_way(world: World) -> None:
-    pay(world, batches=1)
+    pay(world, first=2)
 
     result = reconcile(world.first, world.distribution())
 

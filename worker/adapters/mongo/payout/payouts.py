@@ -11,15 +11,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from bson import Int64
 from pymongo import UpdateMany, UpdateOne
 
 from worker.adapters.mongo.base import RESOLVED, UNRESOLVED, MongoPart, due_by, within
 from worker.adapters.mongo.connection import Document
-from worker.adapters.mongo.names import Route
 from worker.adapters.mongo.payout.documents import attempt_document, payout_of
+from worker.adapters.mongo.payout.settlement_updates import (
+    Update,
+    reward_updates,
+    rewards_of,
+    settled,
+)
 from worker.core.lifecycle import IllegalTransition, PayoutStatus, Status
-from worker.core.payout.advice import BATCH_VOIDED, SINGLE_VOIDED
 from worker.core.payout.backoff import AHEAD_MAX
 from worker.core.payout.records import Attempt, Payout, PayoutKind, Postponement, Settlement
 
@@ -27,10 +30,7 @@ SIGNATURES_KEPT = 20
 
 # If a batch is signed again, its rewards are processing already and need no write.
 _NOT_YET = [Status.PENDING.value, Status.FAILED.value]
-_UNPAID = {"$ne": Status.COMPLETED.value}
 _ORDER = [("kind", 1), ("index", 1)]
-
-Update = UpdateOne | UpdateMany
 
 
 class MongoPayouts(MongoPart):
@@ -94,6 +94,10 @@ class MongoPayouts(MongoPart):
         unresolved = {"status": {"$in": UNRESOLVED}}
         return self.payout_batches.update_one(batch | unresolved, {"$set": facts}).matched_count > 0
 
+    def void_orders(self, plan_id: str, ids: Sequence[str]) -> set[str]:
+        selected = {"plan_id": plan_id, "id": {"$in": list(ids)}, "void_reason": {"$ne": None}}
+        return {document["id"] for document in self.payout_batches.find(selected, {"id": 1})}
+
     def open_ranges(self, plan_id: str, size: int, now: datetime) -> list[range]:
         start = {"$subtract": ["$index", {"$mod": ["$index", size]}]}
         stages: list[Document] = [
@@ -117,7 +121,7 @@ class MongoPayouts(MongoPart):
         resolved = self._resolved(payouts)
         sizes = self._batch_sizes(payouts)
         rewards: list[Update] = [
-            UpdateMany({**_rewards_of(payout, sizes), "status": {"$in": _NOT_YET}}, processing)
+            UpdateMany({**rewards_of(payout, sizes), "status": {"$in": _NOT_YET}}, processing)
             for payout in payouts
             if payout.kind is not PayoutKind.ANCHOR and _key(payout) not in resolved
         ]
@@ -134,11 +138,11 @@ class MongoPayouts(MongoPart):
         contradicted = {key: status for key, status in resolved.items() if status != wanted[key]}
         sound = [s for s in settlements if _key(s.payout) not in contradicted]
         sizes = self._batch_sizes(s.payout for s in sound)
-        rewards = [update for s in sound for update in _reward_updates(s, sizes, now)]
+        rewards = [update for s in sound for update in reward_updates(s, sizes, now)]
         if rewards:
             self.token_rewards.bulk_write(rewards, ordered=False)
         if sound:
-            self.payout_batches.bulk_write([_settled(s) for s in sound], ordered=False)
+            self.payout_batches.bulk_write([settled(s) for s in sound], ordered=False)
         for settlement in sound:
             if settlement.payout.kind is PayoutKind.ANCHOR and settlement.signature is not None:
                 self._record_anchor(settlement.payout.plan_id, settlement.signature)
@@ -217,84 +221,3 @@ def _attempt_update(payout: Payout, attempt: Attempt) -> Update:
     facts = {"attempt": attempt_document(attempt), "status": status, "next_attempt_at": None}
     newest = {"$each": [attempt.signature], "$slice": -SIGNATURES_KEPT}
     return _update_open(payout, facts, {"$push": {"signatures": newest}})
-
-
-def _rewards_of(payout: Payout, sizes: dict[str, int]) -> Document:
-    """Selects the rewards that a payout pays. Positions are indexed, so a batch selects by position
-    first, then by its number and route."""
-    if payout.kind is PayoutKind.SINGLE:
-        return {"plan_id": payout.plan_id, "position": payout.index}
-    first = payout.index * sizes.get(payout.plan_id, payout.rewards)
-    return {
-        "plan_id": payout.plan_id,
-        "position": {"$gte": first, "$lt": first + payout.rewards},
-        "batch": payout.index,
-        "route": Route.BATCH.value,
-    }
-
-
-def _reward_updates(settlement: Settlement, sizes: dict[str, int], now: datetime) -> list[Update]:
-    payout = settlement.payout
-    if payout.kind is PayoutKind.ANCHOR:
-        return []
-    rewards = _rewards_of(payout, sizes)
-    if settlement.status is PayoutStatus.PAID:
-        return [UpdateMany(rewards, _paid(settlement, now))]
-    if payout.kind is PayoutKind.SINGLE:
-        facts: Document = {"status": Status.FAILED.value, "reason": SINGLE_VOIDED}
-    else:
-        facts = {
-            "status": Status.PENDING.value,
-            "reason": BATCH_VOIDED,
-            "route": Route.WAITING.value,
-            "next_attempt_at": None,
-        }
-    return [UpdateMany({**rewards, "status": _UNPAID}, {"$set": facts})]
-
-
-def _paid(settlement: Settlement, now: datetime) -> Document | list[Document]:
-    """The update of a paid reward. A repeated settlement may add the signature. Without the chain's
-    date it keeps the first one: by a pipeline, which costs the engine half as much again."""
-    facts = {
-        "status": Status.COMPLETED.value,
-        "reason": None,
-        "next_attempt_at": None,
-        **_known(transaction_signature=settlement.signature, slot=settlement.slot),
-    }
-    if settlement.landed_at is not None:
-        return {"$set": {**facts, "claimed_at": settlement.landed_at}}
-    return [{"$set": {**facts, "claimed_at": {"$ifNull": ["$claimed_at", now]}}}]
-
-
-def _settled(settlement: Settlement) -> Update:
-    selected = {
-        "plan_id": settlement.payout.plan_id,
-        "id": settlement.payout.id,
-        "status": {"$in": [*UNRESOLVED, settlement.status.value]},
-    }
-    facts = {
-        "status": settlement.status.value,
-        "lease": None,
-        **({"verified": True} if settlement.verified else {}),
-        **_known(signature=settlement.signature, slot=settlement.slot, fee=settlement.fee),
-    }
-    if settlement.missing is None:
-        return UpdateOne(selected, {"$set": {**facts, "next_attempt_at": None, "reason": None}})
-    return UpdateOne(selected, [{"$set": facts | _read_again(settlement)}])
-
-
-def _read_again(settlement: Settlement) -> Document:
-    """The next look for a transaction, unless another worker has read all of it meanwhile."""
-    is_incomplete = {"$or": [{"$eq": ["$signature", None]}, {"$ne": ["$reason", None]}]}
-    changed = {
-        "reason": {"$literal": settlement.missing},
-        "next_attempt_at": settlement.next_look_at,
-        "attempts": {"$add": ["$attempts", 1]} if settlement.payout.status.is_resolved else 1,
-    }
-    return {n: {"$cond": [is_incomplete, value, f"${n}"]} for n, value in changed.items()}
-
-
-def _known(**facts: str | int | None) -> Document:
-    """The facts that are known, numbers as BSON longs."""
-    known = {name: value for name, value in facts.items() if value is not None}
-    return {n: Int64(v) if isinstance(v, int) else v for n, v in known.items()}

@@ -7,7 +7,6 @@ its plan. After a crash, `discard_other_plans` removes the rows of unused drafts
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from pymongo import ReturnDocument
@@ -33,8 +32,6 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 
 INSERT_BATCH = 1250
-CONNECTIONS = 2
-"""Connections that insert the rewards of one plan at the same time."""
 _CHANGEABLE = [Stage.DUE.value, Stage.PLANNED.value]
 
 
@@ -45,14 +42,9 @@ class MongoPlans(MongoWeeks):
         """Write the missing rows. Existing rows stay unchanged. The caller hashes the stored rows
         before it uses them, so writing twice is harmless."""
         distribution_id = self._distribution_id(week, now)
-
-        def insert(chunk: Sequence[Reward]) -> None:
+        for chunk in chunks(rewards, INSERT_BATCH):
             documents = [reward_document(each, week, distribution_id, now) for each in chunk]
             insert_missing(self.token_rewards, documents)
-
-        # One thread encodes a chunk while the server indexes another.
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            list(pool.map(insert, chunks(rewards, INSERT_BATCH)))
 
     def _distribution_id(self, week: Week, now: datetime) -> str:
         self.ensure_distribution(week, now)

@@ -85,6 +85,10 @@ class MongoRewards(MongoPart):
             anew = {} if reason else {"attempts": 0}
             self.payout_batches.update_one(_open_single(reward), {"$set": held | anew})
 
+    def count_processing(self, plan_id: str) -> int:
+        selected = {"plan_id": plan_id, "status": Status.PROCESSING.value}
+        return self.token_rewards.count_documents(selected)
+
     def count_incomplete(self, plan_id: str) -> int:
         unknown = [{"transaction_signature": None}, {"slot": None}, {"claimed_at": None}]
         paid = {"plan_id": plan_id, "status": Status.COMPLETED.value}
