@@ -143,8 +143,7 @@ SAFEGUARDS = [
         "a batch with an order is not paid",
         edit(
             prepare.prepare_payments,
-            ("p.kind is PayoutKind.BATCH and p.void_reason is None", "p.kind is PayoutKind.BATCH"),
-            ("p.kind is PayoutKind.BATCH and p.void_reason is not None", "False"),
+            ("ordered = rows.context.store.void_orders(", "ordered = set() and ("),
         ),
         a_batch_is_made_void,
         "paid a batch that is to be void",

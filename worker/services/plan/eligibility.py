@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from worker.core.chunks import chunks
 from worker.core.identity import user_commitment
 from worker.core.look_alike import difference, folded
-from worker.core.payout.chain import Recipient
 from worker.core.payout.hold import HELD_BY_OPERATOR, hold_reason
 from worker.core.payout.records import Account, ExcludedUser, UserPoints
 from worker.core.plan.allocation import MULTIPLIER_SCALE, scaled_multiplier
@@ -21,7 +20,7 @@ from worker.ports.payout import Store
 from worker.services.ahead import ahead
 from worker.services.context import Context
 
-CHUNK_USERS = 500
+CHUNK_USERS = 1000
 LISTED_MAX = 20
 """Excluded users that are named, of each reason."""
 
@@ -95,10 +94,14 @@ def list_eligible_users(
     `held`: the users whose reward an operator holds.
     """
     salt = context.chain.plan_salt(week)
-    for qualified, accounts, multipliers, recipients in ahead(
-        _looked_up(context, week, users, rules, excluded)
-    ):
+    # The database looks up the next users while the chain looks up these. The two threads count
+    # different fields of `excluded`.
+    read = ahead(participants(context.store, week, users, rules, excluded))
+    for qualified, accounts, multipliers in read:
         context.refuse_if_late()
+        stored = [accounts[u.user_id].wallet for u in qualified]
+        wallets = sorted({wallet for wallet in stored if isinstance(wallet, str) and wallet})
+        recipients = {r.wallet: r for r in context.chain.recipients(wallets)}
         for user in qualified:
             account = accounts[user.user_id]
             recipient = recipients.get(str(account.wallet))
@@ -116,26 +119,6 @@ def list_eligible_users(
                 hold=hold,
                 needs_account=not hold and not (recipient and recipient.account_exists),
             )
-
-
-def _looked_up(
-    context: Context,
-    week: Week,
-    users: Iterable[UserPoints],
-    rules: Rules,
-    excluded: Exclusions,
-) -> Iterator[tuple[list[UserPoints], dict[str, Account], dict[str, int], dict[str, Recipient]]]:
-    """The participants as the database knows them, then as the chain shows them.
-
-    The database looks up the next users while the chain looks up these.
-    """
-    for qualified, accounts, multipliers in ahead(
-        participants(context.store, week, users, rules, excluded)
-    ):
-        stored = [accounts[u.user_id].wallet for u in qualified]
-        wallets = sorted({wallet for wallet in stored if isinstance(wallet, str) and wallet})
-        recipients = {r.wallet: r for r in context.chain.recipients(wallets)}
-        yield qualified, accounts, multipliers, recipients
 
 
 def participants(

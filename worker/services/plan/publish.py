@@ -23,7 +23,7 @@ from worker.services.ahead import side_by_side
 from worker.services.context import Context, OutOfTime
 from worker.services.plan.seal import read_header, seal_of_lines, stored_rows
 
-CHUNK_WRITTEN = 1250
+CHUNK_WRITTEN = 600
 KILLED_MAX = 3
 TASK_OVERRUN = 2
 """A task ends within this many times its deadline: its hard limit comes soon after."""

@@ -47,8 +47,10 @@ class MongoPlans(MongoWeeks):
             insert_missing(self.token_rewards, documents)
 
     def _distribution_id(self, week: Week, now: datetime) -> str:
-        self.ensure_distribution(week, now)
-        document = self.weeks.find_one({"week_start": week.start}, {"_id": 1})
+        week_of = {"week_start": week.start}
+        if (document := self.weeks.find_one(week_of, {"_id": 1})) is None:
+            self.ensure_distribution(week, now)
+            document = self.weeks.find_one(week_of, {"_id": 1})
         return str(document["_id"]) if document else ""
 
     def write_payouts(self, payouts: Sequence[Payout], roots: Sequence[bytes]) -> None:
