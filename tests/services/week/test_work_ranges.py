@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes.world import World
 from worker.services.context import Limits
+from worker.services.payout import pay
 from worker.services.week.due import find_work, follow_up
 from worker.services.week.story import Job
 
@@ -82,6 +83,17 @@ def test_who_has_paid_a_range_goes_on_behind_it_at_once(paying_world: World) -> 
     assert [w.first for w in find_work(context) if w.job is Job.PAY] == [0]
     done = paying_world.do(context, third)
     assert (done.again, "0 of 0 payouts paid" in done.sentence) == (False, True)
+
+
+def test_nobody_goes_on_for_so_long_that_other_tasks_wait(
+    paying_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pay, "GOES_ON", timedelta())
+    context = replace(paying_world.first, limits=Limits(batches_per_task=3))
+    first, second, third = (w for w in find_work(context) if w.job is Job.PAY)
+
+    assert "3 of 3 payouts paid" in paying_world.do(context, first).sentence
+    assert [w for w in find_work(context) if w.job is Job.PAY] == [second, third]
 
 
 def test_who_has_work_left_goes_on_with_it(paying_world: World) -> None:

@@ -45,6 +45,9 @@ from worker.services.plan.send_until_resolved import sign_all
 
 BEHIND_MIN = 1024
 """Batches that one query looks through for work behind a worker's own range."""
+GOES_ON = timedelta(minutes=3)
+"""A worker that goes on longer keeps other tasks waiting: an alert asks for the canary's each five
+minutes."""
 SETTLED_AT_ONCE = 64
 """Transactions that are read at once. Each takes some 150 kB of memory."""
 
@@ -70,9 +73,11 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
     """
     context.chain.check_mint()
     rows = AnchoredRows(context, planned, anchored_seal(context, planned, anew=True))
-    flight, ranges = InFlight(context, planned.week), [indexes, *_behind(indexes, rows)]
+    flight, behind = InFlight(context, planned.week), list(_behind(indexes, rows))
+    goes_on_until = context.clock.now() + GOES_ON
     try:
         while not deadline.passed:
+            ranges = [indexes, *(behind if context.clock.now() < goes_on_until else ())]
             claimed = flight.claim(planned.plan_id, ranges)
             outside = outside_plan(context.store, planned, claimed).values()
             flight.postpone([for_a_person(error.payout, str(error)) for error in outside])
