@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from tests.fakes.world import World
+from tests.fakes.world import WEEK, World, store_of
+from worker.core.payout.records import Payout
 from worker.services.context import Limits
 from worker.services.payout import pay
 from worker.services.week.due import find_work, follow_up
-from worker.services.week.story import Job
+from worker.services.week.story import Job, Work
 
 
 def ranges(world: World, largest: int) -> list[tuple[int, int]]:
@@ -83,6 +84,26 @@ def test_who_has_paid_a_range_goes_on_behind_it_at_once(paying_world: World) -> 
     assert [w.first for w in find_work(context) if w.job is Job.PAY] == [0]
     done = paying_world.do(context, third)
     assert (done.again, "0 of 0 payouts paid" in done.sentence) == (False, True)
+
+
+def test_the_batches_behind_are_looked_through_some_at_a_time(
+    paying_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A query that looks through a whole large week takes the database a tenth of a second."""
+    monkeypatch.setattr(pay, "BEHIND_MIN", 2)
+    store, asked = store_of(paying_world.first), list[range]()
+    claim = store.claim
+
+    def noted(plan_id: str, positions: range, limit: int, **times: datetime) -> list[Payout]:
+        asked.append(positions)
+        return claim(plan_id, positions, limit, **times)
+
+    monkeypatch.setattr(store, "claim", noted)
+    paying_world.do(paying_world.first, Work(Job.PAY, WEEK, 0, 1))
+
+    assert sorted(set(asked), key=lambda each: each.start) == [
+        range(1), range(1, 3), range(3, 5), range(5, 7)
+    ]  # fmt: skip
 
 
 def test_nobody_goes_on_for_so_long_that_other_tasks_wait(

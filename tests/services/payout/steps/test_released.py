@@ -113,6 +113,21 @@ def test_accounts_of_the_last_seven_days_count_against_the_limit(held: World) ->
     assert create_within_limit(held.first, WEEK, [], Deadline(held.clock, 60)) == set()
 
 
+def test_accounts_that_an_open_plan_creates_count_against_the_limit(world: World) -> None:
+    """They are recorded on their users only when the week closes."""
+    world.populate(6)
+    world.genesis()
+    close(world, *NAMES[:2])
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    store_of(world.first).set_rules(max_new_accounts_per_week=3)
+    close(world, *NAMES[2:4])
+    wanted = [(user_id_of(name), wallet_named(name)) for name in NAMES[2:4]]
+
+    tried = create_within_limit(world.first, WEEK, wanted, Deadline(world.clock, 60))
+
+    assert tried == {wanted[0][1]}
+
+
 def test_a_hold_that_came_too_late_for_the_plan_makes_its_batch_void() -> None:
     world = World(batch_size=2)
     world.populate(6)
