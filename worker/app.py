@@ -163,8 +163,8 @@ def notifiers() -> dict[str, Notifier]:
 def _forget_parent(**_: Any) -> None:
     for made in (context, wiki, counts):
         made.cache_clear()
-    # Collections took a quarter of this process's time: each looked at all that was imported, and
-    # hundreds happened while one large answer was read.
+    # Otherwise a collection looks at all that was imported, and hundreds of them happen while one
+    # large answer is read.
     gc.freeze()
     gc.set_threshold(GARBAGE_MIN, 10, 10)
 

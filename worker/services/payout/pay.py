@@ -46,8 +46,7 @@ from worker.services.plan.send_until_resolved import sign_all
 BEHIND_MIN = 1024
 """Batches that one query looks through for work behind a worker's own range."""
 GOES_ON = timedelta(minutes=3)
-"""A worker that goes on longer keeps other tasks waiting: an alert asks for the canary's each five
-minutes."""
+"""A longer task keeps others waiting, and the canary's alert fires after five minutes."""
 SETTLED_AT_ONCE = 64
 """Transactions that are read at once. Each takes some 150 kB of memory."""
 
@@ -97,8 +96,9 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
 
 
 def _behind(indexes: range, rows: AnchoredRows) -> Iterator[range]:
-    """The ranges of batches behind this one. A worker goes on with them while its last payments
-    become final: it would wait for finality at the end of each range.
+    """The ranges of batches behind this one.
+
+    A worker pays them while its last payments become final. Without them it would only wait.
     """
     batches, size = rows.seal.header.batches, max(BEHIND_MIN, len(indexes))
     for first in range(indexes.stop, batches, size):
