@@ -155,8 +155,9 @@ def test_inline_work_ends_with_the_reason(world: World) -> None:
 def test_a_step_whose_time_ran_out_is_no_step_without_effect(world: World) -> None:
     context, work = at(world, Job.PAY)
 
-    do_work(context, work, seconds=0)
+    done = do_work(context, work, seconds=0)
 
+    assert done.again  # another worker goes on at once
     assert world.distribution().reason is None
     assert find_work(context) == [work, Work(Job.SINGLES, WEEK)]
 

@@ -178,7 +178,9 @@ def _pay(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
     text += f", {tokens_text(report.moved)} KONTRIB moved"
     if report.reasons:
         text += f" ({'; '.join(report.reasons[:3])})"
-    return Done(text, again=report.resolved > 0 or report.unresolved > 0)
+    # A worker that is stopped before its first step leaves the work to another one at once.
+    is_undone = of == 0 and deadline.passed
+    return Done(text, again=report.resolved > 0 or report.unresolved > 0 or is_undone)
 
 
 def _release_singles(context: Context, work: Work, deadline: Deadline, _: bool) -> Done:
