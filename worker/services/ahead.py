@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar, cast
 
 Item = TypeVar("Item")
@@ -25,6 +26,13 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
         while (item := coming.result()) is not _END:
             coming = thread.submit(next, iterator, _END)
             yield cast(Item, item)
+
+
+@contextmanager
+def meanwhile(work: Callable[[], Item]) -> Iterator[Future[Item]]:
+    """Do `work` in a thread while the block runs, and wait for it at the end of the block."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread.submit(work)
 
 
 def side_by_side(write: Callable[[Item], object], items: Iterable[Item]) -> None:

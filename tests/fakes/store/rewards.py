@@ -89,11 +89,9 @@ class FakeRewards:
                 facts = {_MADE: to_milliseconds(now), _WALLETS: [*wallets, wallet]}
                 self.state.users[form] = document | facts
 
-    def rewards_needing_account(
-        self, plan_id: str, after_position: int, limit: int
-    ) -> list[Reward]:
-        needing = [r for r in self._needing_account(plan_id) if r.position > after_position]
-        return sorted(needing, key=lambda reward: reward.position)[:limit]
+    def rewards_needing_account(self, plan_id: str, positions: range) -> list[Reward]:
+        needing = [r for r in self._needing_account(plan_id) if r.position in positions]
+        return sorted(needing, key=lambda reward: reward.position)
 
     def count_needing_account(self, plan_id: str) -> int:
         return len(self._needing_account(plan_id))

@@ -340,7 +340,7 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "no account during a pause",
-        edit(token_accounts.create_token_accounts, ("context.refuse_if_paused()", "pass")),
+        edit(token_accounts._send, ("context.refuse_if_paused()", "pass")),
         during_a_pause(Job.ACCOUNTS, after=(Job.PLAN, Job.ANCHOR)),
         "signed during a pause",
     ),

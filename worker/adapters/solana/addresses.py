@@ -16,7 +16,7 @@ MEMO_PROGRAM = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 COMPUTE_BUDGET_PROGRAM = Pubkey.from_string("ComputeBudget111111111111111111111111111111")
 V1_FEATURE_GATE = Pubkey.from_string("txv1aq4pp281K9um3tnPgkfX8UqtFT6wcVW3hNezGLL")
 
-ASSOCIATED_CACHE_MAX = 50_000
+ASSOCIATED_CACHE_MAX = 10_000
 
 
 def receipt_address(base: Pubkey, receipt_id: str) -> Pubkey:

@@ -89,7 +89,8 @@ class SolanaChain(ChainReader):
         self._signer = Signer(
             self._rpc, self._facts, self._prices, self._payer, priority_fee_lamports_max
         )
-        self._newest_creations: frozenset[str] = frozenset()
+        self._creations: tuple[frozenset[str], ...] = ()
+        """The last two groups of creations: one lands while the next one is sent."""
 
     def __repr__(self) -> str:
         return f"SolanaChain({self._rpc}, mint={self._mint}, {self._keys})"
@@ -187,7 +188,8 @@ class SolanaChain(ChainReader):
 
     def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
         signed = self._signer.sign_account_creations(wallets, blockhash)
-        self._newest_creations = frozenset(each.signature for each in signed)
+        group = frozenset(each.signature for each in signed)
+        self._creations = (*self._creations[-1:], group)
         return signed
 
     def send(self, wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
@@ -197,7 +199,8 @@ class SolanaChain(ChainReader):
         found = landing.statuses(self._rpc, signatures)
         # Payments create no accounts, so reads of recipients need not wait for their slots.
         for signature, status in zip(signatures, found, strict=True):
-            if signature in self._newest_creations and status.landing in _LANDED:
+            is_creation = any(signature in group for group in self._creations)
+            if is_creation and status.landing in _LANDED:
                 self._recipients.require_slot(status.landed_at_slot)
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from worker.core.errors import NotReady, Refused
 from worker.core.lifecycle import PayoutStatus, Stage, Status
@@ -10,7 +11,7 @@ from worker.core.payout.records import Distribution, Payout, PayoutKind, Reward
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.core.wording import counted
-from worker.services.ahead import side_by_side
+from worker.services.ahead import meanwhile, side_by_side
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.pages import pages_needing_account, payout_pages
@@ -19,8 +20,6 @@ from worker.services.payout.reconcile import CHUNK_PAYOUTS, Reconciliation, reco
 from worker.services.payout.settle import settle_from_chain
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal
-
-CHUNK_REWARDS = 1000
 
 
 class StillOpen(NotReady):
@@ -81,9 +80,10 @@ def close_week(context: Context, distribution: Distribution) -> Reconciliation:
         raise StillOpen(week, unresolved)
     _settle_again(context, planned)
     _read_transactions(context, planned)
-    _record_accounts_made(context, plan_id)
-    read_charges(context, week)
-    result = reconcile(context, distribution)
+    with meanwhile(partial(_record_accounts_made, context, planned)) as recorded:
+        read_charges(context, week)
+        result = reconcile(context, distribution)
+    recorded.result()
     if result.is_unproven:
         raise BooksUnproven(result)
     record_reconciliation(context, result)
@@ -133,11 +133,11 @@ def record_reconciliation(context: Context, result: Reconciliation) -> None:
     context.store.record_notes(result.week, reconciliation=facts)
 
 
-def _record_accounts_made(context: Context, plan_id: str) -> None:
+def _record_accounts_made(context: Context, planned: PlannedWeek) -> None:
     """Record the accounts that we created and paid into. We never create them again."""
 
     def record(rewards: Sequence[Reward]) -> None:
         paid = [(r.user_id, r.row.wallet) for r in rewards if r.status is Status.COMPLETED]
         context.store.mark_accounts_made(paid, context.clock.now())
 
-    side_by_side(record, pages_needing_account(context.store, plan_id, CHUNK_REWARDS))
+    side_by_side(record, pages_needing_account(context.store, planned))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -96,18 +97,22 @@ class InFlight:
         """The charges of the cluster, read once for each call of `pay`."""
         return self._context.chain.costs()
 
-    def claim(self, plan_id: str, ranges: Sequence[range]) -> list[Payout]:
-        """Claim more payouts while there is room, from the first of these ranges that has some.
+    def claim(self, plan_id: str, own: range, behind: deque[range]) -> list[Payout]:
+        """Claim more payouts while there is room: from our own range, else from one behind it.
 
-        A few at a time get a fresh blockhash, and land while the next ones are prepared.
+        A few at a time get a fresh blockhash, and land while the next ones are prepared. A range
+        behind ours that has none is forgotten: others have claimed them.
         """
         limits, now = self._context.limits, self._context.clock.now()
         count = min(limits.batches_per_claim, -(-limits.batches_in_flight // 2))
         if limits.batches_in_flight - len(self.payouts) < count:
             return []
         until, store = now + limits.lease, self._context.store
-        tries = (store.claim(plan_id, each, count, now=now, until=until) for each in ranges)
-        claimed = next(filter(None, tries), [])
+        claimed = store.claim(plan_id, own, count, now=now, until=until)
+        while not claimed and behind:
+            claimed = store.claim(plan_id, behind[0], count, now=now, until=until)
+            if not claimed:
+                behind.popleft()
         known = {payout.id for payout in self.payouts}
         self.payouts += [payout for payout in claimed if payout.id not in known]
         self._lease_ends |= {payout.id: until for payout in claimed}

@@ -7,6 +7,7 @@ block height. Completed means finalized and read back.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -72,12 +73,13 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
     """
     context.chain.check_mint()
     rows = AnchoredRows(context, planned, anchored_seal(context, planned, anew=True))
-    flight, behind = InFlight(context, planned.week), list(_behind(indexes, rows))
+    flight, behind = InFlight(context, planned.week), deque(_behind(indexes, rows))
     goes_on_until = context.clock.now() + GOES_ON
     try:
         while not deadline.passed:
-            ranges = [indexes, *(behind if context.clock.now() < goes_on_until else ())]
-            claimed = flight.claim(planned.plan_id, ranges)
+            if context.clock.now() >= goes_on_until:
+                behind.clear()
+            claimed = flight.claim(planned.plan_id, indexes, behind)
             outside = outside_plan(context.store, planned, claimed).values()
             flight.postpone([for_a_person(error.payout, str(error)) for error in outside])
             if not flight.payouts:

@@ -17,12 +17,12 @@ from worker.core.payout.comparison import (
     compare_transaction,
     receipt_of,
 )
-from worker.core.payout.records import Distribution, Payout, PayoutKind
+from worker.core.payout.records import Distribution, Payout, PayoutKind, Progress
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row
 from worker.core.plan.receipts import ReceiptState
 from worker.core.week import Week
 from worker.core.wording import counted
-from worker.services.ahead import ahead
+from worker.services.ahead import ahead, meanwhile
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.outside_plan import outside_plan
@@ -102,17 +102,12 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
     planned = plan_of(distribution.week, distribution)
     seal = anchored_seal(context, planned)
     result = Reconciliation(planned.week, planned=seal.header.total_amount)
-    progress = context.store.progress(planned.plan_id)
-    paid = progress.rewards.get(Status.COMPLETED)
-    result.database_paid = paid.amount if paid else 0
-    result.database_unpaid = sum(
-        tally.amount for status, tally in progress.rewards.items() if status is not Status.COMPLETED
-    )
-    result.on_its_way = progress.held.amount
     rows = AnchoredRows(context, planned, seal)
-    # The database reads the next page while the chain is asked about the last one.
-    for page in ahead(_pages(rows)):
-        _compare(rows, result, page)
+    # The database adds up, and reads the next page, while the chain is asked about the last one.
+    with meanwhile(partial(context.store.progress, planned.plan_id)) as counted:
+        for page in ahead(_pages(rows)):
+            _compare(rows, result, page)
+    _add_database(result, counted.result())
     try:
         seal.check_held(stored_rows(context, planned.plan_id, seal.header.held_positions))
     except PlanDoesNotMatchRoot as error:
@@ -122,6 +117,15 @@ def reconcile(context: Context, distribution: Distribution) -> Reconciliation:
         what = f"{forgotten:,} base units of unpaid rewards are in no payout"
         result.check.wrong(planned.week.label, what)
     return result
+
+
+def _add_database(result: Reconciliation, progress: Progress) -> None:
+    paid = progress.rewards.get(Status.COMPLETED)
+    result.database_paid = paid.amount if paid else 0
+    result.database_unpaid = sum(
+        tally.amount for status, tally in progress.rewards.items() if status is not Status.COMPLETED
+    )
+    result.on_its_way += progress.held.amount
 
 
 def reconcile_or_report(context: Context, distribution: Distribution) -> Reconciliation:

@@ -7,11 +7,12 @@ is final. Creations move no tokens and are idempotent, so they need no receipt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from datetime import timedelta
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from worker.core.chunks import chunks
-from worker.core.cost import OtherTransaction, TransactionKind
+from worker.core.cost import Charge, OtherTransaction, TransactionKind
 from worker.core.errors import NotReady
 from worker.core.lifecycle import Stage
 from worker.core.payout.chain import Blockhash, Landing, Recipient, Treasury, missing_wallets
@@ -22,11 +23,10 @@ from worker.core.week import Week
 from worker.ports.payout import Signed
 from worker.services.context import Context, Deadline
 from worker.services.payout.pages import pages_needing_account
-from worker.services.plan.funds import check_account_funds
+from worker.services.plan.funds import FundsShort, check_account_funds
 from worker.services.plan.publish import held_in_batches
 from worker.services.plan.seal import anchored_seal
 
-CHUNK_REWARDS = 1000
 CREATED_AT_ONCE = 9_000
 """Accounts whose creations share a blockhash: 1,000 transactions. A provider that takes 50 calls a
 second gets them within a third of the blockhash's life."""
@@ -60,24 +60,26 @@ def prepare_accounts(
     """
     anchored_seal(context, planned)
     _void_held_batches(context, planned)
-    created, is_first = 0, not context.store.other_transactions(planned.week, "", 1)
-    pages = pages_needing_account(context.store, planned.plan_id, CHUNK_REWARDS)
+    is_first = not context.store.other_transactions(planned.week, "", 1)
+    creations = _Creations(context, planned.week, deadline)
+    pages = pages_needing_account(context.store, planned)
     lacking = (reward.row.wallet for rewards in pages for reward in rewards)
     for wallets in chunks(lacking, CREATED_AT_ONCE):
         # What the plan saw missing is created. After a crash, only what is missing still.
         missing = set(wallets)
         if not is_first:
             missing = missing_wallets(context.chain.recipients(wallets))
-        while missing:
-            if deadline.passed:
-                if not created:
-                    raise AccountsMissing(planned.week, sorted(missing))
-                return created, False
-            made = create_token_accounts(context, planned.week, sorted(missing), deadline)
-            created += len(made)
-            missing -= made
+        if missing:
+            creations.create(sorted(missing))
+        if creations.left:
+            break
+    creations.end()
+    if creations.left:
+        if not creations.made:
+            raise AccountsMissing(planned.week, sorted(creations.left))
+        return creations.made, False
     context.store.advance(planned.week, planned.plan_id, Stage.ANCHORED, Stage.PREPARED)
-    return created, True
+    return creations.made, True
 
 
 def _void_held_batches(context: Context, planned: PlannedWeek) -> None:
@@ -136,27 +138,111 @@ def create_token_accounts(
     Raises:
         Paused, FundsShort: nothing was sent.
     """
+    sent = _send(context, week, wallets)
+    if not _are_confirmed(context, sent, deadline):
+        return set(wallets) - missing_wallets(context.chain.recipients(sorted(wallets)))
+    _record_charges(context, _charges(sent), sent.before)
+    return set(wallets)
+
+
+class _Creations:
+    """Creates a plan's accounts a group at a time. A group lands while the next one is sent."""
+
+    def __init__(self, context: Context, week: Week, deadline: Deadline) -> None:
+        self._context, self._week, self._deadline = context, week, deadline
+        self._under_way: _Sent | None = None
+        self._before: Treasury | None = None
+        """The funds before the first group."""
+        self._charges: dict[str, Charge] = {}
+        self._is_as_charged = True
+        """Whether each group was confirmed as it was sent first."""
+        self.made = 0
+        self.left: set[str] = set()
+        """The wallets whose account could not be created in time."""
+
+    def create(self, wallets: Sequence[str]) -> None:
+        """
+        Raises:
+            Paused, FundsShort: nothing was sent for these wallets.
+        """
+        if self._deadline.passed:
+            self.left |= set(wallets)
+            return
+        sent = self._send(wallets)
+        self._before = self._before or sent.before
+        self._charges |= _charges(sent)
+        self._wait()
+        self._under_way = sent
+
+    def end(self) -> None:
+        """Wait for the last group, and record what all groups cost."""
+        self._wait()
+        if self._before is not None and self._is_as_charged:
+            _record_charges(self._context, self._charges, self._before)
+
+    def _send(self, wallets: Sequence[str]) -> _Sent:
+        if self._under_way is not None:
+            try:
+                return _send(self._context, self._week, wallets, len(self._under_way.wallets))
+            except FundsShort:  # the group under way may have been paid already
+                self._wait()
+        return _send(self._context, self._week, wallets)
+
+    def _wait(self) -> None:
+        """Wait for the group under way, and create again what was not created."""
+        sent, self._under_way = self._under_way, None
+        if sent is None:
+            return
+        missing = set[str]()
+        if not _are_confirmed(self._context, sent, self._deadline):
+            self._is_as_charged = False
+            missing = missing_wallets(self._context.chain.recipients(sent.wallets))
+        while missing and not self._deadline.passed:
+            wallets = sorted(missing)
+            missing -= create_token_accounts(self._context, self._week, wallets, self._deadline)
+        self.made += len(sent.wallets) - len(missing)
+        self.left |= missing
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """Creations of accounts that share a blockhash, after their first send."""
+
+    wallets: Sequence[str]
+    signed: Sequence[Signed]
+    blockhash: Blockhash
+    before: Treasury
+    """The funds before."""
+    at: datetime
+
+
+def _send(context: Context, week: Week, wallets: Sequence[str], under_way: int = 0) -> _Sent:
+    """Sign, record and send creations. They are recorded before they are sent, so that their cost
+    is known after a crash. `under_way`: accounts that the same funds pay, too.
+
+    Raises:
+        Paused, FundsShort: nothing was sent.
+    """
     context.refuse_if_paused()
-    before = check_account_funds(context, len(wallets))
+    before = check_account_funds(context, under_way + len(wallets))
     blockhash = context.chain.latest_blockhash()
     signed = context.chain.sign_account_creations(wallets, blockhash)
-    _record(context, week, [each.signature for each in signed], blockhash)
-    if _are_confirmed(context, signed, blockhash, deadline):
-        _record_charges(context, signed, before)
-        return set(wallets)
-    return set(wallets) - missing_wallets(context.chain.recipients(sorted(wallets)))
+    kind, last = TransactionKind.ACCOUNTS, blockhash.last_valid_block_height
+    context.store.record_transactions(
+        [OtherTransaction(each.signature, week, kind, last) for each in signed]
+    )
+    context.chain.send([(each.signature, each.wire) for each in signed])
+    return _Sent(wallets, signed, blockhash, before, context.clock.now())
 
 
-def _are_confirmed(
-    context: Context, signed: Sequence[Signed], blockhash: Blockhash, deadline: Deadline
-) -> bool:
+def _are_confirmed(context: Context, sent: _Sent, deadline: Deadline) -> bool:
     """Send creations until all are confirmed. False if one failed or expired, or time is over."""
-    waiting, unseen = [each.signature for each in signed], list(signed)
-    last_valid, began = blockhash.last_valid_block_height, context.clock.now()
+    waiting = [each.signature for each in sent.signed]
+    last_valid = sent.blockhash.last_valid_block_height
+    pause = LOOKS_UNSEEN * context.limits.poll_seconds
+    left = pause - (context.clock.now() - sent.at).total_seconds()
     while not deadline.passed:
-        if unseen:
-            context.chain.send([(each.signature, each.wire) for each in unseen])
-        context.clock.sleep(LOOKS_UNSEEN * context.limits.poll_seconds)
+        context.clock.sleep(min(max(left, 0), pause))  # a clock may be set back meanwhile
         statuses = dict(zip(waiting, context.chain.statuses(waiting), strict=True))
         context.pace.look(list(statuses.values()), context.clock.now())
         landings = {signature: status.landing for signature, status in statuses.items()}
@@ -165,30 +251,27 @@ def _are_confirmed(
         waiting = [it for it, seen in landings.items() if seen not in CREATED]
         if not waiting:
             return True
-        unseen = [each for each in signed if landings.get(each.signature) is Landing.UNSEEN]
+        unseen = [each for each in sent.signed if landings.get(each.signature) is Landing.UNSEEN]
         # One node may show a creation as pending for ever.
-        is_old = not timedelta() <= context.clock.now() - began < YOUNG
+        is_old = not timedelta() <= context.clock.now() - sent.at < YOUNG
         if (unseen or is_old) and context.chain.finalized_height().block_height > last_valid:
             return False
+        if unseen:
+            context.chain.send([(each.signature, each.wire) for each in unseen])
+        left = pause
     return False
 
 
-def _record(context: Context, week: Week, signatures: Sequence[str], blockhash: Blockhash) -> None:
-    """Record creations before they are sent, so that their cost is known after a crash."""
-    last = blockhash.last_valid_block_height
-    kind = TransactionKind.ACCOUNTS
-    context.store.record_transactions(
-        [OtherTransaction(signature, week, kind, last) for signature in signatures]
-    )
+def _charges(sent: _Sent) -> dict[str, Charge]:
+    return {each.signature: each.charge for each in sent.signed if each.charge is not None}
 
 
-def _record_charges(context: Context, signed: Sequence[Signed], before: Treasury) -> None:
+def _record_charges(context: Context, charges: Mapping[str, Charge], before: Treasury) -> None:
     """Record the charges of creations if the fee payer's balance proves them.
 
     It proves nothing if other transactions changed it at the same time, or if somebody else made
     one of the accounts. Then each transaction is read when the week closes.
     """
-    charges = {each.signature: each.charge for each in signed if each.charge is not None}
     expected = sum(charge.fee + charge.rent for charge in charges.values())
     if before.lamports - context.chain.treasury().lamports == expected:
         context.store.record_charges(charges)

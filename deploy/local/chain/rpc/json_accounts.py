@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from decimal import Decimal
 
 from solders.account import Account
 from solders.pubkey import Pubkey
@@ -32,10 +31,8 @@ def ui_amount(base_units: int, decimals: int) -> Json:
 
     The float is the quotient of two floats, as in agave, so it may differ in its last digit.
     """
-    exact = Decimal(base_units).scaleb(-decimals)
-    text = f"{exact:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
+    whole, part = divmod(base_units, 10**decimals)
+    text = f"{whole}.{part:0{decimals}}".rstrip("0") if part else str(whole)
     return {
         "amount": str(base_units),
         "decimals": decimals,

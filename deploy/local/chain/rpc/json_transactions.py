@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 
 from solders.message import MessageV0
 from solders.pubkey import Pubkey
@@ -77,7 +77,7 @@ def meta_json(landed: Landed, transaction: VersionedTransaction, tokens: TokenBo
     """Show the results of a transaction."""
     metadata = landed.metadata
     before, after = landed.balances()
-    balances = list(tokens.unpack(landed.tokens))
+    tokens_before, tokens_after = _token_balances(tokens.unpack(landed.tokens))
     error = landed.error_json
     meta = {
         "err": error,
@@ -85,8 +85,8 @@ def meta_json(landed: Landed, transaction: VersionedTransaction, tokens: TokenBo
         "fee": landed.fee_lamports,
         "preBalances": before,
         "postBalances": after,
-        "preTokenBalances": _token_balances(balances, lambda row: row.before_base_units),
-        "postTokenBalances": _token_balances(balances, lambda row: row.after_base_units),
+        "preTokenBalances": tokens_before,
+        "postTokenBalances": tokens_after,
         "innerInstructions": inner_instructions(metadata),
         "logMessages": metadata.logs(),
         "rewards": [],
@@ -135,23 +135,22 @@ def memo_of(transaction: VersionedTransaction) -> str | None:
     return "; ".join(f"[{len(memo.encode())}] {memo}" for memo in memos) or None
 
 
-def _token_balances(
-    balances: Sequence[TokenBalance], amount: Callable[[TokenBalance], int | None]
-) -> Json:
-    shown = []
+def _token_balances(balances: Iterable[TokenBalance]) -> tuple[list[Json], list[Json]]:
+    """Show the balances before, and after. An account that does not exist then is left out."""
+    before: list[Json] = []
+    after: list[Json] = []
     for row in balances:
-        base_units = amount(row)
-        if base_units is not None:
-            shown.append(
-                {
-                    "accountIndex": row.account_index,
-                    "mint": str(Pubkey(row.holder.mint)),
-                    "owner": str(Pubkey(row.holder.owner)),
-                    "programId": str(row.holder.program),
-                    "uiTokenAmount": ui_amount(base_units, row.holder.decimals),
-                }
-            )
-    return shown
+        holder = {
+            "accountIndex": row.account_index,
+            "mint": str(Pubkey(row.holder.mint)),
+            "owner": str(Pubkey(row.holder.owner)),
+            "programId": str(row.holder.program),
+        }
+        for shown, base_units in (before, row.before_base_units), (after, row.after_base_units):
+            if base_units is not None:
+                amount = ui_amount(base_units, row.holder.decimals)
+                shown.append({**holder, "uiTokenAmount": amount})
+    return before, after
 
 
 def _loaded_addresses(landed: Landed, transaction: VersionedTransaction) -> Json:

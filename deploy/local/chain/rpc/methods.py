@@ -9,6 +9,8 @@ import json
 import logging
 from collections.abc import Callable
 
+from pydantic_core import to_json
+
 from deploy.local.chain.rpc import accounts as chain_rpc_accounts
 from deploy.local.chain.rpc import admin as chain_rpc_admin
 from deploy.local.chain.rpc import cluster as chain_rpc_cluster
@@ -100,4 +102,4 @@ def _error(number: Json, error: RpcError) -> Json:
 
 
 def _dump(response: Json) -> bytes:
-    return json.dumps(response, separators=(",", ":")).encode()
+    return to_json(response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import datetime, timedelta
 
 import pytest
@@ -26,7 +27,7 @@ def flight(world: World) -> InFlight:
     world.genesis()
     do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
     flight = InFlight(world.first, WEEK)
-    flight.claim(world.distribution().plan_id or "", [range(100)])
+    flight.claim(world.distribution().plan_id or "", range(100), deque())
     return flight
 
 
@@ -238,7 +239,7 @@ def test_no_more_is_claimed_than_there_is_room_for() -> None:
     flight, plan_id = InFlight(world.first, WEEK), world.distribution().plan_id or ""
     assert world.first.limits.batches_in_flight == 8
 
-    claimed = [len(flight.claim(plan_id, [range(100)])) for _ in range(3)]
+    claimed = [len(flight.claim(plan_id, range(100), deque())) for _ in range(3)]
 
     assert claimed == [4, 4, 0]
     assert len({payout.id for payout in flight.payouts}) == 8
@@ -253,12 +254,26 @@ def test_the_next_range_is_claimed_when_the_ones_before_have_nothing() -> None:
     world.genesis()
     do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
     flight, plan_id = InFlight(world.first, WEEK), world.distribution().plan_id or ""
-    ranges = [range(2), range(2, 4), range(4, 6)]
+    behind = deque([range(2, 4), range(4, 6)])
 
-    claimed = [[p.index for p in flight.claim(plan_id, ranges)] for _ in range(3)]
+    claimed = [[p.index for p in flight.claim(plan_id, range(2), behind)] for _ in range(3)]
 
     assert claimed == [[0, 1], [2, 3], [4, 5]]
-    assert flight.claim(plan_id, [range(9, 12)]) == []
+    assert list(behind) == [range(4, 6)]  # the range before it had nothing more
+
+
+def test_without_room_no_range_is_forgotten() -> None:
+    world = World(batch_size=1)
+    world.populate(12)
+    world.genesis()
+    do(world.first, Job.PLAN, Job.ANCHOR, Job.ACCOUNTS)
+    flight, behind = InFlight(world.first, WEEK), deque([range(8, 12)])
+    plan_id = world.distribution().plan_id or ""
+
+    claimed = [len(flight.claim(plan_id, range(8), behind)) for _ in range(3)]
+
+    assert claimed == [4, 4, 0]
+    assert list(behind) == [range(8, 12)]
 
 
 def test_one_payout_that_waits_for_a_person_stops_its_week(world: World, flight: InFlight) -> None:

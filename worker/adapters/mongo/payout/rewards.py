@@ -109,13 +109,8 @@ class MongoRewards(MongoPart):
                 ordered=False,
             )
 
-    def rewards_needing_account(
-        self, plan_id: str, after_position: int, limit: int
-    ) -> list[Reward]:
-        if limit <= 0:
-            return []
-        selected = {**_needing_account(plan_id), "position": {"$gt": after_position}}
-        return self._by_position(selected, limit)
+    def rewards_needing_account(self, plan_id: str, positions: range) -> list[Reward]:
+        return self._by_position({**_needing_account(plan_id), "position": within(positions)})
 
     def count_needing_account(self, plan_id: str) -> int:
         return self.token_rewards.count_documents(_needing_account(plan_id))
@@ -123,8 +118,8 @@ class MongoRewards(MongoPart):
     def accounts_made_since(self, moment: datetime) -> int:
         return self.users.count_documents({ACCOUNT_MADE_AT: {"$gte": moment}})
 
-    def _by_position(self, selected: Document, limit: int = 0) -> list[Reward]:
-        found = self.token_rewards.find(selected).sort("position", 1).limit(limit)
+    def _by_position(self, selected: Document) -> list[Reward]:
+        found = self.token_rewards.find(selected).sort("position", 1)
         return [reward_of(document) for document in found]
 
 
