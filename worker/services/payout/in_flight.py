@@ -108,10 +108,12 @@ class InFlight:
         if limits.batches_in_flight - len(self.payouts) < count:
             return []
         until, store = now + limits.lease, self._context.store
-        claimed = store.claim(plan_id, own, count, now=now, until=until)
-        while not claimed and behind:
-            claimed = store.claim(plan_id, behind[0], count, now=now, until=until)
-            if not claimed:
+        claimed: list[Payout] = []
+        for positions in (own, *behind):
+            claimed = store.claim(plan_id, positions, count, now=now, until=until)
+            if claimed:
+                break
+            if positions is not own:
                 behind.popleft()
         known = {payout.id for payout in self.payouts}
         self.payouts += [payout for payout in claimed if payout.id not in known]

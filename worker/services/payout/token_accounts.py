@@ -68,7 +68,7 @@ def prepare_accounts(
         # What the plan saw missing is created. After a crash, only what is missing still.
         missing = set(wallets)
         if not is_first:
-            missing = missing_wallets(context.chain.recipients(wallets))
+            missing = _missing(context, wallets)
         if missing:
             creations.create(sorted(missing))
         if creations.left:
@@ -80,6 +80,11 @@ def prepare_accounts(
         return creations.made, False
     context.store.advance(planned.week, planned.plan_id, Stage.ANCHORED, Stage.PREPARED)
     return creations.made, True
+
+
+def _missing(context: Context, wallets: Sequence[str]) -> set[str]:
+    """The wallets without a token account, as the chain shows them now."""
+    return missing_wallets(context.chain.recipients(wallets))
 
 
 def _void_held_batches(context: Context, planned: PlannedWeek) -> None:
@@ -140,7 +145,7 @@ def create_token_accounts(
     """
     sent = _send(context, week, wallets)
     if not _are_confirmed(context, sent, deadline):
-        return set(wallets) - missing_wallets(context.chain.recipients(sorted(wallets)))
+        return set(wallets) - _missing(context, wallets)
     _record_charges(context, _charges(sent), sent.before)
     return set(wallets)
 
@@ -196,7 +201,7 @@ class _Creations:
         missing = set[str]()
         if not _are_confirmed(self._context, sent, self._deadline):
             self._is_as_charged = False
-            missing = missing_wallets(self._context.chain.recipients(sent.wallets))
+            missing = _missing(self._context, sent.wallets)
         while missing and not self._deadline.passed:
             wallets = sorted(missing)
             missing -= create_token_accounts(self._context, self._week, wallets, self._deadline)

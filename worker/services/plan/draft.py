@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
+from worker.core.chunks import chunks
 from worker.core.lifecycle import Status
 from worker.core.money import BaseUnits
 from worker.core.payout.records import PlanNotes, Reward, WeekPoints
@@ -40,14 +41,15 @@ class Draft:
 
     def rewards(self, plan_id: str) -> Iterator[Reward]:
         """All rewards in plan order: batched ones first, then held ones."""
-        size, payable = self.header.batch_size, self.header.rewards - self.header.held
-        for position, (entrant, amount) in enumerate(self._pairs(held=False)):
-            batch = str(self.header.batch_id(position // size))
-            yield self._reward(plan_id, position, entrant, amount, batch)
+        positions = itertools.count()
+        for index, pairs in enumerate(chunks(self._pairs(held=False), self.header.batch_size)):
+            batch = str(self.header.batch_id(index))
+            for entrant, amount in pairs:
+                yield self._reward(plan_id, next(positions), entrant, amount, batch)
         if not self.header.held:
             return  # spares a pass over all rewards
-        for position, (entrant, amount) in enumerate(self._pairs(held=True), start=payable):
-            yield self._reward(plan_id, position, entrant, amount, "")
+        for entrant, amount in self._pairs(held=True):
+            yield self._reward(plan_id, next(positions), entrant, amount, "")
 
     def top(self, count: int) -> list[tuple[Entrant, BaseUnits]]:
         """The largest rewards, largest first."""
@@ -56,7 +58,7 @@ class Draft:
 
     def held(self, count: int) -> list[tuple[Entrant, BaseUnits]]:
         """The first held rewards, in plan order."""
-        return list(islice(self._pairs(held=True), count)) if self.header.held else []
+        return list(itertools.islice(self._pairs(held=True), count)) if self.header.held else []
 
     def _pairs(self, *, held: bool) -> Iterator[tuple[Entrant, BaseUnits]]:
         pairs = zip(self.roster, self.allocation.amounts, strict=True)

@@ -172,20 +172,21 @@ ROW_FIELDS = dict.fromkeys(_ROW.split(), 1)
 """The fields that `row_of` reads."""
 
 
-_week_of = lru_cache(maxsize=16)(Week.containing)
-"""A plan has one week, and each of its rows names it."""
+@lru_cache(maxsize=16)
+def _batch_id(week_start: datetime, batch: int) -> str:
+    """The id of a batch. Its rows are read one after the other."""
+    return str(BatchId(Week.containing(week_start), batch))
 
 
 def row_of(document: Document) -> Row:
     batch = document["batch"]
-    week = _week_of(document["week_start"])
     return Row(
         user=bytes.fromhex(document["user_commitment"]),
         wallet=document["wallet_address"],
         points=int(document["total_points"]),
         weight=int(document["weight"]),
         amount=BaseUnits(int(document["amount_base_units"])),
-        batch="" if batch is None else str(BatchId(week, batch)),
+        batch="" if batch is None else _batch_id(document["week_start"], batch),
     )
 
 

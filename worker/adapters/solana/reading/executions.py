@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from solders.pubkey import Pubkey
 from solders.system_program import ID as SYSTEM_PROGRAM
@@ -108,8 +108,7 @@ def _read(reply: Any, signature: str, make: Callable[[_Landed], T | None]) -> T 
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """A top-level instruction with its accounts resolved."""
 
     program: str
@@ -117,8 +116,7 @@ class _Step:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Balance:
+class _Balance(NamedTuple):
     mint: str
     owner: str | None
     amount: int

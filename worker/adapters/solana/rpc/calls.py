@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+
 BATCH_CALLS_MAX = 20
 BATCH_BYTES_MAX = 40_000
 """Agave refuses request bodies above 50 KiB."""
@@ -73,7 +75,7 @@ def replies_in(body: str, count: int, *, as_batch: bool) -> list[Reply]:
         MalformedBody: the body does not answer each call.
     """
     try:
-        content = json.loads(body)
+        content = from_json(body, cache_strings="keys")
         if as_batch and isinstance(content, dict):
             refusal = _reply(content)
             raise BatchRefused(refusal) if isinstance(refusal, RpcError) else MalformedBody
@@ -98,7 +100,7 @@ def _reply(item: dict[str, Any]) -> Reply:
 def error_in(body: str) -> RpcError | None:
     """The JSON-RPC error in the body of a response, if it holds one."""
     try:
-        found = _reply(json.loads(body))
+        found = _reply(from_json(body))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return found if isinstance(found, RpcError) else None
