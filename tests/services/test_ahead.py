@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.services.ahead import WRITERS, ahead, side_by_side
+from worker.services.ahead import WRITERS, ahead, meanwhile, side_by_side
 
 
 def test_the_items_come_in_order_until_the_end() -> None:
@@ -134,3 +134,47 @@ def test_an_error_of_the_items_comes_after_the_writes_under_way() -> None:
         side_by_side(written.append, items())
 
     assert written == [1]
+
+
+def test_the_work_goes_on_while_the_block_runs_and_ends_with_it() -> None:
+    may_end, ended = threading.Event(), list[str]()
+
+    def work() -> str:
+        assert may_end.wait(10)
+        ended.append("work")
+        return "done"
+
+    with meanwhile(work) as result:
+        assert not ended
+        may_end.set()
+
+    assert ended == ["work"]
+    assert result.result() == "done"
+
+
+def test_an_error_of_the_block_comes_after_the_work() -> None:
+    may_end, ended = threading.Event(), list[str]()
+
+    def work() -> None:
+        assert may_end.wait(10)
+        ended.append("work")
+
+    def block() -> None:
+        with meanwhile(work):
+            may_end.set()
+            raise ValueError("block")
+
+    with pytest.raises(ValueError, match="block"):
+        block()
+
+    assert ended == ["work"]
+
+
+def test_an_error_of_the_work_is_raised_where_its_result_is_asked_for() -> None:
+    def work() -> None:
+        raise ValueError("work")
+
+    with meanwhile(work) as result:
+        pass
+    with pytest.raises(ValueError, match="work"):
+        result.result()

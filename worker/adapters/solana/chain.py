@@ -90,7 +90,6 @@ class SolanaChain(ChainReader):
             self._rpc, self._facts, self._prices, self._payer, priority_fee_lamports_max
         )
         self._creations: tuple[frozenset[str], ...] = ()
-        """The last two groups of creations: one lands while the next one is sent."""
 
     def __repr__(self) -> str:
         return f"SolanaChain({self._rpc}, mint={self._mint}, {self._keys})"
@@ -188,8 +187,7 @@ class SolanaChain(ChainReader):
 
     def sign_account_creations(self, wallets: Sequence[str], blockhash: Blockhash) -> list[Signed]:
         signed = self._signer.sign_account_creations(wallets, blockhash)
-        group = frozenset(each.signature for each in signed)
-        self._creations = (*self._creations[-1:], group)
+        self._creations = (*self._creations[-1:], frozenset(each.signature for each in signed))
         return signed
 
     def send(self, wires: Sequence[tuple[str, bytes]]) -> list[SendResult]:
@@ -197,10 +195,9 @@ class SolanaChain(ChainReader):
 
     def statuses(self, signatures: Sequence[str]) -> list[SignatureStatus]:
         found = landing.statuses(self._rpc, signatures)
-        # Payments create no accounts, so reads of recipients need not wait for their slots.
+        # Creations alone, of the last two groups: payments make no accounts to wait for.
         for signature, status in zip(signatures, found, strict=True):
-            is_creation = any(signature in group for group in self._creations)
-            if is_creation and status.landing in _LANDED:
+            if any(signature in it for it in self._creations) and status.landing in _LANDED:
                 self._recipients.require_slot(status.landed_at_slot)
         return found
 

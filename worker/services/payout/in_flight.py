@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 
 from worker.core.lifecycle import PayoutStatus
 from worker.core.payout.backoff import NEVER, READ_AGAIN_SECONDS, for_an_event
@@ -100,21 +100,15 @@ class InFlight:
     def claim(self, plan_id: str, own: range, behind: deque[range]) -> list[Payout]:
         """Claim more payouts while there is room: from our own range, else from one behind it.
 
-        A few at a time get a fresh blockhash, and land while the next ones are prepared. A range
-        behind ours that has none is forgotten: others have claimed them.
+        A few at a time get a fresh blockhash, and land while the next ones are prepared.
         """
         limits, now = self._context.limits, self._context.clock.now()
         count = min(limits.batches_per_claim, -(-limits.batches_in_flight // 2))
         if limits.batches_in_flight - len(self.payouts) < count:
             return []
         until, store = now + limits.lease, self._context.store
-        claimed: list[Payout] = []
-        for positions in (own, *behind):
-            claimed = store.claim(plan_id, positions, count, now=now, until=until)
-            if claimed:
-                break
-            if positions is not own:
-                behind.popleft()
+        claim = partial(store.claim, plan_id, limit=count, now=now, until=until)
+        claimed = _first_claim(claim, own, behind)
         known = {payout.id for payout in self.payouts}
         self.payouts += [payout for payout in claimed if payout.id not in known]
         self._lease_ends |= {payout.id: until for payout in claimed}
@@ -230,6 +224,21 @@ class InFlight:
     def _forget(self, payouts: Sequence[Payout]) -> None:
         gone = {payout.id for payout in payouts}
         self.payouts = [payout for payout in self.payouts if payout.id not in gone]
+
+
+def _first_claim(
+    claim: Callable[[range], list[Payout]], own: range, behind: deque[range]
+) -> list[Payout]:
+    """The payouts of the first range that has some.
+
+    A range behind our own that has none is forgotten: others have claimed them.
+    """
+    for positions in (own, *behind):
+        if claimed := claim(positions):
+            return claimed
+        if positions is not own:
+            behind.popleft()
+    return []
 
 
 def _stop_week(context: Context, week: Week, waiting: Sequence[Postponement]) -> None:

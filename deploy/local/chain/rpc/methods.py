@@ -5,11 +5,10 @@ The methods are in the modules `cluster`, `accounts`, `transactions` and `admin`
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from deploy.local.chain.rpc import accounts as chain_rpc_accounts
 from deploy.local.chain.rpc import admin as chain_rpc_admin
@@ -46,7 +45,7 @@ def answer(node: Node, body: bytes, endpoint: Endpoint | None = None) -> bytes:
     Raises `Refusal` if the gateway of the endpoint refuses a call.
     """
     try:
-        request = json.loads(body)
+        request = from_json(body)
     except ValueError:
         return _dump(_error(None, RpcError(PARSE_ERROR, "Parse error")))
     view = _healthy(node) if endpoint is None else _view(node, endpoint)

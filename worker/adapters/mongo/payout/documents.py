@@ -172,7 +172,7 @@ ROW_FIELDS = dict.fromkeys(_ROW.split(), 1)
 """The fields that `row_of` reads."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=16, typed=True)
 def _batch_id(week_start: datetime, batch: int) -> str:
     """The id of a batch. Its rows are read one after the other."""
     return str(BatchId(Week.containing(week_start), batch))
