@@ -61,6 +61,19 @@ def test_an_account_that_was_seen_created_is_read_where_it_exists(
     assert account_exists(cluster), "the second read is no older than the first one"
 
 
+@pytest.mark.parametrize(("later_groups", "holds_up"), [(0, True), (1, True), (2, False)])
+def test_a_group_lands_while_the_next_one_is_signed(
+    cluster: Cluster, later_groups: int, *, holds_up: bool
+) -> None:
+    signature = sign_creation(cluster)
+    for number in range(later_groups):
+        later = str(Keypair.from_seed(bytes([3 + number]) * 32).pubkey())
+        cluster.chain.sign_account_creations([later], BLOCKHASH)
+    see_landed(cluster, signature)
+
+    assert account_exists(cluster) is holds_up
+
+
 def test_a_single_endpoint_is_asked_until_it_shows_a_created_account() -> None:
     with some_endpoints(1) as cluster:
         ready(cluster, v1=(False, False))
