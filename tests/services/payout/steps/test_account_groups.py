@@ -11,7 +11,7 @@ from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of
 from tests.simulation.faults.traps import do
 from worker.services.context import Deadline
-from worker.services.payout import token_accounts
+from worker.services.payout import pages, token_accounts
 from worker.services.payout.token_accounts import AccountsMissing, prepare_accounts
 from worker.services.plan.funds import FundsShort, payer_reserve
 from worker.services.plan.planned_week import planned_week
@@ -52,6 +52,34 @@ def test_a_group_is_sent_before_the_one_before_it_is_looked_at(anchored: World) 
     assert prepare(anchored) == (USERS, True)
     steps = [name for name in calls if name in ("send", "statuses")]
     assert steps == ["send", "send", "statuses", "send", "statuses", "statuses"]
+    assert "recipients" not in calls, "the plan knows what is missing"
+
+
+def test_a_group_is_looked_at_without_a_pause_if_the_next_one_took_long(anchored: World) -> None:
+    looks, began = list[float](), anchored.clock.now()
+
+    def note(method: str) -> None:
+        if method == "send":
+            anchored.clock.sleep(30)
+        if method == "statuses":
+            looks.append((anchored.clock.now() - began).total_seconds())
+
+    chain_of(anchored.first).before = note
+    prepare(anchored)
+
+    assert looks[:2] == [60, 90]
+
+
+def test_each_missing_account_is_found_once(
+    anchored: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many positions a query looks through."""
+    monkeypatch.setattr(pages, "POSITIONS_AT_ONCE", 4)
+    planned = planned_week(anchored.first.store, WEEK)
+
+    found = list(pages.pages_needing_account(anchored.first.store, planned))
+
+    assert [[reward.position for reward in page] for page in found] == [[0, 1, 2, 3], [4, 5]]
 
 
 def test_the_fee_payers_balance_proves_what_all_groups_cost(anchored: World) -> None:
@@ -96,6 +124,16 @@ def test_funds_are_short_by_one_account(anchored: World) -> None:
     assert prepare(anchored) == (2, True)
 
 
+def test_funds_must_pay_the_group_under_way_too(anchored: World) -> None:
+    set_funds(anchored, accounts=3)
+    sent = list[str]()
+    chain_of(anchored.first).before = lambda name: sent.append(name) if name == "send" else None
+
+    with pytest.raises(FundsShort):
+        prepare(anchored)
+    assert len(sent) == 1
+
+
 def set_funds(world: World, *, accounts: int) -> None:
     """Leave the fee payer what the creation of this many accounts takes."""
     chain = chain_of(world.first)
@@ -123,6 +161,17 @@ def test_when_the_time_is_over_no_further_group_is_sent(anchored: World) -> None
     chain_of(anchored.first).before = lambda _: None
     anchored.clock.sleep(20)
     assert prepare(anchored) == (2, True)
+
+
+def test_a_group_that_was_not_sent_in_time_is_left(anchored: World) -> None:
+    """Although all that was sent has landed."""
+
+    def let_time_pass(method: str) -> None:
+        if method == "statuses":
+            anchored.clock.sleep(60)
+
+    chain_of(anchored.first).before = let_time_pass
+    assert prepare(anchored, seconds=50) == (4, False)
 
 
 def test_creations_that_never_land_are_reported(anchored: World) -> None:
