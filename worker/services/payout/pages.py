@@ -13,7 +13,7 @@ from worker.core.week import Week
 from worker.ports.payout import Store
 
 READ_AT_ONCE = 256
-"""Payouts that one query reads. DocumentDB sorts all that follow for each query."""
+"""Payouts that one query reads at least. DocumentDB sorts all that follow for each query."""
 POSITIONS_AT_ONCE = 4000
 """Rewards that one query looks through for missing accounts. All of them may lack one."""
 
@@ -21,7 +21,7 @@ POSITIONS_AT_ONCE = 4000
 def payout_pages(store: Store, plan_id: str, size: int) -> Iterator[list[Payout]]:
     """All payouts of a plan in order of their ids, at most `size` at a time."""
     after = ""
-    while read := store.payouts_after(plan_id, after, READ_AT_ONCE):
+    while read := store.payouts_after(plan_id, after, max(size, READ_AT_ONCE)):
         yield from chunks(read, size)
         after = read[-1].id
 
