@@ -79,8 +79,8 @@ class TokenCounterStore(Protocol):
     def write_user_tokens(self, tokens: Mapping[str, UserTokens]) -> int:
         """Set tokens earned, stake and voting power of existing users; the number changed."""
 
-    def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[CompletedReward]:
-        """Completed rewards of a plan, by position."""
+    def paid_rewards(self, plan_id: str, positions: range) -> list[CompletedReward]:
+        """Completed rewards of a plan at these positions, in order."""
 
     def points_by_article(
         self, window: PointsWindow, rules: Rules, user_ids: Sequence[str]

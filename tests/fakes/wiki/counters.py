@@ -232,11 +232,11 @@ class FakeCounters:
         fields = {user_id: user_fields(each) for user_id, each in tokens.items()}
         return self._set(names.USERS, fields)
 
-    def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[CompletedReward]:
+    def paid_rewards(self, plan_id: str, positions: range) -> list[CompletedReward]:
         rewards = [s.reward for s in self._store.state.rewards_of(plan_id).values()]
-        paid = [r for r in rewards if r.status is Status.COMPLETED and r.position > after_position]
+        paid = [r for r in rewards if r.status is Status.COMPLETED and r.position in positions]
         paid.sort(key=lambda reward: reward.position)
-        return [CompletedReward(r.position, r.user_id, r.row.amount) for r in paid[:limit]]
+        return [CompletedReward(r.user_id, r.row.amount) for r in paid]
 
     def points_by_article(
         self, window: PointsWindow, rules: Rules, user_ids: Sequence[str]

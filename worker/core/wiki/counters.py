@@ -70,7 +70,6 @@ class UserTokens:
 class CompletedReward:
     """A completed reward of a plan."""
 
-    position: int
     user_id: str
     amount: BaseUnits
 

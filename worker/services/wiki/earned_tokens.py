@@ -214,14 +214,16 @@ def shares_by_article(
     The share under "" belongs to no article.
     """
     window, rules = as_planned(wiki, planned)
-    position = -1
-    while paid := wiki.counters.paid_rewards(planned.plan_id, position, CHUNK_IDS):
+    for first in range(0, planned.header.rewards, CHUNK_IDS):
+        positions = range(first, first + CHUNK_IDS)
+        paid = wiki.counters.paid_rewards(planned.plan_id, positions)
+        if not paid:
+            continue
         user_ids, shares = [reward.user_id for reward in paid], Counter[str]()
         points = wiki.counters.points_by_article(window, rules, user_ids)
         for reward in paid:
             shares.update(article_shares(reward.amount, points.get(reward.user_id, {})))
         yield user_ids, shares
-        position = paid[-1].position
 
 
 def recount_article_tokens(wiki: WikiContext, article_ids: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ from bson import Int64
 from pymongo import ReplaceOne
 
 from worker.adapters.mongo import names
-from worker.adapters.mongo.base import CHUNK_IDS, canonical_id, forms_of, integer_sum
+from worker.adapters.mongo.base import CHUNK_IDS, canonical_id, forms_of, integer_sum, within
 from worker.adapters.mongo.connection import Document
 from worker.adapters.mongo.counting.earnings import Earnings
 from worker.adapters.mongo.counting.opening import Opening
@@ -59,13 +59,12 @@ class MongoCounters(MongoActivity):
 
     # --- articles -------------------------------------------------------------------------------
 
-    def paid_rewards(self, plan_id: str, after_position: int, limit: int) -> list[CompletedReward]:
-        selected = {"plan_id": plan_id, "position": {"$gt": after_position}, "status": _COMPLETED}
-        wanted = {"position": 1, "user_id": 1, "amount_base_units": 1}
-        found = self.token_rewards.find(selected, wanted).sort("position", 1).limit(limit)
+    def paid_rewards(self, plan_id: str, positions: range) -> list[CompletedReward]:
+        selected = {"plan_id": plan_id, "position": within(positions), "status": _COMPLETED}
+        wanted = {"user_id": 1, "amount_base_units": 1}
+        found = self.token_rewards.find(selected, wanted).sort("position", 1)
         return [
-            CompletedReward(d["position"], d["user_id"], BaseUnits(int(d["amount_base_units"])))
-            for d in found
+            CompletedReward(d["user_id"], BaseUnits(int(d["amount_base_units"]))) for d in found
         ]
 
     def points_by_article(
