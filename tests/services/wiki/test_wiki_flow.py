@@ -20,6 +20,7 @@ from worker.core.money import ONE_TOKEN
 from worker.core.wiki.counters import UserActivity
 from worker.core.wiki.governance import CLOSE_GRACE, Choice, Proposal, ProposalStatus, ProposalType
 from worker.services.plan.plan_week import plan_week
+from worker.services.wiki import earned_tokens
 from worker.services.wiki.contribute import Request, contribute
 from worker.services.wiki.earned_tokens import due_recounts, recount_week
 from worker.services.wiki.governance import Idea, get_proposal, propose, vote
@@ -86,6 +87,28 @@ def test_a_reward_that_is_paid_after_the_week_was_closed_is_counted_then(
 
     balance = world.ledger.balance(wallet_named("ghost"))
     assert user(world, "ghost")["total_tokens_earned_base_units"] == balance > 0
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_each_paid_reward_reaches_the_articles_once(
+    world: World, wiki: WikiContext, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """However many positions a query reads, and although one range has no paid reward."""
+    monkeypatch.setattr(earned_tokens, "CHUNK_IDS", at_once)
+    names = ("ada", "bob", "cara")
+    for name in (*names, "ghost"):
+        world.add_user(name, wallet=None if name == "ghost" else wallet_named(name))
+        contribute(wiki, Request(user_id_of(name), GUIDE, "creation"))
+    world.genesis()
+    world.clock.sleep(7 * 24 * 3600)
+    world.run()
+
+    recount_all(wiki)
+
+    wallets = [wallet_named(name) for name in names]
+    paid = sum(world.ledger.balance(wallet) for wallet in wallets)
+    article = store_of(world.first).state.articles[GUIDE]
+    assert article["total_tokens_earned_base_units"] == paid > 0
 
 
 def test_what_a_week_paid_reaches_the_articles(world: World, wiki: WikiContext) -> None:
