@@ -115,7 +115,7 @@ def test_its_metrics_are_numbers_only(flower: Flower) -> None:
 
 
 def test_a_read_only_flower_starts_and_ends_nothing(flower: Flower, cluster: Cluster) -> None:
-    worker = next(iter(flower.tasks().values()))["worker"]
+    worker = flower.worker()
     for path in (
         "/api/task/async-apply/tasks.sweep",
         "/api/task/send-task/tasks.sweep",

@@ -144,11 +144,10 @@ def test_after_a_week_no_secret_is_in_logs_flower_redis_or_the_database(guarded:
 
 def look_at_flower(flower: Flower, searched: Searched) -> None:
     flower.get("/api/workers?refresh=1")
-    tasks = flower.tasks()
-    worker = next(task["worker"] for task in tasks.values() if task["worker"])
+    worker = flower.worker()
     pages = ["/workers", "/tasks", "/broker", "/api/tasks", "/api/workers", "/metrics", "/nowhere"]
     pages += ["/api/queues/length", f"/worker/{worker}", "/api/task/types"]
-    pages += [f"/task/{task_id}" for task_id in list(tasks)[:12]]
+    pages += [f"/task/{task_id}" for task_id in list(flower.tasks())[:12]]
     for page in pages:
         searched.add(f"Flower {page}", flower.get(page))
     assert "worker@" in searched.texts[f"Flower /worker/{worker}"]

@@ -119,3 +119,16 @@ class Flower:
     def tasks(self) -> dict[str, dict[str, Any]]:
         """Every task that Flower saw, by id."""
         return dict(json.loads(self.get("/api/tasks?limit=5000")))
+
+    def worker(self) -> str:
+        """A worker's name, as soon as Flower saw it start a task.
+
+        A task of which Flower saw only the sending has no worker yet.
+        """
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            for task in self.tasks().values():
+                if "worker" in task:
+                    return str(task["worker"])
+            time.sleep(0.2)
+        raise AssertionError(f"Flower saw no worker: {self.tasks()}")
