@@ -462,6 +462,42 @@ def test_an_approval_is_recorded_and_makes_the_week_due(store: Store) -> None:
     assert found.next_attempt_at is None
 
 
+def test_one_worker_of_two_takes_a_week_as_both_have_read_it(store: Store) -> None:
+    write_plan(store, 4)
+    read = store.distribution(WEEK)
+    assert read is not None
+
+    assert [store.reserve(read, LATER), store.reserve(read, LATER)] == [True, False]
+    assert store.distribution(WEEK) == replace(read, next_attempt_at=LATER)
+
+
+def test_a_taken_week_can_be_taken_again_as_it_is_now(store: Store) -> None:
+    read = store.ensure_distribution(WEEK, NOW)
+    assert store.reserve(read, NOW)
+    taken = store.distribution(WEEK)
+    assert taken is not None
+
+    assert store.reserve(taken, LATER)
+    assert not store.reserve(taken, LATER)
+
+
+def test_a_week_that_advanced_meanwhile_is_not_taken(store: Store) -> None:
+    write_plan(store, 4)
+    read = store.distribution(WEEK)
+    assert read is not None
+    store.advance(WEEK, "plan", Stage.PLANNED, Stage.ANCHORED)
+
+    assert not store.reserve(read, LATER)
+    found = store.distribution(WEEK)
+    assert found is not None
+    assert found.next_attempt_at is None
+
+
+def test_an_unknown_week_is_not_taken(store: Store) -> None:
+    assert not store.reserve(Distribution(WEEK, Stage.DUE), LATER)
+    assert store.distribution(WEEK) is None
+
+
 def test_what_stops_an_unknown_week_is_not_recorded_anywhere(store: Store) -> None:
     store.record_failure(WEEK, reason="x", next_attempt_at=LATER, attempts=1, stopped=True)
     assert not store.approve(WEEK, bytes(32))

@@ -230,6 +230,16 @@ class FakePlans:
     def forget_failure(self, week: Week) -> None:
         self._change(week, **_UNTRIED)
 
+    def reserve(self, distribution: Distribution, until: datetime) -> bool:
+        stored = self.state.weeks.get(distribution.week)
+        if stored is None or not stored.is_ours:
+            return False
+        now, then = stored.distribution, distribution
+        if (now.stage, now.next_attempt_at) != (then.stage, then.next_attempt_at):
+            return False
+        self._change(distribution.week, next_attempt_at=to_milliseconds(until))
+        return True
+
     def approve(self, week: Week, root: bytes) -> bool:
         stored = self.state.weeks.get(week)
         if stored is None or not stored.is_ours or stored.distribution.root != root:

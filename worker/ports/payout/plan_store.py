@@ -103,6 +103,12 @@ class PlanStore(Protocol):
     def forget_failure(self, week: Week) -> None:
         """Clear the reason, the next try and the stop of a week."""
 
+    def reserve(self, distribution: Distribution, until: datetime) -> bool:
+        """Keep other workers from the next job of a week until then.
+
+        False if another one was faster: the stage or the next try is not as it was read.
+        """
+
     def approve(self, week: Week, root: bytes) -> bool:
         """Approve the week's plan. False if the plan has another root."""
 

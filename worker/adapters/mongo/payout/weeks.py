@@ -195,6 +195,15 @@ class MongoWeeks(MongoKnownWeeks):
         facts = {**UNTRIED, "status": status_expression(stopped=False)}
         self.weeks.update_one(_ours(week), [{"$set": facts}])
 
+    def reserve(self, distribution: Distribution, until: datetime) -> bool:
+        as_read = {
+            "stage": distribution.stage.value,
+            "next_attempt_at": distribution.next_attempt_at,
+        }
+        selected = {**_ours(distribution.week), **as_read}
+        reserved = {"$set": {"next_attempt_at": until}}
+        return self.weeks.update_one(selected, reserved).matched_count == 1
+
     def approve(self, week: Week, root: bytes) -> bool:
         facts = {"approved": True, "next_attempt_at": None}
         selected = {**_ours(week), "root": root.hex()}
