@@ -30,6 +30,10 @@ SETTINGS = {
 }
 PATIENCE_SECONDS = 3600
 LOOK_SECONDS = 0.2
+LOOK_SECONDS_MAX = 1.0
+LOOK_PAUSES = 50
+"""Looking at a large week takes the engine 20 ms. So a pause lasts this many times a look, which
+leaves the time to what is measured."""
 STAGES = ("planned", "anchored", "prepared", "settled", "closed")
 
 
@@ -151,13 +155,21 @@ def _follow(cluster: Cluster) -> dict[str, float]:
     began = last = time.monotonic()
     cluster.send("tasks.distribute", week=WEEK.id)
     for stage in STAGES:
-        while not _REACHED[stage](cluster, cluster.context.store.distribution(WEEK)):
+        while (looked := _look(cluster, stage)) is not None:
             if time.monotonic() - began > PATIENCE_SECONDS:
                 raise AssertionError(cluster.describe())
-            time.sleep(LOOK_SECONDS)
+            time.sleep(min(max(LOOK_SECONDS, LOOK_PAUSES * looked), LOOK_SECONDS_MAX))
         now = time.monotonic()
         seconds[stage], last = now - last, now
     return seconds
+
+
+def _look(cluster: Cluster, stage: str) -> float | None:
+    """The seconds that a look took, or None if the week has reached the stage."""
+    began = time.monotonic()
+    if _REACHED[stage](cluster, cluster.context.store.distribution(WEEK)):
+        return None
+    return time.monotonic() - began
 
 
 def _at(*stages: Stage) -> Callable[[Cluster, Distribution | None], bool]:

@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     """A week still open this long after its end is reported as stuck."""
     batches_per_task: Whole = Field(1024, ge=1)
     """The number of batches that one task begins with. It goes on with those behind them."""
-    batches_in_flight: Whole = Field(1024, ge=1)
+    batches_in_flight: Whole = Field(2048, ge=1)
     """The number of batches that one task sends before it waits for them."""
     priority_fee_lamports_max: Whole = Field(10_000, ge=0)
     """The highest priority fee of a transaction, in lamports."""

@@ -48,7 +48,7 @@ class Limits:
     """Less than the grace, so that a clock within it closes no running week."""
     lease: timedelta = timedelta(seconds=120)
     batches_per_task: int = 1024
-    batches_in_flight: int = 1024
+    batches_in_flight: int = 2048
     batches_per_claim: int = 128
     poll_seconds: float = 0.5
     backoff_scale: float = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -89,9 +89,8 @@ class FakeRewards:
                 facts = {_MADE: to_milliseconds(now), _WALLETS: [*wallets, wallet]}
                 self.state.users[form] = document | facts
 
-    def rewards_needing_account(self, plan_id: str, positions: range) -> list[Reward]:
-        needing = [r for r in self._needing_account(plan_id) if r.position in positions]
-        return sorted(needing, key=lambda reward: reward.position)
+    def rewards_needing_account(self, plan_id: str) -> Iterator[Reward]:
+        yield from sorted(self._needing_account(plan_id), key=lambda reward: reward.position)
 
     def count_needing_account(self, plan_id: str) -> int:
         return len(self._needing_account(plan_id))

@@ -322,7 +322,7 @@ def with_another_key(world: World) -> Context:
 SAFEGUARDS = [
     Safeguard(
         "the published plan is there before the anchor",
-        edit(anchor.check_before_anchor, ("check_published(context, seal)", "pass")),
+        edit(anchor.check_before_anchor, ("published.result()", "pass")),
         before_the_anchor(lose_the_file),
         "anchored in spite of it",
     ),

@@ -478,7 +478,7 @@ SAFEGUARDS = [
     ),
     Safeguard(
         "a payment that was not planned is reported at once",
-        edit(pay._settle, ("each.signature is not None and not each.verified", "False")),
+        edit(pay._check_payments, ("each.signature is not None and not each.verified", "False")),
         a_payment_takes_more_from_the_source,
         "no word about a wrong payment",
     ),

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from solders.pubkey import Pubkey
 from solders.system_program import ID as SYSTEM_PROGRAM
+from solders.token.associated import get_associated_token_address
 
 from worker.core.plan.receipts import receipt_seed
 
@@ -33,5 +34,4 @@ def associated_account(wallet: str, mint: Pubkey, token_program: Pubkey) -> Pubk
     Raises:
         ValueError: the wallet is not an address.
     """
-    seeds = [bytes(Pubkey.from_string(wallet)), bytes(token_program), bytes(mint)]
-    return Pubkey.find_program_address(seeds, ASSOCIATED_TOKEN_PROGRAM)[0]
+    return get_associated_token_address(Pubkey.from_string(wallet), mint, token_program)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -122,8 +122,8 @@ class PayoutStore(Protocol):
     def mark_accounts_made(self, made: Sequence[tuple[str, str]], now: datetime) -> None:
         """Record that token accounts exist at our cost, by user and wallet: never again."""
 
-    def rewards_needing_account(self, plan_id: str, positions: range) -> list[Reward]:
-        """Rewards at these positions whose recipient had no token account at planning, in order."""
+    def rewards_needing_account(self, plan_id: str) -> Iterator[Reward]:
+        """Rewards whose recipient had no token account at planning, in order."""
 
     def count_needing_account(self, plan_id: str) -> int: ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
+from worker.core.chunks import chunks
 from worker.core.payout.records import Payout, Reward
 from worker.core.plan.commitment import PlanDoesNotMatchRoot, Row, Seal, rows_root
 from worker.core.plan.merkle import leaf_hash
@@ -13,6 +14,8 @@ from worker.services.context import Context
 from worker.services.plan.seal import stored_rows
 
 LEAF_BYTES = 32
+BATCHES_READ = 32
+"""Neighbouring batches that share one query. Its decoded answer takes some 5 MB."""
 
 
 class AnchoredRows:
@@ -41,7 +44,8 @@ class AnchoredRows:
     ) -> Iterator[tuple[Payout, list[Row] | PlanDoesNotMatchRoot]]:
         """The proven rows of each batch, or the error of the proof. Neighbours share one query."""
         header = self.seal.header
-        for run in runs_of_neighbours(payouts):
+        runs = (part for run in runs_of_neighbours(payouts) for part in chunks(run, BATCHES_READ))
+        for run in runs:
             first = header.batch_positions(run[0].index).start
             last = header.batch_positions(run[-1].index).stop
             rows = self._stored(range(first, last))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from worker.core.chunks import chunks
 from worker.core.errors import NotReady, Refused
 from worker.core.lifecycle import PayoutStatus, Stage, Status
 from worker.core.payout.records import Distribution, Payout, PayoutKind, Reward
@@ -14,12 +15,15 @@ from worker.core.wording import counted
 from worker.services.ahead import meanwhile, side_by_side
 from worker.services.context import Context
 from worker.services.payout.anchored_rows import AnchoredRows
-from worker.services.payout.pages import pages_needing_account, payout_pages
+from worker.services.payout.pages import payout_pages
 from worker.services.payout.read_again import read_again, read_charges, unread_payouts, write_back
 from worker.services.payout.reconcile import CHUNK_PAYOUTS, Reconciliation, reconcile
 from worker.services.payout.settle import settle_from_chain
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal
+
+RECORDED_AT_ONCE = 400
+"""Accounts that one write records as made."""
 
 
 class StillOpen(NotReady):
@@ -140,4 +144,5 @@ def _record_accounts_made(context: Context, planned: PlannedWeek) -> None:
         paid = [(r.user_id, r.row.wallet) for r in rewards if r.status is Status.COMPLETED]
         context.store.mark_accounts_made(paid, context.clock.now())
 
-    side_by_side(record, pages_needing_account(context.store, planned))
+    rewards = context.store.rewards_needing_account(planned.plan_id)
+    side_by_side(record, chunks(rewards, RECORDED_AT_ONCE))

@@ -7,15 +7,14 @@ from datetime import datetime
 
 from worker.core.chunks import chunks
 from worker.core.cost import OtherTransaction
-from worker.core.payout.records import Payout, Reward
-from worker.core.plan.planned_week import PlannedWeek
+from worker.core.payout.records import Payout
 from worker.core.week import Week
 from worker.ports.payout import Store
 
 READ_AT_ONCE = 256
 """Payouts that one query reads at least. DocumentDB sorts all that follow for each query."""
-POSITIONS_AT_ONCE = 4000
-"""Rewards that one query looks through for missing accounts. All of them may lack one."""
+TRANSACTIONS_AT_ONCE = 2000
+"""The same of other transactions. They are smaller: each takes some 500 bytes of memory."""
 
 
 def payout_pages(store: Store, plan_id: str, size: int) -> Iterator[list[Payout]]:
@@ -36,18 +35,11 @@ def unread_pages(
         after = page[-1].id
 
 
-def pages_needing_account(store: Store, planned: PlannedWeek) -> Iterator[list[Reward]]:
-    """The rewards whose recipient had no token account at planning, in order, some at a time."""
-    for first in range(0, planned.header.rewards, POSITIONS_AT_ONCE):
-        positions = range(first, first + POSITIONS_AT_ONCE)
-        yield store.rewards_needing_account(planned.plan_id, positions)
-
-
 def other_transaction_pages(
     store: Store, week: Week, size: int
 ) -> Iterator[list[OtherTransaction]]:
     """The week's transactions that resolve no payout, at most `size` at a time."""
     after = ""
-    while page := store.other_transactions(week, after, size):
-        yield page
-        after = page[-1].signature
+    while read := store.other_transactions(week, after, max(size, TRANSACTIONS_AT_ONCE)):
+        yield from chunks(read, size)
+        after = read[-1].signature

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -33,12 +34,13 @@ from worker.core.payout.decision import (
 from worker.core.payout.records import Payout, Postponement, Settlement
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import Resolution
+from worker.services.ahead import meanwhile
 from worker.services.context import Context, Deadline
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.in_flight import InFlight, PayReport
 from worker.services.payout.outside_plan import outside_plan
 from worker.services.payout.prepare import prepare_payments
-from worker.services.payout.settle import settle
+from worker.services.payout.settle import read_settlements
 from worker.services.plan.cluster.look import Look, look_at
 from worker.services.plan.funds import FundsShort, Need, first_within_funds, funds_report
 from worker.services.plan.seal import anchored_seal
@@ -49,7 +51,7 @@ BEHIND_MIN = 1024
 GOES_ON = timedelta(minutes=3)
 """A longer task keeps others waiting, and the canary's alert fires after five minutes."""
 SETTLED_AT_ONCE = 64
-"""Transactions that are read at once. Each takes some 150 kB of memory."""
+"""Transactions that are read, or recorded, at once. Each takes some 150 kB of memory."""
 
 
 class PaidOtherThanPlanned(Refused):
@@ -87,7 +89,8 @@ def pay(context: Context, planned: PlannedWeek, indexes: range, deadline: Deadli
             if not _round(rows, flight, deadline):
                 _wait(context, flight)
         # Record what is resolved, although its transaction is not readable yet.
-        _settle(rows, flight, flight.unread_states())
+        with _recorded(context, flight, _read(rows, flight, flight.unread_states())):
+            pass
         flight.show_waits()
     finally:
         context.store.release(flight.payouts)
@@ -111,13 +114,15 @@ def _round(rows: AnchoredRows, flight: InFlight, deadline: Deadline) -> bool:
     """Look at the chain once and do the next steps. False if none was resolved or first signed."""
     look = _look(rows.context, flight.payouts)
     flight.note_receipts(look.seen.receipts)
-    # Settle first: signing may be paused or refused, but a landed payment stands.
     states = {p.id: PayoutStatus.PAID for p in look.steps[Step.SETTLE_PAID]}
     states |= {p.id: PayoutStatus.VOID for p in look.steps[Step.SETTLE_VOID]}
-    resolved = _settle(rows, flight, flight.to_read(states), flight.keeps)
-    _send_again(rows.context, flight, look.steps[Step.RESEND])
-    signed = _sign(rows, flight, look, deadline) if look.steps[Step.SIGN] else 0
-    return resolved + signed > 0
+    settlements = _read(rows, flight, flight.to_read(states), flight.keeps)
+    # The database records them while the next ones are signed. A payment that landed is recorded
+    # even if signing is paused or refused.
+    with _recorded(rows.context, flight, settlements):
+        _send_again(rows.context, flight, look.steps[Step.RESEND])
+        signed = _sign(rows, flight, look, deadline) if look.steps[Step.SIGN] else 0
+    return len(settlements) + signed > 0
 
 
 def _send_again(context: Context, flight: InFlight, unseen: Sequence[Payout]) -> None:
@@ -169,7 +174,7 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
     an endpoint that lags gives blockhashes that have expired, and each look would sign again.
     """
     context = rows.context
-    due = _not_promised(context, flight, look.steps[Step.SIGN])
+    due = _not_promised(context, flight, look)
     prepared = prepare_payments(rows, due, deadline, refused=look.refused.keys())
     flight.postpone(prepared.later)
     flight.short = prepared.short or flight.short
@@ -202,15 +207,16 @@ def _was_void(payout: Payout) -> bool:
     return payout.attempt is not None and payout.attempt.resolution is Resolution.VOID
 
 
-def _not_promised(context: Context, flight: InFlight, due: Sequence[Payout]) -> Sequence[Payout]:
-    """The first payouts that the treasury can pay beside our transactions under way.
+def _not_promised(context: Context, flight: InFlight, look: _Look) -> Sequence[Payout]:
+    """The first payouts to sign that the treasury can pay beside our transactions under way.
 
     The treasury shows no transaction that has not landed, and may show one that is not final. The
     other payouts are looked at again when this is known. A payment beyond the funds would cost its
     fee and count as a failed try.
     """
-    waiting = {payout.id for payout in due}
-    under_way = [p for p in flight.payouts if p.attempt is not None and p.id not in waiting]
+    due = look.steps[Step.SIGN]
+    sent = (*look.steps[Step.WAIT], *look.steps[Step.RESEND])
+    under_way = [payout for payout in sent if payout.attempt is not None]
     if not under_way:
         return due
     amounts = [payout.amount for payout in (*under_way, *due)]
@@ -221,7 +227,8 @@ def _not_promised(context: Context, flight: InFlight, due: Sequence[Payout]) -> 
 def _within_funds(
     context: Context, flight: InFlight, intents: list[tuple[Payout, Intent]]
 ) -> list[tuple[Payout, Intent]]:
-    """The first payments that the treasury can pay. The others wait for funds, with a reason.
+    """The first payments that the treasury can pay. The others wait for funds, with a reason. Its
+    amount may include payments that landed and are being recorded.
 
     Without lamports, a transaction never lands and nothing reports why.
     """
@@ -244,19 +251,51 @@ def _failure(context: Context, payout: Payout, reason: str) -> Postponement:
     return after_failure(payout, reason, now, scale=scale)
 
 
-def _settle(
+def _read(
     rows: AnchoredRows,
     flight: InFlight,
     states: Mapping[str, PayoutStatus],
     keeps: Callable[[Settlement], bool] = lambda _: False,
-) -> int:
-    """Record resolved payouts, and return their number. `keeps`: those that are read again soon."""
-    payouts, count = [p for p in flight.payouts if p.id in states], 0
-    for chunk in chunks(payouts, SETTLED_AT_ONCE):
-        settlements = settle(rows, chunk, states, flight.signed_here, keeps)
-        flight.settled(settlements)
-        count += len(settlements)
-        for each in settlements:
-            if each.signature is not None and not each.verified:
-                raise PaidOtherThanPlanned(each.payout, each.signature)
-    return count
+) -> list[Settlement]:
+    """Read how the chain resolved these payouts. `keeps`: those that are read again soon."""
+    resolved = [payout for payout in flight.payouts if payout.id in states]
+    return [
+        settlement
+        for chunk in chunks(resolved, SETTLED_AT_ONCE)
+        for settlement in read_settlements(rows, chunk, states, flight.signed_here, keeps)
+    ]
+
+
+@contextmanager
+def _recorded(
+    context: Context, flight: InFlight, settlements: Sequence[Settlement]
+) -> Iterator[None]:
+    """Record settlements while the block runs. An error of the record comes before the block's.
+
+    Raises:
+        PaidOtherThanPlanned: the block did not run.
+        IllegalTransition: the chain contradicts a stored final state.
+    """
+    now = context.clock.now()
+
+    def record() -> None:
+        for chunk in chunks(settlements, SETTLED_AT_ONCE):
+            context.store.settle(chunk, now)
+
+    with meanwhile(record) as recorded:
+        _check_payments(settlements)
+        try:
+            yield
+        finally:
+            recorded.result()
+    flight.settled(settlements)
+
+
+def _check_payments(settlements: Sequence[Settlement]) -> None:
+    """
+    Raises:
+        PaidOtherThanPlanned: a finalized payment moved other amounts than its rows.
+    """
+    for each in settlements:
+        if each.signature is not None and not each.verified:
+            raise PaidOtherThanPlanned(each.payout, each.signature)

@@ -31,7 +31,7 @@ from worker.services.payout.settle import planned_transfers, read_back, transfer
 from worker.services.plan.planned_week import plan_of
 from worker.services.plan.seal import anchored_seal, stored_rows
 
-CHUNK_PAYOUTS = 128
+CHUNK_PAYOUTS = 64
 """Transactions that are read at once. Each takes some 150 kB of memory."""
 LISTED_MAX = 100
 

@@ -1,4 +1,4 @@
-"""Records in the database how the chain resolved payouts."""
+"""Reads how the chain resolved payouts, for the database."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def find_executions(
     return found | (chain.executions(rest) if rest else {})
 
 
-def settle(
+def read_settlements(
     rows: AnchoredRows,
     payouts: Sequence[Payout],
     states: Mapping[str, PayoutStatus],
     signed_here: Mapping[str, Sequence[Transfer]],
     keeps: Callable[[Settlement], bool] = lambda _: False,
 ) -> list[Settlement]:
-    """Read the transactions of resolved payouts, and record their results.
+    """Read the transactions of resolved payouts. Records nothing.
 
     `signed_here`: transfers by signature. They were verified at signing, so their rows are not read
-    again. `keeps`: incomplete settlements that are not recorded yet, since the caller looks again.
+    again. `keeps`: incomplete settlements that are left out, since the caller looks again.
     """
     context, executions = rows.context, read_back(rows.context, payouts)
     now, scale = context.clock.now(), context.limits.backoff_scale
@@ -62,8 +62,6 @@ def settle(
             again = next_reading_at(now, payout, scale=scale)
             settlement = replace(settlement, next_look_at=again)
         settlements.append(settlement)
-    if settlements:
-        context.store.settle(settlements, now)
     return settlements
 
 
@@ -73,7 +71,9 @@ def settle_from_chain(rows: AnchoredRows, payouts: Sequence[Payout]) -> list[Set
     payouts = [p for p in payouts if p.id not in outside]
     receipts = rows.context.chain.receipts([p.id for p in payouts])
     states = {i: RESOLVED[state] for i, state in receipts.items() if state in RESOLVED}
-    return settle(rows, [p for p in payouts if p.id in states], states, {})
+    settlements = read_settlements(rows, [p for p in payouts if p.id in states], states, {})
+    rows.context.store.settle(settlements, rows.context.clock.now())
+    return settlements
 
 
 def planned_transfers(rows: AnchoredRows, payout: Payout, found: Execution) -> list[Transfer]:

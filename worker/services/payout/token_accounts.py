@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from worker.core.chunks import chunks
 from worker.core.cost import Charge, OtherTransaction, TransactionKind
@@ -21,8 +22,8 @@ from worker.core.payout.looks.pace import LOOKS_UNSEEN
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.week import Week
 from worker.ports.payout import Signed
+from worker.services.ahead import ahead, meanwhile
 from worker.services.context import Context, Deadline
-from worker.services.payout.pages import pages_needing_account
 from worker.services.plan.funds import FundsShort, check_account_funds
 from worker.services.plan.publish import held_in_batches
 from worker.services.plan.seal import anchored_seal
@@ -59,27 +60,32 @@ def prepare_accounts(
         AccountsMissing: not one account could be created in this time.
     """
     anchored_seal(context, planned)
-    _void_held_batches(context, planned)
-    is_first = not context.store.other_transactions(planned.week, "", 1)
     creations = _Creations(context, planned.week, deadline)
-    pages = pages_needing_account(context.store, planned)
-    lacking = (reward.row.wallet for rewards in pages for reward in rewards)
-    for wallets in chunks(lacking, CREATED_AT_ONCE):
-        # What the plan saw missing is created. After a crash, only what is missing still.
-        missing = set(wallets)
-        if not is_first:
-            missing = _missing(context, wallets)
-        if missing:
-            creations.create(sorted(missing))
-        if creations.left:
-            break
-    creations.end()
+    with meanwhile(partial(_void_held_batches, context, planned)) as voided:
+        _create_missing(context, planned, creations)
+    voided.result()
     if creations.left:
         if not creations.made:
             raise AccountsMissing(planned.week, sorted(creations.left))
         return creations.made, False
     context.store.advance(planned.week, planned.plan_id, Stage.ANCHORED, Stage.PREPARED)
     return creations.made, True
+
+
+def _create_missing(context: Context, planned: PlannedWeek, creations: _Creations) -> None:
+    """Create what the plan saw missing. After a crash, only what is missing still.
+
+    A group that takes longer than a cursor's ten minutes ends the task, and the next one goes on.
+    """
+    is_first = not context.store.other_transactions(planned.week, "", 1)
+    rewards = context.store.rewards_needing_account(planned.plan_id)
+    lacking = (reward.row.wallet for reward in rewards)
+    for wallets in ahead(chunks(lacking, CREATED_AT_ONCE)):
+        if missing := set(wallets) if is_first else _missing(context, wallets):
+            creations.create(sorted(missing))
+        if creations.left:
+            break
+    creations.end()
 
 
 def _missing(context: Context, wallets: Sequence[str]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from worker.core.errors import NotReady
 from worker.core.lifecycle import PayoutStatus, Stage
@@ -16,6 +17,7 @@ from worker.core.plan.memo import AnchorMemo
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import ReceiptState, Resolution, anchor_id, anchor_ids
 from worker.core.week import Week
+from worker.services.ahead import meanwhile
 from worker.services.context import Context, Deadline
 from worker.services.plan.adopt import adopt_anchored_plan
 from worker.services.plan.anchored.previous import previous_plan
@@ -204,13 +206,14 @@ def check_before_anchor(context: Context, planned: PlannedWeek, seal: Seal) -> N
         raise _stale(
             context, week, planned.plan_id, "its batches are larger than every endpoint accepts"
         )
-    if held_in_batches(context.store, planned):
-        raise _stale(
-            context, week, planned.plan_id, "an operator holds a reward that it pays with a batch"
-        )
-    check_published(context, seal)
+    # The published file is read in a thread while the database looks through the week's rewards.
+    with meanwhile(partial(check_published, context, seal)) as published:
+        if held_in_batches(context.store, planned):
+            why = "an operator holds a reward that it pays with a batch"
+            raise _stale(context, week, planned.plan_id, why)
+        new_accounts = context.store.count_needing_account(planned.plan_id)
+    published.result()
     check_approved(context.store, context.rules(), planned)
-    new_accounts = context.store.count_needing_account(planned.plan_id)
     check_funds(context, week, plan_need(context.chain.costs(), header, new_accounts))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from worker.core.chunks import chunks
 from worker.core.errors import Refused
@@ -19,7 +20,7 @@ from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import anchor_id
 from worker.core.week import Week
 from worker.ports.payout import Store
-from worker.services.ahead import side_by_side
+from worker.services.ahead import meanwhile, side_by_side
 from worker.services.context import Context, OutOfTime
 from worker.services.plan.seal import read_header, seal_of_lines, stored_rows
 
@@ -116,9 +117,10 @@ def write_and_publish_plan(
         Unreachable: the archive cannot be used, or does not return the file as it was written.
     """
     seal, amounts = _write_rewards(context, header, rewards)
-    lines = _lines_read_back(context, seal, plan_id)
-    context.archive.publish(header.week, seal.root, itertools.chain([header.canonical()], lines))
-    _write_payouts(context, seal, plan_id, amounts)
+    lines = itertools.chain([header.canonical()], _lines_read_back(context, seal, plan_id))
+    with meanwhile(partial(_write_payouts, context, seal, plan_id, amounts)) as written:
+        context.archive.publish(header.week, seal.root, lines)
+    written.result()
     return seal
 
 

@@ -11,7 +11,7 @@ from tests.fakes.chain.transactions import token_address
 from tests.fakes.world import WEEK, World, chain_of
 from tests.simulation.faults.traps import do
 from worker.services.context import Deadline
-from worker.services.payout import pages, token_accounts
+from worker.services.payout import token_accounts
 from worker.services.payout.token_accounts import AccountsMissing, prepare_accounts
 from worker.services.plan.funds import FundsShort, payer_reserve
 from worker.services.plan.planned_week import planned_week
@@ -68,18 +68,6 @@ def test_a_group_is_looked_at_without_a_pause_if_the_next_one_took_long(anchored
     prepare(anchored)
 
     assert looks[:2] == [60, 90]
-
-
-def test_each_missing_account_is_found_once(
-    anchored: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However many positions a query looks through."""
-    monkeypatch.setattr(pages, "POSITIONS_AT_ONCE", 4)
-    planned = planned_week(anchored.first.store, WEEK)
-
-    found = list(pages.pages_needing_account(anchored.first.store, planned))
-
-    assert [[reward.position for reward in page] for page in found] == [[0, 1, 2, 3], [4, 5]]
 
 
 def test_the_fee_payers_balance_proves_what_all_groups_cost(anchored: World) -> None:

@@ -11,6 +11,7 @@ from tests.fakes.world import WEEK, World, store_of
 from tests.simulation.faults.traps import do
 from worker.core.payout.records import Payout, PayoutKind
 from worker.core.plan.commitment import Row
+from worker.services.payout import anchored_rows
 from worker.services.payout.anchored_rows import AnchoredRows, runs_of_neighbours
 from worker.services.plan.planned_week import planned_week
 from worker.services.plan.seal import anchored_seal
@@ -48,16 +49,22 @@ def test_payouts_are_split_at_each_missing_index(
 
 
 @pytest.mark.parametrize(
-    ("indexes", "queries"),
+    ("indexes", "most", "queries"),
     [
-        ([0, 1, 2, 3, 4], [range(10)]),
-        ([1, 2], [range(2, 6)]),
-        ([0, 3, 4], [range(2), range(6, 10)]),
+        ([0, 1, 2, 3, 4], 5, [range(10)]),
+        ([0, 1, 2, 3, 4], 2, [range(4), range(4, 8), range(8, 10)]),
+        ([1, 2], 5, [range(2, 6)]),
+        ([0, 3, 4], 5, [range(2), range(6, 10)]),
     ],
 )
 def test_neighbours_share_one_query(
-    batches: tuple[World, list[Payout]], indexes: list[int], queries: list[range]
+    monkeypatch: pytest.MonkeyPatch,
+    batches: tuple[World, list[Payout]],
+    indexes: list[int],
+    most: int,
+    queries: list[range],
 ) -> None:
+    monkeypatch.setattr(anchored_rows, "BATCHES_READ", most)
     world, payouts = batches
     planned = planned_week(world.first.store, WEEK)
     rows = AnchoredRows(world.first, planned, anchored_seal(world.first, planned))

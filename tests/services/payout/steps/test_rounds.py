@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from threading import Event
 from typing import Any
 
 import pytest
 
 from tests.fakes.chain.chain import wallet_named
 from tests.fakes.chain.transactions import token_address
-from tests.fakes.world import WEEK, World, chain_of
+from tests.fakes.world import WEEK, World, chain_of, store_of
 from tests.simulation.faults.traps import do
 from tests.simulation.mutations.happen import hide_receipts
-from worker.core.payout.records import PayoutKind
+from worker.core.errors import Unreachable
+from worker.core.lifecycle import IllegalTransition, PayoutStatus
+from worker.core.payout.records import PayoutKind, Settlement
 from worker.core.plan.receipts import ReceiptState
-from worker.services.context import Deadline
+from worker.services.context import Deadline, Paused
 from worker.services.payout.pay import pay
 from worker.services.plan.funds import FundsShort, payer_reserve, payout_cost
 from worker.services.plan.planned_week import planned_week
@@ -191,3 +194,84 @@ def test_the_tokens_of_an_expired_payment_pay_it_later(six: World) -> None:
 
     assert len(six.ledger.payments()) == 6
     assert six.ledger.balance(wallet_named("user 0")) > 0
+
+
+def leave_one_to_settle_and_two_to_sign(sent: World) -> None:
+    """One payment lands. The others expire, and the treasury has exactly their tokens."""
+    first, *others = sent.ledger.in_flight
+    payouts = sent.first.store.payouts_after(sent.distribution().plan_id or "", "", 9)
+    left = sum(p.amount for p in payouts if p.attempt and p.attempt.signature in others)
+    sent.ledger.deliver([first])
+    sent.ledger.change_token_account(chain_of(sent.first).source, amount=left)
+    for signature in others:
+        sent.ledger.lose(signature)
+    sent.ledger.expire()
+    sent.ledger.holds_sends = False
+
+
+def test_settlements_are_recorded_while_the_next_payments_are_signed(
+    sent: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_one_to_settle_and_two_to_sign(sent)
+    store, signed = store_of(sent.first), Event()
+    settle = store.settle
+
+    def wait_for_signatures(settlements: Sequence[Settlement], now: datetime) -> None:
+        assert signed.wait(10), "nothing was signed meanwhile"
+        settle(settlements, now)
+
+    monkeypatch.setattr(store, "settle", wait_for_signatures)
+    chain_of(sent.first).before = lambda method: signed.set() if method == "sign" else None
+    planned = planned_week(store, WEEK)
+
+    report = pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+    assert (report.paid, report.later, report.unresolved) == (3, 0, 0)
+
+
+def unreachable(settlements: Sequence[Settlement], now: datetime) -> None:
+    raise Unreachable("MongoDB does not answer")
+
+
+def test_settlements_that_cannot_be_recorded_are_left_to_the_next_worker_at_once(
+    sent: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave_one_to_settle_and_two_to_sign(sent)
+    store, planned = store_of(sent.first), planned_week(sent.first.store, WEEK)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "settle", unreachable)
+        with pytest.raises(Unreachable):
+            pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+    report = pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+    assert (report.paid, report.later, report.unresolved) == (3, 0, 0)
+    assert len(sent.ledger.payments()) == 3
+
+
+def test_a_contradiction_is_reported_before_a_pause(
+    sent: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chain contradicts a stored final state, and signing is paused."""
+    leave_one_to_settle_and_two_to_sign(sent)
+    store, planned = store_of(sent.first), planned_week(sent.first.store, WEEK)
+    store.pause("the treasury moves")
+
+    def contradict(settlements: Sequence[Settlement], now: datetime) -> None:
+        raise IllegalTransition(settlements[0].payout.id, "void", "paid")
+
+    monkeypatch.setattr(store, "settle", contradict)
+
+    with pytest.raises(IllegalTransition):
+        pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+
+def test_a_landed_payment_is_recorded_although_the_others_cannot_be_signed(sent: World) -> None:
+    leave_one_to_settle_and_two_to_sign(sent)
+    store, planned = sent.first.store, planned_week(sent.first.store, WEEK)
+    store.pause("the treasury moves")
+
+    with pytest.raises(Paused):
+        pay(sent.first, planned, range(9), Deadline(sent.clock, 60))
+
+    assert store.batch_counts(planned.plan_id)[PayoutStatus.PAID] == 1

@@ -15,7 +15,7 @@ from worker.core.payout.chain import Execution
 from worker.core.payout.records import Payout, PayoutKind
 from worker.services.payout.anchored_rows import AnchoredRows
 from worker.services.payout.override import void_batch
-from worker.services.payout.settle import settle, settle_from_chain
+from worker.services.payout.settle import read_settlements, settle_from_chain
 from worker.services.plan.planned_week import planned_week
 from worker.services.plan.seal import anchored_seal
 from worker.services.week.story import Job
@@ -58,7 +58,7 @@ def test_a_worker_that_signed_nothing_records_every_fact(
     if not knows_signatures:
         payouts = [replace(each, attempt=None, signature=None) for each in payouts]
 
-    found = settle(rows_of(world), payouts, states(payouts), {})
+    found = read_settlements(rows_of(world), payouts, states(payouts), {})
 
     landed = [world.ledger.landed[each.signature or ""] for each in found]
     assert [each.status for each in found] == STATES
@@ -78,8 +78,8 @@ def test_a_settlement_that_the_caller_keeps_does_not_stop_the_others(world: Worl
     chain.executions_of = executions_of  # type: ignore[method-assign]
     chain.executions = lambda ids: {}  # type: ignore[method-assign]
 
-    kept = settle(rows_of(world), payouts, states(payouts), {}, keeps=lambda _: True)
-    recorded = settle(rows_of(world), payouts, states(payouts), {})
+    kept = read_settlements(rows_of(world), payouts, states(payouts), {}, keeps=lambda _: True)
+    recorded = read_settlements(rows_of(world), payouts, states(payouts), {})
 
     assert [each.payout.id for each in kept] == [payout.id for payout in payouts[1:]]
     unread, *others = recorded
@@ -109,7 +109,7 @@ def test_a_single_whose_row_is_missing_is_paid_and_not_verified(world: World) ->
     del store_of(world.first).state.rewards[plan_id][singles[0].index]
 
     paid = dict.fromkeys((payout.id for payout in singles), PayoutStatus.PAID)
-    settled = settle(rows_of(world), singles, paid, {})
+    settled = read_settlements(rows_of(world), singles, paid, {})
 
     assert [each.verified for each in settled] == [False, True]
     assert all(each.signature is not None for each in settled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from pymongo import UpdateMany
@@ -109,8 +109,11 @@ class MongoRewards(MongoPart):
                 ordered=False,
             )
 
-    def rewards_needing_account(self, plan_id: str, positions: range) -> list[Reward]:
-        return self._by_position({**_needing_account(plan_id), "position": within(positions)})
+    def rewards_needing_account(self, plan_id: str) -> Iterator[Reward]:
+        # DocumentDB keeps an ordered result. Else it would search from the start for each batch.
+        found = self.token_rewards.find(_needing_account(plan_id), batch_size=CHUNK_IDS)
+        for document in found.sort("position", 1):
+            yield reward_of(document)
 
     def count_needing_account(self, plan_id: str) -> int:
         return self.token_rewards.count_documents(_needing_account(plan_id))
