@@ -31,7 +31,7 @@ from worker.core.payout.decision import (
     next_step,
     pauses_after_refusal,
 )
-from worker.core.payout.records import Payout, Postponement, Settlement
+from worker.core.payout.records import Payout, Settlement
 from worker.core.plan.planned_week import PlannedWeek
 from worker.core.plan.receipts import Resolution
 from worker.services.ahead import meanwhile
@@ -199,7 +199,8 @@ def _sign(rows: AnchoredRows, flight: InFlight, look: _Look, deadline: Deadline)
     refusals = {result.signature: result.refused for result in results if result.refused}
     for payout, _, attempt in signed:
         if reason := refusals.get(attempt.signature):
-            flight.postpone([_failure(context, payout, reason)])
+            now, scale = context.clock.now(), context.limits.backoff_scale
+            flight.postpone([after_failure(payout, reason, now, scale=scale)])
     return sum(payout.attempt is None for payout, _, _ in signed)
 
 
@@ -244,11 +245,6 @@ def _within_funds(
         later = [payout for payout, _ in intents[count:]]
         flight.postpone([for_an_event(p, reason, next_look_at(now, p.id)) for p in later])
     return intents[:count]
-
-
-def _failure(context: Context, payout: Payout, reason: str) -> Postponement:
-    now, scale = context.clock.now(), context.limits.backoff_scale
-    return after_failure(payout, reason, now, scale=scale)
 
 
 def _read(
