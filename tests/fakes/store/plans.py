@@ -234,8 +234,9 @@ class FakePlans:
         stored = self.state.weeks.get(distribution.week)
         if stored is None or not stored.is_ours:
             return False
-        now, then = stored.distribution, distribution
-        if (now.stage, now.next_attempt_at) != (then.stage, then.next_attempt_at):
+        known, read_at = stored.distribution, distribution.next_attempt_at
+        due = to_milliseconds(read_at) if read_at else None
+        if (known.stage, known.next_attempt_at) != (distribution.stage, due):
             return False
         self._change(distribution.week, next_attempt_at=to_milliseconds(until))
         return True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -209,29 +209,27 @@ def _close(context: Context, work: Work, _: Deadline, __: bool) -> Done:
         raise NotPlanned(work.week)
     if distribution.stage is Stage.COMPLETED:
         return Done(f"{work.week.label} is closed already", again=False)
-    if not _take(context, distribution):
+    if (taken := _take(context, distribution)) is None:
         return Done(f"{work.week.label} waits, or another worker closes it", again=False)
     result = close_week(context, distribution)
-    _give_back(context, work.week)
+    # A week that is closed has moved on. One that is not is due again.
+    context.store.reserve(taken, work.week.end)
     return Done(f"closed; {result.sentence()}", again=False)
 
 
-def _take(context: Context, distribution: Distribution) -> bool:
-    """Keep other workers from a week's next job for the length of a lease. False if it is taken.
+def _take(context: Context, distribution: Distribution) -> Distribution | None:
+    """Keep other workers from a week's next job for the length of a lease. None if it is taken.
 
     Two tasks that pay a week's last batches may both wake its close. After a crash the sweep finds
     the job when the lease is over.
     """
     now = context.clock.now()
-    is_due = not is_waiting(distribution.next_attempt_at, now)
-    return is_due and context.store.reserve(distribution, now + context.limits.lease)
-
-
-def _give_back(context: Context, week: Week) -> None:
-    """Make a week due that was taken, and has not moved on to its next stage."""
-    known = context.store.distribution(week)
-    if known is not None and known.stage is not Stage.COMPLETED:
-        context.store.reserve(known, week.end)
+    until = now + context.limits.lease
+    if is_waiting(distribution.next_attempt_at, now):
+        return None
+    if not context.store.reserve(distribution, until):
+        return None
+    return replace(distribution, next_attempt_at=until)
 
 
 _DO = {job: do for stage in Stage for job, do in story(stage).items()}
