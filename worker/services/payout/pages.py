@@ -14,7 +14,7 @@ from worker.ports.payout import Store
 READ_AT_ONCE = 256
 """Payouts that one query reads at least. DocumentDB sorts all that follow for each query."""
 TRANSACTIONS_AT_ONCE = 2000
-"""The same of other transactions. They are smaller: each takes some 500 bytes of memory."""
+"""Other transactions that one query reads at least. Each takes some 400 bytes of memory."""
 
 
 def payout_pages(store: Store, plan_id: str, size: int) -> Iterator[list[Payout]]:
