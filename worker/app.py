@@ -7,6 +7,7 @@ carry ids only, Celery retries nothing, and a lost message loses nothing.
 from __future__ import annotations
 
 import gc
+import logging
 import sys
 import time
 from functools import cache
@@ -43,6 +44,7 @@ from worker.bootstrap.database import database_of
 from worker.celery_command import refuse_without_redis
 from worker.core.errors import ExitCode
 from worker.ports.payout import Notifier
+from worker.redis_faults import FaultsInWords, host_of
 from worker.services.context import Context
 from worker.services.watch.running_counts import CountKeeper
 from worker.services.wiki_context import WikiContext
@@ -197,3 +199,6 @@ def _unbind_task(**_: Any) -> None:
 @setup_logging.connect(weak=False)
 def _logging(**_: Any) -> None:
     configure_logging(settings.log_format, settings.log_level, settings.secrets())
+    host = host_of(settings.redis_url.get_secret_value())
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(FaultsInWords(host))

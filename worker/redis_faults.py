@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -93,6 +94,28 @@ def explain(error: BaseException, host: str) -> RedisUnusable:
     reason = " ".join(str(error).split())[:REASON_CHARACTERS_MAX].rstrip(".")
     fault = f"does not answer ({reason or type(error).__name__})"
     return RedisUnusable(host, fault, "Start it, or correct REDIS_URL.")
+
+
+class FaultsInWords(logging.Filter):
+    """Names the fault of Redis where a library would print its traceback.
+
+    Celery prints one if the end of a task is to be confirmed when the connection is lost.
+    """
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self._host = host
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        import redis
+        from kombu.exceptions import OperationalError
+
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (redis.RedisError, OperationalError)):
+            fault = explain(error, self._host).fault
+            record.msg, record.args = "%s: %s", (record.getMessage(), fault)
+            record.exc_info = record.exc_text = None
+        return True
 
 
 def open_client(redis_url: str) -> Any:

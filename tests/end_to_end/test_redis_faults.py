@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
+import signal
 import subprocess
 import sys
 import time
@@ -33,7 +33,7 @@ FAULTS = [
     "does not answer (Timeout",
     "does not answer (Error",
 ]
-FAULT_SECONDS, FROZEN_SECONDS, MESSAGES = 8, 20, 15
+FAULT_SECONDS, FROZEN_SECONDS, TASK_SECONDS, MESSAGES = 8, 20, 0.3, 15
 """A frozen Redis is given up after several time limits."""
 
 
@@ -153,20 +153,18 @@ def test_doctor_names_the_fault_and_asks_the_other_questions(
 def test_worker_beat_and_flower_wait_for_redis_and_go_on(
     server: FaultyRedis, cluster: Cluster, flower: Flower, fault: str
 ) -> None:
-    before = {name: len(cluster.log(name)) for name in ("worker", "beat")}
-    # The worker is in the middle of tasks, whose end Redis then does not confirm.
+    before = {name: len(cluster.log(name)) for name in ("worker", "beat", "flower")}
     for _ in range(MESSAGES):
         cluster.send("tasks.check")
+    stop_while_a_task_ends(cluster)
     with server.faults[fault]():
+        # The worker learns of the fault and of the task's end at the same moment.
+        cluster.processes["worker"].send_signal(signal.SIGCONT)
         time.sleep(FROZEN_SECONDS if "Timeout" in fault else FAULT_SECONDS)
         assert all(process.poll() is None for process in cluster.processes.values())
     seen = set(flower.tasks())
-
-    def new_results() -> list[str]:
-        return re.findall("succeeded in", cluster.log("worker")[healed:])
-
-    healed = len(cluster.log("worker"))
-    cluster.wait(lambda: len(new_results()) >= MESSAGES, 60, "no task was done afterwards")
+    done = results(cluster) + MESSAGES
+    cluster.wait(lambda: results(cluster) >= done, 60, "no task was done afterwards")
     cluster.wait(
         lambda: any(
             task["state"] == "SUCCESS" for i, task in flower.tasks().items() if i not in seen
@@ -178,3 +176,24 @@ def test_worker_beat_and_flower_wait_for_redis_and_go_on(
     assert fault.removesuffix(" (Timeout").removesuffix(" (Error") in str(said)
     assert "Traceback" not in str(said)
     assert PASSWORD not in str(said)
+
+
+def results(cluster: Cluster) -> int:
+    """How many tasks the worker has done."""
+    return cluster.log("worker").count("succeeded in")
+
+
+def stop_while_a_task_ends(cluster: Cluster) -> None:
+    """Stop the worker's parent process between a task's end and its confirmation to Redis."""
+    parent = cluster.processes["worker"]
+
+    def is_caught() -> bool:
+        parent.send_signal(signal.SIGSTOP)
+        done = results(cluster)
+        time.sleep(TASK_SECONDS)
+        if results(cluster) > done:
+            return True
+        parent.send_signal(signal.SIGCONT)
+        return False
+
+    cluster.wait(is_caught, 10, "no task ended")

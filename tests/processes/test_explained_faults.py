@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import redis.exceptions as errors
 from kombu.exceptions import OperationalError
 
-from worker.redis_faults import explain, host_of
+from worker.redis_faults import FaultsInWords, explain, host_of
 
 HOST = "redis.example:6379"
 
@@ -69,3 +71,29 @@ def test_an_error_names_the_fault(error: Exception, fault: str) -> None:
 )
 def test_a_host_is_named_without_the_password(url: str, host: str) -> None:
     assert host_of(url) == host
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (errors.ConnectionError("Error 111 connecting"), False),
+        (wrapped(errors.TimeoutError("Timeout reading")), False),
+        (ValueError("odd"), True),
+    ],
+)
+def test_a_library_that_loses_redis_logs_the_fault_and_no_traceback(
+    caplog: pytest.LogCaptureFixture, error: Exception, shown: bool
+) -> None:
+    with caplog.filtering(FaultsInWords(HOST)):
+        try:
+            raise error
+        except Exception as raised:
+            logging.getLogger("celery.worker.loops").exception("Error cleaning up: %r", raised)
+    assert ("Traceback" in caplog.text) is shown
+    assert (f": Redis at {HOST} does not answer" in caplog.text) is not shown
+
+
+def test_a_message_without_an_error_stays_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.filtering(FaultsInWords(HOST)):
+        logging.getLogger("celery.worker.loops").warning("%d %s", 2, "messages")
+    assert caplog.messages == ["2 messages"]
