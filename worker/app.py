@@ -6,7 +6,6 @@ carry ids only, Celery retries nothing, and a lost message loses nothing.
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
 import time
@@ -43,6 +42,7 @@ from worker.bootstrap.contexts import (
 from worker.bootstrap.database import database_of
 from worker.celery_command import refuse_without_redis
 from worker.core.errors import ExitCode
+from worker.memory import keep_small
 from worker.ports.payout import Notifier
 from worker.redis_faults import FaultsInWords, host_of
 from worker.services.context import Context
@@ -51,8 +51,6 @@ from worker.services.wiki_context import WikiContext
 from worker.shutdown import ShutdownFlag
 
 CONTROL, WEEK, PAYMENTS = "control", "week", "payments"
-GARBAGE_MIN = 5_000
-"""New objects after which a worker process looks for garbage."""
 
 
 def _queue(name: str) -> Any:
@@ -162,13 +160,10 @@ def notifiers() -> dict[str, Notifier]:
 
 
 @worker_process_init.connect(weak=False)
-def _forget_parent(**_: Any) -> None:
+def _begin_process(**_: Any) -> None:
     for made in (context, wiki, counts):
         made.cache_clear()
-    # Otherwise a collection looks at all that was imported, and hundreds of them happen while one
-    # large answer is read.
-    gc.freeze()
-    gc.set_threshold(GARBAGE_MIN, 10, 10)
+    keep_small()
 
 
 @worker_init.connect(weak=False)
