@@ -154,8 +154,6 @@ def test_worker_beat_and_flower_wait_for_redis_and_go_on(
     server: FaultyRedis, cluster: Cluster, flower: Flower, fault: str
 ) -> None:
     before = {name: len(cluster.log(name)) for name in ("worker", "beat", "flower")}
-    for _ in range(MESSAGES):
-        cluster.send("tasks.check")
     stop_while_a_task_ends(cluster)
     with server.faults[fault]():
         # The worker learns of the fault and of the task's end at the same moment.
@@ -188,6 +186,8 @@ def stop_while_a_task_ends(cluster: Cluster) -> None:
     parent = cluster.processes["worker"]
 
     def is_caught() -> bool:
+        for _ in range(MESSAGES):
+            cluster.send("tasks.check")
         parent.send_signal(signal.SIGSTOP)
         done = results(cluster)
         time.sleep(TASK_SECONDS)
@@ -196,4 +196,4 @@ def stop_while_a_task_ends(cluster: Cluster) -> None:
         parent.send_signal(signal.SIGCONT)
         return False
 
-    cluster.wait(is_caught, 10, "no task ended")
+    cluster.wait(is_caught, 20, "no task ended")
