@@ -99,7 +99,8 @@ def explain(error: BaseException, host: str) -> RedisUnusable:
 class FaultsInWords(logging.Filter):
     """Names the fault of Redis where a library would print its traceback.
 
-    Celery prints one if the end of a task is to be confirmed when the connection is lost.
+    Celery prints one if the end of a task is to be confirmed when the connection is lost. Any other
+    error, also redis-py's own of a wrong use, keeps its traceback.
     """
 
     def __init__(self, host: str) -> None:
@@ -110,8 +111,9 @@ class FaultsInWords(logging.Filter):
         import redis
         from kombu.exceptions import OperationalError
 
+        of_redis = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError)
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, (redis.RedisError, OperationalError)):
+        if isinstance(error, (*of_redis, OperationalError)):
             fault = explain(error, self._host).fault
             record.msg, record.args = "%s: %s", (record.getMessage(), fault)
             record.exc_info = record.exc_text = None
