@@ -18,7 +18,7 @@ def keep_small() -> None:
     # large answer is read.
     gc.freeze()
     gc.set_threshold(GARBAGE_MIN, 10, 10)
-    # glibc gives each thread memory of its own, and what one frees the others cannot use. Python
-    # runs one thread at a time, so one arena is enough.
+    # glibc gives each thread a heap (an arena) of its own, and what one thread frees the others
+    # cannot use. Python code runs in one thread at a time, so one arena is enough.
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)

@@ -1,7 +1,8 @@
-"""Threads of a worker process share one heap, as glibc itself reports."""
+"""Threads of a new worker process share one heap, as glibc itself reports."""
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -9,7 +10,14 @@ import sys
 import pytest
 
 from tests.end_to_end.support.flower import ROOT
+from tests.processes.test_task_secrets import SETTINGS
 
+BEGIN = """
+from celery.signals import worker_process_init
+import worker.app
+worker_process_init.send(sender=None)
+"""
+"""What Celery does in a new process, before its first task."""
 THREADS = """
 import ctypes, threading
 texts, held = [], threading.Barrier(4)
@@ -29,6 +37,7 @@ def heaps(before: str) -> int:
     done = subprocess.run(
         [sys.executable, "-c", before + THREADS],
         cwd=ROOT,
+        env={**os.environ, **SETTINGS},
         capture_output=True,
         text=True,
         check=True,
@@ -40,4 +49,4 @@ def heaps(before: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_threads_share_one_heap() -> None:
     assert heaps("") > 1
-    assert heaps("from worker.memory import keep_small; keep_small()") == 1
+    assert heaps(BEGIN) == 1
